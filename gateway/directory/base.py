@@ -1,0 +1,36 @@
+"""Where users live. The database is one directory; a YAML file and LDAP are others."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gateway.model import User
+
+
+class Directory(Protocol):
+    async def get(self, username: str) -> User | None:
+        """Usernames are matched after NFKC and case folding."""
+        ...
+
+    async def authenticate(self, username: str, password: str) -> User | None:
+        """The user if the password is right and the account enabled, else None, after equal work in every case."""
+        ...
+
+    async def list(self, search: str = "") -> Sequence[User]: ...
+
+
+class WritableDirectory(Directory, Protocol):
+    async def add(self, user: User, password: str | None = None) -> None:
+        """Raises UserExists."""
+        ...
+
+    async def replace(self, user: User) -> None:
+        """Store all fields of `user` but the password; raises UserUnknown. Publishes a Change."""
+        ...
+
+    async def set_password(self, username: str, password: str) -> None:
+        """Hash and store; raises UserUnknown, WeakPassword. Publishes a Change."""
+        ...
+
+    async def delete(self, username: str) -> None:
+        """Raises UserUnknown. Sessions and credentials go with the user."""
+        ...

@@ -1,0 +1,121 @@
+"""The error tree. Each error carries what the caller needs; one middleware turns them into pages.
+
+GatewayError
+├── RequestRefused          the request itself is at fault (400, 404, 413, 431 ...)
+│   └── TooManyAttempts     a budget is spent (429, with retry_after)
+├── UpstreamError           the app behind us failed
+│   ├── UpstreamUnreachable (502)
+│   └── UpstreamTimeout     (504)
+├── SendFailed              a sender could not deliver a code
+├── StoreUnavailable        database or Redis is away (503)
+├── UserExists, UserUnknown the directory's answers to commands
+├── WeakPassword            with the sentence that tells the user what to change
+└── ConfigError             every mistake of a configuration at once
+"""
+
+from dataclasses import dataclass
+
+
+class GatewayError(Exception):
+    """Root of all errors that the gateway raises on purpose.
+
+    `status` is the HTTP status of the page, `public` the sentence that a user may read,
+    `detail` what the operator reads in the log.
+    """
+
+    status = 500
+    public = "Something went wrong on our side."
+
+    def __init__(self, detail: str = "", *, public: str | None = None, status: int | None = None) -> None:
+        super().__init__(detail or self.public)
+        self.detail = detail or self.public
+        if public is not None:
+            self.public = public
+        if status is not None:
+            self.status = status
+
+
+class RequestRefused(GatewayError):
+    status = 400
+    public = "The request could not be understood."
+
+
+class TooManyAttempts(RequestRefused):
+    """`retry_after` is in whole seconds."""
+
+    status = 429
+    public = "Too many attempts. Please wait and try again."
+
+    def __init__(self, detail: str = "", *, retry_after: int, public: str | None = None) -> None:
+        super().__init__(detail, public=public)
+        self.retry_after = max(1, retry_after)
+
+
+class UpstreamError(GatewayError):
+    status = 502
+    public = "The application behind this page did not answer."
+
+
+class UpstreamUnreachable(UpstreamError):
+    pass
+
+
+class UpstreamTimeout(UpstreamError):
+    status = 504
+    public = "The application behind this page took too long to answer."
+
+
+class SendFailed(GatewayError):
+    """A code could not be delivered.
+
+    `code` is the provider's error code ("21608") or ours ("timeout", "connect", "budget"); `mend` tells the operator
+    what to do; `retryable` says whether the same request may succeed later.
+    """
+
+    status = 503
+    public = "We could not send your code right now."
+
+    def __init__(self, detail: str, *, code: str = "", mend: str = "", retryable: bool = False) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.mend = mend
+        self.retryable = retryable
+
+
+class StoreUnavailable(GatewayError):
+    status = 503
+    public = "Sign-in is unavailable for a moment. Please try again shortly."
+
+
+class UserExists(GatewayError):
+    status = 409
+
+
+class UserUnknown(GatewayError):
+    status = 404
+
+
+class WeakPassword(GatewayError):
+    status = 422
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One mistake in a configuration: where it is, what is wrong, how to mend it. `line` starts at 1, 0 = unknown."""
+
+    file: str
+    line: int
+    key: str
+    problem: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        text = f"{where}: {self.key}: {self.problem}" if self.key else f"{where}: {self.problem}"
+        return f"{text}\n    mend: {self.mend}" if self.mend else text
+
+
+class ConfigError(GatewayError):
+    def __init__(self, mistakes: list[Mistake]) -> None:
+        super().__init__("\n".join(map(str, mistakes)))
+        self.mistakes = mistakes

@@ -1,0 +1,121 @@
+"""The values that travel through the gateway. They are frozen and import nothing of ours."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
+
+IPAddress = IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person (or service) as the directory knows them.
+
+    `phone` is E.164 ("+4915112345678"); times are Unix seconds.
+    """
+
+    username: str
+    name: str = ""
+    email: str = ""
+    phone: str = ""
+    groups: tuple[str, ...] = ()
+    disabled: bool = False
+    password_hash: str = ""
+    password_changed_at: float = 0.0
+    created_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """What the session cookie stands for. The cookie holds only `sid`, encrypted.
+
+    `amr` names the factors that were proven in this session, in order, and `proven_at` when each was last
+    proven (RFC 8176 speaks of "authentication methods references").
+    """
+
+    sid: str
+    username: str
+    amr: tuple[str, ...]
+    proven_at: dict[str, float]
+    created_at: float
+    last_seen: float
+    expires_at: float
+    ip: str = ""
+    user_agent: str = ""
+
+    @property
+    def auth_time(self) -> float:
+        """When the user last proved anything."""
+        return max(self.proven_at.values(), default=self.created_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The signed-in user as policies and apps see them: directory facts plus what the session proved."""
+
+    user: User
+    session: SessionRecord
+
+    @property
+    def username(self) -> str:
+        return self.user.username
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return self.user.groups
+
+    @property
+    def amr(self) -> tuple[str, ...]:
+        return self.session.amr
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is being asked for, read once from a request (or a proxy's forward-auth headers).
+
+    `host` is lower case without port; `path` is canonical and is what the rule sees *and* what the upstream gets;
+    `query` is raw, without "?". `client` is the address that the trusted-proxy rule arrived at.
+    """
+
+    scheme: str
+    host: str
+    port: int | None
+    method: str
+    path: str
+    query: str
+    client: IPAddress
+
+    @property
+    def authority(self) -> str:
+        default = {"http": 80, "https": 443}.get(self.scheme)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port in (None, default) else f"{host}:{self.port}"
+
+    @property
+    def uri(self) -> str:
+        return f"{self.path}?{self.query}" if self.query else self.path
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.uri}"
+
+
+class Verdict(StrEnum):
+    ALLOW = "allow"
+    SIGN_IN = "sign_in"
+    STEP_UP = "step_up"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What policy says of a target and a principal.
+
+    `rule` names the route and rule that decided, `reason` is a stable code for logs and `explain`, `factors`
+    are those that would satisfy a step-up (empty: any second factor).
+    """
+
+    verdict: Verdict
+    rule: str
+    reason: str
+    factors: frozenset[str] = field(default_factory=frozenset)

@@ -1,0 +1,123 @@
+"""What the gateway needs of storage. Each Protocol has one contract suite that runs on every back end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.model import SessionRecord
+
+
+class Sessions(Protocol):
+    """Session records. Deleting also publishes a Change in the same transaction, so every worker hears of it."""
+
+    async def get(self, sid: str) -> SessionRecord | None: ...
+    async def put(self, record: SessionRecord) -> None:
+        """Insert or replace."""
+        ...
+
+    async def touch(self, sid: str, last_seen: float) -> None: ...
+    async def delete(self, sid: str) -> bool: ...
+    async def delete_for_user(self, username: str, *, keep: str = "") -> int:
+        """End all sessions of a user but `keep`; returns how many."""
+        ...
+
+    async def list(self, username: str | None = None) -> Sequence[SessionRecord]: ...
+    async def purge(self, now: float, idle_timeout: float) -> int:
+        """Drop what has expired; returns how many."""
+        ...
+
+
+class Ledger(Protocol):
+    """Short-lived shared state: counters, single-use claims, challenges. Every method is atomic across processes.
+
+    Keys are free text such as "tries:alice"; lifetimes are seconds. An outage raises StoreUnavailable.
+    """
+
+    async def hit(self, key: str, window: float, amount: int = 1) -> int:
+        """Add `amount` to a counter and return its new value; the counter ends `window` after its first hit."""
+        ...
+
+    async def count(self, key: str) -> tuple[int, float]:
+        """The counter's value and the seconds until it ends (0, 0.0 if there is none)."""
+        ...
+
+    async def claim_once(self, key: str, ttl: float) -> bool:
+        """True for exactly one caller until `ttl` has passed."""
+        ...
+
+    async def put(self, key: str, value: bytes, ttl: float) -> None: ...
+    async def get(self, key: str) -> bytes | None: ...
+    async def take(self, key: str) -> bytes | None:
+        """Get and delete in one step: exactly one caller receives the value."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Drop a value or a counter."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that caches must forget. `kind` is "session" (subject = sid) or "user" (subject = username)."""
+
+    kind: str
+    subject: str
+
+
+class Changes(Protocol):
+    """The feed of changes that each worker follows (at least once, in order)."""
+
+    async def latest(self) -> int:
+        """The cursor that stands after all changes so far."""
+        ...
+
+    async def since(self, cursor: int) -> tuple[int, Sequence[Change]]:
+        """The changes after `cursor`, and the new cursor."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    at: float
+    event: str
+    username: str
+    ip: str
+    data: dict[str, object]
+
+
+class AuditLog(Protocol):
+    async def append(self, rows: Sequence[AuditRow]) -> None: ...
+    async def tail(self, limit: int, *, username: str | None = None, event: str | None = None) -> Sequence[AuditRow]:
+        """The newest rows, oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A factor that a user has enrolled (totp, webauthn, recovery ...). `secret` is opaque to storage, kept encrypted.
+
+    `counter` is the replay guard: last TOTP step or WebAuthn sign count.
+    """
+
+    id: str
+    username: str
+    kind: str
+    name: str
+    secret: bytes
+    created_at: float
+    last_used_at: float = 0.0
+    counter: int = 0
+
+
+class Credentials(Protocol):
+    async def list(self, username: str, kind: str | None = None) -> Sequence[Credential]: ...
+    async def get(self, id: str) -> Credential | None: ...
+    async def add(self, credential: Credential) -> None: ...
+    async def rename(self, username: str, id: str, name: str) -> bool: ...
+    async def advance(self, id: str, counter: int, used_at: float) -> bool:
+        """Set `counter` only if it is larger than the stored one; exactly one of two racing callers gets True."""
+        ...
+
+    async def remove(self, username: str, id: str) -> bool:
+        """Remove; exactly one of two racing callers gets True (that is how recovery codes are consumed)."""
+        ...
