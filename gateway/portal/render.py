@@ -1,0 +1,169 @@
+"""Turns templates into responses and puts the security headers on every page of ours.
+
+It must not decide anything: what a page says comes in as context. All values are escaped; a name that a template
+uses and nobody passed is an error, not an empty string.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+
+from gateway.config.schema import Branding
+from gateway.portal import assets
+from gateway.portal.statuses import wording
+
+Action = tuple[str, str]
+"""What a page offers next: label and address."""
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+_FIXED_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Not "no-referrer": with it browsers send "Origin: null" on our own form posts, and the CSRF check needs Origin.
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Brand:
+    """What templates may know of `config.branding`."""
+
+    name: str
+    color: str
+    support: str
+    has_logo: bool
+
+
+def default_templates() -> Path:
+    """The wheel carries the templates inside the package, a checkout beside it."""
+    packed = _PACKAGE / "_templates"
+    return packed if packed.is_dir() else _PACKAGE.parent / "templates"
+
+
+def content_security_policy(form_action: Sequence[str]) -> str:
+    """`form_action` lists origins beside our own that a form post may end at.
+
+    Browsers check this directive on redirects too (CSP 3, 6.4.1), so the return address after a sign-in counts.
+    """
+    if any(set(source) & set(" ;,\t\r\n'") for source in form_action):
+        raise ValueError(f"not a CSP source: {form_action!r}")
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "style-src 'self'",
+            "img-src 'self' data:",
+            "script-src 'self'",
+            " ".join(("form-action 'self'", *form_action)),
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+        )
+    )
+
+
+class Pages:
+    """All pages of one gateway, branded once."""
+
+    def __init__(
+        self,
+        branding: Branding,
+        *,
+        prefix: str = "/_auth",
+        templates: Path | None = None,
+        hsts: bool = False,
+        form_action: Sequence[str] = (),
+    ) -> None:
+        self._prefix = prefix
+        self._assets = assets.load(branding)
+        self._headers = _FIXED_HEADERS | {"Content-Security-Policy": content_security_policy(form_action)}
+        if hsts:
+            self._headers["Strict-Transport-Security"] = "max-age=31536000"
+        self._environment = self._environment_for(branding, templates)
+
+    def _environment_for(self, branding: Branding, templates: Path | None) -> Environment:
+        folders = [folder for folder in (templates, default_templates()) if folder is not None]
+        environment = Environment(
+            loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        brand = Brand(branding.name, branding.color, branding.support, branding.logo_file is not None)
+        environment.globals.update(brand=brand, prefix=self._prefix, asset=self.asset_url, error=None, notice=None)
+        return environment
+
+    def asset_url(self, name: str) -> str:
+        return f"{self._prefix}/static/{name}?v={self._assets[name].digest}"
+
+    def static_routes(self) -> list[web.RouteDef]:
+        """Routes for `app.router.add_routes`: everything under `{prefix}/static/`."""
+        return [
+            web.get(f"{self._prefix}/static/{name}", asset.respond) for name, asset in self._assets.items()
+        ]
+
+    def render(
+        self,
+        name: str,
+        status: int = 200,
+        *,
+        request_id: str = "",
+        lang: str = "en",
+        headers: Mapping[str, str] | None = None,
+        **context: object,
+    ) -> web.Response:
+        """The page `name` ("login.html") with `context`, as a response that no cache keeps."""
+        shared = {"status": status, "request_id": request_id, "lang": lang}
+        text = self._environment.get_template(name).render(shared | context)
+        return web.Response(
+            text=text, status=status, content_type="text/html", headers={**(headers or {}), **self._headers}
+        )
+
+    def error(
+        self,
+        status: int,
+        *,
+        title: str = "",
+        message: str = "",
+        reason: str = "",
+        request_id: str = "",
+        retry_after: int | None = None,
+        actions: Sequence[Action] = (),
+        accepts_html: bool = True,
+        headers: Mapping[str, str] | None = None,
+    ) -> web.Response:
+        """The error page, or JSON for clients that don't read HTML. Unset words come from `statuses`."""
+        words = wording(status)
+        message = message or words.message
+        extra = dict(headers or {})
+        if retry_after is not None:
+            extra["Retry-After"] = str(retry_after)
+        if not accepts_html:
+            return self._json_error(status, reason or words.code, message, request_id, extra)
+        return self.render(
+            "error.html",
+            status,
+            request_id=request_id,
+            headers=extra,
+            title=title or words.title,
+            message=message,
+            reason=reason,
+            retry_after=retry_after,
+            actions=actions,
+        )
+
+    def _json_error(
+        self, status: int, code: str, message: str, request_id: str, headers: Mapping[str, str]
+    ) -> web.Response:
+        body = json.dumps({"error": code, "message": message, "request_id": request_id})
+        return web.Response(
+            text=body, status=status, content_type="application/json", headers={**headers, **self._headers}
+        )

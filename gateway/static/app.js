@@ -1,0 +1,54 @@
+// Comfort only; every page works without this file. It fills in codes from SMS (WebOTP), sends a complete code,
+// counts down until another code may be sent.
+"use strict";
+
+const code = document.querySelector("input.code[inputmode=numeric]");
+
+function submitOnce(form) {
+  if (form.dataset.sent) return;
+  form.dataset.sent = "1";
+  form.requestSubmit();
+}
+
+if (code && code.dataset.autoSubmit) {
+  // WCAG 3.2.2: say so before it happens.
+  document.getElementById("hint").append(" " + code.dataset.autoSubmit);
+  code.addEventListener("input", () => {
+    if (code.value.length === code.maxLength && code.checkValidity()) submitOnce(code.form);
+  });
+}
+
+if (code) {
+  // Codes are pasted as "123 456" or "123-456"; maxlength would cut them.
+  code.addEventListener("paste", (event) => {
+    const digits = event.clipboardData.getData("text").replace(/[\s-]/g, "");
+    if (!/^\d+$/.test(digits)) return;
+    event.preventDefault();
+    code.value = digits.slice(0, code.maxLength);
+    code.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+}
+
+if (code && "OTPCredential" in window) {
+  const waiting = new AbortController();
+  code.form.addEventListener("submit", () => waiting.abort());
+  navigator.credentials
+    .get({ otp: { transport: ["sms"] }, signal: waiting.signal })
+    .then((otp) => {
+      code.value = otp.code;
+      code.dispatchEvent(new Event("input", { bubbles: true }));
+    })
+    .catch(() => {}); // no SMS, no permission, or sent by hand: the field is still there
+}
+
+for (const pause of document.querySelectorAll("[data-resend-after]")) {
+  const until = Date.now() + Number(pause.dataset.resendAfter) * 1000;
+  pause.querySelector("a").remove();
+  const timer = setInterval(() => {
+    const left = Math.ceil((until - Date.now()) / 1000);
+    pause.querySelector("[data-seconds]").textContent = String(Math.max(left, 0));
+    if (left > 0) return;
+    clearInterval(timer);
+    pause.replaceWith(pause.nextElementSibling.content.cloneNode(true));
+  }, 1000);
+}
