@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from gateway.config.section import Words
+
 _DURATION = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _SIZE = {
     "": 1, "B": 1,
@@ -12,25 +14,26 @@ _SIZE = {
     "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3,
 }  # fmt: skip
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+_OUT_OF_MEASURE = 1e16
 _SIZE_TEXT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 
 
 def parse_duration(value: object) -> object:
-    """Seconds as float from "1h30m", or from a bare number of seconds. Raises ValueError with the accepted form."""
+    """Seconds as float from "1h30m", or from a bare number of seconds. Raises ValueError."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if value < 0:
             raise ValueError("a duration can't be negative")
-        return float(value)
+        return _finite(float(value))
     if isinstance(value, str):
         text = value.strip()
         parts = _DURATION_PART.findall(text)
         if parts and "".join(a + b for a, b in parts) == text:
-            return sum(float(amount) * _DURATION[unit] for amount, unit in parts)
+            return _finite(sum(float(amount) * _DURATION[unit] for amount, unit in parts))
     raise ValueError('write a duration like "30s", "5m", "1h30m" or "30d"')
 
 
 def parse_size(value: object) -> object:
-    """Bytes as int from "10MiB"; "unlimited" is 0. Raises ValueError with the accepted form."""
+    """Bytes as int from "10MiB"; "unlimited" is 0. Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     if isinstance(value, str):
@@ -38,11 +41,43 @@ def parse_size(value: object) -> object:
             return 0
         match = _SIZE_TEXT.fullmatch(value.strip())
         if match and match[2] in _SIZE:
-            return int(float(match[1]) * _SIZE[match[2]])
+            return int(_finite(float(match[1]) * _SIZE[match[2]]))
     raise ValueError('write a size like "64KiB", "10MB" or "unlimited"')
 
 
-Duration = Annotated[float, BeforeValidator(parse_duration)]
+def _finite(amount: float) -> float:
+    if not amount < _OUT_OF_MEASURE:  # also true for NaN
+        raise ValueError("the amount is out of every measure")
+    return amount
+
+
+def show_duration(seconds: float) -> str:
+    """The shortest spelling that parse_duration reads back: 5400 -> "1h30m"."""
+    left = round(seconds * 1000)
+    text = ""
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        amount, left = divmod(left, size)
+        text += f"{amount}{unit}" if amount else ""
+    return text or "0s"
+
+
+def show_size(size: int) -> str:
+    """The shortest spelling that parse_size reads back: 32768 -> "32KiB"."""
+    if size == 0:
+        return "unlimited"
+    fitting = [unit for unit in ("GiB", "MiB", "KiB") if size % _SIZE[unit] == 0]
+    return f"{size // _SIZE[fitting[0]]}{fitting[0]}" if fitting else f"{size}B"
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration, json_schema_input_type=float | str),
+    Words("a duration such as `30s`, `5m`, `1h30m` or `30d`", show_duration),
+]
 """Seconds."""
-Size = Annotated[int, BeforeValidator(parse_size)]
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size, json_schema_input_type=int | str),
+    Words("a size such as `64KiB`, `10MB` or `unlimited`", show_size),
+]
 """Bytes; 0 means unlimited."""

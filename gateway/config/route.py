@@ -1,0 +1,105 @@
+"""One route: which requests, to which app, for whom."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from gateway.config.section import Network, Section, Words
+from gateway.config.units import Duration, Size
+
+FactorName = Literal["password", "sms", "email", "totp", "webauthn", "recovery"]
+Require = Literal["bypass", "one_factor", "two_factor", "deny"]
+UrlPath = Annotated[
+    str, StringConstraints(pattern=r"^/"), Words("a path that starts with a slash, such as `/` or `/app`")
+]
+StatusRange = Annotated[tuple[int, int], Words("a pair of statuses such as `[200, 399]`")]
+
+
+class Policy(Section):
+    """Who may pass. All that is given must hold; anything else is denied."""
+
+    require: Require = Field(
+        "two_factor", description="how a caller must be signed in; `bypass` = not at all"
+    )
+    users: tuple[str, ...] = Field((), description="only these users")
+    groups: tuple[str, ...] = Field((), description="only members of one of these groups")
+    networks: tuple[Network, ...] = Field((), description="only from these networks")
+    methods: tuple[str, ...] = Field((), description="only these HTTP methods")
+    factors: tuple[FactorName, ...] = Field((), description="factors that count; empty = any")
+
+
+class Timeouts(Section):
+    connect: Duration = Field(5.0, description="to open a connection to the upstream")
+    response: Duration = Field(60.0, description="until the head of the upstream's response; then 504")
+    idle: Duration = Field(300.0, description="silence in the middle of a body or a WebSocket; 0s = no limit")
+
+
+class HealthCheck(Section):
+    path: UrlPath = Field("/", description="GET this")
+    interval: Duration = Field(10.0, description="pause between two probes")
+    timeout: Duration = Field(3.0, description="a slower answer is a failure")
+    healthy_status: StatusRange = Field((200, 399), description="lowest and highest good status")
+    fall: int = Field(2, ge=1, description="failures in a row that take an upstream out")
+    rise: int = Field(1, ge=1, description="successes in a row that bring it back")
+
+
+class UpstreamTls(Section):
+    verify: bool = Field(True, description="check the certificate")
+    ca_file: Path | None = Field(None, description="PEM bundle to trust instead of the system's")
+    cert_file: Path | None = Field(None, description="client certificate")
+    key_file: Path | None = Field(None, description="its key")
+    server_name: str | None = Field(None, description="name to expect instead of the URL's host")
+
+
+class Headers(Section):
+    rename: dict[str, str] = Field(
+        default_factory=dict, description="identity header -> the name the app wants"
+    )
+    add: dict[str, str] = Field(default_factory=dict, description="set on every request to the upstream")
+    drop: tuple[str, ...] = Field(
+        (), description="headers of ours, or of the client, that the app must not get"
+    )
+
+
+class Rewrite(Section):
+    location: bool = Field(True, description="upstream redirects to its own address come back as ours")
+    cookie_domain: bool = Field(True, description="Domain of upstream cookies becomes the public host")
+    cookie_path: dict[str, str] = Field(
+        default_factory=dict, description="Path prefix of upstream cookies -> new prefix"
+    )
+
+
+class Route(Section):
+    name: str = Field("", description="for logs and metrics; default is host + path")
+    host: str = Field("*", description='"app.example.com", "*.example.com" or "*"')
+    path: UrlPath = Field("/", description="path prefix, matched by whole segments")
+    upstream: str | tuple[str, ...] = Field(
+        description='"http://…", "https://…", "unix:/path.sock", or a list of them'
+    )
+    policy: Policy = Field(Policy(), description="who may pass")
+    strip_path: bool = Field(False, description="the upstream sees paths without the route's prefix")
+    preserve_host: bool = Field(
+        True, description="the upstream gets the Host the client asked for; false = its own"
+    )
+    headers: Headers = Field(Headers(), description="what the upstream gets beside the request")
+    rewrite: Rewrite = Field(Rewrite(), description="what changes in the upstream's responses")
+    timeouts: Timeouts = Field(Timeouts(), description="how long the upstream may take")
+    health: HealthCheck | None = Field(None, description="probe upstreams; none = learn from failures only")
+    tls: UpstreamTls = Field(UpstreamTls(), description="for https upstreams")
+    max_body: Size = Field(0, description="larger request bodies are 413")
+    websocket: bool = Field(True, description="let WebSockets through")
+    websocket_origins: tuple[str, ...] = Field(
+        (), description="origins beside the route's own that may open WebSockets"
+    )
+    allow_in_path: tuple[Literal["encoded_slash", "semicolon", "double_slash"], ...] = Field(
+        (), description="spellings refused by default because apps read them differently"
+    )
+
+    @property
+    def upstreams(self) -> tuple[str, ...]:
+        return (self.upstream,) if isinstance(self.upstream, str) else self.upstream
+
+    @property
+    def label(self) -> str:
+        return self.name or f"{self.host}{self.path}"
