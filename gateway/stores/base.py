@@ -8,7 +8,7 @@ from gateway.model import SessionRecord
 
 
 class Sessions(Protocol):
-    """Session records. Deleting also publishes a Change in the same transaction, so every worker hears of it."""
+    """Session records. Deleting publishes a Change in the same transaction, so every worker hears of it."""
 
     async def get(self, sid: str) -> SessionRecord | None: ...
     async def put(self, record: SessionRecord) -> None:
@@ -28,13 +28,13 @@ class Sessions(Protocol):
 
 
 class Ledger(Protocol):
-    """Short-lived shared state: counters, single-use claims, challenges. Every method is atomic across processes.
+    """Short-lived shared state: counters, single-use claims, challenges. All is atomic across processes.
 
     Keys are free text such as "tries:alice"; lifetimes are seconds. An outage raises StoreUnavailable.
     """
 
     async def hit(self, key: str, window: float, amount: int = 1) -> int:
-        """Add `amount` to a counter and return its new value; the counter ends `window` after its first hit."""
+        """Add `amount` to a counter and return its value; the counter ends `window` after its first hit."""
         ...
 
     async def count(self, key: str) -> tuple[int, float]:
@@ -58,7 +58,7 @@ class Ledger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that caches must forget. `kind` is "session" (subject = sid) or "user" (subject = username)."""
+    """What caches must forget. `kind` is "session" (subject = sid) or "user" (subject = username)."""
 
     kind: str
     subject: str
@@ -87,15 +87,18 @@ class AuditRow:
 
 class AuditLog(Protocol):
     async def append(self, rows: Sequence[AuditRow]) -> None: ...
-    async def tail(self, limit: int, *, username: str | None = None, event: str | None = None) -> Sequence[AuditRow]:
+    async def tail(
+        self, limit: int, *, username: str | None = None, event: str | None = None
+    ) -> Sequence[AuditRow]:
         """The newest rows, oldest first."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A factor that a user has enrolled (totp, webauthn, recovery ...). `secret` is opaque to storage, kept encrypted.
+    """A factor that a user has enrolled (totp, webauthn, recovery ...).
 
+    `secret` is opaque to storage, which keeps it encrypted.
     `counter` is the replay guard: last TOTP step or WebAuthn sign count.
     """
 
@@ -115,7 +118,7 @@ class Credentials(Protocol):
     async def add(self, credential: Credential) -> None: ...
     async def rename(self, username: str, id: str, name: str) -> bool: ...
     async def advance(self, id: str, counter: int, used_at: float) -> bool:
-        """Set `counter` only if it is larger than the stored one; exactly one of two racing callers gets True."""
+        """Set `counter` only if it is larger than the stored one; one of two racing callers gets True."""
         ...
 
     async def remove(self, username: str, id: str) -> bool:

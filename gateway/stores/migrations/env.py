@@ -1,0 +1,9 @@
+"""Run by Alembic. The connection, its transaction and the lock come from gateway.stores.migrate."""
+
+from alembic import context
+
+from gateway.stores.schema import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+with context.begin_transaction():
+    context.run_migrations()

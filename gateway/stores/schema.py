@@ -1,0 +1,111 @@
+"""The tables, as SQLAlchemy Core sees them; the migrations build exactly these (a test compares the two).
+
+Times are Unix seconds. Sessions and credentials carry no foreign key to users: other directories (LDAP, a
+YAML file) keep their users elsewhere.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+users = Table(
+    "users",
+    metadata,
+    Column("username", String(128), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("phone", String(32), nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("password_changed_at", Double, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+user_groups = Table(
+    "user_groups",
+    metadata,
+    Column("username", String(128), ForeignKey("users.username", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Index("user_groups_name", "name"),
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("username", String(128), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("secret", LargeBinary, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("last_used_at", Double, nullable=False),
+    Column("counter", BigInteger, nullable=False),
+    Index("credentials_username", "username"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("sid", String(128), primary_key=True),
+    Column("username", String(128), nullable=False),
+    Column("amr", Text, nullable=False),
+    Column("proven_at", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("last_seen", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("ip", String(64), nullable=False),
+    Column("user_agent", Text, nullable=False),
+    Index("sessions_username", "username"),
+    Index("sessions_expires_at", "expires_at"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("value", LargeBinary),
+    Column("expires_at", Double, nullable=False),
+    Index("ledger_expires_at", "expires_at"),
+)
+
+# AUTOINCREMENT: plain SQLite row ids start again at 1 once the table was purged empty; cursors would miss rows.
+changes = Table(
+    "changes",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String(32), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Index("changes_at", "at"),
+    sqlite_autoincrement=True,
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("event", String(64), nullable=False),
+    Column("username", Text, nullable=False),
+    Column("ip", String(64), nullable=False),
+    Column("data", Text, nullable=False),
+    Index("audit_at", "at"),
+    Index("audit_username", "username"),
+    Index("audit_event", "event"),
+    sqlite_autoincrement=True,
+)

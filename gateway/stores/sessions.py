@@ -1,0 +1,88 @@
+"""Session records in SQL. What ends a session publishes a Change in the same transaction."""
+
+import builtins
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Row, delete, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from gateway.clock import Clock
+from gateway.model import SessionRecord
+from gateway.stores.base import Change
+from gateway.stores.changes import publish
+from gateway.stores.engine import reading, upsert, writing
+from gateway.stores.schema import sessions
+
+
+class SqlSessions:
+    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    async def get(self, sid: str) -> SessionRecord | None:
+        async with reading(self._engine) as connection:
+            row = (await connection.execute(select(sessions).where(sessions.c.sid == sid))).one_or_none()
+        return _record(row) if row else None
+
+    async def put(self, record: SessionRecord) -> None:
+        row = _row(record)
+        async with writing(self._engine) as connection:
+            statement = upsert(connection, sessions).values(row)
+            await connection.execute(statement.on_conflict_do_update(index_elements=["sid"], set_=row))
+
+    async def touch(self, sid: str, last_seen: float) -> None:
+        """Never moves `last_seen` back: workers report in any order."""
+        newer = (sessions.c.sid == sid) & (sessions.c.last_seen < last_seen)
+        async with writing(self._engine) as connection:
+            await connection.execute(update(sessions).where(newer).values(last_seen=last_seen))
+
+    async def delete(self, sid: str) -> bool:
+        return await self._end(sessions.c.sid == sid) > 0
+
+    async def delete_for_user(self, username: str, *, keep: str = "") -> int:
+        return await self._end((sessions.c.username == username) & (sessions.c.sid != keep))
+
+    async def list(self, username: str | None = None) -> Sequence[SessionRecord]:
+        query = select(sessions).order_by(sessions.c.created_at, sessions.c.sid)
+        if username is not None:
+            query = query.where(sessions.c.username == username)
+        async with reading(self._engine) as connection:
+            return [_record(row) for row in await connection.execute(query)]
+
+    async def purge(self, now: float, idle_timeout: float) -> int:
+        expired = or_(sessions.c.expires_at <= now, sessions.c.last_seen <= now - idle_timeout)
+        return await self._end(expired)
+
+    async def _end(self, which: ColumnElement[bool]) -> int:
+        async with writing(self._engine) as connection:
+            ended = await end_sessions(connection, which)
+            await publish(connection, self._clock(), *ended)
+        return len(ended)
+
+
+async def end_sessions(connection: AsyncConnection, which: ColumnElement[bool]) -> builtins.list[Change]:
+    """Delete inside a running transaction; the caller publishes the changes that come back."""
+    gone = await connection.scalars(delete(sessions).where(which).returning(sessions.c.sid))
+    return [Change("session", sid) for sid in gone]
+
+
+def _row(record: SessionRecord) -> dict[str, object]:
+    return {
+        "sid": record.sid,
+        "username": record.username,
+        "amr": json.dumps(record.amr),
+        "proven_at": json.dumps(record.proven_at),
+        "created_at": record.created_at,
+        "last_seen": record.last_seen,
+        "expires_at": record.expires_at,
+        "ip": record.ip,
+        "user_agent": record.user_agent.replace("\0", ""),  # PostgreSQL text holds no NUL
+    }
+
+
+def _record(row: Row[tuple[object, ...]]) -> SessionRecord:
+    fields = dict(row._mapping)
+    fields["amr"] = tuple(json.loads(fields["amr"]))
+    fields["proven_at"] = json.loads(fields["proven_at"])
+    return SessionRecord(**fields)
