@@ -1,0 +1,59 @@
+# Everything a newcomer or CI runs. `make` alone lists the targets.
+# Needs nothing but make and Python 3.11 or newer (with venv); the rest goes into .venv.
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+PORT   ?= 8080
+CONFIG ?= config.yaml
+# pytest-xdist workers. The tests start real servers, so more than one per core only makes them wait.
+JOBS   ?= auto
+ARGS   ?=
+
+# The first interpreter that is new enough and can make a venv.
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help run serve test lint format e2e wheel clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.installed ## start the demo at http://localhost:8080 (PORT=... for another port)
+	@exec $(BIN)/auth-gateway demo --port $(PORT)
+
+serve: $(VENV)/.installed ## start the gateway with ./config.yaml (CONFIG=... for another file)
+	@exec $(BIN)/auth-gateway serve --config $(CONFIG)
+
+test: $(VENV)/.installed-dev ## run the tests (ARGS="-k name" for some of them)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -q $(ARGS)
+
+lint: $(VENV)/.installed-dev ## ruff, its formatter and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev ## mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+e2e: $(VENV)/.installed-dev ## browser tests alone (needs Chromium)
+	$(BIN)/python -m pytest -q tests/e2e $(ARGS)
+
+wheel: $(VENV)/.installed-dev ## build dist/*.whl
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean: ## remove what was installed and built (not var/: it holds keys and users)
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 or newer with venv (Debian/Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(VENV)/.installed

@@ -1,0 +1,36 @@
+"""The command line: one file per command, imported only when that command runs, so that start-up stays fast."""
+
+from importlib import import_module
+
+import click
+
+COMMANDS = {
+    "serve": "gateway.cli.serve:serve",
+    "demo": "gateway.cli.demo:demo",
+    "check": "gateway.cli.check:check",
+    "user": "gateway.cli.user:user",
+    "session": "gateway.cli.session:session",
+    "key": "gateway.cli.key:key",
+    "audit": "gateway.cli.audit:audit",
+    "version": "gateway.cli.version:version",
+}
+
+
+class LazyGroup(click.Group):
+    """A click group that knows its commands by name and imports the one that is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name].split(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Put a password and a second factor in front of any web app."""

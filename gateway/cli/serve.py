@@ -1,0 +1,68 @@
+"""`auth-gateway serve`: read the configuration, open the sockets, hand over to the workers."""
+
+import resource
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from gateway.alone import run_alone
+from gateway.config.loader import load
+from gateway.config.schema import Config
+from gateway.errors import ConfigError, GatewayError
+from gateway.listen import Listeners
+from gateway.multiprocess import shared_metrics
+from gateway.tls import server_context
+from gateway.workers import Supervisor, worker_count
+
+
+@click.command()
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("config.yaml"),
+    show_default=True,
+    help="The configuration file.",
+)
+def serve(config_file: Path) -> None:
+    """Serve. SIGHUP reloads the configuration, SIGTERM lets running requests finish, a second one stops at once."""
+    try:
+        config = load(config_file)
+        server_context(config.server.tls)
+        raise_file_limit()
+        sys.exit(run(config, lambda: load(config_file)))
+    except ConfigError as error:
+        click.echo(f"{error}\n\nNothing was started: mend {config_file}, then try again.", err=True)
+        sys.exit(2)
+    except GatewayError as error:
+        click.echo(f"auth-gateway: {error}", err=True)
+        sys.exit(1)
+
+
+def run(config: Config, load_again: Callable[[], Config]) -> int:
+    """Listen and serve with as many processes as the configuration says; returns the exit status."""
+    listeners = Listeners(config.server.listen)
+    count = worker_count(config)
+    listeners.grow(count)
+    announce(config, count)
+    if count == 1:
+        return run_alone(config, listeners, load_again)
+    with shared_metrics():
+        return Supervisor(config, listeners, load_again).run()
+
+
+def announce(config: Config, count: int) -> None:
+    """One line for the operator: where, how many, and what to do next."""
+    workers = "1 process" if count == 1 else f"{count} workers"
+    click.echo(f"auth-gateway: {config.server.public_url} ({workers} on {config.server.listen})", err=True)
+
+
+def raise_file_limit() -> None:
+    """Each proxied connection costs two descriptors; the usual soft limit of 1024 is for programs that use select()."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (ValueError, OSError):  # macOS names a hard limit that it refuses to grant
+        return

@@ -1,0 +1,35 @@
+"""Ends an aiohttp server without dropping a request: stop accepting, let the rest finish, then close.
+
+An idle keep-alive connection may be about to carry a request (RFC 9112 section 9.3.1). So for a short while it is
+left open; whatever arrives on it is answered with `Connection: close`, which the caller sees to.
+"""
+
+import asyncio
+
+from aiohttp import web
+
+LINGER = 1.0
+_PAUSE = 0.02
+
+
+async def drain(runner: web.BaseRunner, timeout: float, *, linger: float = LINGER) -> bool:
+    """Stop `runner` within `timeout` seconds; True if every request finished by itself."""
+    for site in list(runner.sites):
+        await site.stop()
+    server = runner.server
+    finished = True
+    if server is not None:
+        if not await _emptied(server, min(linger, timeout)):
+            server.pre_shutdown()  # idle connections close now, busy ones after their response
+            finished = await _emptied(server, timeout - linger)
+    await runner.cleanup()
+    return finished
+
+
+async def _emptied(server: web.Server, timeout: float) -> bool:
+    deadline = asyncio.get_running_loop().time() + timeout
+    while server.connections:
+        if asyncio.get_running_loop().time() >= deadline:
+            return False
+        await asyncio.sleep(_PAUSE)
+    return True

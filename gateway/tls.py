@@ -1,0 +1,44 @@
+"""TLS for the listening side: certificate, lowest version, ciphers. Client certificates are not asked for.
+
+A new context is built for every generation of workers, which is how a reload picks up renewed certificates.
+"""
+
+import ssl
+
+from gateway.config.schema import Tls
+from gateway.errors import ConfigError, Mistake
+
+# TLS 1.2 with forward secrecy and AEAD only (RFC 9325 section 4.2); TLS 1.3 has no bad suites to leave out.
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+def server_context(tls: Tls | None) -> ssl.SSLContext | None:
+    """The context to serve with, None for plain HTTP. Raises ConfigError that names the file at fault."""
+    if tls is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = _VERSIONS[tls.minimum]
+    context.set_ciphers(_CIPHERS)
+    context.set_alpn_protocols(["http/1.1"])
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    _load_certificate(context, tls)
+    return context
+
+
+def _load_certificate(context: ssl.SSLContext, tls: Tls) -> None:
+    for key, file in (("server.tls.cert_file", tls.cert_file), ("server.tls.key_file", tls.key_file)):
+        try:
+            file.read_bytes()
+        except OSError as error:
+            raise ConfigError([Mistake(str(file), 0, key, error.strerror or "cannot be read")]) from error
+    try:
+        context.load_cert_chain(tls.cert_file, tls.key_file, password=_no_password)
+    except (ssl.SSLError, ValueError) as error:
+        problem = f"certificate and key {tls.key_file} do not work together: {error}"
+        raise ConfigError([Mistake(str(tls.cert_file), 0, "server.tls", problem)]) from error
+
+
+def _no_password() -> str:
+    # OpenSSL would otherwise ask on the terminal, and a service would hang there.
+    raise ValueError("the private key is encrypted; store it without a passphrase, readable to the gateway only")
