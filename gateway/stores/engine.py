@@ -1,7 +1,7 @@
 """Opens the database and gives out transactions: `reading` and `writing`.
 
-The only file that knows SQLite from PostgreSQL. What the driver raises because the database is away leaves here
-as StoreUnavailable; no other error is swallowed.
+The only file that knows SQLite from PostgreSQL. What the driver raises because the database is away leaves
+here as StoreUnavailable; no other error is swallowed.
 """
 
 import asyncio
@@ -68,8 +68,8 @@ async def in_order(connection: AsyncConnection, lock: int) -> None:
     """Until commit, only this transaction numbers rows of the table that `lock` stands for.
 
     PostgreSQL hands out ids before commit, so a reader could otherwise see id 6 before id 5 and step over 5.
-    Take it last in a transaction: waiting for row locks while holding it could deadlock. SQLite has one writer
-    anyway.
+    Take it last in a transaction: waiting for row locks while holding it could deadlock. SQLite has one
+    writer anyway.
     """
     if connection.dialect.name == "postgresql":
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})

@@ -1,6 +1,7 @@
 """Brings a database to the newest schema.
 
-Safe when workers and replicas all start at once: one migrates, the rest wait. The migrations are part of the package, so that an installed wheel can migrate.
+Safe when workers and replicas all start at once: one migrates, the rest wait. The migrations are
+part of the package, so that an installed wheel can migrate.
 """
 
 from pathlib import Path

@@ -83,7 +83,7 @@ ledger = Table(
     Index("ledger_expires_at", "expires_at"),
 )
 
-# AUTOINCREMENT: plain SQLite row ids start again at 1 once the table was purged empty; cursors would miss rows.
+# AUTOINCREMENT: plain SQLite row ids start at 1 again once the table is purged empty; cursors miss rows.
 changes = Table(
     "changes",
     metadata,

@@ -1,0 +1,157 @@
+"""The key ring: a file of secrets that seals cookies and enrolled factors and signs assertions.
+
+Newest key first. Old keys still open and verify until rotation drops them, so rotating signs nobody out.
+Keys never appear in a log, an error or a repr.
+"""
+
+import base64
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+
+from gateway import keyfile
+from gateway.clock import Clock
+from gateway.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+CHECK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One generation: a secret that all symmetric keys are derived from, and an ES256 signing key."""
+
+    id: str
+    created_at: float
+    secret: bytes = field(repr=False)
+    signing: ECKey = field(repr=False)
+
+    def derive(self, purpose: bytes) -> bytes:
+        """32 bytes for one purpose (RFC 5869); other purposes tell nothing about them."""
+        return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"auth-gateway " + purpose).derive(
+            self.secret
+        )
+
+
+def new_key(now: float, token: Callable[[int], bytes] = secrets.token_bytes) -> Key:
+    id = token(8).hex()
+    signing = ECKey.generate_key("P-256", {"kid": id, "use": "sig", "alg": "ES256"}, private=True)
+    return Key(id, now, token(32), signing)
+
+
+class KeyRing:
+    """Follows its file: a rotation by another process is seen within CHECK_SECONDS of the next use."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._checked_at = clock()
+        self._read()
+
+    @classmethod
+    def load_or_create(cls, path: Path, clock: Clock) -> "KeyRing":
+        """The ring in `path`, made first if it is missing. Raises ConfigError if it can't be used."""
+        keyfile.create(path, [_to_json(new_key(clock()))])
+        return cls(path, clock)
+
+    @property
+    def keys(self) -> Sequence[Key]:
+        self._follow()
+        return self._keys
+
+    @property
+    def fernet(self) -> MultiFernet:
+        """Encrypts with the newest key, decrypts with any."""
+        self._follow()
+        return self._fernet
+
+    @property
+    def signing_keys(self) -> Sequence[ECKey]:
+        """Private ES256 keys, newest first: sign with the first, publish the public half of all."""
+        return [key.signing for key in self.keys]
+
+    def derive(self, purpose: bytes) -> bytes:
+        """The newest key's 32 bytes for `purpose`; they change with each rotation."""
+        return self.keys[0].derive(purpose)
+
+    def derive_all(self, purpose: bytes) -> Sequence[bytes]:
+        """Every key's bytes for `purpose`, newest first: make with the first, check against all."""
+        return [key.derive(purpose) for key in self.keys]
+
+    def seal(self, data: bytes) -> bytes:
+        return self.fernet.encrypt(data)
+
+    def open(self, sealed: bytes) -> bytes:
+        """Raises ValueError for what no key of the ring opens."""
+        try:
+            return self.fernet.decrypt(sealed)
+        except InvalidToken as error:
+            raise ValueError("sealed with a key that is not in the ring") from error
+
+    def rotate(self, now: float, keep: int = 3) -> Key:
+        """Add a new key in front and drop the oldest beyond `keep`.
+
+        At least two stay, so what the previous key sealed or signed is still good.
+        """
+        with keyfile.locked(self._path):
+            self._read()
+            fresh = new_key(now)
+            kept = [fresh, *self._keys][: max(2, keep)]
+            keyfile.replace(self._path, [_to_json(key) for key in kept])
+            self._read()
+        return fresh
+
+    def reload(self) -> bool:
+        """Read the file again if it changed; True if it did. If it is broken: ConfigError, and the keys stay."""
+        if keyfile.signature(self._path) == self._signature:
+            return False
+        self._read()
+        return True
+
+    def _follow(self) -> None:
+        now = self._clock()
+        if 0 <= now - self._checked_at < CHECK_SECONDS:
+            return
+        self._checked_at = now
+        try:
+            self.reload()
+        except (
+            ConfigError
+        ) as error:  # the keys in memory are still good: an operator's slip must not stop sign-ins
+            logger.error("the key ring can't be read again, keeping the keys in memory: %s", error)
+
+    def _read(self) -> None:
+        signature = keyfile.signature(self._path)
+        keys = keyfile.parse(self._path, _from_json)
+        self._keys = keys
+        self._fernet = MultiFernet([Fernet(base64.urlsafe_b64encode(key.derive(b"fernet"))) for key in keys])
+        self._signature = signature
+        self._checked_at = self._clock()
+
+
+def _to_json(key: Key) -> keyfile.Entry:
+    secret = base64.urlsafe_b64encode(key.secret).decode()
+    signing = key.signing.as_dict(private=True)
+    return {"id": key.id, "created_at": key.created_at, "secret": secret, "signing": signing}
+
+
+def _from_json(entry: keyfile.Entry) -> Key:
+    """Raises KeyError, TypeError or ValueError."""
+    secret = base64.urlsafe_b64decode(str(entry["secret"]))
+    if len(secret) != 32:
+        raise ValueError("a secret must have 32 bytes")
+    try:
+        signing = ECKey.import_key(entry["signing"])  # type: ignore[arg-type]  # JSON; joserfc checks what it is
+    except JoseError as error:
+        raise ValueError("not a signing key") from error
+    if not signing.is_private or signing.curve_name != "P-256":
+        raise ValueError("a signing key must be a private P-256 key")
+    return Key(str(entry["id"]), float(str(entry["created_at"])), secret, signing)
