@@ -1,6 +1,7 @@
 """The few files our pages load: style sheet, brand colours, script, logo, favicon. All are held in memory.
 
-Each is addressed by its content hash, so browsers may keep it for ever. Nothing here may depend on the visitor.
+Each is addressed by its content hash, so browsers may keep it for ever. Nothing here may
+depend on the visitor.
 """
 
 import hashlib
@@ -20,8 +21,8 @@ DARK = ("#0e1117", "#171b24", "#232936")
 
 _MARK = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">\
 <rect width="32" height="32" rx="9" fill="{color}"/>\
-<path d="M10 23v-7a6 6 0 0 1 12 0v7M16 16.500v6.500" fill="none" stroke="{ink}" stroke-width="2.600" \
-stroke-linecap="round"/></svg>"""
+<path fill="{ink}" d="M9 25v-9a7 7 0 0 1 14 0v9z"/>\
+<path fill="{color}" d="M16 12.5a2.6 2.6 0 0 0-1.3 4.85L14 21h4l-.7-3.65a2.6 2.6 0 0 0-1.3-4.85z"/></svg>"""
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",

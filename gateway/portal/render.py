@@ -1,7 +1,7 @@
 """Turns templates into responses and puts the security headers on every page of ours.
 
-It must not decide anything: what a page says comes in as context. All values are escaped; a name that a template
-uses and nobody passed is an error, not an empty string.
+It must not decide anything: what a page says comes in as context. All values are escaped; a name that a
+template uses and nobody passed is an error, not an empty string.
 """
 
 import json
@@ -24,7 +24,8 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 _FIXED_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    # Not "no-referrer": with it browsers send "Origin: null" on our own form posts, and the CSRF check needs Origin.
+    # Not "no-referrer": with it browsers send "Origin: null" on our own form posts,
+    # and the CSRF check compares Origin.
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
@@ -51,7 +52,8 @@ def default_templates() -> Path:
 def content_security_policy(form_action: Sequence[str]) -> str:
     """`form_action` lists origins beside our own that a form post may end at.
 
-    Browsers check this directive on redirects too (CSP 3, 6.4.1), so the return address after a sign-in counts.
+    Browsers check this directive on redirects too (CSP 3, 6.4.1), so the address after
+    a sign-in counts.
     """
     if any(set(source) & set(" ;,\t\r\n'") for source in form_action):
         raise ValueError(f"not a CSP source: {form_action!r}")
@@ -98,7 +100,9 @@ class Pages:
             auto_reload=False,
         )
         brand = Brand(branding.name, branding.color, branding.support, branding.logo_file is not None)
-        environment.globals.update(brand=brand, prefix=self._prefix, asset=self.asset_url, error=None, notice=None)
+        environment.globals.update(
+            brand=brand, prefix=self._prefix, asset=self.asset_url, error=None, notice=None
+        )
         return environment
 
     def asset_url(self, name: str) -> str:
