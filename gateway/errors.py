@@ -9,6 +9,7 @@ GatewayError
 ├── SendFailed              a sender could not deliver a code
 ├── StoreUnavailable        database or Redis is away (503)
 ├── UserExists, UserUnknown the directory's answers to commands
+├── InvalidUser             a username, group, phone number or address that can't be
 ├── WeakPassword            with the sentence that tells the user what to change
 └── ConfigError             every mistake of a configuration at once
 """
@@ -75,8 +76,16 @@ class SendFailed(GatewayError):
     status = 503
     public = "We could not send your code right now."
 
-    def __init__(self, detail: str, *, code: str = "", mend: str = "", retryable: bool = False) -> None:
-        super().__init__(detail)
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str = "",
+        mend: str = "",
+        retryable: bool = False,
+        public: str | None = None,
+    ) -> None:
+        super().__init__(detail, public=public)
         self.code = code
         self.mend = mend
         self.retryable = retryable
@@ -93,6 +102,10 @@ class UserExists(GatewayError):
 
 class UserUnknown(GatewayError):
     status = 404
+
+
+class InvalidUser(GatewayError):
+    status = 422
 
 
 class WeakPassword(GatewayError):

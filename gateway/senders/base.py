@@ -7,9 +7,10 @@ class Sender(Protocol):
     """Delivers a short text to one address. One instance serves all requests of a worker."""
 
     async def send(self, to: str, text: str) -> str:
-        """Deliver `text` to `to` (E.164 number or mail address) and return the provider's message id ("" if none).
+        """Deliver `text` to `to` (E.164 number or mail address).
 
-        Raises SendFailed, which says whether trying again may help.
+        Returns the provider's message id ("" if none). Raises SendFailed, which says whether trying again may
+        help.
         """
         ...
 
@@ -27,6 +28,21 @@ class CodeService(Protocol):
 
     async def check(self, to: str, code: str) -> bool:
         """True if `code` is the one last sent to `to`; the provider consumes it. Raises SendFailed."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...
+
+
+class EmailSender(Protocol):
+    """Delivers a mail to one address. One instance serves all requests of a worker."""
+
+    async def send(self, to: str, subject: str, text: str, html: str | None = None) -> str:
+        """Deliver and return the Message-ID ("" if none).
+
+        Raises SendFailed, which says whether trying again may help.
+        """
         ...
 
     async def close(self) -> None:

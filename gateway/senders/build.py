@@ -1,0 +1,30 @@
+"""From configuration to senders: the one place that knows every kind."""
+
+import sys
+from typing import TextIO
+
+from gateway.config.schema import Email, EmailSmtp, Sms, SmsTwilio, SmsTwilioVerify, SmsWebhook
+from gateway.senders.base import CodeService, EmailSender, Sender
+from gateway.senders.console import ConsoleEmailSender, ConsoleSender
+from gateway.senders.retry import Backoff
+from gateway.senders.smtp import SmtpSender
+from gateway.senders.twilio import TwilioSender
+from gateway.senders.twilio_verify import TwilioVerify
+from gateway.senders.webhook import WebhookSender
+
+
+def build_sms(config: Sms, stream: TextIO = sys.stdout) -> Sender | CodeService:
+    """`stream` is where the console provider writes. No connection is opened yet."""
+    if isinstance(config, SmsTwilio):
+        return TwilioSender(config, Backoff(config.retries))
+    if isinstance(config, SmsTwilioVerify):
+        return TwilioVerify(config, Backoff(config.retries))
+    if isinstance(config, SmsWebhook):
+        return WebhookSender(config, Backoff(config.retries))
+    return ConsoleSender(stream)
+
+
+def build_email(config: Email, stream: TextIO = sys.stdout) -> EmailSender:
+    if isinstance(config, EmailSmtp):
+        return SmtpSender(config, Backoff(retries=1))
+    return ConsoleEmailSender(stream)
