@@ -12,15 +12,18 @@ from gateway.errors import ConfigError, GatewayError
 from gateway.listen import ListenError, Listeners
 from gateway.tls import server_context
 from gateway.worker import new_loop, serve_until
+from gateway.workers import refuse_reload
 
 log = logging.getLogger("gateway.workers")
 
 
-def run_alone(config: Config, listeners: Listeners, load: Callable[[], Config]) -> int:
+def run_alone(
+    config: Config, listeners: Listeners, *, load: Callable[[], Config], on_ready: Callable[[], None]
+) -> int:
     """Serve until stopped; returns the exit status."""
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
-            runner.run(Alone(listeners, load).run(config))
+            runner.run(Alone(listeners, load, on_ready).run(config))
     except (GatewayError, OSError) as error:
         log.error("cannot serve: %s", error)
         return 1
@@ -30,7 +33,10 @@ def run_alone(config: Config, listeners: Listeners, load: Callable[[], Config]) 
 class Alone:
     """At most one Gateway accepts; those before it, after a reload, are draining."""
 
-    def __init__(self, listeners: Listeners, load: Callable[[], Config]) -> None:
+    def __init__(
+        self, listeners: Listeners, load: Callable[[], Config], on_ready: Callable[[], None]
+    ) -> None:
+        self._tell_ready = on_ready
         self._listeners = listeners
         self._load = load
         self._stop = asyncio.Event()
@@ -45,6 +51,7 @@ class Alone:
             loop.add_signal_handler(number, self._on_stop, config.server.drain_timeout)
         self._listeners.grow(1)
         await self._start(config)
+        self._tell_ready()
         notify.notify("READY=1")
         reloading = asyncio.create_task(self._follow(reloads))
         await self._stop.wait()
@@ -91,4 +98,4 @@ class Alone:
             await self._start(config)
             log.info("reload done")
         except (ConfigError, GatewayError, OSError) as error:
-            log.error("reload refused, the old configuration stays:\n%s", error)
+            refuse_reload(error)

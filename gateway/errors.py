@@ -3,6 +3,7 @@
 GatewayError
 ├── RequestRefused          the request itself is at fault (400, 404, 413, 431 ...)
 │   └── TooManyAttempts     a budget is spent (429, with retry_after)
+├── ClientGone              nobody is left to answer (499, for the log only)
 ├── UpstreamError           the app behind us failed
 │   ├── UpstreamUnreachable (502)
 │   └── UpstreamTimeout     (504)
@@ -50,6 +51,13 @@ class TooManyAttempts(RequestRefused):
     def __init__(self, detail: str = "", *, retry_after: int, public: str | None = None) -> None:
         super().__init__(detail, public=public)
         self.retry_after = max(1, retry_after)
+
+
+class ClientGone(GatewayError):
+    """The client closed its connection before it had its answer. There is nobody to send a page to."""
+
+    status = 499
+    public = "The client went away."
 
 
 class UpstreamError(GatewayError):

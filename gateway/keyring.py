@@ -110,7 +110,7 @@ class KeyRing:
         return fresh
 
     def reload(self) -> bool:
-        """Read the file again if it changed; True if it did. If it is broken: ConfigError, and the keys stay."""
+        """Read the file again if it changed; True if it did. If broken: ConfigError, and the keys stay."""
         if keyfile.signature(self._path) == self._signature:
             return False
         self._read()

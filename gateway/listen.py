@@ -79,9 +79,13 @@ class Listeners:
 def _resolve(listen: str) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
     host, _, port = listen.rpartition(":")
     try:
-        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(
+            host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
     except (OSError, ValueError, OverflowError) as error:
-        raise ListenError(f'cannot listen on {listen}: write "host:port", "[::1]:port" or "unix:/path"') from error
+        raise ListenError(
+            f'cannot listen on {listen}: write "host:port", "[::1]:port" or "unix:/path"'
+        ) from error
     unique = dict.fromkeys((family, (str(address[0]), int(address[1]))) for family, _, _, _, address in found)
     return list(unique)[:1] if int(port) == 0 else list(unique)
 

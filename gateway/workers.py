@@ -44,6 +44,13 @@ def worker_count(config: Config) -> int:
     return max(1, os.cpu_count() or 1) if workers == "auto" else max(1, workers)
 
 
+def refuse_reload(error: Exception) -> None:
+    """One log line for each mistake: an operator mends them all before the next try."""
+    for mistake in error.mistakes if isinstance(error, ConfigError) else [error]:
+        log.error("reload refused: %s", mistake)
+    log.error("the old configuration stays in force")
+
+
 @dataclass(eq=False)
 class Worker:
     """A child process as its parent sees it; it is killed at `deadline` if it still lives."""
@@ -76,10 +83,19 @@ class Generation:
 
 
 class Supervisor:
+    """`load` reads the configuration anew; `on_ready` is called once, when all workers serve."""
+
     def __init__(
-        self, config: Config, listeners: Listeners, load: Callable[[], Config], clock: Clock = time.monotonic
+        self,
+        config: Config,
+        listeners: Listeners,
+        *,
+        load: Callable[[], Config],
+        on_ready: Callable[[], None],
+        clock: Clock = time.monotonic,
     ) -> None:
         self._load = load
+        self._tell_ready = on_ready
         self._clock = clock
         self._current = Generation(config, listeners)
         self._next: Generation | None = None
@@ -132,14 +148,18 @@ class Supervisor:
             self._promote(self._next)
         elif self._next is None and self._current.serving and not self._announced:
             self._announced = True
-            log.info("%d workers serve %s", self._current.count, self._current.listeners.listen)
+            self._tell_ready()
             notify.notify("READY=1")
 
     def _on_exit(self, worker: Worker, status: str) -> None:
         if worker in self._leaving:
             self._leaving.remove(worker)
         elif self._next is not None and self._next.workers.get(worker.number) is worker:
-            log.error("reload given up: new worker %d ended (%s); the old configuration stays", worker.number, status)
+            log.error(
+                "reload given up: new worker %d ended (%s); the old configuration stays",
+                worker.number,
+                status,
+            )
             del self._next.workers[worker.number]
             self._abandon_next()
             notify.notify("READY=1")
@@ -202,7 +222,7 @@ class Supervisor:
             self._next = Generation(config, listeners)
             self._fill(self._next)
         except (ConfigError, ListenError, OSError) as error:
-            log.error("reload refused, the old configuration stays:\n%s", error)
+            refuse_reload(error)
             self._abandon_next()
             notify.notify("READY=1")
         else:

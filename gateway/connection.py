@@ -1,0 +1,116 @@
+"""A client connection: aiohttp's protocol plus the limits that keep one client from costing too much (rule 7).
+
+A head that is too large is 431, one that trickles in is 408, anything that can't be parsed is 400; each gets a short
+plain answer and a closed connection, before any of our handlers sees it.
+"""
+
+import asyncio
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.web_protocol import RequestHandler
+
+from gateway.config.schema import Limits
+
+log = logging.getLogger("gateway.connection")
+
+
+class Connection(RequestHandler[web.BaseRequest]):
+    """One client connection of a `ConnectionServer`."""
+
+    __slots__ = ("_head_bytes", "_head_timer", "_limits", "_owner")
+
+    def __init__(self, owner: "ConnectionServer", limits: Limits, **kwargs: Any) -> None:  # noqa: ANN401 - aiohttp's
+        super().__init__(owner, **kwargs)
+        self._owner, self._limits = owner, limits
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if len(self._owner.connections) > self._limits.connections:
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections")
+
+    def data_received(self, data: bytes) -> None:
+        if self._waiting_for_head():
+            self._head_bytes += len(data)
+            if self._head_timer is None:
+                self._head_timer = self._loop.call_later(self._limits.head_timeout, self._head_too_slow)
+        super().data_received(data)
+        if self._head_timer is not None and not self._waiting_for_head():
+            self._stop_head_timer()
+        elif self._head_bytes > self._limits.head_size and self._waiting_for_head():
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head is too large")
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._stop_head_timer()
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """What aiohttp could not parse. The reason goes to the log; the client gets the status in plain words."""
+        if isinstance(exc, LineTooLong) or (isinstance(exc, HttpProcessingError) and "too many" in str(exc).lower()):
+            status = 431
+        self.force_close_after_response()
+        if status < 500:
+            log.info("refused", extra={"fields": {"event": "bad_request", "status": status, "cause": str(exc)[:200]}})
+        else:
+            log.error("request failed", exc_info=exc)
+        phrase = HTTPStatus(status).phrase
+        response = web.Response(status=status, text=f"{status} {phrase}\n", headers={"Cache-Control": "no-store"})
+        response.force_close()
+        return response
+
+    def force_close_after_response(self) -> None:
+        """No further request is read from a connection whose framing can't be trusted."""
+        self.keep_alive(False)
+
+    def _waiting_for_head(self) -> bool:
+        return not self._request_in_progress and not self._messages and self._payload_parser is None
+
+    def _stop_head_timer(self) -> None:
+        self._head_bytes = 0
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_too_slow(self) -> None:
+        self._head_timer = None
+        if self._waiting_for_head():
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "head took too long")
+
+    def _refuse(self, status: HTTPStatus, cause: str) -> None:
+        log.info("refused", extra={"fields": {"event": "bad_request", "status": status.value, "cause": cause}})
+        if self.transport is not None:
+            body = f"{status.value} {status.phrase}\n".encode()
+            head = f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+            self.transport.write(head.encode() + body)
+        self.force_close()
+
+
+class ConnectionServer(web.Server[web.BaseRequest]):
+    """aiohttp's low-level server, making our connections."""
+
+    def __init__(self, handler: Any, limits: Limits, **kwargs: Any) -> None:  # noqa: ANN401 - aiohttp's
+        super().__init__(handler, **kwargs)
+        self._limits = limits
+        self._connection_kwargs = {
+            "max_line_size": limits.head_size,
+            "max_field_size": limits.head_size,
+            "max_headers": limits.header_count,
+            "keepalive_timeout": limits.keepalive_timeout,
+            "auto_decompress": False,
+            "access_log": None,
+            "lingering_time": 2.0,
+        }
+
+    def __call__(self) -> RequestHandler[web.BaseRequest]:
+        return Connection(self, self._limits, loop=self._loop, **self._connection_kwargs)

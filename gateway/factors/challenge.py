@@ -1,0 +1,106 @@
+"""One-time codes: made, kept as a keyed hash, tried at most five times, consumed once (security rule 2).
+
+Shared by every factor that sends a code. The hash is bound to session, user and factor, so a code taken from one
+of them is worth nothing in another; a new code replaces the old one.
+"""
+
+import hmac
+import json
+import secrets
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+
+from gateway.clock import Clock
+from gateway.factors.base import Attempt, Outcome
+from gateway.stores.base import Ledger
+
+TRIES = 5
+
+
+def random_digits(length: int) -> str:
+    return "".join(secrets.choice("0123456789") for _ in range(length))
+
+
+class Codes:
+    """Challenges of one factor in the Ledger.
+
+    Args:
+        factor: its name, part of what the code is bound to.
+        keys: hash keys, newest first; older ones keep codes good across a key rotation.
+        lifetime: seconds.
+    """
+
+    def __init__(
+        self,
+        factor: str,
+        ledger: Ledger,
+        keys: Callable[[], list[bytes]],
+        clock: Clock,
+        *,
+        length: int,
+        lifetime: float,
+        digits: Callable[[int], str] = random_digits,
+    ) -> None:
+        self._factor, self._ledger, self._keys, self._clock = factor, ledger, keys, clock
+        self._digits = digits
+        self.length, self.lifetime = length, lifetime
+
+    async def claim_sending(self, attempt: Attempt, pause: float) -> bool:
+        """True for one caller per `pause` seconds, so that two parallel requests don't send two codes."""
+        return await self._ledger.claim_once(self._sending_slot(attempt), pause)
+
+    async def issue(self, attempt: Attempt) -> str:
+        """A new code for this attempt, replacing any before it."""
+        code = self._digits(self.length)
+        challenge = {"hash": self._hash(self._keys()[0], attempt, code), "at": self._clock()}
+        await self._ledger.delete(self._tries_slot(attempt))
+        await self._ledger.put(self._slot(attempt), json.dumps(challenge).encode(), self.lifetime)
+        return code
+
+    async def withdraw(self, attempt: Attempt) -> None:
+        """Forget the code, since it could not be delivered; another may be sent at once."""
+        await self._ledger.delete(self._slot(attempt))
+        await self._ledger.delete(self._sending_slot(attempt))
+
+    async def issued_at(self, attempt: Attempt) -> float | None:
+        """When the running challenge was issued (Unix seconds), None if there is none."""
+        stored = await self._ledger.get(self._slot(attempt))
+        return float(json.loads(stored)["at"]) if stored else None
+
+    async def verify(self, attempt: Attempt, code: str) -> Outcome:
+        """Compare `code` with the one issued."""
+
+        async def matches() -> bool:
+            stored = await self._ledger.get(self._slot(attempt))
+            expected = str(json.loads(stored)["hash"]) if stored else ""
+            given = [self._hash(key, attempt, code) for key in self._keys()]
+            return any([hmac.compare_digest(expected, candidate) for candidate in given])
+
+        return await self.consume_if(attempt, matches)
+
+    async def consume_if(self, attempt: Attempt, matches: Callable[[], Awaitable[bool]]) -> Outcome:
+        """Count the try first, so that parallel guesses can't outrun the limit; then compare; then consume."""
+        stored = await self._ledger.get(self._slot(attempt))
+        if stored is None:
+            return Outcome.EXPIRED
+        if await self._ledger.hit(self._tries_slot(attempt), self.lifetime) > TRIES:
+            await self._ledger.delete(self._slot(attempt))
+            return Outcome.EXHAUSTED
+        if not await matches():
+            return Outcome.WRONG
+        # Of two requests with the right code, exactly one takes the challenge; a newer code makes it differ.
+        taken = await self._ledger.take(self._slot(attempt))
+        return Outcome.RIGHT if taken == stored else Outcome.EXPIRED
+
+    def _hash(self, key: bytes, attempt: Attempt, code: str) -> str:
+        bound = "\0".join((self._factor, attempt.sid, attempt.user.username, code))
+        return hmac.new(key, bound.encode(), sha256).hexdigest()
+
+    def _slot(self, attempt: Attempt) -> str:
+        return f"challenge:{self._factor}:{attempt.sid}"
+
+    def _sending_slot(self, attempt: Attempt) -> str:
+        return f"sending:{self._factor}:{attempt.sid}"
+
+    def _tries_slot(self, attempt: Attempt) -> str:
+        return f"tries:{self._factor}:{attempt.sid}"

@@ -1,0 +1,120 @@
+"""The path of a proxied request on one screen: target -> route -> session -> policy -> proxy or refusal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import web
+
+from gateway.assertion import Assertions
+from gateway.config.schema import Route
+from gateway.errors import RequestRefused
+from gateway.model import Decision, Principal, Target, Verdict
+from gateway.policy import decide
+from gateway.portal.render import Pages
+from gateway.portal.returns import with_return
+from gateway.routing import Routes
+from gateway.session import SessionLayer
+from gateway.target import check_spelling
+
+
+class Forwards(Protocol):
+    """What the gate needs of the proxy."""
+
+    async def handle(
+        self,
+        request: web.BaseRequest,
+        route: Route,
+        target: Target,
+        principal: Principal | None,
+        assertion: str | None,
+        *,
+        trusted_peer: bool,
+    ) -> web.StreamResponse: ...
+
+
+@dataclass(slots=True)
+class Trace:
+    """What the access log says of a request, filled in on its way."""
+
+    request_id: str
+    route: str = ""
+    user: str = ""
+    verdict: str = ""
+    reason: str = ""
+
+
+class NoRoute(RequestRefused):
+    status = 404
+    public = "There is nothing here."
+
+
+class Gate:
+    def __init__(
+        self,
+        routes: Routes,
+        sessions: SessionLayer,
+        assertions: Assertions,
+        proxy: Forwards,
+        pages: Pages,
+        *,
+        prefix: str,
+    ) -> None:
+        self._routes, self._sessions, self._assertions = routes, sessions, assertions
+        self._proxy, self._pages, self._prefix = proxy, pages, prefix
+
+    async def handle(
+        self, request: web.BaseRequest, target: Target, trace: Trace, *, trusted_peer: bool
+    ) -> web.StreamResponse:
+        route = self._routes.find(target)
+        if route is None:
+            raise NoRoute(f"no route for {target.host}")
+        trace.route = route.label
+        check_spelling(target.path, route.allow_in_path)
+        principal = None
+        if route.policy.require not in ("deny",):
+            principal = await self._sessions.load(";".join(request.headers.getall("Cookie", ())))
+        decision = decide(route, target, principal)
+        trace.user = principal.username if principal else ""
+        trace.verdict, trace.reason = decision.verdict.value, decision.reason
+        if decision.verdict is not Verdict.ALLOW:
+            return self.refuse(request, target, decision, trace.request_id)
+        assertion = self._assertions.issue(principal, target.host) if principal else None
+        return await self._proxy.handle(
+            request, route, target, principal, assertion, trusted_peer=trusted_peer
+        )
+
+    def refuse(
+        self, request: web.BaseRequest, target: Target, decision: Decision, request_id: str
+    ) -> web.StreamResponse:
+        """Send browsers on to what is missing, tell programs what it is (401), and say no (403)."""
+        html = wants_html(request.method, request.headers)
+        if decision.verdict is Verdict.DENY:
+            return self._pages.error(403, reason=decision.reason, request_id=request_id, accepts_html=html)
+        page = "login" if decision.verdict is Verdict.SIGN_IN else "verify"
+        where = with_return(f"{self._prefix}/{page}", target.uri)
+        if html:
+            headers = {"Location": where, "Cache-Control": "no-store", "Vary": "Cookie"}
+            return web.Response(status=303, headers=headers)
+        missing = "sign_in_required" if page == "login" else "second_factor_required"
+        challenge = f'Cookie realm="{target.host}", form-action="{self._prefix}/{page}"'
+        return self._pages.error(
+            401,
+            reason=missing,
+            request_id=request_id,
+            accepts_html=False,
+            headers={"WWW-Authenticate": challenge, "Vary": "Cookie, Accept"},
+        )
+
+
+def wants_html(method: str, headers: Mapping[str, str]) -> bool:
+    """Whether a person looks at the answer: a page load of a browser, not its scripts and not a program.
+
+    Sec-Fetch-Mode is what browsers say themselves (Fetch Metadata, W3C); Accept is the older sign.
+    """
+    if headers.get("X-Requested-With", "").lower() == "xmlhttprequest" or "Upgrade" in headers:
+        return False
+    mode = headers.get("Sec-Fetch-Mode")
+    if mode is not None and mode != "navigate":
+        return False
+    return method in ("GET", "HEAD", "POST") and "text/html" in headers.get("Accept", "")

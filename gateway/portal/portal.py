@@ -1,0 +1,106 @@
+"""What lives below the reserved prefix: which page or endpoint answers which path. Anything else there is 404."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+
+from gateway import metrics
+from gateway.assertion import Assertions
+from gateway.config.schema import Network
+from gateway.errors import RequestRefused
+from gateway.model import Target
+from gateway.portal.health import Health
+from gateway.portal.render import Pages
+from gateway.portal.views import Ask, SignInViews
+from gateway.session import SessionLayer
+
+View = Callable[[Ask], Awaitable[web.StreamResponse]]
+
+
+class Portal:
+    def __init__(
+        self,
+        prefix: str,
+        views: SignInViews,
+        pages: Pages,
+        sessions: SessionLayer,
+        assertions: Assertions,
+        health: Health,
+        metrics_networks: tuple[Network, ...],
+    ) -> None:
+        self._prefix, self._sessions, self._assertions = prefix, sessions, assertions
+        self._health, self._metrics_networks = health, metrics_networks
+        self._pages_by_path: Mapping[str, Mapping[str, View]] = {
+            "/login": {"GET": views.login_page, "POST": views.login},
+            "/verify": {"GET": views.verify_page, "POST": views.verify},
+            "/logout": {"GET": views.logout_page, "POST": views.logout},
+        }
+        self._endpoints: Mapping[str, View] = {
+            "/healthz": self._healthz,
+            "/readyz": self._readyz,
+            "/metrics": self._metrics,
+            "/jwks.json": self._jwks,
+        }
+        self._static = {route.path.removeprefix(prefix): route.handler for route in pages.static_routes()}
+
+    async def handle(self, request: web.BaseRequest, target: Target, request_id: str) -> web.StreamResponse:
+        path = target.path.removeprefix(self._prefix)
+        if path in self._static and target.method in ("GET", "HEAD"):
+            response: web.StreamResponse = await self._static[path](request)  # type: ignore[arg-type, misc]
+            return response
+        views = self._views(path)
+        method = "GET" if target.method == "HEAD" else target.method
+        if method not in views:
+            raise _method_not_allowed(views)
+        return await views[method](await self._ask(request, target, request_id, path))
+
+    def _views(self, path: str) -> Mapping[str, View]:
+        if path in self._endpoints:
+            return {"GET": self._endpoints[path]}
+        if path not in self._pages_by_path:
+            raise RequestRefused("no such page of ours", status=404, public="There is nothing here.")
+        return self._pages_by_path[path]
+
+    async def _ask(self, request: web.BaseRequest, target: Target, request_id: str, path: str) -> Ask:
+        """Endpoints for machines never read a session: probes must not depend on the store."""
+        cookies = "" if path in self._endpoints else ";".join(request.headers.getall("Cookie", ()))
+        return Ask(request, target, await self._sessions.visit(cookies), request_id)
+
+    # -- endpoints for machines ------------------------------------------------------------------------------------
+
+    async def _healthz(self, ask: Ask) -> web.Response:
+        return web.json_response({"status": "ok"}, headers=_NO_STORE)
+
+    async def _readyz(self, ask: Ask) -> web.Response:
+        report = await self._health.report()
+        status = 200 if report["status"] == "ready" else 503
+        return web.json_response(report, status=status, headers=_NO_STORE)
+
+    async def _metrics(self, ask: Ask) -> web.Response:
+        if not any(ask.here.client in network for network in self._metrics_networks):
+            raise RequestRefused("metrics from outside server.metrics_networks", status=403)
+        body, content_type = metrics.exposition()
+        return web.Response(body=body, headers={"Content-Type": content_type, **_NO_STORE})
+
+    async def _jwks(self, ask: Ask) -> web.Response:
+        headers = {"Cache-Control": "public, max-age=300"}
+        return web.Response(text=self._assertions.jwks(), content_type="application/json", headers=headers)
+
+
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+def _method_not_allowed(views: Mapping[str, View]) -> RequestRefused:
+    allowed = ", ".join(sorted({*views, "HEAD"} if "GET" in views else views))
+    return MethodNotAllowed(f"allowed here: {allowed}", allowed)
+
+
+class MethodNotAllowed(RequestRefused):
+    """`allowed` is the Allow header (RFC 9110 §10.2.1)."""
+
+    status = 405
+    public = "This page does not understand that kind of request."
+
+    def __init__(self, detail: str, allowed: str) -> None:
+        super().__init__(detail)
+        self.allowed = allowed

@@ -1,0 +1,58 @@
+"""Where a browser may go after signing in: only to our own route hosts; anything else falls back to "/" (rule 5)."""
+
+from dataclasses import replace
+from urllib.parse import quote
+
+from gateway.errors import RequestRefused
+from gateway.model import Target
+from gateway.routing import Routes, path_matches
+from gateway.target import canonical_path, parse_authority, split_request_target
+
+
+def read_return(rd: str, here: Target, routes: Routes, prefix: str) -> Target:
+    """The Target that `rd` names, or "/" on this host if it is not ours to send people to.
+
+    Args:
+        rd: from outside, anything.
+        here: what was asked for; a relative `rd` is on its host.
+        prefix: the gateway's own path, which is no place to return to.
+    """
+    home = replace(here, method="GET", path="/", query="")
+    try:
+        found = _parse(rd, home, routes)
+    except RequestRefused:
+        return home
+    return home if path_matches(prefix, found.path) else found
+
+
+def _parse(rd: str, home: Target, routes: Routes) -> Target:
+    if not rd or len(rd) > 4096 or not rd.isascii() or any(character <= " " or character in "\\\x7f" for character in rd):
+        return home
+    rd = rd.partition("#")[0]
+    if rd.startswith("/"):
+        if rd.startswith("//"):
+            return home
+        path, query = split_request_target(rd)
+        return replace(home, path=canonical_path(path), query=query)
+    scheme, separator, rest = rd.partition("://")
+    if not separator or scheme.lower() not in ("http", "https"):
+        return home
+    authority = rest.partition("/")[0].partition("?")[0]
+    host, port = parse_authority(authority)
+    if (host, port) != (home.host, home.port) and not routes.knows_host(host):
+        return home
+    path, query = split_request_target("/" + rest[len(authority) :].removeprefix("/"))
+    return replace(home, scheme=scheme.lower(), host=host, port=port, path=canonical_path(path), query=query)
+
+
+def href(destination: Target, here: Target) -> str:
+    """The address to put into Location: relative on the same origin. "//" can't start it, so it stays on this host."""
+    same = (destination.scheme, destination.authority) == (here.scheme, here.authority)
+    if same and not destination.path.startswith("//"):
+        return destination.uri
+    return destination.url
+
+
+def with_return(page: str, rd: str) -> str:
+    """`page` with rd as its query parameter."""
+    return f"{page}?rd={quote(rd, safe='/')}"

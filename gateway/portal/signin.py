@@ -1,0 +1,164 @@
+"""The login itself, without HTTP: prove a password, prove a second factor, and what is still missing.
+
+Views translate forms into calls and results into pages. Whatever fails in here leaves nobody signed in.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_network
+
+from gateway import metrics
+from gateway.audit import Audit
+from gateway.directory.base import Directory
+from gateway.errors import SendFailed, TooManyAttempts
+from gateway.factors.base import Attempt, Factor, Outcome, Prompt
+from gateway.limits import CODES_PER_USER, FAILURES_IN_A_ROW, PASSWORD_PER_IP, PASSWORD_PER_USER, Limits
+from gateway.model import Decision, IPAddress, Principal, SessionRecord, Target, User, Verdict
+from gateway.policy import decide
+from gateway.routing import Routes
+from gateway.session import SessionLayer
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Where an attempt comes from."""
+
+    address: IPAddress
+    user_agent: str
+    host: str
+
+    @property
+    def ip(self) -> str:
+        return str(self.address)
+
+    @property
+    def network(self) -> str:
+        """What address budgets count: IPv6 customers own a /64, so single addresses mean nothing."""
+        return str(ip_network((self.address, 64), strict=False)) if isinstance(self.address, IPv6Address) else self.ip
+
+
+class SignIn:
+    def __init__(
+        self,
+        directory: Directory,
+        sessions: SessionLayer,
+        factors: Mapping[str, Factor],
+        limits: Limits,
+        audit: Audit,
+        routes: Routes,
+    ) -> None:
+        self._directory, self._sessions, self._factors = directory, sessions, factors
+        self._limits, self._audit, self._routes = limits, audit, routes
+
+    # -- what is missing -----------------------------------------------------------------------------------------
+
+    def decision(self, destination: Target, principal: Principal | None) -> Decision:
+        """What stands between this principal and the destination. Where no route is, a full sign-in is due."""
+        route = self._routes.find(destination)
+        if route is not None:
+            return decide(route, destination, principal)
+        verdict = Verdict.SIGN_IN if principal is None else Verdict.STEP_UP
+        if principal is not None and len(principal.amr) > 1:
+            verdict = Verdict.ALLOW
+        return Decision(verdict, "portal", "portal")
+
+    async def usable_factors(self, user: User, decision: Decision) -> list[str]:
+        """Second factors that the user has enrolled and that the decision accepts."""
+        accepted = [f for f in self._factors.values() if not decision.factors or f.name in decision.factors]
+        return [factor.name for factor in accepted if await factor.enrolled(user)]
+
+    # -- first factor ----------------------------------------------------------------------------------------------
+
+    async def password(
+        self, client: Client, username: str, password: str, before: Principal | None
+    ) -> SessionRecord | None:
+        """A new session if the password is right, else None. Raises TooManyAttempts.
+
+        Counters are kept for the name as typed, known or not, so that they tell nothing about who exists.
+        """
+        name = username.strip().casefold()[:128]
+        await self._limits.check(PASSWORD_PER_IP, client.network)
+        await self._limits.check(PASSWORD_PER_USER, name)
+        await self._limits.check(FAILURES_IN_A_ROW, f"password:{name}")
+        user = await self._directory.authenticate(username, password)
+        if user is None:
+            await self._password_failed(client, name)
+            return None
+        await self._limits.forget(PASSWORD_PER_USER, name)
+        await self._limits.forget(FAILURES_IN_A_ROW, f"password:{name}")
+        record = await self._sessions.rise(
+            before, user.username, "password", ip=client.ip, user_agent=client.user_agent
+        )
+        metrics.sign_ins.labels("password", "right").inc()
+        self._audit.record("password_ok", user.username, client.ip, sid=record.sid[:8])
+        return record
+
+    async def _password_failed(self, client: Client, name: str) -> None:
+        metrics.sign_ins.labels("password", "wrong").inc()
+        self._audit.record("password_failed", name, client.ip)
+        await self._limits.spend(PASSWORD_PER_IP, client.network)
+        await self._limits.spend(PASSWORD_PER_USER, name)
+        if await self._limits.spend(FAILURES_IN_A_ROW, f"password:{name}") == 0:
+            self._audit.record("locked", name, client.ip, factor="password")
+
+    # -- second factor ---------------------------------------------------------------------------------------------
+
+    async def begin(self, client: Client, principal: Principal, factor: str, *, again: bool = False) -> Prompt:
+        """Start (or describe) a challenge. Raises SendFailed and TooManyAttempts."""
+        await self._check_locked(principal.username)
+        try:
+            prompt = await self._factors[factor].begin(self._attempt(client, principal), again=again)
+        except SendFailed as failure:
+            metrics.codes_sent.labels(factor, "failed").inc()
+            self._audit.record(
+                "send_failed", principal.username, client.ip,
+                factor=factor, code=failure.code, cause=failure.detail, mend=failure.mend,
+            )  # fmt: skip
+            raise
+        if prompt.sent:
+            metrics.codes_sent.labels(factor, "sent").inc()
+            self._audit.record("code_sent", principal.username, client.ip, factor=factor, to=prompt.hint)
+        return prompt
+
+    async def prove(
+        self, client: Client, principal: Principal, factor: str, form: Mapping[str, str]
+    ) -> tuple[Outcome, SessionRecord | None]:
+        """Judge a second factor; when right, the session rises under a new id. Raises TooManyAttempts."""
+        name = principal.username
+        await self._check_locked(name)
+        outcome = await self._factors[factor].verify(self._attempt(client, principal), form)
+        metrics.sign_ins.labels(factor, outcome.value).inc()
+        if outcome is Outcome.RIGHT:
+            await self._limits.forget(CODES_PER_USER, name)
+            await self._limits.forget(FAILURES_IN_A_ROW, f"code:{name}")
+            record = await self._sessions.rise(principal, name, factor, ip=client.ip, user_agent=client.user_agent)
+            self._audit.record("login", name, client.ip, factors=list(record.amr), sid=record.sid[:8])
+            return outcome, record
+        self._audit.record("code_failed", name, client.ip, factor=factor, outcome=outcome.value)
+        if outcome is Outcome.EXHAUSTED:
+            await self._sessions.end(principal.session.sid)
+        if outcome is not Outcome.EXPIRED:
+            await self._count_failure(client, name, factor)
+        return outcome, None
+
+    async def _check_locked(self, name: str) -> None:
+        await self._limits.check(CODES_PER_USER, name)
+        await self._limits.check(FAILURES_IN_A_ROW, f"code:{name}")
+
+    async def _count_failure(self, client: Client, name: str, factor: str) -> None:
+        try:
+            await self._limits.spend(CODES_PER_USER, name)
+            left = await self._limits.spend(FAILURES_IN_A_ROW, f"code:{name}")
+        except TooManyAttempts:
+            return  # this failure is answered as one; the next attempt meets the limit
+        if left == 0:
+            self._audit.record("locked", name, client.ip, factor=factor)
+
+    def _attempt(self, client: Client, principal: Principal) -> Attempt:
+        return Attempt(principal.user, principal.session.sid, client.ip, client.host)
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    async def sign_out(self, client: Client, principal: Principal) -> None:
+        await self._sessions.end(principal.session.sid)
+        self._audit.record("logout", principal.username, client.ip, sid=principal.session.sid[:8])

@@ -1,0 +1,266 @@
+"""The pages of signing in and out: forms in, pages and redirects out. What is right or wrong, `signin` says."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway.errors import SendFailed, TooManyAttempts
+from gateway.factors.base import Outcome, Prompt
+from gateway.model import Decision, Principal, Target, Verdict
+from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.render import Pages
+from gateway.portal.returns import href, read_return, with_return
+from gateway.portal.signin import Client, SignIn
+from gateway.routing import Routes
+from gateway.session import SessionLayer, Visit
+
+WRONG_PASSWORD = "Wrong username or password."  # noqa: S105
+STALE_FORM = "This page had been open for too long. Please try again."
+NO_COOKIE = "Your browser did not send our cookie back. Please allow cookies for this site and try again."
+
+FACTOR_LABELS = {
+    "sms": "Text message",
+    "email": "E-mail",
+    "totp": "Authenticator app",
+    "webauthn": "Security key or passkey",
+    "recovery": "Recovery code",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request to the portal, read once."""
+
+    request: web.BaseRequest
+    here: Target
+    visit: Visit
+    request_id: str
+
+    @property
+    def client(self) -> Client:
+        return Client(self.here.client, self.request.headers.get("User-Agent", ""), self.here.host)
+
+
+class SignInViews:
+    def __init__(
+        self, signin: SignIn, sessions: SessionLayer, pages: Pages, routes: Routes, *, prefix: str, public_url: str
+    ) -> None:
+        self._signin, self._sessions, self._pages, self._routes = signin, sessions, pages, routes
+        self._prefix, self._public_url = prefix, public_url
+
+    # -- password ------------------------------------------------------------------------------------------------
+
+    async def login_page(self, ask: Ask) -> web.StreamResponse:
+        destination = self._return(ask.here, ask.request.query.get("rd", ""))
+        if ask.visit.principal is not None:
+            return self._onward(ask, destination, ask.visit.principal)
+        return await self._login_form(ask, destination)
+
+    async def login(self, ask: Ask) -> web.StreamResponse:
+        check_origin(ask.request, ask.here, self._public_url)
+        form = await read_form(ask.request)
+        destination = self._return(ask.here, form.get("rd", ""))
+        username = form.get("username", "")
+        if not token_matches(form, ask.visit.csrf):
+            if ask.visit.principal is not None:  # another tab has signed in meanwhile: this one need not
+                return self._onward(ask, destination, ask.visit.principal)
+            problem = STALE_FORM if ask.visit.csrf else NO_COOKIE
+            return await self._login_form(ask, destination, username=username, error=problem, status=403)
+        try:
+            record = await self._signin.password(
+                ask.client, username, form.get("password", ""), ask.visit.principal
+            )
+        except TooManyAttempts as limit:
+            return await self._login_form(
+                ask, destination, username=username, error=too_many(limit), status=429, retry_after=limit.retry_after
+            )
+        if record is None:
+            return await self._login_form(ask, destination, username=username, error=WRONG_PASSWORD, status=401)
+        principal = await self._sessions.principal_of(record)
+        response = self._onward(ask, destination, principal)
+        await self._sessions.attach(ask.request, response, record.sid)
+        return response
+
+    async def _login_form(
+        self,
+        ask: Ask,
+        destination: Target,
+        *,
+        username: str = "",
+        error: str | None = None,
+        status: int = 200,
+        retry_after: int | None = None,
+    ) -> web.StreamResponse:
+        response = self._pages.render(
+            "login.html",
+            status,
+            request_id=ask.request_id,
+            headers={} if retry_after is None else {"Retry-After": str(retry_after)},
+            csrf_token=(csrf := ask.visit.csrf or self._sessions.new_token()),
+            rd=href(destination, ask.here),
+            username=username,
+            error=error,
+        )
+        if not ask.visit.csrf:
+            await self._sessions.attach(ask.request, response, None, csrf=csrf)
+        return response
+
+    def _onward(self, ask: Ask, destination: Target, principal: Principal) -> web.Response:
+        """To the destination, or to the second factor if the destination asks for one."""
+        verdict = self._signin.decision(destination, principal).verdict
+        where = href(destination, ask.here)
+        return see_other(with_return(f"{self._prefix}/verify", where) if verdict is Verdict.STEP_UP else where)
+
+    # -- second factor -------------------------------------------------------------------------------------------
+
+    async def verify_page(self, ask: Ask) -> web.StreamResponse:
+        destination = self._return(ask.here, ask.request.query.get("rd", ""))
+        return await self._verify_form(ask, destination, ask.request.query.get("factor", ""))
+
+    async def verify(self, ask: Ask) -> web.StreamResponse:
+        check_origin(ask.request, ask.here, self._public_url)
+        form = await read_form(ask.request)
+        destination = self._return(ask.here, form.get("rd", ""))
+        factor = form.get("factor", "")
+        if not token_matches(form, ask.visit.csrf):
+            return await self._verify_form(ask, destination, factor, error=STALE_FORM, status=403)
+        if form.get("resend") or (factor and not form.get("code")):
+            return await self._verify_form(ask, destination, factor, again=bool(form.get("resend")))
+        return await self._judge(ask, destination, form)
+
+    async def _judge(self, ask: Ask, destination: Target, form: dict[str, str]) -> web.StreamResponse:
+        principal = ask.visit.principal
+        if principal is None:
+            return self._to_login(ask, destination)
+        decision = self._signin.decision(destination, principal)
+        usable = await self._signin.usable_factors(principal.user, decision)
+        factor = form.get("method", "") or (usable[0] if usable else "")
+        if decision.verdict is not Verdict.STEP_UP or factor not in usable:
+            return await self._verify_form(ask, destination, factor)
+        try:
+            outcome, record = await self._signin.prove(ask.client, principal, factor, form)
+        except TooManyAttempts as limit:
+            return self._limited(ask, limit)
+        if record is not None:
+            response = self._onward(ask, destination, await self._sessions.principal_of(record))
+            await self._sessions.attach(ask.request, response, record.sid)
+            return response
+        return await self._refused(ask, destination, factor, outcome)
+
+    async def _refused(
+        self, ask: Ask, destination: Target, factor: str, outcome: Outcome
+    ) -> web.StreamResponse:
+        if outcome is Outcome.EXHAUSTED:
+            response = self._pages.error(
+                429,
+                message="That was one wrong code too many. Please sign in again.",
+                request_id=ask.request_id,
+                retry_after=1,
+                actions=[("Sign in again", with_return(f"{self._prefix}/login", href(destination, ask.here)))],
+            )
+            await self._sessions.detach(ask.request, response)
+            return response
+        error = "That code is not right." if outcome is Outcome.WRONG else "That code is no longer good."
+        return await self._verify_form(ask, destination, factor, error=error, status=401)
+
+    async def _verify_form(
+        self,
+        ask: Ask,
+        destination: Target,
+        factor: str,
+        *,
+        error: str | None = None,
+        status: int = 200,
+        again: bool = False,
+    ) -> web.StreamResponse:
+        principal = ask.visit.principal
+        if principal is None:
+            return self._to_login(ask, destination)
+        decision = self._signin.decision(destination, principal)
+        if decision.verdict is not Verdict.STEP_UP:
+            return see_other(href(destination, ask.here))
+        usable = await self._signin.usable_factors(principal.user, decision)
+        if not usable:
+            return self._nothing_enrolled(ask, decision)
+        factor = factor if factor in usable else usable[0]
+        try:
+            prompt, send_failed = await self._prompt(ask, principal, factor, again)
+        except TooManyAttempts as limit:
+            return self._limited(ask, limit)
+        return self._pages.render(
+            "verify.html",
+            503 if send_failed and status == 200 else status,
+            request_id=ask.request_id,
+            csrf_token=ask.visit.csrf,
+            rd=href(destination, ask.here),
+            factor=factor,
+            masked=prompt.hint,
+            code_length=prompt.code_length,
+            resend_after=prompt.resend_after,
+            can_remember=False,
+            remember_days=0,
+            others=[(name, FACTOR_LABELS.get(name, name)) for name in usable if name != factor],
+            send_failed=send_failed,
+            error=error,
+            notice="A new code is on its way." if again and prompt.sent else None,
+        )
+
+    async def _prompt(self, ask: Ask, principal: Principal, factor: str, again: bool) -> tuple[Prompt, bool]:
+        try:
+            return await self._signin.begin(ask.client, principal, factor, again=again), False
+        except SendFailed:
+            return Prompt(), True
+
+    def _nothing_enrolled(self, ask: Ask, decision: Decision) -> web.Response:
+        return self._pages.error(
+            403,
+            title="No second factor yet",
+            message="This page needs a second factor, and none is set up for your account. "
+            "Please ask your administrator.",
+            reason="no_factor_enrolled",
+            request_id=ask.request_id,
+            actions=[("Sign out", f"{self._prefix}/logout")],
+        )
+
+    def _limited(self, ask: Ask, limit: TooManyAttempts) -> web.Response:
+        return self._pages.error(
+            429, message=too_many(limit), request_id=ask.request_id, retry_after=limit.retry_after
+        )
+
+    # -- signing out -----------------------------------------------------------------------------------------------
+
+    async def logout_page(self, ask: Ask) -> web.StreamResponse:
+        return self._pages.render(
+            "logout.html", request_id=ask.request_id, csrf_token=ask.visit.csrf, done=ask.visit.principal is None
+        )
+
+    async def logout(self, ask: Ask) -> web.StreamResponse:
+        check_origin(ask.request, ask.here, self._public_url)
+        form = await read_form(ask.request)
+        if ask.visit.principal is None:
+            return see_other(f"{self._prefix}/logout")
+        if not token_matches(form, ask.visit.csrf):
+            return await self.logout_page(ask)
+        await self._signin.sign_out(ask.client, ask.visit.principal)
+        response = see_other(f"{self._prefix}/logout")
+        await self._sessions.detach(ask.request, response)
+        return response
+
+    # -- shared ----------------------------------------------------------------------------------------------------
+
+    def _return(self, here: Target, rd: str) -> Target:
+        return read_return(rd, here, self._routes, self._prefix)
+
+    def _to_login(self, ask: Ask, destination: Target) -> web.Response:
+        return see_other(with_return(f"{self._prefix}/login", href(destination, ask.here)))
+
+
+def see_other(location: str) -> web.Response:
+    """303: the browser goes on with GET (RFC 9110 §15.4.4). Not cached, since it depends on the session."""
+    return web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
+
+
+def too_many(limit: TooManyAttempts) -> str:
+    wait = limit.retry_after
+    span = f"{wait} seconds" if wait < 100 else f"{round(wait / 60)} minutes"
+    return f"Too many attempts. Please wait {span} and try again."

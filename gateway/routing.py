@@ -1,0 +1,47 @@
+"""Finds the route of a target. First match wins; no match means the host or path is unknown to us."""
+
+from collections.abc import Sequence
+
+from gateway.config.schema import Route
+from gateway.model import Target
+
+
+def host_matches(pattern: str, host: str) -> bool:
+    """ "*" is any host, "*.example.com" any name below example.com (not itself)."""
+    pattern = pattern.lower()
+    if pattern == "*":
+        return True
+    if pattern.startswith("*."):
+        return host.endswith(pattern[1:]) and len(host) > len(pattern) - 1
+    return host == pattern
+
+
+def path_matches(prefix: str, path: str) -> bool:
+    """Whole segments: "/app" covers "/app" and "/app/x" but not "/apple"."""
+    return path.startswith(prefix) and (prefix.endswith("/") or path[len(prefix) :][:1] in ("", "/", ";"))
+
+
+class Routes:
+    """The configured routes, with the candidates of each host found once."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self.all = tuple(routes)
+        self._by_host: dict[str, tuple[Route, ...]] = {}
+
+    def find(self, target: Target) -> Route | None:
+        for route in self._candidates(target.host):
+            if path_matches(route.path, target.path):
+                return route
+        return None
+
+    def knows_host(self, host: str) -> bool:
+        """Whether a return URL may lead there: a host named by a route. "*" names none."""
+        return any(route.host != "*" and host_matches(route.host, host) for route in self.all)
+
+    def _candidates(self, host: str) -> tuple[Route, ...]:
+        known = self._by_host.get(host)
+        if known is None:
+            known = tuple(route for route in self.all if host_matches(route.host, host))
+            if len(self._by_host) < 1024:  # hosts come from outside: never grow without bound
+                self._by_host[host] = known
+        return known

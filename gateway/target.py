@@ -1,0 +1,180 @@
+"""Reads what is being asked for, once: scheme, host, canonical path, method and client address.
+
+The trusted-proxy rule and the refusal of ambiguous paths live only here. Nothing else may look at X-Forwarded-*
+headers or decode a path, so the rule and the upstream can never see different things (security rule 1).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, ip_address
+
+from multidict import CIMultiDictProxy
+
+from gateway.config.schema import Network
+from gateway.errors import RequestRefused
+from gateway.model import IPAddress, Target
+
+# RFC 9112 §3.2 and RFC 3986 §3.2.2: a name, an IPv4 address or a bracketed IPv6 address, then an optional port.
+_AUTHORITY = re.compile(r"(?P<host>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>\d{1,5}))?")
+_PERCENT = re.compile(r"%([0-9A-Fa-f]{2})?")
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+# What may stand raw in a path (RFC 3986 §3.3, plus what browsers leave alone).
+_PATH = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@/%|\[\]^{}\"<>`]*")
+_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}")
+_UNTRACKED: IPAddress = IPv4Address("0.0.0.0")  # noqa: S104 - stands for a peer without address (unix socket)
+
+
+def canonical_path(raw: str) -> str:
+    """The one spelling of a path that rules match and upstreams get (RFC 3986 §6.2.2).
+
+    Unreserved characters are decoded, escapes are upper case. What apps read in different ways is refused:
+    dot segments in any spelling, backslashes, control characters, bad escapes. Encoded slashes, ";" and "//" stay,
+    for the route to allow or refuse (`check_spelling`).
+    """
+    if not raw.startswith("/"):
+        raise RequestRefused(f"path does not start with a slash: {raw[:80]!r}")
+    if not _PATH.fullmatch(raw):
+        raise RequestRefused(f"path has a character that must be escaped: {raw[:80]!r}")
+    path = _PERCENT.sub(_canonical_escape, raw)
+    if any(segment.split(";", 1)[0] in (".", "..") for segment in re.split(r"/|%2F", path)):
+        raise RequestRefused("path has dot segments")
+    return path
+
+
+def _canonical_escape(match: re.Match[str]) -> str:
+    if match[1] is None:
+        raise RequestRefused("path has an incomplete escape")
+    code = int(match[1], 16)
+    if code < 0x20 or code in (0x7F, 0x5C):
+        raise RequestRefused("path has an escaped control character or backslash")
+    return chr(code) if code in _UNRESERVED else f"%{code:02X}"
+
+
+_SPELLINGS = {"encoded_slash": "%2F", "semicolon": ";", "double_slash": "//"}
+
+
+def check_spelling(path: str, allowed: Sequence[str]) -> None:
+    """Refuse spellings that this route does not allow, since its upstream might read them differently."""
+    for name, text in _SPELLINGS.items():
+        if text in path and name not in allowed:
+            raise RequestRefused(f"path has {name}; a route accepts it with allow_in_path: [{name}]")
+    if "semicolon" not in allowed and "%3B" in path:
+        raise RequestRefused("path has an escaped semicolon; a route accepts it with allow_in_path: [semicolon]")
+
+
+def parse_authority(text: str) -> tuple[str, int | None]:
+    """Host (lower case, no brackets, no trailing dot) and port of a Host header."""
+    match = _AUTHORITY.fullmatch(text)
+    if not match:
+        raise RequestRefused(f"bad Host: {text[:80]!r}")
+    host = match["host"].lower()
+    port = int(match["port"]) if match["port"] else None
+    if host.startswith("["):
+        try:
+            host = ip_address(host[1:-1]).compressed
+        except ValueError:
+            raise RequestRefused(f"bad Host: {text[:80]!r}") from None
+    if port is not None and not 0 < port < 65536:
+        raise RequestRefused(f"bad port in Host: {text[:80]!r}")
+    return host.removesuffix("."), port
+
+
+def split_request_target(raw: str) -> tuple[str, str]:
+    """Path and query of a request line's target: origin form, or absolute form (RFC 9112 §3.2.2)."""
+    if raw == "*":
+        return "/", ""
+    if "#" in raw:
+        raise RequestRefused("request target has a fragment")
+    if not raw.startswith("/"):
+        scheme, separator, rest = raw.partition("://")
+        if not separator or scheme.lower() not in ("http", "https", "ws", "wss"):
+            raise RequestRefused(f"bad request target: {raw[:80]!r}")
+        raw = "/" + rest.partition("/")[2]
+    path, _, query = raw.partition("?")
+    if any(character <= " " or character == "\x7f" for character in query):
+        raise RequestRefused("query has a control character or a space")
+    return path, query
+
+
+def is_trusted(peer: IPAddress | None, trusted: Sequence[Network]) -> bool:
+    """Whether this peer's X-Forwarded-* count. A unix socket peer (None) is local, so it counts if anyone does."""
+    if peer is None:
+        return bool(trusted)
+    mapped = getattr(peer, "ipv4_mapped", None)
+    return any((mapped or peer) in network for network in trusted)
+
+
+def client_address(peer: IPAddress | None, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> IPAddress:
+    """The rightmost address that is not a trusted proxy: what stands further left is hearsay."""
+    client = peer
+    if is_trusted(peer, trusted):
+        for text in reversed([part.strip() for line in forwarded_for for part in line.split(",")]):
+            try:
+                client = ip_address(text)
+            except ValueError:
+                break
+            if not is_trusted(client, trusted):
+                break
+    client = getattr(client, "ipv4_mapped", None) or client
+    return client if client is not None else _UNTRACKED
+
+
+def peer_address(peername: object) -> IPAddress | None:
+    """The address in asyncio's `peername`, or None for a unix socket."""
+    if isinstance(peername, tuple) and peername:
+        try:
+            return ip_address(str(peername[0]).partition("%")[0])
+        except ValueError:
+            return None
+    return None
+
+
+def read_target(
+    method: str,
+    raw_target: str,
+    headers: CIMultiDictProxy[str],
+    *,
+    secure: bool,
+    peer: IPAddress | None,
+    trusted: Sequence[Network],
+) -> Target:
+    """Build the Target of a request that is to be proxied.
+
+    Args:
+        method: as in the request line.
+        raw_target: the request line's target, not decoded.
+        headers: the request's; X-Forwarded-* count only when `peer` is in `trusted`.
+        secure: whether our own connection is TLS.
+        peer: address at the other end, None for a unix socket.
+        trusted: `server.trusted_proxies`.
+
+    Raises:
+        RequestRefused: 400 on anything ambiguous.
+    """
+    if not _METHOD.fullmatch(method):
+        raise RequestRefused("bad method")
+    hosts = headers.getall("Host", [])
+    if len(hosts) != 1:  # RFC 9112 §3.2: exactly one, else 400
+        raise RequestRefused(f"{len(hosts)} Host headers")
+    authority = hosts[0]
+    if "://" in raw_target and not raw_target.startswith("/"):
+        authority = raw_target.partition("://")[2].partition("/")[0].partition("?")[0]
+    scheme = "https" if secure else "http"
+    if is_trusted(peer, trusted):
+        scheme = _single(headers, "X-Forwarded-Proto") or scheme
+        authority = _single(headers, "X-Forwarded-Host") or authority
+    scheme = {"ws": "http", "wss": "https"}.get(scheme.lower(), scheme.lower())
+    if scheme not in ("http", "https"):
+        raise RequestRefused(f"bad X-Forwarded-Proto: {scheme[:20]!r}")
+    host, port = parse_authority(authority)
+    path, query = split_request_target(raw_target)
+    client = client_address(peer, headers.getall("X-Forwarded-For", []), trusted)
+    return Target(scheme, host, port, method, canonical_path(path), query, client)
+
+
+def _single(headers: Mapping[str, str], name: str) -> str:
+    """A forwarded header of which there must be at most one value."""
+    values = headers.getall(name, []) if isinstance(headers, CIMultiDictProxy) else [headers.get(name, "")]
+    if len(values) > 1 or (values and "," in values[0]):
+        raise RequestRefused(f"several values in {name}")
+    return values[0].strip() if values else ""
