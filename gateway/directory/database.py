@@ -1,0 +1,132 @@
+"""Users in the gateway's own database.
+
+Whatever a cache may hold of a user is published as a Change in the transaction that changes it. Passwords are
+checked in equal work whether or not the user exists, is disabled or has a password.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import delete, insert, true, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from gateway.clock import Clock
+from gateway.directory import names, rows
+from gateway.errors import InvalidUser, UserExists, UserUnknown
+from gateway.model import User
+from gateway.passwords import Passwords
+from gateway.stores.base import Change
+from gateway.stores.changes import publish
+from gateway.stores.engine import reading, writing
+from gateway.stores.schema import credentials, sessions, users
+from gateway.stores.sessions import end_sessions
+
+
+class DatabaseDirectory:
+    def __init__(self, engine: AsyncEngine, passwords: Passwords, clock: Clock) -> None:
+        self._engine = engine
+        self._passwords = passwords
+        self._clock = clock
+
+    async def get(self, username: str) -> User | None:
+        try:
+            name = names.username(username)
+        except InvalidUser:  # what visitors type; such a user can't exist
+            return None
+        async with reading(self._engine) as connection:
+            found = await rows.read(connection, users.c.username == name)
+        return found[0] if found else None
+
+    async def authenticate(self, username: str, password: str) -> User | None:
+        user = await self.get(username)
+        if user is None or not user.password_hash:
+            await self._passwords.dummy_verify()
+            return None
+        right = await self._passwords.verify(password, user.password_hash)
+        if not right or user.disabled:
+            return None
+        return await self._rehashed(user, password)
+
+    async def list(self, search: str = "") -> Sequence[User]:
+        async with reading(self._engine) as connection:
+            return await rows.read(connection, rows.matching(search) if search.strip() else true())
+
+    async def add(self, user: User, password: str | None = None) -> None:
+        """Without `password`, the user keeps `user.password_hash` (imports); empty means no password yet."""
+        await self.add_all([await self.prepared(user, password)])
+
+    async def add_all(self, prepared: Sequence[User]) -> None:
+        """Insert users that came from `prepared`, all or none; raises UserExists."""
+        async with writing(self._engine) as connection:
+            for user in prepared:
+                await self._insert(connection, user)
+            changes = [Change("user", user.username) for user in prepared]
+            await publish(connection, self._clock(), *changes)
+
+    async def prepared(self, user: User, password: str | None = None) -> User:
+        """The user in canonical spelling with the password hashed; raises InvalidUser, WeakPassword."""
+        user = names.checked(user)
+        now = self._clock()
+        if password is not None:
+            self._passwords.check_strength(password, user.username)
+            user = replace(user, password_hash=await self._passwords.hash(password), password_changed_at=now)
+        return replace(user, created_at=user.created_at or now)
+
+    async def replace(self, user: User) -> None:
+        """Disabling also ends the user's sessions, so that enabling again does not bring them back."""
+        user = names.checked(user)
+        async with writing(self._engine) as connection:
+            await self._update(connection, user.username, rows.facts(user))
+            await rows.write_groups(connection, user)
+            mine = sessions.c.username == user.username
+            ended = await end_sessions(connection, mine) if user.disabled else []
+            await publish(connection, self._clock(), *ended, Change("user", user.username))
+
+    async def set_password(self, username: str, password: str) -> None:
+        """Ends no session: who changes the own password keeps the one at hand. Callers end the others."""
+        name = names.username(username)
+        self._passwords.check_strength(password, name)
+        hash = await self._passwords.hash(password)
+        async with writing(self._engine) as connection:
+            now = self._clock()
+            await self._update(connection, name, {"password_hash": hash, "password_changed_at": now})
+            await publish(connection, now, Change("user", name))
+
+    async def delete(self, username: str) -> None:
+        name = names.username(username)
+        async with writing(self._engine) as connection:
+            gone = await connection.execute(delete(users).where(users.c.username == name))
+            if gone.rowcount == 0:
+                raise UserUnknown(f"there is no user {name}")
+            await connection.execute(delete(credentials).where(credentials.c.username == name))
+            ended = await end_sessions(connection, sessions.c.username == name)
+            await publish(connection, self._clock(), *ended, Change("user", name))
+
+    async def _insert(self, connection: AsyncConnection, user: User) -> None:
+        row = rows.facts(user) | {
+            "username": user.username,
+            "password_hash": user.password_hash,
+            "password_changed_at": user.password_changed_at,
+            "created_at": user.created_at,
+        }
+        try:
+            await connection.execute(insert(users).values(row))
+        except IntegrityError as error:
+            raise UserExists(f"there is a user {user.username} already") from error
+        await rows.write_groups(connection, user)
+
+    async def _update(self, connection: AsyncConnection, username: str, values: dict[str, object]) -> None:
+        done = await connection.execute(update(users).where(users.c.username == username).values(values))
+        if done.rowcount == 0:
+            raise UserUnknown(f"there is no user {username}")
+
+    async def _rehashed(self, user: User, password: str) -> User:
+        """Stores a hash with today's parameters, unless the password was changed in the meantime."""
+        if not self._passwords.needs_rehash(user.password_hash):
+            return user
+        hash = await self._passwords.hash(password)
+        same = (users.c.username == user.username) & (users.c.password_hash == user.password_hash)
+        async with writing(self._engine) as connection:
+            await connection.execute(update(users).where(same).values(password_hash=hash))
+        return replace(user, password_hash=hash)
