@@ -13,6 +13,10 @@ Require = Literal["bypass", "one_factor", "two_factor", "deny"]
 UrlPath = Annotated[
     str, StringConstraints(pattern=r"^/"), Words("a path that starts with a slash, such as `/` or `/app`")
 ]
+Upstream = Annotated[
+    str | tuple[str, ...],
+    Words("`http://host:port`, `https://host`, `unix:/path.sock`, or a list of them"),
+]
 StatusRange = Annotated[tuple[int, int], Words("a pair of statuses such as `[200, 399]`")]
 
 
@@ -39,7 +43,11 @@ class HealthCheck(Section):
     path: UrlPath = Field("/", description="GET this")
     interval: Duration = Field(10.0, description="pause between two probes")
     timeout: Duration = Field(3.0, description="a slower answer is a failure")
-    healthy_status: StatusRange = Field((200, 399), description="lowest and highest good status")
+    healthy_status: Upstream = Annotated[
+    str | tuple[str, ...],
+    Words("`http://host:port`, `https://host`, `unix:/path.sock`, or a list of them"),
+]
+StatusRange = Field((200, 399), description="lowest and highest good status")
     fall: int = Field(2, ge=1, description="failures in a row that take an upstream out")
     rise: int = Field(1, ge=1, description="successes in a row that bring it back")
 
@@ -74,9 +82,7 @@ class Route(Section):
     name: str = Field("", description="for logs and metrics; default is host + path")
     host: str = Field("*", description='"app.example.com", "*.example.com" or "*"')
     path: UrlPath = Field("/", description="path prefix, matched by whole segments")
-    upstream: str | tuple[str, ...] = Field(
-        description='"http://…", "https://…", "unix:/path.sock", or a list of them'
-    )
+    upstream: Upstream = Field(description="the app; several share the load")
     policy: Policy = Field(Policy(), description="who may pass")
     strip_path: bool = Field(False, description="the upstream sees paths without the route's prefix")
     preserve_host: bool = Field(

@@ -1,0 +1,102 @@
+"""Pure questions about hosts, origins and listening addresses as they are written in the configuration."""
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+# RFC 1123 §2.1 labels, with the underscore that internal networks use.
+_NAME = re.compile(
+    r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*"
+)
+_LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:/\s]+):(?P<port>[0-9]{1,5})")
+_ANY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where something can be reached. `host` is lower case, IPv6 without brackets."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def authority(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _default_port(self.scheme) else f"{host}:{self.port}"
+
+
+def split(url: str) -> SplitResult | None:
+    """The parts of an http(s) URL with a host and a valid port; None for anything else."""
+    try:
+        parts = urlsplit(url)
+        number = parts.port
+    except ValueError:
+        return None
+    strange = any(char <= " " or char == "\\" or char == "\x7f" for char in url)
+    if strange or parts.scheme not in ("http", "https") or not parts.hostname or number == 0:
+        return None
+    return parts if is_name(parts.hostname) or is_ip(parts.hostname) else None
+
+
+def port(parts: SplitResult) -> int:
+    return parts.port or _default_port(parts.scheme)
+
+
+def origin(url: str) -> Origin | None:
+    """The origin that `url` is: no path, query, fragment or credentials."""
+    parts = split(url)
+    if (
+        parts is None
+        or parts.path
+        or parts.query
+        or parts.fragment
+        or "@" in parts.netloc
+        or url.endswith(("?", "#"))
+    ):
+        return None
+    return Origin(parts.scheme, parts.hostname or "", port(parts))
+
+
+def listen_address(text: str) -> tuple[str, int] | None:
+    """("127.0.0.1", 8080); ("unix:/path", 0) for a socket file; None if it is neither."""
+    if text.startswith("unix:"):
+        return (text, 0) if text.startswith("unix:/") and len(text) > len("unix:/") else None
+    match = _LISTEN.fullmatch(text)
+    if not match or int(match["port"]) > 65535:
+        return None
+    host = match["host"].strip("[]").lower()
+    good = is_ip(host) or ("[" not in match["host"] and is_name(host))
+    return (host, int(match["port"])) if good else None
+
+
+def reaches(address: tuple[str, int], host: str, port: int) -> bool:
+    """Whether connecting to host:port would reach a listener at this address."""
+    own, own_port = address
+    return port == own_port and (host == own or (is_local(host) and (own in _ANY or is_local(own))))
+
+
+def is_name(host: str) -> bool:
+    return bool(_NAME.fullmatch(host))
+
+
+def is_ip(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_local(host: str) -> bool:
+    """This machine, as browsers count it: their cookies may be Secure-less (W3C Secure Contexts §3.1)."""
+    return ip_address(host).is_loopback if is_ip(host) else host == "localhost" or host.endswith(".localhost")
+
+
+def is_below(host: str, domain: str) -> bool:
+    return host == domain or host.endswith(f".{domain}")
+
+
+def _default_port(scheme: str) -> int:
+    return 443 if scheme == "https" else 80

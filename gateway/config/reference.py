@@ -1,0 +1,113 @@
+"""Writes docs/configuration.md and docs/config.schema.json from the schema, so neither can lag behind it.
+
+python -m gateway.config.reference > docs/configuration.md
+python -m gateway.config.reference --json-schema > docs/config.schema.json
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from gateway.config import shape
+from gateway.config.schema import Config, Section
+
+_HEAD = """# Configuration
+
+Generated from the schema by `python -m gateway.config.reference`; a test fails when it is stale.
+`auth-gateway check` reports every mistake of a file with its line and how to mend it.
+
+- **Unknown keys are mistakes**, and so are keys given twice.
+- **Durations** are written `30s`, `5m`, `1h30m`, `30d`; a bare number is seconds.
+  **Sizes** are written `64KiB`, `10MB` or `unlimited`; a bare number is bytes.
+- **Environment:** `${NAME}` in any text is replaced; `${NAME:-default}` when it may be unset; `$$` is a dollar.
+- **Secrets from files:** where a key says so, `<key>_file` names a file that holds the value.
+  Surrounding white space is dropped.
+- **Relative paths** count from the working directory of the gateway, not from the configuration file.
+- **Words** are YAML 1.2: only `true` and `false` are truth values; `on`, `no` and `12:30` are text.
+- Anchors, aliases and `<<` may be used. For help in editors, start the file with
+  `# yaml-language-server: $schema=docs/config.schema.json`.
+"""
+
+
+def markdown() -> str:
+    """The whole reference."""
+    return "\n".join([_HEAD, *_section("", Config, "The top level of the file.")])
+
+
+def json_schema() -> str:
+    """For editors. Defaults of whole sections are left out: those of their keys say it all."""
+    schema = Config.model_json_schema()
+    for part in (schema, *schema["$defs"].values()):
+        for field in part["properties"].values():
+            field.pop("title", None)
+            if isinstance(field.get("default"), dict):
+                del field["default"]
+    named = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    named["title"] = "auth-gateway configuration"
+    return json.dumps(named, indent=2, ensure_ascii=False, sort_keys=True)
+
+
+def _section(path: str, section: type[Section], text: str, title: str = "") -> Iterator[str]:
+    yield f"## {title or (f'`{path}`' if path else 'Top level')}\n"
+    yield f"{text}\n"
+    yield "| key | value | default | what it is for |"
+    yield "|---|---|---|---|"
+    twins = {key: twin for twin, key in section.file_keys().items()}
+    for key, info in section.keys().items():
+        yield _row(key, info, twins.get(key))
+    yield ""
+    for key, info in section.keys().items():
+        yield from _below(f"{path}.{key}".removeprefix("."), shape.annotated(info), info)
+
+
+def _row(key: str, info: FieldInfo, twin: str | None) -> str:
+    name = f"`{key}` (or `{twin}`)" if twin else f"`{key}`"
+    cells = (name, _kind(shape.annotated(info)), _default(info), info.description or "")
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _kind(annotation: Any) -> str:
+    if shape.providers(annotation):
+        return "a section, see below; `provider` chooses its keys"
+    if shape.sections(annotation):
+        return "a section, see below"
+    if any(shape.sections(item) for item in _items(annotation)):
+        return "a list of sections, see below"
+    return shape.describe(annotation)
+
+
+def _items(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation)[:1] if get_origin(annotation) is tuple else ()
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "**required**"
+    value = info.get_default(call_default_factory=True, validated_data={})
+    if isinstance(value, Section):
+        return ""
+    if value is None or value in ((), "", {}):
+        return "none"
+    return f"`{shape.show(shape.annotated(info), value)}`"
+
+
+def _below(path: str, annotation: Any, info: FieldInfo) -> Iterator[str]:
+    """The sections that a key opens: one per provider where a provider is chosen."""
+    text = f"{(info.description or '').capitalize()}."
+    if kinds := shape.providers(annotation):
+        for provider, section in kinds.items():
+            title = f"`{path}` with `provider: {provider}`"
+            yield from _section(path, section, section.__doc__ or text, title)
+        return
+    for section in shape.sections(annotation):
+        yield from _section(path, section, text)
+    for item in _items(annotation):
+        for section in shape.sections(item):
+            yield from _section(f"{path}[]", section, text)
+
+
+if __name__ == "__main__":
+    sys.stdout.write((json_schema() if "--json-schema" in sys.argv else markdown().rstrip()) + "\n")
