@@ -1,4 +1,4 @@
-"""`workers: 1`: the gateway in the only process, without fork. Same signals and same promises as with workers."""
+"""`workers: 1`: the gateway in the only process, without fork. Same signals and promises as with workers."""
 
 import asyncio
 import logging

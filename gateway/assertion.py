@@ -48,7 +48,9 @@ class Assertions:
 
     def jwks(self) -> str:
         """The public keys as a JSON Web Key Set (RFC 7517 §5)."""
-        return json.dumps({"keys": [key.as_dict(private=False, use="sig", alg="ES256") for key in self._keys()]})
+        return json.dumps(
+            {"keys": [key.as_dict(private=False, use="sig", alg="ES256") for key in self._keys()]}
+        )
 
     def _sign(self, principal: Principal, audience: str, now: int) -> str:
         key = self._keys()[0]

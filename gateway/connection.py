@@ -18,12 +18,12 @@ from gateway.config.schema import Limits
 log = logging.getLogger("gateway.connection")
 
 
-class Connection(RequestHandler[web.BaseRequest]):
+class Connection(RequestHandler):
     """One client connection of a `ConnectionServer`."""
 
     __slots__ = ("_head_bytes", "_head_timer", "_limits", "_owner")
 
-    def __init__(self, owner: "ConnectionServer", limits: Limits, **kwargs: Any) -> None:  # noqa: ANN401 - aiohttp's
+    def __init__(self, owner: "ConnectionServer", limits: Limits, **kwargs: Any) -> None:
         super().__init__(owner, **kwargs)
         self._owner, self._limits = owner, limits
         self._head_timer: asyncio.TimerHandle | None = None
@@ -57,15 +57,22 @@ class Connection(RequestHandler[web.BaseRequest]):
         message: str | None = None,
     ) -> web.StreamResponse:
         """What aiohttp could not parse. The reason goes to the log; the client gets the status in plain words."""
-        if isinstance(exc, LineTooLong) or (isinstance(exc, HttpProcessingError) and "too many" in str(exc).lower()):
+        if isinstance(exc, LineTooLong) or (
+            isinstance(exc, HttpProcessingError) and "too many" in str(exc).lower()
+        ):
             status = 431
         self.force_close_after_response()
         if status < 500:
-            log.info("refused", extra={"fields": {"event": "bad_request", "status": status, "cause": str(exc)[:200]}})
+            log.info(
+                "refused",
+                extra={"fields": {"event": "bad_request", "status": status, "cause": str(exc)[:200]}},
+            )
         else:
             log.error("request failed", exc_info=exc)
         phrase = HTTPStatus(status).phrase
-        response = web.Response(status=status, text=f"{status} {phrase}\n", headers={"Cache-Control": "no-store"})
+        response = web.Response(
+            status=status, text=f"{status} {phrase}\n", headers={"Cache-Control": "no-store"}
+        )
         response.force_close()
         return response
 
@@ -88,18 +95,23 @@ class Connection(RequestHandler[web.BaseRequest]):
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "head took too long")
 
     def _refuse(self, status: HTTPStatus, cause: str) -> None:
-        log.info("refused", extra={"fields": {"event": "bad_request", "status": status.value, "cause": cause}})
+        log.info(
+            "refused", extra={"fields": {"event": "bad_request", "status": status.value, "cause": cause}}
+        )
         if self.transport is not None:
             body = f"{status.value} {status.phrase}\n".encode()
-            head = f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+            head = (
+                f"HTTP/1.1 {status.value} {status.phrase}\r\n"
+                f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+            )
             self.transport.write(head.encode() + body)
         self.force_close()
 
 
-class ConnectionServer(web.Server[web.BaseRequest]):
+class ConnectionServer(web.Server):
     """aiohttp's low-level server, making our connections."""
 
-    def __init__(self, handler: Any, limits: Limits, **kwargs: Any) -> None:  # noqa: ANN401 - aiohttp's
+    def __init__(self, handler: Any, limits: Limits, **kwargs: Any) -> None:
         super().__init__(handler, **kwargs)
         self._limits = limits
         self._connection_kwargs = {
@@ -112,5 +124,5 @@ class ConnectionServer(web.Server[web.BaseRequest]):
             "lingering_time": 2.0,
         }
 
-    def __call__(self) -> RequestHandler[web.BaseRequest]:
+    def __call__(self) -> RequestHandler:
         return Connection(self, self._limits, loop=self._loop, **self._connection_kwargs)

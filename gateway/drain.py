@@ -1,7 +1,7 @@
 """Ends an aiohttp server without dropping a request: stop accepting, let the rest finish, then close.
 
-An idle keep-alive connection may be about to carry a request (RFC 9112 section 9.3.1). So for a short while it is
-left open; whatever arrives on it is answered with `Connection: close`, which the caller sees to.
+An idle keep-alive connection may be about to carry a request (RFC 9112 section 9.3.1). So it is left open for
+a short while; whatever arrives on it is answered with `Connection: close`, which the caller sees to.
 """
 
 import asyncio
@@ -12,24 +12,25 @@ LINGER = 1.0
 _PAUSE = 0.02
 
 
-async def drain(runner: web.BaseRunner, timeout: float, *, linger: float = LINGER) -> bool:
-    """Stop `runner` within `timeout` seconds; True if every request finished by itself."""
+async def drain(runner: web.BaseRunner, seconds: float, *, linger: float = LINGER) -> bool:
+    """Stop `runner` within `seconds`; True if every request finished by itself."""
     for site in list(runner.sites):
         await site.stop()
     server = runner.server
     finished = True
-    if server is not None:
-        if not await _emptied(server, min(linger, timeout)):
-            server.pre_shutdown()  # idle connections close now, busy ones after their response
-            finished = await _emptied(server, timeout - linger)
+    if server is not None and not await _emptied(server, min(linger, seconds)):
+        server.pre_shutdown()  # idle connections close now, busy ones after their response
+        finished = await _emptied(server, seconds - linger)
     await runner.cleanup()
     return finished
 
 
-async def _emptied(server: web.Server, timeout: float) -> bool:
-    deadline = asyncio.get_running_loop().time() + timeout
-    while server.connections:
+async def _emptied(server: web.Server, seconds: float) -> bool:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        # Look only after a pause: what was accepted a moment ago is not yet among the connections.
+        await asyncio.sleep(_PAUSE)
+        if not server.connections:
+            return True
         if asyncio.get_running_loop().time() >= deadline:
             return False
-        await asyncio.sleep(_PAUSE)
-    return True

@@ -1,8 +1,8 @@
 """Listening sockets: opened once by the parent process and handed to every generation of workers.
 
-A listener that is closed resets the connections that wait in its accept queue. So the parent keeps its sockets
-open for as long as the address is in use, and workers only come and go as readers of them. This file must not
-know what is served.
+A listener that is closed resets the connections that wait in its accept queue. So the parent keeps its
+sockets open for as long as the address is in use, and workers only come and go as readers of them. This file
+must not know what is served.
 """
 
 import errno
@@ -22,7 +22,7 @@ class ListenError(GatewayError):
 
 
 class Listeners:
-    """The listening sockets of one address: a TCP slot per worker (SO_REUSEPORT), or one unix socket for all."""
+    """The listening sockets of one address: one per worker (SO_REUSEPORT), or a unix socket for all."""
 
     def __init__(self, listen: str) -> None:
         self.listen = listen
@@ -76,21 +76,19 @@ class Listeners:
             raise ListenError(f"cannot listen on {self.listen}: {_explain(error)}") from error
 
 
-def _resolve(listen: str) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
+def _resolve(listen: str) -> list[tuple[int, tuple[str, int]]]:
     host, _, port = listen.rpartition(":")
     try:
-        found = socket.getaddrinfo(
-            host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
+        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
     except (OSError, ValueError, OverflowError) as error:
-        raise ListenError(
-            f'cannot listen on {listen}: write "host:port", "[::1]:port" or "unix:/path"'
-        ) from error
-    unique = dict.fromkeys((family, (str(address[0]), int(address[1]))) for family, _, _, _, address in found)
-    return list(unique)[:1] if int(port) == 0 else list(unique)
+        forms = '"host:port", "[::1]:port" or "unix:/path"'
+        raise ListenError(f"cannot listen on {listen}: write {forms}") from error
+    addresses = [(int(family), (str(address[0]), int(address[1]))) for family, _, _, _, address in found]
+    # A second address would get another free port than the first.
+    return addresses[:1] if int(port) == 0 else list(dict.fromkeys(addresses))
 
 
-def _refuse_if_taken(family: socket.AddressFamily, address: tuple[str, int]) -> None:
+def _refuse_if_taken(family: int, address: tuple[str, int]) -> None:
     """SO_REUSEPORT would join another gateway's port without a word; a bind without it tells."""
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

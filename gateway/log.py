@@ -14,7 +14,8 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = getattr(record, "fields", None)
         line: dict[str, object] = {
-            "ts": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "ts": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
         }
@@ -31,7 +32,11 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = getattr(record, "fields", None)
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
-        text = " ".join(f"{k}={v}" for k, v in fields.items()) if isinstance(fields, dict) else record.getMessage()
+        text = (
+            " ".join(f"{k}={v}" for k, v in fields.items())
+            if isinstance(fields, dict)
+            else record.getMessage()
+        )
         text = text.replace("\n", "\\n").replace("\r", "\\r")
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)

@@ -5,7 +5,14 @@ Labels hold only what the config names (routes, factors) and fixed words, never 
 
 import os
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -16,7 +23,10 @@ open_requests = Gauge("auth_gateway_open_requests", "Requests under way", multip
 sign_ins = Counter("auth_gateway_sign_ins_total", "Factors tried", ["factor", "outcome"])
 codes_sent = Counter("auth_gateway_codes_sent_total", "Codes handed to a sender", ["factor", "outcome"])
 upstream_up = Gauge(
-    "auth_gateway_upstream_up", "1 if the upstream answers", ["route", "upstream"], multiprocess_mode="mostrecent"
+    "auth_gateway_upstream_up",
+    "1 if the upstream answers",
+    ["route", "upstream"],
+    multiprocess_mode="mostrecent",
 )
 
 

@@ -12,7 +12,7 @@ _VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 @contextmanager
 def shared_metrics() -> Iterator[Path]:
-    """A private folder, named in the environment before any worker imports prometheus_client, removed at the end."""
+    """A private folder, named in the environment before any worker imports prometheus_client."""
     folder = tempfile.mkdtemp(prefix="auth-gateway-metrics-")  # mode 0700
     os.environ[_VARIABLE] = folder
     try:

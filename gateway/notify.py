@@ -6,7 +6,7 @@ import time
 
 
 def notify(*lines: str) -> None:
-    """Send state lines such as "READY=1" (see sd_notify(3)); never raises, a supervisor's absence is no error."""
+    """Send state lines such as "READY=1" (see sd_notify(3)); a supervisor's absence is no error."""
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path:
         return

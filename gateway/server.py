@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -98,10 +98,14 @@ class Gateway:
         signin = SignIn(directory, self.sessions, factors, limits, self._audit, routes)
         assertions = Assertions(config.server.public_url, lambda: list(ring.signing_keys), clock)
         names = frozenset(prefix + config.session.cookie_name for prefix in ("", "__Host-", "__Secure-"))
-        self.proxy = Proxy(config.routes, session_cookie_names=names, prefix=config.server.prefix, clock=clock)
+        self.proxy = Proxy(
+            config.routes, session_cookie_names=names, prefix=config.server.prefix, clock=clock
+        )
         self.sessions.on_end.append(self.proxy.tunnels.close_session)
         self.health = Health({"store": self._changes.latest})
-        self._gate = Gate(routes, self.sessions, assertions, self.proxy, self._pages, prefix=config.server.prefix)
+        self._gate = Gate(
+            routes, self.sessions, assertions, self.proxy, self._pages, prefix=config.server.prefix
+        )
         self._portal = Portal(
             config.server.prefix,
             SignInViews(
@@ -122,8 +126,7 @@ class Gateway:
         )  # fmt: skip
         if isinstance(sender, TwilioVerify):
             return SmsVerifyFactor(sms, sender, codes, limits, self._clock)
-        assert not isinstance(sender, CodeService)
-        return SmsFactor(sms, sender, codes, limits, self._clock, self._config.branding.name)
+        return SmsFactor(sms, cast(Sender, sender), codes, limits, self._clock, self._config.branding.name)
 
     # -- the way of a request --------------------------------------------------------------------------------------
 
@@ -137,7 +140,12 @@ class Gateway:
             peer = peer_address(request.transport.get_extra_info("peername")) if request.transport else None
             trusted = self._config.server.trusted_proxies
             target = read_target(
-                request.method, request.raw_path, request.headers, secure=request.secure, peer=peer, trusted=trusted
+                request.method,
+                request.raw_path,
+                request.headers,
+                secure=request.secure,
+                peer=peer,
+                trusted=trusted,
             )
             if path_matches(self._config.server.prefix, target.path):
                 trace.route = "portal"
@@ -205,7 +213,7 @@ class Gateway:
             except StoreUnavailable as error:
                 log.warning("sweep postponed: %s", error.detail)
 
-    async def drain(self, timeout: float) -> None:
+    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - it limits others, not itself
         """Stop accepting, let running requests finish for up to `timeout` seconds, then release everything."""
         self.health.draining = True
         if self._runner is not None:

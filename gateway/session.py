@@ -130,7 +130,9 @@ class SessionLayer:
         return await self._read(value, entry)
 
     def _use(self, entry: _Cached, now: float) -> Principal | None:
-        if now - entry.read_at > _RECHECK_AFTER or not self._alive(entry.principal.session, entry.seen_at, now):
+        if now - entry.read_at > _RECHECK_AFTER or not self._alive(
+            entry.principal.session, entry.seen_at, now
+        ):
             return None
         entry.seen_at = now
         if now - entry.touched_at > min(60.0, self._config.idle_timeout / 10):
@@ -239,7 +241,9 @@ class SessionLayer:
         """Clear our cookie."""
         await self._save(request, response, {})
 
-    async def _save(self, request: web.BaseRequest, response: web.StreamResponse, data: dict[str, str]) -> None:
+    async def _save(
+        self, request: web.BaseRequest, response: web.StreamResponse, data: dict[str, str]
+    ) -> None:
         session = aiohttp_session.Session(None, data=None, new=True)
         session.update(data)
         await self._storage.save_session(request, response, session)  # type: ignore[arg-type]
@@ -302,5 +306,3 @@ def cookie_value(header: str, name: str) -> str:
         if (not before or before.endswith(";")) and header[after : after + 1] == "=":
             return header[after + 1 :].partition(";")[0].strip().strip('"')
         start = after
-
-

@@ -43,8 +43,8 @@ class Signals:
 def default_signals() -> None:
     """What a freshly forked worker needs: none of the parent's handlers.
 
-    Ctrl-C and a closing terminal reach the whole process group; the parent decides what they mean, so a worker
-    listens to SIGTERM alone.
+    Ctrl-C and a closing terminal reach the whole process group; the parent decides what they mean, so a
+    worker listens to SIGTERM alone.
     """
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -59,7 +59,9 @@ def check_spelling(path: str, allowed: Sequence[str]) -> None:
         if text in path and name not in allowed:
             raise RequestRefused(f"path has {name}; a route accepts it with allow_in_path: [{name}]")
     if "semicolon" not in allowed and "%3B" in path:
-        raise RequestRefused("path has an escaped semicolon; a route accepts it with allow_in_path: [semicolon]")
+        raise RequestRefused(
+            "path has an escaped semicolon; a route accepts it with allow_in_path: [semicolon]"
+        )
 
 
 def parse_authority(text: str) -> tuple[str, int | None]:
@@ -104,7 +106,9 @@ def is_trusted(peer: IPAddress | None, trusted: Sequence[Network]) -> bool:
     return any((mapped or peer) in network for network in trusted)
 
 
-def client_address(peer: IPAddress | None, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> IPAddress:
+def client_address(
+    peer: IPAddress | None, forwarded_for: Sequence[str], trusted: Sequence[Network]
+) -> IPAddress:
     """The rightmost address that is not a trusted proxy: what stands further left is hearsay."""
     client = peer
     if is_trusted(peer, trusted):

@@ -41,6 +41,4 @@ def _load_certificate(context: ssl.SSLContext, tls: Tls) -> None:
 
 def _no_password() -> str:
     # OpenSSL would otherwise ask on the terminal, and a service would hang there.
-    raise ValueError(
-        "the private key is encrypted; store it without a passphrase, readable to the gateway only"
-    )
+    raise ValueError("the private key has a passphrase; store it without one, readable to the gateway only")

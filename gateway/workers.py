@@ -1,7 +1,6 @@
 """The parent process: forks workers, restarts those that die, rolls them on SIGHUP, drains them on SIGTERM.
 
 It runs no event loop and no thread, so that forking is safe, and it must not import `gateway.server`.
-Each worker has a socket pair with the parent: a byte says that it serves, end-of-file that one of the two is gone.
 A reload starts a whole new generation first and lets the old one drain only when the new one serves.
 """
 
@@ -11,9 +10,7 @@ import os
 import selectors
 import signal
 import socket
-import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -21,9 +18,10 @@ from gateway import notify
 from gateway.clock import Clock
 from gateway.config.schema import Config
 from gateway.errors import ConfigError
+from gateway.forking import Worker, fork_worker
 from gateway.listen import ListenError, Listeners
 from gateway.multiprocess import forget_process
-from gateway.signals import Signals, default_signals
+from gateway.signals import Signals
 from gateway.tls import server_context
 from gateway.worker import run_worker
 
@@ -34,7 +32,7 @@ START_TIMEOUT = 60.0
 KILL_GRACE = 5.0
 """How much longer than drain_timeout a leaving worker may live."""
 BACK_OFF = (0.1, 0.5, 1.0, 2.0, 5.0)
-"""Pause before the first, second ... restart in a row; connections of that slot wait in its queue meanwhile."""
+"""Pause before the first, second ... restart in a row; meanwhile that slot's connections wait in its queue."""
 HEALTHY_AFTER = 30.0
 """A worker that lived this long starts the back-off anew."""
 
@@ -49,18 +47,6 @@ def refuse_reload(error: Exception) -> None:
     for mistake in error.mistakes if isinstance(error, ConfigError) else [error]:
         log.error("reload refused: %s", mistake)
     log.error("the old configuration stays in force")
-
-
-@dataclass(eq=False)
-class Worker:
-    """A child process as its parent sees it; it is killed at `deadline` if it still lives."""
-
-    pid: int
-    number: int
-    channel: socket.socket
-    started: float
-    deadline: float
-    ready: bool = False
 
 
 @dataclass(eq=False)
@@ -120,8 +106,6 @@ class Supervisor:
                 self._do_what_is_due()
         return self._status
 
-    # --- events -------------------------------------------------------------------------------------------------
-
     def _on_signals(self, numbers: list[int]) -> None:
         for number in numbers:
             if number == signal.SIGHUP:
@@ -129,7 +113,7 @@ class Supervisor:
             elif self._stopping:
                 log.warning("stopping at once")
                 for worker in self._leaving:
-                    os.kill(worker.pid, signal.SIGKILL)
+                    worker.send(signal.SIGKILL)
             else:
                 log.info("stopping: running requests have %gs", self._current.config.server.drain_timeout)
                 self._stop()
@@ -181,8 +165,6 @@ class Supervisor:
         current.due[number] = self._clock() + pause
         log.error("worker %d (pid %d) ended (%s); restart in %gs", number, worker.pid, status, pause)
 
-    # --- time ---------------------------------------------------------------------------------------------------
-
     def _patience(self) -> float | None:
         moments = [worker.deadline for worker in self._alive()] + list(self._current.due.values())
         soonest = min(moments, default=math.inf)
@@ -194,7 +176,7 @@ class Supervisor:
             if now >= worker.deadline:
                 log.error("worker %d (pid %d) is killed: it took too long", worker.number, worker.pid)
                 worker.deadline = math.inf
-                os.kill(worker.pid, signal.SIGKILL)
+                worker.send(signal.SIGKILL)
         for number in [n for n, moment in self._current.due.items() if now >= moment]:
             del self._current.due[number]
             self._fork(self._current, number)
@@ -207,8 +189,6 @@ class Supervisor:
         for generation in (self._current, self._next):
             if generation is not None:
                 yield from list(generation.workers.values())
-
-    # --- generations --------------------------------------------------------------------------------------------
 
     def _reload(self) -> None:
         """Start a generation with the new configuration, if that is valid and its address can be had."""
@@ -253,13 +233,11 @@ class Supervisor:
     def _dismiss(self, generation: Generation) -> None:
         """Let all workers of a generation finish what they do and exit."""
         for worker in generation.workers.values():
-            os.kill(worker.pid, signal.SIGTERM)
+            worker.send(signal.SIGTERM)
             worker.deadline = self._clock() + generation.config.server.drain_timeout + KILL_GRACE
         self._leaving.update(generation.workers.values())
         generation.workers.clear()
         generation.due.clear()
-
-    # --- processes ----------------------------------------------------------------------------------------------
 
     def _fill(self, generation: Generation) -> None:
         generation.listeners.grow(generation.count)
@@ -267,46 +245,23 @@ class Supervisor:
             self._fork(generation, number)
 
     def _fork(self, generation: Generation, number: int) -> None:
-        ours, theirs = socket.socketpair()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        signals = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-        # A signal between fork and the child's own handlers would be told to the parent a second time.
-        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-        pid = os.fork()
-        if pid == 0:
-            default_signals()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-            ours.close()
-            self._be_worker(generation, number, theirs)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-        theirs.close()
-        now = self._clock()
-        worker = Worker(pid, number, ours, started=now, deadline=now + START_TIMEOUT)
-        generation.workers[number] = worker
-        self._selector.register(ours, selectors.EVENT_READ, worker)
+        siblings = list(self._alive())
 
-    def _be_worker(self, generation: Generation, number: int, channel: socket.socket) -> None:
-        """The child's whole life. It never returns into the parent's code."""
-        status = 1
-        try:
-            for sibling in self._alive():
-                sibling.channel.close()  # else the sibling would not notice the parent's death
+        def life(channel: socket.socket) -> int:
             self._selector.close()
+            for sibling in siblings:
+                sibling.channel.close()  # else the sibling would not notice the parent's death
             sockets = generation.listeners.share(number, generation.count)
             generation.listeners.keep_only(sockets)
-            status = run_worker(generation.config, sockets, channel, number)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
+            return run_worker(generation.config, sockets, channel, number)
+
+        worker = fork_worker(number, life, now=self._clock())
+        worker.deadline = worker.started + START_TIMEOUT
+        generation.workers[number] = worker
+        self._selector.register(worker.channel, selectors.EVENT_READ, worker)
 
     def _bury(self, worker: Worker) -> str:
         self._selector.unregister(worker.channel)
-        worker.channel.close()
-        _, status = os.waitpid(worker.pid, 0)
+        status = worker.wait()
         forget_process(worker.pid)
-        code = os.waitstatus_to_exitcode(status)
-        return f"signal {-code}" if code < 0 else f"status {code}"
+        return status

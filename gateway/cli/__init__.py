@@ -1,4 +1,4 @@
-"""The command line: one file per command, imported only when that command runs, so that start-up stays fast."""
+"""The command line: one file per command, imported only when that command runs, so start-up stays fast."""
 
 from importlib import import_module
 

@@ -1,5 +1,7 @@
 """`auth-gateway serve`: read the configuration, open the sockets, hand over to the workers."""
 
+import logging
+import os
 import resource
 import sys
 from collections.abc import Callable
@@ -8,13 +10,16 @@ from pathlib import Path
 import click
 
 from gateway.alone import run_alone
-from gateway.config.loader import load
+from gateway.config.loader import load, read
 from gateway.config.schema import Config
 from gateway.errors import ConfigError, GatewayError
 from gateway.listen import Listeners
+from gateway.log import configure
 from gateway.multiprocess import shared_metrics
 from gateway.tls import server_context
 from gateway.workers import Supervisor, worker_count
+
+log = logging.getLogger("gateway.serve")
 
 
 @click.command()
@@ -27,12 +32,16 @@ from gateway.workers import Supervisor, worker_count
     help="The configuration file.",
 )
 def serve(config_file: Path) -> None:
-    """Serve. SIGHUP reloads the configuration, SIGTERM lets running requests finish, a second one stops at once."""
+    """Serve. SIGHUP reloads the configuration; SIGTERM lets running requests finish, twice stops at once."""
     try:
-        config = load(config_file)
+        loaded = read(config_file, os.environ)
+        config = loaded.config
         server_context(config.server.tls)
+        configure(config.log)
+        for warning in loaded.warnings:
+            log.warning("%s", warning)
         raise_file_limit()
-        sys.exit(run(config, lambda: load(config_file)))
+        sys.exit(run(config, lambda: load(config_file, os.environ)))
     except ConfigError as error:
         click.echo(f"{error}\n\nNothing was started: mend {config_file}, then try again.", err=True)
         sys.exit(2)
@@ -46,21 +55,24 @@ def run(config: Config, load_again: Callable[[], Config]) -> int:
     listeners = Listeners(config.server.listen)
     count = worker_count(config)
     listeners.grow(count)
-    announce(config, count)
+
+    def on_ready() -> None:
+        click.echo(f"auth-gateway ready: {describe(config, count)}", err=True)
+
     if count == 1:
-        return run_alone(config, listeners, load_again)
+        return run_alone(config, listeners, load=load_again, on_ready=on_ready)
     with shared_metrics():
-        return Supervisor(config, listeners, load_again).run()
+        return Supervisor(config, listeners, load=load_again, on_ready=on_ready).run()
 
 
-def announce(config: Config, count: int) -> None:
-    """One line for the operator: where, how many, and what to do next."""
+def describe(config: Config, count: int) -> str:
+    """Where browsers go, what serves them, and where it listens."""
     workers = "1 process" if count == 1 else f"{count} workers"
-    click.echo(f"auth-gateway: {config.server.public_url} ({workers} on {config.server.listen})", err=True)
+    return f"{config.server.public_url} ({workers} on {config.server.listen})"
 
 
 def raise_file_limit() -> None:
-    """Each proxied connection costs two descriptors; the usual soft limit of 1024 is for programs that use select()."""
+    """Each proxied connection costs two descriptors; the usual soft limit, 1024, only serves select()."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

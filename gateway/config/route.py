@@ -43,11 +43,7 @@ class HealthCheck(Section):
     path: UrlPath = Field("/", description="GET this")
     interval: Duration = Field(10.0, description="pause between two probes")
     timeout: Duration = Field(3.0, description="a slower answer is a failure")
-    healthy_status: Upstream = Annotated[
-    str | tuple[str, ...],
-    Words("`http://host:port`, `https://host`, `unix:/path.sock`, or a list of them"),
-]
-StatusRange = Field((200, 399), description="lowest and highest good status")
+    healthy_status: StatusRange = Field((200, 399), description="lowest and highest good status")
     fall: int = Field(2, ge=1, description="failures in a row that take an upstream out")
     rise: int = Field(1, ge=1, description="successes in a row that bring it back")
 

@@ -14,8 +14,8 @@ from gateway.errors import InvalidUser
 from gateway.model import User
 
 _LONGEST = 128
-# CR and LF (Cc) would end a header; surrogates and unassigned (Cs, Cn) may not be UTF-8. Invisible characters (Cf)
-# make two names look the same; people's names need some of them (Persian writes a zero-width non-joiner).
+# CR and LF (Cc) would end a header; surrogates and unassigned (Cs, Cn) may not be UTF-8. Invisible characters
+# (Cf) make two names look the same; people's names need some (Persian writes a zero-width non-joiner).
 _UNSAFE = {"Cc", "Cs", "Cn", "Zl", "Zp"}
 _EMAIL = re.compile(r"[^@\s,<>\"]{1,64}@[^@\s,<>\"]{1,255}")
 

@@ -74,7 +74,7 @@ class Codes:
             stored = await self._ledger.get(self._slot(attempt))
             expected = str(json.loads(stored)["hash"]) if stored else ""
             given = [self._hash(key, attempt, code) for key in self._keys()]
-            return any([hmac.compare_digest(expected, candidate) for candidate in given])
+            return any(hmac.compare_digest(expected, candidate) for candidate in given)
 
         return await self.consume_if(attempt, matches)
 

@@ -20,7 +20,9 @@ HOUR = 3600.0
 class SmsFactor:
     name = "sms"
 
-    def __init__(self, config: SmsBase, sender: Sender, codes: Codes, limits: Limits, clock: Clock, brand: str) -> None:
+    def __init__(
+        self, config: SmsBase, sender: Sender, codes: Codes, limits: Limits, clock: Clock, brand: str
+    ) -> None:
         self._config, self._sender, self._codes, self._limits = config, sender, codes, limits
         self._clock, self._brand = clock, brand
 
@@ -92,5 +94,7 @@ async def spend_sms_budgets(limits: Limits, config: SmsBase, attempt: Attempt) -
             await limits.spend(budget, subject)
         except TooManyAttempts as spent:
             raise SendFailed(
-                f"SMS budget {budget.name} is spent", code="budget", mend=f"raise it under sms, or wait {spent.retry_after} s"
+                f"SMS budget {budget.name} is spent",
+                code="budget",
+                mend=f"raise it under sms, or wait {spent.retry_after} s",
             ) from spent

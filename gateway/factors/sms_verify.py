@@ -21,8 +21,16 @@ from gateway.senders.masking import mask_phone
 class SmsVerifyFactor:
     name = "sms"
 
-    def __init__(self, config: SmsBase, service: CodeService, codes: Codes, limits: Limits, clock: Clock) -> None:
-        self._config, self._service, self._codes, self._limits, self._clock = config, service, codes, limits, clock
+    def __init__(
+        self, config: SmsBase, service: CodeService, codes: Codes, limits: Limits, clock: Clock
+    ) -> None:
+        self._config, self._service, self._codes, self._limits, self._clock = (
+            config,
+            service,
+            codes,
+            limits,
+            clock,
+        )
 
     async def enrolled(self, user: User) -> bool:
         return bool(user.phone)

@@ -46,7 +46,7 @@ class Portal:
     async def handle(self, request: web.BaseRequest, target: Target, request_id: str) -> web.StreamResponse:
         path = target.path.removeprefix(self._prefix)
         if path in self._static and target.method in ("GET", "HEAD"):
-            response: web.StreamResponse = await self._static[path](request)  # type: ignore[arg-type, misc]
+            response: web.StreamResponse = await self._static[path](request)  # type: ignore[arg-type]
             return response
         views = self._views(path)
         method = "GET" if target.method == "HEAD" else target.method

@@ -26,7 +26,12 @@ def read_return(rd: str, here: Target, routes: Routes, prefix: str) -> Target:
 
 
 def _parse(rd: str, home: Target, routes: Routes) -> Target:
-    if not rd or len(rd) > 4096 or not rd.isascii() or any(character <= " " or character in "\\\x7f" for character in rd):
+    if (
+        not rd
+        or len(rd) > 4096
+        or not rd.isascii()
+        or any(character <= " " or character in "\\\x7f" for character in rd)
+    ):
         return home
     rd = rd.partition("#")[0]
     if rd.startswith("/"):

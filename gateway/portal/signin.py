@@ -34,7 +34,11 @@ class Client:
     @property
     def network(self) -> str:
         """What address budgets count: IPv6 customers own a /64, so single addresses mean nothing."""
-        return str(ip_network((self.address, 64), strict=False)) if isinstance(self.address, IPv6Address) else self.ip
+        return (
+            str(ip_network((self.address, 64), strict=False))
+            if isinstance(self.address, IPv6Address)
+            else self.ip
+        )
 
 
 class SignIn:
@@ -103,7 +107,9 @@ class SignIn:
 
     # -- second factor ---------------------------------------------------------------------------------------------
 
-    async def begin(self, client: Client, principal: Principal, factor: str, *, again: bool = False) -> Prompt:
+    async def begin(
+        self, client: Client, principal: Principal, factor: str, *, again: bool = False
+    ) -> Prompt:
         """Start (or describe) a challenge. Raises SendFailed and TooManyAttempts."""
         await self._check_locked(principal.username)
         try:
@@ -131,7 +137,9 @@ class SignIn:
         if outcome is Outcome.RIGHT:
             await self._limits.forget(CODES_PER_USER, name)
             await self._limits.forget(FAILURES_IN_A_ROW, f"code:{name}")
-            record = await self._sessions.rise(principal, name, factor, ip=client.ip, user_agent=client.user_agent)
+            record = await self._sessions.rise(
+                principal, name, factor, ip=client.ip, user_agent=client.user_agent
+            )
             self._audit.record("login", name, client.ip, factors=list(record.amr), sid=record.sid[:8])
             return outcome, record
         self._audit.record("code_failed", name, client.ip, factor=factor, outcome=outcome.value)

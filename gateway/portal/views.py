@@ -43,7 +43,14 @@ class Ask:
 
 class SignInViews:
     def __init__(
-        self, signin: SignIn, sessions: SessionLayer, pages: Pages, routes: Routes, *, prefix: str, public_url: str
+        self,
+        signin: SignIn,
+        sessions: SessionLayer,
+        pages: Pages,
+        routes: Routes,
+        *,
+        prefix: str,
+        public_url: str,
     ) -> None:
         self._signin, self._sessions, self._pages, self._routes = signin, sessions, pages, routes
         self._prefix, self._public_url = prefix, public_url
@@ -72,10 +79,17 @@ class SignInViews:
             )
         except TooManyAttempts as limit:
             return await self._login_form(
-                ask, destination, username=username, error=too_many(limit), status=429, retry_after=limit.retry_after
+                ask,
+                destination,
+                username=username,
+                error=too_many(limit),
+                status=429,
+                retry_after=limit.retry_after,
             )
         if record is None:
-            return await self._login_form(ask, destination, username=username, error=WRONG_PASSWORD, status=401)
+            return await self._login_form(
+                ask, destination, username=username, error=WRONG_PASSWORD, status=401
+            )
         principal = await self._sessions.principal_of(record)
         response = self._onward(ask, destination, principal)
         await self._sessions.attach(ask.request, response, record.sid)
@@ -109,7 +123,9 @@ class SignInViews:
         """To the destination, or to the second factor if the destination asks for one."""
         verdict = self._signin.decision(destination, principal).verdict
         where = href(destination, ask.here)
-        return see_other(with_return(f"{self._prefix}/verify", where) if verdict is Verdict.STEP_UP else where)
+        return see_other(
+            with_return(f"{self._prefix}/verify", where) if verdict is Verdict.STEP_UP else where
+        )
 
     # -- second factor -------------------------------------------------------------------------------------------
 
@@ -156,7 +172,9 @@ class SignInViews:
                 message="That was one wrong code too many. Please sign in again.",
                 request_id=ask.request_id,
                 retry_after=1,
-                actions=[("Sign in again", with_return(f"{self._prefix}/login", href(destination, ask.here)))],
+                actions=[
+                    ("Sign in again", with_return(f"{self._prefix}/login", href(destination, ask.here)))
+                ],
             )
             await self._sessions.detach(ask.request, response)
             return response
@@ -231,7 +249,10 @@ class SignInViews:
 
     async def logout_page(self, ask: Ask) -> web.StreamResponse:
         return self._pages.render(
-            "logout.html", request_id=ask.request_id, csrf_token=ask.visit.csrf, done=ask.visit.principal is None
+            "logout.html",
+            request_id=ask.request_id,
+            csrf_token=ask.visit.csrf,
+            done=ask.visit.principal is None,
         )
 
     async def logout(self, ask: Ask) -> web.StreamResponse:

@@ -1,0 +1,127 @@
+"""The proxy: sends an allowed request to its route's upstreams and streams the answer back.
+
+It decides nothing about who may pass. What is forwarded is `target`, never the request's own path.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from gateway.clock import Clock, system_clock
+from gateway.config.schema import Route
+from gateway.errors import RequestRefused
+from gateway.model import Principal, Target
+from gateway.proxy.headers import Pairs, Peer, request_headers
+from gateway.proxy.health import watch
+from gateway.proxy.http import RoundTrip
+from gateway.proxy.response import RelayedResponse
+from gateway.proxy.site import Site
+from gateway.proxy.upstreams import UpstreamHealth
+from gateway.proxy.websocket import Tunnels, hold, open_tunnel, origin_allowed, wants_websocket
+
+__all__ = ["Proxy", "RelayedResponse", "Tunnels", "UpstreamHealth", "origin_allowed", "wants_websocket"]
+
+# CONNECT asks for a forward proxy; TRACE would show the assertion to the client (RFC 9110 §9.3.8).
+REFUSED_METHODS = frozenset({"CONNECT", "TRACE"})
+
+
+class Proxy:
+    """`prefix` is the gateway's own path, which no upstream ever gets."""
+
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        *,
+        session_cookie_names: frozenset[str],
+        prefix: str,
+        clock: Clock = system_clock,
+    ) -> None:
+        self.tunnels = Tunnels()
+        self._prefix = prefix
+        # By identity: two routes may be equal, and hashing a route means hashing all of its settings.
+        self._sites = {id(route): Site.of(route, session_cookie_names, clock) for route in routes}
+        self._checks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        for site in self._sites.values():
+            if site.route.health is not None:
+                self._checks.append(asyncio.create_task(watch(site.pool, site.route.health)))
+
+    async def close(self) -> None:
+        """Stop the checks, say goodbye to open WebSockets, close idle connections."""
+        for check in self._checks:
+            check.cancel()
+        await asyncio.gather(*self._checks, return_exceptions=True)
+        self.tunnels.close_all()
+        await self.tunnels.emptied()
+        for site in self._sites.values():
+            site.pool.close()
+
+    def health(self) -> list[UpstreamHealth]:
+        return [one for site in self._sites.values() for one in site.pool.health()]
+
+    async def handle(
+        self,
+        request: web.BaseRequest,
+        route: Route,
+        target: Target,
+        principal: Principal | None,
+        assertion: str | None,
+        *,
+        trusted_peer: bool,
+    ) -> web.StreamResponse:
+        """Raises RequestRefused, ClientGone or UpstreamError as long as nothing of a response was sent."""
+        self._refuse(request, target)
+        site = self._sites[id(route)]
+        peer = Peer(_peer_address(request), trusted_peer)
+        headers = request_headers(request.raw_headers, site.rules, target, peer, principal, assertion)
+        if not wants_websocket(request):
+            return await RoundTrip(request, site, target, headers).run()
+        return await self._websocket(request, site, target, headers, principal)
+
+    def _refuse(self, request: web.BaseRequest, target: Target) -> None:
+        if request.method in REFUSED_METHODS:
+            raise RequestRefused(f"{request.method} is not proxied", status=405)
+        if target.path == self._prefix or target.path.startswith(self._prefix + "/"):
+            raise RequestRefused("the gateway's own path", status=404, public="There is nothing here.")
+
+    async def _websocket(
+        self,
+        request: web.BaseRequest,
+        site: Site,
+        target: Target,
+        headers: Pairs,
+        principal: Principal | None,
+    ) -> web.StreamResponse:
+        _refuse_websocket(request, site.route, target)
+        trip = RoundTrip(request, site, target, headers, upgrade=b"websocket")
+        answer = await trip.ask()
+        if answer.head.status != 101:
+            return await trip.relay(answer)
+        rewriter = site.rewriter(answer.upstream.address, target)
+        tunnel = open_tunnel(request, answer, rewriter, site.route.timeouts.idle)
+        sid = principal.session.sid if principal else None
+        del trip, answer, rewriter, headers  # a tunnel may stand for days
+        self.tunnels.add(sid, tunnel)
+        try:
+            return await hold(request, tunnel)
+        finally:
+            self.tunnels.remove(sid, tunnel)
+
+
+def _refuse_websocket(request: web.BaseRequest, route: Route, target: Target) -> None:
+    if not route.websocket:
+        raise RequestRefused(
+            "route without websockets", status=403, public="WebSockets are not allowed here."
+        )
+    if not origin_allowed(request.headers.get("Origin"), target, route):
+        raise RequestRefused(
+            "WebSocket from a foreign origin", status=403, public="Not allowed from this page."
+        )
+
+
+def _peer_address(request: web.BaseRequest) -> str | None:
+    """None on a unix socket."""
+    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+    return str(peer[0]) if isinstance(peer, tuple) else None

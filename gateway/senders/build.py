@@ -3,7 +3,7 @@
 import sys
 from typing import TextIO
 
-from gateway.config.schema import Email, EmailSmtp, Sms, SmsTwilio, SmsTwilioVerify, SmsWebhook
+from gateway.config.delivery import Email, EmailSmtp, Sms, SmsTwilio, SmsTwilioVerify, SmsWebhook
 from gateway.senders.base import CodeService, EmailSender, Sender
 from gateway.senders.console import ConsoleEmailSender, ConsoleSender
 from gateway.senders.retry import Backoff

@@ -16,7 +16,7 @@ from email.utils import formatdate, make_msgid, parseaddr
 import aiosmtplib
 
 from gateway.clock import Clock, system_clock
-from gateway.config.schema import EmailSmtp
+from gateway.config.delivery import EmailSmtp
 from gateway.errors import SendFailed
 from gateway.senders.retry import Backoff, Miss, with_retries
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from twilio.base import values
 
-from gateway.config.schema import SmsTwilio
+from gateway.config.delivery import SmsTwilio
 from gateway.senders.retry import Backoff
 from gateway.senders.twilio_api import TwilioApi
 

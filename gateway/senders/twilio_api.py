@@ -16,7 +16,7 @@ from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from gateway.config.schema import TwilioAccount
+from gateway.config.delivery import TwilioAccount
 from gateway.errors import SendFailed
 from gateway.senders.http import WIRE_ERRORS, open_session, retry_after, wire_miss
 from gateway.senders.retry import Backoff, Miss, with_retries

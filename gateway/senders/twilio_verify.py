@@ -6,7 +6,7 @@ number within its ten minutes shares the code. Counting tries per challenge and 
 
 import re
 
-from gateway.config.schema import SmsTwilioVerify
+from gateway.config.delivery import SmsTwilioVerify
 from gateway.errors import SendFailed
 from gateway.senders.retry import Backoff
 from gateway.senders.twilio_api import TwilioApi

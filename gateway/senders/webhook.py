@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from aiohttp import ClientResponse, ClientSession
 
-from gateway.config.schema import SmsWebhook
+from gateway.config.delivery import SmsWebhook
 from gateway.errors import SendFailed
 from gateway.senders.http import WIRE_ERRORS, open_session, retry_after, wire_miss
 from gateway.senders.retry import Backoff, Miss, with_retries

@@ -14,18 +14,7 @@ if (code && code.dataset.autoSubmit) {
   // WCAG 3.2.2: say so before it happens.
   document.getElementById("hint").append(" " + code.dataset.autoSubmit);
   code.addEventListener("input", () => {
-    if (code.value.length === code.maxLength && code.checkValidity()) submitOnce(code.form);
-  });
-}
-
-if (code) {
-  // Codes are pasted as "123 456" or "123-456"; maxlength would cut them.
-  code.addEventListener("paste", (event) => {
-    const digits = event.clipboardData.getData("text").replace(/[\s-]/g, "");
-    if (!/^\d+$/.test(digits)) return;
-    event.preventDefault();
-    code.value = digits.slice(0, code.maxLength);
-    code.dispatchEvent(new Event("input", { bubbles: true }));
+    if (code.checkValidity()) submitOnce(code.form);
   });
 }
 
