@@ -25,9 +25,12 @@ class SqlAuditLog:
                 await connection.execute(insert(audit), [_row(row) for row in rows])
 
     async def tail(
-        self, limit: int, *, username: str | None = None, event: str | None = None
+        self, limit: int, *, username: str | None = None, event: str | None = None, until: int | None = None
     ) -> Sequence[AuditRow]:
+        """The newest rows, oldest first; `until` is a cursor that nothing later is wanted of."""
         query = _only(select(audit), username, event).order_by(audit.c.id.desc()).limit(limit)
+        if until is not None:
+            query = query.where(audit.c.id <= until)
         async with reading(self._engine) as connection:
             return [_audit_row(row) for row in reversed((await connection.execute(query)).all())]
 
@@ -66,7 +69,7 @@ def _row(row: AuditRow) -> dict[str, object]:
         "event": row.event,
         "username": username,
         "ip": row.ip,
-        "data": json.dumps(row.data),
+        "data": json.dumps(row.data, default=str),
     }
 
 

@@ -1,0 +1,59 @@
+"""`auth-gateway audit tail`: what happened, newest last."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from gateway.cli.opening import Opened, config_option, run
+from gateway.directory.names import folded
+from gateway.stores.base import AuditRow
+
+_POLL_SECONDS = 0.5
+
+
+@click.group()
+def audit() -> None:
+    """Read the audit log."""
+
+
+@audit.command()
+@click.option("-n", "--lines", type=click.IntRange(min=0), default=20, show_default=True, help="How many.")
+@click.option("-f", "--follow", is_flag=True, help="Wait for more, until Ctrl-C.")
+@click.option("--user", "username", help="Only this user's.")
+@click.option("--event", help='Only this event, such as "login".')
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@config_option
+def tail(
+    lines: int, follow: bool, username: str | None, event: str | None, as_json: bool, config_file: Path
+) -> None:
+    """Print the newest events, oldest first."""
+    name = None if username is None else folded(username)
+
+    async def work(opened: Opened) -> None:
+        cursor = await opened.audit.latest()
+        _print(await opened.audit.tail(lines, username=name, event=event, until=cursor), as_json)
+        while follow:
+            await asyncio.sleep(_POLL_SECONDS)
+            cursor, rows = await opened.audit.since(cursor, username=name, event=event)
+            _print(rows, as_json)
+
+    with suppress(KeyboardInterrupt):
+        run(config_file, work)
+
+
+def _print(rows: Sequence[AuditRow], as_json: bool) -> None:
+    for row in rows:
+        click.echo(json.dumps(asdict(row), ensure_ascii=False) if as_json else _as_line(row))
+
+
+def _as_line(row: AuditRow) -> str:
+    at = datetime.fromtimestamp(row.at, UTC).isoformat(timespec="milliseconds")
+    # json.dumps also keeps what a visitor typed from moving the terminal's cursor.
+    data = " ".join(f"{key}={json.dumps(value)}" for key, value in row.data.items())
+    return f"{at} {row.event} {json.dumps(row.username)} {row.ip} {data}".rstrip()

@@ -1,0 +1,127 @@
+"""Opens configuration and database for a command, and turns errors into exit codes: 0 ok, 1 failed, 2 configuration.
+
+The one place where commands get their stores from.
+"""
+
+import asyncio
+import getpass
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import click
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.clock import Clock, system_clock
+from gateway.config.loader import load
+from gateway.config.schema import Config
+from gateway.directory.database import DatabaseDirectory
+from gateway.errors import ConfigError, GatewayError
+from gateway.keyring import KeyRing
+from gateway.passwords import Passwords
+from gateway.stores.audit_log import SqlAuditLog
+from gateway.stores.base import AuditRow
+from gateway.stores.credentials import SqlCredentials
+from gateway.stores.engine import open_engine
+from gateway.stores.migrate import migrate
+from gateway.stores.sessions import SqlSessions
+
+T = TypeVar("T")
+
+config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("config.yaml"),
+    show_default=True,
+    help="The configuration file.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a command works with."""
+
+    config: Config
+    engine: AsyncEngine
+    clock: Clock = system_clock
+
+    @cached_property
+    def passwords(self) -> Passwords:
+        return Passwords(self.config.passwords)
+
+    @cached_property
+    def directory(self) -> DatabaseDirectory:
+        return DatabaseDirectory(self.engine, self.passwords, self.clock)
+
+    @cached_property
+    def sessions(self) -> SqlSessions:
+        return SqlSessions(self.engine, self.clock)
+
+    @cached_property
+    def keys(self) -> KeyRing:
+        return KeyRing.load_or_create(self.config.session.keys_file, self.clock)
+
+    @cached_property
+    def credentials(self) -> SqlCredentials:
+        return SqlCredentials(self.engine, self.keys.seal, self.keys.open)
+
+    @cached_property
+    def audit(self) -> SqlAuditLog:
+        return SqlAuditLog(self.engine)
+
+    async def record(self, event: str, username: str = "", **data: object) -> None:
+        """Note an administrator's act in the audit log (security rule 9)."""
+        by = {"by": f"cli:{_operator()}"}
+        await self.audit.append([AuditRow(self.clock(), event, username, "", by | data)])
+
+
+def run(config_file: Path, work: Callable[[Opened], Awaitable[T]]) -> T:
+    """The result of `work`. Errors become one message on stderr and the exit code, never a traceback."""
+    try:
+        return asyncio.run(_with_opened(config_file, work))
+    except ConfigError as error:
+        click.echo(f"auth-gateway: {error}", err=True)
+        sys.exit(2)
+    except GatewayError as error:
+        click.echo(f"auth-gateway: {_sentence(error)}", err=True)
+        sys.exit(1)
+
+
+def print_json(value: object) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+@asynccontextmanager
+async def _opened(config_file: Path) -> AsyncIterator[Opened]:
+    config = load(config_file, os.environ)
+    engine = open_engine(config.storage.url)
+    try:
+        await migrate(engine)
+        yield Opened(config, engine)
+    finally:
+        await engine.dispose()
+
+
+async def _with_opened(config_file: Path, work: Callable[[Opened], Awaitable[T]]) -> T:
+    async with _opened(config_file) as opened:
+        return await work(opened)
+
+
+def _operator() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's uid may have no name
+        return str(os.getuid())
+
+
+def _sentence(error: GatewayError) -> str:
+    """What a user may read says it better, where an error has a sentence of its own."""
+    return error.public if "public" in vars(error) else error.detail
