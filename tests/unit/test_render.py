@@ -138,7 +138,7 @@ def test_login_without_error_marks_nothing_invalid() -> None:
 
 def test_the_code_field_helps_phones_to_fill_it_in() -> None:
     text = text_of(pages().render("verify.html", **(VERIFY | {"code_length": 8})))
-    assert 'autocomplete="one-time-code" inputmode="numeric" pattern="[0-9]{8}" maxlength="8"' in text
+    assert 'autocomplete="one-time-code" inputmode="numeric" pattern="(?:[ \\-]*[0-9]){8}[ \\-]*"' in text
 
 
 def test_a_recovery_code_may_hold_letters() -> None:

@@ -1,0 +1,309 @@
+"""Our pages in a real browser: without JavaScript, on small screens, in the dark, with assistive technology."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # ships no types
+from playwright.async_api import Browser, Page, Response
+
+from gateway.config.schema import Branding
+from gateway.portal.render import Pages
+from tests.page_samples import NAMES, VERIFY, application
+
+ServerFor = Callable[[web.Application], Awaitable[TestServer]]
+
+FIXED = {"csrf_token": "t", "rd": "/", "method": "sms"}
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+def pages(color: str = "#2f5bea", form_action: Sequence[str] = (), templates: Path | None = None) -> Pages:
+    branding = Branding(name="Harbour Labs", support="Ask help@harbour.example", color=color)
+    return Pages(branding, form_action=form_action, templates=templates)
+
+
+def complaints_of(page: Page) -> list[str]:
+    """What the browser complains about from now on: CSP violations, failed loads, script errors."""
+    found: list[str] = []
+    page.on("console", lambda message: found.append(message.text))
+    page.on("pageerror", lambda error: found.append(str(error)))
+    return found
+
+
+async def violations(page: Page) -> list[str]:
+    """axe-core's findings, each with the elements it means."""
+    results = await Axe().run(page, options={**WCAG, "resultTypes": ["violations"]})
+    return [
+        f"{rule['id']}: {[node['html'] for node in rule['nodes']]}" for rule in results.response["violations"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_on_any_page(
+    aiohttp_server: ServerFor, browser: Browser, scheme: Any
+) -> None:
+    server = await aiohttp_server(application(pages()))
+    page = await browser.new_page(color_scheme=scheme)
+    for name in NAMES:
+        await page.goto(str(server.make_url(f"/show/{name}")))
+        assert await violations(page) == [], name
+
+
+@pytest.mark.parametrize("color", ["#ffe600", "#fafafa", "#0e1117"])
+async def test_axe_finds_nothing_with_awkward_brand_colours(
+    aiohttp_server: ServerFor, browser: Browser, color: str
+) -> None:
+    server = await aiohttp_server(application(pages(color)))
+    page = await browser.new_page()
+    await page.goto(str(server.make_url("/show/verify")))
+    for scheme in ("light", "dark"):
+        await page.emulate_media(color_scheme=scheme)
+        assert await violations(page) == [], scheme
+
+
+async def test_axe_would_find_something(aiohttp_server: ServerFor, browser: Browser, tmp_path: Path) -> None:
+    """The twin of the tests above."""
+    (tmp_path / "login.html").write_text("<!doctype html><title>x</title><input><img src=x>")
+    server = await aiohttp_server(application(pages(templates=tmp_path)))
+    page = await browser.new_page()
+    await page.goto(str(server.make_url("/show/login")))
+    found = {violation.partition(":")[0] for violation in await violations(page)}
+    assert {"html-has-lang", "label", "image-alt"} <= found
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+async def test_no_page_breaks_its_own_security_policy(
+    aiohttp_server: ServerFor, browser: Browser, javascript: bool
+) -> None:
+    server = await aiohttp_server(application(pages()))
+    page = await (await browser.new_context(java_script_enabled=javascript)).new_page()
+    complaints = complaints_of(page)
+    for name in NAMES:
+        response = await page.goto(str(server.make_url(f"/show/{name}")))
+        assert response is not None
+        # The browser notes 4xx and 5xx of the page itself on the console; everything else is a complaint.
+        expected = [
+            text for text in complaints if response.status >= 400 and f"status of {response.status}" in text
+        ]
+        assert complaints == expected, name
+        complaints.clear()
+
+
+async def test_the_browser_does_report_violations_of_the_policy(
+    aiohttp_server: ServerFor, browser: Browser, tmp_path: Path
+) -> None:
+    """The twin of the test above: it would see one."""
+    (tmp_path / "login.html").write_text('<p style="color:red">x</p><script>document.title = "ran"</script>')
+    server = await aiohttp_server(application(pages(templates=tmp_path)))
+    page = await browser.new_page()
+    complaints = complaints_of(page)
+    await page.goto(str(server.make_url("/show/login")))
+    assert await page.title() != "ran"
+    assert len([text for text in complaints if "Content Security Policy" in text]) == 2
+
+
+@pytest.mark.parametrize("width", [320, 390])
+async def test_small_screens_never_scroll_sideways(
+    aiohttp_server: ServerFor, browser: Browser, width: int
+) -> None:
+    server = await aiohttp_server(application(pages()))
+    page = await browser.new_page(viewport={"width": width, "height": 640})
+    for name in NAMES:
+        await page.goto(str(server.make_url(f"/show/{name}")))
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width, name
+
+
+async def test_targets_are_large_enough_to_hit(aiohttp_server: ServerFor, browser: Browser) -> None:
+    """WCAG 2.5.8: 24 by 24 CSS pixels; links inside a sentence are exempt."""
+    server = await aiohttp_server(application(pages()))
+    page = await browser.new_page(viewport={"width": 320, "height": 640})
+    for name in NAMES:
+        await page.goto(str(server.make_url(f"/show/{name}")))
+        targets = page.locator("button:visible, a.button:visible, input:visible")
+        for target in await targets.all():
+            box = await target.bounding_box()
+            assert box is not None
+            assert min(box["width"], box["height"]) >= 24, (name, await target.evaluate("e => e.outerHTML"))
+
+
+async def test_dark_and_light_are_what_the_visitor_prefers(
+    aiohttp_server: ServerFor, browser: Browser
+) -> None:
+    server = await aiohttp_server(application(pages()))
+    page = await browser.new_page()
+    await page.goto(str(server.make_url("/show/login")))
+    colors = {}
+    for scheme in ("light", "dark"):
+        await page.emulate_media(color_scheme=scheme)
+        colors[scheme] = await page.evaluate(
+            "getComputedStyle(document.querySelector('main')).backgroundColor"
+        )
+    assert colors == {"light": "rgb(255, 255, 255)", "dark": "rgb(23, 27, 36)"}
+
+
+async def test_the_first_load_of_login_is_below_50_kilobytes(
+    aiohttp_server: ServerFor, browser: Browser
+) -> None:
+    server = await aiohttp_server(application(pages()))
+    page = await browser.new_page()
+    answers: list[Response] = []
+    page.on("response", lambda answer: answers.append(answer))
+    await page.goto(str(server.make_url("/show/login")), wait_until="networkidle")
+    sizes = {answer.url: await answer.request.sizes() for answer in answers}
+    assert {url.rsplit("/", 1)[1].split("?")[0] for url in sizes} >= {
+        "login",
+        "style.css",
+        "brand.css",
+        "app.js",
+    }
+    assert sum(size["responseBodySize"] + size["responseHeadersSize"] for size in sizes.values()) < 50_000
+
+
+async def test_the_keyboard_reaches_all_in_order_with_visible_focus(
+    aiohttp_server: ServerFor, browser: Browser
+) -> None:
+    server = await aiohttp_server(application(pages()))
+    page = await browser.new_page()
+    await page.goto(str(server.make_url("/show/verify")))
+    seen = []
+    for _ in range(6):
+        seen.append(await page.evaluate("document.activeElement.name"))
+        outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline == "solid", seen[-1]
+        await page.keyboard.press("Tab")
+    assert seen == ["code", "remember_device", "", "resend", "factor", "factor"]
+
+
+async def test_the_skip_link_leads_to_the_content(aiohttp_server: ServerFor, browser: Browser) -> None:
+    server = await aiohttp_server(application(pages()))
+    page = await browser.new_page()
+    await page.goto(str(server.make_url("/show/error-404")))
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("document.activeElement.className") == "skip"
+    await page.keyboard.press("Enter")
+    assert await page.evaluate("document.activeElement.id") == "main"
+
+
+class Desk:
+    """A verify page whose form really posts; it keeps what arrived and answers as told."""
+
+    def __init__(self, pages: Pages, landing: str = "/landed", **context: Any) -> None:
+        self._pages, self._landing, self._context = pages, landing, VERIFY | context
+        self.posts: list[dict[str, str]] = []
+        self.origins: list[str | None] = []
+
+    def application(self) -> web.Application:
+        app = web.Application()
+        app.add_routes(self._pages.static_routes())
+        app.add_routes([web.get("/_auth/verify", self._page), web.post("/_auth/verify", self._post)])
+        app.add_routes([web.get("/landed", self._landed)])
+        return app
+
+    async def _page(self, _: web.Request) -> web.Response:
+        return self._pages.render("verify.html", **self._context)
+
+    async def _post(self, request: web.Request) -> web.Response:
+        self.posts.append({key: str(value) for key, value in (await request.post()).items()})
+        self.origins.append(request.headers.get("Origin"))
+        return web.Response(status=303, headers={"Location": self._landing})
+
+    async def _landed(self, _: web.Request) -> web.Response:
+        return web.Response(text="landed")
+
+
+async def test_without_javascript_a_code_is_sent_by_its_button(
+    aiohttp_server: ServerFor, browser: Browser
+) -> None:
+    desk = Desk(pages())
+    server = await aiohttp_server(desk.application())
+    page = await (await browser.new_context(java_script_enabled=False)).new_page()
+    await page.goto(str(server.make_url("/_auth/verify")))
+    await page.keyboard.insert_text("123 456")
+    await page.get_by_label("Don’t ask again").check()
+    await page.get_by_role("button", name="Verify").click()
+    await page.wait_for_url("**/landed")
+    assert desk.posts == [FIXED | {"code": "123 456", "remember_device": "1"}]
+
+
+@pytest.mark.parametrize(
+    ("button", "field", "value"),
+    [("Send another code", "resend", "1"), ("Authenticator app", "factor", "totp")],
+)
+async def test_other_ways_need_no_code(
+    aiohttp_server: ServerFor, browser: Browser, button: str, field: str, value: str
+) -> None:
+    desk = Desk(pages())
+    server = await aiohttp_server(desk.application())
+    page = await (await browser.new_context(java_script_enabled=False)).new_page()
+    await page.goto(str(server.make_url("/_auth/verify")))
+    await page.get_by_role("button", name=button).click()
+    await page.wait_for_url("**/landed")
+    assert desk.posts == [FIXED | {"code": "", field: value}]
+
+
+async def test_enter_verifies_and_does_not_resend(aiohttp_server: ServerFor, browser: Browser) -> None:
+    desk = Desk(pages())
+    server = await aiohttp_server(desk.application())
+    page = await browser.new_page()
+    await page.goto(str(server.make_url("/_auth/verify")))
+    await page.keyboard.type("123456")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/landed")
+    assert desk.posts == [FIXED | {"code": "123456"}]
+
+
+async def test_a_form_post_names_its_origin(aiohttp_server: ServerFor, browser: Browser) -> None:
+    """The CSRF check needs this; Referrer-Policy: no-referrer would make it "null"."""
+    desk = Desk(pages())
+    server = await aiohttp_server(desk.application())
+    page = await browser.new_page()
+    await page.goto(str(server.make_url("/_auth/verify")))
+    await page.get_by_role("button", name="Send another code").click()
+    await page.wait_for_url("**/landed")
+    assert desk.origins == [str(server.make_url("/")).rstrip("/")]
+
+
+async def test_a_complete_code_sends_itself_once(aiohttp_server: ServerFor, browser: Browser) -> None:
+    desk = Desk(pages(), can_remember=False)
+    server = await aiohttp_server(desk.application())
+    page = await browser.new_page()
+    await page.goto(str(server.make_url("/_auth/verify")))
+    assert "as soon as all digits are in" in await page.locator("#hint").inner_text()
+    await page.keyboard.type("12345")
+    assert desk.posts == []
+    await page.keyboard.type("67")
+    await page.wait_for_url("**/landed")
+    assert [post["code"] for post in desk.posts] == ["123456"]
+
+
+async def test_another_code_is_offered_when_the_pause_is_over(
+    aiohttp_server: ServerFor, browser: Browser
+) -> None:
+    desk = Desk(pages(), resend_after=1)
+    server = await aiohttp_server(desk.application())
+    page = await browser.new_page()
+    await page.goto(str(server.make_url("/_auth/verify")))
+    await page.get_by_role("button", name="Send another code").click()
+    await page.wait_for_url("**/landed")
+    assert [post.get("resend") for post in desk.posts] == ["1"]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+async def test_a_post_ends_at_another_host_only_if_form_action_lists_it(
+    aiohttp_server: ServerFor, browser: Browser, listed: bool
+) -> None:
+    app = await aiohttp_server(Desk(pages()).application())
+    other = str(app.make_url("/landed"))
+    desk = Desk(pages(form_action=[other.removesuffix("/landed")] if listed else []), landing=other)
+    portal = await aiohttp_server(desk.application())
+    page = await browser.new_page()
+    complaints = complaints_of(page)
+    await page.goto(str(portal.make_url("/_auth/verify")))
+    async with page.expect_event("console" if not listed else "load"):
+        await page.get_by_role("button", name="Send another code").click()
+    assert len(desk.posts) == 1
+    assert (page.url == other) is listed
+    assert any("form-action" in text for text in complaints) is not listed
