@@ -29,6 +29,10 @@ class Connection(RequestHandler):
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
 
+    @property
+    def draining(self) -> bool:
+        return self._owner.draining
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         if len(self._owner.connections) > self._limits.connections:
@@ -108,12 +112,22 @@ class Connection(RequestHandler):
         self.force_close()
 
 
+class Request(web.BaseRequest):
+    """aiohttp's request; while the server drains, its answer says `Connection: close` (RFC 9112 §9.6)."""
+
+    @property
+    def keep_alive(self) -> bool:
+        protocol = self.protocol
+        return super().keep_alive and not (isinstance(protocol, Connection) and protocol.draining)
+
+
 class ConnectionServer(web.Server):
-    """aiohttp's low-level server, making our connections."""
+    """aiohttp's low-level server, making our connections. Once `draining`, each ends with its next response."""
 
     def __init__(self, handler: Any, limits: Limits, **kwargs: Any) -> None:
-        super().__init__(handler, **kwargs)
+        super().__init__(handler, request_factory=self._served, **kwargs)
         self._limits = limits
+        self.draining = False
         self._connection_kwargs = {
             "max_line_size": limits.head_size,
             "max_field_size": limits.head_size,
@@ -123,6 +137,9 @@ class ConnectionServer(web.Server):
             "access_log": None,
             "lingering_time": 2.0,
         }
+
+    def _served(self, *parts: Any) -> web.BaseRequest:
+        return Request(*parts, self._loop)
 
     def __call__(self) -> RequestHandler:
         return Connection(self, self._limits, loop=self._loop, **self._connection_kwargs)

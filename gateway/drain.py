@@ -1,24 +1,31 @@
 """Ends an aiohttp server without dropping a request: stop accepting, let the rest finish, then close.
 
 An idle keep-alive connection may be about to carry a request (RFC 9112 section 9.3.1). So it is left open for
-a short while; whatever arrives on it is answered with `Connection: close`, which the caller sees to.
+a short while; whatever arrives on it is answered with `Connection: close`.
 """
 
 import asyncio
 
 from aiohttp import web
 
+from gateway.connection import ConnectionServer
+
 LINGER = 1.0
+"""Seconds that idle connections stay open."""
+CANCEL_GRACE = 0.5
+"""For the runner's `shutdown_timeout`: seconds that a request may take to end once it is cancelled."""
 _PAUSE = 0.02
 
 
-async def drain(runner: web.BaseRunner, seconds: float, *, linger: float = LINGER) -> bool:
+async def drain(runner: web.ServerRunner, seconds: float, *, linger: float = LINGER) -> bool:
     """Stop `runner` within `seconds`; True if every request finished by itself."""
+    server = runner.server
+    assert isinstance(server, ConnectionServer)
+    server.draining = True
     for site in list(runner.sites):
         await site.stop()
-    server = runner.server
     finished = True
-    if server is not None and not await _emptied(server, min(linger, seconds)):
+    if not await _emptied(server, min(linger, seconds)):
         server.pre_shutdown()  # idle connections close now, busy ones after their response
         finished = await _emptied(server, seconds - linger)
     await runner.cleanup()

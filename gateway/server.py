@@ -25,7 +25,7 @@ from gateway.clock import Clock, system_clock
 from gateway.config.schema import Config
 from gateway.connection import ConnectionServer
 from gateway.directory.database import DatabaseDirectory
-from gateway.drain import drain
+from gateway.drain import CANCEL_GRACE, drain
 from gateway.errors import GatewayError, StoreUnavailable, TooManyAttempts
 from gateway.factors.base import Factor
 from gateway.factors.challenge import Codes
@@ -164,8 +164,6 @@ class Gateway:
             response = self._error_page(request, GatewayError(), trace)
         finally:
             metrics.open_requests.dec()
-        if self.health.draining:
-            response.force_close()
         self._access.write(request, target, trace, response.status, time.perf_counter() - started)
         return response
 
@@ -193,7 +191,9 @@ class Gateway:
         self._background(self._audit.write())
         self._background(self._purge())
         limits = self._config.server.limits
-        self._runner = web.ServerRunner(ConnectionServer(self.handle, limits), handle_signals=False)
+        self._runner = web.ServerRunner(
+            ConnectionServer(self.handle, limits), handle_signals=False, shutdown_timeout=CANCEL_GRACE
+        )
         await self._runner.setup()
         for sock in sockets:
             await web.SockSite(self._runner, sock, ssl_context=ssl_context, backlog=4096).start()

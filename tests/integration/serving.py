@@ -1,0 +1,158 @@
+"""Runs `auth-gateway serve` as an operator would, in front of a small upstream on loopback."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from aiohttp import web
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = (sys.executable, "-m", "gateway", "serve", "--config")
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+async def eventually(fact: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+    """Wait until `fact()` is true; fail with `what` if it never is."""
+    async with asyncio.timeout(seconds):
+        with contextlib.suppress(TimeoutError):
+            while not fact():
+                await asyncio.sleep(0.02)
+            return
+    raise AssertionError(f"never happened: {what}")
+
+
+@contextlib.asynccontextmanager
+async def upstream() -> AsyncIterator[str]:
+    """An app with /quick, and /slow which answers once /release was asked for."""
+    released = asyncio.Event()
+    entered = asyncio.Event()
+
+    async def quick(_: web.Request) -> web.Response:
+        return web.Response(text="quick")
+
+    async def slow(_: web.Request) -> web.Response:
+        entered.set()
+        await released.wait()
+        return web.Response(text="slow")
+
+    async def release(_: web.Request) -> web.Response:
+        released.set()
+        return web.Response(text="released")
+
+    async def wait_entered(_: web.Request) -> web.Response:
+        await entered.wait()
+        return web.Response(text="entered")
+
+    app = web.Application()
+    app.add_routes([web.route("*", "/quick", quick), web.get("/slow", slow)])
+    app.add_routes([web.get("/release", release), web.get("/entered", wait_entered)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    sock = socket.create_server(("127.0.0.1", 0))
+    await web.SockSite(runner, sock).start()
+    try:
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+    finally:
+        released.set()
+        await runner.cleanup()
+
+
+@dataclass
+class Serving:
+    """A running `serve` process and what it has said so far."""
+
+    folder: Path
+    port: int
+    process: asyncio.subprocess.Process
+    output: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def config_file(self) -> Path:
+        return self.folder / "config.yaml"
+
+    def said(self, text: str) -> bool:
+        return any(text in line for line in self.output)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def workers(self) -> set[int]:
+        """Process ids of the living children."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return {int(pid) for pid in children}
+
+    async def said_eventually(self, text: str) -> None:
+        try:
+            await eventually(lambda: self.said(text), text)
+        except AssertionError as error:
+            raise AssertionError(f"never said {text!r}; it said:\n{''.join(self.output)}") from error
+
+    async def ended(self) -> int:
+        async with asyncio.timeout(40):
+            return await self.process.wait()
+
+
+def write_config(folder: Path, upstream_url: str, port: int, **server: object) -> Path:
+    """A configuration with one open route: these tests are about processes, not about signing in."""
+    config = {
+        "server": {
+            "listen": f"127.0.0.1:{port}",
+            "public_url": f"http://127.0.0.1:{port}",
+            "workers": 2,
+            "drain_timeout": "20s",
+            **server,
+        },
+        "session": {"keys_file": str(folder / "session.keys")},
+        "storage": {"url": f"sqlite:///{folder}/gateway.db"},
+        "routes": [{"host": "*", "path": "/", "upstream": upstream_url, "policy": {"require": "bypass"}}],
+    }
+    file = folder / "config.yaml"
+    file.write_text(yaml.safe_dump(config))
+    return file
+
+
+@contextlib.asynccontextmanager
+async def serving(folder: Path, upstream_url: str, **server: object) -> AsyncIterator[Serving]:
+    """`serve` on a free port; ready when entered, killed with its workers when left."""
+    port = free_port()
+    config = write_config(folder, upstream_url, port, **server)
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        str(config),
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    gateway = Serving(folder, port, process)
+    reading = asyncio.create_task(_read(gateway))
+    try:
+        await gateway.said_eventually("auth-gateway ready")
+        yield gateway
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()  # workers notice that their parent is gone
+        await process.wait()
+        await reading
+
+
+async def _read(gateway: Serving) -> None:
+    assert gateway.process.stdout is not None
+    async for line in gateway.process.stdout:
+        gateway.output.append(line.decode())
