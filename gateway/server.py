@@ -164,6 +164,8 @@ class Gateway:
             response = self._error_page(request, GatewayError(), trace)
         finally:
             metrics.open_requests.dec()
+        if not response.prepared:
+            response.headers["Server"] = "auth-gateway"
         self._access.write(request, target, trace, response.status, time.perf_counter() - started)
         return response
 

@@ -60,7 +60,6 @@ class RingCookieStorage(EncryptedCookieStorage):
 @dataclass(slots=True)
 class _Cached:
     principal: Principal
-    cookie: str
     csrf: str
     read_at: float
     seen_at: float
@@ -149,7 +148,7 @@ class SessionLayer:
             return Visit(csrf, None)
         now = self._clock()
         try:
-            principal = await self._principal(sid, now)
+            principal = await self._principal(sid, now, stale.seen_at if stale else 0.0)
         except StoreUnavailable:
             if stale and self._alive(stale.principal.session, stale.seen_at, now):
                 stale.seen_at = now  # a session that we know goes on while the database is away
@@ -158,18 +157,21 @@ class SessionLayer:
         if principal is None:
             self._cache.pop(value, None)
             return Visit(csrf, None)
-        self._cache[value] = _Cached(principal, value, csrf, now, now, principal.session.last_seen)
+        entry = _Cached(principal, csrf, now, now, principal.session.last_seen)
+        self._cache[value] = entry
         self._cache.move_to_end(value)
         if len(self._cache) > _CACHE_SIZE:
             self._cache.popitem(last=False)
+        self._use(entry, now)
         return Visit(csrf, principal)
 
-    async def _principal(self, sid: str, now: float) -> Principal | None:
+    async def _principal(self, sid: str, now: float, seen: float) -> Principal | None:
+        """Read and judge a session. `seen` is when this worker last saw it used, which the store may not know yet."""
         record = await self._sessions.get(sid)
         if record is None:
             return None
         user = await self._directory.get(record.username)
-        if user is None or user.disabled or not self._alive(record, record.last_seen, now):
+        if user is None or user.disabled or not self._alive(record, max(seen, record.last_seen), now):
             await self._sessions.delete(sid)
             return None
         if user.password_changed_at > record.proven_at.get("password", now):
