@@ -17,6 +17,7 @@ from gateway.proxy.health import watch
 from gateway.proxy.http import RoundTrip
 from gateway.proxy.response import RelayedResponse
 from gateway.proxy.site import Site
+from gateway.proxy.tunnel import Tunnel
 from gateway.proxy.upstreams import UpstreamHealth
 from gateway.proxy.websocket import Tunnels, hold, open_tunnel, origin_allowed, wants_websocket
 
@@ -83,6 +84,10 @@ class Proxy:
     def _refuse(self, request: web.BaseRequest, target: Target) -> None:
         if request.method in REFUSED_METHODS:
             raise RequestRefused(f"{request.method} is not proxied", status=405)
+        declares_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
+        if declares_body and not request.body_exists:
+            # An Upgrade made aiohttp stop parsing: the upstream would wait for bytes that we took for something else.
+            raise RequestRefused("upgrade with a body")
         if target.path == self._prefix or target.path.startswith(self._prefix + "/"):
             raise RequestRefused("the gateway's own path", status=404, public="There is nothing here.")
 
@@ -95,19 +100,15 @@ class Proxy:
         principal: Principal | None,
     ) -> web.StreamResponse:
         _refuse_websocket(request, site.route, target)
-        trip = RoundTrip(request, site, target, headers, upgrade=b"websocket")
-        answer = await trip.ask()
-        if answer.head.status != 101:
-            return await trip.relay(answer)
-        rewriter = site.rewriter(answer.upstream.address, target)
-        tunnel = open_tunnel(request, answer, rewriter, site.route.timeouts.idle)
-        sid = principal.session.sid if principal else None
-        del trip, answer, rewriter, headers  # a tunnel may stand for days
-        self.tunnels.add(sid, tunnel)
-        try:
+        tunnel = Tunnel(site.route.timeouts.idle)
+        with self.tunnels.registered(principal.session.sid if principal else None, tunnel):
+            trip = RoundTrip(request, site, target, headers, upgrade=b"websocket")
+            answer = await trip.ask()
+            if answer.head.status != 101:
+                return await trip.relay(answer)
+            open_tunnel(request, answer, site.rewriter(answer.upstream.address, target), tunnel)
+            del trip, answer, headers  # a tunnel may stand for days
             return await hold(request, tunnel)
-        finally:
-            self.tunnels.remove(sid, tunnel)
 
 
 def _refuse_websocket(request: web.BaseRequest, route: Route, target: Target) -> None:

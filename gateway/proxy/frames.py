@@ -1,0 +1,66 @@
+"""Where WebSocket frames end (RFC 6455 §5.2), found without decoding them."""
+
+_EXTENDED = {126: 2, 127: 8}
+
+
+class FrameTracker:
+    """Follows one direction of a WebSocket; costs a few integers and one look at each frame's header."""
+
+    __slots__ = ("_header", "_left")
+
+    def __init__(self) -> None:
+        self._header = b""
+        self._left = 0
+
+    @property
+    def at_boundary(self) -> bool:
+        return not self._left and not self._header
+
+    def feed(self, data: bytes) -> None:
+        self._advance(data, stop=False)
+
+    def to_boundary(self, data: bytes) -> int:
+        """How much of `data` belongs to the frame that is under way; all of it if the frame goes on."""
+        return 0 if self.at_boundary else self._advance(data, stop=True)
+
+    def _advance(self, data: bytes, *, stop: bool) -> int:
+        at, end = 0, len(data)
+        while at < end:
+            if self._left:
+                step = min(self._left, end - at)
+                self._left -= step
+            else:
+                step = self._read_header(data, at)
+            at += step
+            if stop and self.at_boundary:
+                break
+        return at
+
+    def _read_header(self, data: bytes, at: int) -> int:
+        """Take one more piece of a header; bytes of an incomplete one are kept for the next call."""
+        have = len(self._header)
+        head = self._header + data[at : at + 14 - have]
+        size = _header_size(head)
+        if size is None or len(head) < size:
+            self._header = head
+            return len(head) - have
+        self._header = b""
+        self._left = _payload_size(head)
+        return size - have
+
+
+def _header_size(head: bytes) -> int | None:
+    if len(head) < 2:
+        return None
+    return 2 + _EXTENDED.get(head[1] & 0x7F, 0) + (4 if head[1] & 0x80 else 0)
+
+
+def _payload_size(head: bytes) -> int:
+    short = head[1] & 0x7F
+    return int.from_bytes(head[2 : 2 + _EXTENDED[short]], "big") if short in _EXTENDED else short
+
+
+def close_frame(code: int, reason: str) -> bytes:
+    """An unmasked Close frame, as a server sends it (RFC 6455 §5.5.1)."""
+    payload = code.to_bytes(2, "big") + reason.encode()[:123]
+    return bytes((0x88, len(payload))) + payload

@@ -1,0 +1,204 @@
+"""The upstreams of a route: where they are, which is next, which are down, and their idle connections.
+
+Retries are decided by the round trip, not here.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from gateway.clock import Clock
+from gateway.config.schema import Route, UpstreamTls
+from gateway.errors import UpstreamTimeout, UpstreamUnreachable
+from gateway.proxy.connection import Connection
+
+DOWN_FOR = 5.0
+"""Seconds for which an upstream that refused a connection is tried last."""
+KEEP_IDLE = 30.0
+"""Seconds an unused connection is kept."""
+RISKY_AFTER = 1.0
+"""A connection idle for longer may be closing at the other end; don't send on it what can't be sent again."""
+IDLE_CONNECTIONS = 128
+
+
+class NotConnected(UpstreamUnreachable):
+    """No connection was made, so any request may be tried elsewhere."""
+
+
+class ConnectTimeout(UpstreamTimeout):
+    """Likewise, after the time for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamHealth:
+    """One upstream as readyz and metrics report it; `error` is the last failure while it is down."""
+
+    route: str
+    url: str
+    healthy: bool
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A parsed upstream URL. `base` is its path without a trailing slash, prepended to what is forwarded."""
+
+    url: str
+    tls: bool
+    host: str
+    port: int
+    unix_path: str = ""
+    base: str = ""
+
+    @classmethod
+    def parse(cls, url: str) -> "Address":
+        if url.startswith("unix:"):
+            return cls(url, False, "localhost", 80, unix_path="/" + url.removeprefix("unix:").lstrip("/"))
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"not an upstream URL: {url}")
+        tls = parts.scheme == "https"
+        return cls(url, tls, parts.hostname, parts.port or (443 if tls else 80), base=parts.path.rstrip("/"))
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.tls else "http"
+
+    @property
+    def authority(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
+
+
+def tls_context(settings: UpstreamTls) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
+    if not settings.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if settings.cert_file:
+        context.load_cert_chain(settings.cert_file, settings.key_file)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+class Upstream:
+    """One address with its idle connections and what is known of its health."""
+
+    def __init__(self, address: Address, tls: UpstreamTls, clock: Clock) -> None:
+        self.address = address
+        self.passing = True  # the health check's word
+        self.error = ""
+        self._clock = clock
+        self._down_until = 0.0
+        self._server_name = tls.server_name
+        self._context = tls_context(tls) if address.tls else None
+        self._idle: deque[Connection] = deque()
+
+    @property
+    def available(self) -> bool:
+        return self.passing and self._clock() >= self._down_until
+
+    def failed(self, error: Exception) -> None:
+        self.error = str(error)
+        self._down_until = self._clock() + DOWN_FOR
+
+    def answered(self) -> None:
+        self._down_until = 0.0
+        if self.passing:
+            self.error = ""
+
+    def reuse(self, *, replayable: bool) -> Connection | None:
+        """The most recently used idle connection that is good for this request."""
+        oldest = self._clock() - (KEEP_IDLE if replayable else RISKY_AFTER)
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.idle_since < oldest:
+                self._idle.append(connection)
+                return None
+            connection.forget = None
+            if connection.reusable:
+                return connection
+        return None
+
+    async def connect(self, timeout: float) -> Connection:  # noqa: ASYNC109 - the caller's setting, one meaning
+        """A new connection; its failure marks the upstream."""
+        try:
+            async with asyncio.timeout(timeout or None):
+                return await self._open()
+        except TimeoutError as error:
+            late = ConnectTimeout(f"{self.address.url}: no connection within {timeout:g} s")
+            self.failed(late)
+            raise late from error
+        except OSError as error:  # ssl.SSLError is one
+            refused = NotConnected(f"{self.address.url}: {error}")
+            self.failed(refused)
+            raise refused from error
+
+    async def _open(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        at = self.address
+        if at.unix_path:
+            return (await loop.create_unix_connection(Connection, at.unix_path))[1]
+        name = (self._server_name or at.host) if self._context else None
+        _, connection = await loop.create_connection(
+            Connection, at.host, at.port, ssl=self._context, server_hostname=name
+        )
+        return connection
+
+    def release(self, connection: Connection) -> None:
+        """Keep a connection for the next request if it is good for one, close it if not."""
+        self._close_old()
+        if not connection.reusable or len(self._idle) >= IDLE_CONNECTIONS:
+            connection.abort()
+            return
+        connection.fresh = False
+        connection.idle_since = self._clock()
+        connection.forget = self._forget
+        self._idle.append(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        self._idle.remove(connection)
+
+    def _close_old(self) -> None:
+        oldest = self._clock() - KEEP_IDLE
+        while self._idle and self._idle[0].idle_since < oldest:
+            self._drop(self._idle.popleft())
+
+    def close(self) -> None:
+        while self._idle:
+            self._drop(self._idle.popleft())
+
+    @staticmethod
+    def _drop(connection: Connection) -> None:
+        connection.forget = None
+        connection.abort()
+
+
+class Pool:
+    """A route's upstreams in round robin order, those that are down last."""
+
+    def __init__(self, route: Route, clock: Clock) -> None:
+        self.route = route
+        self.upstreams = [Upstream(Address.parse(url), route.tls, clock) for url in route.upstreams]
+        self._next = 0
+
+    def candidates(self) -> Iterator[Upstream]:
+        """Each upstream once. One that is down is still better than no try at all."""
+        start, self._next = self._next, (self._next + 1) % len(self.upstreams)
+        order = self.upstreams[start:] + self.upstreams[:start]
+        yield from sorted(order, key=lambda upstream: not upstream.available)
+
+    def health(self) -> list[UpstreamHealth]:
+        return [
+            UpstreamHealth(
+                self.route.label, one.address.url, one.available, "" if one.available else one.error
+            )
+            for one in self.upstreams
+        ]
+
+    def close(self) -> None:
+        for upstream in self.upstreams:
+            upstream.close()

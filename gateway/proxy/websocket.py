@@ -1,0 +1,154 @@
+"""WebSockets: who may open one, the handshake, and the register of those that are open.
+
+After the handshake a Tunnel moves bytes untouched, whatever subprotocol and extensions the two ends agreed on.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from gateway.config.schema import Route
+from gateway.errors import ClientGone, UpstreamUnreachable
+from gateway.model import Target
+from gateway.proxy.connection import serialize
+from gateway.proxy.http import Answer
+from gateway.proxy.response import RelayedResponse
+from gateway.proxy.rewrite import Rewriter, normal_authority
+from gateway.proxy.tunnel import Tunnel
+
+SESSION_ENDED = 4401
+"""Close code in the range for private use (RFC 6455 §7.4.2), after HTTP's 401."""
+GOING_AWAY = 1001
+
+
+def wants_websocket(request: web.BaseRequest) -> bool:
+    """RFC 6455 §4.2.1. HTTP/1.0 and requests with another Upgrade are ordinary requests."""
+    options = {
+        option.strip().lower() for option in ",".join(request.headers.getall("Connection", ())).split(",")
+    }
+    upgrade = request.headers.get("Upgrade", "").strip().lower()
+    return (
+        request.method == "GET"
+        and upgrade == "websocket"
+        and "upgrade" in options
+        and request.version >= (1, 1)
+    )
+
+
+def origin_allowed(origin: str | None, target: Target, route: Route) -> bool:
+    """Whether a page of this origin may open a WebSocket here. Browsers always send one; other programs need not."""
+    if origin is None:
+        return True
+    allowed = (f"{target.scheme}://{target.authority}", *route.websocket_origins)
+    given = _origin_key(origin)
+    return given is not None and given in {_origin_key(one) for one in allowed}
+
+
+def _origin_key(origin: str) -> tuple[str, str] | None:
+    try:
+        parts = urlsplit(origin.strip().lower())
+    except ValueError:
+        return None
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.path.strip("/")
+        or "@" in parts.netloc
+    ):
+        return None
+    return parts.scheme, normal_authority(parts.scheme, parts.netloc)
+
+
+class Tunnels:
+    """All open tunnels of this process, so that the end of a session can close the ones it opened."""
+
+    def __init__(self) -> None:
+        self._by_session: dict[str | None, set[Tunnel]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_session.values()))
+
+    @contextmanager
+    def registered(self, sid: str | None, tunnel: Tunnel) -> Iterator[None]:
+        """Register before the handshake: a session that ends meanwhile must find the tunnel, too.
+
+        `sid` is None for tunnels that no session opened (bypass).
+        """
+        self._by_session.setdefault(sid, set()).add(tunnel)
+        try:
+            yield
+        finally:
+            tunnel.stop()
+            self._by_session[sid].discard(tunnel)
+            if not self._by_session[sid]:
+                del self._by_session[sid]
+
+    def close_session(self, sid: str, code: int = SESSION_ENDED, reason: str = "session ended") -> None:
+        """Close what this session opened."""
+        for tunnel in tuple(self._by_session.get(sid, ())):
+            tunnel.close(code, reason)
+
+    def close_all(self, code: int = GOING_AWAY, reason: str = "shutting down") -> None:
+        for tunnel in [tunnel for group in self._by_session.values() for tunnel in group]:
+            tunnel.close(code, reason)
+
+    async def emptied(self) -> None:
+        """Returns when every tunnel that is open now has ended."""
+        await asyncio.gather(
+            *(tunnel.wait() for group in self._by_session.values() for tunnel in tuple(group))
+        )
+
+
+class _EarlyBytes:
+    """Takes from aiohttp what the client sent before it heard our 101."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self.data += data
+        return False, b""
+
+    def feed_eof(self) -> None:
+        """The tunnel hears of the end itself."""
+
+
+def open_tunnel(request: web.BaseRequest, answer: Answer, rewriter: Rewriter, tunnel: Tunnel) -> None:
+    """Pass the upstream's 101 to the client and join the two connections."""
+    client, upstream = request.transport, answer.connection.transport
+    if client is None:
+        answer.connection.abort()
+        raise ClientGone
+    if upstream is None or not _switches(answer):
+        answer.connection.abort()
+        raise UpstreamUnreachable("upstream answered 101 without switching to websocket")
+    switch = [*rewriter.headers(answer.head.headers), (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
+    client.write(serialize(b"HTTP/1.1 101 %b" % answer.head.reason, switch))
+    early = _EarlyBytes()
+    request.protocol.set_parser(
+        cast(Any, early)
+    )  # typed for aiohttp's reader; only feed_data and feed_eof are used
+    tunnel.open(client, upstream, early.data, answer.connection.tail)
+
+
+def _switches(answer: Answer) -> bool:
+    upgrades = [value for name, value in answer.head.headers if name.lower() == b"upgrade"]
+    return b"".join(upgrades).strip().lower() == b"websocket"
+
+
+async def hold(request: web.BaseRequest, tunnel: Tunnel) -> RelayedResponse:
+    """Keep aiohttp's handler alive as long as the tunnel, then give the connection back for its book-keeping."""
+    try:
+        await tunnel.wait()
+    finally:
+        tunnel.abort()
+        # aiohttp's protocol no longer hears from the transport; told now, it would cancel this very task.
+        asyncio.get_running_loop().call_soon(request.protocol.connection_lost, None)
+    response = RelayedResponse(101)
+    response.force_close()
+    response.complete = True
+    return response
