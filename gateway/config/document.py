@@ -180,7 +180,7 @@ class _Reader:
             values = self.value(source, path) if isinstance(source, yaml.MappingNode) else None
             if isinstance(values, dict):
                 result = values | result
-            elif not self._endless(path):
+            elif not self.document.endless:
                 self._at(node, path, "has a `<<` that does not name a mapping", "write `<<: *anchor`")
         return result
 

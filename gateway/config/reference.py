@@ -23,6 +23,7 @@ Generated from the schema by `python -m gateway.config.reference`; a test fails 
 - **Durations** are written `30s`, `5m`, `1h30m`, `30d`; a bare number is seconds.
   **Sizes** are written `64KiB`, `10MB` or `unlimited`; a bare number is bytes.
 - **Environment:** `${NAME}` in any text is replaced; `${NAME:-default}` when it may be unset; `$$` is a dollar.
+  Inside `{…}` put such a text in quotes.
 - **Secrets from files:** where a key says so, `<key>_file` names a file that holds the value.
   Surrounding white space is dropped.
 - **Relative paths** count from the working directory of the gateway, not from the configuration file.

@@ -76,7 +76,7 @@ def describe(annotation: Any) -> str:
         return own or describe(kind) + _bounds(marks)
     members = options(annotation)
     if len(members) > 1 or members[0] is not annotation:
-        return " or ".join(describe(member) for member in members)
+        return " or ".join(dict.fromkeys(describe(member) for member in members))
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return one_of(map(str, arguments))

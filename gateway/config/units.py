@@ -13,9 +13,9 @@ _SIZE = {
     "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3,
     "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3,
 }  # fmt: skip
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+_DURATION_PART = re.compile(r"([0-9]+(?:[.][0-9]+)?)(ms|s|m|h|d|w)")
 _OUT_OF_MEASURE = 1e16
-_SIZE_TEXT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+_SIZE_TEXT = re.compile(r"([0-9]+(?:[.][0-9]+)?)\s*([A-Za-z]*)")
 
 
 def parse_duration(value: object) -> object:
@@ -35,7 +35,7 @@ def parse_duration(value: object) -> object:
 def parse_size(value: object) -> object:
     """Bytes as int from "10MiB"; "unlimited" is 0. Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
+        return int(_finite(value))
     if isinstance(value, str):
         if value.strip() == "unlimited":
             return 0

@@ -1,0 +1,63 @@
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from gateway.cli.check import check
+
+SOUND = """
+routes:
+  - {host: app.example.com, path: /public, upstream: "http://127.0.0.1:9000", policy: {require: bypass}}
+  - {host: app.example.com, upstream: ["http://127.0.0.1:9000", "unix:/run/app.sock"]}
+"""
+
+
+def run(tmp_path: Path, text: str, *options: str) -> tuple[int, str, str]:
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    result = CliRunner().invoke(check, ["--config", str(file), *options])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_a_sound_file_exits_0_with_its_routes(tmp_path: Path) -> None:
+    code, out, _ = run(tmp_path, SOUND)
+    assert code == 0
+    assert "is sound" in out
+    rows = [line.split() for line in out.splitlines()]
+    assert ["app.example.com", "/public", "http://127.0.0.1:9000", "bypass"] in rows
+    assert ["app.example.com", "/", "http://127.0.0.1:9000,", "unix:/run/app.sock", "two_factor"] in rows
+
+
+def test_mistakes_exit_2_on_stderr(tmp_path: Path) -> None:
+    code, out, err = run(tmp_path, SOUND + "log: {level: loud}\nfoo: 1\n")
+    assert (code, out) == (2, "")
+    assert "log.level" in err
+    assert "foo: is not a known key" in err
+    assert "2 mistakes" in err
+
+
+def test_a_missing_file_exits_2(tmp_path: Path) -> None:
+    result = CliRunner().invoke(check, ["--config", str(tmp_path / "absent.yaml")])
+    assert result.exit_code == 2
+    assert "can't be read" in result.stderr
+
+
+def test_json_names_routes_and_warnings(tmp_path: Path) -> None:
+    code, out, _ = run(tmp_path, SOUND + 'server: {trusted_proxies: ["::/0"]}\n', "--json")
+    report = json.loads(out)
+    assert (code, report["ok"]) == (0, True)
+    assert report["routes"][0] == {
+        "host": "app.example.com",
+        "path": "/public",
+        "upstream": "http://127.0.0.1:9000",
+        "require": "bypass",
+    }
+    assert [warning["key"] for warning in report["warnings"]] == ["server.trusted_proxies[0]"]
+
+
+def test_json_names_each_mistake(tmp_path: Path) -> None:
+    code, out, _ = run(tmp_path, "log:\n  level: warn\n", "--json")
+    report = json.loads(out)
+    assert (code, report["ok"]) == (2, False)
+    (mistake,) = report["mistakes"]
+    assert (mistake["line"], mistake["key"], mistake["mend"]) == (2, "log.level", "did you mean `warning`?")
