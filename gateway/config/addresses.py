@@ -89,6 +89,15 @@ def is_ip(host: str) -> bool:
     return True
 
 
+def compressed(host: str) -> str:
+    """The one spelling of an IP address that requests are matched by; empty for names."""
+    return ip_address(host).compressed if is_ip(host) else ""
+
+
+def is_compressed_ip(host: str) -> bool:
+    return bool(host) and compressed(host) == host
+
+
 def is_local(host: str) -> bool:
     """This machine, as browsers count it: their cookies may be Secure-less (W3C Secure Contexts §3.1)."""
     return ip_address(host).is_loopback if is_ip(host) else host == "localhost" or host.endswith(".localhost")

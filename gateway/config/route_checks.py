@@ -34,10 +34,14 @@ def hosts(config: Config) -> Iterator[Finding]:
     for index, route in enumerate(config.routes):
         path, host = ("routes", index, "host"), route.host
         name = host.removeprefix("*.")
-        if host == "*" or addresses.is_ip(host) or (addresses.is_name(name) and not name.isdigit()):
+        if (
+            host == "*"
+            or addresses.is_compressed_ip(host)
+            or (addresses.is_name(name) and not name.isdigit())
+        ):
             continue
         lower = name.lower().strip("[]").removesuffix(".")
-        bare = re.sub(r"^[a-z]+://|[:/].*$", "", lower) if not addresses.is_ip(lower) else lower
+        bare = addresses.compressed(lower) or re.sub(r"^[a-z]+://|[:/].*$", "", lower)
         good = addresses.is_name(bare) or addresses.is_ip(bare)
         mend = f"did you mean `{host[:2] if host.startswith('*.') else ''}{bare}`?" if good else ""
         fallback = 'write "app.example.com", "*.example.com", an address, or "*" (other alphabets as xn--…)'

@@ -114,7 +114,9 @@ def _secret(document: Document, path: KeyPath, name: Any, warnings: list[Mistake
     if not text or len(text) > LARGEST_SECRET or "\0" in text:
         document.add(path, f"the file {name} {'is too large' if text else 'is empty'}")
         return ""
-    if stat.S_ISREG(mode) and mode & stat.S_IROTH:
+    # Container engines mount secrets readable for all, in a file system that only the container has.
+    mounted = file.is_relative_to("/run/secrets")
+    if stat.S_ISREG(mode) and mode & stat.S_IROTH and not mounted:
         problem = f"everyone on this machine can read {name}"
         warnings.append(document.mistake(path, problem, f"chmod 600 {name}"))
     return text

@@ -3,8 +3,10 @@
 Reads only the kind and place of pydantic's errors, never their text.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from ipaddress import ip_network
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -42,6 +44,10 @@ _VALUE_SYNONYMS = {
     "otp": "totp",
     "ssl": "tls",
 }
+_UNITS = {
+    "sec": "s", "second": "s", "min": "m", "minute": "m", "hr": "h", "hour": "h",
+    "day": "d", "week": "w", "ms": "ms", "s": "s", "m": "m", "h": "h", "d": "d", "w": "w",
+}  # fmt: skip
 _TRUTHS = {"yes": "true", "on": "true", "y": "true", "1": "true", "no": "false", "off": "false", "n": "false"}
 
 
@@ -160,6 +166,25 @@ def _mend_scalar(annotation: Any, value: Any, words: str) -> str:
         return _mend_container(annotation)
     if words.startswith("text") and not isinstance(value, str):
         return "put it in quotes"
+    if words.startswith("a network"):
+        return _mend_network(str(value))
+    if words.startswith("a duration"):
+        return _mend_duration(str(value))
     known = shape.literals(annotation)
     synonym = _VALUE_SYNONYMS.get(str(value).lower(), "")
     return f"did you mean `{synonym}`?" if synonym in known else did_you_mean(str(value), known)
+
+
+def _mend_network(text: str) -> str:
+    """10.0.0.1/8 names a host inside a network; which of the two is meant is for the author to say."""
+    try:
+        network = ip_network(text.strip(), strict=False)
+    except ValueError:
+        return ""
+    return f"did you mean `{network}`, or the one address `{text.strip().partition('/')[0]}`?"
+
+
+def _mend_duration(text: str) -> str:
+    match = re.fullmatch(r"\s*([0-9]+)\s*([a-z]+)\s*", text.lower())
+    unit = match and (_UNITS.get(match[2]) or _UNITS.get(match[2].removesuffix("s")))
+    return f"did you mean `{match[1]}{unit}`?" if match and unit else ""

@@ -3,12 +3,15 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.config.loader import Loaded, load, read, read_text
+from gateway.config.route_checks import IDENTITY_HEADERS
 from gateway.config.schema import Config, EmailSmtp, SmsTwilio, SmsWebhook
 from gateway.errors import ConfigError
+from gateway.proxy import headers as proxy_headers
 
 ROOT = Path(__file__).parents[2]
 ROUTE = 'routes: [{upstream: "http://127.0.0.1:9000"}]\n'
@@ -190,6 +193,51 @@ def test_loading_leaves_the_environment_as_it_was() -> None:
     assert dict(os.environ) == before
 
 
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [(name, key) for name in ("server", "session", "storage", "passwords", "branding", "log")
+     for key in list(type(getattr(Config(), name)).keys())],
+)  # fmt: skip
+def test_each_misspelt_key_is_answered_with_the_right_one(section: str, key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loaded(f"{section}: {{{key}z: 1}}")
+    (mistake,) = caught.value.mistakes
+    assert (mistake.key, mistake.mend) == (f"{section}.{key}z", f"did you mean `{key}`?")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("2 hours", "2h"), ("5min", "5m"), ("1 day", "1d"), ("2 months", ""), ("500 ms", "500ms"), ("soon", "")],
+)
+def test_a_duration_in_other_words_is_answered_with_ours(written: str, meant: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loaded(f"session: {{idle_timeout: {written}}}")
+    (mistake,) = caught.value.mistakes
+    assert mistake.mend == (f"did you mean `{meant}`?" if meant else "")
+
+
+def test_the_headers_that_may_be_renamed_are_those_that_the_proxy_sets() -> None:
+    assert IDENTITY_HEADERS == proxy_headers.IDENTITY
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(["listen", "public_url"]), st.text(alphabet="htps:/[]@.-_*%?#0189ax \\\n", max_size=20)
+)
+def test_any_address_is_taken_or_refused(key: str, text: str) -> None:
+    raises_only_config_errors(yaml.safe_dump({"server": {key: text}}))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(["host", "path", "upstream", "websocket_origins"]),
+    st.text(alphabet="htps:/[]@.-_*%?#0189ax \\\n", max_size=20),
+)
+def test_any_route_text_is_taken_or_refused(key: str, text: str) -> None:
+    route = {"upstream": "http://127.0.0.1:9000", key: [text] if key == "websocket_origins" else text}
+    raises_only_config_errors(yaml.safe_dump({"routes": [route, route | {"path": "/b"}]}))
+
+
 KEYS = st.sampled_from(
     [
         *Config.model_fields,
@@ -238,8 +286,6 @@ def test_random_yaml_signs_raise_nothing_but_config_errors(text: str) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(KEYS, TREES, max_size=6))
 def test_random_configurations_raise_nothing_but_config_errors(tree: dict[str, object]) -> None:
-    import yaml
-
     raises_only_config_errors(yaml.safe_dump(tree, allow_unicode=True))
 
 
