@@ -75,7 +75,9 @@ class Connection(RequestHandler):
             log.error("request failed", exc_info=exc)
         phrase = HTTPStatus(status).phrase
         response = web.Response(
-            status=status, text=f"{status} {phrase}\n", headers={"Cache-Control": "no-store"}
+            status=status,
+            text=f"{status} {phrase}\n",
+            headers={"Cache-Control": "no-store", "Server": "auth-gateway"},
         )
         response.force_close()
         return response
@@ -138,8 +140,8 @@ class ConnectionServer(web.Server):
             "lingering_time": 2.0,
         }
 
-    def _served(self, *parts: Any) -> web.BaseRequest:
-        return Request(*parts, self._loop)
+    def _served(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+        return Request(message, payload, protocol, writer, task, self._loop)
 
     def __call__(self) -> RequestHandler:
         return Connection(self, self._limits, loop=self._loop, **self._connection_kwargs)

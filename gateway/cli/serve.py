@@ -1,5 +1,6 @@
 """`auth-gateway serve`: read the configuration, open the sockets, hand over to the workers."""
 
+import asyncio
 import logging
 import os
 import resource
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
+from sqlalchemy import select
 
 from gateway.alone import run_alone
 from gateway.config.loader import load, read
@@ -16,6 +18,9 @@ from gateway.errors import ConfigError, GatewayError
 from gateway.listen import Listeners
 from gateway.log import configure
 from gateway.multiprocess import shared_metrics
+from gateway.stores.engine import open_engine, reading
+from gateway.stores.migrate import migrate
+from gateway.stores.schema import users
 from gateway.tls import server_context
 from gateway.workers import Supervisor, worker_count
 
@@ -41,6 +46,10 @@ def serve(config_file: Path) -> None:
         for warning in loaded.warnings:
             log.warning("%s", warning)
         raise_file_limit()
+        if not asyncio.run(has_users(config)):
+            click.echo(
+                f"No users yet: auth-gateway user add NAME --phone +... --config {config_file}", err=True
+            )
         sys.exit(run(config, lambda: load(config_file, os.environ)))
     except ConfigError as error:
         click.echo(f"{error}\n\nNothing was started: mend {config_file}, then try again.", err=True)
@@ -63,6 +72,17 @@ def run(config: Config, load_again: Callable[[], Config]) -> int:
         return run_alone(config, listeners, load=load_again, on_ready=on_ready)
     with shared_metrics():
         return Supervisor(config, listeners, load=load_again, on_ready=on_ready).run()
+
+
+async def has_users(config: Config) -> bool:
+    """Also brings the database up to date, once, before several workers would all want to."""
+    engine = open_engine(config.storage.url)
+    try:
+        await migrate(engine)
+        async with reading(engine) as connection:
+            return (await connection.execute(select(users.c.username).limit(1))).first() is not None
+    finally:
+        await engine.dispose()
 
 
 def describe(config: Config, count: int) -> str:

@@ -25,12 +25,12 @@ def free_port() -> int:
 
 async def eventually(fact: Callable[[], object], what: str, seconds: float = 30.0) -> None:
     """Wait until `fact()` is true; fail with `what` if it never is."""
-    async with asyncio.timeout(seconds):
-        with contextlib.suppress(TimeoutError):
+    try:
+        async with asyncio.timeout(seconds):
             while not fact():
                 await asyncio.sleep(0.02)
-            return
-    raise AssertionError(f"never happened: {what}")
+    except TimeoutError as error:
+        raise AssertionError(f"never happened: {what}") from error
 
 
 @contextlib.asynccontextmanager
@@ -99,7 +99,8 @@ class Serving:
 
     async def said_eventually(self, text: str) -> None:
         try:
-            await eventually(lambda: self.said(text), text)
+            await eventually(lambda: self.said(text) or self.process.returncode is not None, text)
+            assert self.said(text), f"it ended with {self.process.returncode}"
         except AssertionError as error:
             raise AssertionError(f"never said {text!r}; it said:\n{''.join(self.output)}") from error
 

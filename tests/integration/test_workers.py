@@ -195,7 +195,7 @@ async def test_one_worker_serves_without_fork_and_reloads_without_a_drop(tmp_pat
 async def test_reload_picks_up_a_renewed_certificate(tmp_path: Path, app: str) -> None:
     make_certificate(tmp_path, "first.example")
     tls = {"cert_file": str(tmp_path / "cert.pem"), "key_file": str(tmp_path / "key.pem")}
-    async with serving(tmp_path, app, tls=tls) as gateway:
+    async with serving(tmp_path, app, tls=tls, public_url="https://first.example") as gateway:
         assert "first.example" in await served_name(gateway.port)
         make_certificate(tmp_path, "second.example")
         gateway.signal(signal.SIGHUP)

@@ -1,0 +1,33 @@
+# The wheel is built in one stage and installed in the other, so that the image holds no compiler, cache or source.
+FROM python:3.12-slim AS build
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY gateway gateway
+COPY templates templates
+RUN python -m venv /opt/auth-gateway \
+ && /opt/auth-gateway/bin/pip install --no-cache-dir ".[postgres,redis]"
+
+FROM python:3.12-slim
+LABEL org.opencontainers.image.title="auth-gateway" \
+      org.opencontainers.image.description="A reverse proxy that puts a password and a second factor in front of any web app" \
+      org.opencontainers.image.licenses="Apache-2.0"
+RUN groupadd --gid 10001 gateway \
+ && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin gateway \
+ && install -d -o 10001 -g 10001 -m 0700 /var/lib/auth-gateway /var/lib/auth-gateway/var
+COPY --from=build /opt/auth-gateway /opt/auth-gateway
+ENV PATH="/opt/auth-gateway/bin:$PATH" \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+# Relative paths in the configuration (var/session.keys, var/gateway.db) land in the volume. Nothing else is
+# written but the workers' metrics in /tmp: run it with --read-only --tmpfs /tmp.
+WORKDIR /var/lib/auth-gateway
+VOLUME /var/lib/auth-gateway
+USER 10001:10001
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+# HEALTH_URL: set it when the configuration listens elsewhere or has another prefix.
+ENV HEALTH_URL="http://127.0.0.1:8080/_auth/healthz"
+HEALTHCHECK --interval=10s --timeout=4s --start-period=15s --retries=3 \
+  CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(os.environ['HEALTH_URL'], timeout=3)"]
+ENTRYPOINT ["auth-gateway"]
+CMD ["serve", "--config", "/etc/auth-gateway/config.yaml"]
