@@ -171,6 +171,8 @@ def _mend_scalar(annotation: Any, value: Any, words: str) -> str:
     if words.startswith("a duration"):
         return _mend_duration(str(value))
     known = shape.literals(annotation)
+    if not isinstance(value, str) and str(value) in known:
+        return "put it in quotes"  # `minimum: 1.2` is a number to YAML
     synonym = _VALUE_SYNONYMS.get(str(value).lower(), "")
     return f"did you mean `{synonym}`?" if synonym in known else did_you_mean(str(value), known)
 
