@@ -1,0 +1,81 @@
+"""Each contract suite runs on a migrated SQLite file and on a real PostgreSQL database."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.config.schema import Passwords as PasswordSettings
+from gateway.keyring import KeyRing
+from gateway.passwords import Passwords
+from gateway.stores.engine import open_engine
+from gateway.stores.migrate import migrate
+from tests.services import create_database, postgres_server
+
+
+class FakeClock:
+    """Time that moves only when a test says so."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/folder/gateway.db"
+    return create_database(request.getfixturevalue("postgres"), f"test{next(_numbers)}")
+
+
+@pytest.fixture
+def url(empty_url: str) -> str:
+    async def prepare() -> None:
+        engine = open_engine(empty_url)
+        await migrate(engine)
+        await engine.dispose()
+
+    asyncio.run(prepare())
+    return empty_url
+
+
+@pytest.fixture
+async def engine(url: str) -> AsyncIterator[AsyncEngine]:
+    engine = open_engine(url)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def ring(tmp_path: Path, clock: FakeClock) -> KeyRing:
+    return KeyRing.load_or_create(tmp_path / "session.keys", clock)
+
+
+@pytest.fixture
+def passwords() -> Iterator[Passwords]:
+    passwords = Passwords(PasswordSettings(argon2_memory=64 * 1024, argon2_passes=1))
+    yield passwords
+    passwords.close()

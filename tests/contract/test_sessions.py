@@ -1,0 +1,108 @@
+"""The contract of Sessions, on every database."""
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.model import SessionRecord
+from gateway.stores.base import Change
+from gateway.stores.changes import SqlChanges
+from gateway.stores.sessions import SqlSessions
+from tests.contract.conftest import FakeClock
+
+
+@pytest.fixture
+def sessions(engine: AsyncEngine, clock: FakeClock) -> SqlSessions:
+    return SqlSessions(engine, clock)
+
+
+@pytest.fixture
+def changes(engine: AsyncEngine) -> SqlChanges:
+    return SqlChanges(engine)
+
+
+def record(sid: str, username: str = "alice", at: float = 1000.0) -> SessionRecord:
+    return SessionRecord(
+        sid=sid,
+        username=username,
+        amr=("pwd", "sms"),
+        proven_at={"pwd": at, "sms": at + 0.125},
+        created_at=at,
+        last_seen=at,
+        expires_at=at + 3600,
+        ip="192.0.2.7",
+        user_agent="Mozilla/5.0 “Test”",
+    )
+
+
+async def test_a_record_comes_back_as_it_was_put(sessions: SqlSessions) -> None:
+    await sessions.put(record("one"))
+    assert await sessions.get("one") == record("one")
+    assert await sessions.get("two") is None
+
+
+async def test_put_replaces_a_record(sessions: SqlSessions) -> None:
+    await sessions.put(record("one"))
+    risen = replace(record("one"), amr=("pwd", "sms", "totp"), last_seen=1500.0)
+    await sessions.put(risen)
+    assert await sessions.get("one") == risen
+    assert len(await sessions.list()) == 1
+
+
+async def test_a_user_agent_with_nul_is_stored_without_it(sessions: SqlSessions) -> None:
+    await sessions.put(replace(record("one"), user_agent="a\0b"))
+    stored = await sessions.get("one")
+    assert stored is not None
+    assert stored.user_agent == "ab"
+
+
+async def test_touch_moves_last_seen_forward_only(sessions: SqlSessions) -> None:
+    await sessions.put(record("one"))
+    await sessions.touch("one", 1200.0)
+    await sessions.touch("one", 1100.0)
+    await sessions.touch("missing", 1100.0)
+    stored = await sessions.get("one")
+    assert stored is not None
+    assert stored.last_seen == 1200.0
+
+
+async def test_deleting_tells_whether_there_was_one_and_publishes_it(
+    sessions: SqlSessions, changes: SqlChanges
+) -> None:
+    await sessions.put(record("one"))
+    cursor = await changes.latest()
+    assert await sessions.delete("one")
+    assert not await sessions.delete("one")
+    assert await sessions.get("one") is None
+    assert (await changes.since(cursor))[1] == [Change("session", "one")]
+
+
+async def test_a_users_sessions_end_but_the_kept_one_and_other_peoples(
+    sessions: SqlSessions, changes: SqlChanges
+) -> None:
+    for sid, username in (("a1", "alice"), ("a2", "alice"), ("a3", "alice"), ("b1", "bob")):
+        await sessions.put(record(sid, username))
+    assert await sessions.delete_for_user("alice", keep="a2") == 2
+    assert [one.sid for one in await sessions.list()] == ["a2", "b1"]
+    assert {change.subject for change in (await changes.since(0))[1]} == {"a1", "a3"}
+    assert await sessions.delete_for_user("alice") == 1
+
+
+async def test_list_gives_one_users_sessions_oldest_first(sessions: SqlSessions) -> None:
+    await sessions.put(record("new", at=2000.0))
+    await sessions.put(record("old", at=1000.0))
+    await sessions.put(record("other", "bob"))
+    assert [one.sid for one in await sessions.list("alice")] == ["old", "new"]
+    assert await sessions.list("nobody") == []
+
+
+async def test_purge_drops_what_is_over_or_idle_and_publishes_it(
+    sessions: SqlSessions, changes: SqlChanges
+) -> None:
+    await sessions.put(replace(record("over", at=1000.0), expires_at=2000.0, last_seen=1990.0))
+    await sessions.put(replace(record("idle", at=1000.0), expires_at=9000.0, last_seen=1400.0))
+    await sessions.put(replace(record("good", at=1000.0), expires_at=9000.0, last_seen=1401.0))
+    assert await sessions.purge(2000.0, idle_timeout=600.0) == 2
+    assert [one.sid for one in await sessions.list()] == ["good"]
+    assert {change.subject for change in (await changes.since(0))[1]} == {"over", "idle"}

@@ -1,0 +1,144 @@
+"""Real services for tests, private to the run: a PostgreSQL cluster on a free loopback port.
+
+Missing binaries skip, with the reason; REQUIRE_SERVICES=1 (CI) makes that a failure.
+"""
+
+import asyncio
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import asyncpg
+import pytest
+
+
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """Yields "postgresql://postgres@127.0.0.1:PORT"; the cluster is gone afterwards."""
+    binaries = _postgres_binaries()
+    account = _unprivileged()
+    folder = Path(tempfile.mkdtemp(prefix="gateway-postgres-"))
+    try:
+        _own(folder, account)
+        _initdb(binaries, folder / "data", account)
+        port = free_port()
+        process = _start(binaries, folder, port, account)
+        try:
+            url = f"postgresql://postgres@127.0.0.1:{port}"
+            _wait_until_ready(url, process)
+            yield url
+        finally:
+            process.send_signal(signal.SIGINT)  # PostgreSQL's "fast shutdown"
+            process.wait(20)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def create_database(server: str, name: str) -> str:
+    """A new, empty database on the server; returns its URL."""
+
+    async def create() -> None:
+        connection = await asyncpg.connect(f"{server}/postgres")
+        await connection.execute(f'CREATE DATABASE "{name}"')
+        await connection.close()
+
+    asyncio.run(create())
+    return f"{server}/{name}"
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def missing(reason: str) -> NoReturn:
+    if os.environ.get("REQUIRE_SERVICES") == "1":
+        pytest.fail(f"REQUIRE_SERVICES=1, but {reason}")
+    pytest.skip(reason)
+
+
+def _postgres_binaries() -> Path:
+    newest = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    found = str(newest[-1]) if newest else shutil.which("initdb")
+    if found is None:
+        missing("PostgreSQL (initdb) is not installed")
+    return Path(str(found)).resolve().parent
+
+
+def _unprivileged() -> pwd.struct_passwd | None:
+    """PostgreSQL refuses to run as root; then it runs as its own account or nobody's."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    missing("we are root and there is no account to run PostgreSQL as")
+    return None
+
+
+def _own(folder: Path, account: pwd.struct_passwd | None) -> None:
+    if account is not None:
+        os.chown(folder, account.pw_uid, account.pw_gid)
+
+
+def _initdb(binaries: Path, data: Path, account: pwd.struct_passwd | None) -> None:
+    command = [
+        binaries / "initdb",
+        "-D",
+        data,
+        "-U",
+        "postgres",
+        "--auth=trust",
+        "-E",
+        "UTF8",
+        "--no-locale",
+        "-N",
+    ]
+    subprocess.run(command, check=True, capture_output=True, cwd="/", **_as(account))
+
+
+def _start(
+    binaries: Path, folder: Path, port: int, account: pwd.struct_passwd | None
+) -> subprocess.Popen[bytes]:
+    settings = {
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_directories": "",
+        "fsync": "off",
+        "max_connections": "60",
+    }
+    options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+    command = [binaries / "postgres", "-D", folder / "data", "-p", str(port), *options]
+    with (folder / "log").open("wb") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **_as(account))
+
+
+def _as(account: pwd.struct_passwd | None) -> dict[str, int]:
+    return {} if account is None else {"user": account.pw_uid, "group": account.pw_gid}
+
+
+def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
+    async def ready() -> None:
+        connection = await asyncpg.connect(f"{url}/postgres", timeout=5)
+        await connection.close()
+
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return asyncio.run(ready())
+        except (OSError, asyncpg.PostgresError):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)

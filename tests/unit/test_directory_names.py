@@ -1,0 +1,94 @@
+"""What usernames, groups, phone numbers and addresses may look like."""
+
+import pytest
+
+from gateway.directory import names
+from gateway.errors import InvalidUser
+from gateway.model import User
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        ("Alice", "alice"),
+        ("\uff21LICE", "alice"),
+        ("Straße", "strasse"),
+        ("a@b.example", "a@b.example"),
+        ("x" * 128, "x" * 128),
+    ],
+)
+def test_usernames_have_one_spelling(typed: str, stored: str) -> None:
+    assert names.username(typed) == stored
+    assert names.username(stored) == stored
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "x" * 129,
+        "a b",
+        "a\u00a0b",
+        "a:b",
+        "a,b",
+        "a\tb",
+        "a\nb",
+        "a\r",
+        "a\0",
+        "a\u200bb",
+        "a\u202eb",
+        "\ud800",
+        "a\u2028",
+    ],
+)
+def test_usernames_that_would_break_headers_or_files_are_refused(typed: str) -> None:
+    with pytest.raises(InvalidUser):
+        names.username(typed)
+
+
+@pytest.mark.parametrize("typed", ["", "  ", "a,b", "a\nb", "x" * 129, "a\u200b"])
+def test_groups_that_would_break_the_header_are_refused(typed: str) -> None:
+    with pytest.raises(InvalidUser):
+        names.group(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [("+49 151 12345678", "+4915112345678"), ("+1 (202) 555-0123", "+12025550123"), ("", ""), (" ", "")],
+)
+def test_phone_numbers_are_stored_as_e164(typed: str, stored: str) -> None:
+    assert names.phone(typed) == stored
+
+
+@pytest.mark.parametrize(
+    "typed", ["0151 12345678", "+49", "hello", "+0123456789", "+1555", "+123456789012345678"]
+)
+def test_other_phone_numbers_are_refused(typed: str) -> None:
+    with pytest.raises(InvalidUser, match="phone number"):
+        names.phone(typed)
+
+
+@pytest.mark.parametrize("typed", ["alice", "a@b@c", "a b@c", "a@b\r\nBcc: x@y", "a,b@c", "<a@b>"])
+def test_other_addresses_are_refused(typed: str) -> None:
+    with pytest.raises(InvalidUser, match="e-mail"):
+        names.email(typed)
+
+
+def test_a_checked_user_is_canonical_in_every_field() -> None:
+    typed = User(
+        "Alice",
+        name=" Alice ",
+        email=" a@b.example ",
+        phone="+49 151 12345678",
+        groups=("ops", " ops ", "dev"),
+    )
+    assert names.checked(typed) == User(
+        "alice", name="Alice", email="a@b.example", phone="+4915112345678", groups=("ops", "dev")
+    )
+
+
+def test_names_of_people_may_need_invisible_characters_but_no_line_breaks() -> None:
+    persian = "علی\u200cرضا"
+    assert names.checked(User("ali", name=persian)).name == persian
+    with pytest.raises(InvalidUser):
+        names.checked(User("ali", name="Ali\r\nRemote-Groups: admin"))
