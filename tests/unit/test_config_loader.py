@@ -215,3 +215,10 @@ def test_a_duration_in_other_words_is_answered_with_ours(written: str, meant: st
 
 def test_the_headers_that_may_be_renamed_are_those_that_the_proxy_sets() -> None:
     assert IDENTITY_HEADERS == proxy_headers.IDENTITY
+
+
+def test_a_sound_file_with_many_features_has_only_warnings() -> None:
+    result = read(ROOT / "tests/data/good_configs/replicas.yaml", {"PW": "pw"})
+    assert [warning.key for warning in result.warnings] == ["sms.url", "email.tls", "routes[0].tls.verify"]
+    assert result.config.storage.url == "postgresql://u:pw@db/g"
+    assert "pw@" not in repr(result.config)
