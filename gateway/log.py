@@ -50,5 +50,5 @@ def configure(config: Log, stream: TextIO = sys.stdout) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(config.level.upper())
-    for noisy in ("asyncio", "aiohttp.access", "twilio", "sqlalchemy.engine", "alembic"):
+    for noisy in ("asyncio", "aiosqlite", "aiohttp.access", "twilio", "sqlalchemy.engine", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -7,6 +7,7 @@ a second what another worker or replica revoked (`follow_changes`). Proxied resp
 
 import asyncio
 import logging
+import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -29,6 +30,7 @@ log = logging.getLogger("gateway.session")
 _CACHE_SIZE = 50_000
 _RECHECK_AFTER = 60.0  # a cached principal is read again after this many seconds, in case a change was missed
 _MAX_COOKIE = 4096
+_SEALED = re.compile(r"[A-Za-z0-9_-]+={0,2}")  # one spelling only: decoders skip what follows the padding
 
 
 class RingCookieStorage(EncryptedCookieStorage):
@@ -40,6 +42,8 @@ class RingCookieStorage(EncryptedCookieStorage):
 
     def open(self, cookie: str) -> dict[str, object] | None:
         """The mapping in the cookie, or None for anything that we did not seal."""
+        if not _SEALED.fullmatch(cookie):
+            return None
         try:
             sealed = self._decoder(self._ring().decrypt(cookie.encode("ascii")).decode())
         except (InvalidToken, ValueError):

@@ -1,6 +1,7 @@
 """A whole gateway in this process on loopback, with a real upstream, a clock moved by hand and codes that tests read."""
 
 import asyncio
+import copy
 import io
 import re
 import socket
@@ -116,9 +117,7 @@ class Browser:
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
-        self.session = aiohttp.ClientSession(
-            cookie_jar=aiohttp.CookieJar(unsafe=True), auto_decompress=True
-        )
+        self.session = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True), auto_decompress=True)
 
     async def __aenter__(self) -> "Browser":
         return self
@@ -177,6 +176,7 @@ def make_config(folder: Path, upstream: str, port: int, overrides: dict[str, Any
         "server": {"listen": f"127.0.0.1:{port}", "public_url": f"http://127.0.0.1:{port}", "workers": 1},
         "session": {"keys_file": str(folder / "session.keys")},
         "storage": {"url": f"sqlite:///{folder / 'gateway.db'}"},
+        "sms": {"provider": "console"},
         "passwords": {"argon2_memory": "64KiB", "argon2_passes": 1},
         "routes": [{"host": "*", "path": "/", "upstream": upstream}],
     }
@@ -195,6 +195,7 @@ async def running_gateway(
 ) -> AsyncIterator[Rig]:
     """`overrides` are config sections; "UPSTREAM" in routes stands for the upstream's URL."""
     clock = clock or FakeClock()
+    overrides = copy.deepcopy(overrides)
     async with running_upstream(handler) as upstream:
         for route in overrides.get("routes", ()):
             if route.get("upstream") == "UPSTREAM":
@@ -208,9 +209,7 @@ async def running_gateway(
         passwords = Passwords(config.passwords)
         directory = DatabaseDirectory(engine, passwords, clock)
         try:
-            yield Rig(
-                gateway, config, f"http://127.0.0.1:{port}", port, clock, terminal, upstream, directory
-            )
+            yield Rig(gateway, config, f"http://127.0.0.1:{port}", port, clock, terminal, upstream, directory)
         finally:
             passwords.close()
             await engine.dispose()

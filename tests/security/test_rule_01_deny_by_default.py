@@ -1,0 +1,65 @@
+"""Rule 1: unknown hosts and paths reach no upstream, and no spelling of a path passes a rule meant for another."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.rig import HTML, Rig, running_gateway
+from tests.security.raw import exchange, status_of
+
+
+def two_routes() -> list[dict[str, object]]:
+    return [
+        {"host": "app.test", "path": "/admin", "upstream": "UPSTREAM", "policy": {"require": "deny"}},
+        {"host": "app.test", "path": "/open", "upstream": "UPSTREAM", "policy": {"require": "bypass"}},
+    ]
+
+
+async def ask(rig: Rig, target: str, host: str = "app.test") -> int:
+    request = f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    return status_of(await exchange(rig.port, request.encode("latin-1")))
+
+
+async def test_unknown_hosts_and_paths_reach_no_upstream(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path, routes=two_routes()) as rig:
+        assert await ask(rig, "/open", host="other.test") == 404
+        assert await ask(rig, "/elsewhere") == 404
+        assert await ask(rig, "/opened") == 404
+        assert rig.upstream.requests == []
+        assert await ask(rig, "/open/x") == 200
+
+
+TRICKS = [
+    "/open/../admin", "/open/%2e%2e/admin", "/open/.%2e/admin", "/open/..%2fadmin", "/open%2f..%2fadmin",
+    "/open/..;/admin", "/open;/../admin", "/open/;/admin", "/open//admin", "//admin", "/open/..\\admin",
+    "/open\\..\\admin", "/open/%5c..%5cadmin", "/open/%00/admin", "/open%0d%0aX: y", "/./admin", "/open/./x",
+    "/%2e/admin", "/open/%252e%252e/%zz", "/open#/../admin", "/open/%2f/admin", "/%61dmin", "/adm%69n", "/admin/%2e",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("target", TRICKS)
+async def test_tricky_paths_never_reach_a_rule_meant_for_another(tmp_path: Path, target: str) -> None:
+    async with running_gateway(tmp_path, routes=two_routes()) as rig:
+        assert await ask(rig, target) in (400, 403, 404)
+        assert rig.upstream.requests == []
+
+
+async def test_the_upstream_gets_the_very_path_that_the_rule_saw(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path, routes=two_routes()) as rig:
+        assert await ask(rig, "/%6fpen/%7Ea%2bb?q=%2e%2e") == 200
+        assert rig.upstream.requests == ["GET /open/~a%2Bb?q=%2e%2e"]
+
+
+async def test_a_gateway_without_routes_serves_nothing(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path, routes=[]) as rig:
+        assert await ask(rig, "/") == 404
+
+
+async def test_deny_holds_for_fully_signed_in_users(tmp_path: Path) -> None:
+    routes = [{"host": "*", "path": "/", "upstream": "UPSTREAM"}]
+    routes.insert(0, {"host": "*", "path": "/admin", "upstream": "UPSTREAM", "policy": {"require": "deny"}})  # type: ignore[dict-item]
+    async with running_gateway(tmp_path, routes=routes) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.sign_in()
+        assert (await browser.get("/")).status == 200
+        assert (await browser.session.get(rig.url + "/admin", headers=HTML)).status == 403

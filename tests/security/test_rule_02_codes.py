@@ -1,0 +1,132 @@
+"""Rule 2: codes are single use, short-lived, bound to one session, limited in tries and in number."""
+
+import asyncio
+from pathlib import Path
+
+from sqlalchemy import select
+
+from gateway.stores import schema
+from gateway.stores.engine import open_engine, reading
+from tests.rig import PHONE, Rig, running_gateway
+
+
+async def stored_text(rig: Rig) -> str:
+    engine = open_engine(rig.config.storage.url)
+    try:
+        async with reading(engine) as connection:
+            rows = [
+                repr(row)
+                for table in schema.metadata.sorted_tables
+                for row in await connection.execute(select(table))
+            ]
+    finally:
+        await engine.dispose()
+    return "\n".join(rows)
+
+
+async def test_a_code_is_stored_only_as_keyed_hash(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.password()
+        await browser.get("/_auth/verify")
+        stored = await stored_text(rig)
+        assert '"hash"' in stored
+        assert rig.codes[-1] not in stored
+
+
+async def test_a_code_is_good_for_one_of_many_parallel_uses(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.password()
+        token = await browser.token("/_auth/verify")
+        form = {"code": rig.codes[-1], "csrf_token": token, "rd": "/"}
+        cookie = {"Cookie": f"auth_session={browser.cookie()}"}
+        async with rig.browser() as one:
+            answers = await asyncio.gather(*(one.post("/_auth/verify", form, **cookie) for _ in range(4)))
+        signed_in = [a for a in answers if a.status == 303 and a.headers["Location"] == "/"]
+        assert len(signed_in) == 1
+
+
+async def test_an_old_code_is_refused(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.password()
+        await browser.get("/_auth/verify")
+        code = rig.codes[-1]
+        rig.clock.advance(301)
+        assert (await browser.code(code)).status == 401
+
+
+async def test_a_code_of_one_session_is_worth_nothing_in_another(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as mine, rig.browser() as theirs:
+        await rig.add_user()
+        await mine.password()
+        await mine.get("/_auth/verify")
+        code = rig.codes[-1]
+        await theirs.password()
+        await theirs.get("/_auth/verify")
+        if rig.codes[-1] != code:
+            assert (await theirs.code(code)).status == 401
+
+
+async def test_sending_is_capped_per_user_and_the_page_says_so_kindly(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path, sms={"per_user_hourly": 2}) as rig:
+        await rig.add_user()
+        statuses = []
+        for _ in range(3):
+            async with rig.browser() as browser:
+                await browser.password()
+                statuses.append((await browser.get("/_auth/verify")).status)
+        assert statuses == [200, 200, 503]
+        assert len(rig.codes) == 2
+
+
+async def test_the_hourly_budget_over_all_users_holds(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path, sms={"hourly_budget": 1}) as rig:
+        for name, phone in (("alice", PHONE), ("bob", "+4915112345679")):
+            await rig.add_user(name, phone=phone)
+            async with rig.browser() as browser:
+                await browser.password(name)
+                await browser.get("/_auth/verify")
+        assert len(rig.codes) == 1
+
+
+async def test_countries_outside_the_list_get_no_sms(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path, sms={"allowed_countries": ["US"]}) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.password()
+        assert (await browser.get("/_auth/verify")).status == 503
+        assert rig.codes == []
+
+
+async def test_guessing_over_many_challenges_locks_the_second_factor(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path, sms={"per_user_hourly": 100, "per_ip_hourly": 100}) as rig:
+        await rig.add_user()
+        wrong = 0
+        for _ in range(40):
+            async with rig.browser() as browser:
+                await browser.password()
+                if (await browser.get("/_auth/verify")).status == 429:
+                    break
+                for _ in range(4):
+                    guess = f"{(int(rig.codes[-1]) + 1) % 1_000_000:06d}"
+                    wrong += (await browser.code(guess)).status == 401
+        assert wrong <= 16
+
+
+async def test_a_hundred_wrong_codes_in_a_row_lock_the_account_for_good(tmp_path: Path) -> None:
+    sms = {"per_user_hourly": 1000, "per_ip_hourly": 1000, "per_phone_hourly": 1000}
+    async with running_gateway(tmp_path, sms=sms) as rig:
+        await rig.add_user()
+        wrong = 0
+        for _ in range(40):
+            async with rig.browser() as browser:
+                await browser.password()
+                if (await browser.get("/_auth/verify")).status == 429:
+                    rig.clock.advance(901)
+                    if (await browser.get("/_auth/verify")).status == 429:
+                        break
+                for _ in range(4):
+                    guess = f"{(int(rig.codes[-1]) + 1) % 1_000_000:06d}"
+                    wrong += (await browser.code(guess)).status == 401
+        assert 90 <= wrong <= 100  # the page after the last try of each window is a 429 already

@@ -1,0 +1,108 @@
+"""Rule 4: ids change at each rise of privilege, cookies are guarded, sessions can be ended, keys can rotate."""
+
+import asyncio
+from pathlib import Path
+
+from gateway.keyring import KeyRing
+from gateway.stores.engine import open_engine
+from gateway.stores.sessions import SqlSessions
+from tests.rig import running_gateway
+
+
+async def test_cookie_and_csrf_token_change_at_each_step(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        tokens, cookies = [await browser.token("/_auth/login")], [browser.cookie()]
+        await browser.password()
+        cookies.append(browser.cookie())
+        tokens.append(await browser.token("/_auth/verify"))
+        await browser.code()
+        cookies.append(browser.cookie())
+        tokens.append(await browser.token("/_auth/logout"))
+        assert len(set(cookies)) == 3
+        assert len(set(tokens)) == 3
+        for old in cookies[:2]:
+            async with rig.browser() as thief:
+                assert (await thief.get("/", Cookie=f"auth_session={old}")).status == 303
+
+
+async def test_a_session_planted_before_sign_in_gains_nothing(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as attacker, rig.browser() as victim:
+        await rig.add_user()
+        await attacker.get("/_auth/login")
+        planted = attacker.cookie()
+        victim.session.cookie_jar.update_cookies({"auth_session": planted})
+        await victim.sign_in()
+        assert (await attacker.get("/")).status == 303
+
+
+async def test_cookie_attributes_on_https(tmp_path: Path) -> None:
+    server = {"public_url": "https://app.test"}
+    async with running_gateway(tmp_path, server=server) as rig, rig.browser() as browser:
+        cookie = (await browser.get("/_auth/login")).headers["Set-Cookie"]
+        assert cookie.startswith("__Host-auth_session=")
+        for attribute in ("HttpOnly", "Secure", "SameSite=Lax", "Path=/"):
+            assert attribute in cookie
+        assert "Domain" not in cookie
+
+
+async def test_a_session_ended_elsewhere_is_refused_within_a_second_or_two(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.sign_in()
+        assert (await browser.get("/")).status == 200
+        engine = open_engine(rig.config.storage.url)  # as the command line does, in another process
+        assert await SqlSessions(engine, rig.clock).delete_for_user("alice") == 1
+        await engine.dispose()
+        for _ in range(40):
+            if (await browser.get("/")).status == 303:
+                break
+            await asyncio.sleep(0.1)
+        assert (await browser.get("/")).status == 303
+
+
+async def test_disabling_a_user_or_changing_the_password_ends_sessions(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        user = await rig.add_user()
+        await browser.sign_in()
+        rig.clock.advance(5)
+        await rig.directory.set_password("alice", "another good passphrase")
+        for _ in range(40):
+            if (await browser.get("/")).status == 303:
+                break
+            await asyncio.sleep(0.1)
+        assert (await browser.get("/")).status == 303
+        await browser.password(password="another good passphrase")
+        await browser.code()
+        assert (await browser.get("/")).status == 200
+        stored = await rig.directory.get(user.username)
+        assert stored is not None
+        from dataclasses import replace
+
+        await rig.directory.replace(replace(stored, disabled=True))
+        for _ in range(40):
+            if (await browser.get("/")).status == 303:
+                break
+            await asyncio.sleep(0.1)
+        assert (await browser.get("/")).status == 303
+
+
+async def test_rotating_keys_keeps_sessions_alive(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.sign_in()
+        KeyRing.load_or_create(rig.config.session.keys_file, rig.clock).rotate(rig.clock())
+        rig.clock.advance(120)
+        assert (await browser.get("/")).status == 200
+        assert len((await (await browser.get("/_auth/jwks.json")).json())["keys"]) == 2
+
+
+async def test_a_tampered_or_foreign_cookie_is_nobody(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.sign_in()
+        good = browser.cookie()
+        async with rig.browser() as other:
+            for bad in (good[:-4] + "AAAA", "x", "ä", good + good, "\x7f", "gAAAAA=="):
+                response = await other.get("/", Cookie=f"auth_session={bad}".encode().decode("latin-1"))
+                assert response.status in (303, 400), bad
