@@ -85,8 +85,8 @@ class Proxy:
         if request.method in REFUSED_METHODS:
             raise RequestRefused(f"{request.method} is not proxied", status=405)
         declares_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
-        if declares_body and not request.body_exists:
-            # An Upgrade made aiohttp stop parsing: the upstream would wait for bytes that we took for something else.
+        if declares_body and (wants_websocket(request) or not request.body_exists):
+            # Where an Upgrade is asked for, two parsers may not agree whether a body or the next request follows.
             raise RequestRefused("upgrade with a body")
         if target.path == self._prefix or target.path.startswith(self._prefix + "/"):
             raise RequestRefused("the gateway's own path", status=404, public="There is nothing here.")

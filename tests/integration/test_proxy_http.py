@@ -162,11 +162,11 @@ async def test_events_arrive_one_by_one_while_the_stream_is_open() -> None:
         serving(handler) as url,
         fronting(Route(upstream=url)) as front,
         aiohttp.ClientSession() as client,
+        client.get(front.url) as answer,
     ):
-        async with client.get(front.url) as answer:
-            assert await answer.content.readany() == b"data: 1\n\n"
-            go.set()
-            assert await answer.content.read() == b"data: 2\n\n"
+        assert await answer.content.readany() == b"data: 1\n\n"
+        go.set()
+        assert await answer.content.read() == b"data: 2\n\n"
 
 
 async def test_a_head_is_sent_before_any_body_exists() -> None:
@@ -182,11 +182,11 @@ async def test_a_head_is_sent_before_any_body_exists() -> None:
         scripted(script) as url,
         fronting(Route(upstream=url)) as front,
         aiohttp.ClientSession() as client,
+        client.get(front.url) as answer,
     ):
-        async with client.get(front.url) as answer:
-            assert answer.status == 200
-            go.set()
-            assert await answer.read() == b""
+        assert answer.status == 200
+        go.set()
+        assert await answer.read() == b""
 
 
 async def test_both_bodies_flow_at_the_same_time() -> None:
