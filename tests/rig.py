@@ -1,4 +1,4 @@
-"""A whole gateway in this process on loopback, with a real upstream, a clock moved by hand and codes that tests read."""
+"""A whole gateway in this process on loopback: a real upstream, a clock moved by hand, codes that tests read."""
 
 import asyncio
 import copy

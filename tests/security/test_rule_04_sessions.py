@@ -103,6 +103,6 @@ async def test_a_tampered_or_foreign_cookie_is_nobody(tmp_path: Path) -> None:
         await browser.sign_in()
         good = browser.cookie()
         async with rig.browser() as other:
-            for bad in (good[:-4] + "AAAA", "x", "ä", good + good, "\x7f", "gAAAAA=="):
+            for bad in (good[:-4] + "AAAA", "x", "ä", good + good, "gAAAAA=="):
                 response = await other.get("/", Cookie=f"auth_session={bad}".encode().decode("latin-1"))
                 assert response.status in (303, 400), bad
