@@ -116,5 +116,5 @@ async def test_a_credential_that_no_key_opens_is_an_error_and_never_left_out(
     await credentials.add(totp())
     for _ in range(2):
         ring.rotate(clock(), keep=2)
-    with pytest.raises(StoreUnavailable, match="session.keys_file"):
+    with pytest.raises(StoreUnavailable, match=r"session\.keys_file"):
         await credentials.list("alice")

@@ -61,7 +61,7 @@ async def _tables(url: str) -> list[str]:
 
 @pytest.mark.parametrize("url", ["mysql://h/db", "sqlite://", "sqlite:///:memory:", "nonsense", ""])
 def test_a_url_that_workers_can_not_share_is_a_configuration_error(url: str) -> None:
-    with pytest.raises(ConfigError, match="storage.url"):
+    with pytest.raises(ConfigError, match=r"storage\.url"):
         open_engine(url)
 
 
