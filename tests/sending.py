@@ -3,7 +3,6 @@
 import asyncio
 import datetime
 import ipaddress
-import logging
 import socket
 import ssl
 import traceback
@@ -116,9 +115,3 @@ def everything_said(failure: SendFailed) -> str:
 
 def everything_logged(caplog: pytest.LogCaptureFixture) -> str:
     return "\n".join(f"{caplog.handler.format(r)} {vars(r)}" for r in caplog.records)
-
-
-@pytest.fixture
-def log_all(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.DEBUG)
-    return caplog

@@ -4,6 +4,7 @@ All of it runs on the event loop (AsyncTwilioHttpClient is aiohttp). It must not
 holds a code, the auth token or a phone number.
 """
 
+import base64
 import functools
 import json
 from collections.abc import Awaitable, Callable
@@ -54,10 +55,10 @@ class TwilioApi:
 
 
 class TwilioHttp(AsyncTwilioHttpClient):  # type: ignore[misc]  # the twilio package is untyped
-    """The package's HTTP client with another base URL, our session and our repeats.
+    """The package's aiohttp client with another base URL, our session and our repeats.
 
-    The package's own `timeout` and `max_retries` stay unused: 9.13 ignores the one, and the other repeats a
-    POST that may have been carried out.
+    Its own `request` is replaced: 9.13 drops the timeout (so a silent Twilio would hang a sign-in for good), keeps
+    the last exchange, token and code, in an attribute "for tests", and repeats POSTs that may have been carried out.
     """
 
     session: ClientSession | None
@@ -65,34 +66,42 @@ class TwilioHttp(AsyncTwilioHttpClient):  # type: ignore[misc]  # the twilio pac
     def __init__(self, base_url: str, timeout: float, backoff: Backoff) -> None:
         super().__init__(
             pool_connections=False
-        )  # the session is opened by the first call: the loop does not run yet
+        )  # the first call opens the session: the loop does not run yet
         self._base_url = base_url.rstrip("/")
         self._seconds = timeout
         self._backoff = backoff
 
-    async def request(self, method: str, url: str, **options: Any) -> Response:
-        target = urlsplit(url)
-        moved = self._base_url + target.path + (f"?{target.query}" if target.query else "")
-        send = functools.partial(super().request, method, moved, **options)
-        return await with_retries(functools.partial(self._attempt, send), self._backoff)
+    async def request(
+        self,
+        method: str,
+        url: str,
+        params: dict[str, Any] | None = None,
+        data: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # the package's signature; it never sends one
+        allow_redirects: bool = False,
+    ) -> Response:
+        fields = {"params": params, "data": data, "headers": {**(headers or {}), **_authorization(auth)}}
+        attempt = functools.partial(self._attempt, method, self._base_url + urlsplit(url).path, fields)
+        return await with_retries(attempt, self._backoff)
 
-    async def _attempt(self, send: Callable[[], Awaitable[Response]]) -> Response | Miss:
+    async def _attempt(self, method: str, url: str, fields: dict[str, Any]) -> Response | Miss:
         if self.session is None:
             self.session = open_session(self._seconds)
         try:
-            response = await send()
+            async with self.session.request(method, url, allow_redirects=False, **fields) as answer:
+                response = Response(answer.status, await answer.text(), answer.headers)
         except WIRE_ERRORS as error:
             return wire_miss(error, "Twilio")
-        finally:
-            # The package keeps its last exchange "for tests": that is a code and a token in memory for good.
-            self._test_only_last_request = self._test_only_last_response = None
         return _miss(response) or response
 
-    def log_request(self, kwargs: dict[str, Any]) -> None:
-        """Silent: the package logs a dozen lines for each request."""
 
-    def log_response(self, status_code: int, response: object) -> None:
-        """Silent, as log_request."""
+def _authorization(auth: tuple[str, str] | None) -> dict[str, str]:
+    """Basic (RFC 7617): account SID and token."""
+    if auth is None:
+        return {}
+    return {"Authorization": "Basic " + base64.b64encode(":".join(auth).encode()).decode()}
 
 
 def _miss(response: Response) -> Miss | None:

@@ -1,0 +1,360 @@
+"""TwilioSender against a local Twilio: real sockets, the real twilio package, aiohttp on both sides."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import SendFailed
+from gateway.senders.build import build_sms
+from gateway.senders.twilio import TwilioSender
+from tests.fake_twilio import AUTH_TOKEN, FROM, MESSAGING_SERVICE_SID, FakeTwilio
+from tests.sending import (
+    CODE,
+    PHONE,
+    TEXT,
+    RecordedBackoff,
+    everything_logged,
+    everything_said,
+    free_port,
+    self_signed,
+    silent_port,
+    twilio_config,
+)
+
+
+@pytest.fixture
+async def twilio() -> AsyncIterator[FakeTwilio]:
+    async with FakeTwilio() as fake:
+        yield fake
+
+
+@asynccontextmanager
+async def sending(
+    url: str, recorded: RecordedBackoff | None = None, **fields: object
+) -> AsyncIterator[TwilioSender]:
+    sender = TwilioSender(twilio_config(url, **fields), (recorded or RecordedBackoff()).backoff)
+    try:
+        yield sender
+    finally:
+        await sender.close()
+
+
+async def failure_of(
+    url: str, recorded: RecordedBackoff | None = None, to: str = PHONE, **fields: object
+) -> SendFailed:
+    async with sending(url, recorded, **fields) as sender:
+        with pytest.raises(SendFailed) as failed:
+            await sender.send(to, fields.pop("text", TEXT))  # type: ignore[arg-type]
+    return failed.value
+
+
+async def test_a_message_arrives_with_its_text_sender_and_expiry(twilio: FakeTwilio):
+    async with sending(twilio.url, code_lifetime="5m") as sender:
+        sid = await sender.send(PHONE, TEXT)
+    (message,) = twilio.messages
+    assert (message.sid, message.to, message.body, message.sender) == (sid, PHONE, TEXT, FROM)
+    assert message.fields["ValidityPeriod"] == "300"
+    assert twilio.code_for(PHONE) == CODE
+
+
+async def test_a_messaging_service_stands_in_for_the_sender(twilio: FakeTwilio):
+    fields = {"from": None, "messaging_service_sid": MESSAGING_SERVICE_SID}
+    async with sending(twilio.url, **fields) as sender:
+        await sender.send(PHONE, TEXT)
+    assert twilio.messages[0].fields["MessagingServiceSid"] == MESSAGING_SERVICE_SID
+    assert "From" not in twilio.messages[0].fields
+
+
+async def test_any_character_arrives_as_it_was(twilio: FakeTwilio):
+    text = 'Grüße & "Küsse" + 100 % = 你好 🔑\n@localhost #493817'
+    async with sending(twilio.url) as sender:
+        await sender.send(PHONE, text)
+    assert twilio.messages[0].body == text
+
+
+async def test_a_base_url_may_have_a_path_of_its_own(twilio: FakeTwilio):
+    failure = await failure_of(f"{twilio.url}/egress/twilio/")
+    assert failure.code == "20404"
+    assert twilio.requests[0].startswith("POST /egress/twilio/2010-04-01/Accounts/AC")
+
+
+async def test_the_process_environment_does_not_choose_the_account_or_the_host(
+    twilio: FakeTwilio, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_REGION", "TWILIO_EDGE"):
+        monkeypatch.setenv(name, "elsewhere")
+    async with sending(twilio.url) as sender:
+        await sender.send(PHONE, TEXT)
+    assert len(twilio.messages) == 1
+
+
+async def test_build_makes_a_sender_outside_of_any_loop(twilio: FakeTwilio):
+    sender = await asyncio.to_thread(build_sms, twilio_config(twilio.url))  # a thread without a loop
+    assert isinstance(sender, TwilioSender)
+    await sender.send(PHONE, TEXT)
+    await sender.close()
+    assert len(twilio.messages) == 1
+
+
+# What Twilio refuses, by its magic numbers
+
+
+@pytest.mark.parametrize(
+    ("to", "code"),
+    [
+        ("+15005550001", "21211"),
+        ("+15005550002", "21612"),
+        ("+15005550003", "21408"),
+        ("+15005550004", "21610"),
+        ("+15005550009", "21614"),
+        ("not a number", "21211"),
+    ],
+)
+async def test_a_number_that_twilio_refuses_is_asked_once(twilio: FakeTwilio, to: str, code: str):
+    recorded = RecordedBackoff()
+    failure = await failure_of(twilio.url, recorded, to=to)
+    assert (failure.code, failure.retryable, failure.status) == (code, False, 503)
+    assert failure.public != SendFailed.public
+    assert (len(twilio.requests), recorded.pauses) == (1, [])
+
+
+@pytest.mark.parametrize(("sender", "code"), [("+15005550001", "21212"), ("+15005550007", "21606")])
+async def test_a_sender_that_twilio_refuses_is_the_operators_to_mend(
+    twilio: FakeTwilio, sender: str, code: str
+):
+    failure = await failure_of(twilio.url, **{"from": sender})
+    assert failure.code == code
+    assert "sms.from" in failure.mend
+
+
+async def test_a_full_queue_is_reported_as_passing(twilio: FakeTwilio):
+    failure = await failure_of(twilio.url, **{"from": "+15005550008"})
+    assert (failure.code, failure.retryable) == ("21611", True)
+
+
+async def test_without_a_sender_twilio_says_so(twilio: FakeTwilio):
+    assert (await failure_of(twilio.url, **{"from": None})).code == "21603"
+
+
+async def test_a_wrong_token_names_the_setting_to_check(twilio: FakeTwilio):
+    failure = await failure_of(twilio.url, auth_token="wrong-token")
+    assert (failure.code, failure.retryable) == ("20003", False)
+    assert "auth_token" in failure.mend
+    assert "wrong-token" not in everything_said(failure)
+
+
+async def test_an_overlong_text_is_refused(twilio: FakeTwilio):
+    async with sending(twilio.url) as sender:
+        await sender.send(PHONE, "x" * 1600)
+        with pytest.raises(SendFailed) as failed:
+            await sender.send(PHONE, "x" * 1601)
+        assert failed.value.code == "21617"
+        with pytest.raises(SendFailed) as failed:
+            await sender.send(PHONE, "")
+    assert failed.value.code == "21602"
+
+
+# Repeats
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+async def test_a_server_error_is_repeated_until_it_passes(twilio: FakeTwilio, status: int):
+    twilio.fail_next(2, status=status)
+    recorded = RecordedBackoff(retries=2)
+    async with sending(twilio.url, recorded) as sender:
+        await sender.send(PHONE, TEXT)
+    assert len(twilio.requests) == 3
+    assert recorded.pauses == [0.25, 0.5]  # half of 0.5 and of 1.0
+    assert len(twilio.messages) == 1
+
+
+@pytest.mark.parametrize("retries", [0, 1, 4])
+async def test_there_are_as_many_repeats_as_configured(twilio: FakeTwilio, retries: int):
+    twilio.fail_next(10, status=503, code=20503)
+    failure = await failure_of(twilio.url, RecordedBackoff(retries))
+    assert len(twilio.requests) == retries + 1
+    assert (failure.code, failure.retryable) == ("20503", True)
+
+
+async def test_a_gateways_timeout_is_not_repeated_since_the_message_may_be_on_its_way(twilio: FakeTwilio):
+    twilio.fail_next(status=504)
+    failure = await failure_of(twilio.url)
+    assert (failure.code, failure.retryable, len(twilio.requests)) == ("504", True, 1)
+
+
+async def test_throttling_is_waited_for_as_long_as_twilio_asks(twilio: FakeTwilio):
+    twilio.limit_rate(retry_after="3")
+    recorded = RecordedBackoff()
+    async with sending(twilio.url, recorded) as sender:
+        await sender.send(PHONE, TEXT)
+    assert recorded.pauses == [3.0]
+    assert len(twilio.messages) == 1
+
+
+async def test_throttling_for_longer_than_a_user_would_wait_fails_at_once(twilio: FakeTwilio):
+    twilio.limit_rate(retry_after="600")
+    recorded = RecordedBackoff()
+    failure = await failure_of(twilio.url, recorded)
+    assert (failure.code, failure.retryable) == ("20429", True)
+    assert (len(twilio.requests), recorded.pauses) == (1, [])
+
+
+async def test_throttling_without_a_hint_is_backed_off_from(twilio: FakeTwilio):
+    twilio.limit_rate(2)
+    recorded = RecordedBackoff(dice=1.0)
+    async with sending(twilio.url, recorded) as sender:
+        await sender.send(PHONE, TEXT)
+    assert recorded.pauses == [0.5, 1.0]
+
+
+async def test_a_spent_daily_limit_is_not_repeated(twilio: FakeTwilio):
+    twilio.fail_next(status=429, code=63038)
+    failure = await failure_of(twilio.url)
+    assert (failure.code, len(twilio.requests)) == ("63038", 1)
+
+
+async def test_a_refused_connection_is_repeated(caplog: pytest.LogCaptureFixture):
+    recorded = RecordedBackoff(retries=2)
+    failure = await failure_of(f"http://127.0.0.1:{free_port()}", recorded)
+    assert (failure.code, failure.retryable) == ("connect", True)
+    assert len(recorded.pauses) == 2
+
+
+async def test_a_connection_that_hangs_is_repeated():
+    recorded = RecordedBackoff(retries=1)
+    with silent_port() as port:
+        failure = await failure_of(f"http://127.0.0.1:{port}", recorded, timeout="200ms")
+    assert failure.code == "connect"
+    assert len(recorded.pauses) == 1
+
+
+async def test_an_unknown_host_is_a_connection_failure():
+    failure = await failure_of("http://twilio.invalid", RecordedBackoff(retries=0))
+    assert failure.code == "connect"
+
+
+async def test_a_timeout_after_the_request_was_sent_is_not_repeated(twilio: FakeTwilio):
+    twilio.hang_next()
+    recorded = RecordedBackoff(retries=5)
+    failure = await failure_of(twilio.url, recorded, timeout="300ms")
+    assert (failure.code, failure.retryable) == ("timeout", True)
+    assert (len(twilio.requests), recorded.pauses) == (1, [])
+
+
+async def test_a_connection_cut_after_the_request_was_sent_is_not_repeated(twilio: FakeTwilio):
+    twilio.drop_next()
+    recorded = RecordedBackoff(retries=5)
+    failure = await failure_of(twilio.url, recorded)
+    assert (failure.code, failure.retryable) == ("connection_lost", True)
+    assert (len(twilio.requests), recorded.pauses) == (1, [])
+
+
+async def test_an_untrusted_certificate_is_fatal_and_sends_nothing(tmp_path: Path):
+    server, _ = self_signed(tmp_path)
+    fake = FakeTwilio(tls=server)
+    await fake.start()
+    recorded = RecordedBackoff()
+    try:
+        failure = await failure_of(fake.url, recorded)
+    finally:
+        await fake.stop()
+    assert (failure.code, failure.retryable) == ("tls", False)
+    assert (fake.requests, recorded.pauses) == ([], [])
+
+
+# Answers that are not Twilio's
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        (201, "<html>Welcome to the hotel</html>", "bad_answer"),
+        (403, "<html>blocked by proxy</html>", "403"),
+        (400, "[]", "400"),
+        (400, '{"code": "many", "message": 7}', "400"),
+        (302, "", "302"),
+    ],
+)
+async def test_an_answer_that_is_not_twilios_is_a_failure(
+    twilio: FakeTwilio, status: int, body: str, code: str
+):
+    twilio.fail_next(status=status, body=body)
+    failure = await failure_of(twilio.url)
+    assert failure.code == code
+    assert len(twilio.requests) == 1
+
+
+async def test_a_redirect_is_not_followed(twilio: FakeTwilio):
+    twilio.fail_next(status=307, body="", headers={"Location": f"{twilio.url}/elsewhere"})
+    assert (await failure_of(twilio.url)).code == "307"
+    assert len(twilio.requests) == 1
+
+
+# The loop
+
+
+async def test_a_send_that_hangs_blocks_nobody_else(twilio: FakeTwilio):
+    twilio.hang_next()
+    async with sending(twilio.url, timeout="60s") as sender:
+        stuck = asyncio.create_task(sender.send(PHONE, TEXT))
+        while not twilio.requests:
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*(sender.send(f"+49151123456{n:02}", TEXT) for n in range(20)))
+        assert not stuck.done()
+        assert len(twilio.messages) == 20
+        stuck.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await stuck
+
+
+async def test_simultaneous_sends_each_get_their_own_answer(twilio: FakeTwilio):
+    numbers = [f"+49151123456{n:02}" for n in range(30)]
+    async with sending(twilio.url) as sender:
+        sids = await asyncio.gather(*(sender.send(number, TEXT) for number in numbers))
+    assert {m.to: m.sid for m in twilio.messages} == dict(zip(numbers, sids, strict=True))
+
+
+async def test_closing_leaves_no_open_session(twilio: FakeTwilio, recwarn: pytest.WarningsRecorder):
+    async with sending(twilio.url) as sender:
+        await sender.send(PHONE, TEXT)
+    unused = TwilioSender(twilio_config(twilio.url), RecordedBackoff().backoff)
+    await unused.close()
+    assert not [w for w in recwarn if issubclass(w.category, ResourceWarning)]
+    with pytest.raises(RuntimeError, match="closed"):
+        await sender.send(PHONE, TEXT)
+
+
+# Secrets
+
+
+async def test_success_and_failure_leave_no_secret_in_any_log(
+    twilio: FakeTwilio, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(0)
+    async with sending(twilio.url) as sender:
+        await sender.send(PHONE, TEXT)
+        twilio.fail_next(3, status=500)
+        for to in (PHONE, "+15005550009"):
+            with pytest.raises(SendFailed):
+                await sender.send(to, TEXT)
+    logged = everything_logged(caplog)
+    assert "send repeated" in logged
+    for secret in (CODE, AUTH_TOKEN, PHONE[3:], "5005550009", "Basic "):
+        assert secret not in logged
+
+
+@pytest.mark.parametrize("trouble", ["refused", "hang", "drop", "html", "number"])
+async def test_no_exception_carries_code_token_or_number(twilio: FakeTwilio, trouble: str):
+    to = "+15005550009" if trouble == "number" else PHONE
+    if trouble == "html":
+        twilio.fail_next(status=201, body=f"no JSON, but {PHONE} and {CODE}")
+    elif trouble == "refused":
+        twilio.fail_next(status=400, code=21211)
+    elif trouble != "number":
+        getattr(twilio, f"{trouble}_next")()
+    said = everything_said(await failure_of(twilio.url, to=to, timeout="300ms"))
+    for secret in (CODE, AUTH_TOKEN, PHONE[3:], "5005550009"):
+        assert secret not in said
