@@ -1,0 +1,82 @@
+"""The wheel is whole: installed elsewhere, without the checkout, the command works with its templates and migrations."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from gateway import __version__
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.xdist_group("processes")
+
+
+def run(*command: str | Path, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    return subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=env, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    # From a copy: a build must not see, or leave, anything in the checkout.
+    source = folder / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    for name in ("gateway", "templates"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    built = run(sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", folder, ".", cwd=source)
+    assert built.returncode == 0, built.stderr
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command in an environment of its own. Dependencies are lent by this one, our package is not."""
+    folder = tmp_path_factory.mktemp("installed")
+    assert run(sys.executable, "-m", "venv", folder / "venv", cwd=folder).returncode == 0
+    python = folder / "venv/bin/python"
+    result = run(python, "-m", "pip", "install", "--no-deps", "--no-index", wheel, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    site = next((folder / "venv/lib").glob("python*/site-packages"))
+    (site / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return folder
+
+
+def test_wheel_holds_templates_migrations_and_static_files(wheel: Path) -> None:
+    names = ZipFile(wheel).namelist()
+    assert "gateway/_templates/login.html" in names
+    assert "gateway/static/style.css" in names
+    assert "gateway/demo/page.html" in names
+    assert any(name.startswith("gateway/stores/migrations/versions/") for name in names)
+    assert not any("test" in name or name.startswith("var/") for name in names)
+
+
+def test_installed_command_tells_its_version(installed: Path) -> None:
+    result = run(installed / "venv/bin/auth-gateway", "version", cwd=installed)
+    assert result.stdout.startswith(f"auth-gateway {__version__} ")
+
+
+def test_installed_command_is_not_the_checkout(installed: Path) -> None:
+    code = "import gateway; print(gateway.__file__)"
+    assert run(installed / "venv/bin/python", "-c", code, cwd=installed).stdout.startswith(str(installed))
+
+
+def test_installed_command_checks_the_shipped_configuration(installed: Path) -> None:
+    shutil.copy(ROOT / "config.yaml", installed)
+    result = run(installed / "venv/bin/auth-gateway", "check", "--config", "config.yaml", cwd=installed)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_installed_command_brings_a_new_database_up_to_date(installed: Path) -> None:
+    shutil.copy(ROOT / "config.yaml", installed)
+    result = run(installed / "venv/bin/auth-gateway", "user", "list", "--json", cwd=installed)
+    assert (result.returncode, result.stdout.strip()) == (0, "[]"), result.stderr

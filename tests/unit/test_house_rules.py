@@ -1,0 +1,121 @@
+"""The house rules that a linter does not know."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted((ROOT / "gateway").rglob("*.py"))
+ALL_FILES = FILES + sorted((ROOT / "tests").rglob("*.py"))
+
+LONGEST = 300
+LONGER_WITH_REASON = {
+    "gateway/session.py": "one session from first visit to its end; its steps share the cookie and the cache",
+}
+"""File -> why splitting it would make it harder to read."""
+
+VAGUE = re.compile(r"(^|_)(utils?|helpers?|managers?|misc|stuff)(_|$)")
+
+
+def named(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+def swallowed(tree: ast.AST) -> list[int]:
+    """Lines where an `except` for everything does nothing at all."""
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or getattr(node.type, "id", "") in ("Exception", "BaseException"))
+        and all(isinstance(step, ast.Pass | ast.Continue) for step in node.body)
+    ]
+
+
+def dropped_tasks(tree: ast.AST) -> list[int]:
+    """Lines that start a task and keep no reference: the loop holds only a weak one, so it may vanish midway.
+
+    A TaskGroup keeps its tasks; it is called `group`.
+    """
+    calls = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+    ]
+    written = [(call.lineno, ast.unparse(call.func)) for call in calls]
+    return [line for line, name in written if re.search(r"(?<!group\.)\b(create_task|ensure_future)$", name)]
+
+
+def calls_in_defaults(tree: ast.AST) -> list[int]:
+    """Lines of functions whose default argument reads the clock or makes something random, once, at import."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            defaults = [*node.args.defaults, *filter(None, node.args.kw_defaults)]
+            calls = [call for default in defaults for call in ast.walk(default) if isinstance(call, ast.Call)]
+            found += [
+                node.lineno
+                for call in calls
+                if re.search(r"(^|\.)(time|monotonic|now|token_\w+|random|uuid\d)$", ast.unparse(call.func))
+            ]
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=named)
+def test_file_is_short_enough_to_read(file: Path) -> None:
+    lines = len(file.read_text().splitlines())
+    assert lines < LONGEST or named(file) in LONGER_WITH_REASON
+
+
+@pytest.mark.parametrize("file", ALL_FILES, ids=named)
+def test_file_is_named_after_what_it_holds(file: Path) -> None:
+    assert not VAGUE.search(file.stem)
+
+
+@pytest.mark.parametrize("file", FILES, ids=named)
+def test_classes_and_functions_have_no_vague_names(file: Path) -> None:
+    tree = ast.parse(file.read_text())
+    kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    names = [node.name for node in ast.walk(tree) if isinstance(node, kinds)]
+    assert [
+        name for name in names if re.search(r"(Manager|Helper|Util)s?$", name) or VAGUE.search(name)
+    ] == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=named)
+def test_module_opens_by_saying_what_it_is_for(file: Path) -> None:
+    source = file.read_text()
+    docstring = ast.get_docstring(ast.parse(source)) or ""
+    assert docstring or not source.strip()
+
+
+@pytest.mark.parametrize("file", FILES, ids=named)
+def test_errors_are_not_swallowed(file: Path) -> None:
+    assert swallowed(ast.parse(file.read_text())) == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=named)
+def test_tasks_are_kept(file: Path) -> None:
+    assert dropped_tasks(ast.parse(file.read_text())) == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=named)
+def test_time_and_randomness_are_not_frozen_into_defaults(file: Path) -> None:
+    assert calls_in_defaults(ast.parse(file.read_text())) == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=named)
+def test_nothing_is_left_for_later(file: Path) -> None:
+    assert re.findall(r"\b(?:TODO|FIXME|XXX|HACK)\b", file.read_text()) == []
+
+
+def test_the_rules_see_what_they_forbid() -> None:
+    assert swallowed(ast.parse("try:\n    f()\nexcept Exception:\n    pass\n")) == [3]
+    assert dropped_tasks(ast.parse("import asyncio\nasyncio.create_task(f())\n")) == [2]
+    assert dropped_tasks(ast.parse("loop().create_task(f())\n")) == [1]
+    assert dropped_tasks(ast.parse("task = asyncio.create_task(f())\ngroup.create_task(f())\n")) == []
+    assert calls_in_defaults(ast.parse("def f(at=time.time()): ...")) == [1]
+    assert VAGUE.search("string_utils")
+    assert not VAGUE.search("utility")

@@ -1,0 +1,141 @@
+"""Imports point one way: a module uses only what stands above it in ORDER, or its own package."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# From what knows nothing to what knows all. A new module is put where it belongs, or this test fails.
+ORDER = (
+    "model errors clock signals notify multiprocess oldhashes metrics",
+    "config",
+    "stores.base senders.base senders.masking directory.base directory.names",
+    "keyfile log tls listen forking connection passwords",
+    "keyring",
+    "stores",
+    "senders directory",
+    "target routing policy limits audit session assertion drain",
+    "factors",
+    "portal proxy forwardauth",
+    "gate",
+    "accesslog",
+    "server",
+    "worker",
+    "workers",
+    "alone",
+    "demo export",
+    "cli",
+    "__main__",
+)
+RANK = {name: rank for rank, names in enumerate(ORDER) for name in names.split()}
+
+CONCRETE = ("stores", "senders", "directory")
+SEAMS = {"stores.base", "senders.base", "senders.masking", "directory.base", "directory.names"}
+COMPOSERS = ("server", "cli", "demo", *CONCRETE)
+
+NEVER = [
+    ("proxy", ("portal", "factors", "stores", "senders", "directory", "session")),
+    ("portal", ("proxy",)),
+    ("factors", ("portal", "proxy", "gate")),
+    ("policy", ("target", "session", "stores", "factors")),
+]
+"""What would let one side of the gateway reach into the other."""
+
+PURE = ("policy", "routing", "limits", "model", "errors", "portal.returns", "portal.signin", "proxy.headers")
+"""Decisions without I/O of their own: no web framework, no database, no socket."""
+EFFECTS = {"aiohttp", "sqlalchemy", "socket", "requests", "twilio"}
+
+
+def modules() -> dict[str, Path]:
+    """Name below `gateway` -> file."""
+    found = {}
+    for file in (ROOT / "gateway").rglob("*.py"):
+        parts = file.relative_to(ROOT / "gateway").with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+def imports(source: str, known: set[str]) -> Iterator[str]:
+    """All modules that a source names, at its top or inside functions."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield str(node.module)
+            inner = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (name for name in inner if name.removeprefix("gateway.") in known)
+
+
+def of_ours(source: str, known: set[str]) -> set[str]:
+    names = {name.removeprefix("gateway.") for name in imports(source, known) if name.startswith("gateway.")}
+    return names - {"__version__"}
+
+
+def within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def rank(name: str) -> int:
+    """The rank of the longest prefix that ORDER names."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        found = RANK.get(".".join(parts[:length]))
+        if found is not None:
+            return found
+    raise AssertionError(f"gateway/{name.replace('.', '/')} has no place in ORDER yet")
+
+
+def wrong_ways(name: str, used: set[str]) -> list[str]:
+    family = name.partition(".")[0]
+    return [other for other in used if not within(other, family) and rank(other) >= rank(name)]
+
+
+KNOWN = set(modules())
+USES = {name: of_ours(file.read_text(), KNOWN) for name, file in modules().items() if name}
+
+
+@pytest.mark.parametrize("name", sorted(USES))
+def test_module_imports_only_what_stands_before_it(name: str) -> None:
+    assert wrong_ways(name, USES[name]) == []
+
+
+@pytest.mark.parametrize("name", sorted(USES))
+def test_concrete_stores_senders_and_directories_are_known_to_the_composition_root_alone(name: str) -> None:
+    if not any(within(name, composer) for composer in COMPOSERS):
+        concrete = {used for used in USES[name] if any(within(used, package) for package in CONCRETE)}
+        assert concrete <= SEAMS | set(CONCRETE)
+
+
+@pytest.mark.parametrize(("package", "forbidden"), NEVER)
+def test_the_sides_of_the_gateway_do_not_know_each_other(package: str, forbidden: tuple[str, ...]) -> None:
+    for name in (name for name in USES if within(name, package)):
+        assert [used for used in USES[name] for other in forbidden if within(used, other)] == [], name
+
+
+@pytest.mark.parametrize("name", [name for name in PURE if name in KNOWN])
+def test_decisions_have_no_effects(name: str) -> None:
+    used = {top.partition(".")[0] for top in imports(modules()[name].read_text(), KNOWN)}
+    assert used & EFFECTS == set()
+
+
+def test_no_module_is_imported_in_a_circle() -> None:
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " -> ".join((*path, name))
+        if name not in done:
+            for used in USES.get(name, ()):
+                visit(used, (*path, name))
+            done.add(name)
+
+    for name in USES:
+        visit(name, ())
+
+
+def test_a_wrong_import_is_noticed_even_inside_a_function() -> None:
+    source = "def f():\n    from gateway import server\n    import gateway.cli.serve\n"
+    assert sorted(wrong_ways("policy", of_ours(source, KNOWN))) == ["cli.serve", "server"]
