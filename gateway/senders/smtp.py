@@ -117,7 +117,8 @@ def _failure(error: Exception) -> SendFailed:
     if isinstance(error, aiosmtplib.SMTPAuthenticationError):
         mend = "check email.username and email.password"
         return SendFailed(f"mail: sign-in refused ({error.code})", code=str(error.code), mend=mend)
-    if isinstance(error, aiosmtplib.SMTPNotSupported):
+    # aiosmtplib raises its bare base class where the server lacks STARTTLS or any AUTH method it knows.
+    if isinstance(error, aiosmtplib.SMTPNotSupported) or type(error) is aiosmtplib.SMTPException:
         mend = "the server offers no STARTTLS or AUTH on this port: check email.port and email.tls"
         return SendFailed(
             "mail: the server lacks what the configuration demands", code="unsupported", mend=mend
