@@ -12,7 +12,7 @@ from gateway.clock import Clock, system_clock
 from gateway.config.schema import Route
 from gateway.errors import RequestRefused
 from gateway.model import Principal, Target
-from gateway.proxy.headers import Pairs, Peer, request_headers
+from gateway.proxy.headers import Peer, request_headers
 from gateway.proxy.health import watch
 from gateway.proxy.http import RoundTrip
 from gateway.proxy.response import RelayedResponse
@@ -79,7 +79,14 @@ class Proxy:
         headers = request_headers(request.raw_headers, site.rules, target, peer, principal, assertion)
         if not wants_websocket(request):
             return await RoundTrip(request, site, target, headers).run()
-        return await self._websocket(request, site, target, headers, principal)
+        trip = RoundTrip(request, site, target, headers, upgrade=b"websocket")
+        del headers
+        _refuse_websocket(request, route, target)
+        tunnel = Tunnel(route.timeouts.idle)
+        with self.tunnels.registered(principal.session.sid if principal else None, tunnel):
+            refusal = await _switch(request, site, target, trip, tunnel)
+            del trip, target, principal, assertion  # a tunnel may stand for days
+            return refusal or await hold(request, tunnel)
 
     def _refuse(self, request: web.BaseRequest, target: Target) -> None:
         if request.method in REFUSED_METHODS:
@@ -91,24 +98,16 @@ class Proxy:
         if target.path == self._prefix or target.path.startswith(self._prefix + "/"):
             raise RequestRefused("the gateway's own path", status=404, public="There is nothing here.")
 
-    async def _websocket(
-        self,
-        request: web.BaseRequest,
-        site: Site,
-        target: Target,
-        headers: Pairs,
-        principal: Principal | None,
-    ) -> web.StreamResponse:
-        _refuse_websocket(request, site.route, target)
-        tunnel = Tunnel(site.route.timeouts.idle)
-        with self.tunnels.registered(principal.session.sid if principal else None, tunnel):
-            trip = RoundTrip(request, site, target, headers, upgrade=b"websocket")
-            answer = await trip.ask()
-            if answer.head.status != 101:
-                return await trip.relay(answer)
-            open_tunnel(request, answer, site.rewriter(answer.upstream.address, target), tunnel)
-            del trip, answer, headers  # a tunnel may stand for days
-            return await hold(request, tunnel)
+
+async def _switch(
+    request: web.BaseRequest, site: Site, target: Target, trip: RoundTrip, tunnel: Tunnel
+) -> RelayedResponse | None:
+    """Open the tunnel; an upstream that refuses gives an ordinary response instead."""
+    answer = await trip.ask()
+    if answer.head.status != 101:
+        return await trip.relay(answer)
+    open_tunnel(request, answer, site.rewriter(answer.upstream.address, target), tunnel)
+    return None
 
 
 def _refuse_websocket(request: web.BaseRequest, route: Route, target: Target) -> None:

@@ -141,10 +141,10 @@ async def test_a_compressed_upload_is_not_unpacked() -> None:
         serving(handler) as url,
         fronting(Route(upstream=url)) as front,
         aiohttp.ClientSession() as client,
+        client.post(front.url, data=packed, headers={"Content-Encoding": "gzip"}) as answer,
     ):
-        async with client.post(front.url, data=packed, headers={"Content-Encoding": "gzip"}) as answer:
-            assert await answer.read() == packed
-            assert answer.headers["X-Length"] == str(len(packed))
+        assert await answer.read() == packed
+        assert answer.headers["X-Length"] == str(len(packed))
 
 
 async def test_events_arrive_one_by_one_while_the_stream_is_open() -> None:
@@ -336,9 +336,13 @@ async def test_a_slow_upload_does_not_use_up_the_time_for_the_response() -> None
             yield b"x"
 
     times = Timeouts(response=0.3)
-    async with serving(handler) as url, fronting(Route(upstream=url, timeouts=times)) as front:
-        async with aiohttp.ClientSession() as client, client.post(front.url, data=slowly()) as answer:
-            assert await answer.read() == b"xxxx"
+    async with (
+        serving(handler) as url,
+        fronting(Route(upstream=url, timeouts=times)) as front,
+        aiohttp.ClientSession() as client,
+        client.post(front.url, data=slowly()) as answer,
+    ):
+        assert await answer.read() == b"xxxx"
 
 
 async def test_a_client_that_goes_away_ends_the_request_to_the_upstream() -> None:

@@ -1,5 +1,7 @@
 """Twin of gateway/proxy/frames.py: frame ends are found however the bytes are cut."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +23,7 @@ def frame(size: int, masked: bool) -> bytes:
 
 def cut(stream: bytes, places: list[int]) -> list[bytes]:
     edges = [0, *sorted({place % (len(stream) + 1) for place in places}), len(stream)]
-    return [stream[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [stream[a:b] for a, b in itertools.pairwise(edges)]
 
 
 @given(st.lists(st.tuples(SIZES, st.booleans()), max_size=4), st.lists(st.integers(0, 10**6), max_size=20))

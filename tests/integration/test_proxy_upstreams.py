@@ -1,0 +1,288 @@
+"""Upstreams: addresses, TLS, failover, retries and health checks."""
+
+import asyncio
+import datetime
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from gateway.config.schema import HealthCheck, Route, Timeouts, UpstreamTls
+from gateway.errors import UpstreamTimeout, UpstreamUnreachable
+from gateway.proxy.upstreams import Address
+from tests.proxy_rig import Front, fronting, get, listening, scripted, serving, until
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+async def status(front: Front, request: bytes) -> int:
+    return int((await front.exchange(request)).split(b" ")[1])
+
+
+async def dead_url() -> str:
+    """An address where nobody listens."""
+    async with listening(asyncio.Protocol) as port:
+        return f"http://127.0.0.1:{port}"
+
+
+async def hello(request: web.BaseRequest) -> web.Response:
+    return web.Response(text=f"hello {request.headers['Host']}")
+
+
+@pytest.mark.parametrize(
+    ("url", "parsed"),
+    [
+        ("http://app", Address("http://app", False, "app", 80)),
+        ("https://app:8443/base/", Address("https://app:8443/base/", True, "app", 8443, base="/base")),
+        ("http://[::1]:9000", Address("http://[::1]:9000", False, "::1", 9000)),
+        (
+            "unix:/run/app.sock",
+            Address("unix:/run/app.sock", False, "localhost", 80, unix_path="/run/app.sock"),
+        ),
+        (
+            "unix:///run/app.sock",
+            Address("unix:///run/app.sock", False, "localhost", 80, unix_path="/run/app.sock"),
+        ),
+    ],
+)
+def test_upstream_urls_are_understood(url: str, parsed: Address) -> None:
+    assert Address.parse(url) == parsed
+
+
+@pytest.mark.parametrize("url", ["ftp://app", "app:80", "http://", ""])
+def test_other_urls_are_not(url: str) -> None:
+    with pytest.raises(ValueError):
+        Address.parse(url)
+
+
+async def test_a_unix_socket_is_an_upstream(tmp_path: Path) -> None:
+    path = str(tmp_path / "app.sock")
+    server = await asyncio.get_running_loop().create_unix_server(web.Server(hello), path)
+    async with fronting(Route(upstream=f"unix:{path}", preserve_host=False)) as front:
+        assert (await front.exchange(get())).endswith(b"hello localhost")
+    server.close()
+
+
+async def test_the_host_is_the_clients_or_the_upstreams_own() -> None:
+    async with serving(hello) as url:
+        async with fronting(Route(upstream=url)) as front:
+            assert f"hello app.example.com:{front.port}".encode() in await front.exchange(get())
+        async with fronting(Route(upstream=url, preserve_host=False)) as front:
+            assert f"hello {url.removeprefix('http://')}".encode() in await front.exchange(get())
+
+
+async def test_upstreams_take_turns() -> None:
+    async with (
+        serving(hello) as one,
+        serving(hello) as two,
+        fronting(Route(upstream=(one, two), preserve_host=False)) as front,
+    ):
+        answers = [(await front.exchange(get())).rpartition(b"hello ")[2] for _ in range(4)]
+    assert answers[0] != answers[1]
+    assert answers[:2] == answers[2:]
+
+
+async def test_an_unreachable_upstream_is_passed_over_for_any_method_and_its_body() -> None:
+    async def echo(request: web.BaseRequest) -> web.Response:
+        return web.Response(body=await request.read())
+
+    async with serving(echo) as alive, fronting(Route(upstream=(await dead_url(), alive))) as front:
+        request = get("/", "Content-Length: 4", method="POST") + b"body"
+        assert (await front.exchange(request)).endswith(b"body")
+        assert [one.healthy for one in front.proxy.health()] == [False, True]
+        assert "Connect" in front.proxy.health()[0].error
+
+
+async def test_no_reachable_upstream_is_502() -> None:
+    async with fronting(Route(upstream=(await dead_url(), await dead_url()))) as front:
+        assert await status(front, get()) == 502
+        assert isinstance(await front.outcome(), UpstreamUnreachable)
+
+
+@asynccontextmanager
+async def failing_once() -> AsyncIterator[tuple[str, list[bytes]]]:
+    """An upstream that hangs up on its first request and answers all others."""
+    seen: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        if len(seen) > 1:
+            writer.write(OK)
+
+    async with scripted(script) as url:
+        yield url, seen
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"), [("GET", 200), ("DELETE", 200), ("POST", 502), ("PATCH", 502)]
+)
+async def test_only_what_may_be_done_twice_is_asked_again(method: str, expected: int) -> None:
+    async with (
+        failing_once() as (url, seen),
+        serving(hello) as _,
+        fronting(Route(upstream=(url, url))) as front,
+    ):
+        assert await status(front, get(method=method)) == expected
+        assert len(seen) == (2 if expected == 200 else 1)
+
+
+async def test_a_request_whose_body_was_taken_is_not_repeated() -> None:
+    taken = 0
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal taken
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(4)
+        taken += 1
+
+    async with scripted(script) as url, fronting(Route(upstream=(url, url))) as front:
+        assert await status(front, get("/", "Content-Length: 4", method="PUT") + b"body") == 502
+    assert taken == 1
+
+
+async def test_a_connection_that_was_closed_while_idle_is_replaced() -> None:
+    connections = 0
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await reader.readuntil(b"\r\n\r\n")  # and hang up on the second request
+
+    async with scripted(script) as url, fronting(Route(upstream=url)) as front:
+        assert [await status(front, get()) for _ in range(3)] == [200, 200, 200]
+    assert connections == 3
+
+
+async def test_connections_are_kept_for_the_next_request() -> None:
+    connections = 0
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(OK)
+
+    async with scripted(script) as url, fronting(Route(upstream=url)) as front:
+        for method in ("GET", "POST", "GET"):
+            assert await status(front, get(method=method)) == 200
+    assert connections == 1
+
+
+async def test_an_answer_nobody_asked_for_is_never_given_to_the_next_request() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison")
+        await reader.read()
+
+    async with scripted(script) as url, fronting(Route(upstream=url)) as front:
+        for _ in range(3):
+            received = await front.exchange(get())
+            assert received.endswith(b"ok")
+
+
+async def test_a_connect_that_takes_too_long_is_504() -> None:
+    async with listening(asyncio.Protocol) as port:
+        # TLS to a server that never says a word: the handshake is part of connecting.
+        route = Route(upstream=f"https://127.0.0.1:{port}", timeouts=Timeouts(connect=0.05))
+        async with fronting(route) as front:
+            assert await status(front, get()) == 504
+            assert isinstance(await front.outcome(), UpstreamTimeout)
+
+
+async def test_health_checks_take_an_upstream_out_and_bring_it_back() -> None:
+    well = True
+
+    async def app(request: web.BaseRequest) -> web.Response:
+        return web.Response(status=200 if well or request.path != "/ready" else 503)
+
+    check = HealthCheck(path="/ready", interval=0.02, fall=2)
+    async with serving(app) as url, fronting(Route(name="app", upstream=url, health=check)) as front:
+        await until(lambda: front.proxy.health()[0].healthy)
+        well = False
+        await until(lambda: not front.proxy.health()[0].healthy)
+        (health,) = front.proxy.health()
+        assert (health.route, health.url, "503" in health.error) == ("app", url, True)
+        well = True
+        await until(lambda: front.proxy.health()[0].healthy)
+
+
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A self-signed certificate for one DNS name: its file and its key's."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    cert_file, key_file = folder / f"{name}.pem", folder / f"{name}.key"
+    cert_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    key_file.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    return cert_file, key_file
+
+
+@asynccontextmanager
+async def tls_app(folder: Path, client_ca: Path | None = None) -> AsyncIterator[tuple[str, Path]]:
+    cert_file, key_file = certificate(folder, "app.internal")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=client_ca)
+    context.load_cert_chain(cert_file, key_file)
+    if client_ca:
+        context.verify_mode = ssl.CERT_REQUIRED
+    server = await asyncio.get_running_loop().create_server(web.Server(hello), "127.0.0.1", 0, ssl=context)
+    yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", cert_file
+    server.close()
+
+
+async def test_an_upstreams_certificate_is_checked_against_the_expected_name(tmp_path: Path) -> None:
+    async with tls_app(tmp_path) as (url, ca):
+        for tls, expected in [
+            (UpstreamTls(ca_file=ca, server_name="app.internal"), 200),
+            (UpstreamTls(ca_file=ca), 502),
+            (UpstreamTls(server_name="app.internal"), 502),
+            (UpstreamTls(verify=False), 200),
+        ]:
+            async with fronting(Route(upstream=url, tls=tls)) as front:
+                assert await status(front, get()) == expected
+
+
+async def test_we_show_a_client_certificate_where_one_is_configured(tmp_path: Path) -> None:
+    cert_file, key_file = certificate(tmp_path, "gateway")
+    async with tls_app(tmp_path, client_ca=cert_file) as (url, ca):
+        plain = UpstreamTls(ca_file=ca, server_name="app.internal")
+        ours = UpstreamTls(ca_file=ca, server_name="app.internal", cert_file=cert_file, key_file=key_file)
+        for tls, expected in [(plain, 502), (ours, 200)]:
+            async with fronting(Route(upstream=url, tls=tls)) as front:
+                assert await status(front, get()) == expected
+
+
+async def test_many_requests_at_once_each_get_their_own_answer() -> None:
+    async def app(request: web.BaseRequest) -> web.Response:
+        await asyncio.sleep(0.01)
+        return web.Response(text=request.raw_path)
+
+    async with serving(app) as url, fronting(Route(upstream=url)) as front, aiohttp.ClientSession() as client:
+
+        async def ask(number: int) -> bool:
+            async with client.get(f"{front.url}/{number}") as answer:
+                return await answer.text() == f"/{number}"
+
+        assert all(await asyncio.gather(*map(ask, range(200))))
