@@ -1,4 +1,4 @@
-"""The wheel is whole: installed elsewhere, without the checkout, the command works with its templates and migrations."""
+"""The wheel is whole: installed without the checkout, the command works with its templates and migrations."""
 
 import os
 import shutil

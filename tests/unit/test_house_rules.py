@@ -54,6 +54,7 @@ def calls_in_defaults(tree: ast.AST) -> list[int]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             defaults = [*node.args.defaults, *filter(None, node.args.kw_defaults)]
+            defaults = [default for default in defaults if not isinstance(default, ast.Lambda)]
             calls = [call for default in defaults for call in ast.walk(default) if isinstance(call, ast.Call)]
             found += [
                 node.lineno
