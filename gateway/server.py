@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TextIO, cast
+from typing import TextIO
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -27,10 +27,7 @@ from gateway.connection import ConnectionServer
 from gateway.directory.database import DatabaseDirectory
 from gateway.drain import CANCEL_GRACE, drain
 from gateway.errors import GatewayError, StoreUnavailable, TooManyAttempts
-from gateway.factors.base import Factor
-from gateway.factors.challenge import Codes
-from gateway.factors.sms import SmsFactor
-from gateway.factors.sms_verify import SmsVerifyFactor
+from gateway.factors.build import Parts, build_factors
 from gateway.gate import Gate, Trace, wants_html
 from gateway.keyring import KeyRing
 from gateway.limits import Limits
@@ -43,12 +40,11 @@ from gateway.portal.signin import SignIn
 from gateway.portal.views import SignInViews
 from gateway.proxy import Proxy
 from gateway.routing import Routes, path_matches
-from gateway.senders.base import CodeService, Sender
-from gateway.senders.build import build_sms
-from gateway.senders.twilio_verify import TwilioVerify
+from gateway.senders.build import build_email, build_sms
 from gateway.session import SessionLayer
 from gateway.stores.audit_log import SqlAuditLog
 from gateway.stores.changes import SqlChanges
+from gateway.stores.credentials import SqlCredentials
 from gateway.stores.engine import open_engine
 from gateway.stores.ledger import SqlLedger
 from gateway.stores.migrate import migrate
@@ -94,8 +90,14 @@ class Gateway:
         )
         limits = Limits(self._ledger)
         self._sender = build_sms(config.sms, stream)
-        factors = {"sms": self._sms_factor(self._sender, ring, limits)}
-        signin = SignIn(directory, self.sessions, factors, limits, self._audit, routes)
+        self._email = build_email(config.email, stream)
+        factors = build_factors(
+            Parts(
+                config, ring, self._ledger, SqlCredentials(engine, ring.seal, ring.open), limits,
+                self._sender, self._email, directory, clock,
+            )
+        )  # fmt: skip
+        signin = SignIn(directory, self.sessions, factors.second, limits, self._audit, routes)
         assertions = Assertions(config.server.public_url, lambda: list(ring.signing_keys), clock)
         names = frozenset(prefix + config.session.cookie_name for prefix in ("", "__Host-", "__Secure-"))
         self.proxy = Proxy(
@@ -117,16 +119,6 @@ class Gateway:
         self._access = AccessLog(config.log)
         self._runner: web.ServerRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
-
-    def _sms_factor(self, sender: Sender | CodeService, ring: KeyRing, limits: Limits) -> Factor:
-        sms = self._config.sms
-        codes = Codes(
-            "sms", self._ledger, lambda: list(ring.derive_all(b"codes")), self._clock,
-            length=sms.code_length, lifetime=sms.code_lifetime,
-        )  # fmt: skip
-        if isinstance(sender, TwilioVerify):
-            return SmsVerifyFactor(sms, sender, codes, limits, self._clock)
-        return SmsFactor(sms, cast(Sender, sender), codes, limits, self._clock, self._config.branding.name)
 
     # -- the way of a request --------------------------------------------------------------------------------------
 
@@ -229,6 +221,7 @@ class Gateway:
         except StoreUnavailable as error:
             log.error("audit rows are lost: %s", error.detail)
         await self._sender.close()
+        await self._email.close()
         self._passwords.close()
         await self._engine.dispose()
 

@@ -94,13 +94,24 @@ class SmsWebhook(SmsBase):
 Sms = Annotated[SmsConsole | SmsTwilio | SmsTwilioVerify | SmsWebhook, Field(discriminator="provider")]
 
 
-class EmailConsole(Section):
+class EmailBase(Section):
+    second_factor: bool = Field(
+        True, description="codes by mail are a second factor for whoever has an address"
+    )
+    code_length: int = Field(6, ge=6, le=10, description="digits of a code")
+    code_lifetime: Duration = Field(300.0, description="how long a code is good")
+    resend_after: Duration = Field(30.0, description="pause before another code")
+    per_user_hourly: int = Field(20, ge=1, description="codes by mail per user and hour")
+    per_ip_hourly: int = Field(60, ge=1, description="codes by mail per client address and hour")
+
+
+class EmailConsole(EmailBase):
     """Mails appear on the terminal. For trying out, not for production."""
 
     provider: Literal["console"] = Field("console", description="mails appear on the terminal")
 
 
-class EmailSmtp(Section):
+class EmailSmtp(EmailBase):
     """Any mail server."""
 
     provider: Literal["smtp"] = Field(description="a mail server")

@@ -7,10 +7,11 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from gateway.config.delivery import (
     Email,
+    EmailBase,
     EmailConsole,
     EmailSmtp,
     Sms,
@@ -21,12 +22,10 @@ from gateway.config.delivery import (
     SmsWebhook,
     TwilioAccount,
 )
+from gateway.config.access import FactorName, Policy, Require, Rule, Times
 from gateway.config.route import (
-    FactorName,
     Headers,
     HealthCheck,
-    Policy,
-    Require,
     Rewrite,
     Route,
     Timeouts,
@@ -39,9 +38,12 @@ __all__ = [
     "Branding",
     "Config",
     "Email",
+    "EmailBase",
     "EmailConsole",
     "EmailSmtp",
+    "Enrolment",
     "FactorName",
+    "Forward",
     "Headers",
     "HealthCheck",
     "Limits",
@@ -52,6 +54,7 @@ __all__ = [
     "Require",
     "Rewrite",
     "Route",
+    "Rule",
     "Section",
     "Server",
     "Session",
@@ -63,9 +66,11 @@ __all__ = [
     "SmsWebhook",
     "Storage",
     "Timeouts",
+    "Times",
     "Tls",
     "TwilioAccount",
     "UpstreamTls",
+    "WebAuthn",
 ]
 
 Prefix = Annotated[
@@ -149,6 +154,27 @@ class Passwords(Section):
     concurrency: int = Field(2, ge=1, description="hashes at once in one worker; the rest wait their turn")
 
 
+EnrolledFactor = Literal["totp", "webauthn", "sms", "email"]
+
+
+class Enrolment(Section):
+    at_first_login: bool = Field(
+        True, description="who has no second factor at all adds one after the password; false = ask the admin"
+    )
+    factors: tuple[EnrolledFactor, ...] = Field(
+        ("totp", "webauthn", "sms", "email"), description="what users may add themselves"
+    )
+
+
+class WebAuthn(Section):
+    rp_id: str | None = Field(
+        None, description="domain that keys are bound to; none = session.domain or the host of public_url"
+    )
+    passwordless: bool = Field(
+        True, description="let a passkey that verifies its user stand for password and second factor"
+    )
+
+
 class Branding(Section):
     name: str = Field("auth-gateway", description="shown on every page")
     logo_file: Path | None = Field(None, description="SVG or PNG")
@@ -167,6 +193,13 @@ class Log(Section):
     format: Literal["json", "text"] = Field("json", description="text is for terminals")
 
 
+class Forward(Section):
+    cache: Duration = Field(5.0, description="how long an exported nginx keeps our answer; 0s = not at all")
+    pass_lifetime: Duration = Field(
+        60.0, ge=5, le=300, description="life of the signed cookie that an exported HAProxy checks by itself"
+    )
+
+
 class Config(Section):
     server: Server = Field(Server(), description="the listening side")
     session: Session = Field(Session(), description="sign-in sessions and their cookie")
@@ -174,6 +207,16 @@ class Config(Section):
     sms: Sms = Field(SmsConsole(), description="codes by SMS")
     email: Email = Field(EmailConsole(), description="codes and links by mail")
     passwords: Passwords = Field(Passwords(), description="rules and cost of passwords")
+    enrolment: Enrolment = Field(Enrolment(), description="how users come to second factors")
+    webauthn: WebAuthn = Field(WebAuthn(), description="security keys and passkeys")
     branding: Branding = Field(Branding(), description="how the pages look")
     log: Log = Field(Log(), description="what is logged")
+    forward: Forward = Field(Forward(), description="for proxies that ask us (docs/forward-auth.md)")
+    rules: tuple[Rule, ...] = Field((), description="asked before those of every route; first match decides")
     routes: tuple[Route, ...] = Field((), description="what is protected; first match wins, no match = 404")
+
+    @model_validator(mode="after")
+    def _hand_down_rules(self) -> "Config":
+        for route in self.routes:
+            route._shared = self.rules
+        return self

@@ -23,22 +23,51 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Who is proving a factor, and from where. `host` is the public host, for messages bound to it."""
+    """Who is proving a factor, and from where.
+
+    `host` is the public host, for messages bound to it; `origin` what the browser will call the page's origin.
+    """
 
     user: User
     sid: str
     ip: str
     host: str
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the page must know to ask: a masked destination, code length, seconds until another may be sent."""
+    """What the page must know to ask: a masked destination, code length, seconds until another may be sent.
+
+    `options` is for scripts: the JSON that WebAuthn's browser side starts from.
+    """
 
     hint: str = ""
     code_length: int = 6
     resend_after: int = 0
     sent: bool = False
+    options: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the page must show while a factor is being added.
+
+    `secret`, `uri` and `qr` (an image as data: URI) are for authenticator apps; `needs_address` asks for a phone
+    number or mail address first.
+    """
+
+    prompt: Prompt = Prompt()
+    secret: str = ""
+    uri: str = ""
+    qr: str = ""
+    needs_address: bool = False
+
+
+def given_name(form: Mapping[str, str], otherwise: str) -> str:
+    """What the user calls the factor being added: one printable line."""
+    text = "".join(character if character.isprintable() else " " for character in form.get("name", ""))
+    return text.strip()[:60] or otherwise
 
 
 class Factor(Protocol):
@@ -57,4 +86,21 @@ class Factor(Protocol):
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
         """Judge what the user gave; a right answer is consumed."""
+        ...
+
+
+class Enrols(Protocol):
+    """How a factor is added to an account. Whether that is allowed, the portal decides (security rule 10)."""
+
+    name: str
+
+    async def enrol_begin(self, attempt: Attempt, form: Mapping[str, str]) -> Setup:
+        """Start adding, or describe what was started.
+
+        Raises InvalidUser for an address that can't be, SendFailed, TooManyAttempts.
+        """
+        ...
+
+    async def enrol_finish(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
+        """Add the factor if the user has proven it; the setup is used up then."""
         ...

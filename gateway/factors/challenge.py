@@ -11,10 +11,29 @@ from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
 from gateway.clock import Clock
+from gateway.errors import GatewayError
 from gateway.factors.base import Attempt, Outcome
 from gateway.stores.base import Ledger
 
 TRIES = 5
+_MEMORY = 3600.0
+
+
+class Tries:
+    """Counts guesses at a factor that has no challenge of its own (TOTP, recovery codes): five a session."""
+
+    def __init__(self, factor: str, ledger: Ledger) -> None:
+        self._factor, self._ledger = factor, ledger
+
+    async def spent(self, attempt: Attempt) -> bool:
+        """Count one guess, before it is judged; True if there was none left."""
+        return await self._ledger.hit(self._slot(attempt), _MEMORY) > TRIES
+
+    async def forget(self, attempt: Attempt) -> None:
+        await self._ledger.delete(self._slot(attempt))
+
+    def _slot(self, attempt: Attempt) -> str:
+        return f"tries:{self._factor}:{attempt.sid}"
 
 
 def random_digits(length: int) -> str:
@@ -48,6 +67,26 @@ class Codes:
     async def claim_sending(self, attempt: Attempt, pause: float) -> bool:
         """True for one caller per `pause` seconds, so that two parallel requests don't send two codes."""
         return await self._ledger.claim_once(self._sending_slot(attempt), pause)
+
+    async def offer(
+        self, attempt: Attempt, pause: float, deliver: Callable[[], Awaitable[None]], *, again: bool
+    ) -> tuple[float, bool]:
+        """Have a code delivered unless one is out; `again` replaces it once `pause` seconds have passed.
+
+        Returns the seconds until another may be sent, and whether one was sent now.
+        """
+        issued = await self.issued_at(attempt)
+        wait = None if issued is None else max(0.0, issued + pause - self._clock())
+        if wait is not None and (not again or wait > 0):
+            return wait, False
+        if not await self.claim_sending(attempt, pause):
+            return pause, False
+        try:
+            await deliver()
+        except GatewayError:
+            await self.withdraw(attempt)
+            raise
+        return pause, True
 
     async def issue(self, attempt: Attempt) -> str:
         """A new code for this attempt, replacing any before it."""

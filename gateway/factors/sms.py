@@ -1,12 +1,12 @@
 """A code by SMS. What it may cost is limited per user, number, address and in all; countries can be limited too."""
 
 from collections.abc import Mapping
+from math import ceil
 
 import phonenumbers
 
-from gateway.clock import Clock
 from gateway.config.schema import SmsBase
-from gateway.errors import GatewayError, SendFailed, TooManyAttempts
+from gateway.errors import SendFailed, TooManyAttempts
 from gateway.factors.base import Attempt, Outcome, Prompt
 from gateway.factors.challenge import Codes
 from gateway.limits import Budget, Limits
@@ -20,27 +20,18 @@ HOUR = 3600.0
 class SmsFactor:
     name = "sms"
 
-    def __init__(
-        self, config: SmsBase, sender: Sender, codes: Codes, limits: Limits, clock: Clock, brand: str
-    ) -> None:
+    def __init__(self, config: SmsBase, sender: Sender, codes: Codes, limits: Limits, brand: str) -> None:
         self._config, self._sender, self._codes, self._limits = config, sender, codes, limits
-        self._clock, self._brand = clock, brand
+        self._brand = brand
 
     async def enrolled(self, user: User) -> bool:
         return bool(user.phone)
 
     async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
-        wait = await self._wait(attempt)
-        if wait is not None and (not again or wait > 0):
-            return self._prompt(attempt, wait, sent=False)
-        if not await self._codes.claim_sending(attempt, self._config.resend_after):
-            return self._prompt(attempt, self._config.resend_after, sent=False)
-        try:
-            await self._send(attempt)
-        except GatewayError:
-            await self._codes.withdraw(attempt)
-            raise
-        return self._prompt(attempt, self._config.resend_after, sent=True)
+        wait, sent = await self._codes.offer(
+            attempt, self._config.resend_after, lambda: self._send(attempt), again=again
+        )
+        return Prompt(mask_phone(attempt.user.phone), self._codes.length, ceil(wait), sent)
 
     async def _send(self, attempt: Attempt) -> None:
         check_country(attempt.user.phone, self._config.allowed_countries)
@@ -50,14 +41,6 @@ class SmsFactor:
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
         return await self._codes.verify(attempt, normal_code(form.get("code", "")))
-
-    async def _wait(self, attempt: Attempt) -> float | None:
-        """Seconds until a new code may be sent; None if no code is out."""
-        issued = await self._codes.issued_at(attempt)
-        return None if issued is None else max(0.0, issued + self._config.resend_after - self._clock())
-
-    def _prompt(self, attempt: Attempt, wait: float, *, sent: bool) -> Prompt:
-        return Prompt(mask_phone(attempt.user.phone), self._codes.length, int(wait + 0.999), sent)
 
 
 def normal_code(text: str) -> str:

@@ -5,10 +5,9 @@ code is accepted, and of two requests with the right code one takes it.
 """
 
 from collections.abc import Mapping
+from math import ceil
 
-from gateway.clock import Clock
 from gateway.config.schema import SmsBase
-from gateway.errors import GatewayError
 from gateway.factors.base import Attempt, Outcome, Prompt
 from gateway.factors.challenge import Codes
 from gateway.factors.sms import check_country, normal_code, spend_sms_budgets
@@ -21,42 +20,26 @@ from gateway.senders.masking import mask_phone
 class SmsVerifyFactor:
     name = "sms"
 
-    def __init__(
-        self, config: SmsBase, service: CodeService, codes: Codes, limits: Limits, clock: Clock
-    ) -> None:
-        self._config, self._service, self._codes, self._limits, self._clock = (
-            config,
-            service,
-            codes,
-            limits,
-            clock,
-        )
+    def __init__(self, config: SmsBase, service: CodeService, codes: Codes, limits: Limits) -> None:
+        self._config, self._service, self._codes, self._limits = config, service, codes, limits
 
     async def enrolled(self, user: User) -> bool:
         return bool(user.phone)
 
     async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
-        issued = await self._codes.issued_at(attempt)
-        wait = None if issued is None else max(0.0, issued + self._config.resend_after - self._clock())
-        if wait is not None and (not again or wait > 0):
-            return self._prompt(attempt, wait, sent=False)
-        if not await self._codes.claim_sending(attempt, self._config.resend_after):
-            return self._prompt(attempt, self._config.resend_after, sent=False)
-        try:
-            check_country(attempt.user.phone, self._config.allowed_countries)
-            await spend_sms_budgets(self._limits, self._config, attempt)
-            await self._service.start(attempt.user.phone)
-            await self._codes.issue(attempt)
-        except GatewayError:
-            await self._codes.withdraw(attempt)
-            raise
-        return self._prompt(attempt, self._config.resend_after, sent=True)
+        wait, sent = await self._codes.offer(
+            attempt, self._config.resend_after, lambda: self._start(attempt), again=again
+        )
+        return Prompt(mask_phone(attempt.user.phone), self._codes.length, ceil(wait), sent)
+
+    async def _start(self, attempt: Attempt) -> None:
+        check_country(attempt.user.phone, self._config.allowed_countries)
+        await spend_sms_budgets(self._limits, self._config, attempt)
+        await self._service.start(attempt.user.phone)
+        await self._codes.issue(attempt)
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
         async def provider_agrees() -> bool:
             return await self._service.check(attempt.user.phone, normal_code(form.get("code", "")))
 
         return await self._codes.consume_if(attempt, provider_agrees)
-
-    def _prompt(self, attempt: Attempt, wait: float, *, sent: bool) -> Prompt:
-        return Prompt(mask_phone(attempt.user.phone), self._codes.length, int(wait + 0.999), sent)

@@ -1,6 +1,6 @@
 """The seam between factors and what delivers their messages."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Sender(Protocol):
@@ -19,6 +19,7 @@ class Sender(Protocol):
         ...
 
 
+@runtime_checkable
 class CodeService(Protocol):
     """A provider that makes, sends and checks the code itself (Twilio Verify)."""
 

@@ -1,0 +1,116 @@
+"""From configuration to second factors: the one place that knows every kind."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from gateway.clock import Clock
+from gateway.config.schema import Config
+from gateway.directory import names
+from gateway.directory.base import WritableDirectory
+from gateway.factors.base import Enrols, Factor
+from gateway.factors.challenge import Codes
+from gateway.factors.contact import ContactEnrolment, Field
+from gateway.factors.email import EmailFactor
+from gateway.factors.preference import Preferences
+from gateway.factors.recovery import RecoveryFactor
+from gateway.factors.relying_party import RelyingParty
+from gateway.factors.sms import SmsFactor
+from gateway.factors.sms_verify import SmsVerifyFactor
+from gateway.factors.totp import TotpFactor
+from gateway.factors.webauthn import WebAuthnFactor
+from gateway.keyring import KeyRing
+from gateway.limits import Limits
+from gateway.senders.base import CodeService, EmailSender, Sender
+from gateway.stores.base import Credentials, Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What factors are made of."""
+
+    config: Config
+    ring: KeyRing
+    ledger: Ledger
+    credentials: Credentials
+    limits: Limits
+    sms: Sender | CodeService
+    email: EmailSender
+    directory: WritableDirectory | None
+    """None where users are kept elsewhere: phone and mail address can't be changed here then."""
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """`second` in the order in which they are offered; `enrols` those that users may add themselves."""
+
+    second: Mapping[str, Factor]
+    enrols: Mapping[str, Enrols]
+    recovery: RecoveryFactor
+    passkeys: WebAuthnFactor | None
+    preferences: Preferences
+    credentials: Credentials
+
+
+def build_factors(parts: Parts) -> Factors:
+    config, ring = parts.config, parts.ring
+    totp = TotpFactor(
+        parts.credentials, parts.ledger, parts.clock,
+        issuer=config.branding.name, seal=ring.seal, open=ring.open,
+    )  # fmt: skip
+    site = relying_party(config)
+    keys = WebAuthnFactor(parts.credentials, parts.ledger, parts.clock, site)
+    recovery = RecoveryFactor(parts.credentials, parts.ledger, parts.clock)
+    sms, email = _sms(parts), _email(parts)
+    every: list[Factor] = [sms, totp, keys, email, recovery]
+    left_out = set() if config.email.second_factor else {"email"}
+    enrols: list[Enrols] = [totp]
+    if site.possible:
+        enrols.append(keys)
+    if parts.directory is not None:
+        enrols.append(_contact(parts, sms, "phone", names.phone, parts.directory))
+        enrols.append(_contact(parts, email, "email", names.email, parts.directory))
+    return Factors(
+        second={factor.name: factor for factor in every if factor.name not in left_out},
+        enrols={one.name: one for name in config.enrolment.factors for one in enrols if one.name == name},
+        recovery=recovery,
+        passkeys=keys if config.webauthn.passwordless and site.possible else None,
+        preferences=Preferences(parts.credentials, parts.clock),
+        credentials=parts.credentials,
+    )
+
+
+def relying_party(config: Config) -> RelyingParty:
+    public = urlsplit(config.server.public_url)
+    id = config.webauthn.rp_id or (config.session.domain or "").lstrip(".") or public.hostname or ""
+    return RelyingParty(id, config.branding.name, f"{public.scheme}://{public.netloc}")
+
+
+def _codes(parts: Parts, factor: str, length: int, lifetime: float) -> Codes:
+    def keys() -> list[bytes]:
+        return list(parts.ring.derive_all(b"codes"))
+
+    return Codes(factor, parts.ledger, keys, parts.clock, length=length, lifetime=lifetime)
+
+
+def _sms(parts: Parts) -> Factor:
+    config = parts.config.sms
+    codes = _codes(parts, "sms", config.code_length, config.code_lifetime)
+    if isinstance(parts.sms, CodeService):
+        return SmsVerifyFactor(config, parts.sms, codes, parts.limits)
+    return SmsFactor(config, parts.sms, codes, parts.limits, parts.config.branding.name)
+
+
+def _email(parts: Parts) -> Factor:
+    config = parts.config.email
+    codes = _codes(parts, "email", config.code_length, config.code_lifetime)
+    return EmailFactor(config, parts.email, codes, parts.limits, parts.config.branding.name)
+
+
+def _contact(
+    parts: Parts, factor: Factor, field: Field, canonical: Callable[[str], str], directory: WritableDirectory
+) -> ContactEnrolment:
+    return ContactEnrolment(
+        factor, field, canonical, directory, parts.ledger, seal=parts.ring.seal, open=parts.ring.open
+    )

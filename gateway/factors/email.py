@@ -1,0 +1,62 @@
+"""A code by mail. Weaker than the others (a mailbox is often open on the same device); policies can leave it out."""
+
+from collections.abc import Mapping
+from math import ceil
+
+from gateway.config.schema import EmailBase
+from gateway.errors import SendFailed, TooManyAttempts
+from gateway.factors.base import Attempt, Outcome, Prompt
+from gateway.factors.challenge import Codes
+from gateway.factors.sms import HOUR, message, normal_code
+from gateway.limits import Budget, Limits
+from gateway.model import User
+from gateway.senders.base import EmailSender
+from gateway.senders.masking import mask_email
+
+
+class EmailFactor:
+    name = "email"
+
+    def __init__(
+        self, config: EmailBase, sender: EmailSender, codes: Codes, limits: Limits, brand: str
+    ) -> None:
+        self._config, self._sender, self._codes, self._limits = config, sender, codes, limits
+        self._brand = brand
+
+    async def enrolled(self, user: User) -> bool:
+        return bool(user.email)
+
+    async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
+        wait, sent = await self._codes.offer(
+            attempt, self._config.resend_after, lambda: self._send(attempt), again=again
+        )
+        return Prompt(mask_email(attempt.user.email), self._codes.length, ceil(wait), sent)
+
+    async def _send(self, attempt: Attempt) -> None:
+        await self._spend(attempt)
+        code = await self._codes.issue(attempt)
+        # The code is not in the subject: subjects show on locked screens.
+        text = message(self._brand, code, attempt.host) + _WARNING
+        await self._sender.send(attempt.user.email, f"Your {self._brand} code", text)
+
+    async def _spend(self, attempt: Attempt) -> None:
+        """Count one mail. Raises SendFailed (code "budget") when a budget is spent."""
+        for budget, subject in (
+            (Budget("email-user", self._config.per_user_hourly, HOUR), attempt.user.username),
+            (Budget("email-address", self._config.per_user_hourly, HOUR), attempt.user.email),
+            (Budget("email-ip", self._config.per_ip_hourly, HOUR), attempt.ip),
+        ):
+            try:
+                await self._limits.spend(budget, subject)
+            except TooManyAttempts as spent:
+                raise SendFailed(
+                    f"mail budget {budget.name} is spent",
+                    code="budget",
+                    mend=f"raise it under email, or wait {spent.retry_after} s",
+                ) from spent
+
+    async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
+        return await self._codes.verify(attempt, normal_code(form.get("code", "")))
+
+
+_WARNING = "\n\nIf you are not signing in right now, somebody knows your password: please change it."

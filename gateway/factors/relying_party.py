@@ -1,0 +1,150 @@
+"""Who we are to security keys (WebAuthn's relying party), and the checks of what they answer. No storage here."""
+
+import json
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from webauthn import (
+    generate_authentication_options,
+    generate_registration_options,
+    options_to_json,
+    verify_authentication_response,
+    verify_registration_response,
+)
+from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
+from webauthn.helpers import base64url_to_bytes, bytes_to_base64url, parse_authentication_credential_json
+from webauthn.helpers.exceptions import WebAuthnException
+from webauthn.helpers.structs import (
+    AuthenticationCredential,
+    AuthenticatorSelectionCriteria,
+    PublicKeyCredentialDescriptor,
+    ResidentKeyRequirement,
+    UserVerificationRequirement,
+)
+from webauthn.registration.verify_registration_response import VerifiedRegistration
+
+from gateway.model import User
+
+# The library parses bytes from outside; beside its own errors these are what damaged CBOR and keys raise.
+MALFORMED = (WebAuthnException, ValueError, TypeError, KeyError, IndexError, AttributeError, struct.error)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A registered key. `handle` is the random name under which the key knows its user."""
+
+    id: bytes
+    public: bytes
+    handle: bytes
+
+    def packed(self) -> bytes:
+        fields = {"id": self.id, "public": self.public, "handle": self.handle}
+        return json.dumps({name: bytes_to_base64url(value) for name, value in fields.items()}).encode()
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> "Key":
+        return cls(**{name: base64url_to_bytes(value) for name, value in json.loads(data).items()})
+
+
+@dataclass(frozen=True, slots=True)
+class RelyingParty:
+    """`id` is the domain that keys are bound to, `origin` the portal's own, `name` what browsers show."""
+
+    id: str
+    name: str
+    origin: str
+
+    @property
+    def possible(self) -> bool:
+        """Browsers bind keys to domain names, never to addresses."""
+        try:
+            ip_address(self.id.strip("[]"))
+        except ValueError:
+            return bool(self.id)
+        return False
+
+    def origins(self, here: str) -> list[str]:
+        """The origins that an answer may come from: the portal's, and the page's own if it is below our domain."""
+        host = urlsplit(here).hostname or ""
+        ours = host == self.id or host.endswith(f".{self.id}")
+        return list(dict.fromkeys([self.origin, *([here] if ours else [])]))
+
+    def registration(self, user: User, handle: bytes, challenge: bytes, known: Sequence[Key]) -> str:
+        """Options for navigator.credentials.create(), as JSON."""
+        return options_to_json(
+            generate_registration_options(
+                rp_id=self.id,
+                rp_name=self.name,
+                user_id=handle,
+                user_name=user.username,
+                user_display_name=user.name or user.username,
+                challenge=challenge,
+                exclude_credentials=_descriptors(known),
+                authenticator_selection=AuthenticatorSelectionCriteria(
+                    resident_key=ResidentKeyRequirement.PREFERRED,
+                    user_verification=UserVerificationRequirement.PREFERRED,
+                ),
+            )
+        )
+
+    def authentication(self, challenge: bytes, known: Sequence[Key], *, verified: bool) -> str:
+        """Options for navigator.credentials.get(), as JSON; without `known` keys any passkey of ours may answer."""
+        need = UserVerificationRequirement.REQUIRED if verified else UserVerificationRequirement.PREFERRED
+        return options_to_json(
+            generate_authentication_options(
+                rp_id=self.id,
+                challenge=challenge,
+                allow_credentials=_descriptors(known),
+                user_verification=need,
+            )
+        )
+
+    def registered(self, answer: str, challenge: bytes, here: str) -> VerifiedRegistration | None:
+        """What was registered, None if the answer is not to this challenge, origin and domain."""
+        try:
+            return verify_registration_response(
+                credential=answer,
+                expected_challenge=challenge,
+                expected_rp_id=self.id,
+                expected_origin=self.origins(here),
+            )
+        except MALFORMED:
+            return None
+
+    def authenticated(
+        self,
+        answer: AuthenticationCredential,
+        key: Key,
+        count: int,
+        challenge: bytes,
+        here: str,
+        *,
+        verified: bool,
+    ) -> VerifiedAuthentication | None:
+        """None unless the key signed this challenge for our origin and domain, with a counter beyond `count`."""
+        try:
+            return verify_authentication_response(
+                credential=answer,
+                expected_challenge=challenge,
+                expected_rp_id=self.id,
+                expected_origin=self.origins(here),
+                credential_public_key=key.public,
+                credential_current_sign_count=count,
+                require_user_verification=verified,
+            )
+        except MALFORMED:
+            return None
+
+
+def parse_answer(text: str) -> AuthenticationCredential | None:
+    try:
+        return parse_authentication_credential_json(text)
+    except MALFORMED:
+        return None
+
+
+def _descriptors(keys: Sequence[Key]) -> list[PublicKeyCredentialDescriptor]:
+    return [PublicKeyCredentialDescriptor(id=key.id) for key in keys]
