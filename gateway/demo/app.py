@@ -9,6 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from html import escape
 from importlib.resources import files
 
@@ -74,17 +75,20 @@ async def _clock(request: web.Request) -> web.WebSocketResponse:
 
 
 async def _tick(socket: web.WebSocketResponse) -> None:
-    while not socket.closed:
-        await socket.send_json({"time": _now()})
-        await asyncio.sleep(1)
+    with suppress(ConnectionError):  # the page was closed
+        while not socket.closed:
+            await socket.send_json({"time": _now()})
+            await asyncio.sleep(1)
 
 
 async def _events(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     await response.prepare(request)
-    while True:
-        await response.write(f"data: {_now()}\n\n".encode())
-        await asyncio.sleep(1)
+    with suppress(ConnectionError):  # the page was closed
+        while True:
+            await response.write(f"data: {_now()}\n\n".encode())
+            await asyncio.sleep(1)
+    return response
 
 
 async def _upload(request: web.Request) -> web.Response:
