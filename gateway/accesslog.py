@@ -9,7 +9,6 @@ from aiohttp import web
 from gateway import metrics
 from gateway.config.schema import Log
 from gateway.gate import Trace
-from gateway.model import Target
 
 log = logging.getLogger("gateway.access")
 
@@ -20,9 +19,8 @@ class AccessLog:
     def __init__(self, config: Log, chance: Callable[[], float] = random.random) -> None:
         self._config, self._chance = config, chance
 
-    def write(
-        self, request: web.BaseRequest, target: Target | None, trace: Trace, status: int, seconds: float
-    ) -> None:
+    def write(self, request: web.BaseRequest, trace: Trace, status: int, seconds: float) -> None:
+        target = trace.target
         metrics.requests.labels(trace.route, str(status), trace.verdict).inc()
         metrics.latency.labels(trace.route).observe(seconds)
         if not self._config.access or (status < 400 and self._chance() >= self._config.access_sample):

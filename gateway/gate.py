@@ -38,6 +38,7 @@ class Trace:
     """What the access log says of a request, filled in on its way."""
 
     request_id: str
+    target: Target | None = None
     route: str = ""
     user: str = ""
     verdict: str = ""
@@ -72,9 +73,9 @@ class Gate:
         trace.route = route.label
         check_spelling(target.path, route.allow_in_path)
         principal = None
-        if route.policy.require not in ("deny",):
+        if any(rule.require != "deny" for rule in route.access):
             principal = await self._sessions.load(";".join(request.headers.getall("Cookie", ())))
-        decision = decide(route, target, principal)
+        decision = decide(route, target, principal, self._sessions.now())
         trace.user = principal.username if principal else ""
         trace.verdict, trace.reason = decision.verdict.value, decision.reason
         if decision.verdict is not Verdict.ALLOW:

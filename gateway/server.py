@@ -1,23 +1,20 @@
-"""The composition root: from a Config to a listening gateway, and the way of each request through it.
+"""The composition root: from a Config to a listening gateway, and its life until it is drained.
 
-The only file that names concrete stores, directories and senders. Read `Gateway.handle` first.
+The only file that names concrete stores, directories and senders. The way of a request begins in `front`.
 """
 
 import asyncio
 import logging
-import secrets
 import socket
 import ssl
 import sys
-import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TextIO
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway import metrics
 from gateway.accesslog import AccessLog
 from gateway.assertion import Assertions
 from gateway.audit import Audit
@@ -26,20 +23,20 @@ from gateway.config.schema import Config
 from gateway.connection import ConnectionServer
 from gateway.directory.database import DatabaseDirectory
 from gateway.drain import CANCEL_GRACE, drain
-from gateway.errors import GatewayError, StoreUnavailable, TooManyAttempts
+from gateway.errors import StoreUnavailable
 from gateway.factors.build import Parts, build_factors
-from gateway.gate import Gate, Trace, wants_html
+from gateway.front import Front
+from gateway.gate import Gate
 from gateway.keyring import KeyRing
 from gateway.limits import Limits
-from gateway.model import Target
 from gateway.passwords import Passwords
 from gateway.portal.health import Health
-from gateway.portal.portal import MethodNotAllowed, Portal
+from gateway.portal.portal import Portal
 from gateway.portal.render import Pages
 from gateway.portal.signin import SignIn
 from gateway.portal.views import SignInViews
 from gateway.proxy import Proxy
-from gateway.routing import Routes, path_matches
+from gateway.routing import Routes
 from gateway.senders.build import build_email, build_sms
 from gateway.session import SessionLayer
 from gateway.stores.audit_log import SqlAuditLog
@@ -49,12 +46,9 @@ from gateway.stores.engine import open_engine
 from gateway.stores.ledger import SqlLedger
 from gateway.stores.migrate import migrate
 from gateway.stores.sessions import SqlSessions
-from gateway.target import is_trusted, peer_address, read_target
+from gateway.sweep import report_upstreams, sweep
 
 log = logging.getLogger("gateway.server")
-
-PURGE_INTERVAL = 300.0
-"""Seconds between sweeps of what has expired."""
 
 
 class Gateway:
@@ -70,7 +64,8 @@ class Gateway:
         self._changes = SqlChanges(engine)
         self._passwords = Passwords(config.passwords)
         directory = DatabaseDirectory(engine, self._passwords, clock)
-        self._audit = Audit(SqlAuditLog(engine), clock)
+        self._audit_log = SqlAuditLog(engine)
+        self._audit = Audit(self._audit_log, clock)
         self.sessions = SessionLayer(
             config.session,
             secure=secure,
@@ -116,65 +111,16 @@ class Gateway:
             ),
             self._pages, self.sessions, assertions, self.health, config.server.metrics_networks,
         )  # fmt: skip
-        self._access = AccessLog(config.log)
+        self._front = Front(
+            self._gate,
+            self._portal,
+            self._pages,
+            AccessLog(config.log),
+            prefix=config.server.prefix,
+            trusted=config.server.trusted_proxies,
+        )
         self._runner: web.ServerRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
-
-    # -- the way of a request --------------------------------------------------------------------------------------
-
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Every request comes through here: read what is asked for, then the portal or the gate answers."""
-        started = time.perf_counter()
-        trace = Trace(request_id=secrets.token_hex(8))
-        target: Target | None = None
-        metrics.open_requests.inc()
-        try:
-            peer = peer_address(request.transport.get_extra_info("peername")) if request.transport else None
-            trusted = self._config.server.trusted_proxies
-            target = read_target(
-                request.method,
-                request.raw_path,
-                request.headers,
-                secure=request.secure,
-                peer=peer,
-                trusted=trusted,
-            )
-            if path_matches(self._config.server.prefix, target.path):
-                trace.route = "portal"
-                response = await self._portal.handle(request, target, trace.request_id)
-            else:
-                response = await self._gate.handle(
-                    request, target, trace, trusted_peer=is_trusted(peer, trusted)
-                )
-        except GatewayError as error:
-            response = self._error_page(request, error, trace)
-        except (asyncio.CancelledError, ConnectionError):
-            self._access.write(request, target, trace, 499, time.perf_counter() - started)
-            raise
-        except Exception:
-            log.exception("request %s failed", trace.request_id)
-            response = self._error_page(request, GatewayError(), trace)
-        finally:
-            metrics.open_requests.dec()
-        if not response.prepared:
-            response.headers["Server"] = "auth-gateway"
-        self._access.write(request, target, trace, response.status, time.perf_counter() - started)
-        return response
-
-    def _error_page(self, request: web.BaseRequest, error: GatewayError, trace: Trace) -> web.StreamResponse:
-        """What went wrong, kindly to the user and with its cause to the operator."""
-        trace.reason = error.detail
-        if error.status >= 500:
-            log.warning("request %s: %s", trace.request_id, error.detail)
-        headers = {"Allow": error.allowed} if isinstance(error, MethodNotAllowed) else {}
-        return self._pages.error(
-            error.status,
-            message=error.public,
-            request_id=trace.request_id,
-            retry_after=error.retry_after if isinstance(error, TooManyAttempts) else None,
-            accepts_html=wants_html(request.method, request.headers),
-            headers=headers,
-        )
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -183,10 +129,14 @@ class Gateway:
         await self.proxy.start()
         self._background(self.sessions.follow_changes())
         self._background(self._audit.write())
-        self._background(self._purge())
+        self._background(sweep(self._purges()))
+        self._background(report_upstreams(self.proxy))
         limits = self._config.server.limits
         self._runner = web.ServerRunner(
-            ConnectionServer(self.handle, limits), handle_signals=False, shutdown_timeout=CANCEL_GRACE
+            # Cancelled when their client leaves: nobody should wait for an upstream in vain.
+            ConnectionServer(self._front.handle, limits, handler_cancellation=True),
+            handle_signals=False,
+            shutdown_timeout=CANCEL_GRACE,
         )
         await self._runner.setup()
         for sock in sockets:
@@ -195,21 +145,19 @@ class Gateway:
     def _background(self, work: Coroutine[object, object, None]) -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(work))
 
-    async def _purge(self) -> None:
-        """Sweep what has expired, now and then. Every worker may do it: sweeping twice harms nothing."""
-        while True:
-            await asyncio.sleep(PURGE_INTERVAL * (0.5 + secrets.randbelow(1000) / 1000))
-            try:
-                now = self._clock()
-                await self._store_sessions.purge(now, self._config.session.idle_timeout)
-                await self._ledger.purge(now)
-                await self._changes.purge(now)
-            except StoreUnavailable as error:
-                log.warning("sweep postponed: %s", error.detail)
+    def _purges(self) -> list[Callable[[], Awaitable[object]]]:
+        clock, idle, kept = self._clock, self._config.session.idle_timeout, self._config.log.audit_kept
+        return [
+            lambda: self._store_sessions.purge(clock(), idle),
+            lambda: self._ledger.purge(clock()),
+            lambda: self._changes.purge(clock()),
+            lambda: self._audit_log.purge(clock() - kept),
+        ]
 
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - it limits others, not itself
         """Stop accepting, let running requests finish for up to `timeout` seconds, then release everything."""
         self.health.draining = True
+        self.proxy.tunnels.close_all()
         if self._runner is not None:
             await drain(self._runner, timeout)
         await self.proxy.close()

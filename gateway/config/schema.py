@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from gateway.config.access import FactorName, Policy, Require, Rule, Times
 from gateway.config.delivery import (
     Email,
     EmailBase,
@@ -22,7 +23,6 @@ from gateway.config.delivery import (
     SmsWebhook,
     TwilioAccount,
 )
-from gateway.config.access import FactorName, Policy, Require, Rule, Times
 from gateway.config.route import (
     Headers,
     HealthCheck,
@@ -191,6 +191,7 @@ class Log(Section):
         1.0, ge=0, le=1, description="share of successful requests that are logged; errors always are"
     )
     format: Literal["json", "text"] = Field("json", description="text is for terminals")
+    audit_kept: Duration = Field(400 * 86400.0, description="how long audit rows stay in the database")
 
 
 class Forward(Section):

@@ -1,0 +1,110 @@
+"""The first code of ours that sees a request: reads what is asked for, lets the portal or the gate answer, and turns
+whatever fails into a page, a log line and a number."""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+
+from gateway import metrics
+from gateway.accesslog import AccessLog
+from gateway.config.schema import Network
+from gateway.errors import ClientGone, GatewayError, TooManyAttempts
+from gateway.gate import Gate, Trace, wants_html
+from gateway.model import IPAddress, Target
+from gateway.portal.portal import MethodNotAllowed, Portal
+from gateway.portal.render import Pages
+from gateway.proxy import RelayedResponse
+from gateway.routing import path_matches
+from gateway.target import is_trusted, peer_address, read_target
+
+log = logging.getLogger("gateway.front")
+_GONE = 499  # nginx' number for a client that did not wait
+
+
+class Front:
+    def __init__(
+        self,
+        gate: Gate,
+        portal: Portal,
+        pages: Pages,
+        access: AccessLog,
+        *,
+        prefix: str,
+        trusted: tuple[Network, ...],
+        request_id: Callable[[], str] = lambda: secrets.token_hex(8),
+    ) -> None:
+        self._gate, self._portal, self._pages, self._access = gate, portal, pages, access
+        self._prefix, self._trusted, self._request_id = prefix, trusted, request_id
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Every request comes through here."""
+        started = time.perf_counter()
+        trace = Trace(self._request_id())
+        metrics.open_requests.inc()
+        status = _GONE
+        try:
+            response = await self._answer(request, trace)
+            status = response.status
+        finally:
+            metrics.open_requests.dec()
+            self._access.write(request, trace, status, time.perf_counter() - started)
+        return response
+
+    async def _answer(self, request: web.BaseRequest, trace: Trace) -> web.StreamResponse:
+        try:
+            response = await self._route(request, trace)
+        except ClientGone as gone:
+            trace.reason = gone.detail
+            raise ConnectionResetError from gone  # aiohttp's word for it: nobody waits for an answer
+        except GatewayError as error:
+            response = self._error_page(request, error, trace)
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception:
+            log.exception("request %s failed", trace.request_id)
+            response = self._error_page(request, GatewayError(), trace)
+        if not response.prepared:
+            response.headers["Server"] = "auth-gateway"
+        if isinstance(response, RelayedResponse) and not response.complete:
+            trace.reason = "upstream broke off"
+        return response
+
+    async def _route(self, request: web.BaseRequest, trace: Trace) -> web.StreamResponse:
+        peer = _peer(request)
+        trace.target = target = self._read(request, peer)
+        if path_matches(self._prefix, target.path):
+            trace.route = "portal"
+            return await self._portal.handle(request, target, trace.request_id)
+        return await self._gate.handle(request, target, trace, trusted_peer=is_trusted(peer, self._trusted))
+
+    def _read(self, request: web.BaseRequest, peer: IPAddress | None) -> Target:
+        return read_target(
+            request.method,
+            request.raw_path,
+            request.headers,
+            secure=request.secure,
+            peer=peer,
+            trusted=self._trusted,
+        )
+
+    def _error_page(self, request: web.BaseRequest, error: GatewayError, trace: Trace) -> web.StreamResponse:
+        """What went wrong, kindly to the user and with its cause to the operator."""
+        trace.reason = error.detail
+        if error.status >= 500:
+            log.warning("request %s: %s", trace.request_id, error.detail)
+        return self._pages.error(
+            error.status,
+            message=error.public,
+            request_id=trace.request_id,
+            retry_after=error.retry_after if isinstance(error, TooManyAttempts) else None,
+            accepts_html=wants_html(request.method, request.headers),
+            headers={"Allow": error.allowed} if isinstance(error, MethodNotAllowed) else {},
+        )
+
+
+def _peer(request: web.BaseRequest) -> IPAddress | None:
+    return peer_address(request.transport.get_extra_info("peername")) if request.transport else None
