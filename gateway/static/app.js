@@ -4,17 +4,22 @@
 
 const code = document.querySelector("input.code[inputmode=numeric]");
 
-function submitOnce(form) {
-  if (form.dataset.sent) return;
-  form.dataset.sent = "1";
-  form.requestSubmit();
+// A form goes out once: the second of two posts would meet a code that is used up and a session that is gone.
+for (const form of document.forms) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "1";
+  });
 }
+addEventListener("pageshow", () => {
+  for (const form of document.forms) delete form.dataset.sent; // came back by the browser's history
+});
 
 if (code && code.dataset.autoSubmit) {
   // WCAG 3.2.2: say so before it happens.
   document.getElementById("hint").append(" " + code.dataset.autoSubmit);
   code.addEventListener("input", () => {
-    if (code.checkValidity()) submitOnce(code.form);
+    if (code.checkValidity()) code.form.requestSubmit();
   });
 }
 
