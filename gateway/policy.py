@@ -1,38 +1,146 @@
 """Decides, purely: may this principal have this target? Deny by default.
 
+The rules of a route are asked in order. The first whose criteria all match decides; if none does, no.
 No I/O and no clock here: the same function serves the proxy, forward-auth and `check --explain`.
 """
 
-from gateway.config.schema import Policy, Route
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import get_args
+from zoneinfo import ZoneInfo
+
+from gateway.config.schema import FactorName, Policy, Route, Rule, Times
 from gateway.model import Decision, Principal, Target, Verdict
+from gateway.patterns import host_matches, path_test, readings
 
 FIRST_FACTORS = frozenset({"password"})
+SECOND_FACTORS = frozenset(get_args(FactorName)) - FIRST_FACTORS
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-def decide(route: Route, target: Target, principal: Principal | None) -> Decision:
-    """What the route's policy says. Anonymous callers are sent to sign in only where signing in could help."""
-    policy, rule = route.policy, route.label
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What rules are asked about."""
 
-    def answer(verdict: Verdict, reason: str, factors: frozenset[str] = frozenset()) -> Decision:
-        return Decision(verdict, rule, reason, factors)
+    target: Target
+    principal: Principal | None
+    now: float
 
-    if policy.require == "deny":
-        return answer(Verdict.DENY, "rule_denies")
-    if policy.methods and target.method not in policy.methods:
-        return answer(Verdict.DENY, "method")
-    if policy.networks and not any(target.client in network for network in policy.networks):
-        return answer(Verdict.DENY, "network")
-    if policy.require == "bypass":
-        return answer(Verdict.ALLOW, "bypass")
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One thing that a rule may ask for. `reason` is its code in logs; `key` its name in the configuration."""
+
+    key: str
+    reason: str
+    holds: Callable[[Rule, Question], bool]
+
+    def asked_by(self, rule: Rule) -> bool:
+        return bool(getattr(rule, self.key))
+
+
+def _host(rule: Rule, question: Question) -> bool:
+    return any(host_matches(pattern, question.target.host) for pattern in rule.hosts)
+
+
+def _path(rule: Rule, question: Question) -> bool:
+    return any(path_test(pattern)(question.target.path) for pattern in rule.paths)
+
+
+def _method(rule: Rule, question: Question) -> bool:
+    return question.target.method in rule.methods
+
+
+def _network(rule: Rule, question: Question) -> bool:
+    return any(question.target.client in network for network in rule.networks)
+
+
+def _time(rule: Rule, question: Question) -> bool:
+    return is_within(rule.times, question.now)
+
+
+def _user(rule: Rule, question: Question) -> bool:
+    return question.principal is not None and question.principal.username in rule.users
+
+
+def _group(rule: Rule, question: Question) -> bool:
+    return question.principal is not None and not set(rule.groups).isdisjoint(question.principal.groups)
+
+
+OF_REQUEST = (
+    Criterion("hosts", "host", _host),
+    Criterion("paths", "path", _path),
+    Criterion("methods", "method", _method),
+    Criterion("networks", "network", _network),
+    Criterion("times", "time", _time),
+)
+OF_SUBJECT = (Criterion("users", "user", _user), Criterion("groups", "group", _group))
+CRITERIA = OF_REQUEST + OF_SUBJECT
+
+
+def decide(route: Route, target: Target, principal: Principal | None, now: float) -> Decision:
+    """What the route's rules say. A path that an app could read as another one must get the same answer as both."""
+    paths = readings(target.path)
+    if len(paths) == 1:
+        return _first_match(route, Question(target, principal, now))
+    answers = {_first_match(route, Question(replace(target, path=path), principal, now)) for path in paths}
+    return answers.pop() if len(answers) == 1 else Decision(Verdict.DENY, route.label, "ambiguous_path")
+
+
+def _first_match(route: Route, question: Question) -> Decision:
+    """Anonymous callers are sent to sign in where a rule asks who they are and signing in could help."""
+    unknown: Rule | None = None
+    missed = "no_rule"
+    for rule in route.access:
+        miss = first_miss(rule, OF_REQUEST, question)
+        if miss is None and question.principal is None and about_somebody(rule):
+            if rule.require != "deny":
+                return Decision(Verdict.SIGN_IN, rule.name, "no_session")
+            unknown = unknown or rule  # whom it refuses is only known after signing in
+            continue
+        miss = miss or first_miss(rule, OF_SUBJECT, question)
+        if miss is None:
+            decision = judge(rule, question)
+            if unknown is not None and decision.verdict is Verdict.ALLOW:
+                return Decision(Verdict.SIGN_IN, unknown.name, "no_session")
+            return decision
+        missed = miss.reason
+    return Decision(Verdict.DENY, route.label, missed if len(route.access) == 1 else "no_rule")
+
+
+def about_somebody(rule: Rule) -> bool:
+    return bool(rule.users or rule.groups)
+
+
+def first_miss(rule: Rule, criteria: tuple[Criterion, ...], question: Question) -> Criterion | None:
+    for criterion in criteria:
+        if criterion.asked_by(rule) and not criterion.holds(rule, question):
+            return criterion
+    return None
+
+
+def judge(rule: Rule, question: Question) -> Decision:
+    """What a rule that matches says: yes, no, or what is missing."""
+    principal = question.principal
+    if rule.require == "deny":
+        return Decision(Verdict.DENY, rule.name, "rule_denies")
+    if rule.require == "bypass":
+        return Decision(Verdict.ALLOW, rule.name, "bypass")
     if principal is None:
-        return answer(Verdict.SIGN_IN, "no_session")
-    if policy.users and principal.username not in policy.users:
-        return answer(Verdict.DENY, "user")
-    if policy.groups and not set(policy.groups) & set(principal.groups):
-        return answer(Verdict.DENY, "group")
-    if not has_factors(policy, principal.amr):
-        return answer(Verdict.STEP_UP, "factor", frozenset(policy.factors))
-    return answer(Verdict.ALLOW, "policy_holds")
+        return Decision(Verdict.SIGN_IN, rule.name, "no_session")
+    if not has_factors(rule, principal.amr):
+        return _more_proof(rule, "factor")
+    if rule.max_age and not is_fresh(rule, principal, question.now):
+        return _more_proof(rule, "proof_too_old")
+    return Decision(Verdict.ALLOW, rule.name, "policy_holds")
+
+
+def _more_proof(rule: Rule, reason: str) -> Decision:
+    """A second factor is proven on its own page; where only the password counts, signing in again is what helps."""
+    accepted = frozenset(rule.factors)
+    only_password = accepted <= FIRST_FACTORS if accepted else rule.require == "one_factor"
+    return Decision(Verdict.SIGN_IN if only_password else Verdict.STEP_UP, rule.name, reason, accepted)
 
 
 def has_factors(policy: Policy, amr: tuple[str, ...]) -> bool:
@@ -43,3 +151,30 @@ def has_factors(policy: Policy, amr: tuple[str, ...]) -> bool:
     proven = set(amr)
     enough = len(proven) >= (2 if policy.require == "two_factor" else 1)
     return enough and (not policy.factors or bool(proven & set(policy.factors)))
+
+
+def is_fresh(policy: Policy, principal: Principal, now: float) -> bool:
+    """Whether one of the factors that count was proven within `max_age`; of two factors, the second one counts."""
+    counting = set(policy.factors) or (
+        SECOND_FACTORS if policy.require == "two_factor" else SECOND_FACTORS | FIRST_FACTORS
+    )
+    proven = principal.session.proven_at.items()
+    return any(factor in counting and now - at <= policy.max_age for factor, at in proven)
+
+
+def is_within(times: Times, now: float) -> bool:
+    """Whether Unix time `now` lies in one of the spans. A span past midnight belongs to the day it began on."""
+    local = datetime.fromtimestamp(now, ZoneInfo(times.timezone))
+    return any(_in_span(span, times.days, local) for span in times.hours or ("00:00-24:00",))
+
+
+def _in_span(span: str, days: tuple[str, ...], local: datetime) -> bool:
+    begin, end = span.split("-")
+    clock = local.strftime("%H:%M")
+    if begin < end:
+        return begin <= clock < end and _on(days, local)
+    return (clock >= begin and _on(days, local)) or (clock < end and _on(days, local - timedelta(days=1)))
+
+
+def _on(days: tuple[str, ...], local: datetime) -> bool:
+    return not days or _DAYS[local.weekday()] in days

@@ -4,21 +4,9 @@ from collections.abc import Sequence
 
 from gateway.config.schema import Route
 from gateway.model import Target
+from gateway.patterns import host_matches, path_matches
 
-
-def host_matches(pattern: str, host: str) -> bool:
-    """ "*" is any host, "*.example.com" any name below example.com (not itself)."""
-    pattern = pattern.lower()
-    if pattern == "*":
-        return True
-    if pattern.startswith("*."):
-        return host.endswith(pattern[1:]) and len(host) > len(pattern) - 1
-    return host == pattern
-
-
-def path_matches(prefix: str, path: str) -> bool:
-    """Whole segments: "/app" covers "/app" and "/app/x" but not "/apple"."""
-    return path.startswith(prefix) and (prefix.endswith("/") or path[len(prefix) :][:1] in ("", "/", ";"))
+__all__ = ["Routes", "host_matches", "path_matches"]
 
 
 class Routes:

@@ -43,9 +43,9 @@ from gateway.stores.audit_log import SqlAuditLog
 from gateway.stores.changes import SqlChanges
 from gateway.stores.credentials import SqlCredentials
 from gateway.stores.engine import open_engine
-from gateway.stores.ledger import SqlLedger
 from gateway.stores.migrate import migrate
 from gateway.stores.sessions import SqlSessions
+from gateway.stores.state import open_state
 from gateway.sweep import report_upstreams, sweep
 
 log = logging.getLogger("gateway.server")
@@ -60,7 +60,8 @@ class Gateway:
         routes = Routes(config.routes)
         self._config, self._engine, self._clock = config, engine, clock
         self._store_sessions = SqlSessions(engine, clock)
-        self._ledger = SqlLedger(engine, clock)
+        self._state = open_state(config.storage, engine, clock)
+        self._ledger = self._state.ledger
         self._changes = SqlChanges(engine)
         self._passwords = Passwords(config.passwords)
         directory = DatabaseDirectory(engine, self._passwords, clock)
@@ -99,7 +100,7 @@ class Gateway:
             config.routes, session_cookie_names=names, prefix=config.server.prefix, clock=clock
         )
         self.sessions.on_end.append(self.proxy.tunnels.close_session)
-        self.health = Health({"store": self._changes.latest})
+        self.health = Health({"store": self._changes.latest, **self._state.checks})
         self._gate = Gate(
             routes, self.sessions, assertions, self.proxy, self._pages, prefix=config.server.prefix
         )
@@ -126,6 +127,7 @@ class Gateway:
 
     async def start(self, sockets: list[socket.socket], ssl_context: ssl.SSLContext | None) -> None:
         await migrate(self._engine)
+        await self._state.start()
         await self.proxy.start()
         self._background(self.sessions.follow_changes())
         self._background(self._audit.write())
@@ -171,6 +173,7 @@ class Gateway:
         await self._sender.close()
         await self._email.close()
         self._passwords.close()
+        await self._state.close()
         await self._engine.dispose()
 
 

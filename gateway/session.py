@@ -288,6 +288,9 @@ class SessionLayer:
             if change.subject == (session.sid if change.kind == "session" else session.username):
                 yield value, entry
 
+    def now(self) -> float:
+        return self._clock()
+
     def age(self, principal: Principal) -> float:
         """Seconds since the user last proved anything."""
         return self._clock() - principal.session.auth_time

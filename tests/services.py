@@ -1,4 +1,4 @@
-"""Real services for tests, private to the run: a PostgreSQL cluster on a free loopback port.
+"""Real services for tests, private to the run and on free loopback ports: PostgreSQL, Redis.
 
 Missing binaries skip, with the reason; REQUIRE_SERVICES=1 (CI) makes that a failure.
 """
@@ -12,8 +12,9 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -142,3 +143,60 @@ def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
+
+
+@dataclass
+class Daemon:
+    """A server of a test that can be stopped and started again on the same port, with the same data."""
+
+    url: str
+    command: list[str]
+    folder: Path
+    probe: Callable[[], object]
+    process: "subprocess.Popen[bytes] | None" = None
+    stop_signal: signal.Signals = signal.SIGTERM
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd="/")
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                self.probe()
+                return
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError((self.folder / "log").read_text()[-2000:]) from None
+                time.sleep(0.02)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(self.stop_signal)
+            self.process.wait(20)
+            self.process = None
+
+
+@contextmanager
+def redis_server() -> Iterator[Daemon]:
+    """A Redis with an append-only file; `url` is "redis://127.0.0.1:PORT/0"."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        missing("redis-server is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="gateway-redis-"))
+    port = free_port()
+    command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
+    command += ["--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no"]
+    daemon = Daemon(f"redis://127.0.0.1:{port}/0", command, folder, lambda: _redis_ping(port))
+    try:
+        daemon.start()
+        yield daemon
+    finally:
+        daemon.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _redis_ping(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), 2) as connection:
+        connection.sendall(b"PING\r\n")
+        if not connection.recv(64).startswith(b"+PONG"):
+            raise ConnectionError("Redis is still loading")

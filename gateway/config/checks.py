@@ -14,6 +14,7 @@ from gateway.config.certificates import pair_problem
 from gateway.config.document import KeyPath
 from gateway.config.finding import Check, Finding
 from gateway.config.route_checks import ROUTE_CHECKS
+from gateway.config.rule_checks import RULE_CHECKS
 from gateway.config.schema import Config, EmailSmtp, SmsTwilio, SmsTwilioVerify, SmsWebhook
 
 _DATABASES = ("sqlite", "postgresql")
@@ -180,5 +181,6 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"branding"}), appearance),
     (frozenset({"passwords"}), passwords),
     *ROUTE_CHECKS,
+    *RULE_CHECKS,
 )
 """Each check with the sections it reads; it is left out while one of them is broken."""

@@ -1,15 +1,15 @@
 """One route: which requests, to which app, for whom."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, PrivateAttr, StringConstraints
 
-from gateway.config.section import Network, Section, Words
+from gateway.config.access import Policy, Rule
+from gateway.config.section import Section, Words
 from gateway.config.units import Duration, Size
 
-FactorName = Literal["password", "sms", "email", "totp", "webauthn", "recovery"]
-Require = Literal["bypass", "one_factor", "two_factor", "deny"]
 UrlPath = Annotated[
     str, StringConstraints(pattern=r"^/"), Words("a path that starts with a slash, such as `/` or `/app`")
 ]
@@ -18,19 +18,6 @@ Upstream = Annotated[
     Words("`http://host:port`, `https://host`, `unix:/path.sock`, or a list of them"),
 ]
 StatusRange = Annotated[tuple[int, int], Words("a pair of statuses such as `[200, 399]`")]
-
-
-class Policy(Section):
-    """Who may pass. All that is given must hold; anything else is denied."""
-
-    require: Require = Field(
-        "two_factor", description="how a caller must be signed in; `bypass` = not at all"
-    )
-    users: tuple[str, ...] = Field((), description="only these users")
-    groups: tuple[str, ...] = Field((), description="only members of one of these groups")
-    networks: tuple[Network, ...] = Field((), description="only from these networks")
-    methods: tuple[str, ...] = Field((), description="only these HTTP methods")
-    factors: tuple[FactorName, ...] = Field((), description="factors that count; empty = any")
 
 
 class Timeouts(Section):
@@ -80,6 +67,9 @@ class Route(Section):
     path: UrlPath = Field("/", description="path prefix, matched by whole segments")
     upstream: Upstream = Field(description="the app; several share the load")
     policy: Policy = Field(Policy(), description="who may pass")
+    rules: tuple[Rule, ...] = Field(
+        (), description="instead of `policy`: rules in order, first match decides, no match = deny"
+    )
     strip_path: bool = Field(False, description="the upstream sees paths without the route's prefix")
     preserve_host: bool = Field(
         True, description="the upstream gets the Host the client asked for; false = its own"
@@ -105,3 +95,21 @@ class Route(Section):
     @property
     def label(self) -> str:
         return self.name or f"{self.host}{self.path}"
+
+    _shared: tuple[Rule, ...] = PrivateAttr(())
+    """The rules of the top level, which Config hands down."""
+
+    @cached_property
+    def access(self) -> tuple[Rule, ...]:
+        """All rules of this route in the order in which they are asked, each with its full name."""
+        shared = [_named(rule, f"rules[{n}]") for n, rule in enumerate(self._shared)]
+        own = [_named(rule, f"rules[{n}]", self.label + " ") for n, rule in enumerate(self.rules)]
+        return (*shared, *(own or [self._policy_as_rule()]))
+
+    def _policy_as_rule(self) -> Rule:
+        given = {key: getattr(self.policy, key) for key in Policy.model_fields}
+        return Rule(**{**given, "name": self.label})
+
+
+def _named(rule: Rule, place: str, before: str = "") -> Rule:
+    return rule.model_copy(update={"name": before + (rule.name or place)})

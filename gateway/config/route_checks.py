@@ -21,12 +21,11 @@ IDENTITY_HEADERS = (
     "X-Forwarded-Preferred-Username",
     "X-Auth-Assertion",
 )
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY")
 # What the proxy itself decides about a message (RFC 9110 §7.6.1, RFC 9112 §6).
 _FRAMING = frozenset(
     {"connection", "host", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "keep-alive"}
 )
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
+TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
 _NOT_CANONICAL = re.compile(r"//|/\.{1,2}(/|$)|[;%\\?#\x00-\x20\x7f-\uffff]")
 
 
@@ -120,33 +119,13 @@ def reachable(config: Config) -> Iterator[Finding]:
 
 def _covers(first: Route, second: Route) -> bool:
     path = first.path == second.path or second.path.startswith(first.path.rstrip("/") + "/")
-    return path and _covers_host(first.host.lower(), second.host.lower())
+    return path and covers_host(first.host.lower(), second.host.lower())
 
 
-def _covers_host(first: str, second: str) -> bool:
+def covers_host(first: str, second: str) -> bool:
     if first == "*" or first == second:
         return True
     return first.startswith("*.") and second.removeprefix("*").endswith(first[1:]) and second != first[2:]
-
-
-def policies(config: Config) -> Iterator[Finding]:
-    for index, route in enumerate(config.routes):
-        policy, base = route.policy, ("routes", index, "policy")
-        for key in ("users", "groups", "factors"):
-            if policy.require == "bypass" and getattr(policy, key):
-                problem = "has no effect: `require: bypass` asks nobody to sign in"
-                yield Finding((*base, key), problem, "use `one_factor` or `two_factor`, or remove it")
-        if policy.require == "two_factor" and policy.factors and set(policy.factors) <= {"password"}:
-            problem = "leaves no second factor: `two_factor` needs one beside the password"
-            yield Finding((*base, "factors"), problem, "add `totp`, `webauthn`, `sms` or `email`")
-        for number, method in enumerate(policy.methods):
-            if not _TOKEN.fullmatch(method) or method != method.upper():
-                mend = (
-                    did_you_mean(method, map(str.lower, METHODS))
-                    .upper()
-                    .replace("DID YOU MEAN", "did you mean")
-                )
-                yield Finding((*base, "methods", number), f"`{method}` is not an HTTP method", mend)
 
 
 def headers(config: Config) -> Iterator[Finding]:
@@ -166,7 +145,7 @@ def headers(config: Config) -> Iterator[Finding]:
 
 
 def _header_name(path: KeyPath, name: str) -> Iterator[Finding]:
-    if not _TOKEN.fullmatch(name):
+    if not TOKEN.fullmatch(name):
         yield Finding(path, f"`{name}` is not a header name", "letters, digits and dashes only")
     elif name.lower() in _FRAMING:
         yield Finding(path, f"`{name}` is set by the proxy itself", "remove it")
@@ -215,7 +194,6 @@ ROUTE_CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"routes", "server"}), paths),
     (frozenset({"routes", "server"}), upstreams),
     (frozenset({"routes"}), reachable),
-    (frozenset({"routes"}), policies),
     (frozenset({"routes"}), headers),
     (frozenset({"routes"}), details),
 )

@@ -60,7 +60,7 @@ class SignIn:
         """What stands between this principal and the destination. Where no route is, a full sign-in is due."""
         route = self._routes.find(destination)
         if route is not None:
-            return decide(route, destination, principal)
+            return decide(route, destination, principal, self._sessions.now())
         verdict = Verdict.SIGN_IN if principal is None else Verdict.STEP_UP
         if principal is not None and len(principal.amr) > 1:
             verdict = Verdict.ALLOW

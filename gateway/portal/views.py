@@ -59,8 +59,13 @@ class SignInViews:
 
     async def login_page(self, ask: Ask) -> web.StreamResponse:
         destination = self._return(ask.here, ask.request.query.get("rd", ""))
-        if ask.visit.principal is not None:
-            return self._onward(ask, destination, ask.visit.principal)
+        principal = ask.visit.principal
+        # Signed in already; but the destination may want a younger proof than this session has.
+        if (
+            principal is not None
+            and self._signin.decision(destination, principal).verdict is not Verdict.SIGN_IN
+        ):
+            return self._onward(ask, destination, principal)
         return await self._login_form(ask, destination)
 
     async def login(self, ask: Ask) -> web.StreamResponse:

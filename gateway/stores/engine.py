@@ -8,22 +8,35 @@ import asyncio
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager, nullcontext, suppress
+from contextlib import (
+    AbstractContextManager,
+    asynccontextmanager,
+    closing,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Table, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.errors import ConfigError, Mistake, StoreUnavailable
+from gateway.stores.circuit import Circuit
 
 BUSY_SECONDS = 10
-CONNECT_SECONDS = 5
+CONNECT_SECONDS = 3
+CONNECTIONS = 10
+MORE_CONNECTIONS = 5
+"""Kept open, and opened beyond that for a while, by one worker on PostgreSQL."""
+STATEMENT_SECONDS = 15
 _FORMS = 'write "sqlite:///path/to/file.db" or "postgresql://user:password@host/database"'
 
 
@@ -45,7 +58,7 @@ def open_engine(url: str) -> AsyncEngine:
 @asynccontextmanager
 async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A connection for SELECTs."""
-    with _translated():
+    with _circuit(engine), _translated():
         async with engine.connect() as connection:
             yield connection
 
@@ -57,7 +70,7 @@ async def writing(engine: AsyncEngine, mode: str = "IMMEDIATE") -> AsyncIterator
     SQLite takes its write lock at BEGIN: a transaction that upgrades from read to write later can't wait for
     the lock and would fail with "database is locked".
     """
-    with _translated():
+    with _circuit(engine), _translated():
         async with _turn(engine), engine.connect() as connection:
             await connection.execution_options(sqlite_begin=mode)
             async with connection.begin():
@@ -73,6 +86,12 @@ async def in_order(connection: AsyncConnection, lock: int) -> None:
     """
     if connection.dialect.name == "postgresql":
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+
+
+async def no_statement_timeout(connection: AsyncConnection) -> None:
+    """For the running transaction only."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text("SET LOCAL statement_timeout = 0"))
 
 
 def upsert(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
@@ -97,20 +116,47 @@ def _open_sqlite(url: URL) -> AsyncEngine:
 
 
 def _open_postgres(url: URL) -> AsyncEngine:
+    """Several `host=` in the URL are tried in turn until one takes writes, so that a failover is followed."""
     query = dict(url.query)
     if "sslmode" in query:  # libpq's name, which people copy from their provider; asyncpg calls it ssl
         query["ssl"] = query.pop("sslmode")
+    if isinstance(query.get("host"), tuple):
+        query.setdefault("target_session_attrs", "read-write")
     try:
-        return create_async_engine(
+        engine = create_async_engine(
             url.set(drivername="postgresql+asyncpg", query=query),
-            pool_pre_ping=True,
+            pool_pre_ping=True,  # a connection that died with its server is replaced before it is used
+            pool_size=CONNECTIONS,
+            max_overflow=MORE_CONNECTIONS,
             pool_timeout=CONNECT_SECONDS,
-            connect_args={"timeout": CONNECT_SECONDS, "command_timeout": 30},
+            pool_recycle=1800,
+            pool_use_lifo=True,
+            connect_args={
+                "timeout": CONNECT_SECONDS,
+                "command_timeout": STATEMENT_SECONDS + 5,  # for a server that went silent
+                "server_settings": _SERVER_SETTINGS,
+            },
         )
     except ModuleNotFoundError as error:
         if error.name != "asyncpg":
             raise
         raise _unusable('the PostgreSQL driver is missing: pip install "auth-gateway[postgres]"') from None
+    event.listen(engine.sync_engine, "handle_error", _on_postgres_error)
+    return engine
+
+
+_SERVER_SETTINGS = {
+    "application_name": "auth-gateway",
+    "statement_timeout": f"{STATEMENT_SECONDS}s",
+    "idle_in_transaction_session_timeout": "30s",
+}
+_READ_ONLY = "25006"
+
+
+def _on_postgres_error(context: ExceptionContext) -> None:
+    """A server that was demoted in a failover refuses writes on a connection that is otherwise fine."""
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True  # the pool drops its connections and finds the new primary
 
 
 def _create_file(path: Path) -> None:
@@ -162,6 +208,17 @@ def _turn(engine: AsyncEngine) -> asyncio.Lock | nullcontext[None]:
     if engine.dialect.name != "sqlite":
         return nullcontext()
     return _turns.setdefault(engine, asyncio.Lock())
+
+
+_circuits: WeakKeyDictionary[AsyncEngine, Circuit] = WeakKeyDictionary()
+
+
+def _circuit(engine: AsyncEngine) -> AbstractContextManager[None]:
+    """While PostgreSQL is away, callers hear so at once. A file does not go away."""
+    if engine.dialect.name != "postgresql":
+        return nullcontext()
+    circuit = _circuits.get(engine) or _circuits.setdefault(engine, Circuit("the database", time.monotonic))
+    return circuit.call()
 
 
 @contextmanager

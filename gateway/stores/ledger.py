@@ -4,13 +4,12 @@ Each method is one statement, so races have one winner.
 Expired rows count as absent everywhere; `purge` only frees their space.
 """
 
-import hashlib
-
 from sqlalchemy import ColumnElement, case, delete, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.clock import Clock
 from gateway.stores.engine import reading, upsert, writing
+from gateway.stores.names import digest
 from gateway.stores.schema import ledger
 
 
@@ -23,7 +22,7 @@ class SqlLedger:
         now = self._clock()
         ended = ledger.c.expires_at <= now
         async with writing(self._engine) as connection:
-            fresh = upsert(connection, ledger).values(key=_name(key), amount=amount, expires_at=now + window)
+            fresh = upsert(connection, ledger).values(key=digest(key), amount=amount, expires_at=now + window)
             statement = fresh.on_conflict_do_update(
                 index_elements=["key"],
                 set_={
@@ -45,7 +44,7 @@ class SqlLedger:
     async def claim_once(self, key: str, ttl: float) -> bool:
         now = self._clock()
         async with writing(self._engine) as connection:
-            fresh = upsert(connection, ledger).values(key=_name(key), amount=1, expires_at=now + ttl)
+            fresh = upsert(connection, ledger).values(key=digest(key), amount=1, expires_at=now + ttl)
             statement = fresh.on_conflict_do_update(
                 index_elements=["key"],
                 set_={"amount": 1, "value": None, "expires_at": fresh.excluded.expires_at},
@@ -54,7 +53,7 @@ class SqlLedger:
             return (await connection.execute(statement.returning(ledger.c.key))).first() is not None
 
     async def put(self, key: str, value: bytes, ttl: float) -> None:
-        row = {"key": _name(key), "amount": 0, "value": value, "expires_at": self._clock() + ttl}
+        row = {"key": digest(key), "amount": 0, "value": value, "expires_at": self._clock() + ttl}
         async with writing(self._engine) as connection:
             statement = upsert(connection, ledger).values(row)
             await connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=row))
@@ -72,7 +71,7 @@ class SqlLedger:
 
     async def delete(self, key: str) -> None:
         async with writing(self._engine) as connection:
-            await connection.execute(delete(ledger).where(ledger.c.key == _name(key)))
+            await connection.execute(delete(ledger).where(ledger.c.key == digest(key)))
 
     async def purge(self, now: float) -> int:
         """Drop what has expired; returns how many."""
@@ -80,9 +79,4 @@ class SqlLedger:
             return (await connection.execute(delete(ledger).where(ledger.c.expires_at <= now))).rowcount
 
     def _live(self, key: str) -> ColumnElement[bool]:
-        return (ledger.c.key == _name(key)) & (ledger.c.expires_at > self._clock())
-
-
-def _name(key: str) -> str:
-    """Keys hold what visitors typed: a digest bounds them and keeps phone numbers off the disk."""
-    return hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=32).hexdigest()
+        return (ledger.c.key == digest(key)) & (ledger.c.expires_at > self._clock())

@@ -13,7 +13,7 @@ from gateway.keyring import KeyRing
 from gateway.passwords import Passwords
 from gateway.stores.engine import open_engine
 from gateway.stores.migrate import migrate
-from tests.services import create_database, postgres_server
+from tests.services import create_database, postgres_server, redis_server
 
 
 class FakeClock:
@@ -36,6 +36,12 @@ _numbers = itertools.count()
 def postgres() -> Iterator[str]:
     with postgres_server() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[str]:
+    with redis_server() as server:
+        yield server.url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,11 +1,13 @@
-"""Races between real processes: each opens its own engine, waits for the others and then acts once per round."""
+"""Races between real processes: each opens its own store, waits for the others and then acts once per round."""
 
 import asyncio
 import multiprocessing
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from multiprocessing.synchronize import Barrier
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -13,15 +15,25 @@ from gateway.stores.engine import open_engine
 
 PROCESSES = 4
 ROUNDS = 15
-Act = Callable[[AsyncEngine, int], Awaitable[bool]]
+Act = Callable[[Any, int], Awaitable[bool]]
+Opener = Callable[[str], AbstractAsyncContextManager[Any]]
+"""What each process opens for itself and hands to the act: an engine, a ledger."""
 _context = multiprocessing.get_context("fork")
 
 
-def winners(url: str, act: Act) -> dict[int, int]:
-    """How many processes won each round (act(engine, round) was true)."""
+@asynccontextmanager
+async def opened_engine(url: str) -> AsyncIterator[AsyncEngine]:
+    engine = open_engine(url)
+    yield engine
+    await engine.dispose()
+
+
+def winners(url: str, act: Act, opener: Opener = opened_engine) -> dict[int, int]:
+    """How many processes won each round (act(opened, round) was true)."""
     barrier = _context.Barrier(PROCESSES)
     results: multiprocessing.Queue[tuple[int, bool] | str] = _context.Queue()
-    racers = [_context.Process(target=_race, args=(url, act, barrier, results)) for _ in range(PROCESSES)]
+    arguments = (url, act, opener, barrier, results)
+    racers = [_context.Process(target=_race, args=arguments) for _ in range(PROCESSES)]
     for racer in racers:
         racer.start()
     answers = [results.get(timeout=60) for _ in range(PROCESSES * ROUNDS)]
@@ -34,17 +46,20 @@ def winners(url: str, act: Act) -> dict[int, int]:
 
 
 def _race(
-    url: str, act: Act, barrier: Barrier, results: "multiprocessing.Queue[tuple[int, bool] | str]"
+    url: str,
+    act: Act,
+    opener: Opener,
+    barrier: Barrier,
+    results: "multiprocessing.Queue[tuple[int, bool] | str]",
 ) -> None:
     async def run() -> None:
-        engine = open_engine(url)
-        for round in range(ROUNDS):
-            barrier.wait(30)
-            try:
-                results.put((round, await act(engine, round)))
-            except Exception as error:  # a child's failure must reach the test
-                results.put(f"{type(error).__name__}: {error}")
-        await engine.dispose()
+        async with opener(url) as opened:
+            for round in range(ROUNDS):
+                barrier.wait(30)
+                try:
+                    results.put((round, await act(opened, round)))
+                except Exception as error:  # a child's failure must reach the test
+                    results.put(f"{type(error).__name__}: {error}")
 
     asyncio.run(run())
 

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # From what knows nothing to what knows all. A new module is put where it belongs, or this test fails.
 ORDER = (
-    "model errors clock signals notify multiprocess oldhashes metrics",
+    "model errors clock patterns signals notify multiprocess oldhashes metrics",
     "config",
     "stores.base senders.base senders.masking directory.base directory.names",
     "keyfile log tls listen forking connection passwords",
@@ -19,9 +19,11 @@ ORDER = (
     "senders directory",
     "target routing policy limits audit session assertion drain",
     "factors",
-    "portal proxy forwardauth",
+    "portal proxy",
+    "forwardauth",
     "gate",
-    "accesslog",
+    "accesslog sweep",
+    "front",
     "server",
     "worker",
     "workers",
@@ -44,7 +46,7 @@ NEVER = [
 ]
 """What would let one side of the gateway reach into the other."""
 
-PURE = ("policy", "routing", "limits", "model", "errors", "portal.returns", "portal.signin", "proxy.headers")
+PURE = ("policy", "patterns", "routing", "limits", "model", "errors", "portal.returns", "portal.signin", "proxy.headers")
 """Decisions without I/O of their own: no web framework, no database, no socket."""
 EFFECTS = {"aiohttp", "sqlalchemy", "socket", "requests", "twilio"}
 

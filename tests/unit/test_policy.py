@@ -21,7 +21,7 @@ def principal(*amr: str, groups: tuple[str, ...] = (), name: str = "alice") -> P
 def verdict(who: Principal | None, method: str = "GET", client: str = "192.0.2.1", **policy: object) -> Verdict:
     route = Route(upstream="http://127.0.0.1:1", policy=Policy.model_validate(policy))
     target = Target("http", "app.test", None, method, "/", "", ip_address(client))
-    return decide(route, target, who).verdict
+    return decide(route, target, who, 2.0).verdict
 
 
 @pytest.mark.parametrize(

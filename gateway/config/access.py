@@ -1,0 +1,58 @@
+"""Who may pass: the policy of a route, and rules, which are policies for some requests only."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from gateway.config.section import Network, Section, Words
+from gateway.config.units import Duration
+
+FactorName = Literal["password", "sms", "email", "totp", "webauthn", "recovery"]
+Require = Literal["bypass", "one_factor", "two_factor", "deny"]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Hours = Annotated[
+    str,
+    StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"),
+    Words("hours such as `08:00-18:00`; `22:00-06:00` runs past midnight"),
+]
+
+
+class Times(Section):
+    """When. All days and hours if nothing is given."""
+
+    days: tuple[Day, ...] = Field((), description="days on which `hours` begin; empty = every day")
+    hours: tuple[Hours, ...] = Field((), description="spans of the day, the end excluded; empty = all day")
+    timezone: str = Field("UTC", description='whose clock: an IANA name such as "Europe/Berlin"')
+
+    def __bool__(self) -> bool:
+        """Whether this says anything."""
+        return bool(self.days or self.hours)
+
+
+class Policy(Section):
+    """Who may pass. All that is given must hold; anything else is denied."""
+
+    require: Require = Field(
+        "two_factor", description="how a caller must be signed in; `bypass` = not at all"
+    )
+    users: tuple[str, ...] = Field((), description="only these users")
+    groups: tuple[str, ...] = Field((), description="only members of one of these groups")
+    networks: tuple[Network, ...] = Field((), description="only from these networks")
+    methods: tuple[str, ...] = Field((), description="only these HTTP methods")
+    times: Times = Field(Times(), description="only at these times")
+    factors: tuple[FactorName, ...] = Field(
+        (), description="factors that count; empty = any; `[webauthn]` = phishing-resistant only"
+    )
+    max_age: Duration = Field(
+        0.0, description="a factor must have been proven within this time, else again; 0s = any age"
+    )
+
+
+class Rule(Policy):
+    """A policy for some requests. Rules are asked in order; the first whose criteria all match decides."""
+
+    name: str = Field("", description="for logs and `check --explain`; default is its position")
+    hosts: tuple[str, ...] = Field((), description='only these hosts; "*.example.com" is any name below')
+    paths: tuple[str, ...] = Field(
+        (), description="only these paths: `/prefix`, `/a/*/glob` or `~regular expression` (RE2, whole path)"
+    )

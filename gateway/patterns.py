@@ -1,0 +1,74 @@
+"""Host and path patterns. Pure; a path is matched in the canonical spelling that `target` made.
+
+Regular expressions run on RE2, which is linear in the length of the path, so no pattern can be made to backtrack
+for ever by the path that a client sends.
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache, partial
+
+import re2
+
+PathTest = Callable[[str], bool]
+_OPTIONS = re2.Options()
+_OPTIONS.log_errors = False
+_LONGEST_PATTERN = 1000
+_GLOB = re.compile(r"\*\*|[*?]|[^*?]+")
+
+
+def host_matches(pattern: str, host: str) -> bool:
+    """ "*" is any host, "*.example.com" any name below example.com (not itself)."""
+    pattern = pattern.lower()
+    if pattern == "*":
+        return True
+    if pattern.startswith("*."):
+        return host.endswith(pattern[1:]) and len(host) > len(pattern) - 1
+    return host == pattern
+
+
+def path_matches(prefix: str, path: str) -> bool:
+    """Whole segments: "/app" covers "/app" and "/app/x" but not "/apple"."""
+    return path.startswith(prefix) and (prefix.endswith("/") or path[len(prefix) :][:1] in ("", "/", ";"))
+
+
+@lru_cache(maxsize=4096)  # patterns come from the configuration alone
+def path_test(pattern: str) -> PathTest:
+    """The test that a rule's path stands for: "/prefix", "/a/*/glob" or "~regular expression".
+
+    Globs and expressions must match the whole path. `*` and `?` stop at a slash, `**` does not.
+    Raises ValueError for what is none of these.
+    """
+    if pattern.startswith("~"):
+        return _expression(pattern[1:])
+    if not pattern.startswith("/"):
+        raise ValueError("starts with neither `/` nor `~`")
+    if "*" in pattern or "?" in pattern:
+        return _expression("".join(map(_glob_part, _GLOB.findall(pattern))))
+    return partial(path_matches, pattern)
+
+
+def _glob_part(part: str) -> str:
+    return {"**": ".*", "*": "[^/]*", "?": "[^/]"}.get(part) or re2.escape(part)
+
+
+def _expression(text: str) -> PathTest:
+    if len(text) > _LONGEST_PATTERN:
+        raise ValueError(f"is longer than {_LONGEST_PATTERN} characters")
+    try:
+        compiled = re2.compile(text, _OPTIONS)
+    except re2.error as error:
+        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
+        raise ValueError(f"is not a regular expression (RE2): {reason}") from None
+    return lambda path: compiled.fullmatch(path) is not None
+
+
+_SLASHES = re.compile(r"%2F|/+")
+_PARAMETERS = re.compile(r"(?:;|%3B)[^/]*")
+
+
+def readings(path: str) -> tuple[str, ...]:
+    """The path, and how an app might read it that decodes slashes, drops `;parameters` and merges `//`."""
+    if "//" not in path and ";" not in path and "%2F" not in path and "%3B" not in path:
+        return (path,)
+    return path, _SLASHES.sub("/", _PARAMETERS.sub("", _SLASHES.sub("/", path)))

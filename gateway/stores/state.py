@@ -1,0 +1,52 @@
+"""Chooses where short-lived state lives: in Redis where `storage.state_url` names one, else in the database."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.clock import Clock
+from gateway.config.schema import Storage
+from gateway.errors import ConfigError, Mistake
+from gateway.stores.base import Ledger
+from gateway.stores.ledger import SqlLedger
+
+
+class PurgedLedger(Ledger, Protocol):
+    async def purge(self, now: float) -> int:
+        """Drop what has expired; returns how many."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The ledger, what readyz asks about it, and what is done at the start and the end of a worker."""
+
+    ledger: PurgedLedger
+    checks: dict[str, Callable[[], Awaitable[object]]]
+    start: Callable[[], Awaitable[None]]
+    close: Callable[[], Awaitable[None]]
+
+
+def open_state(storage: Storage, engine: AsyncEngine, clock: Clock) -> State:
+    """Connects to nothing yet. Raises ConfigError."""
+    if storage.state_url is None:
+        return State(SqlLedger(engine, clock), {}, _nothing, _nothing)
+    return _in_redis(storage.state_url, clock)
+
+
+def _in_redis(url: str, clock: Clock) -> State:
+    try:
+        from gateway.stores.redis_ledger import RedisLedger  # an optional extra
+        from gateway.stores.redis_link import RedisLink
+    except ModuleNotFoundError:
+        mend = 'pip install "auth-gateway[redis]"'
+        mistake = Mistake("configuration", 0, "storage.state_url", "the Redis client is missing", mend)
+        raise ConfigError([mistake]) from None
+    link = RedisLink(url)
+    return State(RedisLedger(link, clock), {"state": link.ping}, link.warn_of_forgetting, link.close)
+
+
+async def _nothing() -> None:
+    """The database is opened and closed by who made the engine."""
