@@ -46,11 +46,8 @@ def serve(config_file: Path) -> None:
         for warning in loaded.warnings:
             log.warning("%s", warning)
         raise_file_limit()
-        if not asyncio.run(has_users(config)):
-            click.echo(
-                f"No users yet: auth-gateway user add NAME --phone +... --config {config_file}", err=True
-            )
-        sys.exit(run(config, lambda: load(config_file, os.environ)))
+        hint = "" if asyncio.run(has_users(config)) else first_user_hint(config_file)
+        sys.exit(run(config, lambda: load(config_file, os.environ), hint))
     except ConfigError as error:
         click.echo(f"{error}\n\nNothing was started: mend {config_file}, then try again.", err=True)
         sys.exit(2)
@@ -59,14 +56,18 @@ def serve(config_file: Path) -> None:
         sys.exit(1)
 
 
-def run(config: Config, load_again: Callable[[], Config]) -> int:
-    """Listen and serve with as many processes as the configuration says; returns the exit status."""
+def first_user_hint(config_file: Path) -> str:
+    return f"\nNo users yet: auth-gateway user add NAME --phone +... --config {config_file}"
+
+
+def run(config: Config, load_again: Callable[[], Config], hint: str = "") -> int:
+    """Listen and serve with as many processes as configured; `hint` is told once ready. Returns the exit status."""
     listeners = Listeners(config.server.listen)
     count = worker_count(config)
     listeners.grow(count)
 
     def on_ready() -> None:
-        click.echo(f"auth-gateway ready: {describe(config, count)}", err=True)
+        click.echo(f"auth-gateway ready: {describe(config, count)}{hint}", err=True)
 
     if count == 1:
         return run_alone(config, listeners, load=load_again, on_ready=on_ready)
