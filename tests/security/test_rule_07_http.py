@@ -18,7 +18,9 @@ MALFORMED = {
     "hex length": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\na",
     "unknown coding": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
     "odd coding": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-    "chunked twice": b"POST / HTTP/1.1\r\nHost: a\r\n" + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n0\r\n\r\n",
+    "chunked twice": b"POST / HTTP/1.1\r\nHost: a\r\n"
+    + b"Transfer-Encoding: chunked\r\n" * 2
+    + b"\r\n0\r\n\r\n",
     "folded header": b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n",
     "space before colon": b"GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n",
     "bare CR": b"GET / HTTP/1.1\r\nHost: a\r\nX: y\rz\r\n\r\n",
