@@ -186,7 +186,10 @@ def redis_server() -> Iterator[Daemon]:
     port = free_port()
     command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
     command += ["--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no"]
-    daemon = Daemon(f"redis://127.0.0.1:{port}/0", command, folder, lambda: _redis_ping(port))
+    # Killed outright: harder than an orderly end, and "appendfsync always" has written all by then.
+    daemon = Daemon(
+        f"redis://127.0.0.1:{port}/0", command, folder, lambda: _redis_ping(port), stop_signal=signal.SIGKILL
+    )
     try:
         daemon.start()
         yield daemon
