@@ -7,6 +7,7 @@ host and used again until shortly before it expires, since signing costs more th
 import json
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
 from joserfc import jwt
 from joserfc.jwk import ECKey
@@ -17,6 +18,13 @@ from gateway.model import Principal
 LIFETIME = 300
 _REUSE_UNTIL = 90  # seconds of life that a reused assertion must still have
 _CACHE_SIZE = 20_000
+
+
+class _PlainText(json.JSONEncoder):
+    """UTF-8 instead of \\u escapes, which HAProxy's JSON reader does not know."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "ensure_ascii": False})
 
 
 class Assertions:
@@ -30,6 +38,7 @@ class Assertions:
 
     def __init__(self, issuer: str, keys: Callable[[], list[ECKey]], clock: Clock) -> None:
         self._issuer, self._keys, self._clock = issuer, keys, clock
+        self.issuer = issuer
         self._cache: OrderedDict[tuple[str, str], tuple[float, Principal, str]] = OrderedDict()
 
     def issue(self, principal: Principal, audience: str) -> str:
@@ -53,7 +62,6 @@ class Assertions:
         )
 
     def _sign(self, principal: Principal, audience: str, now: int) -> str:
-        key = self._keys()[0]
         claims = {
             "iss": self._issuer,
             "aud": audience,
@@ -67,4 +75,9 @@ class Assertions:
             "iat": now,
             "exp": now + LIFETIME,
         }
-        return jwt.encode({"alg": "ES256", "typ": "JWT", "kid": key.kid}, claims, key)
+        return self.sign(claims)
+
+    def sign(self, claims: dict[str, Any]) -> str:
+        """A JWT of these claims, signed by the newest key."""
+        key = self._keys()[0]
+        return jwt.encode({"alg": "ES256", "typ": "JWT", "kid": key.kid}, claims, key, encoder_cls=_PlainText)

@@ -13,8 +13,10 @@ from gateway import metrics
 from gateway.accesslog import AccessLog
 from gateway.config.schema import Network
 from gateway.errors import ClientGone, GatewayError, TooManyAttempts
+from gateway.forwardauth import ForwardAuth
 from gateway.gate import Gate, Trace, wants_html
 from gateway.model import IPAddress, Target
+from gateway.passes import Passes
 from gateway.portal.portal import MethodNotAllowed, Portal
 from gateway.portal.render import Pages
 from gateway.proxy import RelayedResponse
@@ -32,12 +34,15 @@ class Front:
         portal: Portal,
         pages: Pages,
         access: AccessLog,
+        forward: ForwardAuth,
+        passes: Passes,
         *,
         prefix: str,
         trusted: tuple[Network, ...],
         request_id: Callable[[], str] = lambda: secrets.token_hex(8),
     ) -> None:
         self._gate, self._portal, self._pages, self._access = gate, portal, pages, access
+        self._forward, self._passes = forward, passes
         self._prefix, self._trusted, self._request_id = prefix, trusted, request_id
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -76,6 +81,12 @@ class Front:
     async def _route(self, request: web.BaseRequest, trace: Trace) -> web.StreamResponse:
         peer = _peer(request)
         trace.target = target = self._read(request, peer)
+        if path_matches(f"{self._prefix}/forward", target.path):
+            return await self._forward.handle(
+                request, target, trace, trusted_peer=is_trusted(peer, self._trusted)
+            )
+        if target.path == f"{self._prefix}/pass":
+            return await self._passes.handle(request, target)
         if path_matches(self._prefix, target.path):
             trace.route = "portal"
             return await self._portal.handle(request, target, trace.request_id)

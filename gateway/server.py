@@ -21,14 +21,17 @@ from gateway.audit import Audit
 from gateway.clock import Clock, system_clock
 from gateway.config.schema import Config
 from gateway.connection import ConnectionServer
-from gateway.directory.database import DatabaseDirectory
+from gateway.directory.build import build_directory
+from gateway.directory.file import FileChange
 from gateway.drain import CANCEL_GRACE, drain
 from gateway.errors import StoreUnavailable
 from gateway.factors.build import Parts, build_factors
+from gateway.forwardauth import ForwardAuth
 from gateway.front import Front
 from gateway.gate import Gate
 from gateway.keyring import KeyRing
 from gateway.limits import Limits
+from gateway.passes import Passes, pass_cookie
 from gateway.passwords import Passwords
 from gateway.portal.health import Health
 from gateway.portal.portal import Portal
@@ -64,7 +67,8 @@ class Gateway:
         self._ledger = self._state.ledger
         self._changes = SqlChanges(engine)
         self._passwords = Passwords(config.passwords)
-        directory = DatabaseDirectory(engine, self._passwords, clock)
+        self._people = build_directory(config, engine, self._passwords, clock)
+        directory = self._people.directory
         self._audit_log = SqlAuditLog(engine)
         self._audit = Audit(self._audit_log, clock)
         self.sessions = SessionLayer(
@@ -90,17 +94,18 @@ class Gateway:
         factors = build_factors(
             Parts(
                 config, ring, self._ledger, SqlCredentials(engine, ring.seal, ring.open), limits,
-                self._sender, self._email, directory, clock,
+                self._sender, self._email, self._people.writable, clock,
             )
         )  # fmt: skip
         signin = SignIn(directory, self.sessions, factors.second, limits, self._audit, routes)
         assertions = Assertions(config.server.public_url, lambda: list(ring.signing_keys), clock)
         names = frozenset(prefix + config.session.cookie_name for prefix in ("", "__Host-", "__Secure-"))
+        names |= {pass_cookie(config)}
         self.proxy = Proxy(
             config.routes, session_cookie_names=names, prefix=config.server.prefix, clock=clock
         )
         self.sessions.on_end.append(self.proxy.tunnels.close_session)
-        self.health = Health({"store": self._changes.latest, **self._state.checks})
+        self.health = Health({"store": self._changes.latest, **self._state.checks, **self._people.checks})
         self._gate = Gate(
             routes, self.sessions, assertions, self.proxy, self._pages, prefix=config.server.prefix
         )
@@ -117,6 +122,8 @@ class Gateway:
             self._portal,
             self._pages,
             AccessLog(config.log),
+            ForwardAuth(config, routes, self.sessions, assertions, self._pages),
+            Passes(config, routes, self.sessions, assertions),
             prefix=config.server.prefix,
             trusted=config.server.trusted_proxies,
         )
@@ -131,6 +138,8 @@ class Gateway:
         await self.proxy.start()
         self._background(self.sessions.follow_changes())
         self._background(self._audit.write())
+        if self._people.watch is not None:
+            self._background(self._people.watch(self._on_file_change))
         self._background(sweep(self._purges()))
         self._background(report_upstreams(self.proxy))
         limits = self._config.server.limits
@@ -143,6 +152,12 @@ class Gateway:
         await self._runner.setup()
         for sock in sockets:
             await web.SockSite(self._runner, sock, ssl_context=ssl_context, backlog=4096).start()
+
+    async def _on_file_change(self, change: FileChange) -> None:
+        """A user file changed: what is cached of this user goes, and where it bars them their sessions too."""
+        self.sessions.forget_user(change.username)
+        if change.barred:
+            await self._store_sessions.delete_for_user(change.username)
 
     def _background(self, work: Coroutine[object, object, None]) -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(work))
@@ -173,6 +188,7 @@ class Gateway:
         await self._sender.close()
         await self._email.close()
         self._passwords.close()
+        await self._people.close()
         await self._state.close()
         await self._engine.dispose()
 

@@ -167,12 +167,19 @@ def read_target(
     if is_trusted(peer, trusted):
         scheme = _single(headers, "X-Forwarded-Proto") or scheme
         authority = _single(headers, "X-Forwarded-Host") or authority
+    client = client_address(peer, headers.getall("X-Forwarded-For", []), trusted)
+    return make_target(scheme, authority, method, raw_target, client)
+
+
+def make_target(scheme: str, authority: str, method: str, raw_target: str, client: IPAddress) -> Target:
+    """The Target of these parts, whoever named them. Raises RequestRefused on anything ambiguous."""
+    if not _METHOD.fullmatch(method):
+        raise RequestRefused("bad method")
     scheme = {"ws": "http", "wss": "https"}.get(scheme.lower(), scheme.lower())
     if scheme not in ("http", "https"):
-        raise RequestRefused(f"bad X-Forwarded-Proto: {scheme[:20]!r}")
+        raise RequestRefused(f"bad scheme: {scheme[:20]!r}")
     host, port = parse_authority(authority)
     path, query = split_request_target(raw_target)
-    client = client_address(peer, headers.getall("X-Forwarded-For", []), trusted)
     return Target(scheme, host, port, method, canonical_path(path), query, client)
 
 

@@ -20,8 +20,8 @@ ORDER = (
     "target routing policy limits audit session assertion drain",
     "factors",
     "portal proxy",
-    "forwardauth",
     "gate",
+    "forwardauth passes explain",
     "accesslog sweep",
     "front",
     "server",
@@ -46,7 +46,10 @@ NEVER = [
 ]
 """What would let one side of the gateway reach into the other."""
 
-PURE = ("policy", "patterns", "routing", "limits", "model", "errors", "portal.returns", "portal.signin", "proxy.headers")
+PURE = (
+    *("policy", "patterns", "explain", "routing", "limits", "model", "errors"),
+    *("portal.returns", "portal.signin", "proxy.headers"),
+)
 """Decisions without I/O of their own: no web framework, no database, no socket."""
 EFFECTS = {"aiohttp", "sqlalchemy", "socket", "requests", "twilio"}
 

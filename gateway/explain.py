@@ -1,0 +1,76 @@
+"""Which rule decides about a request, and why: what `check --explain` prints. It asks the rules that `decide` asks."""
+
+from dataclasses import dataclass
+
+from gateway.config.schema import Route, Rule
+from gateway.model import Decision, Principal, Target
+from gateway.policy import CRITERIA, Criterion, Question, decide
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One criterion of one rule: what the rule wants, what the request has."""
+
+    criterion: str
+    wants: str
+    has: str
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    rule: str
+    require: str
+    answers: tuple[Answer, ...]
+    decides: bool
+
+    @property
+    def matches(self) -> bool:
+        return all(answer.holds for answer in self.answers)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    decision: Decision
+    rules: tuple[Asked, ...]
+
+
+def explain(route: Route, target: Target, principal: Principal | None, now: float) -> Explanation:
+    question = Question(target, principal, now)
+    decision = decide(route, target, principal, now)
+    return Explanation(decision, tuple(_ask(rule, question, decision) for rule in route.access))
+
+
+def _ask(rule: Rule, question: Question, decision: Decision) -> Asked:
+    answers = tuple(_answer(rule, one, question) for one in CRITERIA if one.asked_by(rule))
+    return Asked(rule.name, rule.require, answers, decision.rule == rule.name)
+
+
+def _answer(rule: Rule, criterion: Criterion, question: Question) -> Answer:
+    holds = criterion.holds(rule, question)
+    return Answer(criterion.key, _wanted(rule, criterion.key), _had(criterion.key, question), holds)
+
+
+def _wanted(rule: Rule, key: str) -> str:
+    if key != "times":
+        return ", ".join(map(str, getattr(rule, key)))
+    times = rule.times
+    return " ".join((*times.days, *times.hours, times.timezone))
+
+
+def _had(key: str, question: Question) -> str:
+    target, principal = question.target, question.principal
+    match key:
+        case "hosts":
+            return target.host
+        case "paths":
+            return target.path
+        case "methods":
+            return target.method
+        case "networks":
+            return str(target.client)
+        case "users":
+            return principal.username if principal else "nobody"
+        case "groups":
+            return ", ".join(principal.groups) if principal else "nobody"
+    return f"{question.now:.0f}"

@@ -1,0 +1,111 @@
+"""The pass: a short-lived signed cookie that says which routes of a host its owner may use.
+
+An exported HAProxy checks it by itself (jwt_verify). It names only routes whose rules ask nothing but who somebody
+is; all other requests HAProxy sends through the gateway. A pass is good for `forward.pass_lifetime`, which
+therefore bounds how long a revoked session goes on there.
+"""
+
+import hashlib
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from gateway.assertion import Assertions
+from gateway.config.schema import Config, Route
+from gateway.model import Principal, Target, Verdict
+from gateway.policy import decide
+from gateway.portal.returns import href, read_return, with_return
+from gateway.proxy.headers import clean
+from gateway.routing import Routes, host_matches
+from gateway.session import SessionLayer
+
+_LARGEST_COOKIE = 4000
+_TOO_LARGE = "too-large"
+"""Stands where a pass would not fit: HAProxy then asks the gateway, and does not send the browser for a pass again."""
+
+
+def pass_cookie(config: Config) -> str:
+    prefix = "__Host-" if config.server.public_url.startswith("https:") else ""
+    return f"{prefix}{config.session.cookie_name}_pass"
+
+
+def pass_audience(host: str) -> str:
+    """Not the host alone: no app may take a pass for an assertion, nor HAProxy an assertion for a pass."""
+    return f"pass:{host}"
+
+
+def route_id(route: Route) -> str:
+    """Changes with everything that the route says, so a pass never outlives the rules it was made for."""
+    facts = "\n".join((route.model_dump_json(), *(rule.model_dump_json() for rule in route.access)))
+    return hashlib.sha256(facts.encode()).hexdigest()[:16]
+
+
+def is_settled(route: Route) -> bool:
+    """Whether the answer depends on nothing but the user: then a pass can hold it."""
+    asks = ("hosts", "paths", "methods", "networks", "times", "max_age")
+    return not any(getattr(rule, key) for rule in route.access for key in asks)
+
+
+class Passes:
+    def __init__(
+        self, config: Config, routes: Routes, sessions: SessionLayer, assertions: Assertions
+    ) -> None:
+        self._routes, self._sessions, self._assertions = routes, sessions, assertions
+        self._prefix, self._cookie = config.server.prefix, pass_cookie(config)
+        self._lifetime = int(config.forward.pass_lifetime)
+        self._secure = config.server.public_url.startswith("https:")
+        self._portal = urlsplit(config.server.public_url)
+
+    async def handle(self, request: web.BaseRequest, here: Target) -> web.StreamResponse:
+        """GET {prefix}/pass?rd=…: a fresh pass for the session, and back to where the browser came from."""
+        destination = read_return(request.query.get("rd", ""), here, self._routes, self._prefix)
+        principal = await self._sessions.load(";".join(request.headers.getall("Cookie", ())))
+        where = href(destination, here)
+        if principal is None:
+            where = with_return(f"{self._prefix}/login", where)
+        response = web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
+        if principal is not None:
+            self._give(response, self.issue(principal, here))
+        return response
+
+    def _give(self, response: web.Response, value: str) -> None:
+        """The browser drops the cookie when the pass expires: an absent one means "fetch", a bad one "ask us"."""
+        response.set_cookie(
+            self._cookie,
+            value,
+            max_age=self._lifetime,
+            path="/",
+            secure=self._secure,
+            httponly=True,
+            samesite="Lax",
+        )
+
+    def issue(self, principal: Principal, here: Target) -> str:
+        now = self._sessions.now()
+        claims = {
+            "iss": self._assertions.issuer,
+            "aud": pass_audience(here.host),
+            "sub": _text(principal.username),
+            "name": _text(principal.user.name),
+            "email": _text(principal.user.email),
+            "groups": _text(",".join(group.replace(",", "%2C") for group in principal.groups)),
+            "routes": f" {' '.join(self._allowed(principal, here, now))} ",
+            "assertion": self._assertions.issue(principal, here.host),
+            "iat": int(now),
+            "exp": int(min(now + self._lifetime, principal.session.expires_at)),
+        }
+        token = self._assertions.sign(claims)
+        return token if len(token) <= _LARGEST_COOKIE else _TOO_LARGE
+
+    def _allowed(self, principal: Principal, here: Target, now: float) -> list[str]:
+        return [
+            route_id(route)
+            for route in self._routes.all
+            if host_matches(route.host, here.host)
+            and is_settled(route)
+            and decide(route, here, principal, now).verdict is Verdict.ALLOW
+        ]
+
+
+def _text(value: str) -> str:
+    return clean(value).decode()
