@@ -276,6 +276,10 @@ class SessionLayer:
         for entry in self._cache.values():
             entry.read_at = float("-inf")
 
+    def forget_user(self, username: str) -> None:
+        """Read this user's sessions again at their next request, and end what hangs on them."""
+        self._forget(Change("user", username))
+
     def _forget(self, change: Change) -> None:
         for value, entry in list(self._matching(change)):
             del self._cache[value]

@@ -20,7 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.clock import Clock, system_clock
 from gateway.config.loader import load
-from gateway.config.schema import Config
+from gateway.config.schema import Config, DirectoryDatabase
+from gateway.directory.base import Directory
+from gateway.directory.build import build_directory
 from gateway.directory.database import DatabaseDirectory
 from gateway.errors import ConfigError, GatewayError
 from gateway.keyring import KeyRing
@@ -58,7 +60,16 @@ class Opened:
         return Passwords(self.config.passwords)
 
     @cached_property
+    def people(self) -> Directory:
+        """Whatever directory the configuration names, to read from."""
+        return build_directory(self.config, self.engine, self.passwords, self.clock).directory
+
+    @cached_property
     def directory(self) -> DatabaseDirectory:
+        """Our own database, to change users in. Raises GatewayError where they live elsewhere."""
+        if not isinstance(self.config.directory, DirectoryDatabase):
+            kind = self.config.directory.kind
+            raise GatewayError(f"users are in the {kind} directory: change them there")
         return DatabaseDirectory(self.engine, self.passwords, self.clock)
 
     @cached_property

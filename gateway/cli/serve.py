@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from gateway.alone import run_alone
 from gateway.config.loader import load, read
-from gateway.config.schema import Config
+from gateway.config.schema import Config, DirectoryDatabase
 from gateway.errors import ConfigError, GatewayError
 from gateway.listen import Listeners
 from gateway.log import configure
@@ -80,6 +80,8 @@ async def has_users(config: Config) -> bool:
     engine = open_engine(config.storage.url)
     try:
         await migrate(engine)
+        if not isinstance(config.directory, DirectoryDatabase):
+            return True  # they are looked after elsewhere
         async with reading(engine) as connection:
             return (await connection.execute(select(users.c.username).limit(1))).first() is not None
     finally:

@@ -69,7 +69,7 @@ def list_users(search: str, as_json: bool, config_file: Path) -> None:
     """List users; SEARCH looks in usernames, names, e-mail addresses and groups."""
 
     async def work(opened: Opened) -> list[User]:
-        return list(await opened.directory.list(search))
+        return list(await opened.people.list(search))
 
     users = run(config_file, work)
     if as_json:
@@ -193,7 +193,7 @@ def _set_disabled(config_file: Path, username: str, disabled: bool) -> None:
 
 
 async def existing(opened: Opened, username: str) -> User:
-    found = await opened.directory.get(username)
+    found = await opened.people.get(username)
     if found is None:
         raise UserUnknown(f"there is no user {username}")
     return found

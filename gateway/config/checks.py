@@ -10,12 +10,20 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from gateway.config import addresses
-from gateway.config.certificates import pair_problem
+from gateway.config.certificates import file_problem, pair_problem
 from gateway.config.document import KeyPath
 from gateway.config.finding import Check, Finding
 from gateway.config.route_checks import ROUTE_CHECKS
 from gateway.config.rule_checks import RULE_CHECKS
-from gateway.config.schema import Config, EmailSmtp, SmsTwilio, SmsTwilioVerify, SmsWebhook
+from gateway.config.schema import (
+    Config,
+    DirectoryFile,
+    DirectoryLdap,
+    EmailSmtp,
+    SmsTwilio,
+    SmsTwilioVerify,
+    SmsWebhook,
+)
 
 _DATABASES = ("sqlite", "postgresql")
 _STATES = ("redis", "rediss", "unix")
@@ -151,6 +159,31 @@ def email(config: Config) -> Iterator[Finding]:
         yield Finding(("email", "tls"), "mails travel in the clear", "write `starttls`", warning=True)
 
 
+def directory(config: Config) -> Iterator[Finding]:
+    section = config.directory
+    if isinstance(section, DirectoryFile) and not section.path.is_file():
+        yield Finding(("directory", "path"), f"there is no file {section.path}")
+    if not isinstance(section, DirectoryLdap):
+        return
+    for number, url in enumerate(section.urls):
+        host = url.partition("://")[2].rstrip("/").rpartition(":")[0] or url.partition("://")[2].rstrip("/")
+        if url.startswith("ldap://") and not section.starttls and not addresses.is_local(host.strip("[]")):
+            problem = "passwords would travel in the clear"
+            yield Finding(("directory", "urls", number), problem, "write ldaps://, or `starttls: true`")
+        if url.startswith("ldaps://") and section.starttls:
+            yield Finding(("directory", "urls", number), "is TLS already", "remove `starttls`")
+    if "{username}" not in section.user_filter:
+        yield Finding(("directory", "user_filter"), "names no user", "write `{username}` where the name goes")
+    if (
+        section.group_base_dn
+        and "{dn}" not in section.group_filter
+        and "{username}" not in section.group_filter
+    ):
+        yield Finding(("directory", "group_filter"), "names no user", "write `{dn}` or `{username}` in it")
+    if section.ca_file and (unreadable := file_problem(section.ca_file)):
+        yield Finding(("directory", "ca_file"), unreadable, "check the path and who may read it")
+
+
 def appearance(config: Config) -> Iterator[Finding]:
     logo = config.branding.logo_file
     if logo and not logo.is_file():
@@ -178,6 +211,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"storage"}), storage_urls),
     (frozenset({"sms"}), sms),
     (frozenset({"email"}), email),
+    (frozenset({"directory"}), directory),
     (frozenset({"branding"}), appearance),
     (frozenset({"passwords"}), passwords),
     *ROUTE_CHECKS,

@@ -72,7 +72,7 @@ def _row(key: str, info: FieldInfo, twin: str | None) -> str:
 
 def _kind(annotation: Any) -> str:
     if shape.providers(annotation):
-        return "a section, see below; `provider` chooses its keys"
+        return f"a section, see below; `{shape.chooser(annotation)}` chooses its keys"
     if shape.sections(annotation):
         return "a section, see below"
     if any(shape.sections(item) for item in _items(annotation)):
@@ -100,7 +100,7 @@ def _below(path: str, annotation: Any, info: FieldInfo) -> Iterator[str]:
     text = f"{(info.description or '').capitalize()}."
     if kinds := shape.providers(annotation):
         for provider, section in kinds.items():
-            title = f"`{path}` with `provider: {provider}`"
+            title = f"`{path}` with `{shape.chooser(annotation)}: {provider}`"
             yield from _section(path, section, section.__doc__ or text, title)
         return
     for section in shape.sections(annotation):

@@ -23,6 +23,13 @@ from gateway.config.delivery import (
     SmsWebhook,
     TwilioAccount,
 )
+from gateway.config.people import (
+    Directory,
+    DirectoryDatabase,
+    DirectoryFile,
+    DirectoryLdap,
+    LdapAttributes,
+)
 from gateway.config.route import (
     Headers,
     HealthCheck,
@@ -37,6 +44,10 @@ from gateway.config.units import Duration, Size
 __all__ = [
     "Branding",
     "Config",
+    "Directory",
+    "DirectoryDatabase",
+    "DirectoryFile",
+    "DirectoryLdap",
     "Email",
     "EmailBase",
     "EmailConsole",
@@ -46,6 +57,7 @@ __all__ = [
     "Forward",
     "Headers",
     "HealthCheck",
+    "LdapAttributes",
     "Limits",
     "Log",
     "Network",
@@ -205,6 +217,7 @@ class Config(Section):
     server: Server = Field(Server(), description="the listening side")
     session: Session = Field(Session(), description="sign-in sessions and their cookie")
     storage: Storage = Field(Storage(), description="where users and state live")
+    directory: Directory = Field(DirectoryDatabase(), description="where users and passwords live")
     sms: Sms = Field(SmsConsole(), description="codes by SMS")
     email: Email = Field(EmailConsole(), description="codes and links by mail")
     passwords: Passwords = Field(Passwords(), description="rules and cost of passwords")

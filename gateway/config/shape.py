@@ -39,10 +39,19 @@ def sections(annotation: Any) -> list[type[Section]]:
     return [kind for kind in options(annotation) if isinstance(kind, type) and issubclass(kind, Section)]
 
 
+def chooser(annotation: Any) -> str:
+    """The key that chooses between sections: `provider` of what delivers, `kind` of what holds."""
+    return "kind" if any("kind" in section.model_fields for section in sections(annotation)) else "provider"
+
+
 def providers(annotation: Any) -> dict[str, type[Section]]:
-    """`twilio` -> SmsTwilio, where a `provider` key chooses."""
+    """`twilio` -> SmsTwilio, where a `provider` (or `kind`) key chooses."""
     kinds = sections(annotation)
-    return {get_args(kind.keys()["provider"].annotation)[0]: kind for kind in kinds} if len(kinds) > 1 else {}
+    return (
+        {get_args(kind.keys()[chooser(annotation)].annotation)[0]: kind for kind in kinds}
+        if len(kinds) > 1
+        else {}
+    )
 
 
 def chosen(annotation: Any, value: Any) -> type[Section] | None:
@@ -50,7 +59,7 @@ def chosen(annotation: Any, value: Any) -> type[Section] | None:
     kinds = sections(annotation)
     if len(kinds) < 2:
         return kinds[0] if kinds else None
-    provider = value.get("provider") if isinstance(value, dict) else None
+    provider = value.get(chooser(annotation)) if isinstance(value, dict) else None
     return providers(annotation).get(provider) if isinstance(provider, str) else None
 
 

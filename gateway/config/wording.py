@@ -57,7 +57,11 @@ def key_path(values: Any, location: tuple[int | str, ...]) -> KeyPath:
     annotation: Any = Config
     current = values
     for part in location:
-        if isinstance(part, str) and part in shape.providers(annotation) and part == current.get("provider"):
+        if (
+            isinstance(part, str)
+            and part in shape.providers(annotation)
+            and part == _get(current, shape.chooser(annotation))
+        ):
             annotation = shape.chosen(annotation, current)
         elif isinstance(current, (dict, list)) and not _names_member(annotation, part):
             path.append(part)
@@ -86,9 +90,9 @@ def explain(values: Any, path: KeyPath, error: ErrorDetails, shown: str | None) 
         case "missing":
             return path, "is missing", _missing(values, path, annotation)
         case "union_tag_not_found" if isinstance(value, dict):
-            return (*path, "provider"), "is missing", _providers(annotation)
+            return (*path, shape.chooser(annotation)), "is missing", _providers(annotation)
         case "union_tag_invalid":
-            return (*path, "provider"), *_unknown_provider(annotation, value)
+            return (*path, shape.chooser(annotation)), *_unknown_provider(annotation, value)
     return path, *_wrong_value(annotation, value, shown)
 
 
@@ -128,14 +132,14 @@ def _missing(values: Any, path: KeyPath, annotation: Any) -> str:
 
 
 def _providers(annotation: Any) -> str:
-    return f"add `provider:` with {shape.one_of(shape.providers(annotation))}"
+    return f"add `{shape.chooser(annotation)}:` with {shape.one_of(shape.providers(annotation))}"
 
 
 def _unknown_provider(annotation: Any, value: Any) -> tuple[str, str]:
     known = shape.providers(annotation)
-    given = str(_get(value, "provider"))
+    given = str(_get(value, shape.chooser(annotation)))
     guess = did_you_mean(given, known)
-    return f"`{given[:80]}` is not a provider", " ".join(
+    return f"`{given[:80]}` is not a {shape.chooser(annotation)}", " ".join(
         filter(None, [guess, f"known are {shape.one_of(known)}"])
     )
 

@@ -30,11 +30,15 @@ def checked(user: User) -> User:
     return replace(
         user,
         username=username(user.username),
-        name=_plain("name", user.name.strip()),
+        name=full_name(user.name),
         email=email(user.email),
         phone=phone(user.phone),
         groups=tuple(dict.fromkeys(group(name) for name in user.groups)),
     )
+
+
+def full_name(text: str) -> str:
+    return _plain("name", text.strip())
 
 
 def username(text: str) -> str:

@@ -1,0 +1,59 @@
+"""Makes the directory that the configuration names, with what runs beside it and what readyz asks of it."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.clock import Clock
+from gateway.config.schema import Config, DirectoryDatabase, DirectoryFile, DirectoryLdap
+from gateway.directory.base import Directory, WritableDirectory
+from gateway.directory.database import DatabaseDirectory
+from gateway.directory.file import FileChange, FileDirectory
+from gateway.errors import ConfigError, Mistake
+from gateway.passwords import Passwords
+
+OnChange = Callable[[FileChange], Awaitable[None]]
+
+
+async def _nothing() -> None:
+    """The database is closed by who opened it; a file is never open."""
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """`watch`, if any, tells of changes that no Change in the database tells of, until it is cancelled."""
+
+    directory: Directory
+    writable: WritableDirectory | None = None
+    watch: Callable[[OnChange], Coroutine[object, object, None]] | None = None
+    close: Callable[[], Awaitable[None]] = _nothing
+    checks: dict[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
+
+
+def build_directory(config: Config, engine: AsyncEngine, passwords: Passwords, clock: Clock) -> People:
+    """Raises ConfigError."""
+    section = config.directory
+    match section:
+        case DirectoryDatabase():
+            database = DatabaseDirectory(engine, passwords, clock)
+            return People(database, database)
+        case DirectoryFile():
+            file = FileDirectory(section.path, passwords)
+            return People(file, watch=file.watch)
+        case DirectoryLdap():
+            return _ldap(section)
+        case _:
+            assert_never(section)
+
+
+def _ldap(section: DirectoryLdap) -> People:
+    try:
+        from gateway.directory.ldap import LdapDirectory  # an optional extra
+    except ModuleNotFoundError:
+        mend = 'pip install "auth-gateway[ldap]"'
+        mistake = Mistake("configuration", 0, "directory.kind", "the LDAP client is missing", mend)
+        raise ConfigError([mistake]) from None
+    ldap = LdapDirectory(section)
+    return People(ldap, close=ldap.close, checks={"directory": ldap.ping})

@@ -1,0 +1,108 @@
+"""Users in a YAML file: sign-in, reload, a bad file changes nothing, a barred user is out at once."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import bcrypt
+import pytest
+import yaml
+
+from gateway.config.schema import Passwords as PasswordSettings
+from gateway.directory.file import FileDirectory, read_users
+from gateway.errors import ConfigError
+from gateway.passwords import Passwords
+from tests.rig import PASSWORD, PHONE, running_gateway
+
+HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+
+
+def write(path: Path, users: object) -> None:
+    """As editors do: a new file takes the place of the old."""
+    new = path.with_suffix(".new")
+    new.write_text(yaml.safe_dump({"users": users}))
+    os.replace(new, path)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "users.yaml"
+    write(path, {"alice": {"password": HASH, "phone": PHONE, "groups": ["staff"]}, "bob": {"password": HASH}})
+    return path
+
+
+@pytest.fixture
+def passwords() -> Iterator[Passwords]:
+    passwords = Passwords(PasswordSettings(argon2_memory=64 * 1024, argon2_passes=1))
+    yield passwords
+    passwords.close()
+
+
+async def test_users_are_found_in_every_spelling_and_passwords_checked(
+    file: Path, passwords: Passwords
+) -> None:
+    directory = FileDirectory(file, passwords)
+    user = await directory.authenticate("Alice", PASSWORD)
+    assert user is not None
+    assert (user.username, user.phone, user.groups) == ("alice", PHONE, ("staff",))
+    assert await directory.authenticate("alice", "wrong password") is None
+    assert await directory.authenticate("nobody", PASSWORD) is None
+    assert [one.username for one in await directory.list("STAFF")] == ["alice"]
+
+
+async def test_a_changed_file_is_read_again(file: Path, passwords: Passwords) -> None:
+    directory = FileDirectory(file, passwords)
+    write(file, {"carol": {"password": HASH}})
+    assert await directory.get("alice") is None
+    assert await directory.authenticate("carol", PASSWORD) is not None
+
+
+async def test_a_bad_file_changes_nothing_and_the_log_names_each_mistake(
+    file: Path, passwords: Passwords, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = FileDirectory(file, passwords)
+    file.write_text("users:\n  alice:\n    password: plain text\n  carol:\n    grups: [a]\n  'a b': {}\n")
+    assert await directory.authenticate("alice", PASSWORD) is not None
+    assert await directory.get("carol") is None
+    for mistake in (
+        "users.yaml:3: users.alice.password",
+        "users.yaml:5: users.carol.grups",
+        "users.yaml:6: ",
+    ):
+        assert mistake in caplog.text
+    assert "plain text" not in caplog.text
+    file.unlink()
+    assert await directory.get("alice") is not None
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "users: 5", "users: {a: 5}", "users: {a: {groups: staff}}", "users: {a: {}, A: {}}", "usres: {}",
+     "users: {a: {phone: '12'}}", "users: {a: {disabled: 'no'}}", "a: [", "\x00", "users: {a: {groups: ['a,b']}}"],
+)  # fmt: skip
+def test_every_mistake_is_a_config_error(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "users.yaml"
+    path.write_text(content)
+    with pytest.raises(ConfigError):
+        read_users(path)
+
+
+async def test_who_is_removed_or_disabled_in_the_file_is_out_and_others_stay(
+    tmp_path: Path, file: Path
+) -> None:
+    directory = {"kind": "file", "path": str(file)}
+    routes = [{"host": "*", "path": "/", "upstream": "UPSTREAM", "policy": {"require": "one_factor"}}]
+    async with (
+        running_gateway(tmp_path, directory=directory, routes=routes) as rig,
+        rig.browser() as alice,
+        rig.browser() as bob,
+    ):
+        await alice.password("alice")
+        await bob.password("bob")
+        assert (await alice.get("/")).status == (await bob.get("/")).status == 200
+        write(file, {"alice": {"password": HASH, "disabled": True}, "bob": {"password": HASH, "name": "B."}})
+        async with asyncio.timeout(20):
+            while (await alice.get("/")).status == 200:
+                await asyncio.sleep(0.05)
+        assert ["Remote-Name", "B."] in (await (await bob.get("/")).json())["headers"]

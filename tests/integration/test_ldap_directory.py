@@ -1,0 +1,215 @@
+"""The LDAP directory against a real slapd: search and bind, groups, TLS, hostile names, outages."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.config.schema import DirectoryLdap
+from gateway.directory.ldap import LdapDirectory
+from gateway.errors import StoreUnavailable
+from tests.rig import PASSWORD, running_gateway
+from tests.services import Ldap, ldap_server
+
+FILETIME_2027 = (1_800_000_000 + 11_644_473_600) * 10_000_000
+
+
+def person(uid: str, *more: str) -> str:
+    lines = [
+        f"dn: uid={uid},ou=people,dc=example,dc=com",
+        "objectClass: inetOrgPerson",
+        "objectClass: adUser",
+    ]
+    return "\n".join([*lines, f"uid: {uid}", "sn: X", f"userPassword: {PASSWORD}", *more]) + "\n\n"
+
+
+def group(name: str, *members: str) -> str:
+    lines = [f"dn: cn={name},ou=groups,dc=example,dc=com", "objectClass: groupOfNames", f"cn: {name}"]
+    return "\n".join([*lines, *(f"member: uid={m},ou=people,dc=example,dc=com" for m in members)]) + "\n\n"
+
+
+TREE = (
+    "dn: dc=example,dc=com\nobjectClass: dcObject\nobjectClass: organization\no: x\ndc: example\n\n"
+    "dn: ou=people,dc=example,dc=com\nobjectClass: organizationalUnit\nou: people\n\n"
+    "dn: ou=groups,dc=example,dc=com\nobjectClass: organizationalUnit\nou: groups\n\n"
+    + person("alice", "cn: Alice A.", "mail: alice@example.com", "mobile: +49 151 12345678")
+    + person("off", "cn: Off", "userAccountControl: 514")
+    + person("on", "cn: On", "userAccountControl: 512", f"pwdLastSet: {FILETIME_2027}")
+    + person("odd", "cn: Odd", "mobile: 12", "mail: odd@example.com")
+    + group("staff", "alice", "on")
+    + group("ops", "alice")
+    + group("a\\2cb", "alice")
+)
+
+
+@pytest.fixture(scope="module")
+def ldap() -> Iterator[Ldap]:
+    with ldap_server(TREE) as server:
+        yield server
+
+
+def settings(ldap: Ldap, **more: Any) -> dict[str, Any]:
+    return {
+        "kind": "ldap",
+        "urls": [ldap.url],
+        "bind_dn": "cn=admin,dc=example,dc=com",
+        "bind_password": "admin-password",
+        "base_dn": "ou=people,dc=example,dc=com",
+        **more,
+    }
+
+
+@asynccontextmanager
+async def opened(ldap: Ldap, **more: Any) -> AsyncIterator[LdapDirectory]:
+    directory = LdapDirectory(DirectoryLdap.model_validate(settings(ldap, **more)))
+    yield directory
+    await directory.close()
+
+
+async def test_a_user_comes_with_name_address_number_and_groups(ldap: Ldap) -> None:
+    async with opened(ldap) as directory:
+        user = await directory.authenticate("ALICE", PASSWORD)
+    assert user is not None
+    assert (user.username, user.name, user.email) == ("alice", "Alice A.", "alice@example.com")
+    assert user.phone == "+4915112345678"
+    assert set(user.groups) == {"staff", "ops"}, (
+        "a group whose name has a comma can't be a header; it is left out"
+    )
+    assert not user.disabled
+
+
+async def test_groups_may_be_searched_instead(ldap: Ldap) -> None:
+    async with opened(ldap, group_base_dn="ou=groups,dc=example,dc=com") as directory:
+        user = await directory.get("on")
+    assert user is not None
+    assert user.groups == ("staff",)
+
+
+@pytest.mark.parametrize("password", ["", "wrong", "\0", PASSWORD + "\0"])
+async def test_wrong_and_empty_passwords_are_refused(ldap: Ldap, password: str) -> None:
+    async with opened(ldap) as directory:
+        assert await directory.authenticate("alice", password) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "*",
+        "a*",
+        "alice)(uid=*",
+        "*)(objectClass=*",
+        "alice\0",
+        "\\61lice",
+        "nobody",
+        "",
+        "x" * 5000,
+        "(",
+        "\\",
+    ],
+)
+async def test_hostile_names_find_no_one(ldap: Ldap, name: str) -> None:
+    async with opened(ldap) as directory:
+        assert await directory.get(name) is None
+        assert await directory.authenticate(name, PASSWORD) is None
+        assert await directory.get("alice") is not None
+
+
+async def test_a_disabled_active_directory_account_is_refused(ldap: Ldap) -> None:
+    async with opened(ldap) as directory:
+        assert await directory.authenticate("off", PASSWORD) is None
+        off, on = await directory.get("off"), await directory.authenticate("on", PASSWORD)
+    assert off is not None
+    assert off.disabled
+    assert on is not None
+    assert on.password_changed_at == 1_800_000_000
+
+
+async def test_a_number_that_makes_no_sense_is_left_out(ldap: Ldap) -> None:
+    async with opened(ldap) as directory:
+        user = await directory.get("odd")
+    assert user is not None
+    assert (user.phone, user.email) == ("", "odd@example.com")
+
+
+async def test_list_searches_and_escapes(ldap: Ldap) -> None:
+    async with opened(ldap) as directory:
+        assert [user.username for user in await directory.list()] == ["alice", "odd", "off", "on"]
+        assert [user.username for user in await directory.list("alice@")] == ["alice"]
+        assert await directory.list("*") == []
+
+
+async def test_tls_is_used_when_the_certificate_is_trusted(ldap: Ldap) -> None:
+    async with opened(ldap, urls=[ldap.tls_url], ca_file=ldap.ca_file) as directory:
+        assert await directory.authenticate("alice", PASSWORD) is not None
+    async with opened(ldap, starttls=True, ca_file=ldap.ca_file) as directory:
+        assert await directory.authenticate("alice", PASSWORD) is not None
+
+
+@pytest.mark.parametrize("how", ["unknown ca", "unknown ca starttls", "wrong name", "wrong name starttls"])
+async def test_a_certificate_that_does_not_hold_is_an_outage(ldap: Ldap, how: str) -> None:
+    starttls = how.endswith("starttls")
+    url = ldap.url if starttls else ldap.tls_url
+    more: dict[str, Any] = {"urls": [url], "starttls": starttls}
+    if how.startswith("wrong name"):
+        more |= {"urls": [url.replace("localhost", "127.0.0.1")], "ca_file": ldap.ca_file}
+    async with opened(ldap, **more) as directory:
+        with pytest.raises(StoreUnavailable):
+            await directory.authenticate("alice", PASSWORD)
+
+
+async def test_the_next_server_is_asked_when_the_first_is_away(ldap: Ldap) -> None:
+    async with opened(ldap, urls=["ldap://127.0.0.1:1", ldap.url]) as directory:
+        assert await directory.authenticate("alice", PASSWORD) is not None
+
+
+async def test_a_restart_of_the_server_is_not_noticed_and_an_outage_is_told(ldap: Ldap) -> None:
+    async with opened(ldap) as directory:
+        assert await directory.get("alice") is not None
+        ldap.daemon.stop()
+        ldap.daemon.start()
+        assert await directory.get("alice") is not None
+        ldap.daemon.stop()
+        try:
+            for _ in range(3):
+                with pytest.raises(StoreUnavailable):
+                    await directory.authenticate("alice", PASSWORD)
+        finally:
+            ldap.daemon.start()
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    await directory.ping()
+                    break
+                except StoreUnavailable:
+                    await asyncio.sleep(0.05)
+        assert await directory.authenticate("alice", PASSWORD) is not None
+
+
+async def test_a_wrong_service_account_is_an_outage_not_a_wrong_password(ldap: Ldap) -> None:
+    async with opened(ldap, bind_password="wrong") as directory:
+        with pytest.raises(StoreUnavailable, match="bind_dn"):
+            await directory.authenticate("alice", PASSWORD)
+
+
+async def test_many_at_once_all_get_their_answer(ldap: Ldap) -> None:
+    async with opened(ldap) as directory:
+        found = await asyncio.gather(
+            *(directory.authenticate("alice", PASSWORD if n % 2 else "wrong") for n in range(40))
+        )
+    assert [user is not None for user in found] == [bool(n % 2) for n in range(40)]
+
+
+async def test_signing_in_through_ldap_with_both_factors(tmp_path: Path, ldap: Ldap) -> None:
+    config = settings(ldap, urls=[ldap.url])
+    async with running_gateway(tmp_path, directory=config) as rig, rig.browser() as browser:
+        await browser.sign_in("alice")
+        seen = await (await browser.get("/")).json()
+        headers = dict(seen["headers"])
+        assert headers["Remote-User"] == "alice"
+        assert set(headers["Remote-Groups"].split(",")) == {"staff", "ops"}
+        async with rig.browser() as other:
+            assert (await other.password("alice", "")).status in (400, 401)
+            assert (await other.password("off")).status == 401
