@@ -17,7 +17,7 @@ from gateway.policy import decide
 from gateway.portal.returns import href, read_return, with_return
 from gateway.proxy.headers import clean
 from gateway.routing import Routes, host_matches
-from gateway.session import SessionLayer
+from gateway.session import SessionLayer, cookie_value
 
 _LARGEST_COOKIE = 4000
 _TOO_LARGE = "too-large"
@@ -59,13 +59,16 @@ class Passes:
     async def handle(self, request: web.BaseRequest, here: Target) -> web.StreamResponse:
         """GET {prefix}/pass?rd=…: a fresh pass for the session, and back to where the browser came from."""
         destination = read_return(request.query.get("rd", ""), here, self._routes, self._prefix)
-        principal = await self._sessions.load(";".join(request.headers.getall("Cookie", ())))
+        cookies = ";".join(request.headers.getall("Cookie", ()))
+        principal = await self._sessions.load(cookies)
         where = href(destination, here)
         if principal is None:
             where = with_return(f"{self._prefix}/login", where)
         response = web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
         if principal is not None:
-            self._give(response, self.issue(principal, here))
+            self._give(
+                response, self.issue(principal, here, cookie_value(cookies, self._sessions.cookie_name))
+            )
         return response
 
     def _give(self, response: web.Response, value: str) -> None:
@@ -80,7 +83,8 @@ class Passes:
             samesite="Lax",
         )
 
-    def issue(self, principal: Principal, here: Target) -> str:
+    def issue(self, principal: Principal, here: Target, cookie: str) -> str:
+        """Bound to the session's cookie: useless beside another one, or none."""
         now = self._sessions.now()
         claims = {
             "iss": self._assertions.issuer,
@@ -89,6 +93,7 @@ class Passes:
             "name": _text(principal.user.name),
             "email": _text(principal.user.email),
             "groups": _text(",".join(group.replace(",", "%2C") for group in principal.groups)),
+            "cookie": hashlib.sha256(cookie.encode()).hexdigest().upper(),
             "routes": f" {' '.join(self._allowed(principal, here, now))} ",
             "assertion": self._assertions.issue(principal, here.host),
             "iat": int(now),

@@ -12,6 +12,7 @@ COMMANDS = {
     "session": "gateway.cli.session:session",
     "key": "gateway.cli.key:key",
     "audit": "gateway.cli.audit:audit",
+    "export": "gateway.cli.export:export",
     "version": "gateway.cli.version:version",
 }
 
