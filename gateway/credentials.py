@@ -1,0 +1,238 @@
+"""Service accounts: turns an Authorization header or a client certificate into a Principal, where the route allows it.
+
+A token proves "token", a certificate "certificate", HTTP Basic "password": one factor each, never two. What is ours
+in Authorization is consumed here and never reaches an upstream. Failures are audited and count against the limits.
+"""
+
+import base64
+import binascii
+import hmac
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any, Protocol
+
+from gateway.audit import Audit
+from gateway.clock import Clock
+from gateway.config.schema import Route
+from gateway.directory.base import Directory
+from gateway.errors import GatewayError
+from gateway.limits import FAILURES_IN_A_ROW, PASSWORD_PER_IP, PASSWORD_PER_USER, Budget, Limits
+from gateway.model import Principal, SessionRecord, Target, User
+
+PREFIX = "agt_"
+TOKENS_PER_IP = Budget("token-ip", 30, 600)
+TOKEN_SECONDS = 2.0
+"""How long a token is not looked up again, and so how late a revocation is noticed."""
+PASSWORD_SECONDS = 60.0
+_NOTE_USE_AFTER = 60.0
+_CACHE_SIZE = 10_000
+
+
+class Token(Protocol):
+    """What is kept of a token (stores.tokens.ApiToken)."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def groups(self) -> tuple[str, ...]: ...
+    @property
+    def routes(self) -> tuple[str, ...]: ...
+    @property
+    def methods(self) -> tuple[str, ...]: ...
+    @property
+    def expires_at(self) -> float: ...
+    @property
+    def last_used_at(self) -> float: ...
+
+
+class Tokens(Protocol):
+    async def get(self, id: str) -> Token | None: ...
+    async def used(self, id: str, at: float, digest: str) -> None: ...
+
+
+class NotAccepted(GatewayError):
+    """Credentials were shown and are no good. `challenge` goes into WWW-Authenticate."""
+
+    status = 401
+    public = "These credentials are not accepted here."
+
+    def __init__(self, detail: str, challenge: str) -> None:
+        super().__init__(detail)
+        self.challenge = challenge
+
+
+class OutOfScope(GatewayError):
+    status = 403
+    public = "This token is not meant for this."
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Who the credentials stand for (None: there were none of ours), and whether Authorization was for us."""
+
+    principal: Principal | None = None
+    consumed: bool = False
+
+
+class Credentials:
+    """One per worker. `keys` are hash keys for tokens, newest first."""
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        directory: Directory,
+        limits: Limits,
+        audit: Audit,
+        keys: Callable[[], Sequence[bytes]],
+        clock: Clock,
+    ) -> None:
+        self._tokens, self._directory, self._limits = tokens, directory, limits
+        self._audit, self._keys, self._clock = audit, keys, clock
+        self._cache_key = secrets.token_bytes(32)
+        self._known: OrderedDict[str, tuple[float, Token | User]] = OrderedDict()
+
+    async def read(
+        self, route: Route, target: Target, authorization: Sequence[str], certificate: dict[str, Any] | None
+    ) -> Shown:
+        """Raises NotAccepted, OutOfScope, TooManyAttempts and StoreUnavailable."""
+        if len(authorization) == 1:
+            scheme, _, value = authorization[0].strip().partition(" ")
+            value = value.strip()
+            if scheme.lower() == "bearer" and value.startswith(PREFIX):
+                if not route.tokens:
+                    return Shown(consumed=True)  # ours, but not for here: the app must not learn it either
+                return Shown(await self._by_token(route, target, value), consumed=True)
+            if scheme.lower() == "basic" and route.basic:
+                return Shown(await self._by_password(target, value), consumed=True)
+        if route.client_cert and certificate and (name := certificate_name(certificate)):
+            return Shown(self._principal(User(f"cert:{name}"), "certificate", target, f"cert:{name}"))
+        return Shown(consumed=len(authorization) > 1 and (route.tokens or route.basic))
+
+    def forget_user(self, username: str) -> None:
+        """Passwords of this user are checked again."""
+        for slot, (_, known) in list(self._known.items()):
+            if isinstance(known, User) and known.username == username:
+                del self._known[slot]
+
+    # -- tokens ----------------------------------------------------------------------------------------------------
+
+    async def _by_token(self, route: Route, target: Target, text: str) -> Principal:
+        token = self._cached(text, TOKEN_SECONDS)
+        if token is None:
+            token = await self._look_up(target, text)
+            self._remember(text, token)
+        if isinstance(token, User) or (token.expires_at and token.expires_at <= self._clock()):
+            raise self._refused_token("it has expired")
+        if route.label not in token.routes or (token.methods and target.method not in token.methods):
+            self._audit.record(
+                "token_out_of_scope", f"token:{token.name}", str(target.client), route=route.label
+            )
+            raise OutOfScope(f"token {token.name} is not for {target.method} on {route.label}")
+        user = User(f"token:{token.name}", name=token.name, groups=token.groups)
+        return self._principal(user, "token", target, f"token:{token.id}")
+
+    async def _look_up(self, target: Target, text: str) -> Token:
+        address = str(target.client)
+        await self._limits.check(TOKENS_PER_IP, address)
+        id, _, secret = text.removeprefix(PREFIX).partition("_")
+        token = await self._tokens.get(id) if id and secret and len(text) < 200 else None
+        expected = token.digest if token else ""
+        digests = [token_digest(key, secret) for key in self._keys()]
+        right = [hmac.compare_digest(expected, digest) for digest in digests]
+        if token is None or not any(right):
+            self._audit.record("token_failed", "", address, token=id[:16])
+            await self._limits.spend(TOKENS_PER_IP, address)
+            raise self._refused_token("unknown")
+        if self._clock() - token.last_used_at > _NOTE_USE_AFTER or not right[0]:
+            self._audit.record("token_used", f"token:{token.name}", address)
+            await self._tokens.used(token.id, self._clock(), digests[0])
+        return token
+
+    def _refused_token(self, why: str) -> NotAccepted:
+        return NotAccepted(f"API token: {why}", 'Bearer error="invalid_token"')  # RFC 6750 §3.1
+
+    # -- HTTP Basic ------------------------------------------------------------------------------------------------
+
+    async def _by_password(self, target: Target, value: str) -> Principal:
+        user = self._cached(value, PASSWORD_SECONDS)
+        if not isinstance(user, User):
+            user = await self._check_password(target, value)
+            self._remember(value, user)
+        return self._principal(user, "password", target, f"basic:{user.username}")
+
+    async def _check_password(self, target: Target, value: str) -> User:
+        """With the same limits as the login page, so that this is no second door for guessing."""
+        username, password = _decoded(value)
+        name, address = username.strip().casefold()[:128], str(target.client)
+        await self._limits.check(PASSWORD_PER_IP, address)
+        await self._limits.check(PASSWORD_PER_USER, name)
+        await self._limits.check(FAILURES_IN_A_ROW, f"password:{name}")
+        user = await self._directory.authenticate(username, password) if password else None
+        if user is None:
+            self._audit.record("password_failed", name, address, door="basic")
+            await self._limits.spend(PASSWORD_PER_IP, address)
+            await self._limits.spend(PASSWORD_PER_USER, name)
+            await self._limits.spend(FAILURES_IN_A_ROW, f"password:{name}")
+            raise NotAccepted("HTTP Basic: wrong username or password", basic_challenge(target))
+        await self._limits.forget(PASSWORD_PER_USER, name)
+        await self._limits.forget(FAILURES_IN_A_ROW, f"password:{name}")
+        self._audit.record("password_ok", user.username, address, door="basic")
+        return user
+
+    # -- what was proven -------------------------------------------------------------------------------------------
+
+    def _principal(self, user: User, factor: str, target: Target, sid: str) -> Principal:
+        now = self._clock()
+        record = SessionRecord(
+            sid, user.username, (factor,), {factor: now}, now, now, now, ip=str(target.client)
+        )
+        return Principal(replace(user, password_hash=""), record)
+
+    def _slot(self, text: str) -> str:
+        return hmac.new(self._cache_key, text.encode(errors="surrogatepass"), sha256).hexdigest()
+
+    def _cached(self, text: str, lifetime: float) -> Token | User | None:
+        found = self._known.get(self._slot(text))
+        return found[1] if found and 0 <= self._clock() - found[0] < lifetime else None
+
+    def _remember(self, text: str, known: Token | User) -> None:
+        self._known[self._slot(text)] = (self._clock(), known)
+        if len(self._known) > _CACHE_SIZE:
+            self._known.popitem(last=False)
+
+
+def token_digest(key: bytes, secret: str) -> str:
+    return hmac.new(key, secret.encode(errors="surrogatepass"), sha256).hexdigest()
+
+
+def basic_challenge(target: Target) -> str:
+    return f'Basic realm="{target.host}", charset="UTF-8"'  # RFC 7617 §2.1
+
+
+def certificate_name(certificate: dict[str, Any]) -> str:
+    """The first alternative name, else the common name; "" if it has neither (RFC 9525 prefers the former)."""
+    for kind in ("email", "DNS", "URI"):
+        for have, value in certificate.get("subjectAltName", ()):
+            if have == kind:
+                return _plain(str(value))
+    names = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
+    return _plain(str(names[0])) if len(names) == 1 else ""
+
+
+def _plain(name: str) -> str:
+    return name if name.isprintable() and "," not in name and len(name) <= 128 else ""
+
+
+def _decoded(value: str) -> tuple[str, str]:
+    try:
+        username, colon, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return "", ""
+    return (username, password) if colon else ("", "")
