@@ -6,13 +6,16 @@ Reads the file, its secret files and certificates; starts nothing and connects t
 import json
 import os
 from dataclasses import asdict
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
+from gateway.cli.explaining import Supposed, answer, as_text, parse_time
+from gateway.clock import system_clock
 from gateway.config.loader import Loaded, read
-from gateway.config.schema import Route
+from gateway.config.schema import FactorName, Route
 from gateway.errors import ConfigError
 
 UNSOUND = 2
@@ -22,14 +25,45 @@ _COLUMNS = ("host", "path", "upstream", "require")
 @click.command()
 @click.option("--config", "path", default="config.yaml", show_default=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Report for scripts.")
-def check(path: Path, as_json: bool) -> None:
+@click.option(
+    "--explain", "url", default="", metavar="URL", help="Say which rule decides about this URL, and why."
+)
+@click.option("--user", default="", help="... for this user; nobody is signed in without.")
+@click.option("--groups", default="", help="... who is in these groups (comma-separated).")
+@click.option("--amr", default="password,sms", show_default=True, help="... who has proven these factors.")
+@click.option("--ip", default="127.0.0.1", show_default=True, help="... from this address.")
+@click.option("--method", default="GET", show_default=True, help="... with this method.")
+@click.option("--at", default="", help="... at this time (ISO 8601); default now.")
+@click.option("--proven-at", default="", help="... with factors proven at this time; default --at.")
+def check(path: Path, as_json: bool, url: str, **supposed: str) -> None:
     """Check the configuration: exit 0, or 2 with every mistake, its line and how to mend it."""
     try:
         loaded = read(path, os.environ)
     except ConfigError as error:
         _report_mistakes(error, as_json)
         raise click.exceptions.Exit(UNSOUND) from None
+    if url:
+        report = answer(loaded.config, _supposed(url, supposed, system_clock()))
+        click.echo(json.dumps(report, indent=2) if as_json else as_text(report))
+        return
     click.echo(json.dumps(_as_json(loaded), indent=2) if as_json else _summary(path, loaded))
+
+
+def _supposed(url: str, given: dict[str, str], now: float) -> Supposed:
+    at = parse_time(given["at"], now)
+    factors = _words(given["amr"])
+    if unknown := set(factors) - set(get_args(FactorName)):
+        raise click.BadParameter(f"there is no factor {', '.join(sorted(unknown))}", param_hint="--amr")
+    try:
+        ip = str(ip_address(given["ip"]))
+    except ValueError:
+        raise click.BadParameter(f"{given['ip']} is not an address", param_hint="--ip") from None
+    proven = parse_time(given["proven_at"], at)
+    return Supposed(url, given["user"], ip, given["method"], _words(given["groups"]), factors, proven, at)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(","))))
 
 
 def _report_mistakes(error: ConfigError, as_json: bool) -> None:
@@ -58,7 +92,11 @@ def _summary(path: Path, loaded: Loaded) -> str:
 
 
 def _row(route: Route) -> tuple[str, ...]:
-    return route.host, route.path, ", ".join(route.upstreams), route.policy.require
+    return route.host, route.path, ", ".join(route.upstreams), _required(route)
+
+
+def _required(route: Route) -> str:
+    return f"{len(route.rules)} rules" if route.rules else route.policy.require
 
 
 def _table(rows: list[tuple[str, ...]]) -> list[str]:

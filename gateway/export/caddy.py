@@ -67,7 +67,7 @@ def _route(plan: Plan, route: Route) -> Iterator[str]:
     if not route.preserve_host:
         yield "\t\t\t\theader_up Host {upstream_hostport}"
     name = cookie_pattern(plan.config)
-    yield f'\t\t\t\theader_up Cookie "(^|;\\s*){name}=[^;]*" ""'
+    yield f'\t\t\t\theader_up Cookie "(^|;\\s*){name}=[^;]*" "$1"'
     yield f'\t\t\t\theader_down Set-Cookie "(?i)^\\s*{name}\\s*=.*$" "auth_gateway_dropped=; Max-Age=0"'
     for header, value in route.headers.add.items():
         yield f'\t\t\t\theader_up {header} "{_quoted(value)}"'
