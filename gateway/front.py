@@ -12,6 +12,7 @@ from aiohttp import web
 from gateway import metrics
 from gateway.accesslog import AccessLog
 from gateway.config.schema import Network
+from gateway.credentials import NotAccepted
 from gateway.errors import ClientGone, GatewayError, TooManyAttempts
 from gateway.forwardauth import ForwardAuth
 from gateway.gate import Gate, Trace, wants_html
@@ -113,9 +114,16 @@ class Front:
             request_id=trace.request_id,
             retry_after=error.retry_after if isinstance(error, TooManyAttempts) else None,
             accepts_html=wants_html(request.method, request.headers),
-            headers={"Allow": error.allowed} if isinstance(error, MethodNotAllowed) else {},
+            headers=_headers_of(error),
         )
 
 
 def _peer(request: web.BaseRequest) -> IPAddress | None:
     return peer_address(request.transport.get_extra_info("peername")) if request.transport else None
+
+
+def _headers_of(error: GatewayError) -> dict[str, str]:
+    """What a status needs beside its page (RFC 9110 §15.5.2, §15.5.6)."""
+    if isinstance(error, MethodNotAllowed):
+        return {"Allow": error.allowed}
+    return {"WWW-Authenticate": error.challenge} if isinstance(error, NotAccepted) else {}

@@ -1,13 +1,14 @@
 """The path of a proxied request on one screen: target -> route -> session -> policy -> proxy or refusal."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from aiohttp import web
 
 from gateway.assertion import Assertions
 from gateway.config.schema import Route
+from gateway.credentials import Credentials, Shown, basic_challenge
 from gateway.errors import RequestRefused
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.policy import decide
@@ -30,6 +31,7 @@ class Forwards(Protocol):
         assertion: str | None,
         *,
         trusted_peer: bool,
+        consumed: bool,
     ) -> web.StreamResponse: ...
 
 
@@ -58,11 +60,13 @@ class Gate:
         assertions: Assertions,
         proxy: Forwards,
         pages: Pages,
+        credentials: Credentials,
         *,
         prefix: str,
     ) -> None:
         self._routes, self._sessions, self._assertions = routes, sessions, assertions
         self._proxy, self._pages, self._prefix = proxy, pages, prefix
+        self._credentials = credentials
 
     async def handle(
         self, request: web.BaseRequest, target: Target, trace: Trace, *, trusted_peer: bool
@@ -72,23 +76,45 @@ class Gate:
             raise NoRoute(f"no route for {target.host}")
         trace.route = route.label
         check_spelling(target.path, route.allow_in_path)
-        principal = None
-        if any(rule.require != "deny" for rule in route.access):
+        shown = await self._credentials_shown(request, route, target)
+        principal = shown.principal
+        if principal is None and any(rule.require != "deny" for rule in route.access):
             principal = await self._sessions.load(";".join(request.headers.getall("Cookie", ())))
         decision = decide(route, target, principal, self._sessions.now())
+        if decision.verdict is Verdict.SIGN_IN and route.cors_preflight and is_preflight(request):
+            decision = replace(decision, verdict=Verdict.ALLOW, reason="cors_preflight")
+            principal = None
         trace.user = principal.username if principal else ""
         trace.verdict, trace.reason = decision.verdict.value, decision.reason
         if decision.verdict is not Verdict.ALLOW:
-            return self.refuse(request, target, decision, trace.request_id)
+            offer = basic_challenge(target) if route.basic and decision.verdict is Verdict.SIGN_IN else ""
+            return self.refuse(request, target, decision, trace.request_id, offer=offer)
         assertion = self._assertions.issue(principal, target.host) if principal else None
         return await self._proxy.handle(
-            request, route, target, principal, assertion, trusted_peer=trusted_peer
-        )
+            request, route, target, principal, assertion,
+            trusted_peer=trusted_peer, consumed=shown.consumed,
+        )  # fmt: skip
+
+    async def _credentials_shown(self, request: web.BaseRequest, route: Route, target: Target) -> Shown:
+        authorization = request.headers.getall("Authorization", ())
+        certificate = request.get_extra_info("peercert") if route.client_cert else None
+        if not authorization and certificate is None:
+            return Shown()
+        return await self._credentials.read(route, target, tuple(authorization), certificate)
 
     def refuse(
-        self, request: web.BaseRequest, target: Target, decision: Decision, request_id: str
+        self,
+        request: web.BaseRequest,
+        target: Target,
+        decision: Decision,
+        request_id: str,
+        *,
+        offer: str = "",
     ) -> web.StreamResponse:
-        """Send browsers on to what is missing, tell programs what it is (401), and say no (403)."""
+        """Send browsers on to what is missing, tell programs what it is (401), and say no (403).
+
+        `offer` is one more way to sign in that programs are told of.
+        """
         html = wants_html(request.method, request.headers)
         if decision.verdict is Verdict.DENY:
             return self._pages.error(403, reason=decision.reason, request_id=request_id, accepts_html=html)
@@ -104,8 +130,17 @@ class Gate:
             reason=missing,
             request_id=request_id,
             accepts_html=False,
-            headers={"WWW-Authenticate": challenge, "Vary": "Cookie, Accept"},
+            headers={
+                "WWW-Authenticate": f"{offer}, {challenge}" if offer else challenge,
+                "Vary": "Cookie, Accept",
+            },
         )
+
+
+def is_preflight(request: web.BaseRequest) -> bool:
+    """Fetch standard, "CORS-preflight request": browsers send it without cookies and without a body."""
+    named = "Origin" in request.headers and "Access-Control-Request-Method" in request.headers
+    return request.method == "OPTIONS" and named and not request.can_read_body
 
 
 def wants_html(method: str, headers: Mapping[str, str]) -> bool:

@@ -16,6 +16,7 @@ from gateway.patterns import host_matches, path_test, readings
 
 FIRST_FACTORS = frozenset({"password"})
 SECOND_FACTORS = frozenset(get_args(FactorName)) - FIRST_FACTORS
+MACHINE_PROOFS = frozenset({"token", "certificate"})
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -129,6 +130,8 @@ def judge(rule: Rule, question: Question) -> Decision:
         return Decision(Verdict.ALLOW, rule.name, "bypass")
     if principal is None:
         return Decision(Verdict.SIGN_IN, rule.name, "no_session")
+    if rule.machine_suffices and MACHINE_PROOFS.intersection(principal.amr):
+        return Decision(Verdict.ALLOW, rule.name, "machine_suffices")
     if not has_factors(rule, principal.amr):
         return _more_proof(rule, "factor")
     if rule.max_age and not is_fresh(rule, principal, question.now):

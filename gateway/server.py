@@ -21,8 +21,10 @@ from gateway.audit import Audit
 from gateway.clock import Clock, system_clock
 from gateway.config.schema import Config
 from gateway.connection import ConnectionServer
+from gateway.credentials import Credentials
 from gateway.directory.build import build_directory
 from gateway.directory.file import FileChange
+from gateway.devices import RememberedDevices
 from gateway.drain import CANCEL_GRACE, drain
 from gateway.errors import StoreUnavailable
 from gateway.factors.build import Parts, build_factors
@@ -32,6 +34,7 @@ from gateway.gate import Gate
 from gateway.keyring import KeyRing
 from gateway.limits import Limits
 from gateway.passes import Passes, pass_cookie
+from gateway.notices import Notices
 from gateway.passwords import Passwords
 from gateway.portal.health import Health
 from gateway.portal.portal import Portal
@@ -39,16 +42,20 @@ from gateway.portal.render import Pages
 from gateway.portal.signin import SignIn
 from gateway.portal.views import SignInViews
 from gateway.proxy import Proxy
+from gateway.risk.watch import build_watch
 from gateway.routing import Routes
 from gateway.senders.build import build_email, build_sms
 from gateway.session import SessionLayer
 from gateway.stores.audit_log import SqlAuditLog
 from gateway.stores.changes import SqlChanges
 from gateway.stores.credentials import SqlCredentials
+from gateway.stores.devices import SqlDevices
 from gateway.stores.engine import open_engine
 from gateway.stores.migrate import migrate
+from gateway.stores.places import SqlPlaces
 from gateway.stores.sessions import SqlSessions
 from gateway.stores.state import open_state
+from gateway.stores.tokens import SqlTokens
 from gateway.sweep import report_upstreams, sweep
 
 log = logging.getLogger("gateway.server")
@@ -97,22 +104,41 @@ class Gateway:
                 self._sender, self._email, self._people.writable, clock,
             )
         )  # fmt: skip
-        signin = SignIn(directory, self.sessions, factors.second, limits, self._audit, routes)
+        self._notices = Notices(self._email, self._audit, config.branding.name)
+        self._devices = RememberedDevices(
+            config.session, secure=secure, fernet=lambda: ring.fernet, store=SqlDevices(engine),
+            audit=self._audit, clock=clock,
+        )  # fmt: skip
+        self._places = SqlPlaces(engine)
+        risk = build_watch(config, self._places, self._audit, self._notices, clock)
+        signin = SignIn(
+            directory, self.sessions, factors.second, limits, self._audit, routes, self._devices, risk
+        )
         assertions = Assertions(config.server.public_url, lambda: list(ring.signing_keys), clock)
         names = frozenset(prefix + config.session.cookie_name for prefix in ("", "__Host-", "__Secure-"))
-        names |= {pass_cookie(config)}
+        names |= {pass_cookie(config), self._devices.cookie_name}
         self.proxy = Proxy(
             config.routes, session_cookie_names=names, prefix=config.server.prefix, clock=clock
         )
         self.sessions.on_end.append(self.proxy.tunnels.close_session)
         self.health = Health({"store": self._changes.latest, **self._state.checks, **self._people.checks})
+        credentials = Credentials(
+            SqlTokens(engine), directory, limits, self._audit, lambda: ring.derive_all(b"tokens"), clock
+        )
+        self.sessions.on_change.append(lambda change: credentials.forget_user(change.subject))
         self._gate = Gate(
-            routes, self.sessions, assertions, self.proxy, self._pages, prefix=config.server.prefix
+            routes,
+            self.sessions,
+            assertions,
+            self.proxy,
+            self._pages,
+            credentials,
+            prefix=config.server.prefix,
         )
         self._portal = Portal(
             config.server.prefix,
             SignInViews(
-                signin, self.sessions, self._pages, routes,
+                signin, self.sessions, self._pages, routes, devices=self._devices,
                 prefix=config.server.prefix, public_url=config.server.public_url,
             ),
             self._pages, self.sessions, assertions, self.health, config.server.metrics_networks,
@@ -169,6 +195,8 @@ class Gateway:
             lambda: self._ledger.purge(clock()),
             lambda: self._changes.purge(clock()),
             lambda: self._audit_log.purge(clock() - kept),
+            lambda: self._devices.store.purge(clock()),
+            lambda: self._places.purge(clock() - self._config.risk.remembered),
         ]
 
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - it limits others, not itself
@@ -181,6 +209,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._notices.finish()
         try:
             await self._audit.flush()
         except StoreUnavailable as error:

@@ -107,6 +107,8 @@ class SessionLayer:
         self._sessions, self._directory, self._changes = sessions, directory, changes
         self._cache: OrderedDict[str, _Cached] = OrderedDict()
         self._touches: set[asyncio.Task[None]] = set()
+        self.on_change: list[Callable[[Change], None]] = []
+        """Called with each change that this worker hears of."""
         self.on_end: list[Callable[[str], None]] = []
         """Called with the sid of each session that this worker hears has ended or changed."""
 
@@ -281,6 +283,8 @@ class SessionLayer:
         self._forget(Change("user", username))
 
     def _forget(self, change: Change) -> None:
+        for hear in self.on_change:
+            hear(change)
         for value, entry in list(self._matching(change)):
             del self._cache[value]
             for listener in self.on_end:

@@ -1,9 +1,10 @@
-"""TLS for the listening side: certificate, lowest version, ciphers. Client certificates are not asked for.
+"""TLS for the listening side: certificate, lowest version, ciphers.
 
 A new context is built for every generation of workers, which is how a reload picks up renewed certificates.
 """
 
 import ssl
+from pathlib import Path
 
 from gateway.config.schema import Tls
 from gateway.errors import ConfigError, Mistake
@@ -23,7 +24,19 @@ def server_context(tls: Tls | None) -> ssl.SSLContext | None:
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     _load_certificate(context, tls)
+    if tls.client_ca_file is not None:
+        _ask_for_certificates(context, tls.client_ca_file)
     return context
+
+
+def _ask_for_certificates(context: ssl.SSLContext, ca_file: Path) -> None:
+    """A certificate that does not hold ends the handshake; having none does not."""
+    context.verify_mode = ssl.CERT_OPTIONAL
+    try:
+        context.load_verify_locations(ca_file)
+    except (OSError, ssl.SSLError) as error:
+        problem = error.strerror or "is not a PEM bundle of certificates"
+        raise ConfigError([Mistake(str(ca_file), 0, "server.tls.client_ca_file", problem)]) from error
 
 
 def _load_certificate(context: ssl.SSLContext, tls: Tls) -> None:

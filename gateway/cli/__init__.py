@@ -10,6 +10,7 @@ COMMANDS = {
     "check": "gateway.cli.check:check",
     "user": "gateway.cli.user:user",
     "session": "gateway.cli.session:session",
+    "token": "gateway.cli.token:token",
     "key": "gateway.cli.key:key",
     "audit": "gateway.cli.audit:audit",
     "export": "gateway.cli.export:export",

@@ -43,6 +43,10 @@ class Policy(Section):
     factors: tuple[FactorName, ...] = Field(
         (), description="factors that count; empty = any; `[webauthn]` = phishing-resistant only"
     )
+    machine_suffices: bool = Field(
+        False,
+        description="an API token or client certificate is enough, also where two factors are asked for",
+    )
     max_age: Duration = Field(
         0.0, description="a factor must have been proven within this time, else again; 0s = any age"
     )

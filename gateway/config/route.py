@@ -70,6 +70,14 @@ class Route(Section):
     rules: tuple[Rule, ...] = Field(
         (), description="instead of `policy`: rules in order, first match decides, no match = deny"
     )
+    tokens: bool = Field(False, description="accept API tokens (`auth-gateway token`) as one factor")
+    basic: bool = Field(False, description="accept HTTP Basic: the password as one factor, for programs")
+    client_cert: bool = Field(
+        False, description="accept client certificates of `server.tls.client_ca_file` as one factor"
+    )
+    cors_preflight: bool = Field(
+        False, description="let CORS preflights (OPTIONS) through without sign-in; the app answers them"
+    )
     strip_path: bool = Field(False, description="the upstream sees paths without the route's prefix")
     preserve_host: bool = Field(
         True, description="the upstream gets the Host the client asked for; false = its own"

@@ -102,6 +102,9 @@ Workers = Annotated[
 class Tls(Section):
     cert_file: Path = Field(description="PEM certificate chain")
     key_file: Path = Field(description="PEM private key")
+    client_ca_file: Path | None = Field(
+        None, description="CA of client certificates, for routes with `client_cert`; clients may have none"
+    )
     minimum: Literal["1.2", "1.3"] = Field("1.2", description="lowest TLS version accepted (in quotes)")
 
 

@@ -71,12 +71,18 @@ class Proxy:
         assertion: str | None,
         *,
         trusted_peer: bool,
+        consumed: bool = False,
     ) -> web.StreamResponse:
-        """Raises RequestRefused, ClientGone or UpstreamError as long as nothing of a response was sent."""
+        """`consumed`: Authorization was for us and goes no further.
+
+        Raises RequestRefused, ClientGone or UpstreamError as long as nothing of a response was sent."""
         self._refuse(request, target)
         site = self._sites[id(route)]
         peer = Peer(_peer_address(request), trusted_peer)
-        headers = request_headers(request.raw_headers, site.rules, target, peer, principal, assertion)
+        raw = request.raw_headers
+        if consumed:
+            raw = tuple(pair for pair in raw if pair[0].lower() != b"authorization")
+        headers = request_headers(raw, site.rules, target, peer, principal, assertion)
         if not wants_websocket(request):
             return await RoundTrip(request, site, target, headers).run()
         trip = RoundTrip(request, site, target, headers, upgrade=b"websocket")

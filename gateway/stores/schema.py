@@ -109,3 +109,17 @@ audit = Table(
     Index("audit_event", "event"),
     sqlite_autoincrement=True,
 )
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(128), nullable=False, unique=True),
+    Column("digest", String(64), nullable=False),
+    Column("groups", Text, nullable=False),
+    Column("routes", Text, nullable=False),
+    Column("methods", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("last_used_at", Double, nullable=False),
+)

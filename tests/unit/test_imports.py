@@ -17,7 +17,7 @@ ORDER = (
     "keyring",
     "stores",
     "senders directory",
-    "target routing policy limits audit session assertion drain",
+    "target routing policy limits audit session assertion credentials drain",
     "factors",
     "portal proxy",
     "gate",
