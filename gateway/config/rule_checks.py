@@ -53,7 +53,7 @@ def _values(base: KeyPath, policy: Policy) -> Iterator[Finding]:
             yield Finding((*base, "methods", number), f"`{method}` is not an HTTP method", mend)
     try:
         ZoneInfo(policy.times.timezone)
-    except (OSError, ValueError):  # unknown, or not even a name
+    except (KeyError, OSError, ValueError):  # unknown, or not even a name
         problem = f"`{policy.times.timezone}` is not a time zone"
         yield Finding((*base, "times", "timezone"), problem, 'write an IANA name such as "Europe/Berlin"')
     for number, span in enumerate(policy.times.hours):

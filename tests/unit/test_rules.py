@@ -1,4 +1,4 @@
-"""Ordered rules: the first that matches decides, nobody is let in by accident, and `explain` says what `decide` does."""
+"""Ordered rules: the first that matches decides, nobody gets in by accident, `explain` says what `decide` does."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -95,13 +95,11 @@ def test_a_pattern_that_would_backtrack_for_ever_is_linear() -> None:
     assert not path_test("~/(a+)+b")("/" + "a" * 60_000)
 
 
-@pytest.mark.parametrize("path", ["/admin%2Fx", "//admin", "/x;/admin", "/admin%3Bx/y"])
+@pytest.mark.parametrize("path", ["/admin%2Fx", "//admin", "/admin;x/y", "/admin%3Bx/y"])
 def test_a_path_that_an_app_could_read_as_another_gets_past_no_rule(path: str) -> None:
     rules = config({"paths": ["/admin"], "require": "deny"}, {"require": "bypass"})
-    strict = decided(rules, target("/admin/x"), None).verdict
-    assert strict is Verdict.DENY
-    found = decided(rules, target(path), None)
-    assert found.verdict is Verdict.DENY or "/admin" not in readings(path)[-1]
+    assert readings(path)[-1] in ("/admin", "/admin/x", "/admin/y")
+    assert decided(rules, target(path), None).verdict is Verdict.DENY
 
 
 @pytest.mark.parametrize(
@@ -121,12 +119,8 @@ def test_a_path_that_an_app_could_read_as_another_gets_past_no_rule(path: str) -
 def test_times_are_local_and_spans_past_midnight_belong_to_their_first_day(
     times: dict[str, Any], moment: str, holds: bool
 ) -> None:
-    found = decided(
-        config({"times": times, "require": "bypass"}),
-        target(),
-        None,
-        datetime.fromisoformat(moment).timestamp(),
-    )
+    now = datetime.fromisoformat(moment).timestamp()
+    found = decided(config({"times": times, "require": "bypass"}), target(), None, now)
     assert (found.verdict is Verdict.ALLOW) is holds
 
 
