@@ -42,6 +42,8 @@ class SessionRecord:
     expires_at: float
     ip: str = ""
     user_agent: str = ""
+    step_up: bool = False
+    """A risk signal asks for a real second factor before this session may have anything."""
 
     @property
     def auth_time(self) -> float:

@@ -17,6 +17,8 @@ from gateway.patterns import host_matches, path_test, readings
 FIRST_FACTORS = frozenset({"password"})
 SECOND_FACTORS = frozenset(get_args(FactorName)) - FIRST_FACTORS
 MACHINE_PROOFS = frozenset({"token", "certificate"})
+DEVICE = "device"
+"""What a remembered device proves: the second of two factors, where a rule wants nothing more exact."""
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -130,6 +132,8 @@ def judge(rule: Rule, question: Question) -> Decision:
         return Decision(Verdict.ALLOW, rule.name, "bypass")
     if principal is None:
         return Decision(Verdict.SIGN_IN, rule.name, "no_session")
+    if principal.session.step_up:
+        return Decision(Verdict.STEP_UP, rule.name, "risk", frozenset(rule.factors) - FIRST_FACTORS)
     if rule.machine_suffices and MACHINE_PROOFS.intersection(principal.amr):
         return Decision(Verdict.ALLOW, rule.name, "machine_suffices")
     if not has_factors(rule, principal.amr):
@@ -149,9 +153,11 @@ def _more_proof(rule: Rule, reason: str) -> Decision:
 def has_factors(policy: Policy, amr: tuple[str, ...]) -> bool:
     """Whether the factors proven in a session meet the policy.
 
-    two_factor needs two *different* factors; a list of factors needs one of them among those proven.
+    two_factor needs two *different* factors; a list of factors needs one of them among those proven. A remembered
+    device counts as a second factor only where neither certain factors nor their age are asked for.
     """
-    proven = set(amr)
+    exact = bool(policy.factors or policy.max_age) or policy.require != "two_factor"
+    proven = set(amr) - ({DEVICE} if exact else set())
     enough = len(proven) >= (2 if policy.require == "two_factor" else 1)
     return enough and (not policy.factors or bool(proven & set(policy.factors)))
 

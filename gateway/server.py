@@ -22,9 +22,9 @@ from gateway.clock import Clock, system_clock
 from gateway.config.schema import Config
 from gateway.connection import ConnectionServer
 from gateway.credentials import Credentials
+from gateway.devices import RememberedDevices
 from gateway.directory.build import build_directory
 from gateway.directory.file import FileChange
-from gateway.devices import RememberedDevices
 from gateway.drain import CANCEL_GRACE, drain
 from gateway.errors import StoreUnavailable
 from gateway.factors.build import Parts, build_factors
@@ -33,8 +33,8 @@ from gateway.front import Front
 from gateway.gate import Gate
 from gateway.keyring import KeyRing
 from gateway.limits import Limits
-from gateway.passes import Passes, pass_cookie
 from gateway.notices import Notices
+from gateway.passes import Passes, pass_cookie
 from gateway.passwords import Passwords
 from gateway.portal.health import Health
 from gateway.portal.portal import Portal

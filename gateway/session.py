@@ -23,6 +23,7 @@ from gateway.config.schema import Session as SessionConfig
 from gateway.directory.base import Directory
 from gateway.errors import StoreUnavailable, UserUnknown
 from gateway.model import Principal, SessionRecord
+from gateway.policy import SECOND_FACTORS
 from gateway.stores.base import Change, Changes, Sessions
 
 log = logging.getLogger("gateway.session")
@@ -202,9 +203,19 @@ class SessionLayer:
     # -- changing ------------------------------------------------------------------------------------------------
 
     async def rise(
-        self, principal: Principal | None, username: str, factor: str, *, ip: str, user_agent: str
+        self,
+        principal: Principal | None,
+        username: str,
+        factor: str,
+        *,
+        ip: str,
+        user_agent: str,
+        step_up: bool = False,
     ) -> SessionRecord:
-        """A factor was proven: a new session id that carries what this user had proven so far; the old one ends."""
+        """A factor was proven: a new session id that carries what this user had proven so far; the old one ends.
+
+        `step_up` asks for a second factor whatever the route; only a real one settles that.
+        """
         now = self._clock()
         old = principal.session if principal and principal.username == username else None
         proven = {**(old.proven_at if old else {}), factor: now}
@@ -218,6 +229,7 @@ class SessionLayer:
             expires_at=old.expires_at if old else now + self._config.absolute_timeout,
             ip=ip,
             user_agent=user_agent[:300],
+            step_up=(step_up or (old is not None and old.step_up)) and factor not in SECOND_FACTORS,
         )
         await self._sessions.put(record)
         if principal is not None:

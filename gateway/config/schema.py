@@ -65,6 +65,8 @@ __all__ = [
     "Policy",
     "Require",
     "Rewrite",
+    "Risk",
+    "RiskAction",
     "Route",
     "Rule",
     "Section",
@@ -209,6 +211,29 @@ class Log(Section):
     audit_kept: Duration = Field(400 * 86400.0, description="how long audit rows stay in the database")
 
 
+RiskAction = Literal["allow", "notify", "step_up", "deny"]
+
+
+class Risk(Section):
+    """What follows when a sign-in is unusual. Every signal is in the audit log, whatever the action.
+
+    `notify` sends the user a mail; `step_up` also asks for a second factor, even where a remembered device or the
+    password alone would do; `deny` refuses.
+    """
+
+    geoip_file: Path | None = Field(
+        None, description="MaxMind DB with cities (.mmdb); without it, countries and travel are unknown"
+    )
+    new_network: RiskAction = Field("allow", description="a network (/24 or /48) not seen before")
+    new_device: RiskAction = Field("notify", description="a kind of browser not seen before")
+    new_country: RiskAction = Field("step_up", description="a country not seen before")
+    impossible_travel: RiskAction = Field(
+        "step_up", description="farther from the last sign-in than one can have travelled"
+    )
+    max_speed_kmh: float = Field(900.0, ge=1, description="the fastest travel that is possible")
+    remembered: Duration = Field(180 * 86400.0, description="how long a place counts as seen")
+
+
 class Forward(Section):
     cache: Duration = Field(5.0, description="how long an exported nginx keeps our answer; 0s = not at all")
     pass_lifetime: Duration = Field(
@@ -227,6 +252,7 @@ class Config(Section):
     enrolment: Enrolment = Field(Enrolment(), description="how users come to second factors")
     webauthn: WebAuthn = Field(WebAuthn(), description="security keys and passkeys")
     branding: Branding = Field(Branding(), description="how the pages look")
+    risk: Risk = Field(Risk(), description="unusual sign-ins (docs/risk.md)")
     log: Log = Field(Log(), description="what is logged")
     forward: Forward = Field(Forward(), description="for proxies that ask us (docs/forward-auth.md)")
     rules: tuple[Rule, ...] = Field((), description="asked before those of every route; first match decides")

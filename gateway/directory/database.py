@@ -18,8 +18,9 @@ from gateway.model import User
 from gateway.passwords import Passwords
 from gateway.stores.base import Change
 from gateway.stores.changes import publish
+from gateway.stores.devices import forget_devices
 from gateway.stores.engine import reading, writing
-from gateway.stores.schema import credentials, sessions, users
+from gateway.stores.schema import credentials, places, sessions, users
 from gateway.stores.sessions import end_sessions
 
 
@@ -74,9 +75,14 @@ class DatabaseDirectory:
         return replace(user, created_at=user.created_at or now)
 
     async def replace(self, user: User) -> None:
-        """Disabling also ends the user's sessions, so that enabling again does not bring them back."""
+        """Disabling also ends the user's sessions, so that enabling again does not bring them back.
+
+        Remembered devices were trusted on the word of a second factor: they go when it changes.
+        """
         user = names.checked(user)
         async with writing(self._engine) as connection:
+            if user.disabled or await rows.moved(connection, user):
+                await forget_devices(connection, user.username)
             await self._update(connection, user.username, rows.facts(user))
             await rows.write_groups(connection, user)
             mine = sessions.c.username == user.username
@@ -91,6 +97,7 @@ class DatabaseDirectory:
         async with writing(self._engine) as connection:
             now = self._clock()
             await self._update(connection, name, {"password_hash": hash, "password_changed_at": now})
+            await forget_devices(connection, name)
             await publish(connection, now, Change("user", name))
 
     async def delete(self, username: str) -> None:
@@ -100,6 +107,8 @@ class DatabaseDirectory:
             if gone.rowcount == 0:
                 raise UserUnknown(f"there is no user {name}")
             await connection.execute(delete(credentials).where(credentials.c.username == name))
+            await connection.execute(delete(places).where(places.c.username == name))
+            await forget_devices(connection, name)
             ended = await end_sessions(connection, sessions.c.username == name)
             await publish(connection, self._clock(), *ended, Change("user", name))
 

@@ -27,6 +27,12 @@ async def write_groups(connection: AsyncConnection, user: User) -> None:
         await connection.execute(insert(user_groups), rows)
 
 
+async def moved(connection: AsyncConnection, user: User) -> bool:
+    """Whether the number that codes went to so far is about to be another one."""
+    phone = await connection.scalar(select(users.c.phone).where(users.c.username == user.username))
+    return bool(phone) and phone != user.phone
+
+
 def matching(search: str) -> ColumnElement[bool]:
     """Users whose username, name, e-mail address or one of whose groups contains the text; all for ""."""
     text = search.strip().lower()

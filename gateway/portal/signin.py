@@ -5,16 +5,19 @@ Views translate forms into calls and results into pages. Whatever fails in here 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv6Address, ip_network
 
 from gateway import metrics
 from gateway.audit import Audit
+from gateway.devices import RememberedDevices
 from gateway.directory.base import Directory
 from gateway.errors import SendFailed, TooManyAttempts
 from gateway.factors.base import Attempt, Factor, Outcome, Prompt
 from gateway.limits import CODES_PER_USER, FAILURES_IN_A_ROW, PASSWORD_PER_IP, PASSWORD_PER_USER, Limits
 from gateway.model import Decision, IPAddress, Principal, SessionRecord, Target, User, Verdict
-from gateway.policy import decide
+from gateway.policy import DEVICE, decide
+from gateway.risk.watch import RiskWatch
 from gateway.routing import Routes
 from gateway.session import SessionLayer
 
@@ -26,6 +29,8 @@ class Client:
     address: IPAddress
     user_agent: str
     host: str
+    cookies: str = ""
+    """The Cookie header, for the one that says which device this is."""
 
     @property
     def ip(self) -> str:
@@ -50,9 +55,12 @@ class SignIn:
         limits: Limits,
         audit: Audit,
         routes: Routes,
+        devices: RememberedDevices,
+        risk: RiskWatch,
     ) -> None:
         self._directory, self._sessions, self._factors = directory, sessions, factors
         self._limits, self._audit, self._routes = limits, audit, routes
+        self._devices, self._risk = devices, risk
 
     # -- what is missing -----------------------------------------------------------------------------------------
 
@@ -62,7 +70,7 @@ class SignIn:
         if route is not None:
             return decide(route, destination, principal, self._sessions.now())
         verdict = Verdict.SIGN_IN if principal is None else Verdict.STEP_UP
-        if principal is not None and len(principal.amr) > 1:
+        if principal is not None and len(set(principal.amr) - {DEVICE}) > 1:
             verdict = Verdict.ALLOW
         return Decision(verdict, "portal", "portal")
 
@@ -76,7 +84,7 @@ class SignIn:
     async def password(
         self, client: Client, username: str, password: str, before: Principal | None
     ) -> SessionRecord | None:
-        """A new session if the password is right, else None. Raises TooManyAttempts.
+        """A new session if the password is right, else None. Raises TooManyAttempts and TooUnusual.
 
         Counters are kept for the name as typed, known or not, so that they tell nothing about who exists.
         """
@@ -90,11 +98,24 @@ class SignIn:
             return None
         await self._limits.forget(PASSWORD_PER_USER, name)
         await self._limits.forget(FAILURES_IN_A_ROW, f"password:{name}")
-        record = await self._sessions.rise(
-            before, user.username, "password", ip=client.ip, user_agent=client.user_agent
-        )
         metrics.sign_ins.labels("password", "right").inc()
+        return await self._let_in(client, user, before)
+
+    async def _let_in(self, client: Client, user: User, before: Principal | None) -> SessionRecord:
+        """After the password: a session that knows of a remembered device, and of what is unusual."""
+        device = await self._devices.recognise(client.cookies, user)
+        action = await self._risk.assess(
+            user, client.address, client.user_agent, known_device=device is not None
+        )
+        rise = partial(self._sessions.rise, ip=client.ip, user_agent=client.user_agent)
+        step_up = action == "step_up"
+        record = await rise(before, user.username, "password", step_up=step_up)
         self._audit.record("password_ok", user.username, client.ip, sid=record.sid[:8])
+        if device is None or step_up:
+            return record
+        record = await rise(Principal(user, record), user.username, DEVICE)
+        await self._devices.used(device, client.ip)
+        self._audit.record("login", user.username, client.ip, factors=list(record.amr), sid=record.sid[:8])
         return record
 
     async def _password_failed(self, client: Client, name: str) -> None:
@@ -140,6 +161,7 @@ class SignIn:
             record = await self._sessions.rise(
                 principal, name, factor, ip=client.ip, user_agent=client.user_agent
             )
+            await self._risk.settled(principal.user, client.address, client.user_agent)
             self._audit.record("login", name, client.ip, factors=list(record.amr), sid=record.sid[:8])
             return outcome, record
         self._audit.record("code_failed", name, client.ip, factor=factor, outcome=outcome.value)

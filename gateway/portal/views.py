@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from gateway.devices import RememberedDevices
 from gateway.errors import SendFailed, TooManyAttempts
 from gateway.factors.base import Outcome, Prompt
 from gateway.model import Decision, Principal, Target, Verdict
@@ -38,7 +39,9 @@ class Ask:
 
     @property
     def client(self) -> Client:
-        return Client(self.here.client, self.request.headers.get("User-Agent", ""), self.here.host)
+        headers = self.request.headers
+        cookies = ";".join(headers.getall("Cookie", ()))
+        return Client(self.here.client, headers.get("User-Agent", ""), self.here.host, cookies)
 
 
 class SignInViews:
@@ -49,9 +52,11 @@ class SignInViews:
         pages: Pages,
         routes: Routes,
         *,
+        devices: RememberedDevices,
         prefix: str,
         public_url: str,
     ) -> None:
+        self._devices = devices
         self._signin, self._sessions, self._pages, self._routes = signin, sessions, pages, routes
         self._prefix, self._public_url = prefix, public_url
 
@@ -165,8 +170,17 @@ class SignInViews:
         if record is not None:
             response = self._onward(ask, destination, await self._sessions.principal_of(record))
             await self._sessions.attach(ask.request, response, record.sid)
+            if form.get("remember_device"):
+                await self._remember(ask, principal, response)
             return response
         return await self._refused(ask, destination, factor, outcome)
+
+    async def _remember(self, ask: Ask, principal: Principal, response: web.StreamResponse) -> None:
+        if self._devices.days:
+            client, user = ask.client, principal.user
+            await self._devices.remember(
+                response, client.cookies, user, ip=client.ip, user_agent=client.user_agent
+            )
 
     async def _refused(
         self, ask: Ask, destination: Target, factor: str, outcome: Outcome
@@ -220,8 +234,8 @@ class SignInViews:
             masked=prompt.hint,
             code_length=prompt.code_length,
             resend_after=prompt.resend_after,
-            can_remember=False,
-            remember_days=0,
+            can_remember=bool(self._devices.days) and not decision.factors,
+            remember_days=self._devices.days,
             others=[(name, FACTOR_LABELS.get(name, name)) for name in usable if name != factor],
             send_failed=send_failed,
             error=error,

@@ -124,3 +124,59 @@ class Credentials(Protocol):
     async def remove(self, username: str, id: str) -> bool:
         """Remove; exactly one of two racing callers gets True (that is how recovery codes are consumed)."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A browser that skips the second factor. `id` is a digest: only the browser has what it is made from."""
+
+    id: str
+    username: str
+    user_agent: str
+    ip: str
+    created_at: float
+    last_used_at: float
+    expires_at: float
+
+
+class Devices(Protocol):
+    """Remembered devices. They go with the user, and when the user is disabled or loses a second factor."""
+
+    async def get(self, id: str) -> Device | None: ...
+    async def add(self, device: Device) -> None: ...
+    async def touch(self, id: str, used_at: float, ip: str) -> None: ...
+    async def remove(self, username: str, id: str) -> bool: ...
+    async def remove_for_user(self, username: str) -> int: ...
+    async def list(self, username: str | None = None) -> Sequence[Device]: ...
+    async def purge(self, now: float) -> int:
+        """Drop what has expired; returns how many."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and with what a user signed in. `country` is ISO 3166-1 alpha-2, "" if unknown, as are coordinates.
+
+    `network` is the address block, `device` a digest of the kind of browser; neither names a person.
+    """
+
+    network: str
+    device: str
+    country: str
+    latitude: float | None
+    longitude: float | None
+    seen_at: float
+
+
+class Places(Protocol):
+    async def of(self, username: str) -> Sequence[Place]:
+        """The newest places of a user, newest first."""
+        ...
+
+    async def put(self, username: str, place: Place) -> None:
+        """Insert, or bring up to date."""
+        ...
+
+    async def purge(self, before: float) -> int:
+        """Drop what was not seen since; returns how many."""
+        ...

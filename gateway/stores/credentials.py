@@ -7,10 +7,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.errors import StoreUnavailable
 from gateway.stores.base import Credential
+from gateway.stores.devices import forget_devices
 from gateway.stores.engine import reading, writing
 from gateway.stores.schema import credentials
 
 Seal = Callable[[bytes], bytes]
+_VOUCH = ("totp", "webauthn")
 
 
 class SqlCredentials:
@@ -63,9 +65,13 @@ class SqlCredentials:
             return (await connection.execute(step)).rowcount == 1
 
     async def remove(self, username: str, id: str) -> bool:
+        """A factor that goes takes the devices along that were trusted on its word."""
         own = (credentials.c.id == id) & (credentials.c.username == username)
         async with writing(self._engine) as connection:
-            return (await connection.execute(delete(credentials).where(own))).rowcount == 1
+            kind = await connection.scalar(delete(credentials).where(own).returning(credentials.c.kind))
+            if kind in _VOUCH:
+                await forget_devices(connection, username)
+        return kind is not None
 
     async def reseal(self) -> int:
         """Seal every secret with the newest key, so that older keys may go; returns how many."""

@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 metadata = MetaData()
@@ -69,8 +70,38 @@ sessions = Table(
     Column("expires_at", Double, nullable=False),
     Column("ip", String(64), nullable=False),
     Column("user_agent", Text, nullable=False),
+    Column("step_up", Boolean, nullable=False, server_default=false()),
     Index("sessions_username", "username"),
     Index("sessions_expires_at", "expires_at"),
+)
+
+# `id` is the digest of what the browser's cookie holds.
+devices = Table(
+    "devices",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("username", String(128), nullable=False),
+    Column("user_agent", Text, nullable=False),
+    Column("ip", String(64), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("last_used_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Index("devices_username", "username"),
+    Index("devices_expires_at", "expires_at"),
+)
+
+# Where users signed in from: one row for each network and kind of browser.
+places = Table(
+    "places",
+    metadata,
+    Column("username", String(128), primary_key=True),
+    Column("network", String(64), primary_key=True),
+    Column("device", String(64), primary_key=True),
+    Column("country", String(8), nullable=False),
+    Column("latitude", Double),
+    Column("longitude", Double),
+    Column("seen_at", Double, nullable=False),
+    Index("places_seen_at", "seen_at"),
 )
 
 ledger = Table(

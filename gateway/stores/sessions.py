@@ -78,6 +78,7 @@ def _row(record: SessionRecord) -> dict[str, object]:
         "expires_at": record.expires_at,
         "ip": record.ip,
         "user_agent": record.user_agent.replace("\0", ""),  # PostgreSQL text holds no NUL
+        "step_up": record.step_up,
     }
 
 

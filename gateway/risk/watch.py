@@ -1,0 +1,128 @@
+"""Watches sign-ins: gathers signals, notes each in the audit log, tells the user, says what must follow.
+
+Places are learnt only from sign-ins that asked nothing more, or once a second factor was proven: whoever has just
+a password can't make an unusual place a usual one.
+"""
+
+from collections.abc import Sequence
+
+from gateway.audit import Audit
+from gateway.clock import Clock
+from gateway.config.schema import Config, Risk, RiskAction
+from gateway.errors import RequestRefused
+from gateway.model import IPAddress, User
+from gateway.notices import Notices
+from gateway.risk.geo import Geo
+from gateway.risk.signals import Signal, action_for, device_of, network_of, signals, to_notify
+from gateway.stores.base import Place, Places
+
+WORDS = {
+    "new_network": "from a network we have not seen you use",
+    "new_device": "from a device or browser we have not seen you use",
+    "new_country": "from a country we have not seen you in",
+    "impossible_travel": "from a place you can hardly have travelled to since the last time",
+}
+
+
+class TooUnusual(RequestRefused):
+    """`risk` says to refuse sign-ins like this one. `signals` are the names of what was unusual."""
+
+    status = 403
+    public = "This sign-in is too unusual to be let through. Please ask your administrator."
+
+    def __init__(self, found: Sequence[Signal]) -> None:
+        self.signals = tuple(signal.name for signal in found)
+        why = ", ".join(WORDS[name] for name in self.signals)
+        super().__init__(
+            "sign-in refused: " + ", ".join(self.signals), public=f"{self.public} It came {why}."
+        )
+
+
+class RiskWatch:
+    """`account_url` is where users see and end their sessions."""
+
+    def __init__(
+        self,
+        config: Risk,
+        geo: Geo,
+        places: Places,
+        audit: Audit,
+        notices: Notices,
+        clock: Clock,
+        *,
+        account_url: str,
+    ) -> None:
+        self._config, self._geo, self._places = config, geo, places
+        self._audit, self._notices, self._clock = audit, notices, clock
+        self._account_url = account_url
+
+    async def assess(
+        self, user: User, address: IPAddress, user_agent: str, *, known_device: bool = False
+    ) -> RiskAction:
+        """What follows from where and with what `user` proved the first factor. Raises TooUnusual."""
+        here = self._here(address, user_agent)
+        past = await self._recent(user.username)
+        found = signals(here, past, self._config.max_speed_kmh)
+        if known_device:
+            found = tuple(signal for signal in found if signal.name != "new_device")
+        action = action_for(found, self._config)
+        self._note(user, str(address), found, action)
+        if action == "deny":
+            self._audit.record("login_refused", user.username, str(address), signals=[s.name for s in found])
+            raise TooUnusual(found)
+        if action != "step_up":
+            await self._places.put(user.username, here)
+        return action
+
+    async def settled(self, user: User, address: IPAddress, user_agent: str) -> None:
+        """A second factor was proven from there: it is a usual place from now on."""
+        await self._places.put(user.username, self._here(address, user_agent))
+
+    async def _recent(self, username: str) -> list[Place]:
+        since = self._clock() - self._config.remembered
+        return [place for place in await self._places.of(username) if place.seen_at >= since]
+
+    def _here(self, address: IPAddress, user_agent: str) -> Place:
+        found = self._geo.locate(address)
+        return Place(
+            network_of(address),
+            device_of(user_agent),
+            found.country,
+            found.latitude,
+            found.longitude,
+            self._clock(),
+        )
+
+    def _note(self, user: User, ip: str, found: Sequence[Signal], action: RiskAction) -> None:
+        for signal in found:
+            own = getattr(self._config, signal.name)
+            self._audit.record(
+                "risk_signal", user.username, ip, signal=signal.name, action=own, **dict(signal.data)
+            )
+        if to_notify(found, self._config):
+            outcome = _OUTCOMES.get(action, "")
+            text = _letter(self._notices.brand, ip, found, outcome, self._account_url)
+            self._notices.mail(user.username, user.email, "new sign-in", text, about="unusual_sign_in")
+
+
+_OUTCOMES = {
+    "deny": "It was refused.\n\n",
+    "step_up": "It needs a second factor before it gets any further.\n\n",
+}
+
+
+def _letter(brand: str, ip: str, found: Sequence[Signal], outcome: str, account_url: str) -> str:
+    what = "\n".join(f"- {WORDS[signal.name]}" for signal in found)
+    return (
+        f"Your password was just used to sign in to {brand} (IP address {ip}):\n\n{what}\n\n{outcome}"
+        f"If this was you, there is nothing to do.\n"
+        f"If not, end that session and change your password now:\n{account_url}\n"
+    )
+
+
+def build_watch(config: Config, places: Places, audit: Audit, notices: Notices, clock: Clock) -> RiskWatch:
+    """Raises ConfigError for a location file that can't be used."""
+    account = f"{config.server.public_url}{config.server.prefix}/account"
+    return RiskWatch(
+        config.risk, Geo(config.risk.geoip_file), places, audit, notices, clock, account_url=account
+    )
