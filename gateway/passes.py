@@ -14,14 +14,15 @@ from gateway.assertion import Assertions
 from gateway.config.schema import Config, Route
 from gateway.model import Principal, Target, Verdict
 from gateway.policy import decide
-from gateway.portal.returns import href, read_return, with_return
+from gateway.portal.returns import href, read_return
 from gateway.proxy.headers import clean
 from gateway.routing import Routes, host_matches
 from gateway.session import SessionLayer, cookie_value
 
 _LARGEST_COOKIE = 4000
-_TOO_LARGE = "too-large"
-"""Stands where a pass would not fit: HAProxy then asks the gateway, and does not send the browser for a pass again."""
+_NONE = "none"
+"""Stands where there is no session, or a pass would not fit. HAProxy then asks the gateway; were there no cookie at
+all, it would send the browser for a pass again."""
 
 
 def pass_cookie(config: Config) -> str:
@@ -62,13 +63,9 @@ class Passes:
         cookies = ";".join(request.headers.getall("Cookie", ()))
         principal = await self._sessions.load(cookies)
         where = href(destination, here)
-        if principal is None:
-            where = with_return(f"{self._prefix}/login", where)
         response = web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
-        if principal is not None:
-            self._give(
-                response, self.issue(principal, here, cookie_value(cookies, self._sessions.cookie_name))
-            )
+        cookie = cookie_value(cookies, self._sessions.cookie_name)
+        self._give(response, self.issue(principal, here, cookie) if principal else _NONE)
         return response
 
     def _give(self, response: web.Response, value: str) -> None:
@@ -100,7 +97,7 @@ class Passes:
             "exp": int(min(now + self._lifetime, principal.session.expires_at)),
         }
         token = self._assertions.sign(claims)
-        return token if len(token) <= _LARGEST_COOKIE else _TOO_LARGE
+        return token if len(token) <= _LARGEST_COOKIE else _NONE
 
     def _allowed(self, principal: Principal, here: Target, now: float) -> list[str]:
         return [

@@ -16,6 +16,7 @@ from gateway.export.sites import (
     addresses,
     cookie_pattern,
     identity_names,
+    path_pattern,
     protected_names,
 )
 from gateway.forwardauth import route_key
@@ -165,7 +166,7 @@ def _ask(plan: Plan, route: Route, number: int) -> Iterator[str]:
 
 def _location(plan: Plan, route: Route, number: int) -> Iterator[str]:
     names = identity_names(route)
-    path = "/" if route.path == "/" else f"~ ^{re.escape(route.path.rstrip('/'))}(?:/|;|$)"
+    path = "/" if route.path == "/" else f'~ "{path_pattern(route)}"'
     yield f"        location {path} {{"
     yield f"            auth_request {plan.prefix}/ask-{number};"
     yield "            auth_request_set $auth_location $upstream_http_location;"
@@ -174,7 +175,8 @@ def _location(plan: Plan, route: Route, number: int) -> Iterator[str]:
         answer = f"$upstream_http_{_variable(names[ours])}"
         yield f"            auth_request_set $told_{_variable(ours)} {answer};"
     if route.strip_path and route.path != "/":
-        yield f"            rewrite ^{re.escape(route.path.rstrip('/'))}/?(.*)$ /$1 break;"
+        bare = re.escape(route.path.rstrip("/"))
+        yield f'            rewrite "^{bare}/?(.*)$" /$1 break;'
     yield f"            proxy_pass {'https' if addresses(route)[0].tls else 'http'}://app_{plan.number(route)};"
     host = "$host$auth_port" if route.preserve_host else addresses(route)[0].authority
     upgrade = ("$http_upgrade", "$connection_upgrade") if route.websocket else ('""', '""')
