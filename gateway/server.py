@@ -105,18 +105,25 @@ class Gateway:
             )
         )  # fmt: skip
         self._notices = Notices(self._email, self._audit, config.branding.name)
-        self._devices = RememberedDevices(
+        self.devices = RememberedDevices(
             config.session, secure=secure, fernet=lambda: ring.fernet, store=SqlDevices(engine),
             audit=self._audit, clock=clock,
         )  # fmt: skip
         self._places = SqlPlaces(engine)
         risk = build_watch(config, self._places, self._audit, self._notices, clock)
+        prefix = config.server.prefix
         signin = SignIn(
-            directory, self.sessions, factors.second, limits, self._audit, routes, self._devices, risk
-        )
+            directory, self.sessions, factors.second, limits, self._audit, routes, self.devices, risk,
+            lambda destination: is_own_page(destination, prefix), factors.preferences,
+        )  # fmt: skip
+        enrol = EnrolViews(
+            Enrolment(config.enrolment, factors, self.sessions, self._ledger, self._audit),
+            signin, self.sessions, self._pages, routes,
+            prefix=prefix, public_url=config.server.public_url,
+        )  # fmt: skip
         assertions = Assertions(config.server.public_url, lambda: list(ring.signing_keys), clock)
         names = frozenset(prefix + config.session.cookie_name for prefix in ("", "__Host-", "__Secure-"))
-        names |= {pass_cookie(config), self._devices.cookie_name}
+        names |= {pass_cookie(config), self.devices.cookie_name}
         self.proxy = Proxy(
             config.routes, session_cookie_names=names, prefix=config.server.prefix, clock=clock
         )
@@ -138,10 +145,11 @@ class Gateway:
         self._portal = Portal(
             config.server.prefix,
             SignInViews(
-                signin, self.sessions, self._pages, routes, devices=self._devices,
+                signin, self.sessions, self._pages, routes, devices=self.devices,
                 prefix=config.server.prefix, public_url=config.server.public_url,
             ),
             self._pages, self.sessions, assertions, self.health, config.server.metrics_networks,
+            {"/enrol": {"GET": enrol.page, "POST": enrol.submit}},
         )  # fmt: skip
         self._front = Front(
             self._gate,
@@ -195,7 +203,7 @@ class Gateway:
             lambda: self._ledger.purge(clock()),
             lambda: self._changes.purge(clock()),
             lambda: self._audit_log.purge(clock() - kept),
-            lambda: self._devices.store.purge(clock()),
+            lambda: self.devices.store.purge(clock()),
             lambda: self._places.purge(clock() - self._config.risk.remembered),
         ]
 
