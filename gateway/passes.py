@@ -64,7 +64,7 @@ class Passes:
         principal = await self._sessions.load(cookies)
         where = href(destination, here)
         response = web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
-        cookie = cookie_value(cookies, self._sessions.cookie_name)
+        cookie = _as_sent(cookies, self._sessions.cookie_name)
         self._give(response, self.issue(principal, here, cookie) if principal else _NONE)
         return response
 
@@ -107,6 +107,12 @@ class Passes:
             and is_settled(route)
             and decide(route, here, principal, now).verdict is Verdict.ALLOW
         ]
+
+
+def _as_sent(cookies: str, name: str) -> str:
+    """The session cookie with its quotes, if the browser sends any: HAProxy compares bytes."""
+    value = cookie_value(cookies, name)
+    return f'"{value}"' if f'{name}="{value}"' in cookies else value
 
 
 def _text(value: str) -> str:
