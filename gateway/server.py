@@ -36,9 +36,12 @@ from gateway.limits import Limits
 from gateway.notices import Notices
 from gateway.passes import Passes, pass_cookie
 from gateway.passwords import Passwords
+from gateway.portal.enrol_views import EnrolViews
+from gateway.portal.enrolment import Enrolment
 from gateway.portal.health import Health
 from gateway.portal.portal import Portal
 from gateway.portal.render import Pages
+from gateway.portal.returns import is_own_page
 from gateway.portal.signin import SignIn
 from gateway.portal.views import SignInViews
 from gateway.proxy import Proxy

@@ -27,6 +27,7 @@ class Portal:
         assertions: Assertions,
         health: Health,
         metrics_networks: tuple[Network, ...],
+        more: Mapping[str, Mapping[str, View]],
     ) -> None:
         self._prefix, self._sessions, self._assertions = prefix, sessions, assertions
         self._health, self._metrics_networks = health, metrics_networks
@@ -34,6 +35,7 @@ class Portal:
             "/login": {"GET": views.login_page, "POST": views.login},
             "/verify": {"GET": views.verify_page, "POST": views.verify},
             "/logout": {"GET": views.logout_page, "POST": views.logout},
+            **more,
         }
         self._endpoints: Mapping[str, View] = {
             "/healthz": self._healthz,

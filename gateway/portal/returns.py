@@ -22,7 +22,12 @@ def read_return(rd: str, here: Target, routes: Routes, prefix: str) -> Target:
         found = _parse(rd, home, routes)
     except RequestRefused:
         return home
-    return home if path_matches(prefix, found.path) else found
+    return home if path_matches(prefix, found.path) and not is_own_page(found, prefix) else found
+
+
+def is_own_page(destination: Target, prefix: str) -> bool:
+    """Our only pages that a sign-in or step-up may return to; they check for themselves who may do what."""
+    return destination.path in (f"{prefix}/enrol", f"{prefix}/account")
 
 
 def _parse(rd: str, home: Target, routes: Routes) -> Target:

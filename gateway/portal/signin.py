@@ -3,7 +3,7 @@
 Views translate forms into calls and results into pages. Whatever fails in here leaves nobody signed in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv6Address, ip_network
@@ -14,9 +14,10 @@ from gateway.devices import RememberedDevices
 from gateway.directory.base import Directory
 from gateway.errors import SendFailed, TooManyAttempts
 from gateway.factors.base import Attempt, Factor, Outcome, Prompt
+from gateway.factors.preference import Preferences
 from gateway.limits import CODES_PER_USER, FAILURES_IN_A_ROW, PASSWORD_PER_IP, PASSWORD_PER_USER, Limits
 from gateway.model import Decision, IPAddress, Principal, SessionRecord, Target, User, Verdict
-from gateway.policy import DEVICE, decide
+from gateway.policy import DEVICE, SECOND_FACTORS, decide
 from gateway.risk.watch import RiskWatch
 from gateway.routing import Routes
 from gateway.session import SessionLayer
@@ -31,6 +32,8 @@ class Client:
     host: str
     cookies: str = ""
     """The Cookie header, for the one that says which device this is."""
+    origin: str = ""
+    """What the browser calls the origin of our page; security keys sign it."""
 
     @property
     def ip(self) -> str:
@@ -46,6 +49,19 @@ class Client:
         )
 
 
+OwnPages = Callable[[Target], bool]
+"""Whether a destination is a page of ours that changes the account: those want a recent second factor."""
+
+RECENT = 900.0
+"""Seconds for which a second factor counts as just proven."""
+
+
+def proven_recently(session: SessionRecord, now: float) -> bool:
+    """Whether the session has two factors and proved a second one just now; a remembered device proves none."""
+    at = max((session.proven_at.get(factor, 0.0) for factor in SECOND_FACTORS), default=0.0)
+    return len(set(session.amr) - {DEVICE}) >= 2 and now - at <= RECENT
+
+
 class SignIn:
     def __init__(
         self,
@@ -57,15 +73,22 @@ class SignIn:
         routes: Routes,
         devices: RememberedDevices,
         risk: RiskWatch,
+        own: OwnPages,
+        preferences: Preferences,
     ) -> None:
         self._directory, self._sessions, self._factors = directory, sessions, factors
         self._limits, self._audit, self._routes = limits, audit, routes
         self._devices, self._risk = devices, risk
+        self._own, self._preferences = own, preferences
 
     # -- what is missing -----------------------------------------------------------------------------------------
 
     def decision(self, destination: Target, principal: Principal | None) -> Decision:
         """What stands between this principal and the destination. Where no route is, a full sign-in is due."""
+        if self._own(destination):
+            fresh = principal is not None and proven_recently(principal.session, self._sessions.now())
+            verdict = Verdict.ALLOW if fresh else Verdict.SIGN_IN if principal is None else Verdict.STEP_UP
+            return Decision(verdict, "portal", "recent_proof")
         route = self._routes.find(destination)
         if route is not None:
             return decide(route, destination, principal, self._sessions.now())
@@ -77,7 +100,8 @@ class SignIn:
     async def usable_factors(self, user: User, decision: Decision) -> list[str]:
         """Second factors that the user has enrolled and that the decision accepts."""
         accepted = [f for f in self._factors.values() if not decision.factors or f.name in decision.factors]
-        return [factor.name for factor in accepted if await factor.enrolled(user)]
+        names = [factor.name for factor in accepted if await factor.enrolled(user)]
+        return await self._preferences.ordered(user.username, names)
 
     # -- first factor ----------------------------------------------------------------------------------------------
 
@@ -158,6 +182,7 @@ class SignIn:
         if outcome is Outcome.RIGHT:
             await self._limits.forget(CODES_PER_USER, name)
             await self._limits.forget(FAILURES_IN_A_ROW, f"code:{name}")
+            await self._preferences.used(name, factor)
             record = await self._sessions.rise(
                 principal, name, factor, ip=client.ip, user_agent=client.user_agent
             )
@@ -185,7 +210,7 @@ class SignIn:
             self._audit.record("locked", name, client.ip, factor=factor)
 
     def _attempt(self, client: Client, principal: Principal) -> Attempt:
-        return Attempt(principal.user, principal.session.sid, client.ip, client.host)
+        return Attempt(principal.user, principal.session.sid, client.ip, client.host, client.origin)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 

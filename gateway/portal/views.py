@@ -7,7 +7,7 @@ from aiohttp import web
 from gateway.devices import RememberedDevices
 from gateway.errors import SendFailed, TooManyAttempts
 from gateway.factors.base import Outcome, Prompt
-from gateway.model import Decision, Principal, Target, Verdict
+from gateway.model import Principal, Target, Verdict
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.render import Pages
 from gateway.portal.returns import href, read_return, with_return
@@ -41,7 +41,9 @@ class Ask:
     def client(self) -> Client:
         headers = self.request.headers
         cookies = ";".join(headers.getall("Cookie", ()))
-        return Client(self.here.client, headers.get("User-Agent", ""), self.here.host, cookies)
+        here = self.here
+        origin = f"{here.scheme}://{here.authority}"
+        return Client(here.client, headers.get("User-Agent", ""), here.host, cookies, origin)
 
 
 class SignInViews:
@@ -218,7 +220,7 @@ class SignInViews:
             return see_other(href(destination, ask.here))
         usable = await self._signin.usable_factors(principal.user, decision)
         if not usable:
-            return self._nothing_enrolled(ask, decision)
+            return see_other(with_return(f"{self._prefix}/enrol", href(destination, ask.here)))
         factor = factor if factor in usable else usable[0]
         try:
             prompt, send_failed = await self._prompt(ask, principal, factor, again)
@@ -232,6 +234,7 @@ class SignInViews:
             rd=href(destination, ask.here),
             factor=factor,
             masked=prompt.hint,
+            options=prompt.options,
             code_length=prompt.code_length,
             resend_after=prompt.resend_after,
             can_remember=bool(self._devices.days) and not decision.factors,
@@ -247,17 +250,6 @@ class SignInViews:
             return await self._signin.begin(ask.client, principal, factor, again=again), False
         except SendFailed:
             return Prompt(), True
-
-    def _nothing_enrolled(self, ask: Ask, decision: Decision) -> web.Response:
-        return self._pages.error(
-            403,
-            title="No second factor yet",
-            message="This page needs a second factor, and none is set up for your account. "
-            "Please ask your administrator.",
-            reason="no_factor_enrolled",
-            request_id=ask.request_id,
-            actions=[("Sign out", f"{self._prefix}/logout")],
-        )
 
     def _limited(self, ask: Ask, limit: TooManyAttempts) -> web.Response:
         return self._pages.error(

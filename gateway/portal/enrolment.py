@@ -1,0 +1,111 @@
+"""Adding second factors, without HTTP: who may add which, and what happens when one is proven (security rule 10).
+
+A session that proved only a password may add one factor, and only while the account has none of any kind. Whoever has
+one must have proven two within the last quarter of an hour.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from gateway.audit import Audit
+from gateway.config.schema import Enrolment as EnrolmentConfig
+from gateway.errors import TooManyAttempts
+from gateway.factors.base import Attempt, Outcome, Setup
+from gateway.factors.build import Factors
+from gateway.model import Principal, SessionRecord, User
+from gateway.portal.signin import Client, proven_recently
+from gateway.session import SessionLayer
+from gateway.stores.base import Ledger
+
+_TURN = 30.0
+
+
+class Permission(Enum):
+    GIVEN = auto()
+    AFTER_PROOF = auto()
+    """Once a second factor was proven (again)."""
+    REFUSED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """`record` is the risen session, `codes` the recovery codes to show once; both only for Outcome.RIGHT."""
+
+    outcome: Outcome
+    record: SessionRecord | None = None
+    codes: Sequence[str] = ()
+
+
+class Enrolment:
+    def __init__(
+        self,
+        config: EnrolmentConfig,
+        factors: Factors,
+        sessions: SessionLayer,
+        ledger: Ledger,
+        audit: Audit,
+    ) -> None:
+        self._config, self._factors, self._sessions = config, factors, sessions
+        self._ledger, self._audit = ledger, audit
+
+    async def permission(self, principal: Principal) -> Permission:
+        if proven_recently(principal.session, self._sessions.now()):
+            return Permission.GIVEN
+        if await self.has_any(principal.user):
+            return Permission.AFTER_PROOF
+        # An unusual sign-in that must prove more can't do so with a factor that it brings along itself.
+        trusted = self._config.at_first_login and not principal.session.step_up
+        return Permission.GIVEN if trusted else Permission.REFUSED
+
+    async def has_any(self, user: User) -> bool:
+        """Whether the account has a second factor of any kind, accepted by some route or not."""
+        return any([await factor.enrolled(user) for factor in self._factors.second.values()])
+
+    def choices(self, accepted: frozenset[str]) -> list[str]:
+        """What can be added, of what the route accepts (empty: anything)."""
+        return [name for name in self._factors.enrols if not accepted or name in accepted]
+
+    async def begin(
+        self, client: Client, principal: Principal, factor: str, form: Mapping[str, str]
+    ) -> Setup:
+        """Raises InvalidUser, SendFailed, TooManyAttempts."""
+        return await self._factors.enrols[factor].enrol_begin(_attempt(client, principal), form)
+
+    async def finish(
+        self, client: Client, principal: Principal, factor: str, form: Mapping[str, str]
+    ) -> Added:
+        """Add the factor if it is proven; it counts for this session at once. Raises TooManyAttempts."""
+        name = principal.username
+        # One at a time for each account: of two password-only sessions in a race, one adds the first factor.
+        if not await self._ledger.claim_once(_turn(name), _TURN):
+            raise TooManyAttempts("another factor is being added", retry_after=2)
+        try:
+            if await self.permission(principal) is not Permission.GIVEN:
+                return Added(Outcome.EXPIRED)
+            outcome = await self._factors.enrols[factor].enrol_finish(_attempt(client, principal), form)
+            if outcome is not Outcome.RIGHT:
+                self._audit.record("factor_not_added", name, client.ip, factor=factor, outcome=outcome.value)
+                return Added(outcome)
+            return await self._added(client, principal, factor)
+        finally:
+            await self._ledger.delete(_turn(name))
+
+    async def _added(self, client: Client, principal: Principal, factor: str) -> Added:
+        name = principal.username
+        self._audit.record("factor_added", name, client.ip, factor=factor)
+        first = not await self._factors.recovery.enrolled(principal.user)
+        codes = await self._factors.recovery.renew(principal.user) if first else ()
+        record = await self._sessions.rise(
+            principal, name, factor, ip=client.ip, user_agent=client.user_agent
+        )
+        self._audit.record("login", name, client.ip, factors=list(record.amr), sid=record.sid[:8])
+        return Added(Outcome.RIGHT, record, codes)
+
+
+def _attempt(client: Client, principal: Principal) -> Attempt:
+    return Attempt(principal.user, principal.session.sid, client.ip, client.host, client.origin)
+
+
+def _turn(username: str) -> str:
+    return f"enrol:turn:{username}"

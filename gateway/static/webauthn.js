@@ -1,0 +1,47 @@
+// Talks to security keys and passkeys: the options come with the form, the answer goes back in its hidden field.
+"use strict";
+
+const bytes = (text) =>
+  Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (letter) => letter.charCodeAt(0));
+const text = (buffer) =>
+  btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+const known = (list) => (list || []).map((one) => ({ ...one, id: bytes(one.id) }));
+
+function creation(options) {
+  const user = { ...options.user, id: bytes(options.user.id) };
+  return { ...options, user, challenge: bytes(options.challenge), excludeCredentials: known(options.excludeCredentials) };
+}
+
+function request(options) {
+  return { ...options, challenge: bytes(options.challenge), allowCredentials: known(options.allowCredentials) };
+}
+
+function packed(credential) {
+  const response = {};
+  for (const name of ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"]) {
+    if (credential.response[name]) response[name] = text(credential.response[name]);
+  }
+  return JSON.stringify({ id: credential.id, rawId: text(credential.rawId), type: credential.type, response });
+}
+
+async function ask(form) {
+  const options = JSON.parse(form.dataset.options);
+  if (form.dataset.webauthn === "create") return navigator.credentials.create({ publicKey: creation(options) });
+  return navigator.credentials.get({ publicKey: request(options) });
+}
+
+for (const form of document.querySelectorAll("form[data-webauthn]")) {
+  const problem = form.querySelector("[data-problem]");
+  form.addEventListener("submit", async (event) => {
+    if (form.elements.credential.value || (event.submitter && event.submitter.name)) return; // done, or another way
+    event.preventDefault();
+    problem.hidden = true;
+    try {
+      form.elements.credential.value = packed(await ask(form));
+      form.submit();
+    } catch (error) {
+      problem.textContent = `That did not work (${error.name}). Please try again.`;
+      problem.hidden = false;
+    }
+  });
+}
