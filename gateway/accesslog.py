@@ -2,6 +2,7 @@
 
 import logging
 import random
+import secrets
 from collections.abc import Callable
 
 from aiohttp import web
@@ -16,22 +17,38 @@ log = logging.getLogger("gateway.access")
 class AccessLog:
     """`chance` decides which successful requests are logged when `log.access_sample` is below 1."""
 
-    def __init__(self, config: Log, chance: Callable[[], float] = random.random) -> None:
-        self._config, self._chance = config, chance
+    def __init__(
+        self,
+        config: Log,
+        chance: Callable[[], float] = random.random,
+        request_id: Callable[[], str] = lambda: secrets.token_hex(8),
+    ) -> None:
+        self._config, self._chance, self._request_id = config, chance, request_id
 
     def write(self, request: web.BaseRequest, trace: Trace, status: int, seconds: float) -> None:
-        target = trace.target
         metrics.requests.labels(trace.route, str(status), trace.verdict).inc()
         metrics.latency.labels(trace.route).observe(seconds)
-        if not self._config.access or (status < 400 and self._chance() >= self._config.access_sample):
-            return
+        if self.wants(status):
+            self.line(request.method, trace, status, seconds, remote=request.remote)
+
+    def wants(self, status: int) -> bool:
+        """Whether a request with this status is to be logged."""
+        return self._config.access and (status >= 400 or self._chance() < self._config.access_sample)
+
+    def new_trace(self) -> Trace:
+        return Trace(self._request_id())
+
+    def line(
+        self, method: str, trace: Trace, status: int, seconds: float, *, remote: str | None = None
+    ) -> None:
+        target = trace.target
         fields = {
             "event": "request",
             "id": trace.request_id,
-            "client": str(target.client) if target else request.remote,
-            "method": request.method,
+            "client": str(target.client) if target else remote,
+            "method": method,
             "host": target.host if target else "",
-            "path": target.path if target else "",
+            "path": trace.path or (target.path if target else ""),
             "status": status,
             "ms": round(seconds * 1000, 2),
             "route": trace.route,

@@ -14,6 +14,10 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.config.schema import Limits
+from gateway.fastpath import FastPath
+from gateway.fastpath.exchange import Exchange
+from gateway.fastpath.path import ClientAddress
+from gateway.target import peer_address
 
 log = logging.getLogger("gateway.connection")
 
@@ -21,13 +25,16 @@ log = logging.getLogger("gateway.connection")
 class Connection(RequestHandler):
     """One client connection of a `ConnectionServer`."""
 
-    __slots__ = ("_head_bytes", "_head_timer", "_limits", "_owner")
+    __slots__ = ("_address", "_ahead", "_exchange", "_head_bytes", "_head_timer", "_limits", "_owner")
 
     def __init__(self, owner: "ConnectionServer", limits: Limits, **kwargs: Any) -> None:
         super().__init__(owner, **kwargs)
         self._owner, self._limits = owner, limits
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
+        self._exchange: Exchange | None = None
+        self._ahead = b""  # what came behind a request that is under way on the fast path
+        self._address = ClientAddress(None, None, False)
 
     @property
     def draining(self) -> bool:
@@ -35,10 +42,37 @@ class Connection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        name = transport.get_extra_info("peername")
+        text = str(name[0]) if isinstance(name, tuple) else None
+        secure = transport.get_extra_info("sslcontext") is not None
+        self._address = ClientAddress(peer_address(name), text, secure)
         if len(self._owner.connections) > self._limits.connections:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections")
 
     def data_received(self, data: bytes) -> None:
+        if self._exchange is not None:
+            self._keep_for_later(data)
+        elif not self._takes_fast_path(data):
+            self._ordinary(data)
+
+    def _takes_fast_path(self, data: bytes) -> bool:
+        fast = self._owner.fast
+        idle = self._waiter is not None and not self._head_bytes and self._waiting_for_head()
+        if fast is None or not idle or self._owner.draining or self._close or self._force_close:
+            return False
+        exchange = fast.take(self, self._address, data)
+        if exchange is None:
+            return False
+        self._exchange = exchange
+        exchange.start()
+        return True
+
+    def _keep_for_later(self, data: bytes) -> None:
+        self._ahead += data
+        if len(self._ahead) > self._limits.head_size and self.transport is not None:
+            self.transport.pause_reading()
+
+    def _ordinary(self, data: bytes) -> None:
         if self._waiting_for_head():
             self._head_bytes += len(data)
             if self._head_timer is None:
@@ -51,7 +85,70 @@ class Connection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_head_timer()
+        if self._exchange is not None:
+            exchange, self._exchange = self._exchange, None
+            exchange.client_gone()
         super().connection_lost(exc)
+
+    # -- Client of an exchange (gateway.fastpath) ------------------------------------------------------------------
+
+    def hand_back(self, data: bytes) -> None:
+        """Let the ordinary path have a request that the fast path could not finish."""
+        self._exchange = None
+        ahead, self._ahead = self._ahead, b""
+        self._read_on()
+        self._ordinary(data + ahead)
+
+    def exchange_done(self) -> None:
+        self._exchange = None
+        if self._close or self._owner.draining:
+            self.force_close()
+            return
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._ahead:
+            self._loop.call_soon(self._next_request)
+
+    def cut(self) -> None:
+        self._exchange = None
+        if self.transport is not None:
+            self.transport.abort()
+        self.force_close()
+
+    def _next_request(self) -> None:
+        ahead, self._ahead = self._ahead, b""
+        if ahead and self._exchange is None:
+            self._read_on()
+            self.data_received(ahead)
+
+    def _read_on(self) -> None:
+        if self.transport is not None:
+            self.transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._exchange is not None:
+            self._exchange.pause()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._exchange is not None:
+            self._exchange.resume()
+
+    def close(self) -> None:
+        """End the connection after the response that is under way."""
+        if self._exchange is not None:
+            self._close = True
+        else:
+            super().close()
+
+    def _process_keepalive(self) -> None:
+        if self._exchange is None:
+            super()._process_keepalive()
+            return
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
+
+    # -- errors ----------------------------------------------------------------------------------------------------
 
     def handle_error(
         self,
@@ -126,9 +223,9 @@ class Request(web.BaseRequest):
 class ConnectionServer(web.Server):
     """aiohttp's low-level server, making our connections. Once `draining`, each ends with its next response."""
 
-    def __init__(self, handler: Any, limits: Limits, **kwargs: Any) -> None:
+    def __init__(self, handler: Any, limits: Limits, *, fast: FastPath | None = None, **kwargs: Any) -> None:
         super().__init__(handler, request_factory=self._served, **kwargs)
-        self._limits = limits
+        self._limits, self.fast = limits, fast
         self.draining = False
         self._connection_kwargs = {
             "max_line_size": limits.head_size,

@@ -3,9 +3,7 @@ whatever fails into a page, a log line and a number."""
 
 import asyncio
 import logging
-import secrets
 import time
-from collections.abc import Callable
 
 from aiohttp import web
 
@@ -40,16 +38,15 @@ class Front:
         *,
         prefix: str,
         trusted: tuple[Network, ...],
-        request_id: Callable[[], str] = lambda: secrets.token_hex(8),
     ) -> None:
         self._gate, self._portal, self._pages, self._access = gate, portal, pages, access
         self._forward, self._passes = forward, passes
-        self._prefix, self._trusted, self._request_id = prefix, trusted, request_id
+        self._prefix, self._trusted = prefix, trusted
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Every request comes through here."""
         started = time.perf_counter()
-        trace = Trace(self._request_id())
+        trace = self._access.new_trace()
         metrics.open_requests.inc()
         status = _GONE
         try:

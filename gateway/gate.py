@@ -41,6 +41,7 @@ class Trace:
 
     request_id: str
     target: Target | None = None
+    path: str = ""
     route: str = ""
     user: str = ""
     verdict: str = ""

@@ -17,8 +17,12 @@ class Routes:
         self._by_host: dict[str, tuple[Route, ...]] = {}
 
     def find(self, target: Target) -> Route | None:
-        for route in self._candidates(target.host):
-            if path_matches(route.path, target.path):
+        return self.match(target.host, target.path)
+
+    def match(self, host: str, path: str) -> Route | None:
+        """The route of a lower-case host and a canonical path."""
+        for route in self._candidates(host):
+            if path_matches(route.path, path):
                 return route
         return None
 

@@ -134,6 +134,9 @@ class Server(Section):
     drain_timeout: Duration = Field(30.0, description="how long SIGTERM waits for running requests")
     limits: Limits = Field(Limits(), description="what one client may cost")
     templates: Path | None = Field(None, description="folder whose templates replace ours one by one")
+    fast_path: bool = Field(
+        True, description="serve plain requests of known sessions from socket to socket; the rules are the same"
+    )
     metrics_networks: tuple[Network, ...] = Field(
         (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")), description="who may read metrics"
     )
@@ -168,6 +171,9 @@ class Passwords(Section):
         19 * 1024 * 1024, description="Argon2id memory (OWASP: 19 MiB, 2 passes, 1 lane)"
     )
     argon2_passes: int = Field(2, ge=1, description="Argon2id passes over that memory")
+    reset_by_mail: bool = Field(
+        True, description="let users set a new password by a mailed link and their second factor"
+    )
     concurrency: int = Field(2, ge=1, description="hashes at once in one worker; the rest wait their turn")
 
 

@@ -59,6 +59,9 @@ class Proxy:
         for site in self._sites.values():
             site.pool.close()
 
+    def site_of(self, route: Route) -> Site:
+        return self._sites[id(route)]
+
     def health(self) -> list[UpstreamHealth]:
         return [one for site in self._sites.values() for one in site.pool.health()]
 

@@ -13,7 +13,7 @@ from gateway.proxy.connection import ResponseHead, serialize
 from gateway.proxy.headers import Pairs, canonical
 
 # RFC 9110 §6.5.1: fields that frame, route or authenticate mean nothing, or mischief, in a trailer.
-_NOT_IN_TRAILERS = frozenset(
+NOT_IN_TRAILERS = frozenset(
     {
         "set-cookie",
         "content-length",
@@ -119,7 +119,7 @@ class ClientWriter:
     async def end(self, trailers: Pairs) -> None:
         last = b""
         if self._chunked:
-            kept = [pair for pair in trailers if canonical(pair[0]) not in _NOT_IN_TRAILERS]
+            kept = [pair for pair in trailers if canonical(pair[0]) not in NOT_IN_TRAILERS]
             last = serialize(b"0", kept)
         head, self._head = self._head, b""
         await self._writer.write(head + last)

@@ -37,10 +37,11 @@ class Rewriter:
         return [
             (name, value)
             for name, raw in received
-            if canonical(name) not in gone and (value := self._value(name.lower(), raw)) is not None
+            if canonical(name) not in gone and (value := self.value(name.lower(), raw)) is not None
         ]
 
-    def _value(self, name: bytes, value: bytes) -> bytes | None:
+    def value(self, name: bytes, value: bytes) -> bytes | None:
+        """What the client gets of a header (its name in lower case); None to leave it out."""
         if name == b"set-cookie":
             return self.set_cookie(value)
         if name == b"clear-site-data":

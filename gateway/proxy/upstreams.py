@@ -6,14 +6,17 @@ Retries are decided by the round trip, not here.
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from gateway.clock import Clock
 from gateway.config.schema import Route, UpstreamTls
 from gateway.errors import UpstreamTimeout, UpstreamUnreachable
 from gateway.proxy.connection import Connection
+
+P = TypeVar("P", bound=asyncio.Protocol)
 
 DOWN_FOR = 5.0
 """Seconds for which an upstream that refused a connection is tried last."""
@@ -125,9 +128,13 @@ class Upstream:
 
     async def connect(self, timeout: float) -> Connection:  # noqa: ASYNC109 - the caller's setting, one meaning
         """A new connection; its failure marks the upstream."""
+        return await self.open(Connection, timeout)
+
+    async def open(self, factory: Callable[[], P], timeout: float) -> P:  # noqa: ASYNC109
+        """A new connection that speaks the protocol that `factory` makes."""
         try:
             async with asyncio.timeout(timeout or None):
-                return await self._open()
+                return await self._open(factory)
         except TimeoutError as error:
             late = ConnectTimeout(f"{self.address.url}: no connection within {timeout:g} s")
             self.failed(late)
@@ -137,14 +144,14 @@ class Upstream:
             self.failed(refused)
             raise refused from error
 
-    async def _open(self) -> Connection:
+    async def _open(self, factory: Callable[[], P]) -> P:
         loop = asyncio.get_running_loop()
         at = self.address
         if at.unix_path:
-            return (await loop.create_unix_connection(Connection, at.unix_path))[1]
+            return (await loop.create_unix_connection(factory, at.unix_path))[1]
         name = (self._server_name or at.host) if self._context else None
         _, connection = await loop.create_connection(
-            Connection, at.host, at.port, ssl=self._context, server_hostname=name
+            factory, at.host, at.port, ssl=self._context, server_hostname=name
         )
         return connection
 

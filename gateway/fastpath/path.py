@@ -1,0 +1,171 @@
+"""Decides whether a request may take the fast path, keeps watch over those that do, and counts them.
+
+The decision is made by the same functions as on the ordinary path: routes, the session cache, `decide`. Anything that
+is not a clear yes is None: the ordinary path then says no, asks the store, or does what is unusual.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from gateway.accesslog import AccessLog
+from gateway.assertion import Assertions
+from gateway.clock import Clock
+from gateway.config.schema import Network
+from gateway.fastpath.exchange import Client, Exchange, Wanted
+from gateway.fastpath.head import split_head
+from gateway.fastpath.plan import Plan, Plans, Rendered, depends_on_headers_only, render, target_of
+from gateway.fastpath.tally import Tally
+from gateway.fastpath.wire import Stock
+from gateway.gate import Trace
+from gateway.model import IPAddress, Principal, Verdict
+from gateway.policy import decide
+from gateway.portal.render import Pages
+from gateway.proxy import Proxy
+from gateway.proxy.connection import serialize
+from gateway.proxy.headers import request_target
+from gateway.proxy.site import Site
+from gateway.proxy.upstreams import Upstream
+from gateway.routing import Routes, path_matches
+from gateway.session import SessionLayer
+
+WATCH_INTERVAL = 0.25
+"""Seconds between looks for exchanges that are late, and between additions to the shared metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAddress:
+    """Where a connection comes from: parsed, as text, and whether it is TLS."""
+
+    peer: IPAddress | None
+    text: str | None
+    secure: bool
+
+
+class FastPath:
+    def __init__(
+        self,
+        routes: Routes,
+        sessions: SessionLayer,
+        assertions: Assertions,
+        proxy: Proxy,
+        pages: Pages,
+        access: AccessLog,
+        clock: Clock,
+        *,
+        prefix: str,
+        trusted: tuple[Network, ...],
+        header_count: int,
+    ) -> None:
+        self._routes, self._sessions, self._assertions, self._proxy = routes, sessions, assertions, proxy
+        self._pages, self._access, self._clock, self._prefix = pages, access, clock, prefix
+        self._plans = Plans(sessions.cookie_name, trusted, header_count)
+        self._remembers = {id(route): depends_on_headers_only(route) for route in routes.all}
+        self._stocks: dict[int, Stock] = {}
+        self._active: set[Exchange] = set()
+        self._tally = Tally()
+
+    def take(self, client: Client, address: ClientAddress, data: bytes) -> Exchange | None:
+        """An exchange, not yet started, if `data` is one whole request that is allowed and plain."""
+        head = split_head(data)
+        if head is None:
+            return None
+        line, block = head
+        plan = self._plans.find(block, address.peer, address.text, address.secure)
+        if plan is None or plan.has_authorization:
+            return None
+        method, path, query = line[1].decode(), line[2].decode(), (line[3] or b"").decode()
+        route = self._routes.match(plan.target.host, path)
+        if route is None or route.client_cert or path_matches(self._prefix, path):
+            return None
+        principal = self._sessions.cached(plan.cookie) if plan.has_session else None
+        if plan.has_session and principal is None:
+            return None
+        site = self._proxy.site_of(route)
+        upstream = next(site.pool.candidates())
+        rendered = self._render(plan, site, upstream, principal)
+        if not (self._remembers[id(route)] or self._allows(plan, site, principal, method, path, query)):
+            return None
+        if not rendered.allowed or not upstream.available:
+            return None
+        out = self._request_line(plan, site, upstream, line, method, path, query) + rendered.block
+        stock = self._stocks.setdefault(id(upstream), Stock())
+        wanted = Wanted(data, method, path, out, site, upstream, stock, rendered)
+        exchange = Exchange(wanted, client, self, asyncio.get_running_loop())
+        self._active.add(exchange)
+        return exchange
+
+    def _render(self, plan: Plan, site: Site, upstream: Upstream, principal: Principal | None) -> Rendered:
+        slot = (id(site), upstream.address.url)
+        known = plan.rendered.get(slot)
+        now = self._clock()
+        if known is None or known.principal is not principal or now >= known.until:
+            known = render(plan, site, upstream.address, principal, self._assertions, now)
+            known.allowed = not self._remembers[id(site.route)] or self._allows(
+                plan, site, principal, "GET", "/", ""
+            )
+            plan.rendered[slot] = known
+        return known
+
+    def _allows(
+        self, plan: Plan, site: Site, principal: Principal | None, method: str, path: str, query: str
+    ) -> bool:
+        target = target_of(plan, method, path, query)
+        return decide(site.route, target, principal, self._clock()).verdict is Verdict.ALLOW
+
+    @staticmethod
+    def _request_line(
+        plan: Plan, site: Site, upstream: Upstream, line: object, method: str, path: str, query: str
+    ) -> bytes:
+        target = request_target(
+            target_of(plan, method, path, query), upstream.address.base, site.rules.prefix
+        )
+        return b"%b %b" % (method.encode(), target)
+
+    # -- Journal ---------------------------------------------------------------------------------------------------
+
+    def ended(self, exchange: Exchange, status: int, reason: str = "") -> None:
+        """Count and log what was answered. Status 0: the ordinary path has it, and will."""
+        self._active.discard(exchange)
+        if status == 0:
+            return
+        wanted = exchange.wanted
+        seconds = asyncio.get_running_loop().time() - exchange.started
+        self._tally.count(wanted.site.route.label, status, seconds)
+        if self._access.wants(status):
+            self._access.line(wanted.method, self._trace(exchange, reason), status, seconds)
+
+    def _trace(self, exchange: Exchange, reason: str) -> Trace:
+        wanted, principal = exchange.wanted, exchange.wanted.rendered.principal
+        trace = self._access.new_trace()
+        trace.target = wanted.rendered.rewriter.target
+        trace.path = wanted.path
+        trace.route = wanted.site.route.label
+        trace.user = principal.username if principal else ""
+        trace.verdict, trace.reason = Verdict.ALLOW.value, reason or "policy_holds"
+        return trace
+
+    def time_out(self, exchange: Exchange) -> bytes:
+        page = self._pages.error(504, accepts_html=False)
+        body = page.body if isinstance(page.body, bytes) else b""
+        fields = [(name.encode(), value.encode()) for name, value in page.headers.items()]
+        fields += [(b"Server", b"auth-gateway"), (b"Content-Length", b"%d" % len(body))]
+        return serialize(b"HTTP/1.1 504 Gateway Timeout", fields) + body
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    async def watch(self, interval: float = WATCH_INTERVAL) -> None:
+        """End what is late and add up the metrics, until cancelled."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                await asyncio.sleep(interval)
+                now = loop.time()
+                for exchange in [one for one in self._active if one.deadline < now]:
+                    exchange.late()
+                self._tally.flush()
+        finally:
+            self._tally.flush()
+
+    def close(self) -> None:
+        for stock in self._stocks.values():
+            stock.close()

@@ -1,0 +1,127 @@
+"""What can be known of a request from its header block alone, worked out once and used for each request like it.
+
+Browsers send the same headers again and again on a connection; only the request line changes. A plan holds what the
+shared, ordinary functions (read_target, request_headers, decide) made of a block; nothing is decided anew here.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from gateway.assertion import Assertions
+from gateway.config.schema import Network, Route
+from gateway.errors import RequestRefused
+from gateway.fastpath.head import read_block
+from gateway.model import IPAddress, Principal, Target
+from gateway.proxy.connection import serialize
+from gateway.proxy.headers import Pairs, Peer, request_headers
+from gateway.proxy.rewrite import Rewriter
+from gateway.proxy.site import Site
+from gateway.proxy.upstreams import Address
+from gateway.session import cookie_value
+from gateway.target import is_trusted, read_target
+
+_PLANS = 2048
+_LARGEST_BLOCK = 4096  # a larger one is served without being remembered
+ASSERTION_GOOD_FOR = 60.0
+"""Seconds for which a rendered assertion is used again; it lives longer than that (see gateway.assertion)."""
+
+
+@dataclass(slots=True)
+class Rendered:
+    """A plan's header block for one route and principal, ready to send, and how to read the answer."""
+
+    principal: Principal | None
+    until: float
+    block: bytes
+    rewriter: Rewriter
+    allowed: bool = False
+
+
+@dataclass(slots=True)
+class Plan:
+    target: Target
+    pairs: Pairs
+    peer: Peer
+    cookie: str
+    has_session: bool
+    has_authorization: bool
+    rendered: dict[tuple[int, str], Rendered]
+
+
+class Plans:
+    """Plans by header block and peer, the most recently used of them.
+
+    Args:
+        cookie_name: of the session.
+        trusted: `server.trusted_proxies`.
+        header_count: more headers are for the ordinary path to refuse.
+    """
+
+    def __init__(self, cookie_name: str, trusted: tuple[Network, ...], header_count: int) -> None:
+        self._cookie_name, self._trusted, self._header_count = cookie_name, trusted, header_count
+        self._plans: OrderedDict[tuple[bytes, str | None, bool], Plan | None] = OrderedDict()
+
+    def find(self, block: bytes, peer: IPAddress | None, address: str | None, secure: bool) -> Plan | None:
+        """The plan of a block, None if requests with it are for the ordinary path."""
+        key = (block, address, secure)
+        if key in self._plans:
+            self._plans.move_to_end(key)
+            return self._plans[key]
+        plan = self._make(block, peer, address, secure)
+        if len(block) <= _LARGEST_BLOCK:
+            self._plans[key] = plan
+            if len(self._plans) > _PLANS:
+                self._plans.popitem(last=False)
+        return plan
+
+    def _make(self, block: bytes, peer: IPAddress | None, address: str | None, secure: bool) -> Plan | None:
+        pairs = read_block(block, self._header_count)
+        if pairs is None:
+            return None
+        fields = CIMultiDict(
+            (name.decode("ascii"), value.decode("utf-8", "surrogateescape")) for name, value in pairs
+        )
+        headers = CIMultiDictProxy(fields)
+        try:
+            target = read_target("GET", "/", headers, secure=secure, peer=peer, trusted=self._trusted)
+        except RequestRefused:
+            return None
+        cookie = ";".join(headers.getall("Cookie", ()))
+        return Plan(
+            target=target,
+            pairs=pairs,
+            peer=Peer(address, is_trusted(peer, self._trusted)),
+            cookie=cookie,
+            has_session=bool(cookie_value(cookie, self._cookie_name)),
+            has_authorization="Authorization" in headers,
+            rendered={},
+        )
+
+
+def render(
+    plan: Plan, site: Site, upstream: Address, principal: Principal | None, assertions: Assertions, now: float
+) -> Rendered:
+    """The headers for this upstream, from the functions that the ordinary path uses."""
+    target = plan.target
+    assertion = assertions.issue(principal, target.host) if principal else None
+    headers = request_headers(plan.pairs, site.rules, target, plan.peer, principal, assertion)
+    host = (b"Host", site.host_for(upstream, target).encode())
+    return Rendered(
+        principal=principal,
+        until=now + ASSERTION_GOOD_FOR,
+        block=serialize(b" HTTP/1.1", [host, *headers]),
+        rewriter=site.rewriter(upstream, target),
+    )
+
+
+def target_of(plan: Plan, method: str, path: str, query: str) -> Target:
+    return replace(plan.target, method=method, path=path, query=query)
+
+
+def depends_on_headers_only(route: Route) -> bool:
+    """Whether the route's answer is the same for every path, method and moment, so that it can be remembered."""
+    return not any(
+        rule.hosts or rule.paths or rule.methods or rule.times or rule.max_age for rule in route.access
+    )
