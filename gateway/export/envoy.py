@@ -44,14 +44,16 @@ def export(plan: Plan) -> dict[str, str]:
 
 def _listener(plan: Plan) -> dict[str, Any]:
     chain: dict[str, Any] = {
-        "filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": _manager(plan)}]
+        "filters": [
+            {"name": "envoy.filters.network.http_connection_manager", "typed_config": _http_connections(plan)}
+        ]
     }
     if plan.secure:
         chain["transport_socket"] = _tls(plan)
     return {"name": "public", "address": _socket(plan.listen), "filter_chains": [chain]}
 
 
-def _manager(plan: Plan) -> dict[str, Any]:
+def _http_connections(plan: Plan) -> dict[str, Any]:
     return {
         "@type": f"{_TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "public",
