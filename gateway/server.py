@@ -28,6 +28,7 @@ from gateway.directory.file import FileChange
 from gateway.drain import CANCEL_GRACE, drain
 from gateway.errors import StoreUnavailable
 from gateway.factors.build import Parts, build_factors
+from gateway.fastpath import FastPath
 from gateway.forwardauth import ForwardAuth
 from gateway.front import Front
 from gateway.gate import Gate
@@ -39,9 +40,11 @@ from gateway.passwords import Passwords
 from gateway.portal.enrol_views import EnrolViews
 from gateway.portal.enrolment import Enrolment
 from gateway.portal.health import Health
+from gateway.portal.passkey_views import PasskeyViews
 from gateway.portal.portal import Portal
 from gateway.portal.render import Pages
 from gateway.portal.returns import is_own_page
+from gateway.portal.selfservice import self_service
 from gateway.portal.signin import SignIn
 from gateway.portal.views import SignInViews
 from gateway.proxy import Proxy
@@ -119,10 +122,18 @@ class Gateway:
             directory, self.sessions, factors.second, limits, self._audit, routes, self.devices, risk,
             lambda destination: is_own_page(destination, prefix), factors.preferences,
         )  # fmt: skip
+        passkey = PasskeyViews(
+            factors.passkeys, signin, self.sessions, self._pages, routes, limits,
+            prefix=prefix, public_url=config.server.public_url,
+        )  # fmt: skip
         enrol = EnrolViews(
             Enrolment(config.enrolment, factors, self.sessions, self._ledger, self._audit),
             signin, self.sessions, self._pages, routes,
             prefix=prefix, public_url=config.server.public_url,
+        )  # fmt: skip
+        alone = self_service(
+            config, self._people.writable, signin, self.sessions, self._store_sessions, self._ledger, limits,
+            self._audit, self._notices, self._pages, clock,
         )  # fmt: skip
         assertions = Assertions(config.server.public_url, lambda: list(ring.signing_keys), clock)
         names = frozenset(prefix + config.session.cookie_name for prefix in ("", "__Host-", "__Secure-"))
@@ -148,17 +159,27 @@ class Gateway:
         self._portal = Portal(
             config.server.prefix,
             SignInViews(
-                signin, self.sessions, self._pages, routes, devices=self.devices,
+                signin, self.sessions, self._pages, routes, devices=self.devices, can_reset="/reset" in alone,
                 prefix=config.server.prefix, public_url=config.server.public_url,
+                passkeys=factors.passkeys is not None,
             ),
             self._pages, self.sessions, assertions, self.health, config.server.metrics_networks,
-            {"/enrol": {"GET": enrol.page, "POST": enrol.submit}},
+            {
+                "/enrol": {"GET": enrol.page, "POST": enrol.submit},
+                "/passkey": {"GET": passkey.page, "POST": passkey.submit},
+            },
+        )  # fmt: skip
+        access = AccessLog(config.log)
+        self._fast = FastPath(
+            routes, self.sessions, assertions, self.proxy, self._pages, access, clock,
+            prefix=config.server.prefix, trusted=config.server.trusted_proxies,
+            header_count=config.server.limits.header_count,
         )  # fmt: skip
         self._front = Front(
             self._gate,
             self._portal,
             self._pages,
-            AccessLog(config.log),
+            access,
             ForwardAuth(config, routes, self.sessions, assertions, self._pages),
             Passes(config, routes, self.sessions, assertions),
             prefix=config.server.prefix,
@@ -179,10 +200,16 @@ class Gateway:
             self._background(self._people.watch(self._on_file_change))
         self._background(sweep(self._purges()))
         self._background(report_upstreams(self.proxy))
+        self._background(self._fast.watch())
         limits = self._config.server.limits
         self._runner = web.ServerRunner(
             # Cancelled when their client leaves: nobody should wait for an upstream in vain.
-            ConnectionServer(self._front.handle, limits, handler_cancellation=True),
+            ConnectionServer(
+                self._front.handle,
+                limits,
+                fast=self._fast if self._config.server.fast_path else None,
+                handler_cancellation=True,
+            ),
             handle_signals=False,
             shutdown_timeout=CANCEL_GRACE,
         )
@@ -216,6 +243,7 @@ class Gateway:
         self.proxy.tunnels.close_all()
         if self._runner is not None:
             await drain(self._runner, timeout)
+        self._fast.close()
         await self.proxy.close()
         for task in self._tasks:
             task.cancel()

@@ -7,7 +7,7 @@ from aiohttp import web
 from gateway.portal.render import Pages
 
 REQUEST_ID = "01JD7Q4ZK3"
-LOGIN: dict[str, Any] = {"csrf_token": "t", "rd": "/", "username": ""}
+LOGIN: dict[str, Any] = {"csrf_token": "t", "rd": "/", "username": "", "passkeys": True}
 VERIFY: dict[str, Any] = {
     "csrf_token": "t",
     "rd": "/",

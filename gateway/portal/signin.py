@@ -52,6 +52,9 @@ class Client:
 OwnPages = Callable[[Target], bool]
 """Whether a destination is a page of ours that changes the account: those want a recent second factor."""
 
+USER_VERIFIED = "user_verification"
+"""What a passkey proves beside being there: it knows its user by PIN or fingerprint."""
+
 RECENT = 900.0
 """Seconds for which a second factor counts as just proven."""
 
@@ -175,6 +178,22 @@ class SignIn:
         self, client: Client, principal: Principal, factor: str, form: Mapping[str, str]
     ) -> tuple[Outcome, SessionRecord | None]:
         """Judge a second factor; when right, the session rises under a new id. Raises TooManyAttempts."""
+        outcome = await self.judge(client, principal, factor, form)
+        if outcome is not Outcome.RIGHT:
+            return outcome, None
+        name = principal.username
+        await self._preferences.used(name, factor)
+        record = await self._sessions.rise(
+            principal, name, factor, ip=client.ip, user_agent=client.user_agent
+        )
+        await self._risk.settled(principal.user, client.address, client.user_agent)
+        self._audit.record("login", name, client.ip, factors=list(record.amr), sid=record.sid[:8])
+        return outcome, record
+
+    async def judge(
+        self, client: Client, principal: Principal, factor: str, form: Mapping[str, str]
+    ) -> Outcome:
+        """Judge a second factor and count the failure; nobody is signed in by this. Raises TooManyAttempts."""
         name = principal.username
         await self._check_locked(name)
         outcome = await self._factors[factor].verify(self._attempt(client, principal), form)
@@ -182,19 +201,13 @@ class SignIn:
         if outcome is Outcome.RIGHT:
             await self._limits.forget(CODES_PER_USER, name)
             await self._limits.forget(FAILURES_IN_A_ROW, f"code:{name}")
-            await self._preferences.used(name, factor)
-            record = await self._sessions.rise(
-                principal, name, factor, ip=client.ip, user_agent=client.user_agent
-            )
-            await self._risk.settled(principal.user, client.address, client.user_agent)
-            self._audit.record("login", name, client.ip, factors=list(record.amr), sid=record.sid[:8])
-            return outcome, record
+            return outcome
         self._audit.record("code_failed", name, client.ip, factor=factor, outcome=outcome.value)
         if outcome is Outcome.EXHAUSTED:
             await self._sessions.end(principal.session.sid)
         if outcome is not Outcome.EXPIRED:
             await self._count_failure(client, name, factor)
-        return outcome, None
+        return outcome
 
     async def _check_locked(self, name: str) -> None:
         await self._limits.check(CODES_PER_USER, name)
@@ -211,6 +224,20 @@ class SignIn:
 
     def _attempt(self, client: Client, principal: Principal) -> Attempt:
         return Attempt(principal.user, principal.session.sid, client.ip, client.host, client.origin)
+
+    async def passkey(self, client: Client, username: str) -> SessionRecord | None:
+        """A session for whom a passkey named, with its user verified: that counts as two factors."""
+        user = await self._directory.get(username)
+        if user is None or user.disabled:
+            return None
+        await self._risk.assess(user, client.address, client.user_agent, known_device=False)
+        rise = partial(self._sessions.rise, ip=client.ip, user_agent=client.user_agent)
+        record = await rise(None, username, "webauthn")
+        record = await rise(Principal(user, record), username, USER_VERIFIED)
+        await self._risk.settled(user, client.address, client.user_agent)
+        metrics.sign_ins.labels("passkey", "right").inc()
+        self._audit.record("login", username, client.ip, factors=list(record.amr), sid=record.sid[:8])
+        return record
 
     # -- the end ---------------------------------------------------------------------------------------------------
 

@@ -55,10 +55,13 @@ class SignInViews:
         routes: Routes,
         *,
         devices: RememberedDevices,
+        can_reset: bool,
         prefix: str,
         public_url: str,
+        passkeys: bool,
     ) -> None:
-        self._devices = devices
+        self._passkeys = passkeys
+        self._devices, self._can_reset = devices, can_reset
         self._signin, self._sessions, self._pages, self._routes = signin, sessions, pages, routes
         self._prefix, self._public_url = prefix, public_url
 
@@ -125,6 +128,7 @@ class SignInViews:
             csrf_token=(csrf := ask.visit.csrf or self._sessions.new_token()),
             rd=href(destination, ask.here),
             username=username,
+            passkeys=self._passkeys,
             error=error,
         )
         if not ask.visit.csrf:

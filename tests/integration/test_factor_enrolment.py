@@ -1,4 +1,4 @@
-"""Enrolment at first login, then signing in with what was enrolled: real sockets, the real TOTP, a clock moved by hand."""
+"""Enrolment at first login, then signing in with what was enrolled: the real TOTP, a clock moved by hand."""
 
 import asyncio
 import re
