@@ -127,7 +127,7 @@ class Gateway:
             prefix=prefix, public_url=config.server.public_url,
         )  # fmt: skip
         enrol = EnrolViews(
-            Enrolment(config.enrolment, factors, self.sessions, self._ledger, self._audit),
+            Enrolment(config.enrolment, factors, self.sessions, self._ledger, self._audit, news),
             signin, self.sessions, self._pages, routes,
             prefix=prefix, public_url=config.server.public_url,
         )  # fmt: skip

@@ -11,6 +11,7 @@ COMMANDS = {
     "user": "gateway.cli.user:user",
     "session": "gateway.cli.session:session",
     "token": "gateway.cli.token:token",
+    "device": "gateway.cli.device:device",
     "key": "gateway.cli.key:key",
     "audit": "gateway.cli.audit:audit",
     "export": "gateway.cli.export:export",

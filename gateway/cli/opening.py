@@ -30,9 +30,11 @@ from gateway.passwords import Passwords
 from gateway.stores.audit_log import SqlAuditLog
 from gateway.stores.base import AuditRow
 from gateway.stores.credentials import SqlCredentials
+from gateway.stores.devices import SqlDevices
 from gateway.stores.engine import open_engine
 from gateway.stores.migrate import migrate
 from gateway.stores.sessions import SqlSessions
+from gateway.stores.state import State, open_state
 
 T = TypeVar("T")
 
@@ -75,6 +77,15 @@ class Opened:
     @cached_property
     def sessions(self) -> SqlSessions:
         return SqlSessions(self.engine, self.clock)
+
+    @cached_property
+    def devices(self) -> SqlDevices:
+        return SqlDevices(self.engine)
+
+    @cached_property
+    def state(self) -> State:
+        """Short-lived shared state, such as links that are out. Close it."""
+        return open_state(self.config.storage, self.engine, self.clock)
 
     @cached_property
     def keys(self) -> KeyRing:

@@ -8,6 +8,7 @@ import click
 
 from gateway.cli.opening import Opened, config_option, json_option, print_json, run
 from gateway.cli.user_import import import_users
+from gateway.cli.user_invite import invite
 from gateway.errors import UserUnknown
 from gateway.model import User
 
@@ -27,6 +28,7 @@ def user() -> None:
 
 
 user.add_command(import_users)
+user.add_command(invite)
 
 
 @user.command()

@@ -27,6 +27,10 @@ class WritableDirectory(Directory, Protocol):
         """Store all fields of `user` but the password; raises UserUnknown. Publishes a Change."""
         ...
 
+    def check_password(self, password: str, username: str) -> None:
+        """Raises WeakPassword for what `set_password` would refuse."""
+        ...
+
     async def set_password(self, username: str, password: str) -> None:
         """Hash and store; raises UserUnknown, WeakPassword. Publishes a Change."""
         ...

@@ -89,6 +89,9 @@ class DatabaseDirectory:
             ended = await end_sessions(connection, mine) if user.disabled else []
             await publish(connection, self._clock(), *ended, Change("user", user.username))
 
+    def check_password(self, password: str, username: str) -> None:
+        self._passwords.check_strength(password, username)
+
     async def set_password(self, username: str, password: str) -> None:
         """Ends no session: who changes the own password keeps the one at hand. Callers end the others."""
         name = names.username(username)

@@ -114,9 +114,9 @@ _OUTCOMES = {
 def _letter(brand: str, ip: str, found: Sequence[Signal], outcome: str, account_url: str) -> str:
     what = "\n".join(f"- {WORDS[signal.name]}" for signal in found)
     return (
-        f"Your password was just used to sign in to {brand} (IP address {ip}):\n\n{what}\n\n{outcome}"
+        f"Somebody just began to sign in to your account at {brand} (IP address {ip}):\n\n{what}\n\n{outcome}"
         f"If this was you, there is nothing to do.\n"
-        f"If not, end that session and change your password now:\n{account_url}\n"
+        f"If not, somebody knows your password: change it and end that session now:\n{account_url}\n"
     )
 
 

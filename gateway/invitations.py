@@ -1,0 +1,68 @@
+"""Invitations: an administrator names a person, who sets the password through a link that works once.
+
+Until then the account has no password, so nobody can sign in to it.
+"""
+
+from gateway.audit import Audit
+from gateway.clock import Clock
+from gateway.directory.base import WritableDirectory
+from gateway.errors import UserUnknown
+from gateway.links import Links
+from gateway.model import User
+from gateway.stores.base import Ledger
+
+LIFETIME = 72 * 3600.0
+
+
+class Invitations:
+    """`base` is the public address of our pages, such as https://example.com/_auth."""
+
+    def __init__(self, directory: WritableDirectory, ledger: Ledger, clock: Clock, *, base: str) -> None:
+        self._directory, self._base = directory, base
+        self._links = Links("invite", ledger, clock, lifetime=LIFETIME)
+
+    async def invite(self, user: User) -> str:
+        """Add the user without a password and return the link. Raises UserExists, InvalidUser."""
+        await self._directory.add(user)
+        return await self.link(user.username)
+
+    async def link(self, username: str) -> str:
+        """A new link for a user who has no password yet; the one before it ends. Raises UserUnknown."""
+        user = await self._directory.get(username)
+        if user is None or user.password_hash:
+            raise UserUnknown(f"{username} has no invitation to renew")
+        return f"{self._base}/invite?token={await self._links.issue(user.username)}"
+
+    async def invited(self, token: str) -> User | None:
+        """Whom the link is for, if it still works."""
+        return await self._welcome(await self._links.look(token))
+
+    async def accept(self, token: str, password: str, audit: Audit, ip: str) -> User | None:
+        """Set the password and use the link up; None if it works no more. Raises WeakPassword.
+
+        Strength is asked first, so that a weak password does not cost the link; of two takers one sets the password.
+        """
+        user = await self.invited(token)
+        if user is None:
+            return None
+        self._directory.check_password(password, user.username)
+        if await self._links.take(token) is None:
+            return None
+        await self._directory.set_password(user.username, password)
+        audit.record("invitation_accepted", user.username, ip)
+        return await self._directory.get(user.username)
+
+    async def _welcome(self, username: str | None) -> User | None:
+        user = await self._directory.get(username) if username else None
+        return user if user is not None and not user.disabled and not user.password_hash else None
+
+
+def letter(brand: str, link: str) -> tuple[str, str]:
+    """Subject and text of the mail."""
+    days = round(LIFETIME / 86400)
+    return (
+        f"Your account at {brand}",
+        f"An account was made for you at {brand}.\n\n"
+        f"Choose your password and set up your second factor here:\n{link}\n\n"
+        f"The link works once, for {days} days.\n",
+    )
