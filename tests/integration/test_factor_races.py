@@ -1,0 +1,92 @@
+"""The same code in four processes at once, on one SQLite file: one of them gets in."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pyotp
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.factors.base import Attempt, Factor, Outcome
+from gateway.factors.recovery import RecoveryFactor
+from gateway.factors.totp import STEP, TotpFactor
+from gateway.keyring import KeyRing
+from gateway.model import User
+from gateway.stores.base import Credential
+from gateway.stores.credentials import SqlCredentials
+from gateway.stores.engine import open_engine
+from gateway.stores.ledger import SqlLedger
+from gateway.stores.migrate import migrate
+from tests.contract import race
+
+NOW = 1_800_000_000.0
+SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+ALICE = User("alice")
+
+
+def credentials_of(engine: AsyncEngine, keys: Path) -> SqlCredentials:
+    ring = KeyRing.load_or_create(keys, lambda: NOW)
+    return SqlCredentials(engine, ring.seal, ring.open)
+
+
+def prepare(url: str, work: Callable[[AsyncEngine], Awaitable[object]]) -> object:
+    """Done before the race and closed again: processes must not share connections."""
+
+    async def run() -> object:
+        engine = open_engine(url)
+        await migrate(engine)
+        result = await work(engine)
+        await engine.dispose()
+        return result
+
+    return asyncio.run(run())
+
+
+def attempt(round: int) -> Attempt:
+    return Attempt(ALICE, f"sid-{round}", "192.0.2.1", "localhost")
+
+
+async def right(factor: Factor, round: int, code: str) -> bool:
+    return await factor.verify(attempt(round), {"code": code}) is Outcome.RIGHT
+
+
+def test_an_app_code_signs_in_one_of_four_processes(tmp_path: Path) -> None:
+    url, keys = f"sqlite:///{tmp_path}/gateway.db", tmp_path / "session.keys"
+
+    async def enrol(engine: AsyncEngine) -> None:
+        app = Credential("t1", "alice", "totp", "App", SECRET.encode(), NOW)
+        await credentials_of(engine, keys).add(app)
+
+    prepare(url, enrol)
+
+    async def act(engine: AsyncEngine, round: int) -> bool:
+        def clock() -> float:
+            return NOW + round * STEP
+
+        ring = KeyRing.load_or_create(keys, clock)
+        store = SqlCredentials(engine, ring.seal, ring.open)
+        factor = TotpFactor(
+            store, SqlLedger(engine, clock), clock, issuer="x", seal=ring.seal, open=ring.open
+        )
+        return await right(factor, round, pyotp.TOTP(SECRET).at(int(clock())))
+
+    assert race.winners(url, act) == dict.fromkeys(range(race.ROUNDS), 1)
+
+
+def test_a_recovery_code_signs_in_one_of_four_processes(tmp_path: Path) -> None:
+    url, keys = f"sqlite:///{tmp_path}/gateway.db", tmp_path / "session.keys"
+    made = [f"{number:x}".rjust(12, "a") for number in range(race.ROUNDS)]
+
+    async def enrol(engine: AsyncEngine) -> None:
+        store, ledger = credentials_of(engine, keys), SqlLedger(engine, lambda: NOW)
+        waiting = iter([*made[:10], *["z" * 12] * 10])
+        await RecoveryFactor(store, ledger, lambda: NOW, new_code=lambda: next(waiting)).renew(ALICE)
+
+    prepare(url, enrol)
+
+    async def act(engine: AsyncEngine, round: int) -> bool:
+        store, ledger = credentials_of(engine, keys), SqlLedger(engine, lambda: NOW)
+        return await right(RecoveryFactor(store, ledger, lambda: NOW), round, made[round])
+
+    won = race.winners(url, act)
+    assert won == {round: 1 if round < 10 else 0 for round in range(race.ROUNDS)}
