@@ -153,12 +153,15 @@ class Daemon:
     command: list[str]
     folder: Path
     probe: Callable[[], object]
-    process: "subprocess.Popen[bytes] | None" = None
     stop_signal: signal.Signals = signal.SIGTERM
+    account: pwd.struct_passwd | None = None
+    process: "subprocess.Popen[bytes] | None" = None
 
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd="/")
+            self.process = subprocess.Popen(
+                self.command, stdout=log, stderr=log, cwd="/", **_as(self.account)
+            )
         deadline = time.monotonic() + 20
         while True:
             try:
@@ -174,6 +177,34 @@ class Daemon:
             self.process.send_signal(self.stop_signal)
             self.process.wait(20)
             self.process = None
+
+
+@contextmanager
+def postgres_daemon() -> Iterator[Daemon]:
+    """A PostgreSQL that can be restarted; `url` is "postgresql://postgres@127.0.0.1:PORT/postgres"."""
+    binaries, account = _postgres_binaries(), _unprivileged()
+    folder = Path(tempfile.mkdtemp(prefix="gateway-postgres-"))
+    try:
+        _own(folder, account)
+        _initdb(binaries, folder / "data", account)
+        port = free_port()
+        options = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-p", str(port)]
+        command = [str(binaries / "postgres"), "-D", str(folder / "data"), *options]
+        ready = [str(binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        daemon = Daemon(url, command, folder, lambda: _succeeds(ready), signal.SIGINT, account)
+        try:
+            daemon.start()
+            yield daemon
+        finally:
+            daemon.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _succeeds(command: list[str]) -> None:
+    if subprocess.run(command, check=False, capture_output=True).returncode != 0:
+        raise ConnectionError("not ready yet")
 
 
 @contextmanager
