@@ -70,13 +70,10 @@ class SignInViews:
     async def login_page(self, ask: Ask) -> web.StreamResponse:
         destination = self._return(ask.here, ask.request.query.get("rd", ""))
         principal = ask.visit.principal
-        # Signed in already; but the destination may want a younger proof than this session has.
-        if (
-            principal is not None
-            and self._signin.decision(destination, principal).verdict is not Verdict.SIGN_IN
-        ):
-            return self._onward(ask, destination, principal)
-        return await self._login_form(ask, destination)
+        verdict = self._signin.decision(destination, principal).verdict
+        if principal is None or verdict is Verdict.SIGN_IN:  # signed in, but the proof may be too old
+            return await self._login_form(ask, destination)
+        return self._onward(ask, destination, principal)
 
     async def login(self, ask: Ask) -> web.StreamResponse:
         check_origin(ask.request, ask.here, self._public_url)
