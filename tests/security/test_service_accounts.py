@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -218,21 +217,6 @@ async def test_only_real_preflights_pass_and_only_where_the_route_says_so(tmp_pa
         ):
             assert (await get(rig, path, "Bearer x", method, **headers))[0] == 401
         assert (await get(rig, "/denied", "Bearer x", "OPTIONS", **ask))[0] == 403
-
-
-def make_certificates(folder: Path) -> None:
-    """ca.pem, server.pem/.key for localhost, client.pem/.key for robot@example.com, other.pem/.key by nobody."""
-
-    def run(*command: str) -> None:
-        subprocess.run(["openssl", *command], cwd=folder, check=True, capture_output=True)
-
-    new = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
-    run(*new, "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem")
-    for name, subject in (("server", "DNS:localhost,IP:127.0.0.1"), ("client", "email:robot@example.com")):
-        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-addext", f"subjectAltName={subject}")
-        run(*new, *signed, "-addext", "basicConstraints=critical,CA:FALSE", "-subj", f"/CN={name}",
-            "-keyout", f"{name}.key", "-out", f"{name}.pem")  # fmt: skip
-    run(*new, "-subj", "/CN=other", "-keyout", "other.key", "-out", "other.pem")
 
 
 @pytest.mark.parametrize(
