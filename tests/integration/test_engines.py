@@ -1,4 +1,4 @@
-"""The exported configurations at work: sign-in through the engine, identity at the app, forgeries gone, revocation bound."""
+"""The exported configurations at work: sign-in through the engine, identity at the app, forgeries, revocation."""
 
 import asyncio
 from pathlib import Path
