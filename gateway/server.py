@@ -37,6 +37,8 @@ from gateway.limits import Limits
 from gateway.notices import Notices
 from gateway.passes import Passes, pass_cookie
 from gateway.passwords import Passwords
+from gateway.portal.account_build import account_pages
+from gateway.portal.account_news import AccountNews
 from gateway.portal.enrol_views import EnrolViews
 from gateway.portal.enrolment import Enrolment
 from gateway.portal.health import Health
@@ -111,6 +113,7 @@ class Gateway:
             )
         )  # fmt: skip
         self._notices = Notices(self._email, self._audit, config.branding.name)
+        news = AccountNews(self._audit, self._notices)
         self.devices = RememberedDevices(
             config.session, secure=secure, fernet=lambda: ring.fernet, store=SqlDevices(engine),
             audit=self._audit, clock=clock,
@@ -126,10 +129,14 @@ class Gateway:
             factors.passkeys, signin, self.sessions, self._pages, routes, limits,
             prefix=prefix, public_url=config.server.public_url,
         )  # fmt: skip
+        enrolment = Enrolment(config.enrolment, factors, self.sessions, self._ledger, self._audit, news)
         enrol = EnrolViews(
-            Enrolment(config.enrolment, factors, self.sessions, self._ledger, self._audit, news),
-            signin, self.sessions, self._pages, routes,
+            enrolment, signin, self.sessions, self._pages, routes,
             prefix=prefix, public_url=config.server.public_url,
+        )  # fmt: skip
+        account = account_pages(
+            config, directory, self._people.writable, factors, enrolment, self.sessions, self._store_sessions,
+            self.devices, limits, self._audit, self._audit_log, news, self._pages,
         )  # fmt: skip
         alone = self_service(
             config, self._people.writable, signin, self.sessions, self._store_sessions, self._ledger, limits,
@@ -167,6 +174,7 @@ class Gateway:
             {
                 "/enrol": {"GET": enrol.page, "POST": enrol.submit},
                 "/passkey": {"GET": passkey.page, "POST": passkey.submit},
+                **account,
             },
         )  # fmt: skip
         access = AccessLog(config.log)

@@ -240,6 +240,14 @@ class SessionLayer:
         await self._sessions.delete(sid)
         self._forget(Change("session", sid))
 
+    async def end_others(self, username: str, keep: str) -> int:
+        """End all sessions of a user but `keep`, on this worker at once; returns how many."""
+        count = await self._sessions.delete_for_user(username, keep=keep)
+        for _, entry in list(self._matching(Change("user", username))):
+            if entry.principal.session.sid != keep:
+                self._forget(Change("session", entry.principal.session.sid))
+        return count
+
     async def principal_of(self, record: SessionRecord) -> Principal:
         """Who a record just made stands for. Raises UserUnknown if the user vanished meanwhile."""
         user = await self._directory.get(record.username)

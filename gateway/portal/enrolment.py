@@ -4,7 +4,8 @@ A session that proved only a password may add one factor, and only while the acc
 one must have proven two within the last quarter of an hour.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -14,6 +15,7 @@ from gateway.errors import TooManyAttempts
 from gateway.factors.base import Attempt, Outcome, Setup
 from gateway.factors.build import Factors
 from gateway.model import Principal, SessionRecord, User
+from gateway.portal.account_news import AccountNews
 from gateway.portal.signin import Client, proven_recently
 from gateway.session import SessionLayer
 from gateway.stores.base import Ledger
@@ -45,9 +47,10 @@ class Enrolment:
         sessions: SessionLayer,
         ledger: Ledger,
         audit: Audit,
+        news: AccountNews,
     ) -> None:
         self._config, self._factors, self._sessions = config, factors, sessions
-        self._ledger, self._audit = ledger, audit
+        self._ledger, self._audit, self._news = ledger, audit, news
 
     async def permission(self, principal: Principal) -> Permission:
         if proven_recently(principal.session, self._sessions.now()):
@@ -77,10 +80,8 @@ class Enrolment:
     ) -> Added:
         """Add the factor if it is proven; it counts for this session at once. Raises TooManyAttempts."""
         name = principal.username
-        # One at a time for each account: of two password-only sessions in a race, one adds the first factor.
-        if not await self._ledger.claim_once(_turn(name), _TURN):
-            raise TooManyAttempts("another factor is being added", retry_after=2)
-        try:
+        # Of two password-only sessions in a race, one adds the first factor.
+        async with self.turn(name):
             if await self.permission(principal) is not Permission.GIVEN:
                 return Added(Outcome.EXPIRED)
             outcome = await self._factors.enrols[factor].enrol_finish(_attempt(client, principal), form)
@@ -88,12 +89,20 @@ class Enrolment:
                 self._audit.record("factor_not_added", name, client.ip, factor=factor, outcome=outcome.value)
                 return Added(outcome)
             return await self._added(client, principal, factor)
+
+    @asynccontextmanager
+    async def turn(self, username: str) -> AsyncIterator[None]:
+        """One change of an account's factors at a time, in all workers. Raises TooManyAttempts if one is running."""
+        if not await self._ledger.claim_once(_turn(username), _TURN):
+            raise TooManyAttempts("another factor is being changed", retry_after=2)
+        try:
+            yield
         finally:
-            await self._ledger.delete(_turn(name))
+            await self._ledger.delete(_turn(username))
 
     async def _added(self, client: Client, principal: Principal, factor: str) -> Added:
         name = principal.username
-        self._audit.record("factor_added", name, client.ip, factor=factor)
+        self._news.tell(principal.user, client, "factor_added", _ADDED[factor], factor=factor)
         first = not await self._factors.recovery.enrolled(principal.user)
         codes = await self._factors.recovery.renew(principal.user) if first else ()
         record = await self._sessions.rise(
@@ -101,6 +110,14 @@ class Enrolment:
         )
         self._audit.record("login", name, client.ip, factors=list(record.amr), sid=record.sid[:8])
         return Added(Outcome.RIGHT, record, codes)
+
+
+_ADDED = {
+    "totp": "An authenticator app was added as second factor.",
+    "webauthn": "A security key or passkey was added as second factor.",
+    "sms": "The phone number for codes was set.",
+    "email": "The e-mail address was set.",
+}
 
 
 def _attempt(client: Client, principal: Principal) -> Attempt:

@@ -7,6 +7,7 @@ template uses and nobody passed is an error, not an empty string.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from aiohttp import web
@@ -70,6 +71,11 @@ def content_security_policy(form_action: Sequence[str]) -> str:
     )
 
 
+def _utc(seconds: float, shape: str) -> str:
+    """Pages don't know where their reader is, so they give times in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime(shape)
+
+
 class Pages:
     """All pages of one gateway, branded once."""
 
@@ -99,6 +105,7 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
+        environment.filters["utc"] = _utc
         brand = Brand(branding.name, branding.color, branding.support, branding.logo_file is not None)
         environment.globals.update(
             brand=brand, prefix=self._prefix, asset=self.asset_url, error=None, notice=None
