@@ -1,0 +1,50 @@
+"""The arithmetic of a run: medians over rounds, percentiles, ratios, and what wrk prints. No clock, no process."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True, slots=True)
+class WrkResult:
+    rate: float
+    """Requests a second."""
+    failed: int
+    """Socket errors and answers that are neither 2xx nor 3xx."""
+
+
+def parse_wrk(output: str) -> WrkResult:
+    rate = re.search(r"^Requests/sec:\s+([\d.]+)", output, re.MULTILINE)
+    if rate is None:
+        raise ValueError(f"wrk said no rate: {output[-300:]!r}")
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
+    errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", output)
+    failed = int(refused[1]) if refused else 0
+    failed += sum(map(int, errors.groups())) if errors else 0
+    return WrkResult(float(rate[1]), failed)
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Nearest rank: a value that was measured, never one between two."""
+    if not values:
+        raise ValueError("no values")
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(percent / 100 * len(ordered)) - 1)]
+
+
+Rounds = Sequence[Mapping[str, float]]
+"""One mapping of server name -> figure for each round."""
+
+
+def medians(rounds: Rounds) -> dict[str, float]:
+    names = dict.fromkeys(name for one in rounds for name in one)
+    return {name: median(one[name] for one in rounds if name in one) for name in names}
+
+
+def ratios(rounds: Rounds, base: str) -> dict[str, float]:
+    """The median of each round's own ratio to `base`: what slows a whole round down leaves it as it is."""
+    return medians(
+        [{name: value / one[base] for name, value in one.items()} for one in rounds if one.get(base)]
+    )

@@ -1,0 +1,39 @@
+"""The targets of issue 5, and how a result stands to them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+NGINX, RIVAL, OURS = "nginx", "oauth2-proxy", ("gateway", "gateway, fast path off")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    what: str
+    wanted: str
+    measured: str
+    met: bool
+
+
+def judged(result: Mapping[str, Any]) -> Iterator[Judged]:
+    """Of the mode that is on by default; of the ordinary path where it is the only one."""
+    shares = result["ratios"]
+    name = next((name for name in OURS if name in shares["small"]), None)
+    if name is None:
+        return
+    yield at_least("120 B, share of nginx", 0.70, shares["small"][name])
+    if RIVAL in shares["small"]:
+        yield at_least("120 B, above oauth2-proxy", shares["small"][RIVAL], shares["small"][name])
+    yield at_least("1 MiB, share of nginx", 0.80, shares["large"][name])
+    p99 = result["latency_ms"]["p99"]
+    yield below("p99, ms", 2 * p99[NGINX], p99[name])
+    yield below("MiB a worker after load", 60, result["memory_mib"]["after_load"][name])
+    yield below("KiB an idle WebSocket", 15, result["websockets"]["idle_kib"][name])
+
+
+def at_least(what: str, wanted: float, measured: float) -> Judged:
+    return Judged(what, f"≥ {wanted:.2f}", f"{measured:.2f}", measured >= wanted)
+
+
+def below(what: str, wanted: float, measured: float) -> Judged:
+    return Judged(what, f"< {wanted:.2f}", f"{measured:.2f}", measured < wanted)
