@@ -60,6 +60,8 @@ class Connection(RequestHandler):
         idle = self._waiter is not None and not self._head_bytes and self._waiting_for_head()
         if fast is None or not idle or self._owner.draining or self._close or self._force_close:
             return False
+        if len(data) > self._limits.head_size or self.writing_paused:
+            return False  # a head to be refused; a client that has not taken its last answer yet
         exchange = fast.take(self, self._address, data)
         if exchange is None:
             return False
