@@ -4,10 +4,17 @@ from typing import Any
 
 from aiohttp import web
 
+from gateway.factors.base import Prompt, Setup
+from gateway.factors.totp import qr_image
+from gateway.model import User
+from gateway.portal.account import Item
+from gateway.portal.account_activity import Event
+from gateway.portal.account_sessions import Place
 from gateway.portal.render import Pages
 
+NOW = 1_800_000_000.0
 REQUEST_ID = "01JD7Q4ZK3"
-LOGIN: dict[str, Any] = {"csrf_token": "t", "rd": "/", "username": "", "passkeys": True}
+LOGIN: dict[str, Any] = {"csrf_token": "t", "rd": "/", "username": "", "passkeys": True, "can_reset": True}
 VERIFY: dict[str, Any] = {
     "csrf_token": "t",
     "rd": "/",
@@ -17,11 +24,47 @@ VERIFY: dict[str, Any] = {
     "code_length": 6,
     "can_remember": True,
     "remember_days": 30,
-    "options": "",
     "others": [("totp", "Authenticator app"), ("recovery", "Recovery code")],
     "resend_after": 0,
     "send_failed": False,
 }
+CHOICES = [
+    ("totp", "Authenticator app"), ("webauthn", "Security key or passkey"),
+    ("sms", "Text message"), ("email", "E-mail"),
+]  # fmt: skip
+ENROL: dict[str, Any] = {"csrf_token": "t", "rd": "/", "factor": "", "setup": None, "choices": CHOICES}
+URI = "otpauth://totp/Harbour:mira?secret=JBSWY3DPEHPK3PXP&issuer=Harbour"
+APP = Setup(Prompt(), "JBSW Y3DP EHPK 3PXP", URI, qr_image(URI))
+CODES = [
+    f"{part}-k7m4-wx{number}p" for number, part in enumerate(("h3qd", "9tfw", "m2vc", "zz8k", "p5re") * 2)
+]
+ITEMS = [
+    Item("sms", "sms", "Text message", "+49•••••678", removable=True),
+    Item("a", "totp", "Phone in the kitchen", "Authenticator app", NOW, NOW, named=True, removable=True),
+    Item("b", "webauthn", "Blue key", "Security key or passkey", NOW, NOW, named=True, removable=True),
+]
+ACCOUNT: dict[str, Any] = {
+    "csrf_token": "t",
+    "here": "/_auth/account",
+    "user": User("mira", "Mira Holm", "mira@harbour.example"),
+    "may_change": True,
+    "items": ITEMS,
+    "preferred": "totp",
+    "addable": CHOICES,
+    "recovery_left": 8,
+    "can_change_password": True,
+    "sessions": [
+        Place("1", "Firefox on Linux", "198.51.100.7", NOW, NOW, True),
+        Place("2", "Safari on iPhone", "2001:db8::17", NOW, NOW - 5000, False),
+    ],
+    "devices": [Place("3", "Firefox on Linux", "198.51.100.7", NOW, NOW, True)],
+    "activity": [
+        Event(NOW, "Signed in", "198.51.100.7"),
+        Event(NOW - 60, "Second factor failed: Authenticator app", "203.0.113.9"),
+    ],
+}
+RESET: dict[str, Any] = {"csrf_token": "t", "step": "ask", "token": "", "ticket": "", "username": ""}
+INVITE: dict[str, Any] = {"csrf_token": "t", "token": "t", "username": "mira"}
 SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "login": ("login.html", LOGIN),
     "login-error": ("login.html", LOGIN | {"username": "mira", "error": "Wrong username or password."}),
@@ -35,6 +78,35 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "verify-send-failed": ("verify.html", VERIFY | {"send_failed": True}),
     "verify-totp": ("verify.html", VERIFY | {"factor": "totp", "masked": "", "can_remember": False}),
     "verify-recovery": ("verify.html", VERIFY | {"factor": "recovery", "others": [("sms", "Code by SMS")]}),
+    "enrol": ("enrol.html", ENROL),
+    "enrol-totp": ("enrol.html", ENROL | {"factor": "totp", "setup": APP}),
+    "enrol-webauthn": ("enrol.html", ENROL | {"factor": "webauthn", "setup": Setup()}),
+    "enrol-sms": (
+        "enrol.html",
+        ENROL
+        | {"factor": "sms", "setup": Setup(needs_address=True), "error": "A phone number starts with +."},
+    ),
+    "enrol-email": (
+        "enrol.html",
+        ENROL | {"factor": "email", "setup": Setup(Prompt("m•••••@harbour.example"))},
+    ),
+    "recovery-codes": ("recovery_codes.html", {"codes": CODES, "onward": "/"}),
+    "passkey": ("passkey.html", {"csrf_token": "t", "rd": "/", "options": "{}"}),
+    "account": ("account.html", ACCOUNT),
+    "account-look": ("account.html", ACCOUNT | {"may_change": False, "notice": "The new name is saved."}),
+    "account-new": (
+        "account.html",
+        ACCOUNT | {"items": [], "preferred": "", "recovery_left": 0, "devices": [], "activity": []},
+    ),
+    "reset-ask": ("reset.html", RESET),
+    "reset-error": ("reset.html", RESET | {"error": "This link was used already. Please ask for a new one."}),
+    "reset-sent": ("reset.html", RESET | {"step": "sent"}),
+    "reset-open": ("reset.html", RESET | {"step": "open", "token": "t"}),
+    "reset-verify": ("verify.html", VERIFY | {"action": "/_auth/reset", "ticket": "t", "can_remember": False}),
+    "reset-password": ("reset.html", RESET | {"step": "password", "ticket": "t", "username": "mira"}),
+    "reset-done": ("reset.html", RESET | {"step": "done"}),
+    "invite": ("invite.html", INVITE),
+    "invite-error": ("invite.html", INVITE | {"error": "Please choose a longer password."}),
     "logout": ("logout.html", {"csrf_token": "t", "done": False}),
     "logout-done": ("logout.html", {"csrf_token": "", "done": True}),
 }

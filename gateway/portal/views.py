@@ -126,6 +126,7 @@ class SignInViews:
             rd=href(destination, ask.here),
             username=username,
             passkeys=self._passkeys,
+            can_reset=self._can_reset,
             error=error,
         )
         if not ask.visit.csrf:
