@@ -8,6 +8,7 @@ import base64
 import hashlib
 import re
 import sys
+from typing import cast
 
 import uvloop
 
@@ -37,8 +38,8 @@ def echo_of(buffer: bytes) -> tuple[bytes, bytes, bool]:
 
 class Echo(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport, self._buffer, self._open = transport, b"", False
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by type
+        self._buffer, self._open = b"", False
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data

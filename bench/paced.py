@@ -9,6 +9,7 @@ import selectors
 import time
 from collections import deque
 from collections.abc import Mapping
+from typing import cast
 
 CONNECTIONS = 16
 _PATIENCE = 5.0
@@ -22,8 +23,7 @@ class Line(asyncio.Protocol):
         self._buffer, self._due = b"", 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def ask(self, due: float) -> None:
         self._due = due

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import cast
 
 PAYLOAD = bytes(64)
 _REQUEST = (
@@ -29,9 +30,8 @@ class Socket(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.write(self._hello)
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by type
+        self.transport.write(self._hello)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
