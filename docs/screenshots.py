@@ -23,8 +23,9 @@ BRANDING = Branding(name="Harbour Labs", support="Trouble signing in? help@harbo
 DESKTOP, PHONE = (800, 640), (390, 760)
 SHOTS = (
     ("", DESKTOP, "light", ("login", "verify", "verify-send-failed", "logout", "error-403", "error-502")),
-    ("-dark", DESKTOP, "dark", ("login", "login-error", "verify", "error-429")),
-    ("-phone", PHONE, "light", ("login", "verify-error", "error-404")),
+    ("", DESKTOP, "light", ("enrol", "enrol-totp", "recovery-codes", "passkey", "account")),
+    ("-dark", DESKTOP, "dark", ("login", "login-error", "verify", "error-429", "account")),
+    ("-phone", PHONE, "light", ("login", "verify-error", "error-404", "account")),
 )
 
 

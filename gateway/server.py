@@ -172,6 +172,7 @@ class Gateway:
             ),
             self._pages, self.sessions, assertions, self.health, config.server.metrics_networks,
             {
+                **alone,
                 "/enrol": {"GET": enrol.page, "POST": enrol.submit},
                 "/passkey": {"GET": passkey.page, "POST": passkey.submit},
                 **account,

@@ -102,7 +102,10 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "reset-error": ("reset.html", RESET | {"error": "This link was used already. Please ask for a new one."}),
     "reset-sent": ("reset.html", RESET | {"step": "sent"}),
     "reset-open": ("reset.html", RESET | {"step": "open", "token": "t"}),
-    "reset-verify": ("verify.html", VERIFY | {"action": "/_auth/reset", "ticket": "t", "can_remember": False}),
+    "reset-verify": (
+        "verify.html",
+        VERIFY | {"action": "/_auth/reset", "ticket": "t", "can_remember": False},
+    ),
     "reset-password": ("reset.html", RESET | {"step": "password", "ticket": "t", "username": "mira"}),
     "reset-done": ("reset.html", RESET | {"step": "done"}),
     "invite": ("invite.html", INVITE),

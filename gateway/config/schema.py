@@ -135,7 +135,8 @@ class Server(Section):
     limits: Limits = Field(Limits(), description="what one client may cost")
     templates: Path | None = Field(None, description="folder whose templates replace ours one by one")
     fast_path: bool = Field(
-        True, description="serve plain requests of known sessions from socket to socket; the rules are the same"
+        True,
+        description="serve plain requests of known sessions from socket to socket; the rules are the same",
     )
     metrics_networks: tuple[Network, ...] = Field(
         (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")), description="who may read metrics"

@@ -62,12 +62,12 @@ def _kind(name: bytes) -> _Kind:
     return kind
 
 
-def read_answer(data: bytes, end: int, method: str, rewriter: Rewriter) -> Answer | None:
-    """The response head in `data[:end]`; None if it is unusual, so that the ordinary path should ask again.
+def read_answer(head: bytes, method: str, rewriter: Rewriter) -> Answer | None:
+    """What a response head (without its empty line) means; None if it is unusual: the ordinary path should ask again.
 
     Unusual are 1xx, options in Connection beyond keep-alive and close, trailers announced, and any odd framing.
     """
-    line, *fields = data[:end].split(b"\r\n")
+    line, *fields = head.split(b"\r\n")
     status_line = _STATUS.fullmatch(line)
     if status_line is None:
         return None
@@ -107,8 +107,8 @@ def read_answer(data: bytes, end: int, method: str, rewriter: Rewriter) -> Answe
     framing = _framing(status, method, length, chunked)
     if framing in (Framing.CHUNKED, Framing.UNTIL_CLOSE):
         lines.append(b"Transfer-Encoding: chunked")
-    head = b"\r\n".join(lines) + b"\r\n\r\n"
-    return Answer(status, head, framing, max(length, 0), not closes and framing is not Framing.UNTIL_CLOSE)
+    public = b"\r\n".join(lines) + b"\r\n\r\n"
+    return Answer(status, public, framing, max(length, 0), not closes and framing is not Framing.UNTIL_CLOSE)
 
 
 def _framing(status: int, method: str, length: int, chunked: bool) -> Framing:

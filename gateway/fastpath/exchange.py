@@ -12,7 +12,7 @@ from typing import Protocol
 import httptools
 
 from gateway.errors import UpstreamError
-from gateway.fastpath.answer import HEAD_LIMIT, Answer, Dechunker, Framing, chunk, read_answer
+from gateway.fastpath.answer import HEAD_LIMIT, Answer, Dechunker, Framing, chunk
 from gateway.fastpath.plan import Rendered
 from gateway.fastpath.wire import Stock, Wire
 from gateway.proxy.connection import serialize
@@ -49,7 +49,7 @@ class Journal(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Wanted:
     """An allowed request: its bytes as received, what to send, and where."""
 
@@ -87,7 +87,7 @@ class Exchange:
     ) -> None:
         self.wanted, self.client, self.journal = wanted, client, journal
         self.started = loop.time()
-        self.deadline = self.started + (wanted.site.route.timeouts.response or float("inf"))
+        self.deadline = self.started + wanted.rendered.response_time
         self.over = False
         self._loop = loop
         self._wire: Wire | None = None
@@ -129,7 +129,7 @@ class Exchange:
         else:
             self._relay(self._answer, b"", data)
         if not self._paused:
-            self.deadline = self._loop.time() + (self.wanted.site.route.timeouts.idle or float("inf"))
+            self.deadline = self._loop.time() + self.wanted.rendered.idle_time
 
     def _read_head(self, data: bytes) -> None:
         end = data.find(b"\r\n\r\n")
@@ -137,7 +137,7 @@ class Exchange:
             self._buffer = data
             return
         wanted = self.wanted
-        answer = read_answer(data, end, wanted.method, wanted.rendered.rewriter) if end > 0 else None
+        answer = wanted.rendered.answer(data[:end], wanted.method) if end > 0 else None
         if answer is None:
             self._fall_back()
             return
@@ -205,7 +205,7 @@ class Exchange:
 
     def resume(self) -> None:
         self._paused = False
-        self.deadline = self._loop.time() + (self.wanted.site.route.timeouts.idle or float("inf"))
+        self.deadline = self._loop.time() + self.wanted.rendered.idle_time
         if self._wire is not None and self._wire.transport is not None:
             self._wire.transport.resume_reading()
 

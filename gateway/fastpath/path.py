@@ -81,13 +81,18 @@ class FastPath:
         if plan.has_session and principal is None:
             return None
         site = self._proxy.site_of(route)
-        upstream = next(site.pool.candidates())
+        upstream = site.pool.next()
         rendered = self._render(plan, site, upstream, principal)
         if not (self._remembers[id(route)] or self._allows(plan, site, principal, method, path, query)):
             return None
         if not rendered.allowed or not upstream.available:
             return None
-        out = self._request_line(plan, site, upstream, line, method, path, query) + rendered.block
+        if rendered.plain_target:
+            out = line[0][: -len(" HTTP/1.1")] + rendered.block
+        else:
+            target = target_of(plan, method, path, query)
+            out = b"%b %b" % (line[1], request_target(target, upstream.address.base, site.rules.prefix))
+            out += rendered.block
         stock = self._stocks.setdefault(id(upstream), Stock())
         wanted = Wanted(data, method, path, out, site, upstream, stock, rendered)
         exchange = Exchange(wanted, client, self, asyncio.get_running_loop())
@@ -111,15 +116,6 @@ class FastPath:
     ) -> bool:
         target = target_of(plan, method, path, query)
         return decide(site.route, target, principal, self._clock()).verdict is Verdict.ALLOW
-
-    @staticmethod
-    def _request_line(
-        plan: Plan, site: Site, upstream: Upstream, line: object, method: str, path: str, query: str
-    ) -> bytes:
-        target = request_target(
-            target_of(plan, method, path, query), upstream.address.base, site.rules.prefix
-        )
-        return b"%b %b" % (method.encode(), target)
 
     # -- Journal ---------------------------------------------------------------------------------------------------
 

@@ -5,13 +5,14 @@ shared, ordinary functions (read_target, request_headers, decide) made of a bloc
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from gateway.assertion import Assertions
 from gateway.config.schema import Network, Route
 from gateway.errors import RequestRefused
+from gateway.fastpath.answer import Answer, read_answer
 from gateway.fastpath.head import read_block
 from gateway.model import IPAddress, Principal, Target
 from gateway.proxy.connection import serialize
@@ -23,6 +24,7 @@ from gateway.session import cookie_value
 from gateway.target import is_trusted, read_target
 
 _PLANS = 2048
+_ANSWERS = 16
 _LARGEST_BLOCK = 4096  # a larger one is served without being remembered
 ASSERTION_GOOD_FOR = 60.0
 """Seconds for which a rendered assertion is used again; it lives longer than that (see gateway.assertion)."""
@@ -36,7 +38,21 @@ class Rendered:
     until: float
     block: bytes
     rewriter: Rewriter
+    response_time: float
+    idle_time: float
+    plain_target: bool
     allowed: bool = False
+    answers: dict[tuple[bytes, str], Answer | None] = field(default_factory=dict)
+
+    def answer(self, head: bytes, method: str) -> Answer | None:
+        """What `read_answer` makes of a response head. Apps repeat their heads until the Date changes."""
+        slot = (head, method)
+        if slot in self.answers:
+            return self.answers[slot]
+        if len(self.answers) >= _ANSWERS:
+            self.answers.clear()
+        answer = self.answers[slot] = read_answer(head, method, self.rewriter)
+        return answer
 
 
 @dataclass(slots=True)
@@ -113,6 +129,9 @@ def render(
         until=now + ASSERTION_GOOD_FOR,
         block=serialize(b" HTTP/1.1", [host, *headers]),
         rewriter=site.rewriter(upstream, target),
+        response_time=site.route.timeouts.response or float("inf"),
+        idle_time=site.route.timeouts.idle or float("inf"),
+        plain_target=not (upstream.base or site.rules.prefix),
     )
 
 

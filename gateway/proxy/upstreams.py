@@ -198,6 +198,10 @@ class Pool:
         order = self.upstreams[start:] + self.upstreams[:start]
         yield from sorted(order, key=lambda upstream: not upstream.available)
 
+    def next(self) -> Upstream:
+        """The first of the candidates."""
+        return self.upstreams[0] if len(self.upstreams) == 1 else next(self.candidates())
+
     def health(self) -> list[UpstreamHealth]:
         return [
             UpstreamHealth(

@@ -59,7 +59,9 @@ async def test_a_code_of_twilio_verify_opens_the_app_once(tmp_path: Path) -> Non
         assert (await other.code(code)).status == 401
 
 
-@pytest.mark.parametrize(("code", "mend"), [(21608, "verif"), (21408, "geo permissions"), (20003, "auth_token")])
+@pytest.mark.parametrize(
+    ("code", "mend"), [(21608, "verif"), (21408, "geo permissions"), (20003, "auth_token")]
+)
 async def test_a_refusal_tells_the_user_kindly_and_the_operator_what_to_do(
     tmp_path: Path, code: int, mend: str, caplog: pytest.LogCaptureFixture
 ) -> None:

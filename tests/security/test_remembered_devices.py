@@ -116,7 +116,12 @@ async def test_a_rule_that_names_factors_or_their_age_wants_a_real_proof(
     tmp_path: Path, policy: dict[str, Any]
 ) -> None:
     routes = [
-        {"host": "*", "path": "/exact", "upstream": "UPSTREAM", "policy": {"require": "two_factor", **policy}},
+        {
+            "host": "*",
+            "path": "/exact",
+            "upstream": "UPSTREAM",
+            "policy": {"require": "two_factor", **policy},
+        },
         {"host": "*", "path": "/", "upstream": "UPSTREAM"},
     ]
     async with running_gateway(tmp_path, routes=routes) as rig, rig.browser() as browser:

@@ -47,7 +47,9 @@ def other_than(code: str) -> str:
     "thief",
     [replace(ALICE, sid="session-2"), replace(ALICE, user=User("bob"), sid="session-2")],
 )
-async def test_a_challenge_copied_to_another_session_is_worth_nothing(ledger: Wiretapped, thief: Attempt) -> None:
+async def test_a_challenge_copied_to_another_session_is_worth_nothing(
+    ledger: Wiretapped, thief: Attempt
+) -> None:
     service = codes(ledger)
     code = await service.issue(ALICE)
     await ledger.copy("challenge:sms:session-1", "challenge:sms:session-2")

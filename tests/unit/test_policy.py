@@ -18,7 +18,9 @@ def principal(*amr: str, groups: tuple[str, ...] = (), name: str = "alice") -> P
     return Principal(User(name, groups=groups), record)
 
 
-def verdict(who: Principal | None, method: str = "GET", client: str = "192.0.2.1", **policy: object) -> Verdict:
+def verdict(
+    who: Principal | None, method: str = "GET", client: str = "192.0.2.1", **policy: object
+) -> Verdict:
     route = Route(upstream="http://127.0.0.1:1", policy=Policy.model_validate(policy))
     target = Target("http", "app.test", None, method, "/", "", ip_address(client))
     return decide(route, target, who, 2.0).verdict
@@ -53,7 +55,9 @@ def test_verdicts(who: Principal | None, policy: dict[str, object], expected: Ve
     st.lists(st.sampled_from(FACTORS), max_size=6).map(tuple),
     st.lists(st.sampled_from(FACTORS), max_size=3),
 )
-def test_two_factor_is_never_allowed_with_one_kind_of_proof(amr: tuple[str, ...], accepted: list[str]) -> None:
+def test_two_factor_is_never_allowed_with_one_kind_of_proof(
+    amr: tuple[str, ...], accepted: list[str]
+) -> None:
     if verdict(principal(*amr), require="two_factor", factors=accepted) is Verdict.ALLOW:
         assert len(set(amr)) >= 2
         assert not accepted or set(amr) & set(accepted)

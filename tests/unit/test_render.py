@@ -46,7 +46,7 @@ def test_no_page_has_inline_script_or_style(name: str) -> None:
     assert "<style" not in text
     assert " style=" not in text
     assert "javascript:" not in text
-    assert text.count("<script") == text.count("<script src=") == 1
+    assert text.count("<script") == text.count("<script src=") >= 1
     assert " onclick=" not in text
 
 

@@ -43,7 +43,13 @@ def test_paths_that_apps_read_differently_are_refused(path: str) -> None:
 
 @pytest.mark.parametrize(
     ("raw", "canonical"),
-    [("/a%41", "/aA"), ("/%7Euser", "/~user"), ("/%c3%a4", "/%C3%A4"), ("/a%2fb", "/a%2Fb"), ("/x%20y", "/x%20y")],
+    [
+        ("/a%41", "/aA"),
+        ("/%7Euser", "/~user"),
+        ("/%c3%a4", "/%C3%A4"),
+        ("/a%2fb", "/a%2Fb"),
+        ("/x%20y", "/x%20y"),
+    ],
 )
 def test_a_path_has_one_spelling(raw: str, canonical: str) -> None:
     assert canonical_path(raw) == canonical
@@ -91,7 +97,9 @@ def test_the_client_is_the_rightmost_untrusted_address() -> None:
     assert str(client_address(ip_address("::ffff:10.0.0.1"), ["6.6.6.6"], trusted)) == "6.6.6.6"
 
 
-@pytest.mark.parametrize("host", ["", "a b", "a/b", "a@b", "a:b", "a:70000", "[::1", "[zz]", "a\r\nb", "a:0", "a,b"])
+@pytest.mark.parametrize(
+    "host", ["", "a b", "a/b", "a@b", "a:b", "a:70000", "[::1", "[zz]", "a\r\nb", "a:0", "a,b"]
+)
 def test_bad_hosts_are_refused(host: str) -> None:
     with pytest.raises(RequestRefused):
         parse_authority(host)
