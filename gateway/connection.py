@@ -240,6 +240,8 @@ class ConnectionServer(web.Server):
         }
 
     def _served(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+        # aiohttp says so only when the handler's task runs; what comes before that is body, not the next head
+        protocol._request_in_progress = True
         return Request(message, payload, protocol, writer, task, self._loop)
 
     def __call__(self) -> RequestHandler:

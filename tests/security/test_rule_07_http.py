@@ -50,6 +50,17 @@ async def test_malformed_requests_get_a_4xx_and_the_server_lives(tmp_path: Path,
         assert status_of(after) == 200
 
 
+@pytest.mark.parametrize("fast_path", [True, False])
+async def test_a_large_body_right_behind_its_head_is_not_taken_for_a_large_head(
+    tmp_path: Path, fast_path: bool
+) -> None:
+    async with running_gateway(tmp_path, routes=OPEN, server={"fast_path": fast_path}) as rig:
+        body = b"x" * 1_000_000
+        head = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+        for _ in range(5):
+            assert status_of(await exchange(rig.port, head + body)) == 200
+
+
 async def test_oversized_heads_are_431(tmp_path: Path) -> None:
     async with running_gateway(tmp_path, routes=OPEN) as rig:
         long_line = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 40_000 + b"\r\n\r\n"
