@@ -96,9 +96,7 @@ async def test_an_invited_person_chooses_a_password_and_adds_an_app(tmp_path: Pa
         secret = (await page.locator("code").first.inner_text()).replace(" ", "")
         await page.get_by_label("Code").fill(pyotp.TOTP(secret).at(int(rig.clock())))
         await page.get_by_role("button", name="Confirm").click()
-        await (
-            page.get_by_role("link", name="Continue").or_(page.get_by_role("button", name="Continue")).click()
-        )
+        await page.get_by_role("link", name="I have saved them").click()
         await expect(page.get_by_role("heading", name="Hello nora")).to_be_visible()
         await page.goto(link)
         await expect(page.get_by_role("heading", name="This invitation is over")).to_be_visible()

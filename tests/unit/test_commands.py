@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from gateway.cli import main
 from gateway.cli.opening import Opened, run
 from gateway.model import SessionRecord, User
-from gateway.stores.base import Credential
+from gateway.stores.base import Credential, Device
 
 T = TypeVar("T")
 PASSWORD = "correct horse battery"
@@ -325,3 +325,37 @@ def test_an_unclear_file_wants_a_format(command, tmp_path: Path) -> None:
     assert (
         imported(command, tmp_path, "people.txt", f"alice:{BCRYPT}\n", "--format", "htpasswd").exit_code == 0
     )
+
+
+def test_remembered_devices_are_listed_and_revoked(command, stored) -> None:
+    ids = [letter * 64 for letter in "abc"]
+
+    async def remember(opened: Opened) -> None:
+        for id, name in zip(ids, ("alice", "alice", "bob"), strict=True):
+            await opened.devices.add(Device(id, name, "Firefox", "203.0.113.1", 1.0, 1.0, 9e9))
+
+    stored(remember)
+    listed = json.loads(command("device", "list", "--user", "Alice", "--json").output)
+    assert [one["id"] for one in listed] == ids[:2]
+    assert command("device", "revoke", ids[0][:16]).output == "revoked 1 device\n"
+    assert command("device", "revoke", ids[0][:16]).exit_code == 1
+    assert command("device", "revoke", "b").exit_code == 1, "too short to mean one device"
+    assert command("device", "revoke", "--user", "alice").output == "revoked 1 device\n"
+    assert command("device", "revoke").exit_code == 2
+    assert [line.split("\t")[1] for line in command("device", "list").output.splitlines()] == ["bob"]
+    assert "device_revoked" in command("audit", "tail").output
+
+
+def test_an_invitation_prints_or_mails_a_link_and_can_be_sent_again(command) -> None:
+    first = command("user", "invite", "nora", "--print", "--group", "staff")
+    assert first.output.startswith("http://localhost:8080/_auth/invite?token=")
+    again = command("user", "invite", "nora", "--print")
+    assert again.exit_code == 0
+    assert again.output != first.output
+    assert command("user", "invite", "otto").exit_code == 2
+    mailed = command("user", "invite", "otto", "--email", "otto@example.test")
+    assert "invited otto by mail" in mailed.output
+    add(command, "alice")
+    taken = command("user", "invite", "alice", "--print")
+    assert taken.exit_code == 1
+    assert "there is a user alice already" in taken.output
