@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from gateway.proxy.headers import Pair, Pairs
 
 # A path that has one spelling and one reading (see gateway.target): no escapes, no empty or dotted segments, no ";".
+# An empty query is not plain either: a Target does not tell "/?" from "/".
 _LINE = re.compile(
-    rb"(GET|HEAD) ((?:/(?!\.)[A-Za-z0-9\-._~!$&'()*+,=:@]+)*/?)(?:\?([!-\"$-~]*))? HTTP/1\.1", re.ASCII
+    rb"(GET|HEAD) ((?:/(?!\.)[A-Za-z0-9\-._~!$&'()*+,=:@]+)*/?)(?:\?([!-\"$-~]+))? HTTP/1\.1", re.ASCII
 )
 _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
 # Framing, switching and negotiation of the connection: the ordinary path's business.

@@ -16,7 +16,7 @@ from gateway.model import Principal, User
 from gateway.portal.account_news import AccountNews
 from gateway.portal.enrolment import Enrolment
 from gateway.portal.signin import Client, proven_recently
-from gateway.portal.views import FACTOR_LABELS
+from gateway.portal.words import FACTOR_LABELS
 from gateway.senders.masking import mask_email, mask_phone
 from gateway.session import SessionLayer
 

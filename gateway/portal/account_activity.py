@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.portal.views import FACTOR_LABELS
+from gateway.portal.words import FACTOR_LABELS
 from gateway.stores.base import AuditLog, AuditRow
 
 _SHOWN = 15

@@ -10,10 +10,11 @@ from gateway.portal.account import Access, Account
 from gateway.portal.account_activity import recent_activity
 from gateway.portal.account_password import PasswordChange
 from gateway.portal.account_sessions import AccountSessions
+from gateway.portal.ask import Ask, see_other
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.render import Pages
 from gateway.portal.returns import with_return
-from gateway.portal.views import FACTOR_LABELS, STALE_FORM, Ask, see_other, too_many
+from gateway.portal.words import FACTOR_LABELS, STALE_FORM, too_many
 from gateway.session import SessionLayer
 from gateway.stores.base import AuditLog
 

@@ -7,12 +7,13 @@ from aiohttp import web
 from gateway.errors import InvalidUser, SendFailed, TooManyAttempts
 from gateway.factors.base import Outcome, Setup
 from gateway.model import Principal, Target
+from gateway.portal.ask import Ask, see_other
 from gateway.portal.enrolment import Added, Enrolment, Permission
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.render import Pages
 from gateway.portal.returns import href, read_return, with_return
 from gateway.portal.signin import SignIn
-from gateway.portal.views import FACTOR_LABELS, STALE_FORM, Ask, see_other, too_many
+from gateway.portal.words import FACTOR_LABELS, STALE_FORM, too_many
 from gateway.routing import Routes
 from gateway.session import SessionLayer
 

@@ -6,10 +6,11 @@ from gateway.audit import Audit
 from gateway.errors import TooManyAttempts, WeakPassword
 from gateway.invitations import Invitations
 from gateway.limits import LINKS_PER_IP, Limits
+from gateway.portal.ask import Ask, see_other
 from gateway.portal.render import Pages
 from gateway.portal.returns import with_return
-from gateway.portal.views import NO_COOKIE, STALE_FORM, Ask, see_other, too_many
 from gateway.portal.visitors import VisitorForms
+from gateway.portal.words import NO_COOKIE, STALE_FORM, too_many
 from gateway.session import SessionLayer
 
 

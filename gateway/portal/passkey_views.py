@@ -6,11 +6,12 @@ from gateway.errors import RequestRefused
 from gateway.factors.webauthn import WebAuthnFactor
 from gateway.limits import Budget, Limits
 from gateway.model import Target
+from gateway.portal.ask import Ask, see_other
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.render import Pages
 from gateway.portal.returns import href, read_return
 from gateway.portal.signin import SignIn
-from gateway.portal.views import STALE_FORM, Ask, see_other
+from gateway.portal.words import STALE_FORM
 from gateway.routing import Routes
 from gateway.session import SessionLayer
 

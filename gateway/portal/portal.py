@@ -9,9 +9,10 @@ from gateway.assertion import Assertions
 from gateway.config.schema import Network
 from gateway.errors import RequestRefused
 from gateway.model import Target
+from gateway.portal.ask import Ask
 from gateway.portal.health import Health
 from gateway.portal.render import Pages
-from gateway.portal.views import Ask, SignInViews
+from gateway.portal.views import SignInViews
 from gateway.session import SessionLayer
 
 View = Callable[[Ask], Awaitable[web.StreamResponse]]

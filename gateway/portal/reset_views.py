@@ -6,10 +6,11 @@ from aiohttp import web
 
 from gateway.errors import SendFailed, TooManyAttempts, WeakPassword
 from gateway.factors.base import Outcome, Prompt
+from gateway.portal.ask import Ask
 from gateway.portal.render import Pages
 from gateway.portal.resets import Resets, Ticket
-from gateway.portal.views import FACTOR_LABELS, NO_COOKIE, STALE_FORM, Ask, too_many
 from gateway.portal.visitors import VisitorForms
+from gateway.portal.words import FACTOR_LABELS, NO_COOKIE, STALE_FORM, too_many
 
 GONE = "This link was used already or is too old. Please ask for a new one."
 WRONG = {Outcome.WRONG: "That code is not right.", Outcome.EXPIRED: "That code is no longer good."}

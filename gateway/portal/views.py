@@ -1,49 +1,19 @@
 """The pages of signing in and out: forms in, pages and redirects out. What is right or wrong, `signin` says."""
 
-from dataclasses import dataclass
-
 from aiohttp import web
 
 from gateway.devices import RememberedDevices
 from gateway.errors import SendFailed, TooManyAttempts
 from gateway.factors.base import Outcome, Prompt
 from gateway.model import Principal, Target, Verdict
+from gateway.portal.ask import Ask, see_other
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.render import Pages
 from gateway.portal.returns import href, read_return, with_return
-from gateway.portal.signin import Client, SignIn
+from gateway.portal.signin import SignIn
+from gateway.portal.words import FACTOR_LABELS, NO_COOKIE, STALE_FORM, WRONG_PASSWORD, too_many
 from gateway.routing import Routes
-from gateway.session import SessionLayer, Visit
-
-WRONG_PASSWORD = "Wrong username or password."  # noqa: S105
-STALE_FORM = "This page had been open for too long. Please try again."
-NO_COOKIE = "Your browser did not send our cookie back. Please allow cookies for this site and try again."
-
-FACTOR_LABELS = {
-    "sms": "Text message",
-    "email": "E-mail",
-    "totp": "Authenticator app",
-    "webauthn": "Security key or passkey",
-    "recovery": "Recovery code",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A request to the portal, read once."""
-
-    request: web.BaseRequest
-    here: Target
-    visit: Visit
-    request_id: str
-
-    @property
-    def client(self) -> Client:
-        headers = self.request.headers
-        cookies = ";".join(headers.getall("Cookie", ()))
-        here = self.here
-        origin = f"{here.scheme}://{here.authority}"
-        return Client(here.client, headers.get("User-Agent", ""), here.host, cookies, origin)
+from gateway.session import SessionLayer
 
 
 class SignInViews:
@@ -287,14 +257,3 @@ class SignInViews:
 
     def _to_login(self, ask: Ask, destination: Target) -> web.Response:
         return see_other(with_return(f"{self._prefix}/login", href(destination, ask.here)))
-
-
-def see_other(location: str) -> web.Response:
-    """303: the browser goes on with GET (RFC 9110 §15.4.4). Not cached, since it depends on the session."""
-    return web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
-
-
-def too_many(limit: TooManyAttempts) -> str:
-    wait = limit.retry_after
-    span = f"{wait} seconds" if wait < 100 else f"{round(wait / 60)} minutes"
-    return f"Too many attempts. Please wait {span} and try again."

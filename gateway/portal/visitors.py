@@ -5,9 +5,9 @@ from typing import Any
 
 from aiohttp import web
 
+from gateway.portal.ask import Ask
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.render import Pages
-from gateway.portal.views import Ask
 from gateway.session import SessionLayer
 
 

@@ -221,6 +221,7 @@ async def test_without_javascript_a_code_is_sent_by_its_button(
     server = await aiohttp_server(desk.application())
     page = await (await browser.new_context(java_script_enabled=False)).new_page()
     await page.goto(str(server.make_url("/_auth/verify")))
+    await page.locator("#code:focus").wait_for()
     await page.keyboard.insert_text("123 456")
     await page.get_by_label("Don’t ask again").check()
     await page.get_by_role("button", name="Verify").click()
@@ -249,6 +250,7 @@ async def test_enter_verifies_and_does_not_resend(aiohttp_server: ServerFor, bro
     server = await aiohttp_server(desk.application())
     page = await browser.new_page()
     await page.goto(str(server.make_url("/_auth/verify")))
+    await page.locator("#code:focus").wait_for()
     await page.keyboard.type("123456")
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/landed")
@@ -271,6 +273,7 @@ async def test_a_complete_code_sends_itself_once(aiohttp_server: ServerFor, brow
     server = await aiohttp_server(desk.application())
     page = await browser.new_page()
     await page.goto(str(server.make_url("/_auth/verify")))
+    await page.locator("#code:focus").wait_for()
     assert "as soon as all digits are in" in await page.locator("#hint").inner_text()
     await page.keyboard.type("12345")
     assert desk.posts == []
