@@ -26,7 +26,7 @@ from gateway.stores.base import Credentials, Ledger
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class FactorParts:
     """What factors are made of."""
 
     config: Config
@@ -53,7 +53,7 @@ class Factors:
     credentials: Credentials
 
 
-def build_factors(parts: Parts) -> Factors:
+def build_factors(parts: FactorParts) -> Factors:
     config, ring = parts.config, parts.ring
     totp = TotpFactor(
         parts.credentials, parts.ledger, parts.clock,
@@ -87,14 +87,14 @@ def relying_party(config: Config) -> RelyingParty:
     return RelyingParty(id, config.branding.name, f"{public.scheme}://{public.netloc}")
 
 
-def _codes(parts: Parts, factor: str, length: int, lifetime: float) -> Codes:
+def _codes(parts: FactorParts, factor: str, length: int, lifetime: float) -> Codes:
     def keys() -> list[bytes]:
         return list(parts.ring.derive_all(b"codes"))
 
     return Codes(factor, parts.ledger, keys, parts.clock, length=length, lifetime=lifetime)
 
 
-def _sms(parts: Parts) -> Factor:
+def _sms(parts: FactorParts) -> Factor:
     config = parts.config.sms
     codes = _codes(parts, "sms", config.code_length, config.code_lifetime)
     if isinstance(parts.sms, CodeService):
@@ -102,14 +102,18 @@ def _sms(parts: Parts) -> Factor:
     return SmsFactor(config, parts.sms, codes, parts.limits, parts.config.branding.name)
 
 
-def _email(parts: Parts) -> Factor:
+def _email(parts: FactorParts) -> Factor:
     config = parts.config.email
     codes = _codes(parts, "email", config.code_length, config.code_lifetime)
     return EmailFactor(config, parts.email, codes, parts.limits, parts.config.branding.name)
 
 
 def _contact(
-    parts: Parts, factor: Factor, field: Field, canonical: Callable[[str], str], directory: WritableDirectory
+    parts: FactorParts,
+    factor: Factor,
+    field: Field,
+    canonical: Callable[[str], str],
+    directory: WritableDirectory,
 ) -> ContactEnrolment:
     return ContactEnrolment(
         factor, field, canonical, directory, parts.ledger, seal=parts.ring.seal, open=parts.ring.open

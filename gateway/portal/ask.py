@@ -1,5 +1,6 @@
 """What a view of the portal is asked, read once, and the redirect that most of them answer with."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -25,6 +26,11 @@ class Ask:
         here = self.here
         origin = f"{here.scheme}://{here.authority}"
         return Client(here.client, headers.get("User-Agent", ""), here.host, cookies, origin)
+
+
+View = Callable[[Ask], Awaitable[web.StreamResponse]]
+Views = Mapping[str, Mapping[str, View]]
+"""Path below the prefix -> method -> view."""
 
 
 def see_other(location: str) -> web.Response:

@@ -1,6 +1,6 @@
 """What lives below the reserved prefix: which page or endpoint answers which path. Anything else there is 404."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
 from aiohttp import web
 
@@ -9,35 +9,26 @@ from gateway.assertion import Assertions
 from gateway.config.schema import Network
 from gateway.errors import RequestRefused
 from gateway.model import Target
-from gateway.portal.ask import Ask
+from gateway.portal.ask import Ask, View, Views
 from gateway.portal.health import Health
 from gateway.portal.render import Pages
-from gateway.portal.views import SignInViews
 from gateway.session import SessionLayer
-
-View = Callable[[Ask], Awaitable[web.StreamResponse]]
 
 
 class Portal:
     def __init__(
         self,
         prefix: str,
-        views: SignInViews,
+        views: Views,
         pages: Pages,
         sessions: SessionLayer,
         assertions: Assertions,
         health: Health,
         metrics_networks: tuple[Network, ...],
-        more: Mapping[str, Mapping[str, View]],
     ) -> None:
         self._prefix, self._sessions, self._assertions = prefix, sessions, assertions
         self._health, self._metrics_networks = health, metrics_networks
-        self._pages_by_path: Mapping[str, Mapping[str, View]] = {
-            "/login": {"GET": views.login_page, "POST": views.login},
-            "/verify": {"GET": views.verify_page, "POST": views.verify},
-            "/logout": {"GET": views.logout_page, "POST": views.logout},
-            **more,
-        }
+        self._pages_by_path = views
         self._endpoints: Mapping[str, View] = {
             "/healthz": self._healthz,
             "/readyz": self._readyz,

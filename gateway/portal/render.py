@@ -104,7 +104,9 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            extensions=["jinja2.ext.i18n"],
         )
+        environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]  # the extension's
         environment.filters["utc"] = _utc
         brand = Brand(branding.name, branding.color, branding.support, branding.logo_file is not None)
         environment.globals.update(

@@ -2,48 +2,30 @@
 
 from collections.abc import Mapping
 
-from gateway.audit import Audit
-from gateway.clock import Clock
-from gateway.config.schema import Config
-from gateway.directory.base import WritableDirectory
 from gateway.invitations import Invitations
-from gateway.limits import Limits
-from gateway.notices import Notices
+from gateway.portal.ask import View, Views
 from gateway.portal.invite_views import InviteViews
-from gateway.portal.portal import View
-from gateway.portal.render import Pages
+from gateway.portal.parts import Parts
 from gateway.portal.reset_views import ResetViews
 from gateway.portal.resets import Resets
-from gateway.portal.signin import SignIn
 from gateway.portal.visitors import VisitorForms
-from gateway.session import SessionLayer
-from gateway.stores.base import Ledger, Sessions
 
 
-def self_service(
-    config: Config,
-    directory: WritableDirectory | None,
-    signin: SignIn,
-    sessions: SessionLayer,
-    records: Sessions,
-    ledger: Ledger,
-    limits: Limits,
-    audit: Audit,
-    notices: Notices,
-    pages: Pages,
-    clock: Clock,
-) -> Mapping[str, Mapping[str, View]]:
+def self_service(parts: Parts) -> Views:
     """Pages by path, below the prefix."""
+    directory, pages, prefix = parts.writable, parts.pages, parts.prefix
     if directory is None:
         return {}
-    prefix, public_url = config.server.prefix, config.server.public_url
-    base = public_url.rstrip("/") + prefix
-    forms = VisitorForms(sessions, pages, public_url=public_url)
-    invitations = Invitations(directory, ledger, clock, base=base)
-    invite = InviteViews(invitations, forms, sessions, limits, audit, pages, prefix=prefix)
+    base = parts.public_url.rstrip("/") + prefix
+    forms = VisitorForms(parts.sessions, pages, public_url=parts.public_url)
+    invitations = Invitations(directory, parts.ledger, parts.clock, base=base)
+    invite = InviteViews(invitations, forms, parts.sessions, parts.limits, parts.audit, pages, prefix=prefix)
     views: dict[str, Mapping[str, View]] = {"/invite": {"GET": invite.page, "POST": invite.submit}}
-    if config.passwords.reset_by_mail:
-        resets = Resets(directory, signin, records, ledger, limits, audit, notices, clock, base=base)
+    if parts.config.passwords.reset_by_mail:
+        resets = Resets(
+            directory, parts.signin, parts.records, parts.ledger, parts.limits, parts.audit, parts.notices,
+            parts.clock, base=base,
+        )  # fmt: skip
         reset = ResetViews(resets, forms, pages, prefix=prefix)
         views["/reset"] = {"GET": reset.page, "POST": reset.submit}
     return views

@@ -146,8 +146,8 @@ async def test_a_revoked_session_ends_within_the_bound(engine: str, bound: float
         await rig.add_user("alice")
         await browser.sign_in()
         assert (await page(browser, "/"))[0] == 200
-        (record,) = await rig.gateway._store_sessions.list("alice")
-        await rig.gateway._store_sessions.delete(record.sid)
+        (record,) = await rig.gateway.stores.sessions.list("alice")
+        await rig.gateway.stores.sessions.delete(record.sid)
         await asyncio.sleep(bound + 2)  # and up to 2 s until every worker has heard of it
         before = len(rig.upstream.requests)
         answer = await browser.session.get(rig.url + "/", headers={"Accept": "application/json"})

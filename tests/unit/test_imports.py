@@ -29,6 +29,7 @@ ORDER = (
     "connection",
     "drain",
     "front",
+    "compose",
     "server",
     "worker",
     "workers",
@@ -41,7 +42,7 @@ RANK = {name: rank for rank, names in enumerate(ORDER) for name in names.split()
 
 CONCRETE = ("stores", "senders", "directory")
 SEAMS = {"stores.base", "senders.base", "senders.masking", "directory.base", "directory.names"}
-COMPOSERS = ("server", "cli", "demo", *CONCRETE)
+COMPOSERS = ("compose", "server", "cli", "demo", *CONCRETE)
 
 NEVER = [
     ("proxy", ("portal", "factors", "stores", "senders", "directory", "session")),

@@ -1,0 +1,115 @@
+"""The composition root: from a Config to the parts of one worker's gateway.
+
+The only file, beside the commands and the demo, that names concrete stores, directories and senders.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.assertion import Assertions
+from gateway.audit import Audit
+from gateway.clock import Clock
+from gateway.config.schema import Config
+from gateway.credentials import Credentials
+from gateway.devices import RememberedDevices
+from gateway.directory.build import People, build_directory
+from gateway.factors.build import FactorParts, build_factors
+from gateway.keyring import KeyRing
+from gateway.limits import Limits
+from gateway.notices import Notices
+from gateway.passes import pass_cookie
+from gateway.passwords import Passwords
+from gateway.portal.health import Health
+from gateway.portal.parts import Parts
+from gateway.portal.render import Pages
+from gateway.portal.returns import is_own_page
+from gateway.portal.signin import SignIn
+from gateway.proxy import Proxy
+from gateway.risk.watch import build_watch
+from gateway.routing import Routes
+from gateway.senders.build import build_email, build_sms
+from gateway.session import SessionLayer
+from gateway.stores.build import Stores, build_stores
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """All that a worker starts, uses and closes; `parts` is what the pages share."""
+
+    parts: Parts
+    stores: Stores
+    people: People
+    passwords: Passwords
+    proxy: Proxy
+    health: Health
+    credentials: Credentials
+
+
+def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO) -> Composed:
+    """Connects to nothing yet; `stream` is where the console senders write. Raises ConfigError."""
+    ring = KeyRing.load_or_create(Path(config.session.keys_file), clock)
+    stores = build_stores(config, engine, ring, clock)
+    passwords = Passwords(config.passwords)
+    people = build_directory(config, engine, passwords, clock)
+    parts = _parts(config, ring, stores, people, clock, stream)
+    credentials = Credentials(
+        stores.tokens, people.directory, parts.limits, parts.audit, lambda: ring.derive_all(b"tokens"), clock
+    )
+    proxy = Proxy(
+        config.routes, session_cookie_names=own_cookies(parts), prefix=config.server.prefix, clock=clock
+    )
+    health = Health({"store": stores.changes.latest, **stores.state.checks, **people.checks})
+    parts.sessions.on_end.append(proxy.tunnels.close_session)
+    parts.sessions.on_change.append(lambda change: credentials.forget_user(change.subject))
+    return Composed(parts, stores, people, passwords, proxy, health, credentials)
+
+
+def _parts(
+    config: Config, ring: KeyRing, stores: Stores, people: People, clock: Clock, stream: TextIO
+) -> Parts:
+    secure = config.server.public_url.startswith("https:")
+    prefix = config.server.prefix
+    routes, limits, audit = Routes(config.routes), Limits(stores.ledger), Audit(stores.audit_log, clock)
+    sms, email = build_sms(config.sms, stream), build_email(config.email, stream)
+    sessions = SessionLayer(
+        config.session, secure=secure, fernet=lambda: ring.fernet, sessions=stores.sessions,
+        directory=people.directory, changes=stores.changes, clock=clock,
+    )  # fmt: skip
+    factors = build_factors(
+        FactorParts(
+            config, ring, stores.ledger, stores.credentials, limits, sms, email, people.writable, clock
+        )
+    )
+    notices = Notices(email, audit, config.branding.name)
+    devices = RememberedDevices(
+        config.session, secure=secure, fernet=lambda: ring.fernet, store=stores.devices, audit=audit,
+        clock=clock,
+    )  # fmt: skip
+    risk = build_watch(config, stores.places, audit, notices, clock)
+    signin = SignIn(
+        people.directory, sessions, factors.second, limits, audit, routes, devices, risk,
+        lambda destination: is_own_page(destination, prefix), factors.preferences,
+    )  # fmt: skip
+    pages = Pages(
+        config.branding,
+        prefix=prefix,
+        templates=config.server.templates,
+        hsts=secure,
+        # Browsers hold redirects after a form post to this too, and an app may send its users anywhere.
+        form_action=("https:",) if secure else ("http:", "https:"),
+    )
+    return Parts(
+        config, clock, ring, routes, people.directory, people.writable, stores.sessions, stores.ledger,
+        stores.audit_log, audit, sessions, limits, sms, email, factors, notices, devices,
+        Assertions(config.server.public_url, lambda: list(ring.signing_keys), clock), signin, pages,
+    )  # fmt: skip
+
+
+def own_cookies(parts: Parts) -> frozenset[str]:
+    """The cookies that never reach an app and that no app can set (security rule 6)."""
+    name = parts.config.session.cookie_name
+    names = {prefix + name for prefix in ("", "__Host-", "__Secure-")}
+    return frozenset(names | {pass_cookie(parts.config), parts.devices.cookie_name})

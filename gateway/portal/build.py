@@ -1,0 +1,55 @@
+"""Puts all pages together. A new page is one function here that takes the parts and says which paths it answers."""
+
+from gateway.portal.account_build import account_pages
+from gateway.portal.account_news import AccountNews
+from gateway.portal.ask import Views
+from gateway.portal.enrol_views import EnrolViews
+from gateway.portal.enrolment import Enrolment
+from gateway.portal.parts import Parts
+from gateway.portal.passkey_views import PasskeyViews
+from gateway.portal.selfservice import self_service
+from gateway.portal.views import SignInViews
+
+
+def build_pages(parts: Parts) -> Views:
+    """Pages by path, below the prefix."""
+    news = AccountNews(parts.audit, parts.notices)
+    enrolment = Enrolment(
+        parts.config.enrolment, parts.factors, parts.sessions, parts.ledger, parts.audit, news
+    )
+    alone = self_service(parts)
+    return {
+        **_sign_in(parts, can_reset="/reset" in alone),
+        **alone,
+        **_passkey(parts),
+        **_enrol(parts, enrolment),
+        **account_pages(parts, enrolment, news),
+    }
+
+
+def _sign_in(parts: Parts, *, can_reset: bool) -> Views:
+    views = SignInViews(
+        parts.signin, parts.sessions, parts.pages, parts.routes, devices=parts.devices, can_reset=can_reset,
+        prefix=parts.prefix, public_url=parts.public_url, passkeys=parts.factors.passkeys is not None,
+    )  # fmt: skip
+    return {
+        "/login": {"GET": views.login_page, "POST": views.login},
+        "/verify": {"GET": views.verify_page, "POST": views.verify},
+        "/logout": {"GET": views.logout_page, "POST": views.logout},
+    }
+
+
+def _passkey(parts: Parts) -> Views:
+    views = PasskeyViews(
+        parts.factors.passkeys, parts.signin, parts.sessions, parts.pages, parts.routes, parts.limits,
+        prefix=parts.prefix, public_url=parts.public_url,
+    )  # fmt: skip
+    return {"/passkey": {"GET": views.page, "POST": views.submit}}
+
+
+def _enrol(parts: Parts, enrolment: Enrolment) -> Views:
+    views = EnrolViews(
+        enrolment, parts.signin, parts.sessions, parts.pages, parts.routes,
+        prefix=parts.prefix, public_url=parts.public_url,
+    )  # fmt: skip
+    return {"/enrol": {"GET": views.page, "POST": views.submit}}

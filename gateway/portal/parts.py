@@ -1,0 +1,57 @@
+"""What a worker's gateway is made of: the parts that pages, gate and background work share.
+
+`compose` makes them; whoever needs more than five of them takes the whole.
+"""
+
+from dataclasses import dataclass
+
+from gateway.assertion import Assertions
+from gateway.audit import Audit
+from gateway.clock import Clock
+from gateway.config.schema import Config
+from gateway.devices import RememberedDevices
+from gateway.directory.base import Directory, WritableDirectory
+from gateway.factors.build import Factors
+from gateway.keyring import KeyRing
+from gateway.limits import Limits
+from gateway.notices import Notices
+from gateway.portal.render import Pages
+from gateway.portal.signin import SignIn
+from gateway.routing import Routes
+from gateway.senders.base import CodeService, EmailSender, Sender
+from gateway.session import SessionLayer
+from gateway.stores.base import AuditLog, Ledger, Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`writable` is None where users are kept elsewhere (LDAP, a file)."""
+
+    config: Config
+    clock: Clock
+    ring: KeyRing
+    routes: Routes
+    directory: Directory
+    writable: WritableDirectory | None
+    records: Sessions
+    ledger: Ledger
+    audit_log: AuditLog
+    audit: Audit
+    sessions: SessionLayer
+    limits: Limits
+    sms: Sender | CodeService
+    email: EmailSender
+    factors: Factors
+    notices: Notices
+    devices: RememberedDevices
+    assertions: Assertions
+    signin: SignIn
+    pages: Pages
+
+    @property
+    def prefix(self) -> str:
+        return self.config.server.prefix
+
+    @property
+    def public_url(self) -> str:
+        return self.config.server.public_url

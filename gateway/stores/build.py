@@ -1,0 +1,70 @@
+"""Makes all stores of one worker on one database (and Redis, where `storage.state_url` names one)."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.clock import Clock
+from gateway.config.schema import Config
+from gateway.keyring import KeyRing
+from gateway.stores.audit_log import SqlAuditLog
+from gateway.stores.base import AuditLog, Changes, Credentials, Ledger, Sessions
+from gateway.stores.changes import SqlChanges
+from gateway.stores.credentials import SqlCredentials
+from gateway.stores.devices import SqlDevices
+from gateway.stores.migrate import migrate
+from gateway.stores.places import SqlPlaces
+from gateway.stores.sessions import SqlSessions
+from gateway.stores.state import State, open_state
+from gateway.stores.tokens import SqlTokens
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """`purges` drop what has expired; each is called now and then."""
+
+    engine: AsyncEngine
+    sessions: Sessions
+    state: State
+    changes: Changes
+    audit_log: AuditLog
+    credentials: Credentials
+    devices: SqlDevices
+    places: SqlPlaces
+    tokens: SqlTokens
+    purges: tuple[Callable[[], Awaitable[object]], ...]
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.state.ledger
+
+    async def start(self) -> None:
+        await migrate(self.engine)
+        await self.state.start()
+
+    async def close(self) -> None:
+        await self.state.close()
+        await self.engine.dispose()
+
+
+def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Clock) -> Stores:
+    """Connects to nothing yet. Raises ConfigError."""
+    sessions, state, changes = (
+        SqlSessions(engine, clock),
+        open_state(config.storage, engine, clock),
+        SqlChanges(engine),
+    )
+    audit_log, devices, places = SqlAuditLog(engine), SqlDevices(engine), SqlPlaces(engine)
+    return Stores(
+        engine, sessions, state, changes, audit_log, SqlCredentials(engine, ring.seal, ring.open), devices, places,
+        SqlTokens(engine),
+        purges=(
+            lambda: sessions.purge(clock(), config.session.idle_timeout),
+            lambda: state.ledger.purge(clock()),
+            lambda: changes.purge(clock()),
+            lambda: audit_log.purge(clock() - config.log.audit_kept),
+            lambda: devices.purge(clock()),
+            lambda: places.purge(clock() - config.risk.remembered),
+        ),
+    )  # fmt: skip
