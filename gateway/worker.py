@@ -57,7 +57,7 @@ async def serve_until(
     ready: Callable[[], object],
 ) -> None:
     """Start a Gateway, call `ready`, wait for `stop`, drain."""
-    # Imported here, in the worker: metrics choose their storage when imported, and the parent stays small.
+    # Imported here, not above: metrics choose their storage when imported (see multiprocess.shared_metrics).
     from gateway.server import start_gateway
 
     context = server_context(config.server.tls)

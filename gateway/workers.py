@@ -1,6 +1,6 @@
 """The parent process: forks workers, restarts those that die, rolls them on SIGHUP, drains them on SIGTERM.
 
-It runs no event loop and no thread, so that forking is safe, and it must not import `gateway.server`.
+It runs no event loop and no thread, so that forking is safe; `memory.preload` has imported what workers share.
 A reload starts a whole new generation first and lets the old one drain only when the new one serves.
 """
 

@@ -17,6 +17,7 @@ from gateway.config.schema import Config, DirectoryDatabase
 from gateway.errors import ConfigError, GatewayError
 from gateway.listen import Listeners
 from gateway.log import configure
+from gateway.memory import preload, return_freed_blocks
 from gateway.multiprocess import shared_metrics
 from gateway.stores.engine import open_engine, reading
 from gateway.stores.migrate import migrate
@@ -46,6 +47,7 @@ def serve(config_file: Path) -> None:
         for warning in loaded.warnings:
             log.warning("%s", warning)
         raise_file_limit()
+        return_freed_blocks()
         hint = "" if asyncio.run(has_users(config)) else first_user_hint(config_file)
         sys.exit(run(config, lambda: load(config_file, os.environ), hint))
     except ConfigError as error:
@@ -72,6 +74,7 @@ def run(config: Config, load_again: Callable[[], Config], hint: str = "") -> int
     if count == 1:
         return run_alone(config, listeners, load=load_again, on_ready=on_ready)
     with shared_metrics():
+        preload("gateway.server")  # not before: metrics choose their storage when they are imported
         return Supervisor(config, listeners, load=load_again, on_ready=on_ready).run()
 
 

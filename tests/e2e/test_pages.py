@@ -122,7 +122,7 @@ async def test_targets_are_large_enough_to_hit(aiohttp_server: ServerFor, browse
     page = await browser.new_page(viewport={"width": 320, "height": 640})
     for name in NAMES:
         await page.goto(str(server.make_url(f"/show/{name}")))
-        targets = page.locator("button:visible, a.button:visible, input:visible")
+        targets = page.locator("button:visible, a.button:visible, input:visible:not([aria-hidden=true])")
         for target in await targets.all():
             box = await target.bounding_box()
             assert box is not None

@@ -1,0 +1,28 @@
+"""Keeps a worker small: freed blocks go back to the system, and what all workers import is held once."""
+
+import ctypes
+import gc
+import importlib
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # from glibc's malloc.h
+_LARGE = 256 * 1024
+
+
+def return_freed_blocks() -> None:
+    """Large blocks are mapped one by one, so that each goes back to the system when it is freed.
+
+    glibc raises its threshold after the first large block (mallopt(3), M_MMAP_THRESHOLD): the 19 MiB of one Argon2 hash
+    would then stay in each thread's arena for good. Other C libraries do not need to be told, or can't be.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for option, value in ((_M_MMAP_THRESHOLD, _LARGE), (_M_TRIM_THRESHOLD, _LARGE), (_M_ARENA_MAX, 2)):
+            mallopt(option, value)
+
+
+def preload(*modules: str) -> None:
+    """Import before a fork, and let the collector leave the result alone, so that children share these pages."""
+    for module in modules:
+        importlib.import_module(module)
+    gc.collect()
+    gc.freeze()
