@@ -55,5 +55,7 @@ class AccessLog:
             "user": trace.user,
             "verdict": trace.verdict,
             "reason": trace.reason,
+            "rule": trace.rule,
+            "factors": trace.factors,
         }
         log.info("request", extra={"fields": fields})

@@ -1,15 +1,16 @@
 """Which rule decides about a request, and why: what `check --explain` prints. It asks the rules that `decide` asks."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.config.schema import Route, Rule
 from gateway.model import Decision, Principal, Target
-from gateway.policy import CRITERIA, Criterion, Question, decide
+from gateway.policy import CRITERIA, Criterion, Question, decide, has_factors, is_fresh
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One criterion of one rule: what the rule wants, what the request has."""
+    """One criterion or demand of one rule: what the rule wants, what the request has."""
 
     criterion: str
     wants: str
@@ -22,6 +23,8 @@ class Asked:
     rule: str
     require: str
     answers: tuple[Answer, ...]
+    demands: tuple[Answer, ...]
+    """What a request that matches must have proven."""
     decides: bool
 
     @property
@@ -43,7 +46,34 @@ def explain(route: Route, target: Target, principal: Principal | None, now: floa
 
 def _ask(rule: Rule, question: Question, decision: Decision) -> Asked:
     answers = tuple(_answer(rule, one, question) for one in CRITERIA if one.asked_by(rule))
-    return Asked(rule.name, rule.require, answers, decision.rule == rule.name)
+    return Asked(
+        rule.name, rule.require, answers, tuple(_demands(rule, question)), decision.rule == rule.name
+    )
+
+
+def _demands(rule: Rule, question: Question) -> Iterator[Answer]:
+    principal = question.principal
+    if rule.require in ("bypass", "deny"):
+        return
+    proven = ", ".join(principal.amr) if principal else "no session"
+    any_factors = rule.model_copy(update={"factors": ()})
+    yield Answer(
+        "require", rule.require, proven, principal is not None and has_factors(any_factors, principal.amr)
+    )
+    if rule.factors:
+        yield Answer("factors", ", ".join(rule.factors), proven, not _lacks(rule.factors, principal))
+    if rule.max_age:
+        fresh = principal is not None and is_fresh(rule, principal, question.now)
+        yield Answer("max_age", f"{rule.max_age:g} s", _ages(principal, question.now), fresh)
+
+
+def _lacks(factors: tuple[str, ...], principal: Principal | None) -> bool:
+    return principal is None or set(factors).isdisjoint(principal.amr)
+
+
+def _ages(principal: Principal | None, now: float) -> str:
+    proven = principal.session.proven_at.items() if principal else ()
+    return ", ".join(f"{factor} {now - at:.0f} s ago" for factor, at in proven)
 
 
 def _answer(rule: Rule, criterion: Criterion, question: Question) -> Answer:

@@ -126,9 +126,9 @@ class ForwardAuth:
         except RequestRefused as refusal:  # nginx understands no other refusal than 403
             raise RequestRefused(refusal.detail, status=403, public=refusal.public) from refusal
         principal = await self._sessions.load(";".join(request.headers.getall("Cookie", ())))
-        decision = decide(route, asked, principal, self._sessions.now())
-        trace.route, trace.user = route.label, principal.username if principal else ""
-        trace.verdict, trace.reason = decision.verdict.value, decision.reason
+        decision = decide(route, asked, principal, now := self._sessions.now())
+        trace.route = route.label
+        trace.decided(decision, principal, now)
         if decision.verdict is Verdict.ALLOW:
             return self._allow(route, asked, principal)
         return self._refuse(request, asked, decision, trace, status_only=dialect is from_original)

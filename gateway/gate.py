@@ -1,7 +1,7 @@
 """The path of a proxied request on one screen: target -> route -> session -> policy -> proxy or refusal."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from aiohttp import web
@@ -46,6 +46,19 @@ class Trace:
     user: str = ""
     verdict: str = ""
     reason: str = ""
+    rule: str = ""
+    factors: dict[str, int] = field(default_factory=dict)
+    """What the caller had proven, and how many seconds ago: with it a request can be decided again (cli/replay)."""
+
+    def decided(self, decision: Decision, principal: Principal | None, now: float) -> None:
+        self.verdict, self.reason, self.rule = decision.verdict.value, decision.reason, decision.rule
+        self.called_by(principal, now)
+
+    def called_by(self, principal: Principal | None, now: float) -> None:
+        if principal is not None:
+            self.user = principal.username
+            proven = principal.session.proven_at
+            self.factors = {factor: max(0, round(now - proven.get(factor, now))) for factor in principal.amr}
 
 
 class NoRoute(RequestRefused):
@@ -81,12 +94,11 @@ class Gate:
         principal = shown.principal
         if principal is None and any(rule.require != "deny" for rule in route.access):
             principal = await self._sessions.load(";".join(request.headers.getall("Cookie", ())))
-        decision = decide(route, target, principal, self._sessions.now())
+        decision = decide(route, target, principal, now := self._sessions.now())
         if decision.verdict is Verdict.SIGN_IN and route.cors_preflight and is_preflight(request):
             decision = replace(decision, verdict=Verdict.ALLOW, reason="cors_preflight")
             principal = None
-        trace.user = principal.username if principal else ""
-        trace.verdict, trace.reason = decision.verdict.value, decision.reason
+        trace.decided(decision, principal, now)
         if decision.verdict is not Verdict.ALLOW:
             offer = basic_challenge(target) if route.basic and decision.verdict is Verdict.SIGN_IN else ""
             return self.refuse(request, target, decision, trace.request_id, offer=offer)

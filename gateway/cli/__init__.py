@@ -8,6 +8,7 @@ COMMANDS = {
     "serve": "gateway.cli.serve:serve",
     "demo": "gateway.cli.demo:demo",
     "check": "gateway.cli.check:check",
+    "replay": "gateway.cli.replay:replay",
     "user": "gateway.cli.user:user",
     "session": "gateway.cli.session:session",
     "token": "gateway.cli.token:token",

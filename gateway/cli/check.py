@@ -13,6 +13,7 @@ from typing import Any, get_args
 import click
 
 from gateway.cli.explaining import Supposed, answer, as_text, parse_time
+from gateway.cli.policy_tests import run_policy_tests
 from gateway.clock import system_clock
 from gateway.config.loader import Loaded, read
 from gateway.config.schema import FactorName, Route
@@ -26,6 +27,11 @@ _COLUMNS = ("host", "path", "upstream", "require")
 @click.option("--config", "path", default="config.yaml", show_default=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Report for scripts.")
 @click.option(
+    "--tests",
+    type=click.Path(path_type=Path),
+    help="Policy tests to run; default is NAME.tests.yaml beside NAME.yaml, if there is one.",
+)
+@click.option(
     "--explain", "url", default="", metavar="URL", help="Say which rule decides about this URL, and why."
 )
 @click.option("--user", default="", help="... for this user; nobody is signed in without.")
@@ -35,10 +41,11 @@ _COLUMNS = ("host", "path", "upstream", "require")
 @click.option("--method", default="GET", show_default=True, help="... with this method.")
 @click.option("--at", default="", help="... at this time (ISO 8601); default now.")
 @click.option("--proven-at", default="", help="... with factors proven at this time; default --at.")
-def check(path: Path, as_json: bool, url: str, **supposed: str) -> None:
-    """Check the configuration: exit 0, or 2 with every mistake, its line and how to mend it."""
+def check(path: Path, as_json: bool, tests: Path | None, url: str, **supposed: str) -> None:
+    """Check the configuration and its policy tests: exit 0, or 2 with every mistake, its line and how to mend it."""
     try:
         loaded = read(path, os.environ)
+        passed = 0 if url else _run_tests(path, tests, loaded)
     except ConfigError as error:
         _report_mistakes(error, as_json)
         raise click.exceptions.Exit(UNSOUND) from None
@@ -46,7 +53,14 @@ def check(path: Path, as_json: bool, url: str, **supposed: str) -> None:
         report = answer(loaded.config, _supposed(url, supposed, system_clock()))
         click.echo(json.dumps(report, indent=2) if as_json else as_text(report))
         return
-    click.echo(json.dumps(_as_json(loaded), indent=2) if as_json else _summary(path, loaded))
+    click.echo(json.dumps(_as_json(loaded, passed), indent=2) if as_json else _summary(path, loaded, passed))
+
+
+def _run_tests(path: Path, tests: Path | None, loaded: Loaded) -> int:
+    """How many policy tests passed. Raises ConfigError with every one that did not."""
+    beside = path.with_name(f"{path.stem}.tests.yaml")
+    file = tests or (beside if beside.exists() else None)
+    return 0 if file is None else run_policy_tests(loaded.config, file, system_clock())
 
 
 def _supposed(url: str, given: dict[str, str], now: float) -> Supposed:
@@ -59,7 +73,9 @@ def _supposed(url: str, given: dict[str, str], now: float) -> Supposed:
     except ValueError:
         raise click.BadParameter(f"{given['ip']} is not an address", param_hint="--ip") from None
     proven = parse_time(given["proven_at"], at)
-    return Supposed(url, given["user"], ip, given["method"], _words(given["groups"]), factors, proven, at)
+    return Supposed(
+        url, given["user"], ip, given["method"], _words(given["groups"]), dict.fromkeys(factors, proven), at
+    )
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -76,15 +92,18 @@ def _report_mistakes(error: ConfigError, as_json: bool) -> None:
     click.echo(f"{count} mistake{'s' if count > 1 else ''}", err=True)
 
 
-def _as_json(loaded: Loaded) -> dict[str, Any]:
+def _as_json(loaded: Loaded, passed: int) -> dict[str, Any]:
     rows = [dict(zip(_COLUMNS, _row(route), strict=True)) for route in loaded.config.routes]
-    return {"ok": True, "warnings": [asdict(warning) for warning in loaded.warnings], "routes": rows}
+    warnings = [asdict(warning) for warning in loaded.warnings]
+    return {"ok": True, "warnings": warnings, "routes": rows, "policy_tests": passed}
 
 
-def _summary(path: Path, loaded: Loaded) -> str:
+def _summary(path: Path, loaded: Loaded, passed: int) -> str:
     server = loaded.config.server
     lines = [f"{path} is sound. {server.public_url} on {server.listen}", ""]
     lines += _table([_COLUMNS, *map(_row, loaded.config.routes)])
+    if passed:
+        lines += ["", f"{passed} policy test{'s' if passed > 1 else ''} passed"]
     lines += ["", *(f"warning: {warning}" for warning in loaded.warnings)]
     if not loaded.config.routes:
         lines.append("warning: there are no routes, so everything is 404")

@@ -3,6 +3,7 @@
 Nobody is looked up: the user's groups and proven factors are what the options say.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from ipaddress import ip_address
@@ -28,19 +29,25 @@ class Supposed:
     ip: str
     method: str
     groups: tuple[str, ...]
-    amr: tuple[str, ...]
-    proven: float
+    proven: Mapping[str, float]
+    """Factor -> when, in Unix seconds."""
     now: float
 
 
 def parse_time(text: str, now: float) -> float:
     """Unix seconds from ISO 8601; without an offset it is local time. "" is now."""
-    if not text:
-        return now
     try:
-        return datetime.fromisoformat(text).timestamp()
+        return parse_moment(text, now)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--at") from None
+
+
+def parse_moment(text: str, now: float) -> float:
+    """Like parse_time, for texts from files. Raises ValueError."""
+    try:
+        return datetime.fromisoformat(text).timestamp() if text else now
     except ValueError:
-        raise click.BadParameter("write a time such as 2027-01-15T08:30+01:00", param_hint="--at") from None
+        raise ValueError("write a time such as 2027-01-15T08:30+01:00") from None
 
 
 def answer(config: Config, supposed: Supposed) -> dict[str, Any]:
@@ -66,9 +73,16 @@ def _target(supposed: Supposed) -> Target:
 def _principal(supposed: Supposed) -> Principal | None:
     if not supposed.user:
         return None
-    proven = dict.fromkeys(supposed.amr, supposed.proven)
-    times = (supposed.proven, supposed.now, supposed.now + 1)
-    session = SessionRecord("explained", supposed.user, supposed.amr, proven, *times)
+    began = min(supposed.proven.values(), default=supposed.now)
+    session = SessionRecord(
+        "explained",
+        supposed.user,
+        tuple(supposed.proven),
+        dict(supposed.proven),
+        began,
+        supposed.now,
+        supposed.now + 1,
+    )
     return Principal(User(supposed.user, groups=supposed.groups), session)
 
 
@@ -94,6 +108,8 @@ def as_text(report: dict[str, Any]) -> str:
         mark = "=>" if rule["decides"] else "  "
         lines.append(f"{mark} {rule['rule']} (require: {rule['require']}): {_outcome(rule)}")
         lines += map(_criterion, rule["answers"])
+        if rule["matches"]:
+            lines += (f"     demands{_criterion(one)[4:]}" for one in rule["demands"])
     by = f" by {report['rule']}" if "rule" in report else ""
     lines.append(f"{report['verdict']}{by}: {report['reason']}")
     return "\n".join(lines)

@@ -45,7 +45,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 
 def read(path: Path, environ: Mapping[str, str]) -> Loaded:
     """Like load, with the warnings as values."""
-    return read_text(_file_text(path), str(path), environ)
+    return read_text(file_text(path), str(path), environ)
 
 
 def read_text(text: str, file: str, environ: Mapping[str, str]) -> Loaded:
@@ -60,7 +60,8 @@ def read_text(text: str, file: str, environ: Mapping[str, str]) -> Loaded:
     return Loaded(config, tuple(warnings))
 
 
-def _file_text(path: Path) -> str:
+def file_text(path: Path) -> str:
+    """A YAML file of ours. Raises ConfigError for one that can't be read."""
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)

@@ -61,6 +61,7 @@ class Wanted:
     upstream: Upstream
     stock: Stock
     rendered: Rendered
+    rule: str
 
 
 class Exchange:

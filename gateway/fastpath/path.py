@@ -83,9 +83,10 @@ class FastPath:
         site = self._proxy.site_of(route)
         upstream = site.pool.next()
         rendered = self._render(plan, site, upstream, principal)
-        if not (self._remembers[id(route)] or self._allows(plan, site, principal, method, path, query)):
-            return None
-        if not rendered.allowed or not upstream.available:
+        rule = rendered.rule
+        if not self._remembers[id(route)]:
+            rule = self._rule_that_allows(plan, site, principal, method, path, query)
+        if not rule or not upstream.available:
             return None
         if rendered.plain_target:
             out = line[0][: -len(" HTTP/1.1")] + rendered.block
@@ -94,7 +95,7 @@ class FastPath:
             out = b"%b %b" % (line[1], request_target(target, upstream.address.base, site.rules.prefix))
             out += rendered.block
         stock = self._stocks.setdefault(id(upstream), Stock())
-        wanted = Wanted(data, method, path, out, site, upstream, stock, rendered)
+        wanted = Wanted(data, method, path, out, site, upstream, stock, rendered, rule)
         exchange = Exchange(wanted, client, self, asyncio.get_running_loop())
         self._active.add(exchange)
         return exchange
@@ -105,17 +106,17 @@ class FastPath:
         now = self._clock()
         if known is None or known.principal is not principal or now >= known.until:
             known = render(plan, site, upstream.address, principal, self._assertions, now)
-            known.allowed = not self._remembers[id(site.route)] or self._allows(
-                plan, site, principal, "GET", "/", ""
-            )
+            if self._remembers[id(site.route)]:
+                known.rule = self._rule_that_allows(plan, site, principal, "GET", "/", "")
             plan.rendered[slot] = known
         return known
 
-    def _allows(
+    def _rule_that_allows(
         self, plan: Plan, site: Site, principal: Principal | None, method: str, path: str, query: str
-    ) -> bool:
-        target = target_of(plan, method, path, query)
-        return decide(site.route, target, principal, self._clock()).verdict is Verdict.ALLOW
+    ) -> str:
+        """The name of the rule that lets the request pass, "" if none does."""
+        decision = decide(site.route, target_of(plan, method, path, query), principal, self._clock())
+        return decision.rule if decision.verdict is Verdict.ALLOW else ""
 
     # -- Journal ---------------------------------------------------------------------------------------------------
 
@@ -136,8 +137,8 @@ class FastPath:
         trace.target = wanted.rendered.rewriter.target
         trace.path = wanted.path
         trace.route = wanted.site.route.label
-        trace.user = principal.username if principal else ""
-        trace.verdict, trace.reason = Verdict.ALLOW.value, reason or "policy_holds"
+        trace.verdict, trace.reason, trace.rule = Verdict.ALLOW.value, reason or "policy_holds", wanted.rule
+        trace.called_by(principal, self._clock())
         return trace
 
     def time_out(self, exchange: Exchange) -> bytes:

@@ -32,7 +32,10 @@ ASSERTION_GOOD_FOR = 60.0
 
 @dataclass(slots=True)
 class Rendered:
-    """A plan's header block for one route and principal, ready to send, and how to read the answer."""
+    """A plan's header block for one route and principal, ready to send, and how to read the answer.
+
+    `rule` lets all requests with this block pass; "" if none does, or if each request must ask.
+    """
 
     principal: Principal | None
     until: float
@@ -41,7 +44,7 @@ class Rendered:
     response_time: float
     idle_time: float
     plain_target: bool
-    allowed: bool = False
+    rule: str = ""
     answers: dict[tuple[bytes, str], Answer | None] = field(default_factory=dict)
 
     def answer(self, head: bytes, method: str) -> Answer | None:

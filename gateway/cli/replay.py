@@ -1,0 +1,169 @@
+"""`auth-gateway replay`: what a configuration would have said to the requests in an access log, and where it differs.
+
+Nothing is changed and no app is asked. Groups are today's, from the directory: the log does not hold them.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from gateway.cli.opening import Opened, config_option, json_option, print_json, run
+from gateway.config.schema import Config
+from gateway.errors import RequestRefused
+from gateway.model import Principal, SessionRecord, Target, User
+from gateway.policy import decide
+from gateway.routing import Routes
+from gateway.target import check_spelling, make_target
+
+DIFFERENT = 1
+_REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What requests of one kind got, and what they would get. `count` is how many there were."""
+
+    method: str
+    host: str
+    path: str
+    user: str
+    was: str
+    would_be: str
+    rule: str
+    reason: str
+    count: int = 1
+
+
+@dataclass(slots=True)
+class Outcome:
+    requests: int
+    skipped: int
+    differences: list[Difference]
+
+
+@click.command()
+@click.argument("logs", nargs=-1, required=True, type=click.File("r", encoding="utf-8", errors="replace"))
+@config_option
+@click.option(
+    "--most", type=click.IntRange(min=1), default=50, show_default=True, help="Differences to print."
+)
+@json_option
+def replay(logs: tuple[TextIO, ...], config_file: Path, most: int, as_json: bool) -> None:
+    """Ask the rules of a configuration about the requests in LOGS (our JSON access log; - is standard input).
+
+    Exit 0 if all get what they got, 1 with the differences, 2 for a configuration with mistakes.
+    """
+
+    async def work(opened: Opened) -> Outcome:
+        return await compare(opened.config, (line for log in logs for line in log), opened.people.get)
+
+    outcome = run(config_file, work)
+    if as_json:
+        print_json({**asdict(outcome), "differences": [asdict(one) for one in outcome.differences[:most]]})
+    else:
+        click.echo(as_text(outcome, most))
+    raise click.exceptions.Exit(DIFFERENT if outcome.differences else 0)
+
+
+async def compare(
+    config: Config, lines: Iterable[str], look_up: Callable[[str], Awaitable[User | None]]
+) -> Outcome:
+    """`lines` are of the access log; what is no request with a decision is skipped."""
+    routes, users, counts = Routes(config.routes), dict[str, User | None](), Counter[Difference]()
+    requests = skipped = 0
+    for number, entry in enumerate(_entries(lines)):
+        if number % 1000 == 0:
+            await asyncio.sleep(0)  # Ctrl-C is heard
+        try:
+            name = str(entry["user"])
+            if name and name not in users:
+                users[name] = await look_up(name)
+            difference = _difference(routes, entry, users.get(name))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            skipped += 1
+            continue
+        requests += 1
+        if difference is not None:
+            counts[difference] += 1
+    found = [Difference(**{**asdict(one), "count": count}) for one, count in counts.most_common()]
+    return Outcome(requests, skipped, found)
+
+
+def _entries(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The requests to apps; the gateway's own pages are ruled by code, not by configuration."""
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and entry.get("event") == "request" and entry.get("route") != "portal":
+            yield entry
+
+
+def _difference(routes: Routes, entry: dict[str, Any], user: User | None) -> Difference | None:
+    """Raises KeyError, TypeError and ValueError for an entry that lacks what is needed (an older log)."""
+    now = datetime.fromisoformat(entry["ts"]).timestamp()
+    principal = _principal(user, entry["user"], entry["factors"], now)
+    was = entry["verdict"] or _REFUSED
+    verdict, rule, reason = _verdict(routes, entry, principal, now)
+    if verdict == was:
+        return None
+    return Difference(
+        entry["method"], entry["host"], entry["path"], entry["user"], was, verdict, rule, reason
+    )
+
+
+def _verdict(
+    routes: Routes, entry: dict[str, Any], principal: Principal | None, now: float
+) -> tuple[str, str, str]:
+    try:
+        target = _target(entry)
+        route = routes.find(target)
+        if route is None:
+            return _REFUSED, "", "no route"
+        check_spelling(target.path, route.allow_in_path)
+    except RequestRefused as refusal:
+        return _REFUSED, "", refusal.detail
+    decision = decide(route, target, principal, now)
+    return decision.verdict.value, decision.rule, decision.reason
+
+
+def _target(entry: dict[str, Any]) -> Target:
+    return make_target("https", entry["host"], entry["method"], entry["path"], ip_address(entry["client"]))
+
+
+def _principal(user: User | None, name: str, ages: dict[str, float], now: float) -> Principal | None:
+    """Somebody who is gone or disabled would be nobody today."""
+    if not name or user is None or user.disabled:
+        return None
+    proven = {factor: now - float(age) for factor, age in ages.items()}
+    began = min(proven.values(), default=now)
+    return Principal(user, SessionRecord("replayed", name, tuple(proven), proven, began, now, now + 1))
+
+
+def as_text(outcome: Outcome, most: int) -> str:
+    lines = [_as_line(one) for one in outcome.differences[:most]]
+    if len(outcome.differences) > most:
+        lines.append(f"... and {len(outcome.differences) - most} more kinds (--most)")
+    changed = sum(one.count for one in outcome.differences)
+    lines.append(f"{outcome.requests} requests, {changed} would be decided otherwise")
+    if outcome.skipped:
+        lines.append(f"{outcome.skipped} lines were skipped: they do not say what was proven (an older log?)")
+    return "\n".join(lines)
+
+
+def _as_line(one: Difference) -> str:
+    # json.dumps keeps what a visitor typed from moving the terminal's cursor
+    what = " ".join(
+        json.dumps(text)[1:-1] for text in (one.method, one.host + one.path, one.user or "nobody")
+    )
+    by = f" by {one.rule}" if one.rule else ""
+    return f"{one.count:6} x {what}: {one.was} -> {one.would_be}{by} ({one.reason})"
