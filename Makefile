@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 p
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test lint format e2e bench wheel clean
+.PHONY: help run serve test lint format messages e2e bench wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ lint: $(VENV)/.installed-dev ## ruff, its formatter and mypy --strict
 format: $(VENV)/.installed-dev ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+messages: $(VENV)/.installed-dev ## collect what people read into gateway/locales (docs/translating.md)
+	$(BIN)/python -m gateway.language.messages
 
 e2e: $(VENV)/.installed-dev ## browser tests alone (needs Chromium)
 	$(BIN)/python -m pytest -q tests/e2e $(ARGS)

@@ -24,6 +24,7 @@ from gateway.passes import pass_cookie
 from gateway.passwords import Passwords
 from gateway.portal.health import Health
 from gateway.portal.parts import Parts
+from gateway.portal.reader import LANGUAGE_COOKIE
 from gateway.portal.render import Pages
 from gateway.portal.returns import is_own_page
 from gateway.portal.signin import SignIn
@@ -112,4 +113,4 @@ def own_cookies(parts: Parts) -> frozenset[str]:
     """The cookies that never reach an app and that no app can set (security rule 6)."""
     name = parts.config.session.cookie_name
     names = {prefix + name for prefix in ("", "__Host-", "__Secure-")}
-    return frozenset(names | {pass_cookie(parts.config), parts.devices.cookie_name})
+    return frozenset(names | {pass_cookie(parts.config), parts.devices.cookie_name, LANGUAGE_COOKIE})

@@ -16,6 +16,7 @@ from gateway.errors import RequestRefused
 from gateway.gate import Trace, wants_html
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.policy import decide
+from gateway.portal.reader import PROGRAM
 from gateway.portal.render import Pages
 from gateway.portal.returns import with_return
 from gateway.proxy import REFUSED_METHODS, origin_allowed
@@ -174,7 +175,11 @@ class ForwardAuth:
         html = wants_html(asked.method, request.headers) and "Sec-WebSocket-Key" not in request.headers
         if decision.verdict is Verdict.DENY:
             return self._pages.error(
-                403, reason=decision.reason, request_id=trace.request_id, accepts_html=html
+                403,
+                reader=self._pages.readers.of(request),
+                reason=decision.reason,
+                request_id=trace.request_id,
+                accepts_html=html,
             )
         page = "login" if decision.verdict is Verdict.SIGN_IN else "verify"
         location = {"Location": self._sign_in_at(page, asked)} if html else {}
@@ -183,6 +188,7 @@ class ForwardAuth:
         challenge = f'Cookie realm="{asked.host}", form-action="{self._prefix}/{page}"'
         return self._pages.error(
             401,
+            reader=PROGRAM,
             reason="sign_in_required" if page == "login" else "second_factor_required",
             request_id=trace.request_id,
             accepts_html=False,

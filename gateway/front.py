@@ -108,6 +108,7 @@ class Front:
         return self._pages.error(
             error.status,
             message=error.public,
+            reader=self._pages.readers.of(request),
             request_id=trace.request_id,
             retry_after=error.retry_after if isinstance(error, TooManyAttempts) else None,
             accepts_html=wants_html(request.method, request.headers),

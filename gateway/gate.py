@@ -12,6 +12,7 @@ from gateway.credentials import Credentials, Shown, basic_challenge
 from gateway.errors import RequestRefused
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.policy import decide
+from gateway.portal.reader import PROGRAM
 from gateway.portal.render import Pages
 from gateway.portal.returns import with_return
 from gateway.routing import Routes
@@ -130,7 +131,10 @@ class Gate:
         """
         html = wants_html(request.method, request.headers)
         if decision.verdict is Verdict.DENY:
-            return self._pages.error(403, reason=decision.reason, request_id=request_id, accepts_html=html)
+            reader = self._pages.readers.of(request)
+            return self._pages.error(
+                403, reader=reader, reason=decision.reason, request_id=request_id, accepts_html=html
+            )
         page = "login" if decision.verdict is Verdict.SIGN_IN else "verify"
         where = with_return(f"{self._prefix}/{page}", target.uri)
         if html:
@@ -140,6 +144,7 @@ class Gate:
         challenge = f'Cookie realm="{target.host}", form-action="{self._prefix}/{page}"'
         return self._pages.error(
             401,
+            reader=PROGRAM,
             reason=missing,
             request_id=request_id,
             accepts_html=False,

@@ -10,6 +10,7 @@ from gateway.model import User
 from gateway.portal.account import Item
 from gateway.portal.account_activity import Event
 from gateway.portal.account_sessions import Place
+from gateway.portal.reader import Reader
 from gateway.portal.render import Pages
 
 NOW = 1_800_000_000.0
@@ -126,18 +127,21 @@ ERRORS: dict[str, dict[str, Any]] = {
 NAMES = (*SAMPLES, *ERRORS)
 
 
-def sample(pages: Pages, name: str) -> web.Response:
+ENGLISH = Reader("en", "rd=%2F")
+
+
+def sample(pages: Pages, name: str, reader: Reader = ENGLISH) -> web.Response:
     if name in SAMPLES:
         template, context = SAMPLES[name]
-        return pages.render(template, request_id=REQUEST_ID, **context)
-    return pages.error(request_id=REQUEST_ID, **ERRORS[name])
+        return pages.render(template, reader=reader, request_id=REQUEST_ID, **context)
+    return pages.error(reader=reader, request_id=REQUEST_ID, **ERRORS[name])
 
 
 def application(pages: Pages) -> web.Application:
     """Serves each sample at /show/{name}, with the assets in their place."""
 
     async def show(request: web.Request) -> web.Response:
-        return sample(pages, request.match_info["name"])
+        return sample(pages, request.match_info["name"], pages.readers.here(request))
 
     app = web.Application()
     app.add_routes([*pages.static_routes(), web.get("/show/{name}", show)])

@@ -199,11 +199,19 @@ class WebAuthn(Section):
     )
 
 
+Language = Literal["en", "de", "es", "fr", "ja"]
+"""The catalogues in gateway/locales, and English."""
+
+
 class Branding(Section):
     name: str = Field("auth-gateway", description="shown on every page")
     logo_file: Path | None = Field(None, description="SVG or PNG")
     color: Color = Field("#2f5bea", description="buttons and links")
     support: str = Field("", description="one line below the form: whom to ask")
+    language: Language = Field("en", description="for browsers that ask for none of `languages`")
+    languages: tuple[Language, ...] = Field(
+        ("en", "de", "es", "fr", "ja"), description="what readers may choose from"
+    )
 
 
 class Log(Section):

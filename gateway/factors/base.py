@@ -25,7 +25,8 @@ class Outcome(StrEnum):
 class Attempt:
     """Who is proving a factor, and from where.
 
-    `host` is the public host, for messages bound to it; `origin` what the browser will call the page's origin.
+    `host` is the public host, for messages bound to it; `origin` what the browser will call the page's origin;
+    `lang` the language that they read.
     """
 
     user: User
@@ -33,6 +34,7 @@ class Attempt:
     ip: str
     host: str
     origin: str = ""
+    lang: str = "en"
 
 
 @dataclass(frozen=True, slots=True)

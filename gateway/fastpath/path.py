@@ -19,6 +19,7 @@ from gateway.fastpath.wire import Stock
 from gateway.gate import Trace
 from gateway.model import IPAddress, Principal, Verdict
 from gateway.policy import decide
+from gateway.portal.reader import PROGRAM
 from gateway.portal.render import Pages
 from gateway.proxy import Proxy
 from gateway.proxy.connection import serialize
@@ -142,7 +143,7 @@ class FastPath:
         return trace
 
     def time_out(self, exchange: Exchange) -> bytes:
-        page = self._pages.error(504, accepts_html=False)
+        page = self._pages.error(504, reader=PROGRAM, accepts_html=False)
         body = page.body if isinstance(page.body, bytes) else b""
         fields = [(name.encode(), value.encode()) for name, value in page.headers.items()]
         fields += [(b"Server", b"auth-gateway"), (b"Content-Length", b"%d" % len(body))]

@@ -99,7 +99,11 @@ class AccountViews:
             return await change(ask, principal, form)
         except TooManyAttempts as limit:
             return self._pages.error(
-                429, message=too_many(limit), request_id=ask.request_id, retry_after=limit.retry_after
+                429,
+                message=too_many(limit),
+                reader=ask.reader,
+                request_id=ask.request_id,
+                retry_after=limit.retry_after,
             )
 
     # -- changes ---------------------------------------------------------------------------------------------------
@@ -119,7 +123,11 @@ class AccountViews:
     async def _recovery(self, ask: Ask, principal: Principal, form: Form) -> web.StreamResponse:
         codes = await self._account.renew_recovery(ask.client, principal)
         return self._pages.render(
-            "recovery_codes.html", request_id=ask.request_id, codes=codes, onward=self._here
+            "recovery_codes.html",
+            reader=ask.reader,
+            request_id=ask.request_id,
+            codes=codes,
+            onward=self._here,
         )
 
     async def _password(self, ask: Ask, principal: Principal, form: Form) -> web.StreamResponse:
@@ -171,6 +179,7 @@ class AccountViews:
         return self._pages.render(
             "account.html",
             status,
+            reader=ask.reader,
             request_id=ask.request_id,
             csrf_token=ask.visit.csrf,
             user=user,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.model import Target
+from gateway.portal.reader import Reader
 from gateway.portal.signin import Client
 from gateway.session import Visit
 
@@ -18,6 +19,7 @@ class Ask:
     here: Target
     visit: Visit
     request_id: str
+    reader: Reader
 
     @property
     def client(self) -> Client:
@@ -25,7 +27,9 @@ class Ask:
         cookies = ";".join(headers.getall("Cookie", ()))
         here = self.here
         origin = f"{here.scheme}://{here.authority}"
-        return Client(here.client, headers.get("User-Agent", ""), here.host, cookies, origin)
+        return Client(
+            here.client, headers.get("User-Agent", ""), here.host, cookies, origin, self.reader.lang
+        )
 
 
 View = Callable[[Ask], Awaitable[web.StreamResponse]]

@@ -73,6 +73,7 @@ class EnrolViews:
                 title="No second factor yet",
                 message="Your account needs a second factor. Please ask your administrator.",
                 reason="no_factor_enrolled",
+                reader=ask.reader,
                 request_id=ask.request_id,
                 actions=[("Sign out", f"{self._prefix}/logout")],
             )
@@ -89,7 +90,11 @@ class EnrolViews:
             added = await self._enrolment.finish(ask.client, principal, factor, form)
         except TooManyAttempts as limit:
             return self._pages.error(
-                429, message=too_many(limit), request_id=ask.request_id, retry_after=limit.retry_after
+                429,
+                message=too_many(limit),
+                reader=ask.reader,
+                request_id=ask.request_id,
+                retry_after=limit.retry_after,
             )
         if added.record is not None:
             return await self._done(ask, destination, added)
@@ -104,7 +109,11 @@ class EnrolViews:
         response = see_other(where)
         if added.codes:
             response = self._pages.render(
-                "recovery_codes.html", request_id=ask.request_id, codes=added.codes, onward=where
+                "recovery_codes.html",
+                reader=ask.reader,
+                request_id=ask.request_id,
+                codes=added.codes,
+                onward=where,
             )
         await self._sessions.attach(ask.request, response, added.record.sid)
         return response
@@ -130,6 +139,7 @@ class EnrolViews:
         return self._pages.render(
             "enrol.html",
             status,
+            reader=ask.reader,
             request_id=ask.request_id,
             csrf_token=ask.visit.csrf,
             rd=href(destination, ask.here),

@@ -121,7 +121,7 @@ _ADDED = {
 
 
 def _attempt(client: Client, principal: Principal) -> Attempt:
-    return Attempt(principal.user, principal.session.sid, client.ip, client.host, client.origin)
+    return Attempt(principal.user, principal.session.sid, client.ip, client.host, client.origin, client.lang)
 
 
 def _turn(username: str) -> str:

@@ -45,7 +45,11 @@ class InviteViews:
             await self._limits.spend(LINKS_PER_IP, ask.client.network)
         except TooManyAttempts as limit:
             return self._pages.error(
-                429, message=too_many(limit), request_id=ask.request_id, retry_after=limit.retry_after
+                429,
+                message=too_many(limit),
+                reader=ask.reader,
+                request_id=ask.request_id,
+                retry_after=limit.retry_after,
             )
         if password is None:
             return await self._form(ask, token)
@@ -83,6 +87,7 @@ class InviteViews:
             title="This invitation is over",
             message="It was used already, is too old, or was replaced. Please ask your administrator for a new one.",
             reason="invitation_gone",
+            reader=ask.reader,
             request_id=ask.request_id,
             actions=[("Sign in", f"{self._prefix}/login")],
         )

@@ -66,6 +66,7 @@ class PasskeyViews:
         response = self._pages.render(
             "passkey.html",
             status,
+            reader=ask.reader,
             request_id=ask.request_id,
             csrf_token=csrf,
             rd=href(destination, ask.here),

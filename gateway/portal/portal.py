@@ -26,7 +26,8 @@ class Portal:
         health: Health,
         metrics_networks: tuple[Network, ...],
     ) -> None:
-        self._prefix, self._sessions, self._assertions = prefix, sessions, assertions
+        self._prefix, self._pages = prefix, pages
+        self._sessions, self._assertions = sessions, assertions
         self._health, self._metrics_networks = health, metrics_networks
         self._pages_by_path = views
         self._endpoints: Mapping[str, View] = {
@@ -46,7 +47,10 @@ class Portal:
         method = "GET" if target.method == "HEAD" else target.method
         if method not in views:
             raise _method_not_allowed(views)
-        return await views[method](await self._ask(request, target, request_id, path))
+        response = await views[method](await self._ask(request, target, request_id, path))
+        if path in self._pages_by_path:
+            self._pages.readers.remember(request, response)
+        return response
 
     def _views(self, path: str) -> Mapping[str, View]:
         if path in self._endpoints:
@@ -58,7 +62,8 @@ class Portal:
     async def _ask(self, request: web.BaseRequest, target: Target, request_id: str, path: str) -> Ask:
         """Endpoints for machines never read a session: probes must not depend on the store."""
         cookies = "" if path in self._endpoints else ";".join(request.headers.getall("Cookie", ()))
-        return Ask(request, target, await self._sessions.visit(cookies), request_id)
+        visit = await self._sessions.visit(cookies)
+        return Ask(request, target, visit, request_id, self._pages.readers.here(request))
 
     # -- endpoints for machines ------------------------------------------------------------------------------------
 

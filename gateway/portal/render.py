@@ -5,16 +5,18 @@ template uses and nobody passed is an error, not an empty string.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from aiohttp import web
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 
 from gateway.config.schema import Branding
+from gateway.language.catalogues import NAMES, Language, language
 from gateway.portal import assets
+from gateway.portal.in_templates import speak
+from gateway.portal.reader import Reader, Readers
 from gateway.portal.statuses import wording
 
 Action = tuple[str, str]
@@ -71,11 +73,6 @@ def content_security_policy(form_action: Sequence[str]) -> str:
     )
 
 
-def _utc(seconds: float, shape: str) -> str:
-    """Pages don't know where their reader is, so they give times in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime(shape)
-
-
 class Pages:
     """All pages of one gateway, branded once."""
 
@@ -87,15 +84,19 @@ class Pages:
         templates: Path | None = None,
         hsts: bool = False,
         form_action: Sequence[str] = (),
+        spoken: Callable[[str], Language] = language,
     ) -> None:
         self._prefix = prefix
+        self.readers = Readers(branding, path=prefix, secure=hsts)
         self._assets = assets.load(branding)
         self._headers = _FIXED_HEADERS | {"Content-Security-Policy": content_security_policy(form_action)}
         if hsts:
             self._headers["Strict-Transport-Security"] = "max-age=31536000"
-        self._environment = self._environment_for(branding, templates)
+        environments = [self._environment_for(branding, templates, spoken(tag)) for tag in NAMES]
+        self._environments = dict(zip(NAMES, environments, strict=True))
 
-    def _environment_for(self, branding: Branding, templates: Path | None) -> Environment:
+    def _environment_for(self, branding: Branding, templates: Path | None, language: Language) -> Environment:
+        """One for each language: templates need not pass it on to what they include."""
         folders = [folder for folder in (templates, default_templates()) if folder is not None]
         environment = Environment(
             loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
@@ -105,12 +106,17 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
             extensions=["jinja2.ext.i18n"],
+            finalize=language.text,  # what is a Text arrives translated, wherever it was made
         )
-        environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]  # the extension's
-        environment.filters["utc"] = _utc
+        speak(environment, language)
         brand = Brand(branding.name, branding.color, branding.support, branding.logo_file is not None)
         environment.globals.update(
-            brand=brand, prefix=self._prefix, asset=self.asset_url, error=None, notice=None
+            brand=brand,
+            prefix=self._prefix,
+            asset=self.asset_url,
+            error=None,
+            notice=None,
+            languages=[(tag, NAMES[tag]) for tag in self.readers.offered],
         )
         return environment
 
@@ -128,22 +134,24 @@ class Pages:
         name: str,
         status: int = 200,
         *,
+        reader: Reader,
         request_id: str = "",
-        lang: str = "en",
         headers: Mapping[str, str] | None = None,
         **context: object,
     ) -> web.Response:
         """The page `name` ("login.html") with `context`, as a response that no cache keeps."""
-        shared = {"status": status, "request_id": request_id, "lang": lang}
-        text = self._environment.get_template(name).render(shared | context)
+        shared = {"status": status, "request_id": request_id, "switch": reader.switch}
+        text = self._environments[reader.lang].get_template(name).render(shared | context)
+        ours = {"Content-Language": reader.lang, **self._headers}
         return web.Response(
-            text=text, status=status, content_type="text/html", headers={**(headers or {}), **self._headers}
+            text=text, status=status, content_type="text/html", headers={**(headers or {}), **ours}
         )
 
     def error(
         self,
         status: int,
         *,
+        reader: Reader,
         title: str = "",
         message: str = "",
         reason: str = "",
@@ -164,6 +172,7 @@ class Pages:
         return self.render(
             "error.html",
             status,
+            reader=reader,
             request_id=request_id,
             headers=extra,
             title=title or words.title,

@@ -35,7 +35,11 @@ class ResetViews:
             return await self._step(ask, form, token)
         except TooManyAttempts as limit:
             return self._pages.error(
-                429, message=too_many(limit), request_id=ask.request_id, retry_after=limit.retry_after
+                429,
+                message=too_many(limit),
+                reader=ask.reader,
+                request_id=ask.request_id,
+                retry_after=limit.retry_after,
             )
 
     async def _step(self, ask: Ask, form: Mapping[str, str], token: str) -> web.StreamResponse:

@@ -34,6 +34,8 @@ class Client:
     """The Cookie header, for the one that says which device this is."""
     origin: str = ""
     """What the browser calls the origin of our page; security keys sign it."""
+    lang: str = "en"
+    """The language of the page, which messages sent meanwhile share."""
 
     @property
     def ip(self) -> str:
@@ -223,7 +225,9 @@ class SignIn:
             self._audit.record("locked", name, client.ip, factor=factor)
 
     def _attempt(self, client: Client, principal: Principal) -> Attempt:
-        return Attempt(principal.user, principal.session.sid, client.ip, client.host, client.origin)
+        return Attempt(
+            principal.user, principal.session.sid, client.ip, client.host, client.origin, client.lang
+        )
 
     async def passkey(self, client: Client, username: str) -> SessionRecord | None:
         """A session for whom a passkey named, with its user verified: that counts as two factors."""

@@ -90,6 +90,7 @@ class SignInViews:
         response = self._pages.render(
             "login.html",
             status,
+            reader=ask.reader,
             request_id=ask.request_id,
             headers={} if retry_after is None else {"Retry-After": str(retry_after)},
             csrf_token=(csrf := ask.visit.csrf or self._sessions.new_token()),
@@ -163,6 +164,7 @@ class SignInViews:
             response = self._pages.error(
                 429,
                 message="That was one wrong code too many. Please sign in again.",
+                reader=ask.reader,
                 request_id=ask.request_id,
                 retry_after=1,
                 actions=[
@@ -201,6 +203,7 @@ class SignInViews:
         return self._pages.render(
             "verify.html",
             503 if send_failed and status == 200 else status,
+            reader=ask.reader,
             request_id=ask.request_id,
             csrf_token=ask.visit.csrf,
             rd=href(destination, ask.here),
@@ -225,7 +228,11 @@ class SignInViews:
 
     def _limited(self, ask: Ask, limit: TooManyAttempts) -> web.Response:
         return self._pages.error(
-            429, message=too_many(limit), request_id=ask.request_id, retry_after=limit.retry_after
+            429,
+            message=too_many(limit),
+            reader=ask.reader,
+            request_id=ask.request_id,
+            retry_after=limit.retry_after,
         )
 
     # -- signing out -----------------------------------------------------------------------------------------------
@@ -233,6 +240,7 @@ class SignInViews:
     async def logout_page(self, ask: Ask) -> web.StreamResponse:
         return self._pages.render(
             "logout.html",
+            reader=ask.reader,
             request_id=ask.request_id,
             csrf_token=ask.visit.csrf,
             done=ask.visit.principal is None,

@@ -18,7 +18,9 @@ class VisitorForms:
     async def show(self, ask: Ask, name: str, status: int = 200, **context: Any) -> web.Response:
         """The page with a csrf token, and a cookie for it if the visitor has none. `context` is the template's."""
         csrf = ask.visit.csrf or self._sessions.new_token()
-        response = self._pages.render(name, status, request_id=ask.request_id, csrf_token=csrf, **context)
+        response = self._pages.render(
+            name, status, reader=ask.reader, request_id=ask.request_id, csrf_token=csrf, **context
+        )
         # The address of this page may hold a token: no app on the same host may read it from Referer either.
         response.headers["Referrer-Policy"] = "strict-origin"
         if not ask.visit.csrf:

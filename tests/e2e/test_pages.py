@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, Response
 
 from gateway.config.schema import Branding
 from gateway.portal.render import Pages
-from tests.page_samples import NAMES, VERIFY, application
+from tests.page_samples import ENGLISH, NAMES, VERIFY, application
 
 ServerFor = Callable[[web.Application], Awaitable[TestServer]]
 
@@ -203,7 +203,7 @@ class Desk:
         return app
 
     async def _page(self, _: web.Request) -> web.Response:
-        return self._pages.render("verify.html", **self._context)
+        return self._pages.render("verify.html", reader=ENGLISH, **self._context)
 
     async def _post(self, request: web.Request) -> web.Response:
         self.posts.append({key: str(value) for key, value in (await request.post()).items()})

@@ -10,7 +10,7 @@ from gateway.config.schema import Branding
 from gateway.errors import ConfigError
 from gateway.portal import assets
 from gateway.portal.render import Pages
-from tests.page_samples import LOGIN, application
+from tests.page_samples import ENGLISH, LOGIN, application
 
 Client = TestClient[web.Request, web.Application]
 ClientFor = Callable[[web.Application], Awaitable[Client]]
@@ -72,7 +72,7 @@ async def test_the_logo_from_the_configuration_is_served(
     response = await client.get(ours.asset_url("logo"))
     assert (response.content_type, await response.read()) == (content_type, body)
     assert "sandbox" in response.headers["Content-Security-Policy"]
-    text = ours.render("login.html", **LOGIN).text
+    text = ours.render("login.html", reader=ENGLISH, **LOGIN).text
     assert text is not None
     assert '<img class="logo"' in text
 

@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # From what knows nothing to what knows all. A new module is put where it belongs, or this test fails.
 ORDER = (
+    "language",
     "model errors clock memory patterns signals notify multiprocess oldhashes metrics",
     "config",
     "stores.base senders.base senders.masking directory.base directory.names",

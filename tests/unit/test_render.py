@@ -8,9 +8,10 @@ from aiohttp import web
 from jinja2 import UndefinedError
 
 from gateway.config.schema import Branding
+from gateway.portal.reader import Reader
 from gateway.portal.render import Pages, content_security_policy
 from gateway.portal.statuses import wording
-from tests.page_samples import LOGIN, NAMES, VERIFY, sample
+from tests.page_samples import ENGLISH, LOGIN, NAMES, VERIFY, sample
 
 STATUSES = (400, 401, 403, 404, 405, 408, 413, 429, 431, 500, 502, 503, 504)
 HOSTILE = "\"><script>alert(1)</script>'"
@@ -52,15 +53,17 @@ def test_no_page_has_inline_script_or_style(name: str) -> None:
 
 def test_callers_headers_can_add_but_not_weaken() -> None:
     response = pages().render(
-        "login.html", headers={"X-Extra": "1", "Content-Security-Policy": "none"}, **LOGIN
+        "login.html", reader=ENGLISH, headers={"X-Extra": "1", "Content-Security-Policy": "none"}, **LOGIN
     )
     assert response.headers["X-Extra"] == "1"
     assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
 def test_hsts_is_sent_on_https_only() -> None:
-    assert "Strict-Transport-Security" not in pages().error(404).headers
-    assert pages(hsts=True).error(404).headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert "Strict-Transport-Security" not in pages().error(404, reader=ENGLISH).headers
+    assert (
+        pages(hsts=True).error(404, reader=ENGLISH).headers["Strict-Transport-Security"] == "max-age=31536000"
+    )
 
 
 def test_form_action_names_the_extra_origins() -> None:
@@ -99,8 +102,8 @@ def test_hostile_values_add_neither_elements_nor_attributes(name: str, context: 
     hostile = dict.fromkeys(context, HOSTILE) | kept
     if "others" in context:
         hostile["others"] = [(HOSTILE, HOSTILE)]
-    tame = Skeleton(pages().render(name, **context))
-    attacked = pages().render(name, request_id=HOSTILE, lang=HOSTILE, **hostile)
+    tame = Skeleton(pages().render(name, reader=ENGLISH, **context))
+    attacked = pages().render(name, reader=Reader("en", HOSTILE), request_id=HOSTILE, **hostile)
     assert "alert(1)" in text_of(attacked)
     assert Skeleton(attacked).elements == tame.elements
 
@@ -109,6 +112,7 @@ def test_errors_and_branding_are_escaped() -> None:
     hostile = Pages(Branding(name=HOSTILE, support=HOSTILE))
     response = hostile.error(
         400,
+        reader=ENGLISH,
         title=HOSTILE,
         message=HOSTILE,
         reason=HOSTILE,
@@ -120,36 +124,38 @@ def test_errors_and_branding_are_escaped() -> None:
 
 def test_a_variable_nobody_passed_is_an_error_not_an_empty_string() -> None:
     with pytest.raises(UndefinedError, match="csrf_token"):
-        pages().render("login.html", rd="/", username="")
+        pages().render("login.html", reader=ENGLISH, rd="/", username="")
 
 
 def test_a_wrong_password_is_announced_and_tied_to_its_fields() -> None:
-    text = text_of(pages().render("login.html", 401, **(LOGIN | {"error": "Wrong."})))
+    text = text_of(pages().render("login.html", 401, reader=ENGLISH, **(LOGIN | {"error": "Wrong."})))
     assert '<div class="message bad" id="error" role="alert">' in text
     assert text.count('aria-invalid="true" aria-describedby="error"') == 2
     assert "<title>Error: Sign in – Harbour Labs</title>" in text
 
 
 def test_login_without_error_marks_nothing_invalid() -> None:
-    text = text_of(pages().render("login.html", **LOGIN))
+    text = text_of(pages().render("login.html", reader=ENGLISH, **LOGIN))
     assert "aria-invalid" not in text
     assert 'role="alert"' not in text
 
 
 def test_the_code_field_helps_phones_to_fill_it_in() -> None:
-    text = text_of(pages().render("verify.html", **(VERIFY | {"code_length": 8})))
+    text = text_of(pages().render("verify.html", reader=ENGLISH, **(VERIFY | {"code_length": 8})))
     assert 'autocomplete="one-time-code" inputmode="numeric" pattern="(?:[ \\-]*[0-9]){8}[ \\-]*"' in text
 
 
 def test_a_recovery_code_may_hold_letters() -> None:
-    text = text_of(pages().render("verify.html", **(VERIFY | {"factor": "recovery"})))
+    text = text_of(pages().render("verify.html", reader=ENGLISH, **(VERIFY | {"factor": "recovery"})))
     assert "inputmode" not in text
     assert "pattern=" not in text
     assert "Send another code" not in text
 
 
 def test_another_code_is_offered_only_after_the_pause() -> None:
-    text = text_of(pages().render("verify.html", **(VERIFY | {"resend_after": 25, "rd": "/a?b=c&d"})))
+    text = text_of(
+        pages().render("verify.html", reader=ENGLISH, **(VERIFY | {"resend_after": 25, "rd": "/a?b=c&d"}))
+    )
     shown = text.split("<template>")[0]
     assert "25" in shown
     assert 'name="resend"' not in shown
@@ -158,16 +164,16 @@ def test_another_code_is_offered_only_after_the_pause() -> None:
 
 @pytest.mark.parametrize(("days", "words"), [(1, "1&nbsp;day<"), (30, "30&nbsp;days<")])
 def test_remembering_is_offered_with_its_duration(days: int, words: str) -> None:
-    text = text_of(pages().render("verify.html", **(VERIFY | {"remember_days": days})))
+    text = text_of(pages().render("verify.html", reader=ENGLISH, **(VERIFY | {"remember_days": days})))
     assert words in text
     assert "remember_device" not in text_of(
-        pages().render("verify.html", **(VERIFY | {"can_remember": False}))
+        pages().render("verify.html", reader=ENGLISH, **(VERIFY | {"can_remember": False}))
     )
 
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_every_status_has_its_own_words(status: int) -> None:
-    response = pages().error(status, request_id="r-1")
+    response = pages().error(status, reader=ENGLISH, request_id="r-1")
     assert response.status == status
     words = wording(status)
     assert all(words != wording(other) for other in STATUSES if other != status)
@@ -183,7 +189,7 @@ def test_an_unknown_status_reads_like_its_class(status: int, like: int) -> None:
 
 def test_programs_get_errors_as_json() -> None:
     response = pages().error(
-        403, reason="group_required", message="No.", request_id="r-1", accepts_html=False
+        403, reader=ENGLISH, reason="group_required", message="No.", request_id="r-1", accepts_html=False
     )
     assert response.content_type == "application/json"
     assert json.loads(text_of(response)) == {
@@ -195,13 +201,16 @@ def test_programs_get_errors_as_json() -> None:
 
 
 def test_a_json_error_without_reason_has_the_code_of_its_status() -> None:
-    assert json.loads(text_of(pages().error(504, accepts_html=False)))["error"] == "gateway_timeout"
+    assert (
+        json.loads(text_of(pages().error(504, reader=ENGLISH, accepts_html=False)))["error"]
+        == "gateway_timeout"
+    )
 
 
 @pytest.mark.parametrize("accepts_html", [True, False])
 def test_a_pause_is_told_in_the_header(accepts_html: bool) -> None:
     response = pages().error(
-        429, retry_after=540, accepts_html=accepts_html, headers={"WWW-Authenticate": "X"}
+        429, reader=ENGLISH, retry_after=540, accepts_html=accepts_html, headers={"WWW-Authenticate": "X"}
     )
     assert response.headers["Retry-After"] == "540"
     assert response.headers["WWW-Authenticate"] == "X"
@@ -211,7 +220,7 @@ def test_a_pause_is_told_in_the_header(accepts_html: bool) -> None:
     ("seconds", "words"), [(1, "1 second."), (90, "90 seconds."), (91, "2 minutes."), (540, "9 minutes.")]
 )
 def test_a_pause_is_told_in_words(seconds: int, words: str) -> None:
-    assert f"Try again in {words}" in text_of(pages().error(429, retry_after=seconds))
+    assert f"Try again in {words}" in text_of(pages().error(429, reader=ENGLISH, retry_after=seconds))
 
 
 def test_a_folder_of_templates_replaces_ours_one_by_one(tmp_path: Path) -> None:
@@ -219,15 +228,15 @@ def test_a_folder_of_templates_replaces_ours_one_by_one(tmp_path: Path) -> None:
         '{% extends "base.html" %}{% block content %}Our own bye{% endblock %}'
     )
     own = pages(templates=tmp_path)
-    assert "Our own bye" in text_of(own.render("logout.html", csrf_token="t", done=True))
-    assert "<h1>Sign in</h1>" in text_of(own.render("login.html", **LOGIN))
+    assert "Our own bye" in text_of(own.render("logout.html", reader=ENGLISH, csrf_token="t", done=True))
+    assert "<h1>Sign in</h1>" in text_of(own.render("login.html", reader=ENGLISH, **LOGIN))
 
 
 def test_the_support_line_links_addresses() -> None:
-    assert '<a href="mailto:help@harbour.example">' in text_of(pages().error(404))
+    assert '<a href="mailto:help@harbour.example">' in text_of(pages().error(404, reader=ENGLISH))
 
 
 def test_the_prefix_is_in_every_address() -> None:
-    text = text_of(pages(prefix="/gate").render("login.html", **LOGIN))
+    text = text_of(pages(prefix="/gate").render("login.html", reader=ENGLISH, **LOGIN))
     assert "/_auth" not in text
     assert 'action="/gate/login"' in text

@@ -1,0 +1,52 @@
+"""The languages that the gateway speaks, each with its catalogue in gateway/locales. English needs none."""
+
+import gettext
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from gateway.language import po
+from gateway.language.text import Text
+
+LOCALES = Path(__file__).resolve().parent.parent / "locales"
+NAMES = {"en": "English", "de": "Deutsch", "es": "Español", "fr": "Français", "ja": "日本語"}
+"""What each language calls itself: a reader who is lost in another one must find it."""
+
+_RIGHT_TO_LEFT = frozenset({"ar", "ckb", "dv", "fa", "he", "ks", "ps", "sd", "ug", "ur", "yi"})
+
+
+class Language:
+    """Says things in one language. `tag` is what HTML calls it (BCP 47), `direction` how it is written."""
+
+    def __init__(self, tag: str, messages: gettext.NullTranslations) -> None:
+        self.tag, self._messages = tag, messages
+        self.direction = "rtl" if tag.partition("-")[0] in _RIGHT_TO_LEFT else "ltr"
+
+    def text(self, value: str) -> str:
+        """A Text in this language; every other string is somebody's own and stays as it is."""
+        if not isinstance(value, Text):
+            return value
+        if value.many:
+            return self.plural(value.one, value.many, value.values)
+        return self.say(value.one, value.values)
+
+    def say(self, message: str, values: Mapping[str, object]) -> str:
+        return (self._messages.gettext(message) if message else "") % self._spoken(values)
+
+    def plural(self, one: str, many: str, values: Mapping[str, object]) -> str:
+        """In the form that `count` takes in this language."""
+        count = values["count"]
+        assert isinstance(count, int)
+        return self._messages.ngettext(one, many, count) % self._spoken(values)
+
+    def _spoken(self, values: Mapping[str, object]) -> dict[str, object]:
+        return {name: self.text(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+@cache
+def language(tag: str, folder: Path = LOCALES) -> Language:
+    """The language `tag`, read once."""
+    file = folder / tag / "LC_MESSAGES" / "messages.po"
+    if tag == "en":
+        return Language(tag, gettext.NullTranslations())
+    return Language(tag, po.translations(file.read_text(encoding="utf-8")))

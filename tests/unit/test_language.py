@@ -1,0 +1,104 @@
+import pytest
+
+from gateway.language import po
+from gateway.language.catalogues import Language
+from gateway.language.negotiate import preferred
+from gateway.language.text import N_, NN_, duration, joined
+
+OFFERED = ("en", "de", "es", "fr", "ja", "zh-Hant")
+CATALOGUE = r"""
+msgid ""
+msgstr ""
+"Content-Type: text/plain; charset=UTF-8\n"
+"Plural-Forms: nplurals=3; plural=(n==1 ? 0 : n<5 ? 1 : 2);\n"
+
+#: some/file.py
+#, python-format
+msgid "Ask %(who)s."
+msgstr ""
+"Frag "
+"%(who)s."
+
+msgid "your \"boss\"\n"
+msgstr "deinen „Chef“\n"
+
+#, fuzzy
+msgid "Guessed"
+msgstr "Geraten"
+
+msgid "%(count)s second"
+msgid_plural "%(count)s seconds"
+msgstr[0] "%(count)s A"
+msgstr[1] "%(count)s B"
+msgstr[2] "%(count)s C"
+
+msgid "Missing"
+msgstr ""
+
+#~ msgid "Old"
+#~ msgstr "Alt"
+"""
+
+
+def spoken() -> Language:
+    return Language("de", po.translations(CATALOGUE))
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("de", "de"),
+        ("DE-at-1996", "de"),
+        ("nl, fr;q=0.3, es;q=0.8", "es"),
+        ("ja;q=0.5,en;q=0.5", "ja"),
+        ("de;q=0, fr;q=0.1", "fr"),
+        ("zh-hant-tw", "zh-Hant"),
+        ("zh", None),
+        ("en-a-bbb-x-a-ccc", "en"),
+        ("*", None),
+        ("", None),
+        (";;;,=,q=1;q=x, de;q=2, ,-,--", None),
+        ("xx," * 5000 + "de", None),
+    ],
+)
+def test_the_language_wanted_most_is_found_by_lookup(header: str, expected: str | None) -> None:
+    assert preferred(header, OFFERED) == expected
+
+
+def test_a_text_is_its_english_until_it_is_told_to_somebody() -> None:
+    text = N_("Ask %(who)s.", who=N_('your "boss"\n'))
+    assert text == 'Ask your "boss"\n.'
+    assert spoken().text(text) == "Frag deinen „Chef“\n."
+
+
+def test_a_string_that_is_no_text_is_somebodys_own() -> None:
+    assert spoken().text('your "boss"\n') == 'your "boss"\n'
+
+
+@pytest.mark.parametrize("message", ["Guessed", "Missing", "Old", "Nobody knows this"])
+def test_what_is_not_translated_for_sure_stays_english(message: str) -> None:
+    assert spoken().text(N_(message)) == message
+
+
+@pytest.mark.parametrize(("count", "form"), [(1, "1 A"), (2, "2 B"), (7, "7 C")])
+def test_numbers_take_the_form_of_their_language(count: int, form: str) -> None:
+    text = NN_("%(count)s second", "%(count)s seconds", count)
+    assert text == f"{count} second{'' if count == 1 else 's'}"
+    assert spoken().text(text) == form
+
+
+def test_sentences_can_be_joined() -> None:
+    text = joined([N_("Ask %(who)s.", who="Ann"), "100 %", NN_("%(count)s second", "%(count)s seconds", 1)])
+    assert text == "Ask Ann. 100 % 1 second"
+    assert spoken().text(text) == "Frag Ann. 100 % 1 A"
+    assert joined([]) == spoken().text(joined([])) == ""
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(1, "1 second"), (99, "99 seconds"), (100, "2 minutes")])
+def test_a_duration_is_rounded_as_people_would(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_direction_follows_the_script() -> None:
+    directions = {tag: Language(tag, po.translations(CATALOGUE)).direction for tag in ("ar-EG", "he", "ja")}
+    assert directions == {"ar-EG": "rtl", "he": "rtl", "ja": "ltr"}
