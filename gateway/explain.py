@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from gateway.config.schema import Route, Rule
 from gateway.model import Decision, Principal, Target
@@ -78,7 +80,7 @@ def _ages(principal: Principal | None, now: float) -> str:
 
 def _answer(rule: Rule, criterion: Criterion, question: Question) -> Answer:
     holds = criterion.holds(rule, question)
-    return Answer(criterion.key, _wanted(rule, criterion.key), _had(criterion.key, question), holds)
+    return Answer(criterion.key, _wanted(rule, criterion.key), _had(rule, criterion.key, question), holds)
 
 
 def _wanted(rule: Rule, key: str) -> str:
@@ -88,7 +90,7 @@ def _wanted(rule: Rule, key: str) -> str:
     return " ".join((*times.days, *times.hours, times.timezone))
 
 
-def _had(key: str, question: Question) -> str:
+def _had(rule: Rule, key: str, question: Question) -> str:
     target, principal = question.target, question.principal
     match key:
         case "hosts":
@@ -103,4 +105,4 @@ def _had(key: str, question: Question) -> str:
             return principal.username if principal else "nobody"
         case "groups":
             return ", ".join(principal.groups) if principal else "nobody"
-    return f"{question.now:.0f}"
+    return datetime.fromtimestamp(question.now, ZoneInfo(rule.times.timezone)).strftime("%a %H:%M %Z").lower()

@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from gateway.assertion import Assertions
+from gateway.config.presets import Fact, told_by
 from gateway.config.schema import Config, Route
 from gateway.model import Principal, Target, Verdict
 from gateway.policy import decide
 from gateway.portal.returns import href, read_return
-from gateway.proxy.headers import clean
+from gateway.proxy.headers import clean, facts_of
 from gateway.routing import Routes, host_matches
 from gateway.session import SessionLayer, cookie_value
 
@@ -83,21 +84,25 @@ class Passes:
     def issue(self, principal: Principal, here: Target, cookie: str) -> str:
         """Bound to the session's cookie: useless beside another one, or none."""
         now = self._sessions.now()
-        claims = {
+        facts = facts_of(principal, self._assertions.issue(principal, here.host))
+        claims: dict[str, object] = {fact: _text(facts[fact]) for fact in self._facts(here)}
+        claims |= {
             "iss": self._assertions.issuer,
             "aud": pass_audience(here.host),
             "sub": _text(principal.username),
-            "name": _text(principal.user.name),
-            "email": _text(principal.user.email),
-            "groups": _text(",".join(group.replace(",", "%2C") for group in principal.groups)),
             "cookie": hashlib.sha256(cookie.encode()).hexdigest().upper(),
             "routes": f" {' '.join(self._allowed(principal, here, now))} ",
-            "assertion": self._assertions.issue(principal, here.host),
             "iat": int(now),
             "exp": int(min(now + self._lifetime, principal.session.expires_at)),
         }
         token = self._assertions.sign(claims)
         return token if len(token) <= _LARGEST_COOKIE else _NONE
+
+    def _facts(self, here: Target) -> list[Fact]:
+        """What the apps of this host are told, and no more: a cookie has little room."""
+        routes = [route for route in self._routes.all if host_matches(route.host, here.host)]
+        said = {told.fact for route in routes for told in told_by(route.headers.preset).values()}
+        return sorted(said - {"username"})
 
     def _allowed(self, principal: Principal, here: Target, now: float) -> list[str]:
         return [

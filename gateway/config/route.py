@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PrivateAttr, StringConstraints
 
 from gateway.config.access import Policy, Rule
+from gateway.config.presets import PresetName
 from gateway.config.section import Section, Words
 from gateway.config.units import Duration, Size
 
@@ -44,6 +45,10 @@ class UpstreamTls(Section):
 
 
 class Headers(Section):
+    preset: tuple[PresetName, ...] = Field(
+        ("remote-user", "x-forwarded"),
+        description="identity headers in the dialects of these gateways; X-Auth-Assertion is always there",
+    )
     rename: dict[str, str] = Field(
         default_factory=dict, description="identity header -> the name the app wants"
     )

@@ -7,20 +7,10 @@ from gateway.config import addresses
 from gateway.config.certificates import file_problem, pair_problem
 from gateway.config.document import KeyPath
 from gateway.config.finding import Check, Finding
+from gateway.config.presets import told_by
 from gateway.config.schema import Config, Route
 from gateway.config.wording import did_you_mean
 
-IDENTITY_HEADERS = (
-    "Remote-User",
-    "Remote-Name",
-    "Remote-Email",
-    "Remote-Groups",
-    "X-Forwarded-User",
-    "X-Forwarded-Email",
-    "X-Forwarded-Groups",
-    "X-Forwarded-Preferred-Username",
-    "X-Auth-Assertion",
-)
 # What the proxy itself decides about a message (RFC 9110 §7.6.1, RFC 9112 §6).
 _FRAMING = frozenset(
     {"connection", "host", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "keep-alive"}
@@ -131,10 +121,11 @@ def covers_host(first: str, second: str) -> bool:
 def headers(config: Config) -> Iterator[Finding]:
     for index, route in enumerate(config.routes):
         base = ("routes", index, "headers")
+        told = tuple(told_by(route.headers.preset))
         for old, new in route.headers.rename.items():
-            if old.lower() not in map(str.lower, IDENTITY_HEADERS):
-                mend = _near(old, IDENTITY_HEADERS) or f"they are {', '.join(IDENTITY_HEADERS)}"
-                yield Finding((*base, "rename", old), "is not one of our identity headers", mend)
+            if old.lower() not in map(str.lower, told):
+                mend = _near(old, told) or f"they are {', '.join(told)}"
+                yield Finding((*base, "rename", old), "is not one of this route's identity headers", mend)
             yield from _header_name((*base, "rename", old), new)
         for name, value in route.headers.add.items():
             yield from _header_name((*base, "add", name), name)

@@ -6,6 +6,7 @@ more than the user, WebSockets, unusual paths. So a mistake here costs speed, no
 
 from collections.abc import Iterator
 
+from gateway.config.presets import Fact
 from gateway.config.schema import Route
 from gateway.export.sites import (
     FORWARDED,
@@ -16,21 +17,13 @@ from gateway.export.sites import (
     identity_names,
     path_pattern,
     protected_names,
+    says,
 )
 from gateway.passes import is_settled, pass_cookie, route_id
 from gateway.session import cookie_name
 
-_CLAIMS = {
-    "Remote-User": "sub",
-    "Remote-Name": "name",
-    "Remote-Email": "email",
-    "Remote-Groups": "groups",
-    "X-Forwarded-User": "sub",
-    "X-Forwarded-Email": "email",
-    "X-Forwarded-Groups": "groups",
-    "X-Forwarded-Preferred-Username": "sub",
-    "X-Auth-Assertion": "assertion",
-}
+_CLAIMS: dict[Fact, str] = {"username": "sub"}
+"""Claims of the pass that have another name than the fact."""
 
 
 def export(plan: Plan, keys: dict[str, str]) -> dict[str, str]:
@@ -166,9 +159,10 @@ def _backend(plan: Plan, route: Route) -> Iterator[str]:
     yield f"    timeout connect {route.timeouts.connect:.0f}s"
     yield f"    timeout server {max(route.timeouts.response, route.timeouts.idle):.0f}s"
     for ours, theirs in identity_names(route).items():
-        claim = f"var(txn.pass),jwt_payload_query('$.{_CLAIMS[ours]}')"
+        told = says(route, ours)
+        claim = f"var(txn.pass),jwt_payload_query('$.{_CLAIMS.get(told.fact, told.fact)}')"
         known = f"{{ var(txn.good) -m bool }} {{ {claim} -m len gt 0 }}"
-        yield f"    http-request set-header {theirs} %[{claim}] if {known}"
+        yield f"    http-request set-header {theirs} {told.before}%[{claim}] if {known}"
     for header, value in route.headers.add.items():
         yield f"    http-request set-header {header} '{_literal(value)}'"
     for _ in range(2):

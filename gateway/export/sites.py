@@ -11,11 +11,12 @@ from itertools import product
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gateway.config.presets import IDENTITY, Told, told_by
 from gateway.config.route_checks import covers_host
 from gateway.config.schema import Config, Route
 from gateway.errors import ConfigError, Mistake
 from gateway.patterns import path_matches
-from gateway.proxy.headers import IDENTITY, canonical
+from gateway.proxy.headers import canonical
 
 FORWARDED = ("X-Forwarded-Method", "X-Forwarded-Uri", "X-Original-URL", "X-Original-Method")
 """What only a proxy may say to the gateway, so no client's may get through."""
@@ -139,9 +140,14 @@ def _address(url: str) -> Address:
 def identity_names(route: Route) -> dict[str, str]:
     """Identity header -> the name that this route's app wants, without those it must not get."""
     renames = {canonical(ours): theirs for ours, theirs in route.headers.rename.items()}
-    names = {name: renames.get(canonical(name), name) for name in IDENTITY}
+    names = {name: renames.get(canonical(name), name) for name in told_by(route.headers.preset)}
     dropped = {canonical(name) for name in route.headers.drop}
     return {ours: theirs for ours, theirs in names.items() if canonical(theirs) not in dropped}
+
+
+def says(route: Route, header: str) -> Told:
+    """What one of `identity_names` says."""
+    return told_by(route.headers.preset)[header]
 
 
 def protected_names(config: Config) -> list[str]:

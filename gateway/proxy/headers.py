@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
+from gateway.config.presets import IDENTITY, Fact, Told, told_by
 from gateway.config.schema import Route
 from gateway.errors import RequestRefused
 from gateway.model import Principal, Target
@@ -16,18 +17,6 @@ from gateway.model import Principal, Target
 Pair = tuple[bytes, bytes]
 Pairs = list[Pair]
 
-ASSERTION = "X-Auth-Assertion"
-IDENTITY = (
-    "Remote-User",
-    "Remote-Name",
-    "Remote-Email",
-    "Remote-Groups",
-    "X-Forwarded-User",
-    "X-Forwarded-Email",
-    "X-Forwarded-Groups",
-    "X-Forwarded-Preferred-Username",
-    ASSERTION,
-)
 # RFC 9110 §7.6.1, and the older names that its predecessors listed.
 HOP_BY_HOP = frozenset(
     {
@@ -94,7 +83,7 @@ def connection_options(pairs: Iterable[Pair]) -> set[str]:
 class HeaderRules:
     """A route's header settings, compiled once."""
 
-    rename: dict[str, str]
+    told: tuple[tuple[bytes, Told], ...]
     add: Pairs
     drop: frozenset[str]
     protected: frozenset[str]
@@ -105,8 +94,9 @@ class HeaderRules:
     def of(cls, route: Route, own_cookies: Iterable[str]) -> "HeaderRules":
         renames = {canonical(ours): theirs for ours, theirs in route.headers.rename.items()}
         protected = {canonical(name) for name in (*IDENTITY, *renames.values(), *route.headers.add)}
+        told = told_by(route.headers.preset).items()
         return cls(
-            rename=renames,
+            told=tuple((renames.get(canonical(name), name).encode(), says) for name, says in told),
             add=[(name.encode(), clean(value)) for name, value in route.headers.add.items()],
             drop=frozenset(map(canonical, route.headers.drop)),
             protected=frozenset(protected),
@@ -210,22 +200,21 @@ def identity(principal: Principal | None, assertion: str | None, rules: HeaderRu
     """Who the user is, under the names the route wants. Nobody signed in: nothing, so that absence means it."""
     if principal is None:
         return []
+    facts = facts_of(principal, assertion)
+    return [(name, clean(says.before + facts[says.fact])) for name, says in rules.told if facts[says.fact]]
+
+
+def facts_of(principal: Principal, assertion: str | None) -> dict[Fact, str]:
+    """What headers can tell. A group's name can't hold the sign that separates groups."""
     user = principal.user
-    groups = ",".join(group.replace(",", "%2C") for group in user.groups)
-    told = {
-        "Remote-User": user.username,
-        "Remote-Name": user.name,
-        "Remote-Email": user.email,
-        "Remote-Groups": groups,
-        "X-Forwarded-User": user.username,
-        "X-Forwarded-Email": user.email,
-        "X-Forwarded-Groups": groups,
-        "X-Forwarded-Preferred-Username": user.username,
-        ASSERTION: assertion or "",
+    return {
+        "username": user.username,
+        "name": user.name,
+        "email": user.email,
+        "groups": ",".join(group.replace(",", "%2C") for group in user.groups),
+        "groups_piped": "|".join(group.replace("|", "%7C") for group in user.groups),
+        "assertion": assertion or "",
     }
-    return [
-        (rules.rename.get(canonical(name), name).encode(), clean(text)) for name, text in told.items() if text
-    ]
 
 
 def clean(text: str) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
+from gateway.config.presets import IDENTITY, PRESETS
 from tests.rig import Browser, running_gateway
 
 TRUSTED = {"trusted_proxies": ["127.0.0.1/32"]}
@@ -115,6 +116,28 @@ async def test_a_yes_carries_the_identity_headers_of_the_route(dialect: Asker, t
         assert answer.headers["Remote-Groups"] == "ops"
         assert answer.headers["X-Auth-Assertion"].count(".") == 2
         assert not {"Remote-User", "Remote-Email", "Set-Cookie"} & set(answer.headers)
+
+
+async def test_presets_are_the_same_through_proxy_fast_path_and_forward_auth(tmp_path: Path) -> None:
+    presets = ["x-auth-request", "authentik", "goog-iap", "cf-access"]
+    routes = [{"upstream": "UPSTREAM", "headers": {"preset": presets}}]
+    async with running_gateway(tmp_path, server=TRUSTED, routes=routes) as rig, rig.browser() as browser:
+        await rig.add_user("alice", email="a@example.com", groups=("ops", "dev"))
+        await browser.sign_in()
+        answer = await ask(browser, traefik, "/")
+        for _ in range(2):  # the second one takes the fast path
+            forged = dict.fromkeys(
+                ("Remote-User", "x_auth_request_user", "Cf_Access-Jwt-Assertion"), "mallory"
+            )
+            seen = await (await browser.get("/", **forged)).json()
+            told = {name: value for name, value in seen["headers"] if name in IDENTITY}
+            assert "mallory" not in str(seen)
+            assert told.keys() == {name for preset in presets for name in PRESETS[preset]} | {
+                "X-Auth-Assertion"
+            }
+            stable = {name for name in told if "jwt" not in name.lower() and "ssertion" not in name}
+            assert {name: answer.headers[name] for name in stable} == {name: told[name] for name in stable}
+        assert told["X-authentik-groups"] == "ops|dev"
 
 
 @dialects

@@ -5,10 +5,8 @@ from pathlib import Path
 import pytest
 
 from gateway.config.loader import Loaded, load, read, read_text
-from gateway.config.route_checks import IDENTITY_HEADERS
 from gateway.config.schema import Config, EmailSmtp, SmsTwilio, SmsWebhook
 from gateway.errors import ConfigError
-from gateway.proxy import headers as proxy_headers
 
 ROOT = Path(__file__).parents[2]
 ROUTE = 'routes: [{upstream: "http://127.0.0.1:9000"}]\n'
@@ -213,8 +211,11 @@ def test_a_duration_in_other_words_is_answered_with_ours(written: str, meant: st
     assert mistake.mend == (f"did you mean `{meant}`?" if meant else "")
 
 
-def test_the_headers_that_may_be_renamed_are_those_that_the_proxy_sets() -> None:
-    assert IDENTITY_HEADERS == proxy_headers.IDENTITY
+def test_the_headers_that_may_be_renamed_are_those_of_the_routes_presets() -> None:
+    route = "routes: [{{upstream: 'http://127.0.0.1:9000', headers: {{{}}}}}]"
+    loaded(route.format("preset: [authentik], rename: {X-authentik-username: X-Who}"))
+    with pytest.raises(ConfigError, match="not one of this route's identity headers"):
+        loaded(route.format("preset: [authentik], rename: {Remote-User: X-Who}"))
 
 
 def test_a_sound_file_with_many_features_has_only_warnings() -> None:

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.config.presets import IDENTITY, PRESETS
 from gateway.config.schema import Headers, Route
 from gateway.errors import RequestRefused
 from gateway.proxy.headers import (
     HOP_BY_HOP,
-    IDENTITY,
     HeaderRules,
     Pairs,
     Peer,
@@ -126,6 +126,37 @@ def test_facts_from_a_directory_cannot_end_a_header_line_or_add_a_group() -> Non
     out = dict(prepared(who=principal(name="A\r\nX-Admin: 1", groups=("a,admin", "b"))))
     assert out[b"Remote-Name"] == b"A  X-Admin: 1"
     assert out[b"Remote-Groups"] == b"a%2Cadmin,b"
+
+
+def test_each_preset_tells_who_it_is_in_the_dialect_of_its_gateway() -> None:
+    who = principal(name="Alice Ähren", email="a@x.test", groups=("staff", "ops"))
+    expected = {
+        "x-auth-request": {"X-Auth-Request-User": "alice", "X-Auth-Request-Groups": "staff,ops"},
+        "authentik": {"X-authentik-groups": "staff|ops", "X-authentik-name": "Alice Ähren", "X-authentik-jwt": "j"},
+        "goog-iap": {
+            "X-Goog-Authenticated-User-Email": "accounts.google.com:a@x.test",
+            "X-Goog-IAP-JWT-Assertion": "j",
+        },
+        "cf-access": {"Cf-Access-Authenticated-User-Email": "a@x.test", "Cf-Access-Jwt-Assertion": "j"},
+    }  # fmt: skip
+    for preset, told in expected.items():
+        out = dict(prepared(who=who, assertion="j", compiled=rules(headers=Headers(preset=(preset,)))))
+        assert {name: out[name.encode()].decode() for name in told} == told
+        sent = {name.decode() for name in out} & set(IDENTITY)
+        assert sent == {*PRESETS[preset], "X-Auth-Assertion"}
+
+
+def test_no_fact_about_the_user_is_told_by_a_prefix_alone() -> None:
+    compiled = rules(headers=Headers(preset=("goog-iap",)))
+    out = dict(prepared(who=principal(email=""), compiled=compiled))
+    assert b"X-Goog-Authenticated-User-Email" not in out
+
+
+def test_a_group_can_not_pass_for_two_behind_either_sign() -> None:
+    who = principal(groups=("a|admins", "b,root"))
+    out = dict(prepared(who=who, compiled=rules(headers=Headers(preset=("authentik", "remote-user")))))
+    assert out[b"X-authentik-groups"] == b"a%7Cadmins|b,root"
+    assert out[b"Remote-Groups"] == b"a|admins,b%2Croot"
 
 
 def test_a_route_renames_adds_and_drops() -> None:
