@@ -2,7 +2,6 @@
 
 import logging
 import random
-import secrets
 from collections.abc import Callable
 
 from aiohttp import web
@@ -10,6 +9,7 @@ from aiohttp import web
 from gateway import metrics
 from gateway.config.schema import Log
 from gateway.gate import Trace
+from gateway.requestid import fresh
 
 log = logging.getLogger("gateway.access")
 
@@ -21,7 +21,7 @@ class AccessLog:
         self,
         config: Log,
         chance: Callable[[], float] = random.random,
-        request_id: Callable[[], str] = lambda: secrets.token_hex(8),
+        request_id: Callable[[], str] = fresh,
     ) -> None:
         self._config, self._chance, self._request_id = config, chance, request_id
 
@@ -35,8 +35,9 @@ class AccessLog:
         """Whether a request with this status is to be logged."""
         return self._config.access and (status >= 400 or self._chance() < self._config.access_sample)
 
-    def new_trace(self) -> Trace:
-        return Trace(self._request_id())
+    def new_trace(self, given: str = "") -> Trace:
+        """`given` is the name that a trusted proxy gave the request."""
+        return Trace(given or self._request_id())
 
     def line(
         self, method: str, trace: Trace, status: int, seconds: float, *, remote: str | None = None

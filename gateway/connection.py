@@ -10,13 +10,14 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
+from gateway import metrics
 from gateway.config.schema import Limits
 from gateway.fastpath import FastPath
 from gateway.fastpath.exchange import Exchange
 from gateway.fastpath.path import ClientAddress
+from gateway.refusal import Page, answer, as_bytes, cause_of, status_of
 from gateway.target import peer_address
 
 log = logging.getLogger("gateway.connection")
@@ -160,26 +161,21 @@ class Connection(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """What aiohttp could not parse. The reason goes to the log; the client gets the status in plain words."""
-        if isinstance(exc, LineTooLong) or (
-            isinstance(exc, HttpProcessingError) and "too many" in str(exc).lower()
-        ):
-            status = 431
+        status = status_of(exc, status)
         self.force_close_after_response()
         if status < 500:
-            log.info(
-                "refused",
-                extra={"fields": {"event": "bad_request", "status": status, "cause": str(exc)[:200]}},
-            )
+            self._log_refusal(status, cause_of(exc))
         else:
             log.error("request failed", exc_info=exc)
-        phrase = HTTPStatus(status).phrase
-        response = web.Response(
-            status=status,
-            text=f"{status} {phrase}\n",
-            headers={"Cache-Control": "no-store", "Server": "auth-gateway"},
-        )
+        response = answer(status, self._owner.page)
+        response.headers["Server"] = "auth-gateway"
         response.force_close()
         return response
+
+    def _log_refusal(self, status: int, cause: str) -> None:
+        metrics.requests.labels("", str(status), "").inc()
+        fields = {"event": "bad_request", "client": self._address.text, "status": status, "cause": cause}
+        log.info("refused", extra={"fields": fields})
 
     def force_close_after_response(self) -> None:
         """No further request is read from a connection whose framing can't be trusted."""
@@ -200,16 +196,9 @@ class Connection(RequestHandler):
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "head took too long")
 
     def _refuse(self, status: HTTPStatus, cause: str) -> None:
-        log.info(
-            "refused", extra={"fields": {"event": "bad_request", "status": status.value, "cause": cause}}
-        )
+        self._log_refusal(status.value, cause)
         if self.transport is not None:
-            body = f"{status.value} {status.phrase}\n".encode()
-            head = (
-                f"HTTP/1.1 {status.value} {status.phrase}\r\n"
-                f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
-            )
-            self.transport.write(head.encode() + body)
+            self.transport.write(as_bytes(answer(status.value, self._owner.page)))
         self.force_close()
 
 
@@ -225,9 +214,17 @@ class Request(web.BaseRequest):
 class ConnectionServer(web.Server):
     """aiohttp's low-level server, making our connections. Once `draining`, each ends with its next response."""
 
-    def __init__(self, handler: Any, limits: Limits, *, fast: FastPath | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        handler: Any,
+        limits: Limits,
+        *,
+        fast: FastPath | None = None,
+        page: Page | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(handler, request_factory=self._served, **kwargs)
-        self._limits, self.fast = limits, fast
+        self._limits, self.fast, self.page = limits, fast, page
         self.draining = False
         self._connection_kwargs = {
             "max_line_size": limits.head_size,

@@ -73,6 +73,10 @@ class UpstreamTimeout(UpstreamError):
     status = 504
     public = "The application behind this page took too long to answer."
 
+    @classmethod
+    def after(cls, url: str, seconds: float) -> "UpstreamTimeout":
+        return cls(f"{url}: no response in {seconds:g} s")
+
 
 class SendFailed(GatewayError):
     """A code could not be delivered.

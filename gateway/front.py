@@ -19,6 +19,7 @@ from gateway.passes import Passes
 from gateway.portal.portal import MethodNotAllowed, Portal
 from gateway.portal.render import Pages
 from gateway.proxy import RelayedResponse
+from gateway.requestid import HEADER, given
 from gateway.routing import path_matches
 from gateway.target import is_trusted, peer_address, read_target
 
@@ -46,7 +47,8 @@ class Front:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Every request comes through here."""
         started = time.perf_counter()
-        trace = self._access.new_trace()
+        trusted = is_trusted(_peer(request), self._trusted)
+        trace = self._access.new_trace(given(request.headers.getall(HEADER, ()), trusted=trusted))
         metrics.open_requests.inc()
         status = _GONE
         try:
@@ -72,6 +74,7 @@ class Front:
             response = self._error_page(request, GatewayError(), trace)
         if not response.prepared:
             response.headers["Server"] = "auth-gateway"
+            response.headers[HEADER] = trace.request_id
         if isinstance(response, RelayedResponse) and not response.complete:
             trace.reason = "upstream broke off"
         return response

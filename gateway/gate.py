@@ -33,6 +33,7 @@ class Forwards(Protocol):
         *,
         trusted_peer: bool,
         consumed: bool,
+        request_id: str,
     ) -> web.StreamResponse: ...
 
 
@@ -106,7 +107,7 @@ class Gate:
         assertion = self._assertions.issue(principal, target.host) if principal else None
         return await self._proxy.handle(
             request, route, target, principal, assertion,
-            trusted_peer=trusted_peer, consumed=shown.consumed,
+            trusted_peer=trusted_peer, consumed=shown.consumed, request_id=trace.request_id,
         )  # fmt: skip
 
     async def _credentials_shown(self, request: web.BaseRequest, route: Route, target: Target) -> Shown:

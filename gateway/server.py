@@ -9,6 +9,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TextIO
 
 from aiohttp import web
@@ -29,6 +30,7 @@ from gateway.gate import Gate
 from gateway.passes import Passes
 from gateway.portal.build import build_pages
 from gateway.portal.portal import Portal
+from gateway.portal.reader import Reader
 from gateway.stores.engine import open_engine
 from gateway.sweep import report_upstreams, sweep
 
@@ -61,6 +63,7 @@ class Gateway:
                 self._front.handle,
                 server.limits,
                 fast=self._fast if server.fast_path else None,
+                page=partial(self.parts.pages.error, reader=Reader(self.parts.config.branding.language)),
                 handler_cancellation=True,
             ),
             handle_signals=False,

@@ -6,7 +6,8 @@ cuts the client's connection, so that a broken body never looks complete.
 """
 
 import asyncio
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import httptools
@@ -15,8 +16,9 @@ from gateway.errors import UpstreamError
 from gateway.fastpath.answer import HEAD_LIMIT, Answer, Dechunker, Framing, chunk
 from gateway.fastpath.plan import Rendered
 from gateway.fastpath.wire import Stock, Wire
+from gateway.model import Decision
 from gateway.proxy.connection import serialize
-from gateway.proxy.headers import canonical
+from gateway.proxy.headers import Pairs, canonical
 from gateway.proxy.response import NOT_IN_TRAILERS
 from gateway.proxy.site import Site
 from gateway.proxy.upstreams import Upstream
@@ -44,14 +46,14 @@ class Journal(Protocol):
     """Who is told how an exchange ended."""
 
     def ended(self, exchange: "Exchange", status: int, reason: str = "") -> None: ...
-    def time_out(self, exchange: "Exchange") -> bytes:
-        """The page for a response that took too long."""
+    def time_out(self, exchange: "Exchange") -> tuple[bytes, str]:
+        """The page for a response that took too long, and the reason for the log."""
         ...
 
 
 @dataclass(slots=True)
 class Wanted:
-    """An allowed request: its bytes as received, what to send, and where."""
+    """An allowed request: its bytes as received, what to send, and where; then what the log says of it."""
 
     data: bytes
     method: str
@@ -61,7 +63,10 @@ class Wanted:
     upstream: Upstream
     stock: Stock
     rendered: Rendered
-    rule: str
+    pairs: Pairs
+    name: str
+    decision: Decision
+    since: float = field(default_factory=time.perf_counter)
 
 
 class Exchange:
@@ -220,8 +225,8 @@ class Exchange:
         if self._answer is not None:
             self._cut()
             return
-        page = self.journal.time_out(self)
-        self._end(504, "upstream too slow")
+        page, reason = self.journal.time_out(self)
+        self._end(504, reason)
         if self.client.transport is not None:
             self.client.transport.write(page)
         self.client.exchange_done()

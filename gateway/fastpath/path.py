@@ -5,21 +5,31 @@ is not a clear yes is None: the ordinary path then says no, asks the store, or d
 """
 
 import asyncio
+import logging
+import time
 from dataclasses import dataclass
 
 from gateway.accesslog import AccessLog
 from gateway.assertion import Assertions
 from gateway.clock import Clock
 from gateway.config.schema import Network
+from gateway.errors import UpstreamTimeout
 from gateway.fastpath.exchange import Client, Exchange, Wanted
 from gateway.fastpath.head import split_head
-from gateway.fastpath.plan import Plan, Plans, Rendered, depends_on_headers_only, render, target_of
+from gateway.fastpath.plan import (
+    Plan,
+    Plans,
+    Rendered,
+    depends_on_headers_only,
+    headers_of,
+    render,
+    target_of,
+)
 from gateway.fastpath.tally import Tally
 from gateway.fastpath.wire import Stock
-from gateway.gate import Trace
-from gateway.model import IPAddress, Principal, Verdict
+from gateway.gate import Trace, wants_html
+from gateway.model import Decision, IPAddress, Principal, Verdict
 from gateway.policy import decide
-from gateway.portal.reader import PROGRAM
 from gateway.portal.render import Pages
 from gateway.proxy import Proxy
 from gateway.proxy.connection import serialize
@@ -28,6 +38,8 @@ from gateway.proxy.site import Site
 from gateway.proxy.upstreams import Upstream
 from gateway.routing import Routes, path_matches
 from gateway.session import SessionLayer
+
+log = logging.getLogger("gateway.fastpath")
 
 WATCH_INTERVAL = 0.25
 """Seconds between looks for exchanges that are late, and between additions to the shared metrics."""
@@ -84,19 +96,19 @@ class FastPath:
         site = self._proxy.site_of(route)
         upstream = site.pool.next()
         rendered = self._render(plan, site, upstream, principal)
-        rule = rendered.rule
-        if not self._remembers[id(route)]:
-            rule = self._rule_that_allows(plan, site, principal, method, path, query)
-        if not rule or not upstream.available:
+        decision = rendered.decision or self._decide(plan, site, principal, method, path, query)
+        if decision.verdict is not Verdict.ALLOW or not upstream.available:
             return None
+        name = plan.named or self._access.new_trace().request_id
         if rendered.plain_target:
             out = line[0][: -len(" HTTP/1.1")] + rendered.block
         else:
             target = target_of(plan, method, path, query)
             out = b"%b %b" % (line[1], request_target(target, upstream.address.base, site.rules.prefix))
             out += rendered.block
+        out += rendered.end % {b"name": name.encode()}
         stock = self._stocks.setdefault(id(upstream), Stock())
-        wanted = Wanted(data, method, path, out, site, upstream, stock, rendered, rule)
+        wanted = Wanted(data, method, path, out, site, upstream, stock, rendered, plan.pairs, name, decision)
         exchange = Exchange(wanted, client, self, asyncio.get_running_loop())
         self._active.add(exchange)
         return exchange
@@ -108,16 +120,14 @@ class FastPath:
         if known is None or known.principal is not principal or now >= known.until:
             known = render(plan, site, upstream.address, principal, self._assertions, now)
             if self._remembers[id(site.route)]:
-                known.rule = self._rule_that_allows(plan, site, principal, "GET", "/", "")
+                known.decision = self._decide(plan, site, principal, "GET", "/", "")
             plan.rendered[slot] = known
         return known
 
-    def _rule_that_allows(
+    def _decide(
         self, plan: Plan, site: Site, principal: Principal | None, method: str, path: str, query: str
-    ) -> str:
-        """The name of the rule that lets the request pass, "" if none does."""
-        decision = decide(site.route, target_of(plan, method, path, query), principal, self._clock())
-        return decision.rule if decision.verdict is Verdict.ALLOW else ""
+    ) -> Decision:
+        return decide(site.route, target_of(plan, method, path, query), principal, self._clock())
 
     # -- Journal ---------------------------------------------------------------------------------------------------
 
@@ -127,27 +137,40 @@ class FastPath:
         if status == 0:
             return
         wanted = exchange.wanted
-        seconds = asyncio.get_running_loop().time() - exchange.started
+        seconds = time.perf_counter() - wanted.since
         self._tally.count(wanted.site.route.label, status, seconds)
         if self._access.wants(status):
             self._access.line(wanted.method, self._trace(exchange, reason), status, seconds)
 
     def _trace(self, exchange: Exchange, reason: str) -> Trace:
         wanted, principal = exchange.wanted, exchange.wanted.rendered.principal
-        trace = self._access.new_trace()
+        trace = self._access.new_trace(wanted.name)
         trace.target = wanted.rendered.rewriter.target
         trace.path = wanted.path
         trace.route = wanted.site.route.label
-        trace.verdict, trace.reason, trace.rule = Verdict.ALLOW.value, reason or "policy_holds", wanted.rule
+        decision = wanted.decision
+        trace.verdict, trace.reason = decision.verdict.value, reason or decision.reason
+        trace.rule = decision.rule
         trace.called_by(principal, self._clock())
         return trace
 
-    def time_out(self, exchange: Exchange) -> bytes:
-        page = self._pages.error(504, reader=PROGRAM, accepts_html=False)
+    def time_out(self, exchange: Exchange) -> tuple[bytes, str]:
+        wanted = exchange.wanted
+        error = UpstreamTimeout.after(wanted.upstream.address.url, wanted.rendered.response_time)
+        log.warning("request %s: %s", wanted.name, error.detail)
+        headers = headers_of(wanted.pairs)
+        page = self._pages.error(
+            error.status,
+            reader=self._pages.readers.of_headers(headers),
+            message=error.public,
+            request_id=wanted.name,
+            accepts_html=wants_html(wanted.method, headers),
+        )
         body = page.body if isinstance(page.body, bytes) else b""
         fields = [(name.encode(), value.encode()) for name, value in page.headers.items()]
-        fields += [(b"Server", b"auth-gateway"), (b"Content-Length", b"%d" % len(body))]
-        return serialize(b"HTTP/1.1 504 Gateway Timeout", fields) + body
+        fields += [(b"Server", b"auth-gateway"), (b"X-Request-Id", wanted.name.encode())]
+        fields.append((b"Content-Length", b"%d" % len(body)))
+        return serialize(b"HTTP/1.1 504 Gateway Timeout", fields) + body, error.detail
 
     # -- life ------------------------------------------------------------------------------------------------------
 

@@ -14,12 +14,13 @@ from gateway.config.schema import Network, Route
 from gateway.errors import RequestRefused
 from gateway.fastpath.answer import Answer, read_answer
 from gateway.fastpath.head import read_block
-from gateway.model import IPAddress, Principal, Target
+from gateway.model import Decision, IPAddress, Principal, Target
 from gateway.proxy.connection import serialize
-from gateway.proxy.headers import Pairs, Peer, request_headers
+from gateway.proxy.headers import Pairs, Peer, named, request_headers
 from gateway.proxy.rewrite import Rewriter
 from gateway.proxy.site import Site
 from gateway.proxy.upstreams import Address
+from gateway.requestid import HEADER, given
 from gateway.session import cookie_value
 from gateway.target import is_trusted, read_target
 
@@ -32,19 +33,19 @@ ASSERTION_GOOD_FOR = 60.0
 
 @dataclass(slots=True)
 class Rendered:
-    """A plan's header block for one route and principal, ready to send, and how to read the answer.
-
-    `rule` lets all requests with this block pass; "" if none does, or if each request must ask.
-    """
+    """A plan's header block for one route and principal, ready to send but for the end, and how to read the answer."""
 
     principal: Principal | None
     until: float
     block: bytes
+    end: bytes
+    """What follows the block, with a place for the request's name if the app hears of it."""
     rewriter: Rewriter
     response_time: float
     idle_time: float
     plain_target: bool
-    rule: str = ""
+    decision: Decision | None = None
+    """What policy says, if it says the same of every path, method and moment."""
     answers: dict[tuple[bytes, str], Answer | None] = field(default_factory=dict)
 
     def answer(self, head: bytes, method: str) -> Answer | None:
@@ -66,6 +67,8 @@ class Plan:
     cookie: str
     has_session: bool
     has_authorization: bool
+    named: str
+    """What a trusted proxy calls the request."""
     rendered: dict[tuple[int, str], Rendered]
 
 
@@ -99,10 +102,7 @@ class Plans:
         pairs = read_block(block, self._header_count)
         if pairs is None:
             return None
-        fields = CIMultiDict(
-            (name.decode("ascii"), value.decode("utf-8", "surrogateescape")) for name, value in pairs
-        )
-        headers = CIMultiDictProxy(fields)
+        headers = headers_of(pairs)
         try:
             target = read_target("GET", "/", headers, secure=secure, peer=peer, trusted=self._trusted)
         except RequestRefused:
@@ -115,6 +115,7 @@ class Plans:
             cookie=cookie,
             has_session=bool(cookie_value(cookie, self._cookie_name)),
             has_authorization="Authorization" in headers,
+            named=given(headers.getall(HEADER, ()), trusted=is_trusted(peer, self._trusted)),
             rendered={},
         )
 
@@ -130,11 +131,19 @@ def render(
     return Rendered(
         principal=principal,
         until=now + ASSERTION_GOOD_FOR,
-        block=serialize(b" HTTP/1.1", [host, *headers]),
+        block=serialize(b" HTTP/1.1", [host, *headers])[:-2],
+        end=b"".join(key + b": %(name)b\r\n" for key, _ in named("any", site.rules)) + b"\r\n",
         rewriter=site.rewriter(upstream, target),
         response_time=site.route.timeouts.response or float("inf"),
         idle_time=site.route.timeouts.idle or float("inf"),
         plain_target=not (upstream.base or site.rules.prefix),
+    )
+
+
+def headers_of(pairs: Pairs) -> CIMultiDictProxy[str]:
+    """The pairs as aiohttp would hold them."""
+    return CIMultiDictProxy(
+        CIMultiDict((name.decode("ascii"), value.decode("utf-8", "surrogateescape")) for name, value in pairs)
     )
 
 

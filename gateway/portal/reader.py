@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from aiohttp import web
+from multidict import CIMultiDictProxy
 
 from gateway.config.schema import Branding
 from gateway.language.negotiate import preferred
@@ -42,11 +43,14 @@ class Readers:
 
     def of(self, request: web.BaseRequest) -> Reader:
         """For an answer at any address."""
-        cookies = ";".join(request.headers.getall("Cookie", ()))
+        return self.of_headers(request.headers)
+
+    def of_headers(self, headers: CIMultiDictProxy[str]) -> Reader:
+        cookies = ";".join(headers.getall("Cookie", ()))
         chosen = cookie_value(cookies, LANGUAGE_COOKIE)
         if chosen in self.offered:
             return Reader(chosen)
-        accepted = ",".join(request.headers.getall("Accept-Language", ()))
+        accepted = ",".join(headers.getall("Accept-Language", ()))
         return Reader(preferred(accepted, self.offered) or self._otherwise)
 
     def here(self, request: web.BaseRequest) -> Reader:

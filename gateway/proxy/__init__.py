@@ -12,7 +12,7 @@ from gateway.clock import Clock, system_clock
 from gateway.config.schema import Route
 from gateway.errors import RequestRefused
 from gateway.model import Principal, Target
-from gateway.proxy.headers import Peer, request_headers
+from gateway.proxy.headers import Peer, named, request_headers
 from gateway.proxy.health import watch
 from gateway.proxy.http import RoundTrip
 from gateway.proxy.response import RelayedResponse
@@ -75,6 +75,7 @@ class Proxy:
         *,
         trusted_peer: bool,
         consumed: bool = False,
+        request_id: str = "",
     ) -> web.StreamResponse:
         """`consumed`: Authorization was for us and goes no further.
 
@@ -86,6 +87,7 @@ class Proxy:
         if consumed:
             raw = tuple(pair for pair in raw if pair[0].lower() != b"authorization")
         headers = request_headers(raw, site.rules, target, peer, principal, assertion)
+        headers += named(request_id, site.rules)
         if not wants_websocket(request):
             return await RoundTrip(request, site, target, headers).run()
         trip = RoundTrip(request, site, target, headers, upgrade=b"websocket")
@@ -100,6 +102,10 @@ class Proxy:
     def _refuse(self, request: web.BaseRequest, target: Target) -> None:
         if request.method in REFUSED_METHODS:
             raise RequestRefused(f"{request.method} is not proxied", status=405)
+        codings = ",".join(request.headers.getall("Transfer-Encoding", ("chunked",)))
+        if codings.strip().lower() != "chunked":
+            # Ours is a new chunked body, so another coding below it would be lost (RFC 9112 §6.1).
+            raise RequestRefused("transfer coding beside chunked")
         declares_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
         if declares_body and (wants_websocket(request) or not request.body_exists):
             # Where an Upgrade is asked for, two parsers may not agree whether a body or the next request follows.

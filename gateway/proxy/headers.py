@@ -13,6 +13,7 @@ from gateway.config.presets import IDENTITY, Fact, Told, told_by
 from gateway.config.schema import Route
 from gateway.errors import RequestRefused
 from gateway.model import Principal, Target
+from gateway.requestid import HEADER as REQUEST_ID
 
 Pair = tuple[bytes, bytes]
 Pairs = list[Pair]
@@ -61,6 +62,7 @@ REPLACED = frozenset(
         "x-forwarded-host",
         "x-forwarded-port",
         "x-forwarded-prefix",
+        "x-request-id",
     }
 )
 _NOT_ALNUM = re.compile(r"[^a-z0-9]")
@@ -133,6 +135,14 @@ def request_headers(
     out += forwarded(received, target, peer, rules.prefix)
     out += identity(principal, assertion, rules)
     return [pair for pair in out if canonical(pair[0]) not in rules.drop] + rules.add
+
+
+def named(request_id: str, rules: HeaderRules) -> Pairs:
+    """The request's name in our log, unless the route drops it or sets its own."""
+    own = canonical(REQUEST_ID)
+    if not request_id or own in rules.drop or own in rules.protected:
+        return []
+    return [(REQUEST_ID.encode(), request_id.encode())]
 
 
 def _end_to_end(received: Sequence[Pair], rules: HeaderRules) -> Pairs:

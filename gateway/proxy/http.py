@@ -17,6 +17,7 @@ from gateway.proxy.headers import Pairs, request_target
 from gateway.proxy.response import ClientWriter, RelayedResponse
 from gateway.proxy.site import Site
 from gateway.proxy.upstreams import ConnectTimeout, NotConnected, Upstream
+from gateway.refusal import cause_of
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 INVITE_AFTER = 1.0
@@ -104,9 +105,10 @@ class RoundTrip:
             head = await self._response_head(connection)
         except TimeoutError as error:
             self._abandon(connection)
-            raise UpstreamTimeout(
-                f"{upstream.address.url}: no response in {self._times.response:g} s"
-            ) from error
+            raise UpstreamTimeout.after(upstream.address.url, self._times.response) from error
+        except BrokenConnection as error:
+            self._abandon(connection)
+            raise BrokenConnection(f"{upstream.address.url}: {error.detail}") from error
         except BaseException:
             self._abandon(connection)
             raise
@@ -160,7 +162,9 @@ class RoundTrip:
             connection.fail(refused)
         except (OSError, web.RequestPayloadError) as error:
             gone = self._request.transport is None
-            connection.fail(ClientGone() if gone else RequestRefused(f"broken request body: {error}"))
+            connection.fail(
+                ClientGone() if gone else RequestRefused(f"broken request body: {cause_of(error)}")
+            )
         else:
             self._await_response()
         finally:

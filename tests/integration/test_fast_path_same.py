@@ -71,6 +71,8 @@ class RawUpstream:
     async def _answer(self, head: bytes, writer: asyncio.StreamWriter) -> bool:
         method, target = head.split(b" ", 2)[:2]
         path = target.decode().partition("?")[0]
+        if path == "/silent":
+            return True
         if path == "/big":
             answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(self.big), self.big)
         else:
@@ -87,17 +89,17 @@ class RawUpstream:
 
 
 @asynccontextmanager
-async def both_paths(**overrides: object) -> AsyncIterator[tuple[RawUpstream, Rig, Rig]]:
-    """One raw upstream behind two gateways: with the fast path, and without."""
+async def both_paths(**route: object) -> AsyncIterator[tuple[RawUpstream, Rig, Rig]]:
+    """One raw upstream behind two gateways: with the fast path, and without. `route` has settings of the route."""
     upstream = RawUpstream()
     server = await asyncio.start_server(upstream.connected, "127.0.0.1", 0)
     upstream.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    routes = [{"host": "app.test", "path": "/", "upstream": upstream.url, "policy": {"require": "bypass"}}]
-    values = {"routes": routes, **overrides}
+    policy = {"require": "bypass"}
+    routes = [{"host": "app.test", "path": "/", "upstream": upstream.url, "policy": policy, **route}]
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
         async with (
-            running_gateway(Path(one), server={"fast_path": True}, **values) as fast,
-            running_gateway(Path(two), server={"fast_path": False}, **values) as ordinary,
+            running_gateway(Path(one), server={"fast_path": True}, routes=routes) as fast,
+            running_gateway(Path(two), server={"fast_path": False}, routes=routes) as ordinary,
         ):
             try:
                 yield upstream, fast, ordinary
@@ -115,7 +117,8 @@ async def read_answer(reader: asyncio.StreamReader, method: str) -> Said:
     status = int(start.split(b" ")[1])
     if status < 200:
         return (head, *await read_answer(reader, method))
-    fields = [one for one in fields if not one.startswith((b"Date:", b"Content-Length: ")) or status < 400]
+    differing = (b"X-Request-Id: ", *((b"Date:", b"Content-Length: ") if status >= 400 else ()))
+    fields = [one for one in fields if not one.startswith(differing)]
     try:
         body = b"" if method == "HEAD" or status in (204, 304) else await read_body(reader, head)
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -157,8 +160,9 @@ async def talk(
 
 
 def known_heads(heads: Sequence[bytes]) -> list[bytes]:
-    """The requests without what must differ between two gateways: their ports and signatures."""
-    return [re.sub(rb"127\.0\.0\.1:\d+|(?<=X-Auth-Assertion: )\S+", b"", head) for head in heads]
+    """The requests without what must differ between two gateways: their ports, signatures and request names."""
+    differing = rb"127\.0\.0\.1:\d+|(?<=X-Auth-Assertion: )\S+|(?<=X-Request-Id: )[0-9a-f]{16}\b"
+    return [re.sub(differing, b"", head) for head in heads]
 
 
 async def same(
@@ -195,6 +199,15 @@ async def test_every_kind_of_answer_is_relayed_alike(method: str) -> None:
             await same(
                 upstream, fast, ordinary, [request(path, method=method), request()], [method, "GET"], 0.03
             )
+
+
+@pytest.mark.parametrize("accept", ["text/html", "*/*"])
+async def test_a_slow_upstream_is_told_alike_to_people_and_programs(accept: str) -> None:
+    async with both_paths(timeouts={"response": "100ms"}) as (upstream, fast, ordinary):
+        segments = [request(), request("/silent", f"Accept: {accept}")]
+        said = await same(upstream, fast, ordinary, segments, ["GET", "GET"], 0.05)
+        assert said[1][0] == b"HTTP/1.1 504 Gateway Timeout"
+        assert (b"<html" in said[1][2]) == (accept == "text/html")  # type: ignore[operator]
 
 
 async def test_a_request_split_at_any_byte_is_answered_alike() -> None:
@@ -241,6 +254,7 @@ ODD_HEADERS = [
     "Content-Length: 0", "Expect: 100-continue", "Authorization: Basic eDp5", "Cookie: auth_session=zz; a=b",
     "Cookie: __Host-auth_session=zz", "Proxy: x", "Upgrade: h2c", "Upgrade-Insecure-Requests: 1", "Host: other.test",
     "Forwarded: for=x", "X-Latin: \xe4", "Keep-Alive: 5", "Range: bytes=0-1", "If-None-Match: x", "Trailer: X",
+    "X-Request-Id: mine", "x_request_id: mine",
 ]  # fmt: skip
 PATHS = [
     *ANSWERS, "/a%41", "/%2e%2e/x", "/a/../b", "/a//b", "//a", "/a;b", "/.hidden", "/a/./b", "/_auth/healthz", "/_auth",

@@ -17,6 +17,7 @@ MALFORMED = {
     "signed length": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na",
     "hex length": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\na",
     "unknown coding": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+    "coding below chunked": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     "odd coding": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
     "chunked twice": b"POST / HTTP/1.1\r\nHost: a\r\n"
     + b"Transfer-Encoding: chunked\r\n" * 2
@@ -71,6 +72,10 @@ async def test_oversized_heads_are_431(tmp_path: Path) -> None:
             b"X-%d: " % n + b"y" * 900 + b"\r\n" for n in range(60)
         )
         assert status_of(await exchange(rig.port, in_all)) == 431
+        for refused in (long_line, in_all):
+            page = await exchange(rig.port, refused)
+            assert b"Deleting the cookies of this site often helps" in page, "people get a page"
+            assert b"Content-Security-Policy: default-src 'none'" in page
         never_ending = b"GET /" + b"a" * 200_000
         assert status_of(await exchange(rig.port, never_ending)) in (414, 431)
 

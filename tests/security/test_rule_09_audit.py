@@ -4,49 +4,81 @@ import asyncio
 import io
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from gateway import log as gateway_log
 from gateway.config.schema import Log
 from gateway.stores.audit_log import SqlAuditLog
 from gateway.stores.engine import open_engine
 from tests.rig import PASSWORD, PHONE, running_gateway
+from tests.security.raw import exchange, status_of
 
 
-async def test_sign_in_and_out_are_on_record_without_secrets(tmp_path: Path) -> None:
-    stream = io.StringIO()
-    before = logging.getLogger().handlers[:]
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """All that is logged meanwhile."""
+    before, stream = logging.getLogger().handlers[:], io.StringIO()
     gateway_log.configure(Log(level="debug"), stream)
-    try:
-        async with running_gateway(tmp_path) as rig, rig.browser() as browser:
-            await rig.add_user()
-            await browser.password(password="a wrong password")
-            await browser.password()
-            await browser.get("/_auth/verify?rd=/secret%3Ftoken=hidden")
-            code = rig.codes[-1]
-            await browser.code("000000" if code != "000000" else "111111")
-            await browser.code(code)
-            await browser.get("/?token=hidden")
-            cookie = browser.cookie()
-            await browser.post("/_auth/logout", {"csrf_token": await browser.token("/_auth/logout")})
-            for _ in range(50):
-                engine = open_engine(rig.config.storage.url)
-                rows = await SqlAuditLog(engine).tail(50)
-                await engine.dispose()
-                if any(row.event == "logout" for row in rows):
-                    break
-                await asyncio.sleep(0.05)
-    finally:
-        logging.getLogger().handlers[:] = before
-    lines = stream.getvalue()
+    yield stream
+    logging.getLogger().handlers[:] = before
+
+
+UNREADABLE = {
+    "cookie": b"GET / HTTP/1.1\r\nHost: a\r\nCookie: auth_session=hidden\x01\r\n\r\n",
+    "long cookie": b"GET / HTTP/1.1\r\nHost: a\r\nCookie: hidden" + b"x" * 40_000 + b"\r\n\r\n",
+    "query": b"GET /?token=hidden\xc3 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "header": b"GET / HTTP/1.1\r\nHost: a\r\nhidden(: x\r\n\r\n",
+    "method": b"hidden / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "target": b"GET hidden?token=hidden HTTP/1.1\r\nHost: a\r\n\r\n",
+    "chunk": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nhidden\r\nx\r\n0\r\n\r\n",
+    "later chunk": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\nhidden\r\n",
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+async def test_requests_that_cannot_be_read_leave_their_cause_and_address_but_none_of_their_bytes(
+    tmp_path: Path, name: str, lines: io.StringIO
+) -> None:
+    routes = [{"host": "*", "path": "/", "upstream": "UPSTREAM", "policy": {"require": "bypass"}}]
+    async with running_gateway(tmp_path, routes=routes) as rig:
+        assert 400 <= status_of(await exchange(rig.port, UNREADABLE[name], wait=3)) < 500
+    assert "hidden" not in lines.getvalue()
+    entry = next(e for line in lines.getvalue().splitlines() if (e := json.loads(line)).get("status"))
+    assert entry["client"] == "127.0.0.1"
+    assert len(entry.get("cause") or entry["reason"]) > 10
+
+
+async def test_sign_in_and_out_are_on_record_without_secrets(tmp_path: Path, lines: io.StringIO) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.password(password="a wrong password")
+        await browser.password()
+        await browser.get("/_auth/verify?rd=/secret%3Ftoken=hidden")
+        code = rig.codes[-1]
+        await browser.code("000000" if code != "000000" else "111111")
+        await browser.code(code)
+        await browser.get("/?token=hidden")
+        cookie = browser.cookie()
+        await browser.post("/_auth/logout", {"csrf_token": await browser.token("/_auth/logout")})
+        for _ in range(50):
+            engine = open_engine(rig.config.storage.url)
+            rows = await SqlAuditLog(engine).tail(50)
+            await engine.dispose()
+            if any(row.event == "logout" for row in rows):
+                break
+            await asyncio.sleep(0.05)
+    logged_text = lines.getvalue()
     events = ["password_failed", "password_ok", "code_sent", "code_failed", "login", "logout"]
     assert [row.event for row in rows] == events
     logged = [
         entry["event"]
-        for line in lines.splitlines()
+        for line in logged_text.splitlines()
         if (entry := json.loads(line))["logger"] == "gateway.audit"
     ]
     assert logged == events
     for secret in (PASSWORD, "a wrong password", code, PHONE, cookie, "hidden"):
-        assert secret not in lines, secret
+        assert secret not in logged_text, secret
         assert secret not in repr(rows), secret

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # From what knows nothing to what knows all. A new module is put where it belongs, or this test fails.
 ORDER = (
     "language",
-    "model errors clock memory patterns signals notify multiprocess oldhashes metrics",
+    "model errors clock memory patterns signals notify multiprocess oldhashes metrics requestid refusal",
     "config",
     "stores.base senders.base senders.masking directory.base directory.names",
     "keyfile log tls listen forking passwords",
