@@ -3,6 +3,7 @@
 The only file, beside the commands and the demo, that names concrete stores, directories and senders.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -32,7 +33,7 @@ from gateway.proxy import Proxy
 from gateway.risk.watch import build_watch
 from gateway.routing import Routes
 from gateway.senders.build import build_email, build_sms
-from gateway.session import SessionLayer
+from gateway.session import Granted, SessionLayer
 from gateway.stores.build import Stores, build_stores
 
 
@@ -77,7 +78,7 @@ def _parts(
     sms, email = build_sms(config.sms, stream), build_email(config.email, stream)
     sessions = SessionLayer(
         config.session, secure=secure, fernet=lambda: ring.fernet, sessions=stores.sessions,
-        directory=people.directory, changes=stores.changes, clock=clock,
+        directory=people.directory, changes=stores.changes, granted=_granted(config, stores), clock=clock,
     )  # fmt: skip
     factors = build_factors(
         FactorParts(
@@ -104,9 +105,18 @@ def _parts(
     )
     return Parts(
         config, clock, ring, routes, people.directory, people.writable, stores.sessions, stores.ledger,
-        stores.audit_log, audit, sessions, limits, sms, email, factors, notices, devices,
+        stores.audit_log, stores.access_requests, audit, sessions, limits, sms, email, factors, notices, devices,
         Assertions(config.server.public_url, lambda: list(ring.signing_keys), clock), signin, pages,
     )  # fmt: skip
+
+
+def _granted(config: Config, stores: Stores) -> Granted:
+    """What nobody can ask for is not looked up at each sign-in."""
+
+    async def nothing(username: str, now: float) -> Sequence[tuple[str, float]]:
+        return ()
+
+    return stores.access_requests.granted if config.access_requests else nothing
 
 
 def own_cookies(parts: Parts) -> frozenset[str]:

@@ -1,13 +1,13 @@
 """The path of a proxied request on one screen: target -> route -> session -> policy -> proxy or refusal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from aiohttp import web
 
 from gateway.assertion import Assertions
-from gateway.config.schema import Route
+from gateway.config.schema import AccessRequest, Route
 from gateway.credentials import Credentials, Shown, basic_challenge
 from gateway.errors import RequestRefused
 from gateway.model import Decision, Principal, Target, Verdict
@@ -15,6 +15,8 @@ from gateway.policy import decide
 from gateway.portal.reader import PROGRAM
 from gateway.portal.render import Pages
 from gateway.portal.returns import with_return
+from gateway.portal.words import ANOTHER_ACCOUNT, REQUEST_ACCESS
+from gateway.requestable import requestable
 from gateway.routing import Routes
 from gateway.session import SessionLayer
 from gateway.target import check_spelling
@@ -79,10 +81,11 @@ class Gate:
         credentials: Credentials,
         *,
         prefix: str,
+        offered: Sequence[AccessRequest] = (),
     ) -> None:
         self._routes, self._sessions, self._assertions = routes, sessions, assertions
         self._proxy, self._pages, self._prefix = proxy, pages, prefix
-        self._credentials = credentials
+        self._credentials, self._offered = credentials, offered
 
     async def handle(
         self, request: web.BaseRequest, target: Target, trace: Trace, *, trusted_peer: bool
@@ -103,12 +106,24 @@ class Gate:
         trace.decided(decision, principal, now)
         if decision.verdict is not Verdict.ALLOW:
             offer = basic_challenge(target) if route.basic and decision.verdict is Verdict.SIGN_IN else ""
-            return self.refuse(request, target, decision, trace.request_id, offer=offer)
+            remedies = self._remedies(route, target, principal, now)
+            return self.refuse(request, target, decision, trace.request_id, offer=offer, remedies=remedies)
         assertion = self._assertions.issue(principal, target.host) if principal else None
         return await self._proxy.handle(
             request, route, target, principal, assertion,
             trusted_peer=trusted_peer, consumed=shown.consumed, request_id=trace.request_id,
         )  # fmt: skip
+
+    def _remedies(
+        self, route: Route, target: Target, principal: Principal | None, now: float
+    ) -> list[tuple[str, str]]:
+        """What somebody who is refused can do about it, as (words, address)."""
+        if principal is None:
+            return []
+        remedies = [(ANOTHER_ACCOUNT, f"{self._prefix}/logout")]
+        if requestable(self._offered, route, target, principal, now):
+            remedies.insert(0, (REQUEST_ACCESS, with_return(f"{self._prefix}/access", target.uri)))
+        return remedies
 
     async def _credentials_shown(self, request: web.BaseRequest, route: Route, target: Target) -> Shown:
         authorization = request.headers.getall("Authorization", ())
@@ -125,17 +140,19 @@ class Gate:
         request_id: str,
         *,
         offer: str = "",
+        remedies: Sequence[tuple[str, str]] = (),
     ) -> web.StreamResponse:
         """Send browsers on to what is missing, tell programs what it is (401), and say no (403).
 
-        `offer` is one more way to sign in that programs are told of.
+        `offer` is one more way to sign in that programs are told of, `remedies` what people can do about a no.
         """
         html = wants_html(request.method, request.headers)
         if decision.verdict is Verdict.DENY:
             reader = self._pages.readers.of(request)
             return self._pages.error(
-                403, reader=reader, reason=decision.reason, request_id=request_id, accepts_html=html
-            )
+                403, reader=reader, reason=decision.reason, request_id=request_id, accepts_html=html,
+                actions=remedies,
+            )  # fmt: skip
         page = "login" if decision.verdict is Verdict.SIGN_IN else "verify"
         where = with_return(f"{self._prefix}/{page}", target.uri)
         if html:

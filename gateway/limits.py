@@ -21,6 +21,7 @@ CODES_PER_USER = Budget("codes-user", 15, 900)
 RESETS_PER_TARGET = Budget("reset-target", 3, 3600)
 RESETS_PER_IP = Budget("reset-ip", 10, 3600)
 RESETS_IN_ALL = Budget("reset-all", 500, 3600)
+ACCESS_REQUESTS_PER_USER = Budget("access-user", 10, 3600)
 LINKS_PER_IP = Budget("link-ip", 30, 600)
 # NIST SP 800-63B §5.2.2: no more than 100 failed attempts in a row on one account.
 FAILURES_IN_A_ROW = Budget("failures", 100, 365 * 86400)

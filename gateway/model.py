@@ -1,5 +1,6 @@
 """The values that travel through the gateway. They are frozen and import nothing of ours."""
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
@@ -57,6 +58,9 @@ class Principal:
 
     user: User
     session: SessionRecord
+    granted: tuple[str, ...] = ()
+    """Groups that an approver lent this user, good until `granted_until` (Unix seconds). Never the directory's."""
+    granted_until: float = math.inf
 
     @property
     def username(self) -> str:
@@ -64,7 +68,7 @@ class Principal:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        return self.user.groups
+        return (*self.user.groups, *self.granted) if self.granted else self.user.groups
 
     @property
     def amr(self) -> tuple[str, ...]:

@@ -120,7 +120,7 @@ def _front(composed: Composed, access: AccessLog) -> Front:
     server = parts.config.server
     gate = Gate(
         parts.routes, parts.sessions, parts.assertions, composed.proxy, parts.pages, composed.credentials,
-        prefix=server.prefix,
+        prefix=server.prefix, offered=parts.config.access_requests,
     )  # fmt: skip
     portal = Portal(
         server.prefix, build_pages(parts), parts.pages, parts.sessions, parts.assertions, composed.health,

@@ -7,10 +7,11 @@ a second what another worker or replica revoked (`follow_changes`). Proxied resp
 
 import asyncio
 import logging
+import math
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import aiohttp_session
@@ -22,7 +23,7 @@ from gateway.clock import Clock
 from gateway.config.schema import Session as SessionConfig
 from gateway.directory.base import Directory
 from gateway.errors import StoreUnavailable, UserUnknown
-from gateway.model import Principal, SessionRecord
+from gateway.model import Principal, SessionRecord, User
 from gateway.policy import SECOND_FACTORS
 from gateway.stores.base import Change, Changes, Sessions
 
@@ -32,6 +33,9 @@ _CACHE_SIZE = 50_000
 _RECHECK_AFTER = 60.0  # a cached principal is read again after this many seconds, in case a change was missed
 _MAX_COOKIE = 4096
 _SEALED = re.compile(r"[A-Za-z0-9_-]+={0,2}")  # one spelling only: decoders skip what follows the padding
+
+Granted = Callable[[str, float], Awaitable[Sequence[tuple[str, float]]]]
+"""Of a user name and the time now: the groups lent to that user, each with the time when that ends."""
 
 
 class RingCookieStorage(EncryptedCookieStorage):
@@ -91,6 +95,7 @@ class SessionLayer:
         sessions: Sessions,
         directory: Directory,
         changes: Changes,
+        granted: Granted,
         clock: Clock,
         token: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
@@ -106,6 +111,7 @@ class SessionLayer:
         )
         self._config, self._clock, self._token = config, clock, token
         self._sessions, self._directory, self._changes = sessions, directory, changes
+        self._granted = granted
         self._cache: OrderedDict[str, _Cached] = OrderedDict()
         self._touches: set[asyncio.Task[None]] = set()
         self.on_change: list[Callable[[Change], None]] = []
@@ -136,15 +142,16 @@ class SessionLayer:
         return await self._read(value, entry)
 
     def _use(self, entry: _Cached, now: float) -> Principal | None:
-        if now - entry.read_at > _RECHECK_AFTER or not self._alive(
-            entry.principal.session, entry.seen_at, now
-        ):
+        principal = entry.principal
+        if now - entry.read_at > _RECHECK_AFTER or now >= principal.granted_until:
+            return None
+        if not self._alive(principal.session, entry.seen_at, now):
             return None
         entry.seen_at = now
         if now - entry.touched_at > min(60.0, self._config.idle_timeout / 10):
             entry.touched_at = now
-            self._touch_soon(entry.principal.session.sid, now)
-        return entry.principal
+            self._touch_soon(principal.session.sid, now)
+        return principal
 
     async def _read(self, value: str, stale: _Cached | None) -> Visit:
         sealed = self._storage.open(value)
@@ -184,7 +191,12 @@ class SessionLayer:
         if user.password_changed_at > record.proven_at.get("password", now):
             await self._sessions.delete(sid)  # proven with a password that is no longer the user's
             return None
-        return Principal(user, record)
+        return await self._with_grants(user, record)
+
+    async def _with_grants(self, user: User, record: SessionRecord) -> Principal:
+        grants = await self._granted(user.username, self._clock())
+        until = min((end for _, end in grants), default=math.inf)
+        return Principal(user, record, tuple(group for group, _ in grants), until)
 
     def _alive(self, record: SessionRecord, seen: float, now: float) -> bool:
         return now < record.expires_at and now - seen < self._config.idle_timeout
@@ -253,7 +265,7 @@ class SessionLayer:
         user = await self._directory.get(record.username)
         if user is None:
             raise UserUnknown(f"{record.username} is gone")
-        return Principal(user, record)
+        return await self._with_grants(user, record)
 
     def new_token(self) -> str:
         return self._token()

@@ -1,9 +1,11 @@
 """Every page with sample data, as a small application: for tests in a browser and for docs/screenshots.py."""
 
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
+from gateway.access_requests import Pending
 from gateway.factors.base import Prompt, Setup
 from gateway.factors.totp import qr_image
 from gateway.model import User
@@ -12,6 +14,7 @@ from gateway.portal.account_activity import Event
 from gateway.portal.account_sessions import Place
 from gateway.portal.reader import Reader
 from gateway.portal.render import Pages
+from gateway.stores.base import AccessAsked
 
 NOW = 1_800_000_000.0
 REQUEST_ID = "01JD7Q4ZK3"
@@ -66,6 +69,21 @@ ACCOUNT: dict[str, Any] = {
 }
 RESET: dict[str, Any] = {"csrf_token": "t", "step": "ask", "token": "", "ticket": "", "username": ""}
 INVITE: dict[str, Any] = {"csrf_token": "t", "token": "t", "username": "mira"}
+ACCESS: dict[str, Any] = {
+    "csrf_token": "t", "rd": "/edit", "page": "https://wiki.example.com/edit", "groups": ["wiki-editors"], "done": "",
+}  # fmt: skip
+ASKED = AccessAsked(
+    "a1", "mira", "wiki-editors", "https://wiki.example.com/edit?page=Start", "To correct the phone list.", "asked",
+    NOW, NOW + 600_000,
+)  # fmt: skip
+APPROVALS: dict[str, Any] = {
+    "csrf_token": "t",
+    "settled": "",
+    "pending": [
+        Pending(ASKED, (1800.0, 3600.0, 86400.0)),
+        Pending(replace(ASKED, id="a2", state="granted", decided_by="ada"), (3600.0,)),
+    ],
+}
 SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "login": ("login.html", LOGIN),
     "login-error": ("login.html", LOGIN | {"username": "mira", "error": "Wrong username or password."}),
@@ -111,6 +129,16 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "reset-done": ("reset.html", RESET | {"step": "done"}),
     "invite": ("invite.html", INVITE),
     "invite-error": ("invite.html", INVITE | {"error": "Please choose a longer password."}),
+    "access": ("access.html", ACCESS),
+    "access-choice": (
+        "access.html",
+        ACCESS | {"groups": ["wiki-editors", "staff"], "error": "Too many attempts."},
+    ),
+    "access-asked": ("access.html", ACCESS | {"done": "asked"}),
+    "access-waiting": ("access.html", ACCESS | {"done": "waiting"}),
+    "access-nothing": ("access.html", ACCESS | {"groups": []}),
+    "approvals": ("approvals.html", APPROVALS),
+    "approvals-late": ("approvals.html", APPROVALS | {"pending": [], "settled": "late"}),
     "logout": ("logout.html", {"csrf_token": "t", "done": False}),
     "logout-done": ("logout.html", {"csrf_token": "", "done": True}),
 }

@@ -13,6 +13,7 @@ COMMANDS = {
     "session": "gateway.cli.session:session",
     "token": "gateway.cli.token:token",
     "device": "gateway.cli.device:device",
+    "access": "gateway.cli.access:access",
     "key": "gateway.cli.key:key",
     "audit": "gateway.cli.audit:audit",
     "export": "gateway.cli.export:export",

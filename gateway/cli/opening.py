@@ -27,6 +27,7 @@ from gateway.directory.database import DatabaseDirectory
 from gateway.errors import ConfigError, GatewayError
 from gateway.keyring import KeyRing
 from gateway.passwords import Passwords
+from gateway.stores.access_requests import SqlAccessRequests
 from gateway.stores.audit_log import SqlAuditLog
 from gateway.stores.base import AuditRow
 from gateway.stores.credentials import SqlCredentials
@@ -94,6 +95,10 @@ class Opened:
     @cached_property
     def credentials(self) -> SqlCredentials:
         return SqlCredentials(self.engine, self.keys.seal, self.keys.open)
+
+    @cached_property
+    def access_requests(self) -> SqlAccessRequests:
+        return SqlAccessRequests(self.engine)
 
     @cached_property
     def audit(self) -> SqlAuditLog:

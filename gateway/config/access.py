@@ -60,3 +60,13 @@ class Rule(Policy):
     paths: tuple[str, ...] = Field(
         (), description="only these paths: `/prefix`, `/a/*/glob` or `~regular expression` (RE2, whole path)"
     )
+
+
+class AccessRequest(Section):
+    """A group that users may ask to join for a while, from the page that refuses them."""
+
+    group: str = Field(description="the group, as rules name it")
+    approvers: tuple[str, ...] = Field(
+        description="members of these groups decide; nobody decides their own request"
+    )
+    longest: Duration = Field(8 * 3600.0, ge=60, description="the longest time that can be granted")

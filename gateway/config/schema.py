@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from gateway.config.access import FactorName, Policy, Require, Rule, Times
+from gateway.config.access import AccessRequest, FactorName, Policy, Require, Rule, Times
 from gateway.config.delivery import (
     Email,
     EmailBase,
@@ -42,6 +42,7 @@ from gateway.config.section import Network, SecretUrl, Section, Words
 from gateway.config.units import Duration, Size
 
 __all__ = [
+    "AccessRequest",
     "Branding",
     "Config",
     "Directory",
@@ -270,6 +271,9 @@ class Config(Section):
     risk: Risk = Field(Risk(), description="unusual sign-ins (docs/risk.md)")
     log: Log = Field(Log(), description="what is logged")
     forward: Forward = Field(Forward(), description="for proxies that ask us (docs/forward-auth.md)")
+    access_requests: tuple[AccessRequest, ...] = Field(
+        (), description="groups that users may ask for when a page is refused (docs/access-requests.md)"
+    )
     rules: tuple[Rule, ...] = Field((), description="asked before those of every route; first match decides")
     routes: tuple[Route, ...] = Field((), description="what is protected; first match wins, no match = 404")
 

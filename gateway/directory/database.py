@@ -16,6 +16,7 @@ from gateway.directory import names, rows
 from gateway.errors import InvalidUser, UserExists, UserUnknown
 from gateway.model import User
 from gateway.passwords import Passwords
+from gateway.stores.access_requests import forget_requests
 from gateway.stores.base import Change
 from gateway.stores.changes import publish
 from gateway.stores.devices import forget_devices
@@ -112,6 +113,7 @@ class DatabaseDirectory:
             await connection.execute(delete(credentials).where(credentials.c.username == name))
             await connection.execute(delete(places).where(places.c.username == name))
             await forget_devices(connection, name)
+            await forget_requests(connection, name)
             ended = await end_sessions(connection, sessions.c.username == name)
             await publish(connection, self._clock(), *ended, Change("user", name))
 

@@ -24,6 +24,10 @@ WORDS = {
     "session_revoked": "Sessions ended",
     "device_remembered": "Device remembered",
     "device_revoked": "Device forgotten",
+    "access_requested": "Access asked for",
+    "access_granted": "Access granted",
+    "access_refused": "Access refused",
+    "access_ended": "Access ended",
     "risk_signal": "Unusual sign-in noticed",
 }
 

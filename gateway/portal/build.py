@@ -1,5 +1,6 @@
 """Puts all pages together. A new page is one function here that takes the parts and says which paths it answers."""
 
+from gateway.portal.access_views import access_pages
 from gateway.portal.account_build import account_pages
 from gateway.portal.account_news import AccountNews
 from gateway.portal.ask import Views
@@ -24,6 +25,7 @@ def build_pages(parts: Parts) -> Views:
         **_passkey(parts),
         **_enrol(parts, enrolment),
         **account_pages(parts, enrolment, news),
+        **access_pages(parts),
     }
 
 

@@ -20,7 +20,7 @@ from gateway.portal.signin import SignIn
 from gateway.routing import Routes
 from gateway.senders.base import CodeService, EmailSender, Sender
 from gateway.session import SessionLayer
-from gateway.stores.base import AuditLog, Ledger, Sessions
+from gateway.stores.base import AccessRequests, AuditLog, Ledger, Sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Parts:
     records: Sessions
     ledger: Ledger
     audit_log: AuditLog
+    access_requests: AccessRequests
     audit: Audit
     sessions: SessionLayer
     limits: Limits

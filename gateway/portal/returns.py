@@ -27,7 +27,7 @@ def read_return(rd: str, here: Target, routes: Routes, prefix: str) -> Target:
 
 def is_own_page(destination: Target, prefix: str) -> bool:
     """Our only pages that a sign-in or step-up may return to; they check for themselves who may do what."""
-    return destination.path in (f"{prefix}/enrol", f"{prefix}/account")
+    return destination.path in {f"{prefix}/{page}" for page in ("enrol", "account", "access", "approvals")}
 
 
 def _parse(rd: str, home: Target, routes: Routes) -> Target:

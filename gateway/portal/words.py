@@ -6,6 +6,9 @@ WRONG_PASSWORD = "Wrong username or password."  # noqa: S105
 STALE_FORM = "This page had been open for too long. Please try again."
 NO_COOKIE = "Your browser did not send our cookie back. Please allow cookies for this site and try again."
 
+REQUEST_ACCESS = "Request access"
+ANOTHER_ACCOUNT = "Use another account"
+
 FACTOR_LABELS = {
     "sms": "Text message",
     "email": "E-mail",

@@ -221,8 +221,8 @@ def facts_of(principal: Principal, assertion: str | None) -> dict[Fact, str]:
         "username": user.username,
         "name": user.name,
         "email": user.email,
-        "groups": ",".join(group.replace(",", "%2C") for group in user.groups),
-        "groups_piped": "|".join(group.replace("|", "%7C") for group in user.groups),
+        "groups": ",".join(group.replace(",", "%2C") for group in principal.groups),
+        "groups_piped": "|".join(group.replace("|", "%7C") for group in principal.groups),
         "assertion": assertion or "",
     }
 

@@ -180,3 +180,45 @@ class Places(Protocol):
     async def purge(self, before: float) -> int:
         """Drop what was not seen since; returns how many."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class AccessAsked:
+    """Somebody's request for a group. `state` is "asked", "granted", "refused" or "ended".
+
+    `expires_at` is when a grant ends, or when nobody needs to decide any more.
+    """
+
+    id: str
+    username: str
+    group: str
+    page: str
+    why: str
+    state: str
+    asked_at: float
+    expires_at: float
+    decided_by: str = ""
+    decided_at: float = 0.0
+
+
+class AccessRequests(Protocol):
+    async def add(self, asked: AccessAsked) -> bool:
+        """False if this user has one open for that group already."""
+        ...
+
+    async def decide(self, id: str, before: str, after: str, by: str, now: float, expires_at: float) -> bool:
+        """Change the state if it still is `before`, atomically, and publish that the user changed."""
+        ...
+
+    async def get(self, id: str) -> AccessAsked | None: ...
+    async def list(self, now: float, *, groups: Sequence[str] | None = None) -> Sequence[AccessAsked]:
+        """Open requests and running grants, newest first; all of them if `groups` is None."""
+        ...
+
+    async def granted(self, username: str, now: float) -> Sequence[tuple[str, float]]:
+        """Groups lent to this user, each with the time when that ends."""
+        ...
+
+    async def purge(self, before: float) -> int:
+        """Drop what ended before; returns how many."""
+        ...

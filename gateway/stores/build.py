@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.clock import Clock
 from gateway.config.schema import Config
 from gateway.keyring import KeyRing
+from gateway.stores.access_requests import SqlAccessRequests
 from gateway.stores.audit_log import SqlAuditLog
 from gateway.stores.base import AuditLog, Changes, Credentials, Ledger, Sessions
 from gateway.stores.changes import SqlChanges
@@ -18,6 +19,9 @@ from gateway.stores.places import SqlPlaces
 from gateway.stores.sessions import SqlSessions
 from gateway.stores.state import State, open_state
 from gateway.stores.tokens import SqlTokens
+
+_ENDED_KEPT = 30 * 86400.0
+"""Seconds for which access requests that are over stay readable; the audit log has them for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Stores:
     devices: SqlDevices
     places: SqlPlaces
     tokens: SqlTokens
+    access_requests: SqlAccessRequests
     purges: tuple[Callable[[], Awaitable[object]], ...]
 
     @property
@@ -56,9 +61,10 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
         SqlChanges(engine),
     )
     audit_log, devices, places = SqlAuditLog(engine), SqlDevices(engine), SqlPlaces(engine)
+    access_requests = SqlAccessRequests(engine)
     return Stores(
         engine, sessions, state, changes, audit_log, SqlCredentials(engine, ring.seal, ring.open), devices, places,
-        SqlTokens(engine),
+        SqlTokens(engine), access_requests,
         purges=(
             lambda: sessions.purge(clock(), config.session.idle_timeout),
             lambda: state.ledger.purge(clock()),
@@ -66,5 +72,6 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
             lambda: audit_log.purge(clock() - config.log.audit_kept),
             lambda: devices.purge(clock()),
             lambda: places.purge(clock() - config.risk.remembered),
+            lambda: access_requests.purge(clock() - _ENDED_KEPT),
         ),
     )  # fmt: skip

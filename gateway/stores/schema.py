@@ -154,3 +154,22 @@ api_tokens = Table(
     Column("expires_at", Double, nullable=False),
     Column("last_used_at", Double, nullable=False),
 )
+
+# `slot` holds one open request or grant of a user for a group; it is the id once that is over.
+access_requests = Table(
+    "access_requests",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("slot", String(300), nullable=False, unique=True),
+    Column("username", String(128), nullable=False),
+    Column("group", String(128), nullable=False),
+    Column("page", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("asked_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("decided_by", String(160), nullable=False),
+    Column("decided_at", Double, nullable=False),
+    Index("access_requests_username", "username"),
+    Index("access_requests_expires_at", "expires_at"),
+)

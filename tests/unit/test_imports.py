@@ -18,9 +18,9 @@ ORDER = (
     "keyring policy",
     "stores",
     "senders directory",
-    "target routing limits audit session assertion",
+    "target routing limits audit session assertion requestable",
     "credentials devices notices links",
-    "risk invitations",
+    "risk invitations access_requests",
     "factors",
     "portal proxy",
     "gate",
@@ -54,7 +54,7 @@ NEVER = [
 """What would let one side of the gateway reach into the other."""
 
 PURE = (
-    *("policy", "patterns", "explain", "routing", "limits", "model", "errors"),
+    *("policy", "requestable", "patterns", "explain", "routing", "limits", "model", "errors"),
     *("portal.returns", "portal.signin", "proxy.headers"),
 )
 """Decisions without I/O of their own: no web framework, no database, no socket."""
