@@ -1,0 +1,87 @@
+"""The dashboard and the alerts ask for metrics that there are, and the alerts fire on what they are for."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gateway import metrics
+
+ROOT = Path(__file__).resolve().parents[2]
+OBSERVABILITY = ROOT / "deploy" / "observability"
+DASHBOARD = json.loads((OBSERVABILITY / "grafana-dashboard.json").read_text())
+ALERTS = yaml.safe_load((OBSERVABILITY / "alerts.yaml").read_text())["groups"][0]["rules"]
+QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+
+
+def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("promtool")
+    if program is None:
+        if os.environ.get("REQUIRE_SERVICES") == "1":
+            pytest.fail("no promtool on the PATH, and REQUIRE_SERVICES=1")
+        pytest.skip("no promtool on the PATH")
+    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60)
+
+
+def series() -> dict[str, set[str]]:
+    """Every series that the gateway exposes, with its labels."""
+    found: dict[str, set[str]] = {}
+    for one in (
+        metrics.requests, metrics.latency, metrics.open_requests, metrics.sign_ins, metrics.codes_sent,
+        metrics.upstream_up,
+    ):  # fmt: skip
+        (family,) = one.describe()
+        ends = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(family.type, ("",))
+        for end in ends:
+            found[family.name + end] = set(one._labelnames) | ({"le"} if end == "_bucket" else set())
+    return found
+
+
+@pytest.mark.parametrize("expression", [*QUERIES, *(rule["expr"] for rule in ALERTS)])
+def test_every_expression_asks_for_series_and_labels_that_there_are(expression: str) -> None:
+    known = series() | {"up": {"instance"}}
+    used = re.findall(r"\b(auth_gateway_\w+|up)\b(?:\{([^}]*)\})?", expression)
+    assert used
+    for name, matchers in used:
+        assert name in known
+        labels = set(re.findall(r"(\w+)\s*[=!]", matchers)) - {"job"}
+        assert labels <= known[name], name
+
+
+def test_alerts_are_what_prometheus_understands() -> None:
+    done = promtool("check", "rules", str(OBSERVABILITY / "alerts.yaml"))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_alerts_fire_on_what_they_are_for_and_on_nothing_else() -> None:
+    done = promtool("test", "rules", str(ROOT / "tests" / "data" / "alerts.test.yaml"))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_wrong_alert_would_be_noticed(tmp_path: Path) -> None:
+    rules = (OBSERVABILITY / "alerts.yaml").read_text().replace("> 0.05", "> 0.5")
+    (tmp_path / "alerts.yaml").write_text(rules)
+    tests = (ROOT / "tests" / "data" / "alerts.test.yaml").read_text()
+    (tmp_path / "tests.yaml").write_text(re.sub(r"\[\.\./.*alerts.yaml\]", "[alerts.yaml]", tests))
+    assert promtool("test", "rules", str(tmp_path / "tests.yaml")).returncode != 0
+
+
+def test_every_alert_has_words_in_the_docs() -> None:
+    text = (ROOT / "docs" / "observability.md").read_text()
+    assert [rule["alert"] for rule in ALERTS if rule["alert"] not in text] == []
+
+
+def test_panels_do_not_overlap_and_say_what_they_show() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not cells & taken, panel["title"]
+        assert panel["description"]
+        assert at["x"] + at["w"] <= 24
+        taken |= cells
