@@ -82,10 +82,12 @@ class Front:
     async def _route(self, request: web.BaseRequest, trace: Trace) -> web.StreamResponse:
         peer = _peer(request)
         trace.target = target = self._read(request, peer)
-        if path_matches(f"{self._prefix}/forward", target.path):
-            return await self._forward.handle(
+        if self._forward.takes(target.host, target.path) and (
+            answer := await self._forward.handle(
                 request, target, trace, trusted_peer=is_trusted(peer, self._trusted)
             )
+        ):
+            return answer
         if target.path == f"{self._prefix}/pass":
             return await self._passes.handle(request, target)
         if path_matches(self._prefix, target.path):

@@ -46,8 +46,10 @@ class Gateway:
         self.proxy, self.health = composed.proxy, composed.health
         self.sessions, self.devices = self.parts.sessions, self.parts.devices
         access = AccessLog(self.parts.config.log)
-        self._fast = _fast_path(composed, access)
-        self._front = _front(composed, access)
+        parts = self.parts
+        forward = ForwardAuth(parts.config, parts.routes, parts.sessions, parts.assertions, parts.pages)
+        self._fast = _fast_path(composed, access, forward)
+        self._front = _front(composed, access, forward)
         self._runner: web.ServerRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -115,7 +117,7 @@ class Gateway:
         await self.stores.close()
 
 
-def _front(composed: Composed, access: AccessLog) -> Front:
+def _front(composed: Composed, access: AccessLog, forward: ForwardAuth) -> Front:
     parts = composed.parts
     server = parts.config.server
     gate = Gate(
@@ -127,18 +129,17 @@ def _front(composed: Composed, access: AccessLog) -> Front:
         server.metrics_networks,
     )  # fmt: skip
     return Front(
-        gate, portal, parts.pages, access,
-        ForwardAuth(parts.config, parts.routes, parts.sessions, parts.assertions, parts.pages),
+        gate, portal, parts.pages, access, forward,
         Passes(parts.config, parts.routes, parts.sessions, parts.assertions),
         prefix=server.prefix, trusted=server.trusted_proxies,
     )  # fmt: skip
 
 
-def _fast_path(composed: Composed, access: AccessLog) -> FastPath:
+def _fast_path(composed: Composed, access: AccessLog, forward: ForwardAuth) -> FastPath:
     parts, server = composed.parts, composed.parts.config.server
     return FastPath(
         parts.routes, parts.sessions, parts.assertions, composed.proxy, parts.pages, access, parts.clock,
-        prefix=server.prefix, trusted=server.trusted_proxies, header_count=server.limits.header_count,
+        forward=forward, prefix=server.prefix, trusted=server.trusted_proxies, header_count=server.limits.header_count,
     )  # fmt: skip
 
 

@@ -65,6 +65,22 @@ def trusted_proxies(config: Config) -> Iterator[Finding]:
             )
 
 
+def compatible(config: Config) -> Iterator[Finding]:
+    """The addresses of other gateways are no use to proxies that are not believed, or to users who can't sign in."""
+    path: KeyPath = ("forward", "compatible")
+    if config.forward.compatible and not config.server.trusted_proxies:
+        problem = "is given, but `server.trusted_proxies` is empty, so no proxy is believed there"
+        yield Finding(path, problem, "name your proxy there")
+    if config.session.domain is not None:
+        return
+    if {"authelia", "authentik", "vouch"} & set(config.forward.compatible):
+        problem = "the sign-in page is on `server.public_url`, whose cookie apps on other hosts don't see"
+        yield Finding(path, problem, "set `session.domain`", warning=True)
+    if "oauth2-proxy" in config.forward.compatible and config.server.prefix != "/oauth2":
+        problem = "proxies set up for oauth2-proxy send us `/oauth2/` only, but our pages are elsewhere"
+        yield Finding(path, problem, "set `server.prefix: /oauth2` or `session.domain`", warning=True)
+
+
 def server_files(config: Config) -> Iterator[Finding]:
     server = config.server
     if server.tls:
@@ -205,6 +221,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"server"}), listen),
     (frozenset({"server"}), public_url),
     (frozenset({"server"}), trusted_proxies),
+    (frozenset({"forward", "server", "session"}), compatible),
     (frozenset({"server"}), server_files),
     (frozenset({"session"}), session_times),
     (frozenset({"session", "server"}), session_domain),

@@ -250,10 +250,21 @@ class Risk(Section):
     remembered: Duration = Field(180 * 86400.0, description="how long a place counts as seen")
 
 
+Peer = Literal["authelia", "oauth2-proxy", "vouch", "authentik"]
+
+
 class Forward(Section):
     cache: Duration = Field(5.0, description="how long an exported nginx keeps our answer; 0s = not at all")
     pass_lifetime: Duration = Field(
         60.0, ge=5, le=300, description="life of the signed cookie that an exported HAProxy checks by itself"
+    )
+    compatible: tuple[Peer, ...] = Field(
+        (), description="answer at the forward-auth addresses of these gateways, too (docs/migrating.md)"
+    )
+    x_forwarded: bool = Field(
+        False,
+        description="at those of oauth2-proxy and Vouch, believe X-Forwarded-Host, -Uri and -Method (Traefik, Caddy)"
+        " instead of Host (nginx); your proxy must set all of them",
     )
 
 

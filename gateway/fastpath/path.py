@@ -27,6 +27,7 @@ from gateway.fastpath.plan import (
 )
 from gateway.fastpath.tally import Tally
 from gateway.fastpath.wire import Stock
+from gateway.forwardauth import ForwardAuth
 from gateway.gate import Trace, wants_html
 from gateway.model import Decision, IPAddress, Principal, Verdict
 from gateway.policy import decide
@@ -65,12 +66,14 @@ class FastPath:
         access: AccessLog,
         clock: Clock,
         *,
+        forward: ForwardAuth,
         prefix: str,
         trusted: tuple[Network, ...],
         header_count: int,
     ) -> None:
         self._routes, self._sessions, self._assertions, self._proxy = routes, sessions, assertions, proxy
         self._pages, self._access, self._clock, self._prefix = pages, access, clock, prefix
+        self._forward = forward
         self._plans = Plans(sessions.cookie_name, trusted, header_count)
         self._remembers = {id(route): depends_on_headers_only(route) for route in routes.all}
         self._stocks: dict[int, Stock] = {}
@@ -88,7 +91,7 @@ class FastPath:
             return None
         method, path, query = line[1].decode(), line[2].decode(), (line[3] or b"").decode()
         route = self._routes.match(plan.target.host, path)
-        if route is None or route.client_cert or path_matches(self._prefix, path):
+        if route is None or route.client_cert or self._is_ours(plan.target.host, path):
             return None
         principal = self._sessions.cached(plan.cookie) if plan.has_session else None
         if plan.has_session and principal is None:
@@ -112,6 +115,9 @@ class FastPath:
         exchange = Exchange(wanted, client, self, asyncio.get_running_loop())
         self._active.add(exchange)
         return exchange
+
+    def _is_ours(self, host: str, path: str) -> bool:
+        return path_matches(self._prefix, path) or self._forward.takes(host, path)
 
     def _render(self, plan: Plan, site: Site, upstream: Upstream, principal: Principal | None) -> Rendered:
         slot = (id(site), upstream.address.url)

@@ -5,7 +5,7 @@ first, and then written from the Principal and the Target alone. What passes her
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
@@ -65,6 +65,7 @@ REPLACED = frozenset(
         "x-request-id",
     }
 )
+_NO_MORE: Mapping[str, Told] = {}
 _NOT_ALNUM = re.compile(r"[^a-z0-9]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -93,10 +94,13 @@ class HeaderRules:
     prefix: str = ""
 
     @classmethod
-    def of(cls, route: Route, own_cookies: Iterable[str]) -> "HeaderRules":
+    def of(
+        cls, route: Route, own_cookies: Iterable[str], more: Mapping[str, Told] = _NO_MORE
+    ) -> "HeaderRules":
+        """`more` is told beside what the route's presets say."""
         renames = {canonical(ours): theirs for ours, theirs in route.headers.rename.items()}
         protected = {canonical(name) for name in (*IDENTITY, *renames.values(), *route.headers.add)}
-        told = told_by(route.headers.preset).items()
+        told = (told_by(route.headers.preset) | dict(more)).items()
         return cls(
             told=tuple((renames.get(canonical(name), name).encode(), says) for name, says in told),
             add=[(name.encode(), clean(value)) for name, value in route.headers.add.items()],
