@@ -17,6 +17,7 @@ from bench.lab import SERVER_CORE, Lab, Server, nginx_command
 from bench.processes import free_port
 from gateway.config.schema import Passwords as PasswordsSection
 from gateway.config.schema import Server as ServerSection
+from gateway.config.sms_money import SmsBudgets
 
 USER, PASSWORD, PHONE = "alice", "correct horse battery", "+4915112345678"
 _COMMAND = [sys.executable, "-m", "gateway"]
@@ -29,9 +30,7 @@ def has_fast_path() -> bool:
 
 def configuration(lab: Lab, name: str, port: int, public_port: int, **server: Any) -> dict[str, Any]:
     app = {"host": "*", "upstream": f"http://127.0.0.1:{lab.origin}"}
-    budgets = dict.fromkeys(
-        ("hourly_budget", "per_user_hourly", "per_ip_hourly", "per_phone_hourly"), _PLENTY
-    )
+    budgets = dict.fromkeys(SmsBudgets.model_fields, _PLENTY)
     return {
         "server": {
             "listen": f"127.0.0.1:{port}",
@@ -41,7 +40,7 @@ def configuration(lab: Lab, name: str, port: int, public_port: int, **server: An
         },
         "session": {"keys_file": str(lab.folder / f"{name}.keys")},
         "storage": {"url": f"sqlite:///{lab.folder}/{name}.db"},
-        "sms": {"provider": "console", **budgets},
+        "sms": {"provider": "console", "budgets": budgets},
         "log": {"access_sample": 0.01},
         "routes": [
             {**app, "path": "/ws", "upstream": f"http://127.0.0.1:{lab.echo}"},

@@ -34,6 +34,7 @@ from gateway.risk.watch import build_watch
 from gateway.routing import Routes
 from gateway.senders.build import build_email, build_sms
 from gateway.session import Granted, SessionLayer
+from gateway.sms.build import build_desk
 from gateway.stores.build import Stores, build_stores
 
 
@@ -75,14 +76,28 @@ def _parts(
     secure = config.server.public_url.startswith("https:")
     prefix = config.server.prefix
     routes, limits, audit = Routes(config.routes), Limits(stores.ledger), Audit(stores.audit_log, clock)
-    sms, email = build_sms(config.sms, stream), build_email(config.email, stream)
+    email = build_email(config.email, stream)
+    provider = build_sms(config.sms, stream, status_url=f"{config.server.public_url}{prefix}/sms/status")
+    sms = build_desk(
+        config.sms, provider, stores.sms, stores.ledger, limits, audit, ring, clock,
+    )  # fmt: skip
     sessions = SessionLayer(
         config.session, secure=secure, fernet=lambda: ring.fernet, sessions=stores.sessions,
         directory=people.directory, changes=stores.changes, granted=_granted(config, stores), clock=clock,
     )  # fmt: skip
     factors = build_factors(
         FactorParts(
-            config, ring, stores.ledger, stores.credentials, limits, sms, email, people.writable, clock
+            config,
+            ring,
+            stores.ledger,
+            stores.credentials,
+            limits,
+            provider,
+            sms.desk,
+            sms.cool_off,
+            email,
+            people.writable,
+            clock,
         )
     )
     notices = Notices(email, audit, config.branding.name)

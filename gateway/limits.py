@@ -1,6 +1,7 @@
 """Attempt budgets per user, address and number, kept in the Ledger so that all workers and replicas share them."""
 
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 
 from gateway.errors import TooManyAttempts
 from gateway.stores.base import Ledger
@@ -51,3 +52,9 @@ class Limits:
 
 def _key(budget: Budget, subject: str) -> str:
     return f"limit:{budget.name}:{subject}"
+
+
+def network_of(ip: str) -> str:
+    """What address budgets count: IPv6 customers own a /64, so single addresses mean nothing."""
+    address = ip_address(ip)
+    return str(ip_network((address, 64), strict=False)) if address.version == 6 else ip

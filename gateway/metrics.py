@@ -22,6 +22,18 @@ latency = Histogram("auth_gateway_request_seconds", "Time to answer", ["route"],
 open_requests = Gauge("auth_gateway_open_requests", "Requests under way", multiprocess_mode="livesum")
 sign_ins = Counter("auth_gateway_sign_ins_total", "Factors tried", ["factor", "outcome"])
 codes_sent = Counter("auth_gateway_codes_sent_total", "Codes handed to a sender", ["factor", "outcome"])
+sms_total = Counter(
+    "auth_gateway_sms_total",
+    "SMS and calls by each status that they reached",
+    ["provider", "channel", "country", "status"],
+)
+sms_refused = Counter("auth_gateway_sms_refused_total", "SMS and calls that no budget allowed", ["reason"])
+sms_spend = Gauge(
+    "auth_gateway_sms_spend",
+    "Spent today (UTC)",
+    ["currency", "channel"],
+    multiprocess_mode="mostrecent",
+)
 upstream_up = Gauge(
     "auth_gateway_upstream_up",
     "1 if the upstream answers",

@@ -80,7 +80,7 @@ class Gateway:
         works = [
             self.sessions.follow_changes(),
             self.parts.audit.write(),
-            sweep(self.stores.purges),
+            sweep((*self.stores.purges, *self.parts.sms.rounds)),
             report_upstreams(self.proxy),
             self._fast.watch(),
         ]

@@ -1,26 +1,29 @@
-"""A local Twilio: the Messages API and Verify v2 as Twilio documents them, strict about what a client sends.
+"""A local Twilio: Messages, Calls and Verify v2 as Twilio documents them, strict about what a client sends.
 
 In tests: `async with FakeTwilio() as twilio:` and read `twilio.messages`. By hand: `python tests/fake_twilio.py`,
 then `sms.base_url: http://127.0.0.1:8090`; messages appear on the terminal. Twilio's "magic" numbers for test
-credentials answer with the errors that Twilio gives them. It differs from Twilio in one point: unknown form fields
-are refused, so that a typo in a field name can't go unseen.
+credentials answer with the errors that Twilio gives them. Status callbacks are signed and posted when a test says
+so (`report`), or by themselves with `callbacks=("sent", "delivered")`. It differs from Twilio in one point: unknown
+form fields are refused, so that a typo in a field name can't go unseen.
 """
 
 import argparse
 import asyncio
 import base64
 import contextlib
+import hashlib
+import hmac
 import re
 import secrets
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any
 
-from aiohttp import web
+from aiohttp import ClientSession, web
 
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
 AUTH_TOKEN = "fake-token-5f3a9c"  # opens nothing but this fake
@@ -42,6 +45,7 @@ MAGIC_FROM = {
     "+15005550007": (21606, "The From phone number +15005550007 is not a valid, SMS-capable number"),
     "+15005550008": (21611, "This 'From' number has exceeded the maximum number of queued messages"),
 }
+CALL_FIELDS = {"To", "From", "Twiml", "Timeout", "StatusCallback", "StatusCallbackEvent"}
 MESSAGE_FIELDS = {"To", "From", "MessagingServiceSid", "Body", "StatusCallback", "ValidityPeriod"}
 LIFETIME, MAX_SENDS, MAX_CHECKS = 600.0, 5, 5
 
@@ -60,6 +64,21 @@ class Message:
         return re.findall(r"\b\d{4,10}\b", self.body)[-1]
 
 
+@dataclass(frozen=True)
+class Call:
+    sid: str
+    to: str
+    twiml: str
+    sender: str
+    fields: Mapping[str, str]
+
+    @property
+    def code(self) -> str:
+        """What somebody hears and would type."""
+        (spoken,) = set(re.findall(r">((?:\d\. ?)+)<", self.twiml))
+        return re.sub(r"\D", "", spoken)
+
+
 @dataclass
 class Verification:
     sid: str
@@ -67,6 +86,7 @@ class Verification:
     created: float
     sends: int = 0
     checks: int = 0
+    attempts: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -94,8 +114,13 @@ class FakeTwilio:
         on_message: Callable[[Message], None] | None = None,
         port: int = 0,
         tls: ssl.SSLContext | None = None,
+        callbacks: tuple[str, ...] = (),
     ) -> None:
         self.messages: list[Message] = []
+        self.calls: list[Call] = []
+        self.prices: dict[str, str] = {}  # SID -> what the resource says, such as "-0.00790"
+        self._callbacks = callbacks
+        self._reporting: set[asyncio.Task[None]] = set()
         self.requests: list[str] = []  # "POST /path", whatever became of it
         self.url = ""
         self._clock = clock
@@ -110,6 +135,10 @@ class FakeTwilio:
         app = web.Application(middlewares=[self._front])
         verify = f"/v2/Services/{VERIFY_SERVICE_SID}"
         app.router.add_post(f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json", self._create_message)
+        account = f"/2010-04-01/Accounts/{ACCOUNT_SID}"
+        app.router.add_post(f"{account}/Calls.json", self._create_call)
+        app.router.add_get(f"{account}/{{kind:Messages|Calls}}/{{sid}}.json", self._resource)
+        app.router.add_get("/v2/Attempts/{sid}", self._attempt)
         app.router.add_post(f"{verify}/Verifications", self._start_verification)
         app.router.add_post(f"{verify}/VerificationCheck", self._check_verification)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -120,6 +149,7 @@ class FakeTwilio:
 
     async def stop(self) -> None:
         self._released.set()
+        await asyncio.gather(*self._reporting)
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -133,6 +163,31 @@ class FakeTwilio:
     def code_for(self, to: str) -> str:
         """The code in the newest message to `to`."""
         return next(m.code for m in reversed(self.messages) if m.to == to)
+
+    async def report(
+        self,
+        one: Message | Call,
+        status: str,
+        error: int | None = None,
+        *,
+        signature: str | None = None,
+        changed: Mapping[str, str] | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> int:
+        """Post a status callback and return the answer's status. `changed` fields are changed after signing."""
+        url = one.fields["StatusCallback"]
+        fields = {**_callback(one, status, error), **(more or {})}
+        signature = sign(url, fields) if signature is None else signature
+        headers = {"X-Twilio-Signature": signature, "I-Twilio-Idempotency-Token": secrets.token_hex(8)}
+        async with (
+            ClientSession() as session,
+            session.post(url, data={**fields, **(changed or {})}, headers=headers) as answer,
+        ):
+            return answer.status
+
+    async def _report_all(self, one: Message) -> None:
+        for status in self._callbacks:
+            await self.report(one, status)
 
     def fail_next(self, times: int = 1, **failure: Any) -> None:
         """`failure` is status, code, headers or body."""
@@ -179,6 +234,9 @@ class FakeTwilio:
             "SM" + secrets.token_hex(16), to, form["Body"], form.get("From") or service or "", form
         )
         self._deliver(message)
+        if self._callbacks and "StatusCallback" in form:
+            task = asyncio.get_running_loop().create_task(self._report_all(message))
+            self._reporting.add(task)
         now = formatdate(self._clock())
         path = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages/{message.sid}"
         answer = {
@@ -191,12 +249,41 @@ class FakeTwilio:
         }  # fmt: skip
         return web.json_response(answer, status=201)
 
+    async def _create_call(self, request: web.Request) -> web.Response:
+        form = await _form(request, CALL_FIELDS, lists={"StatusCallbackEvent"})
+        to, sender = form.get("To", ""), form.get("From", "")
+        if not E164.fullmatch(to):
+            raise Refused(400, 21211, f"The 'To' number {to} is not a valid phone number.")
+        if sender != FROM:
+            raise Refused(400, 21210, f"The source phone number provided, {sender}, is not yet verified")
+        if not form.get("Twiml", "").startswith("<?xml"):
+            raise Refused(400, 21205, "Url parameter is required.")
+        call = Call("CA" + secrets.token_hex(16), to, form["Twiml"], sender, form)
+        self.calls.append(call)
+        answer = {
+            "sid": call.sid, "account_sid": ACCOUNT_SID, "to": to, "from": sender, "status": "queued",
+            "price": None, "price_unit": "USD", "direction": "outbound-api", "api_version": "2010-04-01",
+        }  # fmt: skip
+        return web.json_response(answer, status=201)
+
+    async def _resource(self, request: web.Request) -> web.Response:
+        sid = request.match_info["sid"]
+        if all(one.sid != sid for one in (*self.messages, *self.calls)):
+            raise web.HTTPNotFound
+        answer = {"sid": sid, "account_sid": ACCOUNT_SID, "price": self.prices.get(sid), "price_unit": "USD"}
+        return web.json_response(answer)
+
+    async def _attempt(self, request: web.Request) -> web.Response:
+        sid = request.match_info["sid"]
+        price = {"value": self.prices[sid], "currency": "usd"} if sid in self.prices else None
+        return web.json_response({"sid": sid, "service_sid": VERIFY_SERVICE_SID, "price": price})
+
     async def _start_verification(self, request: web.Request) -> web.Response:
         form = await _form(request, {"To", "Channel", "Locale", "CustomFriendlyName"})
         to = form.get("To", "")
         if not E164.fullmatch(to):
             raise Refused(400, 60200, f"Invalid parameter `To`: {to}")
-        if form.get("Channel") != "sms":
+        if form.get("Channel") not in ("sms", "call"):
             raise Refused(400, 60200, "Invalid parameter: Channel")
         verification = self._pending(to)
         if verification is None:
@@ -206,6 +293,8 @@ class FakeTwilio:
         if verification.sends >= MAX_SENDS:
             raise Refused(429, 60203, "Max send attempts reached")
         verification.sends += 1
+        attempt = {"attempt_sid": "VL" + secrets.token_hex(16), "channel": form["Channel"]}
+        verification.attempts.append(attempt)
         body = f"Your Demo verification code is: {verification.code}"
         self._deliver(Message("SM" + secrets.token_hex(16), to, body, VERIFY_SERVICE_SID, form))
         return web.json_response(self._verification_answer(verification, to, "pending"), status=201)
@@ -239,7 +328,7 @@ class FakeTwilio:
         return {
             "sid": verification.sid, "service_sid": VERIFY_SERVICE_SID, "account_sid": ACCOUNT_SID, "to": to,
             "channel": "sms", "status": status, "valid": status == "approved", "amount": None, "payee": None,
-            "date_created": now, "date_updated": now,
+            "date_created": now, "date_updated": now, "send_code_attempts": verification.attempts,
         }  # fmt: skip
 
     def _deliver(self, message: Message) -> None:
@@ -254,12 +343,28 @@ def _authenticate(request: web.Request) -> None:
         raise Refused(401, 20003, "Authenticate")
 
 
-async def _form(request: web.Request, allowed: set[str]) -> dict[str, str]:
+def sign(url: str, fields: Mapping[str, str], token: str = AUTH_TOKEN) -> str:
+    """As https://www.twilio.com/docs/usage/webhooks/webhooks-security says: the URL and the fields sorted by name."""
+    signed = url + "".join(name + fields[name] for name in sorted(fields))
+    return base64.b64encode(hmac.new(token.encode(), signed.encode(), hashlib.sha1).digest()).decode()
+
+
+def _callback(one: Message | Call, status: str, error: int | None) -> dict[str, str]:
+    """The fields that Twilio posts for a message or a call."""
+    shared = {"AccountSid": ACCOUNT_SID, "From": one.sender, "To": one.to, "ApiVersion": "2010-04-01"}
+    if isinstance(one, Call):
+        own = {"CallSid": one.sid, "CallStatus": status, "Direction": "outbound-api", "SequenceNumber": "0"}
+    else:
+        own = {"MessageSid": one.sid, "SmsSid": one.sid, "MessageStatus": status, "SmsStatus": status}
+    return {**shared, **own, **({"ErrorCode": str(error)} if error else {})}
+
+
+async def _form(request: web.Request, allowed: set[str], lists: Set[str] = frozenset()) -> dict[str, str]:
     if request.content_type != "application/x-www-form-urlencoded":
         raise Refused(400, 21604, "A 'To' phone number is required.")  # what Twilio says of a JSON body
     form = await request.post()
     for name in form:
-        if name not in allowed or len(form.getall(name)) > 1:
+        if name not in allowed or (len(form.getall(name)) > 1 and name not in lists):
             raise Refused(400, 20001, f"Unknown or repeated parameter: {name}")
     return {name: str(value) for name, value in form.items()}
 

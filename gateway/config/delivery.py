@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, StringConstraints
 
 from gateway.config.section import Section, Words
+from gateway.config.sms_money import Fallback, SmsBudgets, SmsPumping, SmsSpending
 from gateway.config.units import Duration
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$"), Words("an http:// or https:// URL")]
@@ -29,6 +30,9 @@ SmsFrom = Annotated[
     StringConstraints(pattern=r"^(\+[1-9]\d{6,14}|[A-Za-z0-9 ]{1,11})$"),
     Words('a number in quotes such as `"+15005550006"`, or a name of up to 11 letters and digits'),
 ]
+Number = Annotated[
+    str, StringConstraints(pattern=r"^\+[1-9]\d{6,14}$"), Words('a number in quotes such as `"+15005550006"`')
+]
 MailFrom = Annotated[
     str,
     StringConstraints(pattern=r"^[^\r\n@]+@[^\r\n@]+$"),
@@ -43,16 +47,30 @@ class SmsBase(Section):
     allowed_countries: tuple[Country, ...] = Field(
         (), description="countries that may receive SMS; empty = all"
     )
-    hourly_budget: int = Field(500, ge=1, description="SMS per hour over all users")
-    per_user_hourly: int = Field(10, ge=1, description="SMS per user and hour")
-    per_ip_hourly: int = Field(20, ge=1, description="SMS per client address and hour")
-    per_phone_hourly: int = Field(10, ge=1, description="SMS per number and hour")
+    budgets: SmsBudgets = Field(SmsBudgets(), description="how many may be sent (docs/sms.md)")
+    spending: SmsSpending = Field(
+        SmsSpending(), description="what they may cost a day (the terminal costs nothing)"
+    )
+    pumping: SmsPumping = Field(SmsPumping(), description="ranges of numbers that only cost")
+    fallback: tuple[Fallback, ...] = Field(
+        ("voice", "email", "totp"),
+        description="what is asked for, in this order, when a budget or the cap allows no SMS",
+    )
+    cool_off: Duration = Field(
+        86400.0,
+        description="after a change of number, codes still go to the old one for this long; 0s = never",
+    )
+    messages_kept: Duration = Field(90 * 86400.0, description="how long delivery records are kept")
 
 
 class SmsConsole(SmsBase):
     """Codes appear on the terminal. For trying out, not for production."""
 
     provider: Literal["console"] = Field("console", description="codes appear on the terminal")
+    spending: SmsSpending = Field(
+        SmsSpending(price=0, voice_price=0),
+        description="what they may cost a day (the terminal costs nothing)",
+    )
 
 
 class TwilioAccount(SmsBase):
@@ -61,6 +79,7 @@ class TwilioAccount(SmsBase):
     base_url: Url = Field("https://api.twilio.com", description="another endpoint for the same API")
     timeout: Duration = Field(10.0, description="one call to Twilio")
     retries: int = Field(2, ge=0, le=5, description="after 429 and 5xx, with jitter")
+    voice: bool = Field(True, description="codes can also be read out in a call")
 
 
 class SmsTwilio(TwilioAccount):
@@ -69,6 +88,12 @@ class SmsTwilio(TwilioAccount):
     provider: Literal["twilio"] = Field(description="Twilio Messages API")
     from_: SmsFrom | None = Field(None, alias="from", description="sender number (E.164) or name")
     messaging_service_sid: MessagingSid | None = Field(None, description="instead of `from`")
+    voice_from: Number | None = Field(
+        None, description="number that calls; none = `from` if it is a number, else no calls"
+    )
+    status_callbacks: bool | None = Field(
+        None, description="Twilio tells us of deliveries at public_url; none = unless that is a local address"
+    )
 
 
 class SmsTwilioVerify(TwilioAccount):

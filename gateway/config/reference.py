@@ -35,7 +35,19 @@ Generated from the schema by `python -m gateway.config.reference`; a test fails 
 
 def markdown() -> str:
     """The whole reference."""
-    return "\n".join([_HEAD, *_section("", Config, "The top level of the file.")])
+    return "\n".join([_HEAD, *_once(_section("", Config, "The top level of the file."))])
+
+
+def _once(lines: Iterator[str]) -> Iterator[str]:
+    """What several providers have in common is described below the first of them."""
+    seen: set[str] = set()
+    skipping = False
+    for line in lines:
+        if line.startswith("## "):
+            skipping = line in seen
+            seen.add(line)
+        if not skipping:
+            yield line
 
 
 def json_schema() -> str:

@@ -21,6 +21,7 @@ from gateway.stores.base import Change
 from gateway.stores.changes import publish
 from gateway.stores.devices import forget_devices
 from gateway.stores.engine import reading, writing
+from gateway.stores.phone_changes import forget_phones, note_phone
 from gateway.stores.schema import credentials, places, sessions, users
 from gateway.stores.sessions import end_sessions
 
@@ -78,11 +79,15 @@ class DatabaseDirectory:
     async def replace(self, user: User) -> None:
         """Disabling also ends the user's sessions, so that enabling again does not bring them back.
 
-        Remembered devices were trusted on the word of a second factor: they go when it changes.
+        Remembered devices were trusted on the word of a second factor: they go when it changes. The number before
+        is noted, for the cool-off.
         """
         user = names.checked(user)
         async with writing(self._engine) as connection:
-            if user.disabled or await rows.moved(connection, user):
+            before = await rows.number_before(connection, user)
+            if before is not None:
+                await note_phone(connection, user.username, before, self._clock())
+            if user.disabled or before:
                 await forget_devices(connection, user.username)
             await self._update(connection, user.username, rows.facts(user))
             await rows.write_groups(connection, user)
@@ -114,6 +119,7 @@ class DatabaseDirectory:
             await connection.execute(delete(places).where(places.c.username == name))
             await forget_devices(connection, name)
             await forget_requests(connection, name)
+            await forget_phones(connection, name)
             ended = await end_sessions(connection, sessions.c.username == name)
             await publish(connection, self._clock(), *ended, Change("user", name))
 

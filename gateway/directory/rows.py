@@ -27,10 +27,10 @@ async def write_groups(connection: AsyncConnection, user: User) -> None:
         await connection.execute(insert(user_groups), rows)
 
 
-async def moved(connection: AsyncConnection, user: User) -> bool:
-    """Whether the number that codes went to so far is about to be another one."""
+async def number_before(connection: AsyncConnection, user: User) -> str | None:
+    """The number that is about to be another one ("" = there was none); None if it stays."""
     phone = await connection.scalar(select(users.c.phone).where(users.c.username == user.username))
-    return bool(phone) and phone != user.phone
+    return None if phone is None or phone == user.phone else str(phone)
 
 
 def matching(search: str) -> ColumnElement[bool]:

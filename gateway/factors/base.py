@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from gateway.model import User
+from gateway.sms.outlook import NOTHING_SENT, Outlook
 
 
 class Outcome(StrEnum):
@@ -35,6 +36,8 @@ class Attempt:
     host: str
     origin: str = ""
     lang: str = "en"
+    by_call: bool = False
+    """They would rather be called than get a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,9 @@ class Prompt:
     resend_after: int = 0
     sent: bool = False
     options: str = ""
+    outlook: Outlook = NOTHING_SENT
+    """Of a code by SMS or call: how far it is."""
+    can_call: bool = False
 
 
 @dataclass(frozen=True, slots=True)

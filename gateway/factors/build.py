@@ -21,7 +21,9 @@ from gateway.factors.totp import TotpFactor
 from gateway.factors.webauthn import WebAuthnFactor
 from gateway.keyring import KeyRing
 from gateway.limits import Limits
-from gateway.senders.base import CodeService, EmailSender, Sender
+from gateway.senders.base import CodeService, EmailSender, SmsProvider
+from gateway.sms.cool_off import CoolOff
+from gateway.sms.desk import SmsDesk
 from gateway.stores.base import Credentials, Ledger
 
 
@@ -34,7 +36,9 @@ class FactorParts:
     ledger: Ledger
     credentials: Credentials
     limits: Limits
-    sms: Sender | CodeService
+    sms: SmsProvider
+    desk: SmsDesk
+    cool_off: CoolOff
     email: EmailSender
     directory: WritableDirectory | None
     """None where users are kept elsewhere: phone and mail address can't be changed here then."""
@@ -62,14 +66,14 @@ def build_factors(parts: FactorParts) -> Factors:
     site = relying_party(config)
     keys = WebAuthnFactor(parts.credentials, parts.ledger, parts.clock, site)
     recovery = RecoveryFactor(parts.credentials, parts.ledger, parts.clock)
-    sms, email = _sms(parts), _email(parts)
+    sms, email = _sms(parts, parts.cool_off), _email(parts)
     every: list[Factor] = [sms, totp, keys, email, recovery]
     left_out = set() if config.email.second_factor else {"email"}
     enrols: list[Enrols] = [totp]
     if site.possible:
         enrols.append(keys)
     if parts.directory is not None:
-        enrols.append(_contact(parts, sms, "phone", names.phone, parts.directory))
+        enrols.append(_contact(parts, _sms(parts, None), "phone", names.phone, parts.directory))
         enrols.append(_contact(parts, email, "email", names.email, parts.directory))
     return Factors(
         second={factor.name: factor for factor in every if factor.name not in left_out},
@@ -94,12 +98,14 @@ def _codes(parts: FactorParts, factor: str, length: int, lifetime: float) -> Cod
     return Codes(factor, parts.ledger, keys, parts.clock, length=length, lifetime=lifetime)
 
 
-def _sms(parts: FactorParts) -> Factor:
-    config = parts.config.sms
+def _sms(parts: FactorParts, cool_off: CoolOff | None) -> Factor:
+    """Without `cool_off`, codes go to the very number that is being added."""
+    config, provider = parts.config.sms, parts.sms
     codes = _codes(parts, "sms", config.code_length, config.code_lifetime)
-    if isinstance(parts.sms, CodeService):
-        return SmsVerifyFactor(config, parts.sms, codes, parts.limits)
-    return SmsFactor(config, parts.sms, codes, parts.limits, parts.config.branding.name)
+    if isinstance(provider.sender, CodeService):
+        return SmsVerifyFactor(config, provider.sender, codes, parts.desk, cool_off)
+    brand = parts.config.branding.name
+    return SmsFactor(config, provider.sender, provider.caller, codes, parts.desk, cool_off, brand)
 
 
 def _email(parts: FactorParts) -> Factor:

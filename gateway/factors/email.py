@@ -7,11 +7,13 @@ from gateway.config.schema import EmailBase
 from gateway.errors import SendFailed, TooManyAttempts
 from gateway.factors.base import Attempt, Outcome, Prompt
 from gateway.factors.challenge import Codes
-from gateway.factors.sms import HOUR, message, normal_code
+from gateway.factors.sms import message, normal_code
 from gateway.limits import Budget, Limits
 from gateway.model import User
 from gateway.senders.base import EmailSender
 from gateway.senders.masking import mask_email
+
+_HOUR = 3600.0
 
 
 class EmailFactor:
@@ -42,9 +44,9 @@ class EmailFactor:
     async def _spend(self, attempt: Attempt) -> None:
         """Count one mail. Raises SendFailed (code "budget") when a budget is spent."""
         for budget, subject in (
-            (Budget("email-user", self._config.per_user_hourly, HOUR), attempt.user.username),
-            (Budget("email-address", self._config.per_user_hourly, HOUR), attempt.user.email),
-            (Budget("email-ip", self._config.per_ip_hourly, HOUR), attempt.ip),
+            (Budget("email-user", self._config.per_user_hourly, _HOUR), attempt.user.username),
+            (Budget("email-address", self._config.per_user_hourly, _HOUR), attempt.user.email),
+            (Budget("email-ip", self._config.per_ip_hourly, _HOUR), attempt.ip),
         ):
             try:
                 await self._limits.spend(budget, subject)

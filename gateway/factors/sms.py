@@ -1,46 +1,93 @@
-"""A code by SMS. What it may cost is limited per user, number, address and in all; countries can be limited too."""
+"""A code by SMS, or read out in a call. Whether it may be sent, and by which of the two, the desk says."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import ceil
 
-import phonenumbers
-
 from gateway.config.schema import SmsBase
-from gateway.errors import SendFailed, TooManyAttempts
 from gateway.factors.base import Attempt, Outcome, Prompt
 from gateway.factors.challenge import Codes
-from gateway.limits import Budget, Limits
 from gateway.model import User
-from gateway.senders.base import Sender
+from gateway.senders.base import Caller, Sender
 from gateway.senders.masking import mask_phone
+from gateway.sms.cool_off import CoolOff
+from gateway.sms.desk import Errand, SmsDesk
+from gateway.sms.outlook import outlook
+from gateway.sms.prices import Channel
 
-HOUR = 3600.0
+_CALL_AFTER = 2
+"""A call is offered once a code was sent again: calls cost more, and most messages do arrive."""
 
 
 class SmsFactor:
+    """`caller` is None where the provider can't call, `cool_off` while a number is being added."""
+
     name = "sms"
 
-    def __init__(self, config: SmsBase, sender: Sender, codes: Codes, limits: Limits, brand: str) -> None:
-        self._config, self._sender, self._codes, self._limits = config, sender, codes, limits
-        self._brand = brand
+    def __init__(
+        self,
+        config: SmsBase,
+        sender: Sender,
+        caller: Caller | None,
+        codes: Codes,
+        desk: SmsDesk,
+        cool_off: CoolOff | None,
+        brand: str,
+    ) -> None:
+        self._config, self._sender, self._caller, self._codes = config, sender, caller, codes
+        self._desk, self._cool_off, self._brand = desk, cool_off, brand
 
     async def enrolled(self, user: User) -> bool:
         return bool(user.phone)
 
     async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
+        attempt = await settled(attempt, self._cool_off)
         wait, sent = await self._codes.offer(
             attempt, self._config.resend_after, lambda: self._send(attempt), again=again
         )
-        return Prompt(mask_phone(attempt.user.phone), self._codes.length, ceil(wait), sent)
+        return await prompt(
+            self._desk, attempt, Prompt(code_length=self._codes.length, resend_after=ceil(wait), sent=sent)
+        )
 
     async def _send(self, attempt: Attempt) -> None:
-        check_country(attempt.user.phone, self._config.allowed_countries)
-        await spend_sms_budgets(self._limits, self._config, attempt)
+        admission = await self._desk.admit(errand(attempt), channel_of(attempt))
         code = await self._codes.issue(attempt)
-        await self._sender.send(attempt.user.phone, message(self._brand, code, attempt.host))
+        phone, caller = attempt.user.phone, self._caller
+        if admission.channel is Channel.CALL and caller is not None:
+            await self._desk.hand_over(
+                admission, lambda id: caller.call(phone, code, lang=attempt.lang, reference=id)
+            )
+            return
+        text = message(self._brand, code, attempt.host)
+        await self._desk.hand_over(admission, lambda id: self._sender.send(phone, text, id))
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
-        return await self._codes.verify(attempt, normal_code(form.get("code", "")))
+        outcome = await self._codes.verify(attempt, normal_code(form.get("code", "")))
+        if outcome is Outcome.RIGHT:
+            await self._desk.verified(attempt.sid)
+        return outcome
+
+
+async def settled(attempt: Attempt, cool_off: CoolOff | None) -> Attempt:
+    """The attempt with the number that codes may go to now. Raises SendFailed if there is none."""
+    if cool_off is None or not attempt.user.phone:
+        return attempt
+    return replace(attempt, user=replace(attempt.user, phone=await cool_off.number(attempt.user)))
+
+
+def errand(attempt: Attempt) -> Errand:
+    return Errand(attempt.user.username, attempt.user.phone, attempt.sid, attempt.ip)
+
+
+def channel_of(attempt: Attempt) -> Channel:
+    return Channel.CALL if attempt.by_call else Channel.SMS
+
+
+async def prompt(desk: SmsDesk, attempt: Attempt, prompt: Prompt) -> Prompt:
+    """The prompt with what is known of the code's way."""
+    view = outlook(await desk.waiting(attempt.sid))
+    can_call = desk.calls and (view.sends >= _CALL_AFTER or view.state == "failed")
+    return replace(prompt, hint=mask_phone(attempt.user.phone), outlook=view, can_call=can_call)
 
 
 def normal_code(text: str) -> str:
@@ -51,33 +98,3 @@ def normal_code(text: str) -> str:
 def message(brand: str, code: str, host: str) -> str:
     """The text of the SMS. Its last line binds the code to our host (WICG origin-bound one-time codes)."""
     return f"{code} is your {brand} code. Never share it.\n\n@{host} #{code}"
-
-
-def check_country(phone: str, allowed: tuple[str, ...]) -> None:
-    if not allowed:
-        return
-    region = phonenumbers.region_code_for_number(phonenumbers.parse(phone))
-    if region not in allowed:
-        raise SendFailed(
-            f"SMS to {region or 'an unknown country'} is not allowed",
-            code="country",
-            mend="add the country to sms.allowed_countries or correct the user's number",
-        )
-
-
-async def spend_sms_budgets(limits: Limits, config: SmsBase, attempt: Attempt) -> None:
-    """Count one SMS against all budgets. Raises SendFailed (code "budget") when one is spent."""
-    for budget, subject in (
-        (Budget("sms-user", config.per_user_hourly, HOUR), attempt.user.username),
-        (Budget("sms-phone", config.per_phone_hourly, HOUR), attempt.user.phone),
-        (Budget("sms-ip", config.per_ip_hourly, HOUR), attempt.ip),
-        (Budget("sms-all", config.hourly_budget, HOUR), "all"),
-    ):
-        try:
-            await limits.spend(budget, subject)
-        except TooManyAttempts as spent:
-            raise SendFailed(
-                f"SMS budget {budget.name} is spent",
-                code="budget",
-                mend=f"raise it under sms, or wait {spent.retry_after} s",
-            ) from spent

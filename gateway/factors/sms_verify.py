@@ -1,4 +1,4 @@
-"""A code by SMS that the provider makes and checks (Twilio Verify); our limits and single use hold all the same.
+"""A code by SMS or call that the provider makes and checks (Twilio Verify); our limits and single use hold too.
 
 The provider knows only the number. That a session asked for a code is our challenge in the ledger: without it, no
 code is accepted, and of two requests with the right code one takes it.
@@ -10,36 +10,52 @@ from math import ceil
 from gateway.config.schema import SmsBase
 from gateway.factors.base import Attempt, Outcome, Prompt
 from gateway.factors.challenge import Codes
-from gateway.factors.sms import check_country, normal_code, spend_sms_budgets
-from gateway.limits import Limits
+from gateway.factors.sms import channel_of, errand, normal_code, prompt, settled
 from gateway.model import User
 from gateway.senders.base import CodeService
-from gateway.senders.masking import mask_phone
+from gateway.sms.cool_off import CoolOff
+from gateway.sms.desk import SmsDesk
+from gateway.sms.prices import Channel
 
 
 class SmsVerifyFactor:
+    """`cool_off` is None while a number is being added."""
+
     name = "sms"
 
-    def __init__(self, config: SmsBase, service: CodeService, codes: Codes, limits: Limits) -> None:
-        self._config, self._service, self._codes, self._limits = config, service, codes, limits
+    def __init__(
+        self, config: SmsBase, service: CodeService, codes: Codes, desk: SmsDesk, cool_off: CoolOff | None
+    ) -> None:
+        self._config, self._service, self._codes = config, service, codes
+        self._desk, self._cool_off = desk, cool_off
 
     async def enrolled(self, user: User) -> bool:
         return bool(user.phone)
 
     async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
+        attempt = await settled(attempt, self._cool_off)
         wait, sent = await self._codes.offer(
             attempt, self._config.resend_after, lambda: self._start(attempt), again=again
         )
-        return Prompt(mask_phone(attempt.user.phone), self._codes.length, ceil(wait), sent)
+        return await prompt(
+            self._desk, attempt, Prompt(code_length=self._codes.length, resend_after=ceil(wait), sent=sent)
+        )
 
     async def _start(self, attempt: Attempt) -> None:
-        check_country(attempt.user.phone, self._config.allowed_countries)
-        await spend_sms_budgets(self._limits, self._config, attempt)
-        await self._service.start(attempt.user.phone)
+        admission = await self._desk.admit(errand(attempt), channel_of(attempt))
+        call = admission.channel is Channel.CALL
+        await self._desk.hand_over(
+            admission, lambda _: self._service.start(attempt.user.phone, call=call, lang=attempt.lang)
+        )
         await self._codes.issue(attempt)
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
-        async def provider_agrees() -> bool:
-            return await self._service.check(attempt.user.phone, normal_code(form.get("code", "")))
+        phone = (await settled(attempt, self._cool_off)).user.phone
 
-        return await self._codes.consume_if(attempt, provider_agrees)
+        async def provider_agrees() -> bool:
+            return await self._service.check(phone, normal_code(form.get("code", "")))
+
+        outcome = await self._codes.consume_if(attempt, provider_agrees)
+        if outcome is Outcome.RIGHT:
+            await self._desk.verified(attempt.sid)
+        return outcome

@@ -9,6 +9,7 @@ from gateway.portal.enrolment import Enrolment
 from gateway.portal.parts import Parts
 from gateway.portal.passkey_views import PasskeyViews
 from gateway.portal.selfservice import self_service
+from gateway.portal.sms_views import SmsViews
 from gateway.portal.views import SignInViews
 
 
@@ -24,6 +25,7 @@ def build_pages(parts: Parts) -> Views:
         **alone,
         **_passkey(parts),
         **_enrol(parts, enrolment),
+        **_sms(parts),
         **account_pages(parts, enrolment, news),
         **access_pages(parts),
     }
@@ -32,6 +34,7 @@ def build_pages(parts: Parts) -> Views:
 def _sign_in(parts: Parts, *, can_reset: bool) -> Views:
     views = SignInViews(
         parts.signin, parts.sessions, parts.pages, parts.routes, devices=parts.devices, can_reset=can_reset,
+        fallback=parts.config.sms.fallback, live=parts.sms.provider.reports is not None,
         prefix=parts.prefix, public_url=parts.public_url, passkeys=parts.factors.passkeys is not None,
     )  # fmt: skip
     return {
@@ -47,6 +50,11 @@ def _passkey(parts: Parts) -> Views:
         prefix=parts.prefix, public_url=parts.public_url,
     )  # fmt: skip
     return {"/passkey": {"GET": views.page, "POST": views.submit}}
+
+
+def _sms(parts: Parts) -> Views:
+    views = SmsViews(parts.sms.provider.reports, parts.sms.deliveries, parts.sms.desk)
+    return {"/sms/status": {"POST": views.status}, "/sms/delivery": {"GET": views.delivery}}
 
 
 def _enrol(parts: Parts, enrolment: Enrolment) -> Views:

@@ -18,8 +18,9 @@ from gateway.notices import Notices
 from gateway.portal.render import Pages
 from gateway.portal.signin import SignIn
 from gateway.routing import Routes
-from gateway.senders.base import CodeService, EmailSender, Sender
+from gateway.senders.base import EmailSender
 from gateway.session import SessionLayer
+from gateway.sms.build import Sms
 from gateway.stores.base import AccessRequests, AuditLog, Ledger, Sessions
 
 
@@ -40,7 +41,7 @@ class Parts:
     audit: Audit
     sessions: SessionLayer
     limits: Limits
-    sms: Sender | CodeService
+    sms: Sms
     email: EmailSender
     factors: Factors
     notices: Notices

@@ -66,6 +66,7 @@ def content_security_policy(form_action: Sequence[str]) -> str:
             "style-src 'self'",
             "img-src 'self' data:",
             "script-src 'self'",
+            "connect-src 'self'",
             " ".join(("form-action 'self'", *form_action)),
             "frame-ancestors 'none'",
             "base-uri 'none'",

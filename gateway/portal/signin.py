@@ -4,9 +4,8 @@ Views translate forms into calls and results into pages. Whatever fails in here 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from ipaddress import IPv6Address, ip_network
 
 from gateway import metrics
 from gateway.audit import Audit
@@ -15,7 +14,14 @@ from gateway.directory.base import Directory
 from gateway.errors import SendFailed, TooManyAttempts
 from gateway.factors.base import Attempt, Factor, Outcome, Prompt
 from gateway.factors.preference import Preferences
-from gateway.limits import CODES_PER_USER, FAILURES_IN_A_ROW, PASSWORD_PER_IP, PASSWORD_PER_USER, Limits
+from gateway.limits import (
+    CODES_PER_USER,
+    FAILURES_IN_A_ROW,
+    PASSWORD_PER_IP,
+    PASSWORD_PER_USER,
+    Limits,
+    network_of,
+)
 from gateway.model import Decision, IPAddress, Principal, SessionRecord, Target, User, Verdict
 from gateway.policy import DEVICE, SECOND_FACTORS, decide
 from gateway.risk.watch import RiskWatch
@@ -43,12 +49,8 @@ class Client:
 
     @property
     def network(self) -> str:
-        """What address budgets count: IPv6 customers own a /64, so single addresses mean nothing."""
-        return (
-            str(ip_network((self.address, 64), strict=False))
-            if isinstance(self.address, IPv6Address)
-            else self.ip
-        )
+        """What address budgets count."""
+        return network_of(self.ip)
 
 
 OwnPages = Callable[[Target], bool]
@@ -158,12 +160,19 @@ class SignIn:
     # -- second factor ---------------------------------------------------------------------------------------------
 
     async def begin(
-        self, client: Client, principal: Principal, factor: str, *, again: bool = False
+        self,
+        client: Client,
+        principal: Principal,
+        factor: str,
+        *,
+        again: bool = False,
+        by_call: bool = False,
     ) -> Prompt:
         """Start (or describe) a challenge. Raises SendFailed and TooManyAttempts."""
         await self._check_locked(principal.username)
+        attempt = replace(self._attempt(client, principal), by_call=by_call)
         try:
-            prompt = await self._factors[factor].begin(self._attempt(client, principal), again=again)
+            prompt = await self._factors[factor].begin(attempt, again=again)
         except SendFailed as failure:
             metrics.codes_sent.labels(factor, "failed").inc()
             self._audit.record(

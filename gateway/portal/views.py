@@ -1,17 +1,29 @@
 """The pages of signing in and out: forms in, pages and redirects out. What is right or wrong, `signin` says."""
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
 from gateway.devices import RememberedDevices
-from gateway.errors import SendFailed, TooManyAttempts
-from gateway.factors.base import Outcome, Prompt
+from gateway.errors import TooManyAttempts
+from gateway.factors.base import Outcome
+from gateway.language.catalogues import language
 from gateway.model import Principal, Target, Verdict
 from gateway.portal.ask import Ask, see_other
+from gateway.portal.challenge_pages import Begun, Challenges
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.render import Pages
 from gateway.portal.returns import href, read_return, with_return
 from gateway.portal.signin import SignIn
-from gateway.portal.words import FACTOR_LABELS, NO_COOKIE, STALE_FORM, WRONG_PASSWORD, too_many
+from gateway.portal.words import (
+    FACTOR_LABELS,
+    FELL_BACK,
+    NO_COOKIE,
+    STALE_FORM,
+    WRONG_PASSWORD,
+    delivery_words,
+    too_many,
+)
 from gateway.routing import Routes
 from gateway.session import SessionLayer
 
@@ -29,8 +41,12 @@ class SignInViews:
         prefix: str,
         public_url: str,
         passkeys: bool,
+        fallback: Sequence[str],
+        live: bool,
     ) -> None:
-        self._passkeys = passkeys
+        """`fallback` stands in for SMS that are refused; `live` says whether deliveries are reported to us."""
+        self._passkeys, self._live = passkeys, live
+        self._challenges = Challenges(signin, fallback)
         self._devices, self._can_reset = devices, can_reset
         self._signin, self._sessions, self._pages, self._routes = signin, sessions, pages, routes
         self._prefix, self._public_url = prefix, public_url
@@ -126,7 +142,10 @@ class SignInViews:
         if not token_matches(form, ask.visit.csrf):
             return await self._verify_form(ask, destination, factor, error=STALE_FORM, status=403)
         if form.get("resend") or (factor and not form.get("code")):
-            return await self._verify_form(ask, destination, factor, again=bool(form.get("resend")))
+            resend = form.get("resend", "")
+            return await self._verify_form(
+                ask, destination, factor, again=bool(resend), by_call=resend == "call"
+            )
         return await self._judge(ask, destination, form)
 
     async def _judge(self, ask: Ask, destination: Target, form: dict[str, str]) -> web.StreamResponse:
@@ -185,6 +204,7 @@ class SignInViews:
         error: str | None = None,
         status: int = 200,
         again: bool = False,
+        by_call: bool = False,
     ) -> web.StreamResponse:
         principal = ask.visit.principal
         if principal is None:
@@ -197,9 +217,12 @@ class SignInViews:
             return see_other(with_return(f"{self._prefix}/enrol", href(destination, ask.here)))
         factor = factor if factor in usable else usable[0]
         try:
-            prompt, send_failed = await self._prompt(ask, principal, factor, again)
+            begun = await self._challenges.begin(
+                ask.client, principal, factor, usable, again=again, by_call=by_call
+            )
         except TooManyAttempts as limit:
             return self._limited(ask, limit)
+        factor, prompt, send_failed = begun.factor, begun.prompt, begun.send_failed
         return self._pages.render(
             "verify.html",
             503 if send_failed and status == 200 else status,
@@ -217,14 +240,12 @@ class SignInViews:
             others=[(name, FACTOR_LABELS.get(name, name)) for name in usable if name != factor],
             send_failed=send_failed,
             error=error,
-            notice="A new code is on its way." if again and prompt.sent else None,
+            delivery=delivery_words(prompt.outlook, language(ask.reader.lang)),
+            delivery_final=prompt.outlook.final or not self._live,
+            called=prompt.outlook.channel == "call",
+            can_call=prompt.can_call,
+            notice=_notice(begun, again),
         )
-
-    async def _prompt(self, ask: Ask, principal: Principal, factor: str, again: bool) -> tuple[Prompt, bool]:
-        try:
-            return await self._signin.begin(ask.client, principal, factor, again=again), False
-        except SendFailed:
-            return Prompt(), True
 
     def _limited(self, ask: Ask, limit: TooManyAttempts) -> web.Response:
         return self._pages.error(
@@ -265,3 +286,9 @@ class SignInViews:
 
     def _to_login(self, ask: Ask, destination: Target) -> web.Response:
         return see_other(with_return(f"{self._prefix}/login", href(destination, ask.here)))
+
+
+def _notice(begun: Begun, again: bool) -> str | None:
+    if begun.fell_back:
+        return FELL_BACK
+    return "A new code is on its way." if again and begun.prompt.sent else None

@@ -7,26 +7,29 @@ import sys
 from typing import TextIO
 
 from gateway.config.delivery import Email, EmailSmtp, Sms, SmsTwilio, SmsTwilioVerify, SmsWebhook
-from gateway.senders.base import CodeService, EmailSender, Sender
+from gateway.senders.base import EmailSender, SmsProvider
 from gateway.senders.console import ConsoleEmailSender, ConsoleSender
 from gateway.senders.retry import Backoff
 
 
-def build_sms(config: Sms, stream: TextIO = sys.stdout) -> Sender | CodeService:
-    """`stream` is where the console provider writes. No connection is opened yet."""
+def build_sms(config: Sms, stream: TextIO = sys.stdout, *, status_url: str = "") -> SmsProvider:
+    """`stream` is where the console provider writes, `status_url` where Twilio can report to ("" = nowhere).
+
+    No connection is opened yet.
+    """
     if isinstance(config, SmsTwilio):
-        from gateway.senders.twilio import TwilioSender
+        from gateway.senders.twilio_build import messages_provider
 
-        return TwilioSender(config, Backoff(config.retries))
+        return messages_provider(config, status_url)
     if isinstance(config, SmsTwilioVerify):
-        from gateway.senders.twilio_verify import TwilioVerify
+        from gateway.senders.twilio_build import verify_provider
 
-        return TwilioVerify(config, Backoff(config.retries))
+        return verify_provider(config)
     if isinstance(config, SmsWebhook):
         from gateway.senders.webhook import WebhookSender
 
-        return WebhookSender(config, Backoff(config.retries))
-    return ConsoleSender(stream)
+        return SmsProvider(WebhookSender(config, Backoff(config.retries)))
+    return SmsProvider(ConsoleSender(stream))
 
 
 def build_email(config: Email, stream: TextIO = sys.stdout) -> EmailSender:

@@ -14,7 +14,7 @@ class ConsoleSender:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    async def send(self, to: str, text: str) -> str:
+    async def send(self, to: str, text: str, reference: str = "") -> str:
         _write(self._stream, f"SMS to {mask_phone(to)}", text)
         return ""
 

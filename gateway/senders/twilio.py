@@ -5,6 +5,7 @@ is not repeated: Messages has no idempotency key, Twilio may have queued the mes
 cost money and leave the user with two texts. The page's "send again" is the remedy.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from twilio.base import values
@@ -15,8 +16,13 @@ from gateway.senders.twilio_api import TwilioApi
 
 
 class TwilioSender:
-    def __init__(self, config: SmsTwilio, backoff: Backoff) -> None:
-        self._api = TwilioApi(config, backoff)
+    """`callback` makes the address that Twilio reports to from our name of a message; "" if there is none."""
+
+    def __init__(
+        self, config: SmsTwilio, backoff: Backoff, callback: Callable[[str], str] = lambda reference: ""
+    ) -> None:
+        self.api = TwilioApi(config, backoff)
+        self._callback = callback
         self._fields: dict[str, Any] = {  # Any: values.unset is an untyped marker
             "from_": config.from_ or values.unset,
             "messaging_service_sid": config.messaging_service_sid or values.unset,
@@ -24,12 +30,15 @@ class TwilioSender:
             "validity_period": max(1, min(36_000, int(config.code_lifetime))),
         }
 
-    async def send(self, to: str, text: str) -> str:
+    async def send(self, to: str, text: str, reference: str = "") -> str:
         """Hand the message to Twilio and return its SID ("SM…"). It is queued then, not yet delivered."""
-        message = await self._api.call(
-            lambda client: client.messages.create_async(to=to, body=text, **self._fields)
+        told = self._callback(reference) or values.unset
+        message = await self.api.call(
+            lambda client: client.messages.create_async(
+                to=to, body=text, status_callback=told, **self._fields
+            )
         )
         return str(message.sid)
 
     async def close(self) -> None:
-        await self._api.close()
+        await self.api.close()

@@ -54,7 +54,7 @@ TWILIO_ERRORS: dict[int, TwilioError] = {
         "check sms.service_sid and sms.account_sid; at a code check: the code expired or was used",
     ),
     20429: _later(
-        "too many requests to Twilio at once", "lower sms.hourly_budget or ask Twilio for more concurrency"
+        "too many requests to Twilio at once", "lower sms.budgets.hourly or ask Twilio for more concurrency"
     ),
     30001: _later(
         "the sender's queue overflowed", "spread the load over more senders in a Messaging Service"

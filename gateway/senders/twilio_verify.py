@@ -17,27 +17,28 @@ _NO_SUCH_VERIFICATION = "20404"
 
 class TwilioVerify:
     def __init__(self, config: SmsTwilioVerify, backoff: Backoff) -> None:
-        self._api = TwilioApi(config, backoff)
+        self.api = TwilioApi(config, backoff)
         self._service_sid = config.service_sid
 
-    async def start(self, to: str) -> str:
-        """Have Twilio send a code by SMS and return the verification's SID ("VE…").
+    async def start(self, to: str, *, call: bool = False, lang: str = "en") -> str:
+        """Have Twilio send a code and return the SID of this attempt ("VL…"; of the verification, if it has none).
 
         Within ten minutes Twilio repeats the same code.
         """
-        verification = await self._api.call(
+        verification = await self.api.call(
             lambda client: client.verify.v2.services(self._service_sid).verifications.create_async(
-                to=to, channel="sms"
+                to=to, channel="call" if call else "sms", locale=lang
             )
         )
-        return str(verification.sid)
+        attempts = verification.send_code_attempts or []
+        return str(attempts[-1].get("attempt_sid") if attempts else verification.sid)
 
     async def check(self, to: str, code: str) -> bool:
         """True if Twilio approves. A verification that expired, was used or never began is a plain no."""
         if not _CODE.fullmatch(code):
             return False  # Twilio would refuse it as 60200, which blames the number
         try:
-            check = await self._api.call(
+            check = await self.api.call(
                 lambda client: client.verify.v2.services(self._service_sid).verification_checks.create_async(
                     to=to, code=code
                 )
@@ -49,4 +50,4 @@ class TwilioVerify:
         return bool(check.status == "approved")
 
     async def close(self) -> None:
-        await self._api.close()
+        await self.api.close()

@@ -25,9 +25,9 @@ class WebhookSender:
         self._new_key = new_key
         self._session: ClientSession | None = None  # opened by the first call: the loop does not run yet
 
-    async def send(self, to: str, text: str) -> str:
+    async def send(self, to: str, text: str, reference: str = "") -> str:
         """The id is the Idempotency-Key, by which the receiver's log can be searched."""
-        key = self._new_key()
+        key = reference or self._new_key()
         headers = {name: value.get_secret_value() for name, value in self._config.headers.items()}
         headers["Idempotency-Key"] = key
         await with_retries(lambda: self._post({"to": to, "text": text}, headers), self._backoff)

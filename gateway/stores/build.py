@@ -11,12 +11,16 @@ from gateway.keyring import KeyRing
 from gateway.stores.access_requests import SqlAccessRequests
 from gateway.stores.audit_log import SqlAuditLog
 from gateway.stores.base import AuditLog, Changes, Credentials, Ledger, Sessions
+from gateway.stores.base_sms import SmsStores
 from gateway.stores.changes import SqlChanges
 from gateway.stores.credentials import SqlCredentials
 from gateway.stores.devices import SqlDevices
 from gateway.stores.migrate import migrate
+from gateway.stores.phone_changes import SqlPhoneChanges
 from gateway.stores.places import SqlPlaces
 from gateway.stores.sessions import SqlSessions
+from gateway.stores.sms_blocks import SqlSmsBlocks
+from gateway.stores.sms_messages import SqlSmsMessages
 from gateway.stores.state import State, open_state
 from gateway.stores.tokens import SqlTokens
 
@@ -38,6 +42,7 @@ class Stores:
     places: SqlPlaces
     tokens: SqlTokens
     access_requests: SqlAccessRequests
+    sms: SmsStores
     purges: tuple[Callable[[], Awaitable[object]], ...]
 
     @property
@@ -62,9 +67,10 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
     )
     audit_log, devices, places = SqlAuditLog(engine), SqlDevices(engine), SqlPlaces(engine)
     access_requests = SqlAccessRequests(engine)
+    messages, blocks, phones = SqlSmsMessages(engine), SqlSmsBlocks(engine), SqlPhoneChanges(engine)
     return Stores(
         engine, sessions, state, changes, audit_log, SqlCredentials(engine, ring.seal, ring.open), devices, places,
-        SqlTokens(engine), access_requests,
+        SqlTokens(engine), access_requests, SmsStores(messages, messages, blocks, phones),
         purges=(
             lambda: sessions.purge(clock(), config.session.idle_timeout),
             lambda: state.ledger.purge(clock()),
@@ -73,5 +79,8 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
             lambda: devices.purge(clock()),
             lambda: places.purge(clock() - config.risk.remembered),
             lambda: access_requests.purge(clock() - _ENDED_KEPT),
+            lambda: messages.purge(clock() - config.sms.messages_kept),
+            lambda: blocks.purge(clock() - config.sms.pumping.window),
+            lambda: phones.purge(clock() - config.sms.cool_off),
         ),
     )  # fmt: skip

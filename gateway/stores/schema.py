@@ -104,6 +104,59 @@ places = Table(
     Index("places_seen_at", "seen_at"),
 )
 
+# No code and no whole number: `number` and `range` are keyed hashes, `session` is a digest.
+sms_messages = Table(
+    "sms_messages",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("username", String(128), nullable=False),
+    Column("session", String(64), nullable=False),
+    Column("masked", String(32), nullable=False),
+    Column("number", String(64), nullable=False),
+    Column("range", String(64), nullable=False),
+    Column("country", String(2), nullable=False),
+    Column("provider", String(32), nullable=False),
+    Column("channel", String(8), nullable=False),
+    Column("micros", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("sid", String(64), nullable=False),
+    Column("status", String(24), nullable=False),
+    Column("stage", Integer, nullable=False),
+    Column("error", String(24), nullable=False),
+    Column("problem", Text, nullable=False),
+    Column("priced", Boolean, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("verified_at", Double, nullable=False),
+    Index("sms_messages_created_at", "created_at"),
+    Index("sms_messages_session", "session"),
+    Index("sms_messages_range", "range", "created_at"),
+    Index("sms_messages_username", "username"),
+)
+
+sms_blocks = Table(
+    "sms_blocks",
+    metadata,
+    Column("range", String(16), primary_key=True),
+    Column("since", Double, nullable=False),
+    Column("until", Double, nullable=False),
+    Column("sends", Integer, nullable=False),
+    Column("verified", Integer, nullable=False),
+)
+
+# The numbers that users had before: for `sms.cool_off` codes still go there.
+phone_changes = Table(
+    "phone_changes",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("username", String(128), nullable=False),
+    Column("before", String(32), nullable=False),
+    Column("at", Double, nullable=False),
+    Index("phone_changes_username", "username"),
+    Index("phone_changes_at", "at"),
+    sqlite_autoincrement=True,
+)
+
 ledger = Table(
     "ledger",
     metadata,

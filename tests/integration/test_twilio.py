@@ -92,7 +92,8 @@ async def test_the_process_environment_does_not_choose_the_account_or_the_host(
 
 
 async def test_build_makes_a_sender_outside_of_any_loop(twilio: FakeTwilio):
-    sender = await asyncio.to_thread(build_sms, twilio_config(twilio.url))  # a thread without a loop
+    provider = await asyncio.to_thread(build_sms, twilio_config(twilio.url))  # a thread without a loop
+    sender = provider.sender
     assert isinstance(sender, TwilioSender)
     await sender.send(PHONE, TEXT)
     await sender.close()

@@ -64,7 +64,7 @@ async def failure_of(url: str, recorded: RecordedBackoff | None = None, **fields
 
 
 async def test_the_message_is_posted_as_json_with_the_configured_headers(hook: Hook):
-    sender = build_sms(config(hook.url))
+    sender = build_sms(config(hook.url)).sender
     assert isinstance(sender, WebhookSender)
     id = await sender.send(PHONE, TEXT)
     await sender.close()

@@ -5,9 +5,12 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from gateway.config.sms_money import SmsBudgets
 from gateway.stores import schema
 from gateway.stores.engine import open_engine, reading
 from tests.rig import PHONE, Rig, running_gateway
+
+PLENTY = dict.fromkeys(SmsBudgets.model_fields, 1000)
 
 
 async def stored_text(rig: Rig) -> str:
@@ -70,7 +73,7 @@ async def test_a_code_of_one_session_is_worth_nothing_in_another(tmp_path: Path)
 
 
 async def test_sending_is_capped_per_user_and_the_page_says_so_kindly(tmp_path: Path) -> None:
-    async with running_gateway(tmp_path, sms={"per_user_hourly": 2}) as rig:
+    async with running_gateway(tmp_path, sms={"budgets": {"user_hourly": 2}}) as rig:
         await rig.add_user()
         statuses = []
         for _ in range(3):
@@ -82,7 +85,7 @@ async def test_sending_is_capped_per_user_and_the_page_says_so_kindly(tmp_path: 
 
 
 async def test_the_hourly_budget_over_all_users_holds(tmp_path: Path) -> None:
-    async with running_gateway(tmp_path, sms={"hourly_budget": 1}) as rig:
+    async with running_gateway(tmp_path, sms={"budgets": {"hourly": 1}}) as rig:
         for name, phone in (("alice", PHONE), ("bob", "+4915112345679")):
             await rig.add_user(name, phone=phone)
             async with rig.browser() as browser:
@@ -100,7 +103,7 @@ async def test_countries_outside_the_list_get_no_sms(tmp_path: Path) -> None:
 
 
 async def test_guessing_over_many_challenges_locks_the_second_factor(tmp_path: Path) -> None:
-    async with running_gateway(tmp_path, sms={"per_user_hourly": 100, "per_ip_hourly": 100}) as rig:
+    async with running_gateway(tmp_path, sms={"budgets": PLENTY}) as rig:
         await rig.add_user()
         wrong = 0
         for _ in range(40):
@@ -115,8 +118,7 @@ async def test_guessing_over_many_challenges_locks_the_second_factor(tmp_path: P
 
 
 async def test_a_hundred_wrong_codes_in_a_row_lock_the_account_for_good(tmp_path: Path) -> None:
-    sms = {"per_user_hourly": 1000, "per_ip_hourly": 1000, "per_phone_hourly": 1000}
-    async with running_gateway(tmp_path, sms=sms) as rig:
+    async with running_gateway(tmp_path, sms={"budgets": PLENTY}) as rig:
         await rig.add_user()
         wrong = 0
         for _ in range(40):

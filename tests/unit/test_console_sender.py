@@ -37,7 +37,7 @@ async def test_control_characters_do_not_reach_the_terminal():
 
 async def test_the_console_is_what_an_empty_configuration_builds():
     stream = io.StringIO()
-    sms, email = build_sms(SmsConsole(), stream), build_email(EmailConsole(), stream)
+    sms, email = build_sms(SmsConsole(), stream).sender, build_email(EmailConsole(), stream)
     assert isinstance(sms, ConsoleSender)
     await sms.send("+4915112345678", "one")
     await email.send("alice@example.com", "s", "two")

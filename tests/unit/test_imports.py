@@ -13,6 +13,7 @@ ORDER = (
     "language",
     "model errors clock memory patterns signals notify multiprocess oldhashes metrics requestid refusal",
     "config",
+    "stores.base_sms",
     "stores.base senders.base senders.masking directory.base directory.names",
     "keyfile log tls listen forking passwords",
     "keyring policy",
@@ -20,7 +21,7 @@ ORDER = (
     "senders directory",
     "target routing limits audit session assertion requestable",
     "credentials devices notices links",
-    "risk invitations access_requests",
+    "risk invitations access_requests sms",
     "factors",
     "portal proxy",
     "gate",
@@ -42,7 +43,14 @@ ORDER = (
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names.split()}
 
 CONCRETE = ("stores", "senders", "directory")
-SEAMS = {"stores.base", "senders.base", "senders.masking", "directory.base", "directory.names"}
+SEAMS = {
+    "stores.base",
+    "stores.base_sms",
+    "senders.base",
+    "senders.masking",
+    "directory.base",
+    "directory.names",
+}
 COMPOSERS = ("compose", "server", "cli", "demo", *CONCRETE)
 
 NEVER = [

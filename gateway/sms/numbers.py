@@ -1,0 +1,50 @@
+"""What a phone number says about itself: its country, the range it lies in. Pure."""
+
+import phonenumbers
+
+from gateway.errors import SendFailed
+
+_LONGEST, _FREE = 8, 4
+DEAR = {
+    phonenumbers.PhoneNumberType.PREMIUM_RATE,
+    phonenumbers.PhoneNumberType.SHARED_COST,
+    phonenumbers.PhoneNumberType.UAN,
+    phonenumbers.PhoneNumberType.PAGER,
+}
+"""Kinds of numbers that nobody receives codes on, and that somebody earns by."""
+WORLDWIDE = "XX"
+
+
+def country_of(phone: str) -> str:
+    """ISO 3166 code; "XX" where the number belongs to no country, such as satellite telephones."""
+    try:
+        region = phonenumbers.region_code_for_number(phonenumbers.parse(phone))
+    except phonenumbers.NumberParseException:
+        return WORLDWIDE
+    return region if region in phonenumbers.SUPPORTED_REGIONS else WORLDWIDE
+
+
+def range_of(phone: str) -> str:
+    """The first digits, such as "+49151123": what SMS pumping rents in one piece.
+
+    Four digits at least stay free, so that a range never tells whose number it was.
+    """
+    digits = phone.removeprefix("+")
+    return "+" + digits[: max(1, min(_LONGEST, len(digits) - _FREE))]
+
+
+def check_number(phone: str, allowed: tuple[str, ...]) -> None:
+    """Raises SendFailed (code "country" or "number") for where no code may go; empty `allowed` is everywhere."""
+    country = country_of(phone)
+    if allowed and country not in allowed:
+        raise SendFailed(
+            f"SMS to {country if country != WORLDWIDE else 'an unknown country'} is not allowed",
+            code="country",
+            mend="add the country to sms.allowed_countries or correct the user's number",
+        )
+    if country != WORLDWIDE and phonenumbers.number_type(phonenumbers.parse(phone)) in DEAR:
+        raise SendFailed(
+            "the number is one that costs its callers extra",
+            code="number",
+            mend="have the user register a mobile number",
+        )
