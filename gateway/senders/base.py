@@ -47,7 +47,10 @@ class Caller(Protocol):
     """Reads a code out in a call."""
 
     async def call(self, to: str, code: str, *, lang: str = "en", reference: str = "") -> str:
-        """Call `to` (E.164) and speak a language such as "de"; returns the provider's id of the call. Raises SendFailed."""
+        """Call `to` (E.164) and speak a language such as "de".
+
+        Returns the provider's id of the call. Raises SendFailed.
+        """
         ...
 
 
