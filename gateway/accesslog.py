@@ -12,6 +12,7 @@ from gateway.gate import Trace
 from gateway.requestid import fresh
 
 log = logging.getLogger("gateway.access")
+_LONGEST_AGENT = 256
 
 
 class AccessLog:
@@ -58,5 +59,8 @@ class AccessLog:
             "reason": trace.reason,
             "rule": trace.rule,
             "factors": trace.factors,
+            "upstream": trace.upstream,
+            "bytes": trace.sent,
+            "agent": trace.agent[:_LONGEST_AGENT],
         }
         log.info("request", extra={"fields": fields})

@@ -49,6 +49,7 @@ class Front:
         started = time.perf_counter()
         trusted = is_trusted(_peer(request), self._trusted)
         trace = self._access.new_trace(given(request.headers.getall(HEADER, ()), trusted=trusted))
+        trace.agent = request.headers.get("User-Agent", "")
         metrics.open_requests.inc()
         status = _GONE
         try:
@@ -73,10 +74,13 @@ class Front:
             log.exception("request %s failed", trace.request_id)
             response = self._error_page(request, GatewayError(), trace)
         if not response.prepared:
+            trace.sent = response.content_length or 0
             response.headers["Server"] = "auth-gateway"
             response.headers[HEADER] = trace.request_id
-        if isinstance(response, RelayedResponse) and not response.complete:
-            trace.reason = "upstream broke off"
+        if isinstance(response, RelayedResponse):
+            trace.upstream, trace.sent = response.upstream, response.body_bytes
+            if not response.complete:
+                trace.reason = "upstream broke off"
         return response
 
     async def _route(self, request: web.BaseRequest, trace: Trace) -> web.StreamResponse:

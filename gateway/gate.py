@@ -51,6 +51,9 @@ class Trace:
     verdict: str = ""
     reason: str = ""
     rule: str = ""
+    agent: str = ""
+    upstream: str = ""
+    sent: int = 0
     factors: dict[str, int] = field(default_factory=dict)
     """What the caller had proven, and how many seconds ago: with it a request can be decided again (cli/replay)."""
 

@@ -14,11 +14,11 @@ import httptools
 
 from gateway.errors import UpstreamError
 from gateway.fastpath.answer import HEAD_LIMIT, Answer, Dechunker, Framing, chunk
-from gateway.fastpath.plan import Rendered
+from gateway.fastpath.plan import Plan, Rendered
 from gateway.fastpath.wire import Stock, Wire
 from gateway.model import Decision
 from gateway.proxy.connection import serialize
-from gateway.proxy.headers import Pairs, canonical
+from gateway.proxy.headers import canonical
 from gateway.proxy.response import NOT_IN_TRAILERS
 from gateway.proxy.site import Site
 from gateway.proxy.upstreams import Upstream
@@ -63,7 +63,7 @@ class Wanted:
     upstream: Upstream
     stock: Stock
     rendered: Rendered
-    pairs: Pairs
+    plan: Plan
     name: str
     decision: Decision
     since: float = field(default_factory=time.perf_counter)
@@ -84,6 +84,7 @@ class Exchange:
         "deadline",
         "journal",
         "over",
+        "sent",
         "started",
         "wanted",
     )
@@ -95,6 +96,8 @@ class Exchange:
         self.started = loop.time()
         self.deadline = self.started + wanted.rendered.response_time
         self.over = False
+        self.sent = 0
+        """Bytes of the body that came from the upstream."""
         self._loop = loop
         self._wire: Wire | None = None
         self._answer: Answer | None = None
@@ -160,10 +163,12 @@ class Exchange:
             if size > self._left:
                 data, self._spoiled = data[: self._left], True
             self._left -= size
+            self.sent += len(data)
             self._write(head + data if head else data, end=self._left <= 0)
         elif answer.framing is Framing.CHUNKED:
             self._relay_chunks(head, data)
         elif answer.framing is Framing.UNTIL_CLOSE:
+            self.sent += len(data)
             self._write(head + chunk(data) if data else head, end=False)
         else:
             self._spoiled = bool(data)
@@ -178,6 +183,7 @@ class Exchange:
         except httptools.HttpParserError:
             self._cut()
             return
+        self.sent += len(body)
         out = head + chunk(body) if body else head
         if dechunker.complete:
             kept = [pair for pair in dechunker.trailers if canonical(pair[0]) not in NOT_IN_TRAILERS]

@@ -111,7 +111,7 @@ class FastPath:
             out += rendered.block
         out += rendered.end % {b"name": name.encode()}
         stock = self._stocks.setdefault(id(upstream), Stock())
-        wanted = Wanted(data, method, path, out, site, upstream, stock, rendered, plan.pairs, name, decision)
+        wanted = Wanted(data, method, path, out, site, upstream, stock, rendered, plan, name, decision)
         exchange = Exchange(wanted, client, self, asyncio.get_running_loop())
         self._active.add(exchange)
         return exchange
@@ -156,7 +156,8 @@ class FastPath:
         trace.route = wanted.site.route.label
         decision = wanted.decision
         trace.verdict, trace.reason = decision.verdict.value, reason or decision.reason
-        trace.rule = decision.rule
+        trace.rule, trace.upstream, trace.sent = decision.rule, wanted.upstream.address.url, exchange.sent
+        trace.agent = wanted.plan.agent
         trace.called_by(principal, self._clock())
         return trace
 
@@ -164,7 +165,7 @@ class FastPath:
         wanted = exchange.wanted
         error = UpstreamTimeout.after(wanted.upstream.address.url, wanted.rendered.response_time)
         log.warning("request %s: %s", wanted.name, error.detail)
-        headers = headers_of(wanted.pairs)
+        headers = headers_of(wanted.plan.pairs)
         page = self._pages.error(
             error.status,
             reader=self._pages.readers.of_headers(headers),

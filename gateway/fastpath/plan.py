@@ -67,6 +67,7 @@ class Plan:
     cookie: str
     has_session: bool
     has_authorization: bool
+    agent: str
     named: str
     """What a trusted proxy calls the request."""
     rendered: dict[tuple[int, str], Rendered]
@@ -115,6 +116,7 @@ class Plans:
             cookie=cookie,
             has_session=bool(cookie_value(cookie, self._cookie_name)),
             has_authorization="Authorization" in headers,
+            agent=headers.get("User-Agent", ""),
             named=given(headers.getall(HEADER, ()), trusted=is_trusted(peer, self._trusted)),
             rendered={},
         )

@@ -216,7 +216,12 @@ class RoundTrip:
         if answer.head.status == 101:
             self._abandon(connection)
             raise UpstreamUnreachable("upstream switched protocols without being asked")
-        writer = ClientWriter(self._request, answer.head, rewriter.headers(answer.head.headers))
+        writer = ClientWriter(
+            self._request,
+            answer.head,
+            rewriter.headers(answer.head.headers),
+            upstream=answer.upstream.address.url,
+        )
         try:
             await self._copy_down(connection, writer)
         except (UpstreamError, RequestRefused, TimeoutError):

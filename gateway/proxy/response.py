@@ -38,11 +38,13 @@ class RelayedResponse(web.StreamResponse):
     """What aiohttp gets back from the handler: everything it would do is done already.
 
     `complete` is False if the upstream broke off in the middle; the client's connection was then cut.
+    `upstream` is the URL of the one that answered, for the log.
     """
 
-    def __init__(self, status: int, reason: str = "") -> None:
+    def __init__(self, status: int, reason: str = "", *, upstream: str = "") -> None:
         super().__init__(status=status, reason=reason or _phrase(status))
         self.complete = False
+        self.upstream = upstream
         self.body_bytes = 0
         self._stays_open = True
 
@@ -74,8 +76,10 @@ class RelayedResponse(web.StreamResponse):
 class ClientWriter:
     """Writes one relayed response to the client's connection, with the framing that suits the client."""
 
-    def __init__(self, request: web.BaseRequest, head: ResponseHead, headers: Pairs) -> None:
-        self.response = RelayedResponse(head.status, head.reason.decode("latin-1"))
+    def __init__(
+        self, request: web.BaseRequest, head: ResponseHead, headers: Pairs, *, upstream: str
+    ) -> None:
+        self.response = RelayedResponse(head.status, head.reason.decode("latin-1"), upstream=upstream)
         self._request = request
         self._writer = request.writer
         self._bodiless = head.bodiless
