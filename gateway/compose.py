@@ -29,6 +29,7 @@ from gateway.portal.reader import LANGUAGE_COOKIE
 from gateway.portal.render import Pages
 from gateway.portal.returns import is_own_page
 from gateway.portal.signin import SignIn
+from gateway.portal.signintokens import SignInTokens
 from gateway.proxy import Proxy
 from gateway.risk.watch import build_watch
 from gateway.routing import Routes
@@ -36,6 +37,7 @@ from gateway.senders.build import build_email, build_sms
 from gateway.session import Granted, SessionLayer
 from gateway.sms.build import build_desk
 from gateway.stores.build import Stores, build_stores
+from gateway.tunnelwatch import TunnelWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Composed:
     people: People
     passwords: Passwords
     proxy: Proxy
+    tunnel_watch: TunnelWatch
     health: Health
     credentials: Credentials
 
@@ -65,9 +68,10 @@ def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO
         config.routes, session_cookie_names=own_cookies(parts), prefix=config.server.prefix, clock=clock
     )
     health = Health({"store": stores.changes.latest, **stores.state.checks, **people.checks})
-    parts.sessions.on_end.append(proxy.tunnels.close_session)
+    watch = TunnelWatch(parts.sessions, proxy.tunnels)
+    parts.sessions.on_change.append(watch.hear)
     parts.sessions.on_change.append(lambda change: credentials.forget_user(change.subject))
-    return Composed(parts, stores, people, passwords, proxy, health, credentials)
+    return Composed(parts, stores, people, passwords, proxy, watch, health, credentials)
 
 
 def _parts(
@@ -81,9 +85,11 @@ def _parts(
     sms = build_desk(
         config.sms, provider, stores.sms, stores.ledger, limits, audit, ring, clock,
     )  # fmt: skip
+    tokens = SignInTokens(lambda: ring.derive_all(b"csrf"), clock)
     sessions = SessionLayer(
         config.session, secure=secure, fernet=lambda: ring.fernet, sessions=stores.sessions,
         directory=people.directory, changes=stores.changes, granted=_granted(config, stores), clock=clock,
+        csrf=tokens.new,
     )  # fmt: skip
     factors = build_factors(
         FactorParts(
@@ -121,7 +127,8 @@ def _parts(
     return Parts(
         config, clock, ring, routes, people.directory, people.writable, stores.sessions, stores.ledger,
         stores.audit_log, stores.access_requests, audit, sessions, limits, sms, email, factors, notices, devices,
-        Assertions(config.server.public_url, lambda: list(ring.signing_keys), clock), signin, pages,
+        Assertions(config.server.public_url, lambda: list(ring.signing_keys), clock), signin, tokens,
+        pages,
     )  # fmt: skip
 
 

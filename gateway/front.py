@@ -9,11 +9,12 @@ from aiohttp import web
 
 from gateway import metrics
 from gateway.accesslog import AccessLog
+from gateway.callers import wants_html
 from gateway.config.schema import Network
 from gateway.credentials import NotAccepted
 from gateway.errors import ClientGone, GatewayError, TooManyAttempts
 from gateway.forwardauth import ForwardAuth
-from gateway.gate import Gate, Trace, wants_html
+from gateway.gate import Gate, Trace
 from gateway.model import IPAddress, Target
 from gateway.passes import Passes
 from gateway.portal.portal import MethodNotAllowed, Portal

@@ -1,12 +1,13 @@
 """The path of a proxied request on one screen: target -> route -> session -> policy -> proxy or refusal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from aiohttp import web
 
 from gateway.assertion import Assertions
+from gateway.callers import wants_html
 from gateway.config.schema import AccessRequest, Route
 from gateway.credentials import Credentials, Shown, basic_challenge
 from gateway.errors import RequestRefused
@@ -20,6 +21,7 @@ from gateway.requestable import requestable
 from gateway.routing import Routes
 from gateway.session import SessionLayer
 from gateway.target import check_spelling
+from gateway.unauthorised import page_for, readable_by, tell_program
 
 
 class Forwards(Protocol):
@@ -108,9 +110,8 @@ class Gate:
             principal = None
         trace.decided(decision, principal, now)
         if decision.verdict is not Verdict.ALLOW:
-            offer = basic_challenge(target) if route.basic and decision.verdict is Verdict.SIGN_IN else ""
             remedies = self._remedies(route, target, principal, now)
-            return self.refuse(request, target, decision, trace.request_id, offer=offer, remedies=remedies)
+            return self.refuse(request, route, target, decision, trace.request_id, remedies=remedies)
         assertion = self._assertions.issue(principal, target.host) if principal else None
         return await self._proxy.handle(
             request, route, target, principal, assertion,
@@ -138,58 +139,41 @@ class Gate:
     def refuse(
         self,
         request: web.BaseRequest,
+        route: Route,
         target: Target,
         decision: Decision,
         request_id: str,
         *,
-        offer: str = "",
         remedies: Sequence[tuple[str, str]] = (),
     ) -> web.StreamResponse:
         """Send browsers on to what is missing, tell programs what it is (401), and say no (403).
 
-        `offer` is one more way to sign in that programs are told of, `remedies` what people can do about a no.
+        `remedies` is what people can do about a no.
         """
         html = wants_html(request.method, request.headers)
         if decision.verdict is Verdict.DENY:
             reader = self._pages.readers.of(request)
             return self._pages.error(
                 403, reader=reader, reason=decision.reason, request_id=request_id, accepts_html=html,
-                actions=remedies,
+                actions=remedies, headers=readable_by(route, request.headers),
             )  # fmt: skip
-        page = "login" if decision.verdict is Verdict.SIGN_IN else "verify"
-        where = with_return(f"{self._prefix}/{page}", target.uri)
+        page = f"{self._prefix}/{page_for(decision)}"
         if html:
+            where = with_return(page, target.uri)
             headers = {"Location": where, "Cache-Control": "no-store", "Vary": "Cookie"}
             return web.Response(status=303, headers=headers)
-        missing = "sign_in_required" if page == "login" else "second_factor_required"
-        challenge = f'Cookie realm="{target.host}", form-action="{self._prefix}/{page}"'
+        told = tell_program(
+            route, target, decision, request.headers,
+            page_url=f"{target.scheme}://{target.authority}{page}",
+            offer=basic_challenge(target) if route.basic and decision.verdict is Verdict.SIGN_IN else "",
+        )  # fmt: skip
         return self._pages.error(
-            401,
-            reader=PROGRAM,
-            reason=missing,
-            request_id=request_id,
-            accepts_html=False,
-            headers={
-                "WWW-Authenticate": f"{offer}, {challenge}" if offer else challenge,
-                "Vary": "Cookie, Accept",
-            },
-        )
+            401, reader=PROGRAM, reason=told.reason, request_id=request_id, accepts_html=False,
+            headers=told.headers, fields=told.fields,
+        )  # fmt: skip
 
 
 def is_preflight(request: web.BaseRequest) -> bool:
     """Fetch standard, "CORS-preflight request": browsers send it without cookies and without a body."""
     named = "Origin" in request.headers and "Access-Control-Request-Method" in request.headers
     return request.method == "OPTIONS" and named and not request.can_read_body
-
-
-def wants_html(method: str, headers: Mapping[str, str]) -> bool:
-    """Whether a person looks at the answer: a page load of a browser, not its scripts and not a program.
-
-    Sec-Fetch-Mode is what browsers say themselves (Fetch Metadata, W3C); Accept is the older sign.
-    """
-    if headers.get("X-Requested-With", "").lower() == "xmlhttprequest" or "Upgrade" in headers:
-        return False
-    mode = headers.get("Sec-Fetch-Mode")
-    if mode is not None and mode != "navigate":
-        return False
-    return method in ("GET", "HEAD", "POST") and "text/html" in headers.get("Accept", "")

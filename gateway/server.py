@@ -82,6 +82,7 @@ class Gateway:
             self.parts.audit.write(),
             sweep((*self.stores.purges, *self.parts.sms.rounds)),
             report_upstreams(self.proxy),
+            self._composed.tunnel_watch.run(),
             self._fast.watch(),
         ]
         if self._composed.people.watch is not None:

@@ -98,7 +98,9 @@ class SessionLayer:
         granted: Granted,
         clock: Clock,
         token: Callable[[], str] = secrets.token_urlsafe,
+        csrf: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
+        self.new_token = csrf
         self.cookie_name = cookie_name(config, secure)
         self._storage = RingCookieStorage(
             fernet,
@@ -116,8 +118,6 @@ class SessionLayer:
         self._touches: set[asyncio.Task[None]] = set()
         self.on_change: list[Callable[[Change], None]] = []
         """Called with each change that this worker hears of."""
-        self.on_end: list[Callable[[str], None]] = []
-        """Called with the sid of each session that this worker hears has ended or changed."""
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -212,6 +212,15 @@ class SessionLayer:
         except StoreUnavailable:
             log.warning("session not touched: store is away")
 
+    def could_end_at(self, record: SessionRecord) -> float:
+        """Until then the session has not expired, as far as this record tells; uses are noted a little late."""
+        idle = self._config.idle_timeout
+        return min(record.expires_at, record.last_seen + idle + min(60.0, idle / 10))
+
+    async def look_up(self, record: SessionRecord) -> Principal | None:
+        """Who a session stands for now, None if it has ended. Asks the store. Raises StoreUnavailable."""
+        return await self._principal(record.sid, self._clock(), 0.0)
+
     # -- changing ------------------------------------------------------------------------------------------------
 
     async def rise(
@@ -267,14 +276,11 @@ class SessionLayer:
             raise UserUnknown(f"{record.username} is gone")
         return await self._with_grants(user, record)
 
-    def new_token(self) -> str:
-        return self._token()
-
     async def attach(
         self, request: web.BaseRequest, response: web.StreamResponse, sid: str | None, *, csrf: str = ""
     ) -> None:
         """Put a cookie for `sid` (None: a visitor) on the response, with a new csrf token unless one is given."""
-        data = {"csrf": csrf or self._token()}
+        data = {"csrf": csrf or self.new_token()}
         await self._save(request, response, data if sid is None else {**data, "sid": sid})
 
     async def detach(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
@@ -317,10 +323,8 @@ class SessionLayer:
     def _forget(self, change: Change) -> None:
         for hear in self.on_change:
             hear(change)
-        for value, entry in list(self._matching(change)):
+        for value, _ in list(self._matching(change)):
             del self._cache[value]
-            for listener in self.on_end:
-                listener(entry.principal.session.sid)
 
     def _matching(self, change: Change) -> Iterable[tuple[str, _Cached]]:
         for value, entry in self._cache.items():

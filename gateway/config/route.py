@@ -83,6 +83,9 @@ class Route(Section):
     cors_preflight: bool = Field(
         False, description="let CORS preflights (OPTIONS) through without sign-in; the app answers them"
     )
+    cors_origins: tuple[str, ...] = Field(
+        (), description="origins whose pages may read the gateway's own 401 and 403 (docs/re-login.md)"
+    )
     strip_path: bool = Field(False, description="the upstream sees paths without the route's prefix")
     preserve_host: bool = Field(
         True, description="the upstream gets the Host the client asked for; false = its own"

@@ -152,10 +152,11 @@ def _near(word: str, known: Sequence[str]) -> str:
 def details(config: Config) -> Iterator[Finding]:
     for index, route in enumerate(config.routes):
         base: KeyPath = ("routes", index)
-        for number, text in enumerate(route.websocket_origins):
-            if addresses.origin(text) is None:
-                mend = 'write "https://app.example.com"'
-                yield Finding((*base, "websocket_origins", number), f"`{text}` is not an origin", mend)
+        for key in ("websocket_origins", "cors_origins"):
+            for number, text in enumerate(getattr(route, key)):
+                if addresses.origin(text) is None:
+                    mend = 'write "https://app.example.com"'
+                    yield Finding((*base, key, number), f"`{text}` is not an origin", mend)
         if (
             route.health
             and not 100 <= route.health.healthy_status[0] <= route.health.healthy_status[1] <= 599

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from gateway.accesslog import AccessLog
 from gateway.assertion import Assertions
+from gateway.callers import wants_html
 from gateway.clock import Clock
 from gateway.config.schema import Network
 from gateway.errors import UpstreamTimeout
@@ -28,7 +29,7 @@ from gateway.fastpath.plan import (
 from gateway.fastpath.tally import Tally
 from gateway.fastpath.wire import Stock
 from gateway.forwardauth import ForwardAuth
-from gateway.gate import Trace, wants_html
+from gateway.gate import Trace
 from gateway.model import Decision, IPAddress, Principal, Verdict
 from gateway.policy import decide
 from gateway.portal.render import Pages

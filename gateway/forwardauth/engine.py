@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from gateway.assertion import Assertions
+from gateway.callers import wants_html
 from gateway.config.presets import Told
 from gateway.config.schema import Config, Route
 from gateway.errors import RequestRefused
 from gateway.forwardauth.asked import Asked, NotBelieved, Reader
-from gateway.gate import Trace, wants_html
+from gateway.gate import Trace
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.policy import decide
 from gateway.portal.reader import PROGRAM
@@ -23,6 +24,7 @@ from gateway.proxy.headers import HeaderRules, canonical, identity
 from gateway.routing import Routes, host_matches
 from gateway.session import SessionLayer
 from gateway.target import check_spelling
+from gateway.unauthorised import page_for, readable_by, tell_program
 
 log = logging.getLogger("gateway.forwardauth")
 
@@ -80,7 +82,7 @@ class Engine:
         trace.decided(decision, principal, self._sessions.now())
         if decision.verdict is Verdict.ALLOW:
             return self._allow(route, asked.target, principal, door)
-        return self._refuse(request, asked.target, decision, trace, door)
+        return self._refuse(request, route, asked.target, decision, trace, door)
 
     def _strictest(
         self, routes: list[Route], target: Target, principal: Principal | None
@@ -138,30 +140,29 @@ class Engine:
         return response
 
     def _refuse(
-        self, request: web.BaseRequest, target: Target, decision: Decision, trace: Trace, door: Door
+        self,
+        request: web.BaseRequest,
+        route: Route,
+        target: Target,
+        decision: Decision,
+        trace: Trace,
+        door: Door,
     ) -> web.StreamResponse:
-        html = wants_html(target.method, request.headers) and "Sec-WebSocket-Key" not in request.headers
+        html = wants_html(target.method, request.headers)
         if decision.verdict is Verdict.DENY:
             return self._pages.error(
-                403,
-                reader=self._pages.readers.of(request),
-                reason=decision.reason,
-                request_id=trace.request_id,
-                accepts_html=html,
-            )
-        page = "login" if decision.verdict is Verdict.SIGN_IN else "verify"
-        location = {"Location": self.page_for(page, target)} if html else {}
+                403, reader=self._pages.readers.of(request), reason=decision.reason,
+                request_id=trace.request_id, accepts_html=html, headers=readable_by(route, request.headers),
+            )  # fmt: skip
+        where = self.page_for(page_for(decision), target)
+        location = {"Location": where} if html else {}
         if html and door.redirects:
             return web.Response(status=302, headers={**location, **_NO_STORE, "Vary": "Cookie"})
-        challenge = f'Cookie realm="{target.host}", form-action="{self._prefix}/{page}"'
+        told = tell_program(route, target, decision, request.headers, page_url=where.partition("?")[0])
         return self._pages.error(
-            401,
-            reader=PROGRAM,
-            reason="sign_in_required" if page == "login" else "second_factor_required",
-            request_id=trace.request_id,
-            accepts_html=False,
-            headers={**location, "WWW-Authenticate": challenge, "Vary": "Cookie, Accept"},
-        )
+            401, reader=PROGRAM, reason=told.reason, request_id=trace.request_id, accepts_html=False,
+            headers={**location, **told.headers}, fields=told.fields,
+        )  # fmt: skip
 
     def page_for(self, page: str, target: Target) -> str:
         """On the app's own host, where the session cookie belongs; on the portal's, if they share the cookie."""

@@ -10,6 +10,7 @@ from gateway.portal.parts import Parts
 from gateway.portal.passkey_views import PasskeyViews
 from gateway.portal.selfservice import self_service
 from gateway.portal.sms_views import SmsViews
+from gateway.portal.tabs import Tabs
 from gateway.portal.views import SignInViews
 
 
@@ -22,6 +23,7 @@ def build_pages(parts: Parts) -> Views:
     alone = self_service(parts)
     return {
         **_sign_in(parts, can_reset="/reset" in alone),
+        **_tabs(parts),
         **alone,
         **_passkey(parts),
         **_enrol(parts, enrolment),
@@ -36,6 +38,7 @@ def _sign_in(parts: Parts, *, can_reset: bool) -> Views:
         parts.signin, parts.sessions, parts.pages, parts.routes, devices=parts.devices, can_reset=can_reset,
         fallback=parts.config.sms.fallback, live=parts.sms.provider.reports is not None,
         prefix=parts.prefix, public_url=parts.public_url, passkeys=parts.factors.passkeys is not None,
+        tokens=parts.tokens,
     )  # fmt: skip
     return {
         "/login": {"GET": views.login_page, "POST": views.login},
@@ -44,10 +47,15 @@ def _sign_in(parts: Parts, *, can_reset: bool) -> Views:
     }
 
 
+def _tabs(parts: Parts) -> Views:
+    tabs = Tabs(parts.signin, parts.routes, prefix=parts.prefix)
+    return {"/tab": {"GET": tabs.state}}
+
+
 def _passkey(parts: Parts) -> Views:
     views = PasskeyViews(
         parts.factors.passkeys, parts.signin, parts.sessions, parts.pages, parts.routes, parts.limits,
-        prefix=parts.prefix, public_url=parts.public_url,
+        prefix=parts.prefix, public_url=parts.public_url, tokens=parts.tokens,
     )  # fmt: skip
     return {"/passkey": {"GET": views.page, "POST": views.submit}}
 

@@ -1,6 +1,7 @@
 """Reads our own forms: small, without duplicate fields, and only from our own pages (security rule 6)."""
 
 import hmac
+from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
@@ -51,7 +52,7 @@ def check_origin(request: web.BaseRequest, target: Target, public_url: str) -> N
         raise ForeignForm("Sec-Fetch-Site says cross-site")
 
 
-def token_matches(form: dict[str, str], csrf: str) -> bool:
+def token_matches(form: Mapping[str, str], csrf: str) -> bool:
     """Whether the form carries the csrf token of the cookie."""
     return bool(csrf) and hmac.compare_digest(form.get("csrf_token", "").encode(), csrf.encode())
 

@@ -17,6 +17,7 @@ from gateway.limits import Limits
 from gateway.notices import Notices
 from gateway.portal.render import Pages
 from gateway.portal.signin import SignIn
+from gateway.portal.signintokens import SignInTokens
 from gateway.routing import Routes
 from gateway.senders.base import EmailSender
 from gateway.session import SessionLayer
@@ -48,6 +49,7 @@ class Parts:
     devices: RememberedDevices
     assertions: Assertions
     signin: SignIn
+    tokens: SignInTokens
     pages: Pages
 
     @property

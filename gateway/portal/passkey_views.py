@@ -11,6 +11,7 @@ from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.render import Pages
 from gateway.portal.returns import href, read_return
 from gateway.portal.signin import SignIn
+from gateway.portal.signintokens import SignInTokens
 from gateway.portal.words import STALE_FORM
 from gateway.routing import Routes
 from gateway.session import SessionLayer
@@ -33,7 +34,9 @@ class PasskeyViews:
         *,
         prefix: str,
         public_url: str,
+        tokens: SignInTokens,
     ) -> None:
+        self._tokens = tokens
         self._keys, self._signin, self._sessions = keys, signin, sessions
         self._pages, self._routes, self._limits = pages, routes, limits
         self._prefix, self._public_url = prefix, public_url
@@ -47,11 +50,13 @@ class PasskeyViews:
         check_origin(ask.request, ask.here, self._public_url)
         form = await read_form(ask.request)
         destination = read_return(form.get("rd", ""), ask.here, self._routes, self._prefix)
-        if not token_matches(form, ask.visit.csrf):
+        if ask.visit.principal is not None and not token_matches(form, ask.visit.csrf):
+            return see_other(href(destination, ask.here))  # another tab has signed in meanwhile
+        if not self._tokens.accepts(ask, form):
             return await self._form(ask, destination, error=STALE_FORM, status=403)
         await self._limits.spend(PER_IP, ask.client.network)
         client, answer = ask.client, form.get("credential", "")
-        username = await self._known().passkey_finish(ask.visit.csrf, client.origin, answer)
+        username = await self._known().passkey_finish(form["csrf_token"], client.origin, answer)
         record = await self._signin.passkey(client, username) if username else None
         if record is None:
             return await self._form(ask, destination, error=FAILED, status=401)

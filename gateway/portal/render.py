@@ -161,15 +161,20 @@ class Pages:
         actions: Sequence[Action] = (),
         accepts_html: bool = True,
         headers: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> web.Response:
-        """The error page, or JSON for clients that don't read HTML. Unset words come from `statuses`."""
+        """The error page, or JSON for clients that don't read HTML. Unset words come from `statuses`.
+
+        `fields` are more members of the JSON object.
+        """
         words = wording(status)
         message = message or words.message
         extra = dict(headers or {})
         if retry_after is not None:
             extra["Retry-After"] = str(retry_after)
         if not accepts_html:
-            return self._json_error(status, reason or words.code, message, request_id, extra)
+            body = {"error": reason or words.code, "message": message, "request_id": request_id}
+            return self._json_error(status, {**body, **(fields or {})}, extra)
         return self.render(
             "error.html",
             status,
@@ -183,10 +188,8 @@ class Pages:
             actions=actions,
         )
 
-    def _json_error(
-        self, status: int, code: str, message: str, request_id: str, headers: Mapping[str, str]
-    ) -> web.Response:
-        body = json.dumps({"error": code, "message": message, "request_id": request_id})
+    def _json_error(self, status: int, body: Mapping[str, str], headers: Mapping[str, str]) -> web.Response:
         return web.Response(
-            text=body, status=status, content_type="application/json", headers={**headers, **self._headers}
-        )
+            text=json.dumps(body), status=status, content_type="application/json",
+            headers={**headers, **self._headers},
+        )  # fmt: skip

@@ -15,10 +15,12 @@ from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.render import Pages
 from gateway.portal.returns import href, read_return, with_return
 from gateway.portal.signin import SignIn
+from gateway.portal.signintokens import SignInTokens
 from gateway.portal.words import (
     FACTOR_LABELS,
     FELL_BACK,
     NO_COOKIE,
+    OTHER_TAB,
     STALE_FORM,
     WRONG_PASSWORD,
     delivery_words,
@@ -43,9 +45,10 @@ class SignInViews:
         passkeys: bool,
         fallback: Sequence[str],
         live: bool,
+        tokens: SignInTokens,
     ) -> None:
         """`fallback` stands in for SMS that are refused; `live` says whether deliveries are reported to us."""
-        self._passkeys, self._live = passkeys, live
+        self._passkeys, self._live, self._tokens = passkeys, live, tokens
         self._challenges = Challenges(signin, fallback)
         self._devices, self._can_reset = devices, can_reset
         self._signin, self._sessions, self._pages, self._routes = signin, sessions, pages, routes
@@ -66,9 +69,10 @@ class SignInViews:
         form = await read_form(ask.request)
         destination = self._return(ask.here, form.get("rd", ""))
         username = form.get("username", "")
-        if not token_matches(form, ask.visit.csrf):
-            if ask.visit.principal is not None:  # another tab has signed in meanwhile: this one need not
-                return self._onward(ask, destination, ask.visit.principal)
+        if ask.visit.principal is not None and not token_matches(form, ask.visit.csrf):
+            # Another tab has signed in meanwhile: this one need not.
+            return self._onward(ask, destination, ask.visit.principal)
+        if not self._tokens.accepts(ask, form):
             problem = STALE_FORM if ask.visit.csrf else NO_COOKIE
             return await self._login_form(ask, destination, username=username, error=problem, status=403)
         try:
@@ -140,7 +144,7 @@ class SignInViews:
         destination = self._return(ask.here, form.get("rd", ""))
         factor = form.get("factor", "")
         if not token_matches(form, ask.visit.csrf):
-            return await self._verify_form(ask, destination, factor, error=STALE_FORM, status=403)
+            return await self._verify_form(ask, destination, factor, notice=OTHER_TAB, status=403)
         if form.get("resend") or (factor and not form.get("code")):
             resend = form.get("resend", "")
             return await self._verify_form(
@@ -202,6 +206,7 @@ class SignInViews:
         factor: str,
         *,
         error: str | None = None,
+        notice: str | None = None,
         status: int = 200,
         again: bool = False,
         by_call: bool = False,
@@ -244,7 +249,7 @@ class SignInViews:
             delivery_final=prompt.outlook.final or not self._live,
             called=prompt.outlook.channel == "call",
             can_call=prompt.can_call,
-            notice=_notice(begun, again),
+            notice=_notice(begun, again) or notice,
         )
 
     def _limited(self, ask: Ask, limit: TooManyAttempts) -> web.Response:

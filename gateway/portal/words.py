@@ -8,6 +8,7 @@ from gateway.sms.outlook import Outlook
 WRONG_PASSWORD = "Wrong username or password."  # noqa: S105
 STALE_FORM = "This page had been open for too long. Please try again."
 NO_COOKIE = "Your browser did not send our cookie back. Please allow cookies for this site and try again."
+OTHER_TAB = N_("You have signed in again in another tab. Please enter the newest code here.")
 
 REQUEST_ACCESS = "Request access"
 ANOTHER_ACCOUNT = "Use another account"

@@ -19,9 +19,17 @@ from gateway.proxy.response import RelayedResponse
 from gateway.proxy.site import Site
 from gateway.proxy.tunnel import Tunnel
 from gateway.proxy.upstreams import UpstreamHealth
-from gateway.proxy.websocket import Tunnels, hold, open_tunnel, origin_allowed, wants_websocket
+from gateway.proxy.websocket import Admitted, Tunnels, hold, open_tunnel, origin_allowed, wants_websocket
 
-__all__ = ["Proxy", "RelayedResponse", "Tunnels", "UpstreamHealth", "origin_allowed", "wants_websocket"]
+__all__ = [
+    "Admitted",
+    "Proxy",
+    "RelayedResponse",
+    "Tunnels",
+    "UpstreamHealth",
+    "origin_allowed",
+    "wants_websocket",
+]
 
 # CONNECT asks for a forward proxy; TRACE would show the assertion to the client (RFC 9110 §9.3.8).
 REFUSED_METHODS = frozenset({"CONNECT", "TRACE"})
@@ -94,7 +102,7 @@ class Proxy:
         del headers
         _refuse_websocket(request, route, target)
         tunnel = Tunnel(route.timeouts.idle)
-        with self.tunnels.registered(principal.session.sid if principal else None, tunnel):
+        with self.tunnels.registered(tunnel, route, target, principal):
             refusal = await _switch(request, site, target, trip, tunnel)
             del trip, target, principal, assertion  # a tunnel may stand for days
             return refusal or await hold(request, tunnel)

@@ -6,6 +6,7 @@ After the handshake a Tunnel moves bytes untouched, whatever subprotocol and ext
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from gateway.config.schema import Route
 from gateway.errors import ClientGone, UpstreamUnreachable
-from gateway.model import Target
+from gateway.model import Principal, Target
 from gateway.proxy.connection import serialize
 from gateway.proxy.http import Answer
 from gateway.proxy.response import RelayedResponse
@@ -22,6 +23,8 @@ from gateway.proxy.tunnel import Tunnel
 
 SESSION_ENDED = 4401
 """Close code in the range for private use (RFC 6455 §7.4.2), after HTTP's 401."""
+NOT_ALLOWED = 4403
+"""The session goes on, but policy no longer lets it in here; after HTTP's 403."""
 GOING_AWAY = 1001
 
 
@@ -63,29 +66,52 @@ def _origin_key(origin: str) -> tuple[str, str] | None:
     return parts.scheme, normal_authority(parts.scheme, parts.netloc)
 
 
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A tunnel and what was decided on when it was opened, so that it can be decided again."""
+
+    tunnel: Tunnel
+    route: Route
+    target: Target
+    principal: Principal
+
+
 class Tunnels:
     """All open tunnels of this process, so that the end of a session can close the ones it opened."""
 
     def __init__(self) -> None:
-        self._by_session: dict[str | None, set[Tunnel]] = {}
+        self._by_session: dict[str | None, dict[Tunnel, Admitted | None]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._by_session.values()))
 
     @contextmanager
-    def registered(self, sid: str | None, tunnel: Tunnel) -> Iterator[None]:
+    def registered(
+        self, tunnel: Tunnel, route: Route, target: Target, principal: Principal | None
+    ) -> Iterator[None]:
         """Register before the handshake: a session that ends meanwhile must find the tunnel, too.
 
-        `sid` is None for tunnels that no session opened (bypass).
+        `principal` is None for tunnels that no session opened (bypass).
         """
-        self._by_session.setdefault(sid, set()).add(tunnel)
+        sid = principal.session.sid if principal else None
+        admitted = Admitted(tunnel, route, target, principal) if principal else None
+        self._by_session.setdefault(sid, {})[tunnel] = admitted
+        del principal, admitted, target  # this frame stays as long as the tunnel, which may be days
         try:
             yield
         finally:
             tunnel.stop()
-            self._by_session[sid].discard(tunnel)
+            del self._by_session[sid][tunnel]
             if not self._by_session[sid]:
                 del self._by_session[sid]
+
+    def admitted(self) -> dict[str, list[Admitted]]:
+        """Session id -> what it holds open."""
+        return {
+            sid: [one for one in group.values() if one is not None]
+            for sid, group in self._by_session.items()
+            if sid is not None
+        }
 
     def close_session(self, sid: str, code: int = SESSION_ENDED, reason: str = "session ended") -> None:
         """Close what this session opened."""

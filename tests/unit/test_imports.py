@@ -19,12 +19,13 @@ ORDER = (
     "keyring policy",
     "stores",
     "senders directory",
-    "target routing limits audit session assertion requestable",
+    "callers target routing limits audit session assertion requestable",
     "credentials devices notices links",
     "risk invitations access_requests sms",
     "factors",
     "portal proxy",
-    "gate",
+    "unauthorised",
+    "gate tunnelwatch",
     "forwardauth passes explain",
     "accesslog sweep",
     "fastpath",
@@ -62,6 +63,7 @@ NEVER = [
 """What would let one side of the gateway reach into the other."""
 
 PURE = (
+    *("callers", "unauthorised"),
     *("policy", "requestable", "patterns", "explain", "routing", "limits", "model", "errors"),
     *("portal.returns", "portal.signin", "proxy.headers"),
 )
