@@ -40,10 +40,12 @@ class Front:
         *,
         prefix: str,
         trusted: tuple[Network, ...],
+        host: str,
     ) -> None:
+        """`host` is meant by requests that name none."""
         self._gate, self._portal, self._pages, self._access = gate, portal, pages, access
         self._forward, self._passes = forward, passes
-        self._prefix, self._trusted = prefix, trusted
+        self._prefix, self._trusted, self._host = prefix, trusted, host
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Every request comes through here."""
@@ -108,6 +110,8 @@ class Front:
             secure=request.secure,
             peer=peer,
             trusted=self._trusted,
+            # Load balancers' health checks like to come this way (RFC 9112 §3.2.2).
+            default=self._host if request.version < (1, 1) else "",
         )
 
     def _error_page(self, request: web.BaseRequest, error: GatewayError, trace: Trace) -> web.StreamResponse:

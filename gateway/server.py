@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TextIO
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -132,7 +133,7 @@ def _front(composed: Composed, access: AccessLog, forward: ForwardAuth) -> Front
     return Front(
         gate, portal, parts.pages, access, forward,
         Passes(parts.config, parts.routes, parts.sessions, parts.assertions),
-        prefix=server.prefix, trusted=server.trusted_proxies,
+        prefix=server.prefix, trusted=server.trusted_proxies, host=urlsplit(server.public_url).netloc,
     )  # fmt: skip
 
 

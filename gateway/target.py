@@ -141,6 +141,7 @@ def read_target(
     secure: bool,
     peer: IPAddress | None,
     trusted: Sequence[Network],
+    default: str = "",
 ) -> Target:
     """Build the Target of a request that is to be proxied.
 
@@ -151,13 +152,14 @@ def read_target(
         secure: whether our own connection is TLS.
         peer: address at the other end, None for a unix socket.
         trusted: `server.trusted_proxies`.
+        default: host (and port) for a request that names none, which only HTTP/1.0 may.
 
     Raises:
         RequestRefused: 400 on anything ambiguous.
     """
     if not _METHOD.fullmatch(method):
         raise RequestRefused("bad method")
-    hosts = headers.getall("Host", [])
+    hosts = headers.getall("Host", [default] if default else [])
     if len(hosts) != 1:  # RFC 9112 §3.2: exactly one, else 400
         raise RequestRefused(f"{len(hosts)} Host headers")
     authority = hosts[0]

@@ -4,6 +4,8 @@ from importlib import import_module
 
 import click
 
+from gateway import __version__
+
 COMMANDS = {
     "serve": "gateway.cli.serve:serve",
     "demo": "gateway.cli.demo:demo",
@@ -37,5 +39,6 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="auth-gateway", message="%(prog)s %(version)s")
 def main() -> None:
     """Put a password and a second factor in front of any web app."""

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from gateway.cli.user_import import import_users
 from gateway.cli.user_invite import invite
 from gateway.errors import UserUnknown
 from gateway.model import User
+from gateway.policy import SECOND_FACTORS
 
 _username = click.argument("username")
 _name = click.option("--name", help="The full name.")
@@ -92,14 +94,18 @@ def show(username: str, as_json: bool, config_file: Path) -> None:
     async def work(opened: Opened) -> dict[str, object]:
         found = await existing(opened, username)
         enrolled = await opened.credentials.list(found.username)
-        return public(found) | {"factors": [{"kind": one.kind, "name": one.name} for one in enrolled]}
+        return public(found) | {
+            "factors": [
+                {"kind": one.kind, "name": one.name} for one in enrolled if one.kind in SECOND_FACTORS
+            ]
+        }
 
     facts = run(config_file, work)
     if as_json:
         print_json(facts)
         return
     for key, value in facts.items():
-        click.echo(f"{key:14} {_as_text(value)}")
+        click.echo(f"{key.replace('_', ' '):20} {_as_text(key, value)}".rstrip())
 
 
 @user.command("set")
@@ -218,7 +224,9 @@ def public(one: User) -> dict[str, object]:
     return facts
 
 
-def _as_text(value: object) -> str:
+def _as_text(key: str, value: object) -> str:
+    if key.endswith("_at") and isinstance(value, float):
+        return datetime.fromtimestamp(value, UTC).isoformat(timespec="seconds") if value else "never"
     if isinstance(value, list | tuple):
         return ", ".join(" ".join(item.values()) if isinstance(item, dict) else str(item) for item in value)
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)

@@ -6,6 +6,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from gateway.config.sms_money import SmsBudgets
+from gateway.factors.challenge import random_digits
 from gateway.stores import schema
 from gateway.stores.engine import open_engine, reading
 from tests.rig import PHONE, Rig, running_gateway
@@ -132,3 +133,40 @@ async def test_a_hundred_wrong_codes_in_a_row_lock_the_account_for_good(tmp_path
                     guess = f"{(int(rig.codes[-1]) + 1) % 1_000_000:06d}"
                     wrong += (await browser.code(guess)).status == 401
         assert 90 <= wrong <= 100  # the page after the last try of each window is a 429 already
+
+
+async def test_after_five_wrong_codes_even_the_right_one_needs_a_new_login(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.password()
+        token = await browser.token("/_auth/verify")
+        right = rig.codes[-1]
+        wrong = f"{(int(right) + 1) % 1_000_000:06d}"
+        for _ in range(5):
+            assert (await browser.post("/_auth/verify", {"code": wrong, "csrf_token": token})).status == 401
+        late = await browser.post("/_auth/verify", {"code": right, "csrf_token": token})
+        assert late.headers.get("Location") != "/"
+        assert (await browser.get("/")).headers["Location"].startswith("/_auth/login")
+        assert rig.upstream.requests == []
+
+
+async def test_a_new_code_voids_the_one_before_and_must_wait(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.password()
+        token = await browser.token("/_auth/verify")
+        again = {"resend": "1", "csrf_token": token}
+        await browser.post("/_auth/verify", again)
+        assert len(rig.codes) == 1, "the pause between two codes"
+        old = rig.codes[-1]
+        while rig.codes[-1] == old:  # one in a million is the same again
+            rig.clock.advance(31)
+            await browser.post("/_auth/verify", again)
+        assert (await browser.code(old)).status == 401
+        assert (await browser.code(rig.codes[-1])).status == 303
+
+
+def test_codes_are_digits_of_an_even_distribution() -> None:
+    drawn = "".join(random_digits(6) for _ in range(5000))
+    assert len(drawn) == 30_000
+    assert all(2_600 < drawn.count(digit) < 3_400 for digit in "0123456789")  # 8 standard deviations

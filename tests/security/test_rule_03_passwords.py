@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from gateway.directory.database import DatabaseDirectory
+from gateway.errors import WeakPassword
+from gateway.model import User
 from gateway.passwords import Passwords
-from tests.rig import PASSWORD, running_gateway
+from tests.rig import PASSWORD, PHONE, running_gateway
 
 
 class CountingPasswords(Passwords):
@@ -58,3 +62,44 @@ async def test_guessing_many_accounts_from_one_address_is_stopped(tmp_path: Path
     async with running_gateway(tmp_path) as rig, rig.browser() as browser:
         statuses = [(await browser.password(f"user{n}", "wrong password")).status for n in range(33)]
         assert statuses[-1] == 429
+
+
+@pytest.mark.parametrize(
+    "weak", ["short", "password123", "qwertyuiop", "aaaaaaaaaaaa", "alice-alice-1", "x" * 1000]
+)
+async def test_weak_passwords_are_refused_wherever_one_is_set(tmp_path: Path, weak: str) -> None:
+    async with running_gateway(tmp_path) as rig:
+        await rig.add_user()
+        before = await rig.directory.get("alice")
+        with pytest.raises(WeakPassword):
+            await rig.directory.set_password("alice", weak)
+        with pytest.raises(WeakPassword):
+            await rig.directory.add(User("alice-alice", phone=PHONE), weak)
+        assert await rig.directory.get("alice") == before
+        assert await rig.directory.get("alice-alice") is None
+
+
+@pytest.mark.parametrize("good", ["no digits or capitals at all", "ünï©ödé pässwörter", "q" * 60 + "w" * 68])
+async def test_long_ones_need_no_composition(tmp_path: Path, good: str) -> None:
+    async with running_gateway(tmp_path) as rig:
+        await rig.add_user()
+        await rig.directory.set_password("alice", good)
+        assert await rig.directory.authenticate("alice", good) is not None
+
+
+async def test_a_sign_in_brings_an_old_hash_to_todays_parameters(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig:
+        await rig.add_user()
+        before = await rig.directory.get("alice")
+        stronger = Passwords(rig.config.passwords.model_copy(update={"argon2_passes": 3}))
+        directory = DatabaseDirectory(rig.directory._engine, stronger, rig.clock)
+        assert await directory.authenticate("alice", "a wrong password") is None
+        assert await directory.get("alice") == before
+        assert await directory.authenticate("alice", PASSWORD) is not None
+        after = await directory.get("alice")
+        assert before is not None
+        assert after is not None
+        assert ",t=1," in before.password_hash
+        assert ",t=3," in after.password_hash
+        assert await directory.authenticate("alice", PASSWORD) is not None
+        stronger.close()

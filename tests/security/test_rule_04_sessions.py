@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from gateway.keyring import KeyRing
 from gateway.stores.engine import open_engine
 from gateway.stores.sessions import SqlSessions
@@ -106,3 +108,38 @@ async def test_a_tampered_or_foreign_cookie_is_nobody(tmp_path: Path) -> None:
             for bad in (good[:-4] + "AAAA", "x", "ä", good + good, "gAAAAA=="):
                 response = await other.get("/", Cookie=f"auth_session={bad}".encode().decode("latin-1"))
                 assert response.status in (303, 400), bad
+
+
+@pytest.mark.parametrize("fast_path", [True, False])
+async def test_an_unused_session_ends_and_a_used_one_does_not(tmp_path: Path, fast_path: bool) -> None:
+    times = {"idle_timeout": "10m", "absolute_timeout": "10h"}
+    async with (
+        running_gateway(tmp_path, session=times, server={"fast_path": fast_path}) as rig,
+        rig.browser() as browser,
+    ):
+        await rig.add_user()
+        await browser.sign_in()
+        for _ in range(4):
+            rig.clock.advance(590)
+            assert (await browser.get("/")).status == 200
+        rig.clock.advance(601)
+        assert (await browser.get("/")).status == 303
+
+
+@pytest.mark.parametrize("fast_path", [True, False])
+async def test_even_a_busy_session_ends_at_its_time_and_a_second_factor_does_not_prolong_it(
+    tmp_path: Path, fast_path: bool
+) -> None:
+    times = {"idle_timeout": "40m", "absolute_timeout": "1h"}
+    async with (
+        running_gateway(tmp_path, session=times, server={"fast_path": fast_path}) as rig,
+        rig.browser() as browser,
+    ):
+        await rig.add_user()
+        await browser.password()
+        rig.clock.advance(1500)
+        assert (await browser.code()).status == 303
+        rig.clock.advance(1500)
+        assert (await browser.get("/")).status == 200
+        rig.clock.advance(601)
+        assert (await browser.get("/")).status == 303

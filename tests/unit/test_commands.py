@@ -1,6 +1,7 @@
 """The commands on users, sessions, keys and the audit log, as an administrator types them."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -9,6 +10,7 @@ import bcrypt
 import pytest
 from click.testing import CliRunner, Result
 
+from gateway import __version__
 from gateway.cli import main
 from gateway.cli.opening import Opened, run
 from gateway.model import SessionRecord, User
@@ -58,6 +60,10 @@ def test_an_added_user_can_sign_in_and_is_shown_without_the_hash(command, stored
     assert facts["groups"] == ["staff", "ops"]
     assert facts["has_password"] is True
     assert "argon2" not in shown.output
+    assert facts["factors"] == []
+    assert re.search(
+        r"^password changed at +20\d\d-\d\d-\d\dT", command("user", "show", "alice").output, re.M
+    )
 
 
 @pytest.mark.parametrize(
@@ -359,3 +365,19 @@ def test_an_invitation_prints_or_mails_a_link_and_can_be_sent_again(command) -> 
     taken = command("user", "invite", "alice", "--print")
     assert taken.exit_code == 1
     assert "there is a user alice already" in taken.output
+
+
+def test_what_a_user_prefers_is_not_shown_as_a_factor(command, stored) -> None:
+    add(command, "alice")
+    for kind in ("preference", "totp"):
+        stored(
+            lambda opened, kind=kind: opened.credentials.add(
+                Credential(kind[:4], "alice", kind, kind, b"{}", 0.0)
+            )
+        )
+    factors = json.loads(command("user", "show", "alice", "--json").output)["factors"]
+    assert [one["kind"] for one in factors] == ["totp"]
+
+
+def test_the_version_is_also_an_option() -> None:
+    assert CliRunner().invoke(main, ["--version"]).output == f"auth-gateway {__version__}\n"
