@@ -12,6 +12,7 @@ from gateway.clock import Clock
 from gateway.config.schema import AccessRequest
 from gateway.directory.base import Directory
 from gateway.errors import RequestRefused
+from gateway.language.text import N_, Text
 from gateway.limits import ACCESS_REQUESTS_PER_USER, Limits
 from gateway.model import Principal
 from gateway.notices import Notices
@@ -25,7 +26,7 @@ CHOICES = (3600.0, 4 * 3600.0, 8 * 3600.0, 24 * 3600.0, 7 * 86400.0)
 
 class NotForYou(RequestRefused):
     status = 403
-    public = "You can’t decide about this request."
+    public = N_("You can’t decide about this request.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,40 +129,49 @@ class AccessDesk:
         approvers = set(self.offered[asked.group].approvers)
         for user in await self._directory.list():
             if approvers & set(user.groups) and not user.disabled and user.username != asked.username:
-                text = _ASKED.format(
-                    user=asked.username,
-                    group=asked.group,
-                    page=asked.page,
-                    why=asked.why or "-",
-                    url=self._page_url,
-                )
                 self._notices.mail(
-                    user.username, user.email, "access requested", text, about="access_requested"
+                    user.username,
+                    user.email,
+                    N_("%(brand)s: access requested", brand=self._notices.brand),
+                    _question(asked, self._page_url),
+                    about="access_requested",
                 )
 
     async def _tell_asker(self, asked: AccessAsked, what: str) -> None:
         user = await self._directory.get(asked.username)
         if user is not None:
-            text = _DECIDED.format(group=asked.group, word=PAST[what], page=asked.page)
-            self._notices.mail(
-                user.username, user.email, f"access {PAST[what]}", text, about=f"access_{PAST[what]}"
-            )
+            subject, text = _answer(self._notices.brand, asked, what)
+            self._notices.mail(user.username, user.email, subject, text, about=f"access_{PAST[what]}")
 
 
 PAST = {"grant": "granted", "refuse": "refused", "end": "ended"}
 
-_ASKED = """{user} asks for access (group {group}):
 
-Page: {page}
-Why: {why}
+def _question(asked: AccessAsked, url: str) -> Text:
+    return N_(
+        "%(user)s asks for access (group %(group)s):\n\nPage: %(page)s\nWhy: %(why)s\n\nDecide here: %(link)s\n",
+        user=asked.username,
+        group=asked.group,
+        page=asked.page,
+        why=asked.why or "-",
+        link=url,
+    )
 
-Decide here: {url}
-"""
 
-_DECIDED = """Your access through the group {group} was {word}.
-
-Page: {page}
-"""
+def _answer(brand: str, asked: AccessAsked, what: str) -> tuple[Text, Text]:
+    """Subject and text of the mail."""
+    of = {"group": asked.group, "page": asked.page}
+    if what == "grant":
+        return N_("%(brand)s: access granted", brand=brand), N_(
+            "Your access through the group %(group)s was granted.\n\nPage: %(page)s\n", **of
+        )
+    if what == "refuse":
+        return N_("%(brand)s: access refused", brand=brand), N_(
+            "Your access through the group %(group)s was refused.\n\nPage: %(page)s\n", **of
+        )
+    return N_("%(brand)s: access ended", brand=brand), N_(
+        "Your access through the group %(group)s has ended.\n\nPage: %(page)s\n", **of
+    )
 
 
 def one_line(text: str) -> str:

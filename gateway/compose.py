@@ -106,7 +106,7 @@ def _parts(
             clock,
         )
     )
-    notices = Notices(email, audit, config.branding.name)
+    notices = Notices(email, audit, config.branding.name, config.branding.language)
     devices = RememberedDevices(
         config.session, secure=secure, fernet=lambda: ring.fernet, store=stores.devices, audit=audit,
         clock=clock,

@@ -19,6 +19,7 @@ from gateway.clock import Clock
 from gateway.config.schema import Route
 from gateway.directory.base import Directory
 from gateway.errors import GatewayError
+from gateway.language.text import N_
 from gateway.limits import FAILURES_IN_A_ROW, PASSWORD_PER_IP, PASSWORD_PER_USER, Budget, Limits
 from gateway.model import Principal, SessionRecord, Target, User
 
@@ -61,7 +62,7 @@ class NotAccepted(GatewayError):
     """Credentials were shown and are no good. `challenge` goes into WWW-Authenticate."""
 
     status = 401
-    public = "These credentials are not accepted here."
+    public = N_("These credentials are not accepted here.")
 
     def __init__(self, detail: str, challenge: str) -> None:
         super().__init__(detail)
@@ -70,7 +71,7 @@ class NotAccepted(GatewayError):
 
 class OutOfScope(GatewayError):
     status = 403
-    public = "This token is not meant for this."
+    public = N_("This token is not meant for this.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ GatewayError
 
 from dataclasses import dataclass
 
+from gateway.language.text import N_
+
 
 class GatewayError(Exception):
     """Root of all errors that the gateway raises on purpose.
@@ -26,10 +28,10 @@ class GatewayError(Exception):
     """
 
     status = 500
-    public = "Something went wrong on our side."
+    public: str = N_("Something went wrong on our side.")
 
     def __init__(self, detail: str = "", *, public: str | None = None, status: int | None = None) -> None:
-        super().__init__(detail or self.public)
+        super().__init__(detail or str(self.public))
         self.detail = detail or self.public
         if public is not None:
             self.public = public
@@ -39,14 +41,14 @@ class GatewayError(Exception):
 
 class RequestRefused(GatewayError):
     status = 400
-    public = "The request could not be understood."
+    public: str = N_("The request could not be understood.")
 
 
 class TooManyAttempts(RequestRefused):
     """`retry_after` is in whole seconds."""
 
     status = 429
-    public = "Too many attempts. Please wait and try again."
+    public: str = N_("Too many attempts. Please wait and try again.")
 
     def __init__(self, detail: str = "", *, retry_after: int, public: str | None = None) -> None:
         super().__init__(detail, public=public)
@@ -62,7 +64,7 @@ class ClientGone(GatewayError):
 
 class UpstreamError(GatewayError):
     status = 502
-    public = "The application behind this page did not answer."
+    public: str = N_("The application behind this page did not answer.")
 
 
 class UpstreamUnreachable(UpstreamError):
@@ -71,7 +73,7 @@ class UpstreamUnreachable(UpstreamError):
 
 class UpstreamTimeout(UpstreamError):
     status = 504
-    public = "The application behind this page took too long to answer."
+    public: str = N_("The application behind this page took too long to answer.")
 
     @classmethod
     def after(cls, url: str, seconds: float) -> "UpstreamTimeout":
@@ -86,7 +88,7 @@ class SendFailed(GatewayError):
     """
 
     status = 503
-    public = "We could not send your code right now."
+    public: str = N_("We could not send your code right now.")
 
     def __init__(
         self,
@@ -105,7 +107,7 @@ class SendFailed(GatewayError):
 
 class StoreUnavailable(GatewayError):
     status = 503
-    public = "Sign-in is unavailable for a moment. Please try again shortly."
+    public: str = N_("Sign-in is unavailable for a moment. Please try again shortly.")
 
 
 class UserExists(GatewayError):
@@ -118,6 +120,7 @@ class UserUnknown(GatewayError):
 
 class InvalidUser(GatewayError):
     status = 422
+    public: str = N_("Please check what you entered.")
 
 
 class WeakPassword(GatewayError):

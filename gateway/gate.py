@@ -11,6 +11,7 @@ from gateway.callers import wants_html
 from gateway.config.schema import AccessRequest, Route
 from gateway.credentials import Credentials, Shown, basic_challenge
 from gateway.errors import RequestRefused
+from gateway.language.text import N_
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.policy import decide
 from gateway.portal.reader import PROGRAM
@@ -72,7 +73,7 @@ class Trace:
 
 class NoRoute(RequestRefused):
     status = 404
-    public = "There is nothing here."
+    public = N_("There is nothing here.")
 
 
 class Gate:
@@ -120,11 +121,11 @@ class Gate:
 
     def _remedies(
         self, route: Route, target: Target, principal: Principal | None, now: float
-    ) -> list[tuple[str, str]]:
+    ) -> Sequence[tuple[str, str]]:
         """What somebody who is refused can do about it, as (words, address)."""
         if principal is None:
             return []
-        remedies = [(ANOTHER_ACCOUNT, f"{self._prefix}/logout")]
+        remedies: list[tuple[str, str]] = [(ANOTHER_ACCOUNT, f"{self._prefix}/logout")]
         if requestable(self._offered, route, target, principal, now):
             remedies.insert(0, (REQUEST_ACCESS, with_return(f"{self._prefix}/access", target.uri)))
         return remedies

@@ -7,6 +7,7 @@ from gateway.audit import Audit
 from gateway.clock import Clock
 from gateway.directory.base import WritableDirectory
 from gateway.errors import UserUnknown
+from gateway.language.text import N_, NN_, Text
 from gateway.links import Links
 from gateway.model import User
 from gateway.stores.base import Ledger
@@ -57,12 +58,18 @@ class Invitations:
         return user if user is not None and not user.disabled and not user.password_hash else None
 
 
-def letter(brand: str, link: str) -> tuple[str, str]:
+def letter(brand: str, link: str) -> tuple[Text, Text]:
     """Subject and text of the mail."""
     days = round(LIFETIME / 86400)
     return (
-        f"Your account at {brand}",
-        f"An account was made for you at {brand}.\n\n"
-        f"Choose your password and set up your second factor here:\n{link}\n\n"
-        f"The link works once, for {days} days.\n",
+        N_("Your account at %(brand)s", brand=brand),
+        NN_(
+            "An account was made for you at %(brand)s.\n\nChoose your password and set up your second factor "
+            "here:\n%(link)s\n\nThe link works once, for %(count)s day.\n",
+            "An account was made for you at %(brand)s.\n\nChoose your password and set up your second factor "
+            "here:\n%(link)s\n\nThe link works once, for %(count)s days.\n",
+            days,
+            brand=brand,
+            link=link,
+        ),
     )

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from gateway.audit import Audit
 from gateway.errors import GatewayError, SendFailed
+from gateway.language.catalogues import language
 from gateway.senders.base import EmailSender
 from gateway.senders.masking import mask_email
 
@@ -17,13 +18,15 @@ _AT_ONCE = 1000
 
 
 class Notices:
-    def __init__(self, sender: EmailSender, audit: Audit, brand: str) -> None:
-        self._sender, self._audit, self.brand = sender, audit, brand
+    def __init__(self, sender: EmailSender, audit: Audit, brand: str, lang: str) -> None:
+        self._sender, self._audit, self.brand, self._lang = sender, audit, brand, lang
         self._running: set[asyncio.Task[None]] = set()
 
-    def mail(self, username: str, to: str, subject: str, text: str, *, about: str) -> None:
-        """Send in the background; `about` names the mail in the audit log."""
+    def mail(self, username: str, to: str, subject: str, text: str, *, about: str, lang: str = "") -> None:
+        """Send in the background; `about` names the mail in the audit log, `lang` is its reader's language if known."""
         if to:
+            say = language(lang or self._lang).text
+            subject, text = say(subject), say(text)
             self.later(lambda: self._send(username, to, subject, text, about))
 
     def later(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -37,7 +40,7 @@ class Notices:
 
     async def _send(self, username: str, to: str, subject: str, text: str, about: str) -> None:
         try:
-            await self._sender.send(to, f"{self.brand}: {subject}", text)
+            await self._sender.send(to, subject, text)
         except SendFailed as failure:
             self._audit.record(
                 "send_failed", username, factor="notice", about=about, code=failure.code, cause=failure.detail

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from gateway import oldhashes
 from gateway.config.schema import Passwords as Settings
 from gateway.errors import WeakPassword
+from gateway.language.text import N_, NN_
 
 T = TypeVar("T")
 _LANES = 1
@@ -60,13 +61,25 @@ class Passwords:
         """Raises WeakPassword with a sentence for the user. No composition rules (SP 800-63B §5.1.1.2)."""
         text = normalised(password).decode()
         if len(text) < self._settings.min_length:
-            raise _weak(f"Please choose a password of at least {self._settings.min_length} characters.")
+            raise _weak(
+                NN_(
+                    "Please choose a password of at least %(count)s character.",
+                    "Please choose a password of at least %(count)s characters.",
+                    self._settings.min_length,
+                )
+            )
         if len(text) > self._settings.max_length:
-            raise _weak(f"Please choose a password of at most {self._settings.max_length} characters.")
+            raise _weak(
+                NN_(
+                    "Please choose a password of at most %(count)s character.",
+                    "Please choose a password of at most %(count)s characters.",
+                    self._settings.max_length,
+                )
+            )
         if text.casefold() in _common() or len(set(text)) == 1:
-            raise _weak("This password is on the list of common passwords. Please choose another.")
+            raise _weak(N_("This password is on the list of common passwords. Please choose another."))
         if any(name in text.casefold() for name in _names(username)):
-            raise _weak("Your password must not contain your username. Please choose another.")
+            raise _weak(N_("Your password must not contain your username. Please choose another."))
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

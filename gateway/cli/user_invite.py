@@ -8,6 +8,7 @@ import click
 from gateway.cli.opening import Opened, config_option, run
 from gateway.errors import GatewayError, UserExists
 from gateway.invitations import Invitations, letter
+from gateway.language.catalogues import language
 from gateway.model import User
 from gateway.senders.build import build_email
 
@@ -60,9 +61,10 @@ async def _link(opened: Opened, wanted: User) -> str:
 
 
 async def _mail(opened: Opened, to: str, link: str) -> None:
-    sender = build_email(opened.config.email, sys.stdout)
+    sender, spoken = build_email(opened.config.email, sys.stdout), language(opened.config.branding.language)
     try:
-        await sender.send(to, *letter(opened.config.branding.name, link))
+        subject, text = map(spoken.text, letter(opened.config.branding.name, link))
+        await sender.send(to, subject, text)
     except GatewayError as error:
         raise GatewayError(
             f"the user is added, but the mail could not be sent ({error.detail}); invite again"

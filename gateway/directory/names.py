@@ -11,6 +11,7 @@ from dataclasses import replace
 import phonenumbers
 
 from gateway.errors import InvalidUser
+from gateway.language.text import N_
 from gateway.model import User
 
 _LONGEST = 128
@@ -62,7 +63,10 @@ def group(text: str) -> str:
 def email(text: str) -> str:
     address = text.strip()
     if address and not _EMAIL.fullmatch(address):
-        raise InvalidUser(f"e-mail address {text!r}: write it like name@example.com")
+        raise InvalidUser(
+            f"e-mail address {text!r}: write it like name@example.com",
+            public=N_("Please write the e-mail address like %(example)s.", example="name@example.com"),
+        )
     return _plain("e-mail address", address)
 
 
@@ -73,9 +77,18 @@ def phone(text: str) -> str:
     try:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:
-        raise InvalidUser(f"phone number {text!r}: write it with country code, like +4915112345678") from None
+        raise InvalidUser(
+            f"phone number {text!r}: write it with country code, like +4915112345678",
+            public=N_(
+                "Please write the phone number with its country code, like %(example)s.",
+                example="+4915112345678",
+            ),
+        ) from None
     if not phonenumbers.is_possible_number(number):
-        raise InvalidUser(f"phone number {text!r}: it has too few or too many digits for its country")
+        raise InvalidUser(
+            f"phone number {text!r}: it has too few or too many digits for its country",
+            public=N_("This phone number has too few or too many digits for its country."),
+        )
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 

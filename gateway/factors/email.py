@@ -8,6 +8,8 @@ from gateway.errors import SendFailed, TooManyAttempts
 from gateway.factors.base import Attempt, Outcome, Prompt
 from gateway.factors.challenge import Codes
 from gateway.factors.sms import message, normal_code
+from gateway.language.catalogues import language
+from gateway.language.text import N_
 from gateway.limits import Budget, Limits
 from gateway.model import User
 from gateway.senders.base import EmailSender
@@ -38,8 +40,10 @@ class EmailFactor:
         await self._spend(attempt)
         code = await self._codes.issue(attempt)
         # The code is not in the subject: subjects show on locked screens.
-        text = message(self._brand, code, attempt.host) + _WARNING
-        await self._sender.send(attempt.user.email, f"Your {self._brand} code", text)
+        say = language(attempt.lang).text
+        text = f"{message(self._brand, code, attempt.host, attempt.lang)}\n\n{say(_WARNING)}"
+        subject = N_("Your %(brand)s code", brand=self._brand)
+        await self._sender.send(attempt.user.email, say(subject), text)
 
     async def _spend(self, attempt: Attempt) -> None:
         """Count one mail. Raises SendFailed (code "budget") when a budget is spent."""
@@ -61,4 +65,4 @@ class EmailFactor:
         return await self._codes.verify(attempt, normal_code(form.get("code", "")))
 
 
-_WARNING = "\n\nIf you are not signing in right now, somebody knows your password: please change it."
+_WARNING = N_("If you are not signing in right now, somebody knows your password: please change it.")

@@ -7,6 +7,8 @@ from math import ceil
 from gateway.config.schema import SmsBase
 from gateway.factors.base import Attempt, Outcome, Prompt
 from gateway.factors.challenge import Codes
+from gateway.language.catalogues import language
+from gateway.language.text import N_
 from gateway.model import User
 from gateway.senders.base import Caller, Sender
 from gateway.senders.masking import mask_phone
@@ -58,7 +60,7 @@ class SmsFactor:
                 admission, lambda id: caller.call(phone, code, lang=attempt.lang, reference=id)
             )
             return
-        text = message(self._brand, code, attempt.host)
+        text = message(self._brand, code, attempt.host, attempt.lang)
         await self._desk.hand_over(admission, lambda id: self._sender.send(phone, text, id))
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
@@ -95,6 +97,8 @@ def normal_code(text: str) -> str:
     return "".join(character for character in text if character not in " -\u00a0\u2011\u2013\t")
 
 
-def message(brand: str, code: str, host: str) -> str:
+def message(brand: str, code: str, host: str, lang: str) -> str:
     """The text of the SMS. Its last line binds the code to our host (WICG origin-bound one-time codes)."""
-    return f"{code} is your {brand} code. Never share it.\n\n@{host} #{code}"
+    # Translators: short, for one SMS; in the letters of GSM 03.38 where the language allows (no á í ó ú ê ç).
+    sentence = N_("%(code)s is your %(brand)s code. Never share it.", code=code, brand=brand)
+    return f"{language(lang).text(sentence)}\n\n@{host} #{code}"

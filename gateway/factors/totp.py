@@ -14,6 +14,8 @@ from gateway.clock import Clock
 from gateway.factors.base import Attempt, Outcome, Prompt, Setup, given_name
 from gateway.factors.challenge import Tries
 from gateway.factors.sms import normal_code
+from gateway.language.catalogues import language
+from gateway.language.text import N_
 from gateway.model import User
 from gateway.stores.base import Credential, Credentials, Ledger
 
@@ -94,7 +96,7 @@ class TotpFactor:
                 id=self._new_id(),
                 username=attempt.user.username,
                 kind=self.name,
-                name=given_name(form, "Authenticator app"),
+                name=given_name(form, language(attempt.lang).text(N_("Authenticator app"))),
                 secret=secret.encode(),
                 created_at=now,
                 last_used_at=now,

@@ -13,6 +13,8 @@ from gateway.clock import Clock
 from gateway.factors.base import Attempt, Outcome, Prompt, Setup, given_name
 from gateway.factors.challenge import Tries
 from gateway.factors.relying_party import Key, RelyingParty, parse_answer
+from gateway.language.catalogues import language
+from gateway.language.text import N_
 from gateway.model import User
 from gateway.stores.base import Credential, Credentials, Ledger
 
@@ -104,7 +106,7 @@ class WebAuthnFactor:
                 id=_name(made.credential_id),
                 username=attempt.user.username,
                 kind=self.name,
-                name=given_name(form, "Security key or passkey"),
+                name=given_name(form, language(attempt.lang).text(N_("Security key or passkey"))),
                 secret=Key(made.credential_id, made.credential_public_key, handle).packed(),
                 created_at=now,
                 last_used_at=now,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.errors import RequestRefused
+from gateway.language.text import N_
 from gateway.model import Target
 from gateway.target import make_target
 
@@ -21,7 +22,7 @@ class NotBelieved(RequestRefused):
     """The asking proxy, not its client, must be mended. The log tells the operator how."""
 
     status = 403
-    public = "This proxy is not set up to ask here. Its operator finds the reason in the gateway's log."
+    public = N_("This proxy is not set up to ask here. Its operator finds the reason in the gateway's log.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from gateway.config.schema import Config, Route
 from gateway.errors import RequestRefused
 from gateway.forwardauth.asked import Asked, NotBelieved, Reader
 from gateway.gate import Trace
+from gateway.language.text import N_
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.policy import decide
 from gateway.portal.reader import PROGRAM
@@ -105,7 +106,7 @@ class Engine:
             if routes and not any(route.path == "/" for route in routes):
                 raise NotBelieved(f"forward-auth: no path is named, and {host} has no route for all of them")
         if not routes:
-            raise RequestRefused(f"no route for {host}", public="There is nothing here.")
+            raise RequestRefused(f"no route for {host}", public=N_("There is nothing here."))
         for known, key in ((asked.knows_path, "paths"), (asked.knows_method, "methods")):
             if not known and any(getattr(rule, key) for route in routes for rule in route.access):
                 raise NotBelieved(

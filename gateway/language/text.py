@@ -46,4 +46,8 @@ def duration(seconds: float) -> Text:
     """A time to wait, rounded as people would."""
     if seconds < 100:
         return NN_("%(count)s second", "%(count)s seconds", round(seconds))
-    return NN_("%(count)s minute", "%(count)s minutes", round(seconds / 60))
+    if seconds < 2 * 3600 and seconds != 3600:
+        return NN_("%(count)s minute", "%(count)s minutes", round(seconds / 60))
+    if seconds < 86400:
+        return NN_("%(count)s hour", "%(count)s hours", round(seconds / 3600))
+    return NN_("%(count)s day", "%(count)s days", round(seconds / 86400))

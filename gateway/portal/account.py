@@ -12,6 +12,8 @@ from gateway.directory.base import Directory, WritableDirectory
 from gateway.errors import UserUnknown
 from gateway.factors.base import given_name
 from gateway.factors.build import Factors
+from gateway.language.catalogues import language
+from gateway.language.text import N_
 from gateway.model import Principal, User
 from gateway.portal.account_news import AccountNews
 from gateway.portal.enrolment import Enrolment
@@ -111,11 +113,11 @@ class Account:
 
     # -- changes: only with Access.CHANGE ------------------------------------------------------------------------------
 
-    async def rename(self, principal: Principal, id: str, name: str) -> bool:
+    async def rename(self, client: Client, principal: Principal, id: str, name: str) -> bool:
         if not any(item.named and item.id == id for item in await self.items(await self.user(principal))):
             return False
         return await self._factors.credentials.rename(
-            principal.username, id, given_name({"name": name}, "Unnamed")
+            principal.username, id, given_name({"name": name}, language(client.lang).text(N_("Unnamed")))
         )
 
     async def prefer(self, principal: Principal, kind: str) -> bool:
@@ -133,7 +135,7 @@ class Account:
             item = next((one for one in await self.items(user) if one.id == id and one.removable), None)
             if item is None or not await self._take_away(user, item):
                 return False
-        sentence = f"A second factor was removed: {FACTOR_LABELS[item.kind]}."
+        sentence = N_("A second factor was removed: %(factor)s.", factor=FACTOR_LABELS[item.kind])
         self._news.tell(user, client, "factor_removed", sentence, factor=item.kind)
         return True
 
@@ -149,6 +151,6 @@ class Account:
         async with self._enrolment.turn(principal.username):
             user = await self.user(principal)
             codes = await self._factors.recovery.renew(user)
-        sentence = "New recovery codes were made. The old ones are void."
+        sentence = N_("New recovery codes were made. The old ones are void.")
         self._news.tell(user, client, "recovery_renewed", sentence)
         return codes

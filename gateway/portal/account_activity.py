@@ -3,32 +3,33 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.language.text import N_
 from gateway.portal.words import FACTOR_LABELS
 from gateway.stores.base import AuditLog, AuditRow
 
 _SHOWN = 15
 _READ = 100
 WORDS = {
-    "login": "Signed in",
-    "login_refused": "An unusual sign-in was refused",
-    "logout": "Signed out",
-    "password_failed": "Wrong password",
-    "code_failed": "Second factor failed",
-    "locked": "Locked for a while after too many attempts",
-    "factor_added": "Second factor added",
-    "factor_removed": "Second factor removed",
-    "recovery_renewed": "New recovery codes",
-    "password_changed": "Password changed",
-    "password_reset": "Password reset",
-    "reset_asked": "Password reset asked for",
-    "session_revoked": "Sessions ended",
-    "device_remembered": "Device remembered",
-    "device_revoked": "Device forgotten",
-    "access_requested": "Access asked for",
-    "access_granted": "Access granted",
-    "access_refused": "Access refused",
-    "access_ended": "Access ended",
-    "risk_signal": "Unusual sign-in noticed",
+    "login": N_("Signed in"),
+    "login_refused": N_("An unusual sign-in was refused"),
+    "logout": N_("Signed out"),
+    "password_failed": N_("Wrong password"),
+    "code_failed": N_("Second factor failed"),
+    "locked": N_("Locked for a while after too many attempts"),
+    "factor_added": N_("Second factor added"),
+    "factor_removed": N_("Second factor removed"),
+    "recovery_renewed": N_("New recovery codes"),
+    "password_changed": N_("Password changed"),
+    "password_reset": N_("Password reset"),
+    "reset_asked": N_("Password reset asked for"),
+    "session_revoked": N_("Sessions ended"),
+    "device_remembered": N_("Device remembered"),
+    "device_revoked": N_("Device forgotten"),
+    "access_requested": N_("Access asked for"),
+    "access_granted": N_("Access granted"),
+    "access_refused": N_("Access refused"),
+    "access_ended": N_("Access ended"),
+    "risk_signal": N_("Unusual sign-in noticed"),
 }
 
 
@@ -46,5 +47,5 @@ async def recent_activity(log: AuditLog, username: str) -> Sequence[Event]:
 
 
 def _sentence(row: AuditRow) -> str:
-    factor = FACTOR_LABELS.get(str(row.data.get("factor", "")), "")
-    return f"{WORDS[row.event]}: {factor}" if factor else WORDS[row.event]
+    factor, what = FACTOR_LABELS.get(str(row.data.get("factor", ""))), WORDS[row.event]
+    return N_("%(event)s: %(factor)s", event=what, factor=factor) if factor else what

@@ -1,6 +1,7 @@
 """Tells of changes to an account: the audit log always, its owner by mail to the address from before the change."""
 
 from gateway.audit import Audit
+from gateway.language.text import N_
 from gateway.model import User
 from gateway.notices import Notices
 from gateway.portal.signin import Client
@@ -13,13 +14,11 @@ class AccountNews:
     def tell(self, user: User, client: Client, event: str, sentence: str, **data: object) -> None:
         """`user` as it was before. Neither `sentence` nor `data` may hold a secret or a whole number."""
         self._audit.record(event, user.username, client.ip, **data)
-        text = _LETTER.format(brand=self._notices.brand, sentence=sentence, ip=client.ip)
-        self._notices.mail(user.username, user.email, "your account was changed", text, about=event)
-
-
-_LETTER = """Your account at {brand} was changed (IP address {ip}):
-
-{sentence}
-
-If this was you, there is nothing to do. If not, tell your administrator at once.
-"""
+        brand = self._notices.brand
+        text = N_(
+            "Your account at %(brand)s was changed (IP address %(ip)s):\n\n%(what)s\n\n"
+            "If this was you, there is nothing to do. If not, tell your administrator at once.\n",
+            brand=brand, ip=client.ip, what=sentence,
+        )  # fmt: skip
+        subject = N_("%(brand)s: your account was changed", brand=brand)
+        self._notices.mail(user.username, user.email, subject, text, about=event, lang=client.lang)

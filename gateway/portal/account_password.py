@@ -2,6 +2,7 @@
 
 from gateway.audit import Audit
 from gateway.directory.base import WritableDirectory
+from gateway.language.text import N_
 from gateway.limits import FAILURES_IN_A_ROW, PASSWORD_PER_USER, Limits
 from gateway.model import Principal, SessionRecord
 from gateway.portal.account_news import AccountNews
@@ -34,7 +35,7 @@ class PasswordChange:
             principal, name, "password", ip=client.ip, user_agent=client.user_agent
         )
         await self._sessions.end_others(client, principal, record.sid)
-        sentence = "The password was changed. All other sessions and remembered devices were signed out."
+        sentence = N_("The password was changed. All other sessions and remembered devices were signed out.")
         self._news.tell(principal.user, client, "password_changed", sentence)
         return record
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from gateway.errors import TooManyAttempts, WeakPassword
+from gateway.language.text import N_
 from gateway.model import Principal
 from gateway.portal.account import Access, Account
 from gateway.portal.account_activity import recent_activity
@@ -22,15 +23,15 @@ Form = Mapping[str, str]
 Change = Callable[[Ask, Principal, Form], Awaitable[web.StreamResponse]]
 
 DONE = {
-    "renamed": "The new name is saved.",
-    "preferred": "This is what you will be asked for first.",
-    "removed": "It is removed.",
-    "password": "Your password is changed. All other sessions have ended.",
-    "ended": "Signed out there.",
-    "forgotten": "That device will be asked for the second factor again.",
+    "renamed": N_("The new name is saved."),
+    "preferred": N_("This is what you will be asked for first."),
+    "removed": N_("It is removed."),
+    "password": N_("Your password is changed. All other sessions have ended."),
+    "ended": N_("Signed out there."),
+    "forgotten": N_("That device will be asked for the second factor again."),
 }
-GONE = "That is not there any more, or it is your last second factor, which has to stay."
-WRONG_PASSWORD = "The current password is not right."  # noqa: S105
+GONE = N_("That is not there any more, or it is your last second factor, which has to stay.")
+WRONG_PASSWORD = N_("The current password is not right.")
 
 
 class AccountViews:
@@ -93,7 +94,7 @@ class AccountViews:
         change = self._changes.get(wanted)
         if change is None or (wanted == "password" and self._passwords is None):
             return await self._show(
-                ask, principal, Access.CHANGE, error="That can’t be done here.", status=400
+                ask, principal, Access.CHANGE, error=N_("That can’t be done here."), status=400
             )
         try:
             return await change(ask, principal, form)
@@ -109,7 +110,7 @@ class AccountViews:
     # -- changes ---------------------------------------------------------------------------------------------------
 
     async def _rename(self, ask: Ask, principal: Principal, form: Form) -> web.StreamResponse:
-        done = await self._account.rename(principal, form.get("id", ""), form.get("name", ""))
+        done = await self._account.rename(ask.client, principal, form.get("id", ""), form.get("name", ""))
         return await self._after(ask, principal, "renamed", done)
 
     async def _prefer(self, ask: Ask, principal: Principal, form: Form) -> web.StreamResponse:

@@ -1,5 +1,7 @@
 """What people call the browser behind a User-Agent header. For reading only: anybody can send any header."""
 
+from gateway.language.text import N_
+
 _BROWSERS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -25,8 +27,8 @@ def browser_name(user_agent: str) -> str:
     browser = _first(_BROWSERS, user_agent)
     system = _first(_SYSTEMS, user_agent)
     if browser and system:
-        return f"{browser} on {system}"
-    return browser or system or user_agent.partition("/")[0][:40] or "Unknown device"
+        return N_("%(browser)s on %(system)s", browser=browser, system=system)
+    return browser or system or user_agent.partition("/")[0][:40] or N_("Unknown device")
 
 
 def _first(names: tuple[tuple[str, str], ...], user_agent: str) -> str:

@@ -7,6 +7,7 @@ from gateway.errors import SendFailed
 from gateway.factors.base import Prompt
 from gateway.model import Principal
 from gateway.portal.signin import Client, SignIn
+from gateway.portal.words import FELL_BACK, NEW_CODE
 
 REFUSED = ("budget", "cap", "range", "country", "number", "cool_off")
 """Why we ourselves send no SMS: trying again won't help soon, so another factor is asked for at once."""
@@ -20,6 +21,12 @@ class Begun:
     prompt: Prompt
     send_failed: bool = False
     fell_back: bool = False
+
+    def notice(self, again: bool) -> str | None:
+        """What the page says first; `again` if a new code was asked for."""
+        if self.fell_back:
+            return FELL_BACK
+        return NEW_CODE if again and self.prompt.sent else None
 
 
 class Challenges:

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from gateway.errors import InvalidUser, SendFailed, TooManyAttempts
 from gateway.factors.base import Outcome, Setup
+from gateway.language.text import N_
 from gateway.model import Principal, Target
 from gateway.portal.ask import Ask, see_other
 from gateway.portal.enrolment import Added, Enrolment, Permission
@@ -13,14 +14,14 @@ from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.render import Pages
 from gateway.portal.returns import href, read_return, with_return
 from gateway.portal.signin import SignIn
-from gateway.portal.words import FACTOR_LABELS, STALE_FORM, too_many
+from gateway.portal.words import FACTOR_LABELS, STALE_FORM, WRONG_CODE, too_many
 from gateway.routing import Routes
 from gateway.session import SessionLayer
 
 WRONG = {
-    "webauthn": "That did not work. Please try again.",
+    "webauthn": N_("That did not work. Please try again."),
 }
-NOT_SENT = "We could not send a code there right now. Please check it, or try again later."
+NOT_SENT = N_("We could not send a code there right now. Please check it, or try again later.")
 
 
 class EnrolViews:
@@ -70,12 +71,12 @@ class EnrolViews:
         if permission is Permission.REFUSED or not self._choices(ask, destination):
             return self._pages.error(
                 403,
-                title="No second factor yet",
-                message="Your account needs a second factor. Please ask your administrator.",
+                title=N_("No second factor yet"),
+                message=N_("Your account needs a second factor. Please ask your administrator."),
                 reason="no_factor_enrolled",
                 reader=ask.reader,
                 request_id=ask.request_id,
-                actions=[("Sign out", f"{self._prefix}/logout")],
+                actions=[(N_("Sign out"), f"{self._prefix}/logout")],
             )
         return None
 
@@ -98,9 +99,9 @@ class EnrolViews:
             )
         if added.record is not None:
             return await self._done(ask, destination, added)
-        error = WRONG.get(factor, "That code is not right.")
+        error = WRONG.get(factor, WRONG_CODE)
         if added.outcome is not Outcome.WRONG:
-            error = "That took too long or too many tries. Please start again."
+            error = N_("That took too long or too many tries. Please start again.")
         return await self._show(ask, destination, factor, {}, error=error, status=401)
 
     async def _done(self, ask: Ask, destination: Target, added: Added) -> web.StreamResponse:
@@ -133,7 +134,7 @@ class EnrolViews:
             try:
                 setup = await self._enrolment.begin(ask.client, _principal(ask), factor, form)
             except InvalidUser as invalid:
-                setup, error, status = Setup(needs_address=True), _sentence(invalid), 422
+                setup, error, status = Setup(needs_address=True), invalid.public, 422
             except (SendFailed, TooManyAttempts):
                 setup, error, status = Setup(needs_address=True), NOT_SENT, 503
         return self._pages.render(
@@ -157,8 +158,3 @@ def _principal(ask: Ask) -> Principal:
     """`_refused` has sent everyone else away."""
     assert ask.visit.principal is not None
     return ask.visit.principal
-
-
-def _sentence(invalid: InvalidUser) -> str:
-    text = invalid.detail
-    return f"{text[:1].upper()}{text[1:]}."

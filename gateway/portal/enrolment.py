@@ -14,6 +14,7 @@ from gateway.config.schema import Enrolment as EnrolmentConfig
 from gateway.errors import TooManyAttempts
 from gateway.factors.base import Attempt, Outcome, Setup
 from gateway.factors.build import Factors
+from gateway.language.text import N_
 from gateway.model import Principal, SessionRecord, User
 from gateway.portal.account_news import AccountNews
 from gateway.portal.signin import Client, proven_recently
@@ -113,10 +114,10 @@ class Enrolment:
 
 
 _ADDED = {
-    "totp": "An authenticator app was added as second factor.",
-    "webauthn": "A security key or passkey was added as second factor.",
-    "sms": "The phone number for codes was set.",
-    "email": "The e-mail address was set.",
+    "totp": N_("An authenticator app was added as second factor."),
+    "webauthn": N_("A security key or passkey was added as second factor."),
+    "sms": N_("The phone number for codes was set."),
+    "email": N_("The e-mail address was set."),
 }
 
 

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 from aiohttp import web
 
 from gateway.errors import RequestRefused
+from gateway.language.text import N_
 from gateway.model import Target
 
 _LARGEST = 32 * 1024
@@ -16,7 +17,7 @@ class ForeignForm(RequestRefused):
     """The form was sent by a page that is not ours."""
 
     status = 403
-    public = "This form was not sent from our own page. Please go back and try again."
+    public = N_("This form was not sent from our own page. Please go back and try again.")
 
 
 async def read_form(request: web.BaseRequest) -> dict[str, str]:

@@ -6,7 +6,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from gateway.language.catalogues import Language
-from gateway.language.text import N_, Text
+from gateway.language.text import N_, Text, duration
 
 
 def speak(environment: Environment, language: Language) -> None:
@@ -31,7 +31,9 @@ def speak(environment: Environment, language: Language) -> None:
     environment.newstyle_gettext = True  # type: ignore[attr-defined]  # the i18n extension's
     environment.policies["ext.i18n.trimmed"] = True
     environment.globals.update(gettext=gettext, ngettext=ngettext, lang=language.tag, dir=language.direction)
-    environment.filters.update(utc=utc, moment=lambda seconds: language.text(moment(seconds)))
+    environment.filters.update(
+        utc=utc, duration=duration, moment=lambda seconds: language.text(moment(seconds))
+    )
 
 
 def utc(seconds: float, shape: str) -> str:

@@ -5,6 +5,7 @@ from aiohttp import web
 from gateway.audit import Audit
 from gateway.errors import TooManyAttempts, WeakPassword
 from gateway.invitations import Invitations
+from gateway.language.text import N_
 from gateway.limits import LINKS_PER_IP, Limits
 from gateway.portal.ask import Ask, see_other
 from gateway.portal.render import Pages
@@ -84,10 +85,12 @@ class InviteViews:
     def _gone(self, ask: Ask) -> web.Response:
         return self._pages.error(
             410,
-            title="This invitation is over",
-            message="It was used already, is too old, or was replaced. Please ask your administrator for a new one.",
+            title=N_("This invitation is over"),
+            message=N_(
+                "It was used already, is too old, or was replaced. Please ask your administrator for a new one."
+            ),
             reason="invitation_gone",
             reader=ask.reader,
             request_id=ask.request_id,
-            actions=[("Sign in", f"{self._prefix}/login")],
+            actions=[(N_("Sign in"), f"{self._prefix}/login")],
         )

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from gateway.errors import RequestRefused
 from gateway.factors.webauthn import WebAuthnFactor
+from gateway.language.text import N_
 from gateway.limits import Budget, Limits
 from gateway.model import Target
 from gateway.portal.ask import Ask, see_other
@@ -17,7 +18,7 @@ from gateway.routing import Routes
 from gateway.session import SessionLayer
 
 PER_IP = Budget("passkey-ip", 120, 600)
-FAILED = "That did not work. Please try again, or sign in with your password."
+FAILED = N_("That did not work. Please try again, or sign in with your password.")
 
 
 class PasskeyViews:
@@ -85,6 +86,6 @@ class PasskeyViews:
     def _known(self) -> WebAuthnFactor:
         if self._keys is None:
             raise RequestRefused(
-                "passwordless sign-in is switched off", status=404, public="There is nothing here."
+                "passwordless sign-in is switched off", status=404, public=N_("There is nothing here.")
             )
         return self._keys

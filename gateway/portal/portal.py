@@ -8,6 +8,7 @@ from gateway import metrics
 from gateway.assertion import Assertions
 from gateway.config.schema import Network
 from gateway.errors import RequestRefused
+from gateway.language.text import N_
 from gateway.model import Target
 from gateway.portal.ask import Ask, View, Views
 from gateway.portal.health import Health
@@ -56,7 +57,7 @@ class Portal:
         if path in self._endpoints:
             return {"GET": self._endpoints[path]}
         if path not in self._pages_by_path:
-            raise RequestRefused("no such page of ours", status=404, public="There is nothing here.")
+            raise RequestRefused("no such page of ours", status=404, public=N_("There is nothing here."))
         return self._pages_by_path[path]
 
     async def _ask(self, request: web.BaseRequest, target: Target, request_id: str, path: str) -> Ask:
@@ -98,7 +99,7 @@ class MethodNotAllowed(RequestRefused):
     """`allowed` is the Allow header (RFC 9110 §10.2.1)."""
 
     status = 405
-    public = "This page does not understand that kind of request."
+    public = N_("This page does not understand that kind of request.")
 
     def __init__(self, detail: str, allowed: str) -> None:
         super().__init__(detail)

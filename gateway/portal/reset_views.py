@@ -6,14 +6,23 @@ from aiohttp import web
 
 from gateway.errors import SendFailed, TooManyAttempts, WeakPassword
 from gateway.factors.base import Outcome, Prompt
+from gateway.language.text import N_
 from gateway.portal.ask import Ask
 from gateway.portal.render import Pages
 from gateway.portal.resets import Resets, Ticket
 from gateway.portal.visitors import VisitorForms
-from gateway.portal.words import FACTOR_LABELS, NO_COOKIE, STALE_FORM, too_many
+from gateway.portal.words import (
+    FACTOR_LABELS,
+    NEW_CODE,
+    NO_COOKIE,
+    OLD_CODE,
+    STALE_FORM,
+    WRONG_CODE,
+    too_many,
+)
 
-GONE = "This link was used already or is too old. Please ask for a new one."
-WRONG = {Outcome.WRONG: "That code is not right.", Outcome.EXPIRED: "That code is no longer good."}
+GONE = N_("This link was used already or is too old. Please ask for a new one.")
+WRONG = {Outcome.WRONG: WRONG_CODE, Outcome.EXPIRED: OLD_CODE}
 
 
 class ResetViews:
@@ -105,7 +114,7 @@ class ResetViews:
             others=[(name, FACTOR_LABELS.get(name, name)) for name in usable if name != factor],
             send_failed=failed,
             error=error,
-            notice="A new code is on its way." if again and prompt.sent else None,
+            notice=NEW_CODE if again and prompt.sent else None,
         )
 
     async def _password(self, ask: Ask, ticket: Ticket, password: str) -> web.StreamResponse:

@@ -14,6 +14,7 @@ from gateway.audit import Audit
 from gateway.clock import Clock
 from gateway.directory.base import Directory, WritableDirectory
 from gateway.factors.base import Outcome, Prompt
+from gateway.language.text import N_, Text
 from gateway.limits import (
     FAILURES_IN_A_ROW,
     LINKS_PER_IP,
@@ -77,17 +78,17 @@ class Resets:
         await self._limits.spend(RESETS_PER_TARGET, wanted)
         await self._limits.spend(RESETS_IN_ALL, "")
         self._audit.record("reset_asked", wanted, client.ip)
-        self._notices.later(lambda: self._send(wanted))
+        self._notices.later(lambda: self._send(wanted, client.lang))
 
-    async def _send(self, wanted: str) -> None:
+    async def _send(self, wanted: str, lang: str) -> None:
         user = await find(self._directory, wanted)
         if user is None or user.disabled or not user.email or not user.password_hash:
             return
-        text = _NO_FACTOR
+        brand, link = self._notices.brand, ""
         if await self._signin.usable_factors(user, _ACCEPTED):
-            text = _LINK.format(link=f"{self._base}/reset?token={await self._links.issue(user.username)}")
-        text = text.format(brand=self._notices.brand)
-        self._notices.mail(user.username, user.email, "new password", text, about="reset")
+            link = f"{self._base}/reset?token={await self._links.issue(user.username)}"
+        subject = N_("%(brand)s: new password", brand=brand)
+        self._notices.mail(user.username, user.email, subject, _letter(brand, link), about="reset", lang=lang)
 
     async def open(self, client: Client, token: str, browser: str) -> Ticket | None:
         """Use the link up and begin. Raises TooManyAttempts."""
@@ -147,8 +148,15 @@ class Resets:
         await self._limits.forget(PASSWORD_PER_USER, name)
         await self._limits.forget(FAILURES_IN_A_ROW, f"password:{name}")
         self._audit.record("password_reset", name, client.ip)
-        text = _CHANGED.format(brand=self._notices.brand, ip=client.ip)
-        self._notices.mail(name, ticket.user.email, "your password was changed", text, about="password_reset")
+        brand = self._notices.brand
+        subject = N_("%(brand)s: your password was changed", brand=brand)
+        text = N_(
+            "Your password at %(brand)s was just changed by a link from a mail and your second factor "
+            "(IP address %(ip)s).\n\nAll your sessions and remembered devices were signed out. "
+            "If it was not you, tell your administrator at once.\n",
+            brand=brand, ip=client.ip,
+        )  # fmt: skip
+        self._notices.mail(name, ticket.user.email, subject, text, about="password_reset", lang=client.lang)
         return True
 
     async def _keep(self, ticket: Ticket) -> None:
@@ -177,19 +185,19 @@ def _slot(ticket: Ticket) -> str:
     return f"reset:{ticket.digest}"
 
 
-_LINK = """Somebody, probably you, wants a new password at {{brand}}.
-
-Set it here; you will need your second factor:
-{link}
-
-The link works once, for 15 minutes. If it was not you, there is nothing to do.
-"""
-_NO_FACTOR = """Somebody, probably you, wants a new password at {brand}.
-
-Your account has no second factor to confirm that with. Please ask your administrator for a new password.
-If it was not you, there is nothing to do.
-"""
-_CHANGED = """Your password at {brand} was just changed by a link from a mail and your second factor (IP address {ip}).
-
-All your sessions and remembered devices were signed out. If it was not you, tell your administrator at once.
-"""
+def _letter(brand: str, link: str) -> Text:
+    """Without a link for who has no second factor."""
+    if not link:
+        return N_(
+            "Somebody, probably you, wants a new password at %(brand)s.\n\n"
+            "Your account has no second factor to confirm that with. Please ask your administrator for a new "
+            "password.\nIf it was not you, there is nothing to do.\n",
+            brand=brand,
+        )
+    return N_(
+        "Somebody, probably you, wants a new password at %(brand)s.\n\n"
+        "Set it here; you will need your second factor:\n%(link)s\n\n"
+        "The link works once, for 15 minutes. If it was not you, there is nothing to do.\n",
+        brand=brand,
+        link=link,
+    )

@@ -136,7 +136,7 @@ class SignIn:
         """After the password: a session that knows of a remembered device, and of what is unusual."""
         device = await self._devices.recognise(client.cookies, user)
         action = await self._risk.assess(
-            user, client.address, client.user_agent, known_device=device is not None
+            user, client.address, client.user_agent, lang=client.lang, known_device=device is not None
         )
         rise = partial(self._sessions.rise, ip=client.ip, user_agent=client.user_agent)
         step_up = action == "step_up"
@@ -243,7 +243,7 @@ class SignIn:
         user = await self._directory.get(username)
         if user is None or user.disabled:
             return None
-        await self._risk.assess(user, client.address, client.user_agent, known_device=False)
+        await self._risk.assess(user, client.address, client.user_agent, lang=client.lang)
         rise = partial(self._sessions.rise, ip=client.ip, user_agent=client.user_agent)
         record = await rise(None, username, "webauthn")
         record = await rise(Principal(user, record), username, USER_VERIFIED)

@@ -8,9 +8,10 @@ from gateway.devices import RememberedDevices
 from gateway.errors import TooManyAttempts
 from gateway.factors.base import Outcome
 from gateway.language.catalogues import language
+from gateway.language.text import N_
 from gateway.model import Principal, Target, Verdict
 from gateway.portal.ask import Ask, see_other
-from gateway.portal.challenge_pages import Begun, Challenges
+from gateway.portal.challenge_pages import Challenges
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.render import Pages
 from gateway.portal.returns import href, read_return, with_return
@@ -18,10 +19,11 @@ from gateway.portal.signin import SignIn
 from gateway.portal.signintokens import SignInTokens
 from gateway.portal.words import (
     FACTOR_LABELS,
-    FELL_BACK,
     NO_COOKIE,
+    OLD_CODE,
     OTHER_TAB,
     STALE_FORM,
+    WRONG_CODE,
     WRONG_PASSWORD,
     delivery_words,
     too_many,
@@ -186,17 +188,17 @@ class SignInViews:
         if outcome is Outcome.EXHAUSTED:
             response = self._pages.error(
                 429,
-                message="That was one wrong code too many. Please sign in again.",
+                message=N_("That was one wrong code too many. Please sign in again."),
                 reader=ask.reader,
                 request_id=ask.request_id,
                 retry_after=1,
                 actions=[
-                    ("Sign in again", with_return(f"{self._prefix}/login", href(destination, ask.here)))
+                    (N_("Sign in again"), with_return(f"{self._prefix}/login", href(destination, ask.here)))
                 ],
             )
             await self._sessions.detach(ask.request, response)
             return response
-        error = "That code is not right." if outcome is Outcome.WRONG else "That code is no longer good."
+        error = WRONG_CODE if outcome is Outcome.WRONG else OLD_CODE
         return await self._verify_form(ask, destination, factor, error=error, status=401)
 
     async def _verify_form(
@@ -249,7 +251,7 @@ class SignInViews:
             delivery_final=prompt.outlook.final or not self._live,
             called=prompt.outlook.channel == "call",
             can_call=prompt.can_call,
-            notice=_notice(begun, again) or notice,
+            notice=begun.notice(again) or notice,
         )
 
     def _limited(self, ask: Ask, limit: TooManyAttempts) -> web.Response:
@@ -291,9 +293,3 @@ class SignInViews:
 
     def _to_login(self, ask: Ask, destination: Target) -> web.Response:
         return see_other(with_return(f"{self._prefix}/login", href(destination, ask.here)))
-
-
-def _notice(begun: Begun, again: bool) -> str | None:
-    if begun.fell_back:
-        return FELL_BACK
-    return "A new code is on its way." if again and begun.prompt.sent else None

@@ -2,30 +2,31 @@
 
 from gateway.errors import TooManyAttempts
 from gateway.language.catalogues import Language
-from gateway.language.text import N_
+from gateway.language.text import N_, Text, duration
 from gateway.sms.outlook import Outlook
 
-WRONG_PASSWORD = "Wrong username or password."  # noqa: S105
-STALE_FORM = "This page had been open for too long. Please try again."
-NO_COOKIE = "Your browser did not send our cookie back. Please allow cookies for this site and try again."
+WRONG_PASSWORD = N_("Wrong username or password.")
+STALE_FORM = N_("This page had been open for too long. Please try again.")
+NO_COOKIE = N_("Your browser did not send our cookie back. Please allow cookies for this site and try again.")
 OTHER_TAB = N_("You have signed in again in another tab. Please enter the newest code here.")
+WRONG_CODE = N_("That code is not right.")
+OLD_CODE = N_("That code is no longer good.")
+NEW_CODE = N_("A new code is on its way.")
 
-REQUEST_ACCESS = "Request access"
-ANOTHER_ACCOUNT = "Use another account"
+REQUEST_ACCESS = N_("Request access")
+ANOTHER_ACCOUNT = N_("Use another account")
 
 FACTOR_LABELS = {
-    "sms": "Text message",
-    "email": "E-mail",
-    "totp": "Authenticator app",
-    "webauthn": "Security key or passkey",
-    "recovery": "Recovery code",
+    "sms": N_("Text message"),
+    "email": N_("E-mail"),
+    "totp": N_("Authenticator app"),
+    "webauthn": N_("Security key or passkey"),
+    "recovery": N_("Recovery code"),
 }
 
 
-def too_many(limit: TooManyAttempts) -> str:
-    wait = limit.retry_after
-    span = f"{wait} seconds" if wait < 100 else f"{round(wait / 60)} minutes"
-    return f"Too many attempts. Please wait {span} and try again."
+def too_many(limit: TooManyAttempts) -> Text:
+    return N_("Too many attempts. Please wait %(time)s and try again.", time=duration(limit.retry_after))
 
 
 FELL_BACK = N_("We can’t send text messages right now. Please verify this way instead.")

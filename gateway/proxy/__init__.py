@@ -11,6 +11,7 @@ from aiohttp import web
 from gateway.clock import Clock, system_clock
 from gateway.config.schema import Route
 from gateway.errors import RequestRefused
+from gateway.language.text import N_
 from gateway.model import Principal, Target
 from gateway.proxy.headers import Peer, named, request_headers
 from gateway.proxy.health import watch
@@ -119,7 +120,7 @@ class Proxy:
             # Where an Upgrade is asked for, two parsers may not agree whether a body or the next request follows.
             raise RequestRefused("upgrade with a body")
         if target.path == self._prefix or target.path.startswith(self._prefix + "/"):
-            raise RequestRefused("the gateway's own path", status=404, public="There is nothing here.")
+            raise RequestRefused("the gateway's own path", status=404, public=N_("There is nothing here."))
 
 
 async def _switch(

@@ -11,6 +11,7 @@ from functools import partial
 from aiohttp import web
 
 from gateway.errors import ClientGone, RequestRefused, UpstreamError, UpstreamTimeout, UpstreamUnreachable
+from gateway.language.text import N_
 from gateway.model import Target
 from gateway.proxy.connection import BrokenConnection, Connection, ResponseHead, serialize
 from gateway.proxy.headers import Pairs, request_target
@@ -193,7 +194,7 @@ class RoundTrip:
                 return await self._request.content.readany()
         except TimeoutError as error:
             raise RequestRefused(
-                "upload stalled", status=408, public="The upload stopped for too long."
+                "upload stalled", status=408, public=N_("The upload stopped for too long.")
             ) from error
 
     def _invite(self) -> None:
@@ -276,4 +277,4 @@ class RoundTrip:
 
 
 def too_large() -> RequestRefused:
-    return RequestRefused("request body above max_body", status=413, public="The request is too large.")
+    return RequestRefused("request body above max_body", status=413, public=N_("The request is too large."))

@@ -10,6 +10,7 @@ from gateway.audit import Audit
 from gateway.clock import Clock
 from gateway.config.schema import Config, Risk, RiskAction
 from gateway.errors import RequestRefused
+from gateway.language.text import N_, Text, joined
 from gateway.model import IPAddress, User
 from gateway.notices import Notices
 from gateway.risk.geo import Geo
@@ -17,10 +18,12 @@ from gateway.risk.signals import Signal, action_for, device_of, network_of, sign
 from gateway.stores.base import Place, Places
 
 WORDS = {
-    "new_network": "from a network we have not seen you use",
-    "new_device": "from a device or browser we have not seen you use",
-    "new_country": "from a country we have not seen you in",
-    "impossible_travel": "from a place you can hardly have travelled to since the last time",
+    "new_network": N_("It came from a network that we have not seen you use."),
+    "new_device": N_("It came from a device or browser that we have not seen you use."),
+    "new_country": N_("It came from a country that we have not seen you in."),
+    "impossible_travel": N_(
+        "It came from a place that you can hardly have travelled to since the last time."
+    ),
 }
 
 
@@ -28,14 +31,12 @@ class TooUnusual(RequestRefused):
     """`risk` says to refuse sign-ins like this one. `signals` are the names of what was unusual."""
 
     status = 403
-    public = "This sign-in is too unusual to be let through. Please ask your administrator."
+    public = N_("This sign-in is too unusual to be let through. Please ask your administrator.")
 
     def __init__(self, found: Sequence[Signal]) -> None:
         self.signals = tuple(signal.name for signal in found)
-        why = ", ".join(WORDS[name] for name in self.signals)
-        super().__init__(
-            "sign-in refused: " + ", ".join(self.signals), public=f"{self.public} It came {why}."
-        )
+        why = joined([self.public, *(WORDS[name] for name in self.signals)])
+        super().__init__("sign-in refused: " + ", ".join(self.signals), public=why)
 
 
 class RiskWatch:
@@ -57,7 +58,7 @@ class RiskWatch:
         self._account_url = account_url
 
     async def assess(
-        self, user: User, address: IPAddress, user_agent: str, *, known_device: bool = False
+        self, user: User, address: IPAddress, user_agent: str, *, lang: str, known_device: bool = False
     ) -> RiskAction:
         """What follows from where and with what `user` proved the first factor. Raises TooUnusual."""
         here = self._here(address, user_agent)
@@ -66,7 +67,7 @@ class RiskWatch:
         if known_device:
             found = tuple(signal for signal in found if signal.name != "new_device")
         action = action_for(found, self._config)
-        self._note(user, str(address), found, action)
+        self._note(user, str(address), found, action, lang)
         if action == "deny":
             self._audit.record("login_refused", user.username, str(address), signals=[s.name for s in found])
             raise TooUnusual(found)
@@ -93,30 +94,35 @@ class RiskWatch:
             self._clock(),
         )
 
-    def _note(self, user: User, ip: str, found: Sequence[Signal], action: RiskAction) -> None:
+    def _note(self, user: User, ip: str, found: Sequence[Signal], action: RiskAction, lang: str) -> None:
         for signal in found:
             own = getattr(self._config, signal.name)
             self._audit.record(
                 "risk_signal", user.username, ip, signal=signal.name, action=own, **dict(signal.data)
             )
         if to_notify(found, self._config):
-            outcome = _OUTCOMES.get(action, "")
-            text = _letter(self._notices.brand, ip, found, outcome, self._account_url)
-            self._notices.mail(user.username, user.email, "new sign-in", text, about="unusual_sign_in")
+            brand = self._notices.brand
+            text = _letter(brand, ip, found, action, self._account_url)
+            subject = N_("%(brand)s: new sign-in", brand=brand)
+            self._notices.mail(user.username, user.email, subject, text, about="unusual_sign_in", lang=lang)
 
 
 _OUTCOMES = {
-    "deny": "It was refused.\n\n",
-    "step_up": "It needs a second factor before it gets any further.\n\n",
+    "deny": N_("It was refused."),
+    "step_up": N_("It needs a second factor before it gets any further."),
 }
 
 
-def _letter(brand: str, ip: str, found: Sequence[Signal], outcome: str, account_url: str) -> str:
-    what = "\n".join(f"- {WORDS[signal.name]}" for signal in found)
-    return (
-        f"Somebody just began to sign in to your account at {brand} (IP address {ip}):\n\n{what}\n\n{outcome}"
-        f"If this was you, there is nothing to do.\n"
-        f"If not, somebody knows your password: change it and end that session now:\n{account_url}\n"
+def _letter(brand: str, ip: str, found: Sequence[Signal], action: RiskAction, account_url: str) -> Text:
+    what = [WORDS[signal.name] for signal in found]
+    return N_(
+        "Somebody just began to sign in to your account at %(brand)s (IP address %(ip)s).\n\n%(what)s\n\n"
+        "If this was you, there is nothing to do.\n"
+        "If not, somebody knows your password: change it and end that session now:\n%(link)s\n",
+        brand=brand,
+        ip=ip,
+        what=joined([*what, _OUTCOMES[action]] if action in _OUTCOMES else what, "\n"),
+        link=account_url,
     )
 
 

@@ -18,9 +18,10 @@ import aiosmtplib
 from gateway.clock import Clock, system_clock
 from gateway.config.delivery import EmailSmtp
 from gateway.errors import SendFailed
+from gateway.language.text import N_
 from gateway.senders.retry import Backoff, Miss, with_retries
 
-BAD_ADDRESS = "We could not send a mail to your address. Use another way to sign in, or ask for help."
+BAD_ADDRESS = N_("We could not send a mail to your address. Use another way to sign in, or ask for help.")
 
 
 class SmtpSender:

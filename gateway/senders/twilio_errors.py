@@ -7,13 +7,14 @@ never passed on: it quotes the phone number in full.
 from dataclasses import dataclass
 
 from gateway.errors import SendFailed
+from gateway.language.text import N_
 
 DICTIONARY = "https://www.twilio.com/docs/api/errors/"
-BAD_NUMBER = "We could not send a code to your phone number. Use another way to sign in, or ask for help."
-OPTED_OUT = (
+BAD_NUMBER = N_("We could not send a code to your phone number. Use another way to sign in, or ask for help.")
+OPTED_OUT = N_(
     "Your phone number has opted out of our messages. Text START to our number, then ask for a new code."
 )
-TOO_MANY = "Too many codes were asked for or tried. Please wait ten minutes, then ask for a new code."
+TOO_MANY = N_("Too many codes were asked for or tried. Please wait ten minutes, then ask for a new code.")
 
 
 @dataclass(frozen=True, slots=True)

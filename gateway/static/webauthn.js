@@ -40,7 +40,7 @@ for (const form of document.querySelectorAll("form[data-webauthn]")) {
       form.elements.credential.value = packed(await ask(form));
       form.submit();
     } catch (error) {
-      problem.textContent = `That did not work (${error.name}). Please try again.`;
+      problem.textContent = problem.dataset.problem.replace("{error}", error.name);
       problem.hidden = false;
     }
   });

@@ -159,7 +159,7 @@ async def test_deny_refuses_with_a_reason_and_starts_no_session(
             browser.session.headers.update({"X-Forwarded-For": TOKYO, "User-Agent": FIREFOX})
             response = await browser.password()
             assert response.status == 403
-            assert "from a country we have not seen you in" in await response.text()
+            assert "from a country that we have not seen you in" in await response.text()
             assert (await browser.get("/")).headers["Location"].startswith("/_auth/login")
     [refusal] = recorded(caplog, "login_refused")
     assert refusal["signals"] == ["new_network", "new_country"]
@@ -173,6 +173,6 @@ async def test_a_new_device_is_told_by_mail_with_a_way_to_end_the_session(tmp_pa
         assert mailbox.mails == []
         await sign_in(rig, "127.0.0.1", agent="curl/8.5 on a toaster")
         [mail] = await mailbox.wait(1)
-        assert "from a device or browser we have not seen you use" in mail
+        assert "from a device or browser that we have not seen you use" in mail
         assert f"{rig.url}/_auth/account" in mail
         assert not re.search(r"\d{6}", mail.replace(str(rig.port), "")), "no code in a notice"
