@@ -84,6 +84,31 @@ TWILIO_ERRORS: dict[int, TwilioError] = {
         "a trial account, or one without an approved compliance profile, may write to verified numbers only",
         "verify the number in the Twilio console, or upgrade the account",
     ),
+    21607: TwilioError(
+        "a trial account may send from its trial number only",
+        "set sms.from to that number, or upgrade the account",
+    ),
+    21657: TwilioError(
+        "the destination's country does not take this sender name",
+        "register the name for that country, or set sms.from to a number",
+    ),
+    21659: TwilioError(
+        "the sender is no Twilio number, or a short code of another country",
+        "set sms.from to an E.164 number of this account; is its porting complete?",
+    ),
+    21660: TwilioError(
+        "the sender belongs to another account",
+        "set sms.account_sid and sms.auth_token to the number's account",
+    ),
+    21661: TwilioError("the sender number can't send SMS", "set sms.from to an SMS-capable number"),
+    572002: TwilioError(
+        "the trial account writes to this recipient from another of its numbers",
+        "set sms.from to the number that the Twilio console shows for the recipient, or upgrade the account",
+    ),
+    572005: TwilioError(
+        "a trial account may write to verified numbers only, and this one's verification is not complete",
+        "complete it in the Twilio console, or upgrade the account",
+    ),
     21611: _later(
         "the sender has more than ten hours of messages queued",
         "use a Messaging Service with more numbers",
@@ -110,6 +135,9 @@ TWILIO_ERRORS: dict[int, TwilioError] = {
         "check the number; for some countries another sender, or a registered sender name, is needed",
     ),
     21614: _number("the number is not a mobile number", "have the user register a mobile number"),
+    21265: _number("the number is a short code", "correct the user's phone number"),
+    21266: _number("the number is our own sender's", "correct the user's phone number"),
+    21635: _number("the number is a landline", "have the user register a mobile number"),
     30003: TwilioError(
         "the handset was unreachable: off, without signal, or unable to receive SMS",
         "try again later; if it persists, check the number",
