@@ -18,16 +18,18 @@ from gateway.credentials import Credentials
 from gateway.devices import RememberedDevices
 from gateway.directory.build import People, build_directory
 from gateway.factors.build import FactorParts, build_factors
+from gateway.keptposts import KeptPosts
 from gateway.keyring import KeyRing
 from gateway.limits import Limits
 from gateway.notices import Notices
+from gateway.owncookie import PURPOSES
 from gateway.passes import pass_cookie
 from gateway.passwords import Passwords
 from gateway.portal.health import Health
 from gateway.portal.parts import Parts
 from gateway.portal.reader import LANGUAGE_COOKIE
 from gateway.portal.render import Pages
-from gateway.portal.returns import is_own_page
+from gateway.portal.returns import is_own_page, stands_for
 from gateway.portal.signin import SignIn
 from gateway.portal.signintokens import SignInTokens
 from gateway.proxy import Proxy
@@ -114,7 +116,8 @@ def _parts(
     risk = build_watch(config, stores.places, audit, notices, clock)
     signin = SignIn(
         people.directory, sessions, factors.second, limits, audit, routes, devices, risk,
-        lambda destination: is_own_page(destination, prefix), factors.preferences,
+        lambda destination: is_own_page(destination, prefix),
+        lambda destination: stands_for(destination, prefix), factors.preferences,
     )  # fmt: skip
     pages = Pages(
         config.branding,
@@ -128,6 +131,7 @@ def _parts(
         config, clock, ring, routes, people.directory, people.writable, stores.sessions, stores.ledger,
         stores.audit_log, stores.access_requests, audit, sessions, limits, sms, email, factors, notices, devices,
         Assertions(config.server.public_url, lambda: list(ring.signing_keys), clock), signin, tokens,
+        KeptPosts(config, ring, stores.ledger, audit, clock),
         pages,
     )  # fmt: skip
 
@@ -144,5 +148,6 @@ def _granted(config: Config, stores: Stores) -> Granted:
 def own_cookies(parts: Parts) -> frozenset[str]:
     """The cookies that never reach an app and that no app can set (security rule 6)."""
     name = parts.config.session.cookie_name
-    names = {prefix + name for prefix in ("", "__Host-", "__Secure-")}
+    bare = (name, *(f"{name}_{purpose}" for purpose in PURPOSES))
+    names = {prefix + one for one in bare for prefix in ("", "__Host-", "__Secure-")}
     return frozenset(names | {pass_cookie(parts.config), parts.devices.cookie_name, LANGUAGE_COOKIE})

@@ -11,6 +11,7 @@ from gateway.callers import wants_html
 from gateway.config.schema import AccessRequest, Route
 from gateway.credentials import Credentials, Shown, basic_challenge
 from gateway.errors import RequestRefused
+from gateway.keptposts import KeptPosts
 from gateway.language.text import N_
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.policy import decide
@@ -85,13 +86,14 @@ class Gate:
         proxy: Forwards,
         pages: Pages,
         credentials: Credentials,
+        kept: KeptPosts,
         *,
         prefix: str,
         offered: Sequence[AccessRequest] = (),
     ) -> None:
         self._routes, self._sessions, self._assertions = routes, sessions, assertions
         self._proxy, self._pages, self._prefix = proxy, pages, prefix
-        self._credentials, self._offered = credentials, offered
+        self._credentials, self._kept, self._offered = credentials, kept, offered
 
     async def handle(
         self, request: web.BaseRequest, target: Target, trace: Trace, *, trusted_peer: bool
@@ -111,13 +113,34 @@ class Gate:
             principal = None
         trace.decided(decision, principal, now)
         if decision.verdict is not Verdict.ALLOW:
+            if request.method == "POST" and (
+                kept := await self._keep(request, route, target, principal, decision)
+            ):
+                return kept
             remedies = self._remedies(route, target, principal, now)
             return self.refuse(request, route, target, decision, trace.request_id, remedies=remedies)
+        request = await self._kept.resume(request, target, principal)
         assertion = self._assertions.issue(principal, target.host) if principal else None
         return await self._proxy.handle(
             request, route, target, principal, assertion,
             trusted_peer=trusted_peer, consumed=shown.consumed, request_id=trace.request_id,
         )  # fmt: skip
+
+    async def _keep(
+        self,
+        request: web.BaseRequest,
+        route: Route,
+        target: Target,
+        principal: Principal | None,
+        decision: Decision,
+    ) -> web.StreamResponse | None:
+        """A form whose session has ended or needs a newer proof is not lost, if it may be kept."""
+        if decision.verdict is Verdict.DENY:
+            return None
+        cookies = ";".join(request.headers.getall("Cookie", ()))
+        username = principal.username if principal else self._sessions.ended(cookies)
+        page = f"{self._prefix}/{page_for(decision)}"
+        return await self._kept.keep(request, route, target, username, page)
 
     def _remedies(
         self, route: Route, target: Target, principal: Principal | None, now: float

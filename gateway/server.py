@@ -124,6 +124,7 @@ def _front(composed: Composed, access: AccessLog, forward: ForwardAuth) -> Front
     server = parts.config.server
     gate = Gate(
         parts.routes, parts.sessions, parts.assertions, composed.proxy, parts.pages, composed.credentials,
+        parts.kept,
         prefix=server.prefix, offered=parts.config.access_requests,
     )  # fmt: skip
     portal = Portal(

@@ -32,6 +32,7 @@ log = logging.getLogger("gateway.session")
 _CACHE_SIZE = 50_000
 _RECHECK_AFTER = 60.0  # a cached principal is read again after this many seconds, in case a change was missed
 _MAX_COOKIE = 4096
+_LONG_AGO = 86400.0  # seconds after its end for which a cookie still tells whose session it was
 _SEALED = re.compile(r"[A-Za-z0-9_-]+={0,2}")  # one spelling only: decoders skip what follows the padding
 
 Granted = Callable[[str, float], Awaitable[Sequence[tuple[str, float]]]]
@@ -279,9 +280,24 @@ class SessionLayer:
     async def attach(
         self, request: web.BaseRequest, response: web.StreamResponse, sid: str | None, *, csrf: str = ""
     ) -> None:
-        """Put a cookie for `sid` (None: a visitor) on the response, with a new csrf token unless one is given."""
+        """Put a cookie for `sid` (None: a visitor) on the response, with a new csrf token unless one is given.
+
+        It also says whose session it is and how long: when it has ended, the store knows nothing of it any more.
+        """
         data = {"csrf": csrf or self.new_token()}
-        await self._save(request, response, data if sid is None else {**data, "sid": sid})
+        record = await self._sessions.get(sid) if sid is not None else None
+        if record is not None:
+            data |= {"sid": record.sid, "user": record.username, "until": str(int(record.expires_at))}
+        await self._save(request, response, data)
+
+    def ended(self, cookie_header: str) -> str:
+        """The user whose session this cookie stood for, "" if it was none or it has ended long ago. No I/O."""
+        value = cookie_value(cookie_header, self.cookie_name)
+        sealed = self._storage.open(value) if 0 < len(value) <= _MAX_COOKIE else None
+        until = str((sealed or {}).get("until", ""))
+        if not sealed or not until.isdecimal() or self._clock() > int(until) + _LONG_AGO:
+            return ""
+        return str(sealed.get("user", ""))
 
     async def detach(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """Clear our cookie."""

@@ -84,6 +84,10 @@ APPROVALS: dict[str, Any] = {
         Pending(replace(ASKED, id="a2", state="granted", decided_by="ada"), (3600.0,)),
     ],
 }
+KEPT: dict[str, Any] = {
+    "csrf_token": "t", "id": "i", "at": "id=i&at=/orders/new", "host": "shop.example", "path": "/orders/new",
+    "size": 1812, "upload": True, "since": NOW,
+}  # fmt: skip
 SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "login": ("login.html", LOGIN),
     "login-error": ("login.html", LOGIN | {"username": "mira", "error": "Wrong username or password."}),
@@ -139,6 +143,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "access-nothing": ("access.html", ACCESS | {"groups": []}),
     "approvals": ("approvals.html", APPROVALS),
     "approvals-late": ("approvals.html", APPROVALS | {"pending": [], "settled": "late"}),
+    "kept": ("kept.html", KEPT),
     "logout": ("logout.html", {"csrf_token": "t", "done": False}),
     "logout-done": ("logout.html", {"csrf_token": "", "done": True}),
 }

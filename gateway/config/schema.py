@@ -39,6 +39,7 @@ from gateway.config.route import (
     UpstreamTls,
 )
 from gateway.config.section import Network, SecretUrl, Section, Words
+from gateway.config.session import Session
 from gateway.config.units import Duration, Size
 
 __all__ = [
@@ -91,9 +92,6 @@ __all__ = [
 Prefix = Annotated[
     str, StringConstraints(pattern=r"^/[A-Za-z0-9_-]+$"), Words("one path segment such as `/_auth`")
 ]
-CookieName = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$"), Words("a name of letters, digits and underscores")
-]
 Color = Annotated[
     str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$"), Words('a colour in quotes such as `"#2f5bea"`')
 ]
@@ -141,17 +139,6 @@ class Server(Section):
     )
     metrics_networks: tuple[Network, ...] = Field(
         (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")), description="who may read metrics"
-    )
-
-
-class Session(Section):
-    cookie_name: CookieName = Field("auth_session", description="__Host- is put before it on https")
-    domain: str | None = Field(None, description="share the session with all hosts below this domain")
-    keys_file: Path = Field(Path("var/session.keys"), description="key ring; made at first start, mode 0600")
-    idle_timeout: Duration = Field(3600.0, description="unused sessions end after this")
-    absolute_timeout: Duration = Field(12 * 3600.0, description="every session ends after this")
-    remember_device: Duration = Field(
-        30 * 86400.0, description="how long a remembered device skips the second factor; 0s = never"
     )
 
 

@@ -81,3 +81,22 @@ Size = Annotated[
     Words("a size such as `64KiB`, `10MB` or `unlimited`", show_size),
 ]
 """Bytes; 0 means unlimited."""
+
+
+def parse_kept_size(value: object) -> object:
+    """Bytes that may be kept; 0 keeps nothing, and there is no "unlimited". Raises ValueError."""
+    if isinstance(value, str) and value.strip() == "unlimited":
+        raise ValueError("what is kept has a limit: write a size up to 4MiB, or 0 for none")
+    size = parse_size(value)
+    if isinstance(size, int) and size > LARGEST_KEPT:
+        raise ValueError("write a size up to 4MiB, or 0 for none")
+    return size
+
+
+LARGEST_KEPT = 4 * 1024 * 1024
+KeptSize = Annotated[
+    int,
+    BeforeValidator(parse_kept_size, json_schema_input_type=int | str),
+    Words("a size up to `4MiB`, or `0` for none", lambda size: show_size(size) if size else "0"),
+]
+"""Bytes; 0 means none."""

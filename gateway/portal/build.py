@@ -6,6 +6,7 @@ from gateway.portal.account_news import AccountNews
 from gateway.portal.ask import Views
 from gateway.portal.enrol_views import EnrolViews
 from gateway.portal.enrolment import Enrolment
+from gateway.portal.kept_views import KeptViews
 from gateway.portal.parts import Parts
 from gateway.portal.passkey_views import PasskeyViews
 from gateway.portal.selfservice import self_service
@@ -24,6 +25,7 @@ def build_pages(parts: Parts) -> Views:
     return {
         **_sign_in(parts, can_reset="/reset" in alone),
         **_tabs(parts),
+        **_kept(parts),
         **alone,
         **_passkey(parts),
         **_enrol(parts, enrolment),
@@ -50,6 +52,11 @@ def _sign_in(parts: Parts, *, can_reset: bool) -> Views:
 def _tabs(parts: Parts) -> Views:
     tabs = Tabs(parts.signin, parts.routes, prefix=parts.prefix)
     return {"/tab": {"GET": tabs.state}}
+
+
+def _kept(parts: Parts) -> Views:
+    views = KeptViews(parts.kept, parts.signin, parts.pages, prefix=parts.prefix, public_url=parts.public_url)
+    return {"/kept": {"GET": views.page, "POST": views.submit}}
 
 
 def _passkey(parts: Parts) -> Views:

@@ -12,6 +12,7 @@ from gateway.config.schema import Config
 from gateway.devices import RememberedDevices
 from gateway.directory.base import Directory, WritableDirectory
 from gateway.factors.build import Factors
+from gateway.keptposts import KeptPosts
 from gateway.keyring import KeyRing
 from gateway.limits import Limits
 from gateway.notices import Notices
@@ -50,6 +51,7 @@ class Parts:
     assertions: Assertions
     signin: SignIn
     tokens: SignInTokens
+    kept: KeptPosts
     pages: Pages
 
     @property

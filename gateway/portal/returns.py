@@ -1,7 +1,7 @@
 """Where a browser may go after signing in: only to our own route hosts; anything else falls back to "/" (rule 5)."""
 
 from dataclasses import replace
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from gateway.errors import RequestRefused
 from gateway.model import Target
@@ -22,12 +22,30 @@ def read_return(rd: str, here: Target, routes: Routes, prefix: str) -> Target:
         found = _parse(rd, home, routes)
     except RequestRefused:
         return home
-    return home if path_matches(prefix, found.path) and not is_own_page(found, prefix) else found
+    ours = path_matches(prefix, found.path)
+    return found if not ours or is_on_the_way(found, prefix) or is_own_page(found, prefix) else home
+
+
+def is_on_the_way(destination: Target, prefix: str) -> bool:
+    """Our pages that a sign-in may return to because they lead on to somewhere else."""
+    return destination.path == f"{prefix}/kept"
 
 
 def is_own_page(destination: Target, prefix: str) -> bool:
     """Our only pages that a sign-in or step-up may return to; they check for themselves who may do what."""
     return destination.path in {f"{prefix}/{page}" for page in ("enrol", "account", "access", "approvals")}
+
+
+def stands_for(destination: Target, prefix: str) -> Target:
+    """What is decided on: a page that is on the way to something needs what that needs."""
+    if destination.path != f"{prefix}/kept":
+        return destination
+    uri = dict(parse_qsl(destination.query)).get("at", "/")
+    try:
+        path, query = split_request_target(uri)
+        return replace(destination, method="POST", path=canonical_path(path), query=query)
+    except RequestRefused:
+        return replace(destination, path="/", query="")
 
 
 def _parse(rd: str, home: Target, routes: Routes) -> Target:

@@ -81,17 +81,19 @@ class SignIn:
         devices: RememberedDevices,
         risk: RiskWatch,
         own: OwnPages,
+        meant: Callable[[Target], Target],
         preferences: Preferences,
     ) -> None:
         self._directory, self._sessions, self._factors = directory, sessions, factors
         self._limits, self._audit, self._routes = limits, audit, routes
         self._devices, self._risk = devices, risk
-        self._own, self._preferences = own, preferences
+        self._own, self._meant, self._preferences = own, meant, preferences
 
     # -- what is missing -----------------------------------------------------------------------------------------
 
     def decision(self, destination: Target, principal: Principal | None) -> Decision:
         """What stands between this principal and the destination. Where no route is, a full sign-in is due."""
+        destination = self._meant(destination)
         if self._own(destination):
             fresh = principal is not None and proven_recently(principal.session, self._sessions.now())
             verdict = Verdict.ALLOW if fresh else Verdict.SIGN_IN if principal is None else Verdict.STEP_UP

@@ -41,6 +41,7 @@ _WORDINGS = {
         N_("The request did not arrive in time. Please try again."),
     ),
     409: Wording("conflict", N_("Something changed meanwhile"), N_("Reload the page and try again.")),
+    410: Wording("gone", N_("That is gone"), N_("What was here is no longer kept.")),
     413: Wording(
         "too_large", N_("That is too large"), N_("What you sent is larger than this application accepts.")
     ),
