@@ -74,9 +74,8 @@ class AccessDesk:
         )
         if not await self._store.add(asked):
             return False
-        self._audit.record(
-            "access_requested", principal.username, ip, group=group, page=page[:200], why=asked.why
-        )
+        where = page.partition("?")[0][:200]  # a query may hold secrets, and logs go far
+        self._audit.record("access_requested", principal.username, ip, group=group, page=where, why=asked.why)
         self._notices.later(lambda: self._tell_approvers(asked))
         return True
 

@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from gateway.stores.base import AccessAsked
 from tests.integration.test_access_requests import asked, decided, rig_with_desk
 from tests.rig import running_gateway
@@ -116,3 +118,15 @@ async def test_a_later_user_of_the_same_name_inherits_no_grant(tmp_path: Path) -
         await decided(ada, "grant")
         await rig.directory.delete("mira")
         assert await rig.gateway.stores.access_requests.granted("mira", rig.clock()) == []
+
+
+async def test_the_log_names_the_page_without_its_query(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "gateway.audit")
+    async with rig_with_desk(tmp_path) as (rig, _), rig.browser() as mira:
+        await mira.sign_in("mira", rd="/_auth/account")
+        await asked(mira)
+        assert rig.gateway is not None
+    (told,) = [one.fields for one in caplog.records if one.fields["event"] == "access_requested"]  # type: ignore[attr-defined]
+    assert told["page"].endswith("/wiki")
