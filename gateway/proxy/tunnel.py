@@ -72,9 +72,11 @@ class _End(asyncio.Protocol):
 class Tunnel:
     """One open WebSocket. `close` ends it politely from our side, `abort` at once."""
 
-    __slots__ = ("_close", "_done", "_idle", "_last", "_timer", "_tracker", "client", "upstream")
+    __slots__ = ("_close", "_done", "_idle", "_last", "_timer", "_tracker", "client", "upstream", "url")
 
     def __init__(self, idle: float) -> None:
+        self.url = ""
+        """Of the upstream that it leads to."""
         self._tracker = FrameTracker()
         self._close = b""
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -154,6 +154,7 @@ def open_tunnel(request: web.BaseRequest, answer: Answer, rewriter: Rewriter, tu
         raise UpstreamUnreachable("upstream answered 101 without switching to websocket")
     switch = [*rewriter.headers(answer.head.headers), (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
     client.write(serialize(b"HTTP/1.1 101 %b" % answer.head.reason, switch))
+    tunnel.url = answer.upstream.address.url
     early = _EarlyBytes()
     request.protocol.set_parser(
         cast(Any, early)
@@ -174,7 +175,7 @@ async def hold(request: web.BaseRequest, tunnel: Tunnel) -> RelayedResponse:
         tunnel.abort()
         # aiohttp's protocol no longer hears from the transport; told now, it would cancel this very task.
         asyncio.get_running_loop().call_soon(request.protocol.connection_lost, None)
-    response = RelayedResponse(101)
+    response = RelayedResponse(101, upstream=tunnel.url)
     response.force_close()
     response.complete = True
     return response

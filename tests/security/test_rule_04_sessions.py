@@ -4,11 +4,21 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from aiohttp import WSMsgType, web
 
 from gateway.keyring import KeyRing
 from gateway.stores.engine import open_engine
 from gateway.stores.sessions import SqlSessions
 from tests.rig import running_gateway
+
+
+async def websocket(request: web.Request) -> web.WebSocketResponse:
+    """An app that says back what it hears."""
+    ws = web.WebSocketResponse()
+    await ws.prepare(request)
+    async for message in ws:
+        await ws.send_str(message.data)
+    return ws
 
 
 async def test_cookie_and_csrf_token_change_at_each_step(tmp_path: Path) -> None:
@@ -143,3 +153,14 @@ async def test_even_a_busy_session_ends_at_its_time_and_a_second_factor_does_not
         assert (await browser.get("/")).status == 200
         rig.clock.advance(601)
         assert (await browser.get("/")).status == 303
+
+
+async def test_a_websocket_ends_with_the_session_that_opened_it(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path, handler=websocket) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.sign_in()
+        async with browser.session.ws_connect(f"{rig.url}/ws", headers={"Origin": rig.url}) as ws:
+            await ws.send_str("hello")
+            assert await ws.receive_str(timeout=5) == "hello"
+            await browser.post("/_auth/logout", {"csrf_token": await browser.token("/_auth/logout")})
+            assert (await ws.receive(timeout=5)).type is WSMsgType.CLOSE

@@ -1,6 +1,7 @@
 """docs/logging.md against the program: each field and event is documented, and what is documented exists."""
 
 import ast
+import asyncio
 import io
 import json
 import logging
@@ -16,6 +17,7 @@ from gateway import log as gateway_log
 from gateway.config.schema import Log
 from tests.rig import running_gateway
 from tests.security.raw import exchange
+from tests.security.test_rule_04_sessions import websocket
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "logging.md").read_text(encoding="utf-8")
@@ -123,6 +125,20 @@ async def test_lines_have_the_fields_that_the_page_names(
     assert all(found >= fields("Audit") for found in emitted(stream, "gateway.audit"))
     assert emitted(stream, "gateway.front") == [{"message"}]
     assert "hidden" not in stream.getvalue()
+
+
+async def test_a_websocket_leaves_its_line_when_it_ends(tmp_path: Path, stream: io.StringIO) -> None:
+    routes = [{"host": "*", "path": "/", "upstream": "UPSTREAM", "policy": {"require": "bypass"}}]
+    async with running_gateway(tmp_path, handler=websocket, routes=routes) as rig, rig.browser() as browser:
+        async with browser.session.ws_connect(f"{rig.url}/ws"):
+            assert emitted(stream, "gateway.access") == []
+        for _ in range(100):
+            if found := [entry for entry in entries(stream) if entry["logger"] == "gateway.access"]:
+                break
+            await asyncio.sleep(0.05)
+        assert [(one["status"], one["upstream"], one["path"]) for one in found] == [
+            (101, rig.upstream.url, "/ws")
+        ]
 
 
 def test_an_exception_is_a_field_of_its_line(stream: io.StringIO) -> None:
