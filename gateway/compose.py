@@ -124,8 +124,7 @@ def _parts(
         prefix=prefix,
         templates=config.server.templates,
         hsts=secure,
-        # Browsers hold redirects after a form post to this too, and an app may send its users anywhere.
-        form_action=("https:",) if secure else ("http:", "https:"),
+        form_action=_form_targets(config, secure),
     )
     return Parts(
         config, clock, ring, routes, people.directory, people.writable, stores.sessions, stores.ledger,
@@ -143,6 +142,16 @@ def _granted(config: Config, stores: Stores) -> Granted:
         return ()
 
     return stores.access_requests.granted if config.access_requests else nothing
+
+
+def _form_targets(config: Config, secure: bool) -> tuple[str, ...]:
+    """Browsers hold redirects after a form post to this too, and an app may send its users anywhere.
+
+    Apps that sign in through us may be on a phone, with a scheme of their own, or listen on loopback.
+    """
+    registered = [uri.partition(":")[0] for client in config.oidc.clients for uri in client.redirect_uris]
+    schemes = {"https", *registered} if secure else {"http", "https", *registered}
+    return tuple(f"{scheme}:" for scheme in sorted(schemes))
 
 
 def own_cookies(parts: Parts) -> frozenset[str]:

@@ -21,7 +21,6 @@ from gateway.portal.portal import MethodNotAllowed, Portal
 from gateway.portal.render import Pages
 from gateway.proxy import RelayedResponse
 from gateway.requestid import HEADER, given
-from gateway.routing import path_matches
 from gateway.target import is_trusted, peer_address, read_target
 
 log = logging.getLogger("gateway.front")
@@ -97,7 +96,7 @@ class Front:
             return answer
         if target.path == f"{self._prefix}/pass":
             return await self._passes.handle(request, target)
-        if path_matches(self._prefix, target.path):
+        if self._portal.answers(target.host, target.path):
             trace.route = "portal"
             return await self._portal.handle(request, target, trace.request_id)
         return await self._gate.handle(request, target, trace, trusted_peer=is_trusted(peer, self._trusted))

@@ -28,6 +28,7 @@ from gateway.fastpath import FastPath
 from gateway.forwardauth import ForwardAuth
 from gateway.front import Front
 from gateway.gate import Gate
+from gateway.oidc.build import Provider, build_provider
 from gateway.passes import Passes
 from gateway.portal.build import build_pages
 from gateway.portal.portal import Portal
@@ -47,10 +48,12 @@ class Gateway:
         self.proxy, self.health = composed.proxy, composed.health
         self.sessions, self.devices = self.parts.sessions, self.parts.devices
         access = AccessLog(self.parts.config.log)
-        parts = self.parts
+        parts, stores = self.parts, composed.stores
         forward = ForwardAuth(parts.config, parts.routes, parts.sessions, parts.assertions, parts.pages)
-        self._fast = _fast_path(composed, access, forward)
-        self._front = _front(composed, access, forward)
+        self._provider = build_provider(parts, stores.grants, stores.consents, stores.logins)
+        portal = _portal(composed, self._provider)
+        self._fast = _fast_path(composed, access, forward, portal)
+        self._front = _front(composed, access, forward, portal)
         self._runner: web.ServerRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -85,6 +88,7 @@ class Gateway:
             report_upstreams(self.proxy),
             self._composed.tunnel_watch.run(),
             self._fast.watch(),
+            *self._provider.beside(),
         ]
         if self._composed.people.watch is not None:
             works.append(self._composed.people.watch(self._on_file_change))
@@ -119,17 +123,21 @@ class Gateway:
         await self.stores.close()
 
 
-def _front(composed: Composed, access: AccessLog, forward: ForwardAuth) -> Front:
+def _portal(composed: Composed, provider: Provider) -> Portal:
+    parts, server = composed.parts, composed.parts.config.server
+    return Portal(
+        server.prefix, {**build_pages(parts), **provider.views}, parts.pages, parts.sessions, parts.assertions,
+        composed.health, server.metrics_networks, home=parts.home,
+    )  # fmt: skip
+
+
+def _front(composed: Composed, access: AccessLog, forward: ForwardAuth, portal: Portal) -> Front:
     parts = composed.parts
     server = parts.config.server
     gate = Gate(
         parts.routes, parts.sessions, parts.assertions, composed.proxy, parts.pages, composed.credentials,
         parts.kept,
         prefix=server.prefix, offered=parts.config.access_requests,
-    )  # fmt: skip
-    portal = Portal(
-        server.prefix, build_pages(parts), parts.pages, parts.sessions, parts.assertions, composed.health,
-        server.metrics_networks,
     )  # fmt: skip
     return Front(
         gate, portal, parts.pages, access, forward,
@@ -138,11 +146,12 @@ def _front(composed: Composed, access: AccessLog, forward: ForwardAuth) -> Front
     )  # fmt: skip
 
 
-def _fast_path(composed: Composed, access: AccessLog, forward: ForwardAuth) -> FastPath:
+def _fast_path(composed: Composed, access: AccessLog, forward: ForwardAuth, portal: Portal) -> FastPath:
     parts, server = composed.parts, composed.parts.config.server
     return FastPath(
         parts.routes, parts.sessions, parts.assertions, composed.proxy, parts.pages, access, parts.clock,
-        forward=forward, prefix=server.prefix, trusted=server.trusted_proxies, header_count=server.limits.header_count,
+        forward=forward, ours=portal.answers, trusted=server.trusted_proxies,
+        header_count=server.limits.header_count,
     )  # fmt: skip
 
 

@@ -186,8 +186,11 @@ class SessionLayer:
         if record is None:
             return None
         user = await self._directory.get(record.username)
-        if user is None or user.disabled or not self._alive(record, max(seen, record.last_seen), now):
-            await self._sessions.delete(sid)
+        if not self._alive(record, max(seen, record.last_seen), now):
+            await self._sessions.purge(now, self._config.idle_timeout)  # not deleted: nobody ended it
+            return None
+        if user is None or user.disabled:
+            await self._sessions.delete_for_user(record.username)
             return None
         if user.password_changed_at > record.proven_at.get("password", now):
             await self._sessions.delete(sid)  # proven with a password that is no longer the user's

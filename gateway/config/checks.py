@@ -13,6 +13,7 @@ from gateway.config import addresses
 from gateway.config.certificates import file_problem, pair_problem
 from gateway.config.document import KeyPath
 from gateway.config.finding import Check, Finding
+from gateway.config.oidc_checks import OIDC_CHECKS
 from gateway.config.route_checks import ROUTE_CHECKS
 from gateway.config.rule_checks import RULE_CHECKS
 from gateway.config.schema import (
@@ -231,6 +232,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"directory"}), directory),
     (frozenset({"branding"}), appearance),
     (frozenset({"passwords"}), passwords),
+    *OIDC_CHECKS,
     *ROUTE_CHECKS,
     *RULE_CHECKS,
 )

@@ -23,6 +23,7 @@ from gateway.config.delivery import (
     SmsWebhook,
     TwilioAccount,
 )
+from gateway.config.oidc import Oidc
 from gateway.config.people import (
     Directory,
     DirectoryDatabase,
@@ -63,6 +64,7 @@ __all__ = [
     "Limits",
     "Log",
     "Network",
+    "Oidc",
     "Passwords",
     "Policy",
     "Require",
@@ -272,6 +274,7 @@ class Config(Section):
     access_requests: tuple[AccessRequest, ...] = Field(
         (), description="groups that users may ask for when a page is refused (docs/access-requests.md)"
     )
+    oidc: Oidc = Field(Oidc(), description="apps that sign their users in through us (docs/oidc.md)")
     rules: tuple[Rule, ...] = Field((), description="asked before those of every route; first match decides")
     routes: tuple[Route, ...] = Field((), description="what is protected; first match wins, no match = 404")
 

@@ -22,8 +22,8 @@ from gateway.stores.changes import publish
 from gateway.stores.devices import forget_devices
 from gateway.stores.engine import reading, writing
 from gateway.stores.phone_changes import forget_phones, note_phone
-from gateway.stores.schema import credentials, places, sessions, users
-from gateway.stores.sessions import end_sessions
+from gateway.stores.schema import credentials, oidc_consents, places, users
+from gateway.stores.sessions import end_sessions_of
 
 
 class DatabaseDirectory:
@@ -91,9 +91,9 @@ class DatabaseDirectory:
                 await forget_devices(connection, user.username)
             await self._update(connection, user.username, rows.facts(user))
             await rows.write_groups(connection, user)
-            mine = sessions.c.username == user.username
-            ended = await end_sessions(connection, mine) if user.disabled else []
-            await publish(connection, self._clock(), *ended, Change("user", user.username))
+            now = self._clock()
+            ended = await end_sessions_of(connection, now, user.username) if user.disabled else []
+            await publish(connection, now, *ended, Change("user", user.username))
 
     def check_password(self, password: str, username: str) -> None:
         self._passwords.check_strength(password, username)
@@ -120,8 +120,10 @@ class DatabaseDirectory:
             await forget_devices(connection, name)
             await forget_requests(connection, name)
             await forget_phones(connection, name)
-            ended = await end_sessions(connection, sessions.c.username == name)
-            await publish(connection, self._clock(), *ended, Change("user", name))
+            now = self._clock()
+            ended = await end_sessions_of(connection, now, name)
+            await connection.execute(delete(oidc_consents).where(oidc_consents.c.username == name))
+            await publish(connection, now, *ended, Change("user", name))
 
     async def _insert(self, connection: AsyncConnection, user: User) -> None:
         row = rows.facts(user) | {

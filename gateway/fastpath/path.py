@@ -7,6 +7,7 @@ is not a clear yes is None: the ordinary path then says no, asks the store, or d
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.accesslog import AccessLog
@@ -38,7 +39,7 @@ from gateway.proxy.connection import serialize
 from gateway.proxy.headers import request_target
 from gateway.proxy.site import Site
 from gateway.proxy.upstreams import Upstream
-from gateway.routing import Routes, path_matches
+from gateway.routing import Routes
 from gateway.session import SessionLayer
 
 log = logging.getLogger("gateway.fastpath")
@@ -68,13 +69,13 @@ class FastPath:
         clock: Clock,
         *,
         forward: ForwardAuth,
-        prefix: str,
+        ours: Callable[[str, str], bool],
         trusted: tuple[Network, ...],
         header_count: int,
     ) -> None:
         self._routes, self._sessions, self._assertions, self._proxy = routes, sessions, assertions, proxy
-        self._pages, self._access, self._clock, self._prefix = pages, access, clock, prefix
-        self._forward = forward
+        self._pages, self._access, self._clock = pages, access, clock
+        self._forward, self._ours = forward, ours
         self._plans = Plans(sessions.cookie_name, trusted, header_count)
         self._remembers = {id(route): depends_on_headers_only(route) for route in routes.all}
         self._stocks: dict[int, Stock] = {}
@@ -118,7 +119,7 @@ class FastPath:
         return exchange
 
     def _is_ours(self, host: str, path: str) -> bool:
-        return path_matches(self._prefix, path) or self._forward.takes(host, path)
+        return self._ours(host, path) or self._forward.takes(host, path)
 
     def _render(self, plan: Plan, site: Site, upstream: Upstream, principal: Principal | None) -> Rendered:
         slot = (id(site), upstream.address.url)

@@ -4,6 +4,7 @@
 """
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from gateway.assertion import Assertions
 from gateway.audit import Audit
@@ -24,6 +25,7 @@ from gateway.senders.base import EmailSender
 from gateway.session import SessionLayer
 from gateway.sms.build import Sms
 from gateway.stores.base import AccessRequests, AuditLog, Ledger, Sessions
+from gateway.target import parse_authority
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,11 @@ class Parts:
     @property
     def prefix(self) -> str:
         return self.config.server.prefix
+
+    @property
+    def home(self) -> str:
+        """The host of our own pages."""
+        return parse_authority(urlsplit(self.public_url).netloc)[0]
 
     @property
     def public_url(self) -> str:

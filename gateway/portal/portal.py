@@ -13,6 +13,7 @@ from gateway.model import Target
 from gateway.portal.ask import Ask, View, Views
 from gateway.portal.health import Health
 from gateway.portal.render import Pages
+from gateway.routing import path_matches
 from gateway.session import SessionLayer
 
 
@@ -26,11 +27,16 @@ class Portal:
         assertions: Assertions,
         health: Health,
         metrics_networks: tuple[Network, ...],
+        *,
+        home: str,
     ) -> None:
+        """`home` is the host of `server.public_url`."""
         self._prefix, self._pages = prefix, pages
         self._sessions, self._assertions = sessions, assertions
         self._health, self._metrics_networks = health, metrics_networks
         self._pages_by_path = views
+        self._well_known = frozenset(path for path in views if path.startswith("/.well-known/"))
+        self._home = home
         self._endpoints: Mapping[str, View] = {
             "/healthz": self._healthz,
             "/readyz": self._readyz,
@@ -38,6 +44,10 @@ class Portal:
             "/jwks.json": self._jwks,
         }
         self._static = {route.path.removeprefix(prefix): route.handler for route in pages.static_routes()}
+
+    def answers(self, host: str, path: str) -> bool:
+        """Whether this is ours: below the prefix, or one of the few addresses outside it."""
+        return path_matches(self._prefix, path) or (path in self._well_known and host == self._home)
 
     async def handle(self, request: web.BaseRequest, target: Target, request_id: str) -> web.StreamResponse:
         path = target.path.removeprefix(self._prefix)

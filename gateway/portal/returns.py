@@ -27,8 +27,9 @@ def read_return(rd: str, here: Target, routes: Routes, prefix: str) -> Target:
 
 
 def is_on_the_way(destination: Target, prefix: str) -> bool:
-    """Our pages that a sign-in may return to because they lead on to somewhere else."""
-    return destination.path == f"{prefix}/kept"
+    """Our pages that a sign-in may return to because they lead on to somewhere else, or judge for themselves."""
+    oidc = [f"{prefix}/oidc/{page}" for page in ("authorize", "device", "grants", "diagnostics")]
+    return destination.path in (f"{prefix}/kept", *oidc)
 
 
 def is_own_page(destination: Target, prefix: str) -> bool:

@@ -53,6 +53,8 @@ class Client:
         return network_of(self.ip)
 
 
+Judge = Callable[[Target, Principal | None], Decision | None]
+"""What stands between a principal and a destination, None where the destination is none of its business."""
 OwnPages = Callable[[Target], bool]
 """Whether a destination is a page of ours that changes the account: those want a recent second factor."""
 
@@ -88,12 +90,17 @@ class SignIn:
         self._limits, self._audit, self._routes = limits, audit, routes
         self._devices, self._risk = devices, risk
         self._own, self._meant, self._preferences = own, meant, preferences
+        self.judges: list[Judge] = []
+        """Asked first: whoever has pages of its own says here what stands before them."""
 
     # -- what is missing -----------------------------------------------------------------------------------------
 
     def decision(self, destination: Target, principal: Principal | None) -> Decision:
         """What stands between this principal and the destination. Where no route is, a full sign-in is due."""
         destination = self._meant(destination)
+        for judge in self.judges:
+            if (found := judge(destination, principal)) is not None:
+                return found
         if self._own(destination):
             fresh = principal is not None and proven_recently(principal.session, self._sessions.now())
             verdict = Verdict.ALLOW if fresh else Verdict.SIGN_IN if principal is None else Verdict.STEP_UP

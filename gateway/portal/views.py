@@ -63,7 +63,8 @@ class SignInViews:
         principal = ask.visit.principal
         verdict = self._signin.decision(destination, principal).verdict
         if principal is None or verdict is Verdict.SIGN_IN:  # signed in, but the proof may be too old
-            return await self._login_form(ask, destination)
+            hint = ask.request.query.get("login_hint", "")[:128]
+            return await self._login_form(ask, destination, username=hint)
         return self._onward(ask, destination, principal)
 
     async def login(self, ask: Ask) -> web.StreamResponse:

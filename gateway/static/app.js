@@ -46,3 +46,7 @@ for (const pause of document.querySelectorAll("[data-resend-after]")) {
     pause.replaceWith(pause.nextElementSibling.content.cloneNode(true));
   }, 1000);
 }
+
+// An app waits for this answer (response_mode=form_post). Not again when somebody comes back by the history.
+const answer = document.querySelector("form[data-send-at-once]");
+if (answer && performance.getEntriesByType("navigation")[0]?.type !== "back_forward") answer.requestSubmit();

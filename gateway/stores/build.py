@@ -16,6 +16,7 @@ from gateway.stores.changes import SqlChanges
 from gateway.stores.credentials import SqlCredentials
 from gateway.stores.devices import SqlDevices
 from gateway.stores.migrate import migrate
+from gateway.stores.oidc import SqlConsents, SqlGrants, SqlLogins
 from gateway.stores.phone_changes import SqlPhoneChanges
 from gateway.stores.places import SqlPlaces
 from gateway.stores.sessions import SqlSessions
@@ -43,6 +44,9 @@ class Stores:
     tokens: SqlTokens
     access_requests: SqlAccessRequests
     sms: SmsStores
+    grants: SqlGrants
+    consents: SqlConsents
+    logins: SqlLogins
     purges: tuple[Callable[[], Awaitable[object]], ...]
 
     @property
@@ -65,18 +69,22 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
         open_state(config.storage, engine, clock),
         SqlChanges(engine),
     )
+    grants, logins = SqlGrants(engine), SqlLogins(engine)
     audit_log, devices, places = SqlAuditLog(engine), SqlDevices(engine), SqlPlaces(engine)
     access_requests = SqlAccessRequests(engine)
     messages, blocks, phones = SqlSmsMessages(engine), SqlSmsBlocks(engine), SqlPhoneChanges(engine)
     return Stores(
         engine, sessions, state, changes, audit_log, SqlCredentials(engine, ring.seal, ring.open), devices, places,
-        SqlTokens(engine), access_requests, SmsStores(messages, messages, blocks, phones),
+        SqlTokens(engine), access_requests, SmsStores(messages, messages, blocks, phones), grants,
+        SqlConsents(engine), logins,
         purges=(
             lambda: sessions.purge(clock(), config.session.idle_timeout),
             lambda: state.ledger.purge(clock()),
             lambda: changes.purge(clock()),
             lambda: audit_log.purge(clock() - config.log.audit_kept),
             lambda: devices.purge(clock()),
+            lambda: grants.purge(clock()),
+            lambda: logins.purge(clock()),
             lambda: places.purge(clock() - config.risk.remembered),
             lambda: access_requests.purge(clock() - _ENDED_KEPT),
             lambda: messages.purge(clock() - config.sms.messages_kept),

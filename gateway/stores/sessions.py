@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Row, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.dml import ReturningDelete
 
 from gateway.clock import Clock
 from gateway.model import SessionRecord
 from gateway.stores.base import Change
 from gateway.stores.changes import publish
 from gateway.stores.engine import reading, upsert, writing
+from gateway.stores.oidc import end_with_sessions
 from gateway.stores.schema import sessions
 
 
@@ -38,10 +40,21 @@ class SqlSessions:
             await connection.execute(update(sessions).where(newer).values(last_seen=last_seen))
 
     async def delete(self, sid: str) -> bool:
-        return await self._end(sessions.c.sid == sid) > 0
+        now = self._clock()
+        async with writing(self._engine) as connection:
+            gone = (await connection.execute(_deleted(sessions.c.sid == sid))).one_or_none()
+            if gone is None:
+                return False
+            await end_with_sessions(connection, now, gone.username, gone.created_at)
+            await publish(connection, now, Change("session", sid))
+        return True
 
     async def delete_for_user(self, username: str, *, keep: str = "") -> int:
-        return await self._end((sessions.c.username == username) & (sessions.c.sid != keep))
+        now = self._clock()
+        async with writing(self._engine) as connection:
+            ended = await end_sessions_of(connection, now, username, keep=keep)
+            await publish(connection, now, *ended)
+        return len(ended)
 
     async def list(self, username: str | None = None) -> Sequence[SessionRecord]:
         query = select(sessions).order_by(sessions.c.created_at, sessions.c.sid)
@@ -52,19 +65,28 @@ class SqlSessions:
 
     async def purge(self, now: float, idle_timeout: float) -> int:
         expired = or_(sessions.c.expires_at <= now, sessions.c.last_seen <= now - idle_timeout)
-        return await self._end(expired)
-
-    async def _end(self, which: ColumnElement[bool]) -> int:
         async with writing(self._engine) as connection:
-            ended = await end_sessions(connection, which)
+            ended = [Change("session", row.sid) for row in await connection.execute(_deleted(expired))]
             await publish(connection, self._clock(), *ended)
         return len(ended)
 
 
-async def end_sessions(connection: AsyncConnection, which: ColumnElement[bool]) -> builtins.list[Change]:
-    """Delete inside a running transaction; the caller publishes the changes that come back."""
-    gone = await connection.scalars(delete(sessions).where(which).returning(sessions.c.sid))
-    return [Change("session", sid) for sid in gone]
+async def end_sessions_of(
+    connection: AsyncConnection, now: float, username: str, *, keep: str = ""
+) -> builtins.list[Change]:
+    """Inside a running transaction: all of a user's sessions but `keep`, and what hangs on those that are gone.
+
+    The caller publishes the changes that come back.
+    """
+    mine = (sessions.c.username == username) & (sessions.c.sid != keep)
+    gone = [Change("session", row.sid) for row in await connection.execute(_deleted(mine))]
+    await end_with_sessions(connection, now, username, None)
+    return gone
+
+
+def _deleted(which: ColumnElement[bool]) -> ReturningDelete[tuple[str, str, float]]:
+    columns = (sessions.c.sid, sessions.c.username, sessions.c.created_at)
+    return delete(sessions).where(which).returning(*columns)
 
 
 def _row(record: SessionRecord) -> dict[str, object]:

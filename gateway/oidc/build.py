@@ -1,0 +1,135 @@
+"""Puts the provider together: its views, what runs beside the requests, and what the sign-in pages ask it."""
+
+from collections.abc import Coroutine
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway.errors import RequestRefused
+from gateway.oidc.answers import Answers
+from gateway.oidc.apps import Apps
+from gateway.oidc.authentication import Authentication
+from gateway.oidc.authorize import AUTHORIZE, AuthorizeViews
+from gateway.oidc.consents import Asking
+from gateway.oidc.device import Devices
+from gateway.oidc.device_views import DEVICE, DeviceViews
+from gateway.oidc.discovery import (
+    DEVICE_START,
+    INTROSPECT,
+    JWKS,
+    REVOKE,
+    TOKEN,
+    USERINFO,
+    WELL_KNOWN,
+    metadata,
+)  # fmt: skip
+from gateway.oidc.end_session import END_SESSION, EndSessionViews
+from gateway.oidc.issuing import Issuing
+from gateway.oidc.keys import SigningKeys, keys_path
+from gateway.oidc.logouts import Logouts
+from gateway.oidc.machine import Machine
+from gateway.oidc.own_pages import DIAGNOSTICS, GRANTS, OwnPages
+from gateway.oidc.token_facts import TokenFacts
+from gateway.oidc.token_views import TokenViews
+from gateway.oidc.tokens import Tokens
+from gateway.portal.ask import Ask, View, Views
+from gateway.portal.parts import Parts
+from gateway.stores.base_oidc import Consents, Grants, Logins
+
+CONSENT = "/oidc/consent"
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """`views` are by path: below the prefix, or as it stands for the well-known ones."""
+
+    views: Views
+    logouts: Logouts | None = None
+
+    def beside(self) -> list[Coroutine[object, object, None]]:
+        return [self.logouts.run()] if self.logouts else []
+
+
+def build_provider(parts: Parts, grants: Grants, consents: Consents, logins: Logins) -> Provider:
+    """Nothing at all where no client is configured. Raises ConfigError."""
+    settings = parts.config.oidc
+    if not settings.clients:
+        return Provider({})
+    apps = Apps(settings.clients)
+    keys = SigningKeys(keys_path(parts.config), parts.clock, announce=settings.announce)
+    tokens = Tokens(parts.public_url, keys, parts.clock)
+    issuing = Issuing(
+        tokens, grants, logins, parts.ledger, parts.directory, parts.records, parts.audit, parts.clock,
+        idle_timeout=parts.config.session.idle_timeout,
+    )  # fmt: skip
+    asking = Asking(consents, parts.audit, parts.clock)
+    logouts = Logouts(apps, tokens, logins, parts.audit, parts.clock)
+    parts.sessions.on_change.append(logouts.hear)
+    pages = _pages(parts, apps, tokens, issuing, asking, OwnPages(parts, apps, grants, consents, logins))
+    machines = _machines(parts, apps, keys, tokens, issuing, asking, grants)
+    return Provider(_at_home(parts, {**pages, **machines}), logouts)
+
+
+def _pages(
+    parts: Parts, apps: Apps, tokens: Tokens, issuing: Issuing, asking: Asking, own: OwnPages
+) -> Views:
+    authorize = AuthorizeViews(parts, apps, tokens, issuing, asking, Answers(parts.pages, parts.public_url))
+    end = EndSessionViews(parts, apps, tokens)
+    parts.signin.judges.extend((authorize.decision, own.decision))
+    return {
+        AUTHORIZE: {"GET": authorize.authorize, "POST": authorize.authorize},
+        CONSENT: {"POST": authorize.consent},
+        END_SESSION: {"GET": end.page, "POST": end.submit},
+        GRANTS: {"GET": own.grants, "POST": own.revoke},
+        DIAGNOSTICS: {"GET": own.diagnostics},
+    }
+
+
+def _machines(
+    parts: Parts, apps: Apps, keys: SigningKeys, tokens: Tokens, issuing: Issuing, asking: Asking, grants: Grants
+) -> Views:  # fmt: skip
+    base = parts.public_url + parts.prefix
+    audiences = frozenset(
+        (parts.public_url, *(base + path for path in (TOKEN, INTROSPECT, REVOKE, DEVICE_START)))
+    )
+    authentication = Authentication(apps, parts.limits, parts.ledger, parts.audit, parts.clock, audiences)
+    devices = Devices(parts.ledger, parts.limits, parts.clock)
+    device = DeviceViews(parts, apps, authentication, devices, issuing, asking)
+    parts.signin.judges.append(device.decision)
+    token = TokenViews(authentication, issuing, devices, tokens, parts.audit)
+    facts = TokenFacts(authentication, apps, tokens, issuing, grants, parts.ledger, parts.audit, parts.clock)
+    machine = Machine(apps)
+    described = metadata(parts.public_url, parts.prefix, parts.config.oidc.clients)
+
+    async def discovery(ask: Ask) -> web.StreamResponse:
+        return web.json_response(described, headers={"Cache-Control": "public, max-age=300"})
+
+    async def jwks(ask: Ask) -> web.StreamResponse:
+        return web.json_response(keys.published(), headers={"Cache-Control": "public, max-age=300"})
+
+    return {
+        TOKEN: machine.views(token.token, "POST"),
+        USERINFO: machine.views(facts.userinfo, "GET", "POST"),
+        INTROSPECT: machine.views(facts.introspect, "POST"),
+        REVOKE: machine.views(facts.revoke, "POST"),
+        DEVICE_START: machine.views(device.start, "POST"),
+        DEVICE: {"GET": device.page, "POST": device.submit},
+        JWKS: machine.views(jwks, "GET"),
+        **{path: machine.views(discovery, "GET") for path in WELL_KNOWN},
+    }
+
+
+def _at_home(parts: Parts, views: Views) -> Views:
+    """On other hosts than the portal's there is no provider: the issuer has one name."""
+
+    def guarded(view: View) -> View:
+        async def answer(ask: Ask) -> web.StreamResponse:
+            if ask.here.host != parts.home:
+                raise RequestRefused(
+                    "the provider is on another host", status=404, public="There is nothing here."
+                )
+            return await view(ask)
+
+        return answer
+
+    return {path: {name: guarded(view) for name, view in methods.items()} for path, methods in views.items()}

@@ -1,0 +1,30 @@
+"""Whether a user has to be asked before an app gets what it wants, and what they answered."""
+
+from gateway.audit import Audit
+from gateway.clock import Clock
+from gateway.oidc.apps import App
+from gateway.stores.base_oidc import Consent, Consents
+
+
+class Asking:
+    def __init__(self, consents: Consents, audit: Audit, clock: Clock) -> None:
+        self._consents, self._audit, self._clock = consents, audit, clock
+
+    async def needed(self, app: App, username: str, scopes: tuple[str, ...], *, again: bool) -> bool:
+        """`again` is the app's own wish (prompt=consent). An app of ours (`consent: none`) never asks without it."""
+        if again or app.settings.consent == "always":
+            return True
+        if app.settings.consent == "none":
+            return False
+        known = await self._consents.get(username, app.id)
+        return known is None or not set(scopes) <= set(known.scopes)
+
+    async def allowed(self, app: App, username: str, scopes: tuple[str, ...], ip: str) -> None:
+        """Remembered for these scopes and those that were allowed before."""
+        known = await self._consents.get(username, app.id)
+        both = tuple(dict.fromkeys((*(known.scopes if known else ()), *scopes)))
+        await self._consents.put(Consent(username, app.id, both, self._clock()))
+        self._audit.record("oidc_consent", username, ip, client=app.id, scopes=list(scopes))
+
+    def refused(self, app: App, username: str, ip: str) -> None:
+        self._audit.record("oidc_consent_refused", username, ip, client=app.id)

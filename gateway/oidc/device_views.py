@@ -1,0 +1,152 @@
+"""The device flow's endpoint and pages: the device asks for codes, its owner types one in and says yes or no."""
+
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+from aiohttp import web
+
+from gateway.errors import TooManyAttempts
+from gateway.language.text import N_
+from gateway.model import Decision, Principal, Target, Verdict
+from gateway.oidc.apps import App, Apps
+from gateway.oidc.authentication import Authentication
+from gateway.oidc.consents import Asking
+from gateway.oidc.device import INTERVAL, Devices, Waiting
+from gateway.oidc.errors import OAuthError
+from gateway.oidc.issuing import Issuing
+from gateway.oidc.judging import judge
+from gateway.oidc.machine import answer
+from gateway.oidc.scopes import described
+from gateway.portal.ask import Ask, see_other
+from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.parts import Parts
+from gateway.portal.returns import with_return
+from gateway.portal.words import STALE_FORM, too_many
+
+DEVICE = "/oidc/device"
+NO_SUCH_CODE = N_("There is no such code, or it has expired. Check it on your device.")
+
+
+class DeviceViews:
+    def __init__(
+        self,
+        parts: Parts,
+        apps: Apps,
+        authentication: Authentication,
+        devices: Devices,
+        issuing: Issuing,
+        asking: Asking,
+    ) -> None:
+        self._parts, self._apps, self._authentication = parts, apps, authentication
+        self._devices, self._issuing, self._asking = devices, issuing, asking
+        self._here = f"{parts.prefix}{DEVICE}"
+
+    async def start(self, ask: Ask) -> web.StreamResponse:
+        """RFC 8628 §3.1 and §3.2."""
+        form = await read_form(ask.request)
+        app = await self._authentication.app(ask, form)
+        scopes = tuple(form.get("scope", "").split())
+        if "device_code" not in app.settings.grants:
+            raise OAuthError("unauthorized_client", "this client may not use the device flow")
+        if not scopes or not set(scopes) <= set(app.settings.scopes):
+            raise OAuthError("invalid_scope", "scope is missing or not among those of this client")
+        device, user = await self._devices.start(app, scopes, ask.client.network)
+        page = f"{self._parts.public_url}{self._here}"
+        return answer({
+            "device_code": device,
+            "user_code": user,
+            "verification_uri": page,
+            "verification_uri_complete": f"{page}?{urlencode({'user_code': user})}",
+            "expires_in": int(app.settings.lifetimes.device),
+            "interval": INTERVAL,
+        })  # fmt: skip
+
+    # -- pages -----------------------------------------------------------------------------------------------------
+
+    async def page(self, ask: Ask) -> web.StreamResponse:
+        """The form; with a code in the address it is filled in, not sent: who comes by a link has to look at it."""
+        principal = ask.visit.principal
+        typed = ask.request.query.get("user_code", "")[:20]
+        app = self._apps.find(ask.request.query.get("app", ""))
+        missing = self.decision(ask.here, principal)
+        if principal is None or (missing is not None and missing.verdict in _TO_PROVE):
+            return self._prove(missing, typed, app)
+        return self._form(ask, typed)
+
+    async def submit(self, ask: Ask) -> web.StreamResponse:
+        check_origin(ask.request, ask.here, self._parts.public_url)
+        form = await read_form(ask.request)
+        typed, principal = form.get("user_code", "")[:20], ask.visit.principal
+        if principal is None:
+            return self._prove(None, typed, None)
+        if not token_matches(form, ask.visit.csrf):
+            return self._form(ask, typed, error=STALE_FORM, status=403)
+        try:
+            waiting = await self._devices.find(typed, principal.username, ask.client.network)
+        except TooManyAttempts as limit:
+            return self._form(ask, typed, error=too_many(limit), status=429)
+        app = self._apps.find(waiting.client_id) if waiting else None
+        if waiting is None or app is None:
+            self._audit("oidc_device_code_wrong", ask, principal)
+            return self._form(ask, typed, error=NO_SUCH_CODE, status=404)
+        decision = judge(app, None, ask.here, principal, self._parts.clock())
+        if decision.verdict in _TO_PROVE:
+            return self._prove(decision, typed, app)
+        if decision.verdict is Verdict.DENY:
+            self._audit("oidc_refused", ask, principal, client=app.id, error=decision.reason)
+            return self._form(ask, "", error=N_("Your account is not allowed to use this app."), status=403)
+        return await self._settle(ask, principal, app, waiting, typed, form.get("do", ""))
+
+    async def _settle(
+        self, ask: Ask, principal: Principal, app: App, waiting: Waiting, typed: str, do: str
+    ) -> web.StreamResponse:
+        """First the question, then its answer."""
+        if do not in ("allow", "refuse"):
+            return self._show(
+                ask, 200, step="confirm", typed=typed, app=app.settings.label, username=principal.username,
+                scopes=described(waiting.scopes, self._parts.config.oidc.scopes),
+            )  # fmt: skip
+        grant = ""
+        if do == "allow":
+            life = max(waiting.ends - self._parts.clock(), 0.0)
+            grant = (await self._issuing.grant(app, principal, waiting.scopes, life)).id
+        if not await self._devices.settle(typed, waiting, grant):
+            return self._form(ask, typed, error=NO_SUCH_CODE, status=404)
+        if grant:
+            await self._asking.allowed(app, principal.username, waiting.scopes, ask.client.ip)
+        else:
+            self._asking.refused(app, principal.username, ask.client.ip)
+        return self._show(ask, 200, step="done" if grant else "refused", app=app.settings.label)
+
+    # -- what has to be proven first -------------------------------------------------------------------------------
+
+    def decision(self, destination: Target, principal: Principal | None) -> Decision | None:
+        """For the sign-in pages, which come back here. The app in the address only says whose policy to meet."""
+        if destination.path != self._here:
+            return None
+        app = self._apps.find(parse_qs(destination.query).get("app", [""])[0])
+        if app is not None and principal is not None:
+            return judge(app, None, destination, principal, self._parts.clock())
+        verdict = Verdict.SIGN_IN if principal is None else Verdict.ALLOW
+        return Decision(verdict, "oidc", "device")
+
+    def _prove(self, decision: Decision | None, typed: str, app: App | None) -> web.Response:
+        query = {"user_code": typed, **({"app": app.id} if app else {})}
+        page = "verify" if decision and decision.verdict is Verdict.STEP_UP else "login"
+        return see_other(with_return(f"{self._parts.prefix}/{page}", f"{self._here}?{urlencode(query)}"))
+
+    def _form(self, ask: Ask, typed: str, *, error: str | None = None, status: int = 200) -> web.Response:
+        return self._show(ask, status, step="type", typed=typed, error=error)
+
+    def _show(self, ask: Ask, status: int, **context: Any) -> web.Response:
+        empty: dict[str, Any] = {"typed": "", "app": "", "username": "", "scopes": [], "error": None}
+        return self._parts.pages.render(
+            "oidc_device.html", status, reader=ask.reader, request_id=ask.request_id,
+            csrf_token=ask.visit.csrf, **{**empty, **context},
+        )  # fmt: skip
+
+    def _audit(self, event: str, ask: Ask, principal: Principal, **data: object) -> None:
+        self._parts.audit.record(event, principal.username, ask.client.ip, **data)
+
+
+_TO_PROVE = (Verdict.SIGN_IN, Verdict.STEP_UP)

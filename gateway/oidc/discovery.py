@@ -1,0 +1,57 @@
+"""What apps read to find everything else: the provider's metadata (OpenID Connect Discovery 1.0, RFC 8414) and keys."""
+
+from collections.abc import Sequence
+
+from gateway.config.oidc import OidcClient
+from gateway.oidc.authorize import AUTHORIZE
+from gateway.oidc.device import DEVICE_GRANT
+from gateway.oidc.end_session import END_SESSION
+from gateway.oidc.sessions import ACR_VALUES
+
+WELL_KNOWN = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
+TOKEN, USERINFO, JWKS = "/oidc/token", "/oidc/userinfo", "/oidc/jwks.json"
+INTROSPECT, REVOKE, DEVICE_START = "/oidc/introspect", "/oidc/revoke", "/oidc/device_authorization"
+_SECRET_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+_SIGNATURES = ["ES256", "RS256", "PS256", "EdDSA"]
+
+
+def metadata(issuer: str, prefix: str, clients: Sequence[OidcClient]) -> dict[str, object]:
+    """`issuer` is `server.public_url`."""
+    base = issuer + prefix
+    scopes = sorted({scope for client in clients for scope in client.scopes})
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": base + AUTHORIZE,
+        "token_endpoint": base + TOKEN,
+        "userinfo_endpoint": base + USERINFO,
+        "jwks_uri": base + JWKS,
+        "introspection_endpoint": base + INTROSPECT,
+        "revocation_endpoint": base + REVOKE,
+        "end_session_endpoint": base + END_SESSION,
+        "device_authorization_endpoint": base + DEVICE_START,
+        "scopes_supported": scopes,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "form_post"],
+        "grant_types_supported": [
+            "authorization_code", "refresh_token", "client_credentials", DEVICE_GRANT,
+        ],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256", "ES256"],
+        "token_endpoint_auth_methods_supported": [*_SECRET_METHODS, "none"],
+        "token_endpoint_auth_signing_alg_values_supported": _SIGNATURES,
+        "introspection_endpoint_auth_methods_supported": _SECRET_METHODS,
+        "revocation_endpoint_auth_methods_supported": [*_SECRET_METHODS, "none"],
+        "code_challenge_methods_supported": ["S256"],
+        "acr_values_supported": list(ACR_VALUES),
+        "claims_supported": [
+            "sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid", "at_hash", "name",
+            "preferred_username", "email", "email_verified", "phone_number", "phone_number_verified", "groups",
+        ],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "authorization_response_iss_parameter_supported": True,
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+        "claims_parameter_supported": False,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+    }  # fmt: skip

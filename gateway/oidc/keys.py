@@ -1,0 +1,136 @@
+"""The keys that sign tokens: a file of their own beside the key ring, so that no assertion passes for a token.
+
+Newest first. A new key is published for a while before it signs, since apps keep the key set for hours; an old one
+stays published until what it signed has expired. One rotation is therefore never noticed by anybody.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, KeySet, RSAKey
+
+from gateway import keyfile
+from gateway.clock import Clock
+from gateway.config.schema import Config
+from gateway.errors import ConfigError
+
+log = logging.getLogger("gateway.oidc")
+Algorithm = Literal["RS256", "ES256"]
+_CHECK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """One generation: a key for each algorithm, in private."""
+
+    created_at: float
+    ec: ECKey = field(repr=False)
+    rsa: RSAKey = field(repr=False)
+
+    def for_(self, algorithm: Algorithm) -> ECKey | RSAKey:
+        return self.ec if algorithm == "ES256" else self.rsa
+
+
+def keys_path(config: Config) -> Path:
+    return config.oidc.keys_file or Path(config.session.keys_file).with_name("oidc.keys")
+
+
+def longest_life(config: Config) -> float:
+    """Seconds for which a token may be good."""
+    lives = [max(client.lifetimes.id, client.lifetimes.access) for client in config.oidc.clients]
+    return max(lives, default=3600.0)
+
+
+class SigningKeys:
+    """Follows its file: a rotation by another process is seen within a second of the next use."""
+
+    def __init__(self, path: Path, clock: Clock, *, announce: float) -> None:
+        """Made first if it is missing. Raises ConfigError if it can't be used."""
+        self._path, self._clock, self._announce = path, clock, announce
+        self._checked_at = clock()
+        if not path.exists():  # making keys takes a while
+            keyfile.create(path, [_to_json(new_signing_key(clock()))])
+        self._read()
+
+    @property
+    def keys(self) -> Sequence[SigningKey]:
+        self._follow()
+        return self._keys
+
+    @property
+    def signing(self) -> SigningKey:
+        """The newest that has been published for long enough; the oldest if none has."""
+        keys = self.keys
+        known = [key for key in keys if key.created_at + self._announce <= self._clock()]
+        return known[0] if known else keys[-1]
+
+    def verifying(self) -> KeySet:
+        return KeySet([half for key in self.keys for half in (key.ec, key.rsa)])
+
+    def published(self) -> dict[str, object]:
+        """The public halves as a JSON Web Key Set (RFC 7517 §5)."""
+        rows = []
+        for key in self.keys:
+            rows.append(key.rsa.as_dict(private=False, use="sig", alg="RS256"))
+            rows.append(key.ec.as_dict(private=False, use="sig", alg="ES256"))
+        return {"keys": rows}
+
+    def rotate(self, longest: float) -> SigningKey:
+        """Add a key in front; drop those whose last token, good for at most `longest` seconds, has expired."""
+        now = self._clock()
+        with keyfile.locked(self._path):
+            self._read()
+            fresh = new_signing_key(now)
+            kept = [fresh]
+            for successor, key in zip((fresh, *self._keys), self._keys, strict=False):
+                if now <= successor.created_at + self._announce + longest:
+                    kept.append(key)
+            keyfile.replace(self._path, [_to_json(key) for key in kept])
+            self._read()
+        return fresh
+
+    def _follow(self) -> None:
+        now = self._clock()
+        if 0 <= now - self._checked_at < _CHECK_SECONDS:
+            return
+        self._checked_at = now
+        try:
+            if keyfile.signature(self._path) != self._signature:
+                self._read()
+        except ConfigError as error:  # the keys in memory are still good
+            log.error("the signing keys can't be read again, keeping those in memory: %s", error)
+
+    def _read(self) -> None:
+        self._signature = keyfile.signature(self._path)
+        self._keys = keyfile.parse(self._path, _from_json)
+        self._checked_at = self._clock()
+
+
+def new_signing_key(now: float) -> SigningKey:
+    ec = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, private=True, auto_kid=True)
+    rsa = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, private=True, auto_kid=True)
+    return SigningKey(now, ec, rsa)
+
+
+def _to_json(key: SigningKey) -> keyfile.Entry:
+    return {
+        "created_at": key.created_at,
+        "ec": key.ec.as_dict(private=True),
+        "rsa": key.rsa.as_dict(private=True),
+    }
+
+
+def _from_json(entry: keyfile.Entry) -> SigningKey:
+    """Raises KeyError, TypeError or ValueError."""
+    try:
+        ec = ECKey.import_key(entry["ec"])  # type: ignore[arg-type]  # JSON; joserfc checks what it is
+        rsa = RSAKey.import_key(entry["rsa"])  # type: ignore[arg-type]
+    except JoseError as error:
+        raise ValueError("not a signing key") from error
+    if not (ec.is_private and rsa.is_private):
+        raise ValueError("a signing key must be private")
+    return SigningKey(float(str(entry["created_at"])), ec, rsa)

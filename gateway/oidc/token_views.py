@@ -1,0 +1,107 @@
+"""The token endpoint: a grant comes in, tokens go out (RFC 6749 §3.2)."""
+
+import base64
+import hmac
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from hashlib import sha256
+
+from aiohttp import web
+
+from gateway.audit import Audit
+from gateway.oidc.apps import App
+from gateway.oidc.authentication import Authentication
+from gateway.oidc.device import DEVICE_GRANT, Devices
+from gateway.oidc.errors import OAuthError
+from gateway.oidc.issuing import INVALID, Code, Issuing
+from gateway.oidc.machine import answer
+from gateway.oidc.tokens import Tokens
+from gateway.portal.ask import Ask
+from gateway.portal.forms import read_form
+
+Form = Mapping[str, str]
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.1
+_NAMES = {DEVICE_GRANT: "device_code"}
+
+
+class TokenViews:
+    def __init__(
+        self,
+        authentication: Authentication,
+        issuing: Issuing,
+        devices: Devices,
+        tokens: Tokens,
+        audit: Audit,
+    ) -> None:
+        self._authentication, self._issuing, self._devices = authentication, issuing, devices
+        self._tokens, self._audit = tokens, audit
+        self._grants: Mapping[str, Callable[[Ask, App, Form], Awaitable[dict[str, object]]]] = {
+            "authorization_code": self._by_code,
+            "refresh_token": self._by_refresh_token,
+            "client_credentials": self._by_client,
+            DEVICE_GRANT: self._by_device,
+        }
+
+    async def token(self, ask: Ask) -> web.StreamResponse:
+        form = await read_form(ask.request)
+        app = await self._authentication.app(ask, form)
+        grant = form.get("grant_type", "")
+        if grant not in self._grants:
+            raise OAuthError("unsupported_grant_type")
+        if _NAMES.get(grant, grant) not in app.settings.grants:
+            raise OAuthError("unauthorized_client", "this client may not use this grant_type")
+        try:
+            return answer(await self._grants[grant](ask, app, form))
+        except OAuthError as error:
+            if error.code not in ("authorization_pending", "slow_down"):
+                self._audit.record("oidc_refused", "", ask.client.ip, client=app.id, error=error.code)
+            raise
+
+    async def _by_code(self, ask: Ask, app: App, form: Form) -> dict[str, object]:
+        code = await self._issuing.take_code(app, _needed(form, "code"), ask.client.ip)
+        if not hmac.compare_digest(form.get("redirect_uri", "").encode(), code.redirect_uri.encode()):
+            raise OAuthError("invalid_grant", "redirect_uri is not the one of the sign-in")
+        _check_verifier(code, form.get("code_verifier", ""))
+        return await self._issuing.redeem(app, code.grant, code.nonce, ask.client.ip)
+
+    async def _by_refresh_token(self, ask: Ask, app: App, form: Form) -> dict[str, object]:
+        token = _needed(form, "refresh_token")
+        return await self._issuing.refresh(app, token, form.get("scope", ""), ask.client.ip)
+
+    async def _by_client(self, ask: Ask, app: App, form: Form) -> dict[str, object]:
+        """The app for itself: no user, so no scope about one and no refresh token (RFC 6749 §4.4)."""
+        about_users = {"openid", "profile", "email", "phone", "groups", "offline_access"}
+        scopes = tuple(form.get("scope", "").split())
+        if app.settings.is_public:
+            raise OAuthError("unauthorized_client", "client_credentials needs a client with a secret")
+        if set(scopes) - (set(app.settings.scopes) - about_users):
+            raise OAuthError("invalid_scope", "a scope is not for this client without a user")
+        access = self._tokens.access_token(app, scopes, None)
+        self._audit.record("oidc_tokens_issued", "", ask.client.ip, client=app.id, scopes=list(scopes))
+        return {
+            "access_token": access.text,
+            "token_type": "Bearer",
+            "expires_in": access.lifetime,
+            "scope": " ".join(scopes),
+        }
+
+    async def _by_device(self, ask: Ask, app: App, form: Form) -> dict[str, object]:
+        grant = await self._devices.collect(app, _needed(form, "device_code"))
+        return await self._issuing.redeem(app, grant, "", ask.client.ip)
+
+
+def _check_verifier(code: Code, verifier: str) -> None:
+    """A verifier without a challenge is refused too: somebody took the challenge out (RFC 9700 §2.1.1)."""
+    if not code.challenge and not verifier:
+        return
+    digest = sha256(verifier.encode(errors="surrogatepass")).digest()
+    made = base64.urlsafe_b64encode(digest).rstrip(b"=")
+    right = hmac.compare_digest(made, code.challenge.encode())
+    if not right or not _VERIFIER.fullmatch(verifier):
+        raise OAuthError("invalid_grant", INVALID)
+
+
+def _needed(form: Form, name: str) -> str:
+    if not form.get(name):
+        raise OAuthError("invalid_request", f"{name} is missing")
+    return form[name]

@@ -1,0 +1,126 @@
+"""Makes and reads the signed tokens: id tokens, access tokens (RFC 9068), logout tokens.
+
+A token says what it is in its `typ`, and is read as nothing else.
+"""
+
+import base64
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+
+from gateway.clock import Clock
+from gateway.model import User
+from gateway.oidc.apps import App
+from gateway.oidc.keys import SigningKeys
+from gateway.oidc.sessions import session_name
+from gateway.stores.base_oidc import Grant
+
+ID, ACCESS, LOGOUT = "JWT", "at+jwt", "logout+jwt"
+_LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
+Claims = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    text: str
+    lifetime: int
+
+
+class Tokens:
+    """`issuer` is `server.public_url`."""
+
+    def __init__(
+        self,
+        issuer: str,
+        keys: SigningKeys,
+        clock: Clock,
+        *,
+        token: Callable[[], str] = secrets.token_urlsafe,
+    ) -> None:
+        self.issuer = issuer
+        self._keys, self._clock, self._token = keys, clock, token
+
+    def id_token(self, app: App, grant: Grant, user: User, *, nonce: str, access_token: str) -> str:
+        claims = {
+            **self._of_now(app.settings.lifetimes.id),
+            **user_claims(user, grant.scopes),
+            **grant.facts,
+            "aud": app.id,
+            "azp": app.id,
+            "sid": session_name(grant.username, grant.session_started),
+            "at_hash": _half_hash(access_token),
+        }
+        return self._sign(app, claims | ({"nonce": nonce} if nonce else {}), ID)
+
+    def access_token(self, app: App, scopes: Sequence[str], grant: Grant | None) -> AccessToken:
+        """Without a grant the app stands for itself (client credentials)."""
+        lifetime = app.settings.lifetimes.access
+        claims = {
+            **self._of_now(lifetime),
+            **(grant.facts if grant else {}),
+            "sub": grant.username if grant else app.id,
+            "aud": [self.issuer, *app.settings.audience],
+            "client_id": app.id,
+            "scope": " ".join(scopes),
+            "jti": f"{grant.id if grant else ''}.{self._token()}",
+        }
+        return AccessToken(self._sign(app, claims, ACCESS), int(lifetime))
+
+    def logout_token(self, app: App, username: str, sid: str) -> str:
+        claims = {
+            **self._of_now(120),
+            "sub": username,
+            "aud": app.id,
+            "sid": sid,
+            "jti": self._token(),
+            "events": {_LOGOUT_EVENT: {}},
+        }
+        return self._sign(app, claims, LOGOUT)
+
+    def read(self, text: str, typ: str, *, expired: bool = False) -> Claims | None:
+        """The claims of a token that we signed, None for anything else. `expired` ones count if asked for."""
+        try:
+            token = jwt.decode(text, self._keys.verifying(), algorithms=["RS256", "ES256"])
+        except (JoseError, ValueError, TypeError, KeyError):
+            return None
+        claims = token.claims
+        if token.header.get("typ") != typ or claims.get("iss") != self.issuer:
+            return None
+        return claims if expired or self._clock() < float(claims["exp"]) else None
+
+    def _of_now(self, lifetime: float) -> Claims:
+        now = int(self._clock())
+        return {"iss": self.issuer, "iat": now, "exp": now + int(lifetime)}
+
+    def _sign(self, app: App, claims: Claims, typ: str) -> str:
+        algorithm = app.settings.id_token_alg
+        key = self._keys.signing.for_(algorithm)
+        return jwt.encode({"alg": algorithm, "typ": typ, "kid": key.kid}, claims, key)
+
+
+def grant_of(claims: Claims) -> str:
+    """The id of the grant that an access token hangs on, "" if it has none."""
+    return str(claims.get("jti", "")).partition(".")[0]
+
+
+def user_claims(user: User, scopes: Sequence[str]) -> Claims:
+    """What the scopes let an app know of a user (OpenID Connect Core §5.4). What is empty is left out."""
+    claims: Claims = {"sub": user.username}
+    if "profile" in scopes:
+        claims |= {"name": user.name, "preferred_username": user.username}
+    if "email" in scopes:
+        claims |= {"email": user.email, "email_verified": bool(user.email)}
+    if "phone" in scopes:
+        claims |= {"phone_number": user.phone, "phone_number_verified": bool(user.phone)}
+    claims = {name: value for name, value in claims.items() if value}
+    return claims | ({"groups": list(user.groups)} if "groups" in scopes else {})
+
+
+def _half_hash(text: str) -> str:
+    """OpenID Connect Core §3.1.3.6."""
+    return base64.urlsafe_b64encode(sha256(text.encode()).digest()[:16]).rstrip(b"=").decode()

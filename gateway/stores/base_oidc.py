@@ -1,0 +1,94 @@
+"""What the OpenID provider needs of storage."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a user let an app have, from one sign-in on. All its tokens are void when the grant is gone.
+
+    The session is named by its user and when it began, since its id changes with each proof. `facts` are what was
+    proven then (auth_time, amr, acr). A grant that is not `redeemed` waits for the app to bring its code.
+    """
+
+    id: str
+    client_id: str
+    username: str
+    session_started: float
+    scopes: tuple[str, ...]
+    facts: dict[str, object]
+    created_at: float
+    expires_at: float
+    redeemed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    grant_id: str
+    expires_at: float
+    used_at: float
+
+
+class Grants(Protocol):
+    """Grants and their refresh tokens, of which only digests are kept. Ending a session early ends its grants."""
+
+    async def add(self, grant: Grant) -> None: ...
+    async def get(self, id: str) -> Grant | None: ...
+    async def list(self, username: str) -> Sequence[Grant]: ...
+    async def redeem(self, id: str, expires_at: float, refresh: str, refresh_until: float) -> bool:
+        """Give the grant its full life and a refresh token's digest ("" for none); False if the grant is gone."""
+        ...
+
+    async def refresh_token(self, digest: str) -> RefreshToken | None: ...
+    async def rotate(self, digest: str, now: float, fresh: str, until: float, *, grace: float = 0.0) -> bool:
+        """Mark one token used and add the fresh one in one step: of racing callers exactly one gets True.
+
+        Who comes within `grace` seconds of the first gets True as well.
+        """
+        ...
+
+    async def end(self, *, id: str = "", username: str = "", client_id: str = "") -> int:
+        """End what matches all that is given; returns how many."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    username: str
+    client_id: str
+    scopes: tuple[str, ...]
+    created_at: float
+
+
+class Consents(Protocol):
+    async def get(self, username: str, client_id: str) -> Consent | None: ...
+    async def put(self, consent: Consent) -> None: ...
+    async def remove(self, username: str, client_id: str) -> bool: ...
+    async def list(self, username: str) -> Sequence[Consent]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A session has signed in to an app, which is told when the session ends before its time."""
+
+    username: str
+    session_started: float
+    client_id: str
+    expires_at: float
+    tries: int = 0
+
+
+class Logins(Protocol):
+    async def note(self, login: Login) -> None: ...
+    async def end(self, username: str, client_id: str, now: float) -> int:
+        """Let the app be told, though the session goes on; returns how many there are to tell."""
+        ...
+
+    async def due(self, now: float, lease: float) -> Sequence[Login]:
+        """Those to tell now. No other caller gets them until `lease` seconds have passed."""
+        ...
+
+    async def later(self, login: Login, at: float) -> None: ...
+    async def done(self, login: Login) -> None: ...
