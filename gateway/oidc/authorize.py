@@ -101,8 +101,10 @@ class AuthorizeViews:
         grant = await self._issuing.grant(app, principal, request.scopes, lives.code + 5)
         back = request.back
         code = await self._issuing.code(app, grant, back.redirect_uri, request.challenge, request.nonce)
-        facts = {"client": app.id, "grant": grant.id[:8], "scopes": list(request.scopes)}
-        self._audit.record("oidc_code_issued", principal.username, ask.client.ip, **facts)
+        self._audit.record(
+            "oidc_code_issued", principal.username, ask.client.ip,
+            client=app.id, grant=grant.id[:8], scopes=list(request.scopes),
+        )  # fmt: skip
         return self._answers.code(ask, back, code)
 
     def _deny(self, ask: Ask, client: str, denied: Denied) -> web.Response:

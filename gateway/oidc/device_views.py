@@ -87,13 +87,15 @@ class DeviceViews:
             return self._form(ask, typed, error=too_many(limit), status=429)
         app = self._apps.find(waiting.client_id) if waiting else None
         if waiting is None or app is None:
-            self._audit("oidc_device_code_wrong", ask, principal)
+            self._parts.audit.record("oidc_device_code_wrong", principal.username, ask.client.ip)
             return self._form(ask, typed, error=NO_SUCH_CODE, status=404)
         decision = judge(app, None, ask.here, principal, self._parts.clock())
         if decision.verdict in _TO_PROVE:
             return self._prove(decision, typed, app)
         if decision.verdict is Verdict.DENY:
-            self._audit("oidc_refused", ask, principal, client=app.id, error=decision.reason)
+            self._parts.audit.record(
+                "oidc_refused", principal.username, ask.client.ip, client=app.id, error=decision.reason
+            )
             return self._form(ask, "", error=N_("Your account is not allowed to use this app."), status=403)
         return await self._settle(ask, principal, app, waiting, typed, form.get("do", ""))
 
@@ -144,9 +146,6 @@ class DeviceViews:
             "oidc_device.html", status, reader=ask.reader, request_id=ask.request_id,
             csrf_token=ask.visit.csrf, **{**empty, **context},
         )  # fmt: skip
-
-    def _audit(self, event: str, ask: Ask, principal: Principal, **data: object) -> None:
-        self._parts.audit.record(event, principal.username, ask.client.ip, **data)
 
 
 _TO_PROVE = (Verdict.SIGN_IN, Verdict.STEP_UP)

@@ -89,11 +89,11 @@ class Issuing:
         taken = await self._ledger.take(_slot("code", code))
         if taken is None:
             if issued := await self._ledger.get(_slot("replayed", code)):
-                await self._void(issued.decode(), "oidc_code_replayed", app, ip)
+                await self._void(issued.decode(), "code_replayed", app, ip)
             raise OAuthError("invalid_grant", INVALID)
         found = Code(**json.loads(taken))
         if found.client_id != app.id:
-            await self._void(found.grant, "oidc_code_of_another_client", app, ip)
+            await self._void(found.grant, "code_of_another_client", app, ip)
             raise OAuthError("invalid_grant", INVALID)
         return found
 
@@ -110,7 +110,7 @@ class Issuing:
         until = min(end, now + lives.refresh_idle)
         if not await self._grants.redeem(grant.id, end, token_digest(refresh) if refresh else "", until):
             raise OAuthError("invalid_grant", INVALID)
-        self._note("oidc_tokens_issued", grant, ip)
+        self._note(grant, ip, "sign_in")
         return self._answer(app, grant, user, grant.scopes, refresh, nonce)
 
     # -- refreshing ------------------------------------------------------------------------------------------------
@@ -122,12 +122,12 @@ class Issuing:
         if known is None or grant is None:
             raise OAuthError("invalid_grant", INVALID)
         if grant.client_id != app.id:
-            await self._void(grant.id, "oidc_refresh_of_another_client", app, ip)
+            await self._void(grant.id, "refresh_of_another_client", app, ip)
             raise OAuthError("invalid_grant", INVALID)
         now = self._clock()
         user = await self.alive(app, grant)
         if user is None or min(known.expires_at, grant.expires_at) <= now:
-            await self._void(grant.id, "oidc_refresh_refused", app, ip)
+            await self._void(grant.id, "refresh_refused", app, ip)
             raise OAuthError("invalid_grant", INVALID)
         scopes = tuple(scope.split()) or grant.scopes
         if not set(scopes) <= set(grant.scopes):
@@ -136,9 +136,9 @@ class Issuing:
         until = min(grant.expires_at, now + app.settings.lifetimes.refresh_idle)
         grace = 0.0 if app.settings.is_public else GRACE
         if not await self._grants.rotate(token_digest(text), now, token_digest(fresh), until, grace=grace):
-            await self._void(grant.id, "oidc_refresh_reused", app, ip)
+            await self._void(grant.id, "refresh_reused", app, ip)
             raise OAuthError("invalid_grant", INVALID)
-        self._note("oidc_tokens_refreshed", grant, ip)
+        self._note(grant, ip, "refresh")
         return self._answer(app, grant, user, scopes, fresh, "")
 
     async def refreshable(self, text: str) -> Grant | None:
@@ -187,14 +187,17 @@ class Issuing:
             )
         return answer
 
-    async def _void(self, grant_id: str, event: str, app: App, ip: str) -> None:
+    async def _void(self, grant_id: str, why: str, app: App, ip: str) -> None:
         grant = await self._grants.get(grant_id)
         await self._grants.end(id=grant_id)
-        self._audit.record(event, grant.username if grant else "", ip, client=app.id, grant=grant_id[:8])
+        username = grant.username if grant else ""
+        self._audit.record("oidc_grant_voided", username, ip, client=app.id, grant=grant_id[:8], why=why)
 
-    def _note(self, event: str, grant: Grant, ip: str) -> None:
-        facts = {"client": grant.client_id, "grant": grant.id[:8], "scopes": list(grant.scopes)}
-        self._audit.record(event, grant.username, ip, **facts)
+    def _note(self, grant: Grant, ip: str, how: str) -> None:
+        self._audit.record(
+            "oidc_tokens_issued", grant.username, ip,
+            client=grant.client_id, grant=grant.id[:8], scopes=list(grant.scopes), how=how,
+        )  # fmt: skip
 
 
 def _fields(code: Code) -> dict[str, str]:

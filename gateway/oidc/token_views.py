@@ -77,7 +77,9 @@ class TokenViews:
         if set(scopes) - (set(app.settings.scopes) - about_users):
             raise OAuthError("invalid_scope", "a scope is not for this client without a user")
         access = self._tokens.access_token(app, scopes, None)
-        self._audit.record("oidc_tokens_issued", "", ask.client.ip, client=app.id, scopes=list(scopes))
+        self._audit.record(
+            "oidc_tokens_issued", "", ask.client.ip, client=app.id, scopes=list(scopes), how="client"
+        )
         return {
             "access_token": access.text,
             "token_type": "Bearer",

@@ -257,12 +257,9 @@ class SignInViews:
 
     def _limited(self, ask: Ask, limit: TooManyAttempts) -> web.Response:
         return self._pages.error(
-            429,
-            message=too_many(limit),
-            reader=ask.reader,
-            request_id=ask.request_id,
+            429, message=too_many(limit), reader=ask.reader, request_id=ask.request_id,
             retry_after=limit.retry_after,
-        )
+        )  # fmt: skip
 
     # -- signing out -----------------------------------------------------------------------------------------------
 
