@@ -144,6 +144,10 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "approvals": ("approvals.html", APPROVALS),
     "approvals-late": ("approvals.html", APPROVALS | {"pending": [], "settled": "late"}),
     "kept": ("kept.html", KEPT),
+    "loop": (
+        "loop.html",
+        {"message": "Please allow cookies for this site.", "reason": "no_cookie", "again": "/"},
+    ),
     "logout": ("logout.html", {"csrf_token": "t", "done": False}),
     "logout-done": ("logout.html", {"csrf_token": "", "done": True}),
 }

@@ -7,11 +7,13 @@ from gateway.portal.ask import Views
 from gateway.portal.enrol_views import EnrolViews
 from gateway.portal.enrolment import Enrolment
 from gateway.portal.kept_views import KeptViews
+from gateway.portal.logout_views import LogoutViews
 from gateway.portal.parts import Parts
 from gateway.portal.passkey_views import PasskeyViews
 from gateway.portal.selfservice import self_service
 from gateway.portal.sms_views import SmsViews
 from gateway.portal.tabs import Tabs
+from gateway.portal.trail import Trail
 from gateway.portal.views import SignInViews
 
 
@@ -36,16 +38,22 @@ def build_pages(parts: Parts) -> Views:
 
 
 def _sign_in(parts: Parts, *, can_reset: bool) -> Views:
+    trail = Trail(
+        parts.config, parts.ring, parts.pages, parts.clock, session_cookie=parts.sessions.cookie_name
+    )
     views = SignInViews(
         parts.signin, parts.sessions, parts.pages, parts.routes, devices=parts.devices, can_reset=can_reset,
         fallback=parts.config.sms.fallback, live=parts.sms.provider.reports is not None,
         prefix=parts.prefix, public_url=parts.public_url, passkeys=parts.factors.passkeys is not None,
-        tokens=parts.tokens,
+        tokens=parts.tokens, trail=trail,
     )  # fmt: skip
+    out = LogoutViews(
+        parts.signin, parts.sessions, parts.pages, trail, prefix=parts.prefix, public_url=parts.public_url
+    )
     return {
         "/login": {"GET": views.login_page, "POST": views.login},
         "/verify": {"GET": views.verify_page, "POST": views.verify},
-        "/logout": {"GET": views.logout_page, "POST": views.logout},
+        "/logout": {"GET": out.page, "POST": out.submit},
     }
 
 

@@ -1,4 +1,4 @@
-"""The pages of signing in and out: forms in, pages and redirects out. What is right or wrong, `signin` says."""
+"""The pages of signing in: forms in, pages and redirects out. What is right or wrong, `signin` says."""
 
 from collections.abc import Sequence
 
@@ -17,9 +17,9 @@ from gateway.portal.render import Pages
 from gateway.portal.returns import href, read_return, with_return
 from gateway.portal.signin import SignIn
 from gateway.portal.signintokens import SignInTokens
+from gateway.portal.trail import Trail
 from gateway.portal.words import (
     FACTOR_LABELS,
-    NO_COOKIE,
     OLD_CODE,
     OTHER_TAB,
     STALE_FORM,
@@ -48,9 +48,10 @@ class SignInViews:
         fallback: Sequence[str],
         live: bool,
         tokens: SignInTokens,
+        trail: Trail,
     ) -> None:
         """`fallback` stands in for SMS that are refused; `live` says whether deliveries are reported to us."""
-        self._passkeys, self._live, self._tokens = passkeys, live, tokens
+        self._passkeys, self._live, self._tokens, self._trail = passkeys, live, tokens, trail
         self._challenges = Challenges(signin, fallback)
         self._devices, self._can_reset = devices, can_reset
         self._signin, self._sessions, self._pages, self._routes = signin, sessions, pages, routes
@@ -60,6 +61,8 @@ class SignInViews:
 
     async def login_page(self, ask: Ask) -> web.StreamResponse:
         destination = self._return(ask.here, ask.request.query.get("rd", ""))
+        if round_in_circles := self._trail.diagnosis(ask, destination):
+            return round_in_circles
         principal = ask.visit.principal
         verdict = self._signin.decision(destination, principal).verdict
         if principal is None or verdict is Verdict.SIGN_IN:  # signed in, but the proof may be too old
@@ -76,7 +79,7 @@ class SignInViews:
             # Another tab has signed in meanwhile: this one need not.
             return self._onward(ask, destination, ask.visit.principal)
         if not self._tokens.accepts(ask, form):
-            problem = STALE_FORM if ask.visit.csrf else NO_COOKIE
+            problem = STALE_FORM if ask.visit.csrf else self._trail.cause(ask, destination).public
             return await self._login_form(ask, destination, username=username, error=problem, status=403)
         try:
             record = await self._signin.password(
@@ -131,14 +134,18 @@ class SignInViews:
         """To the destination, or to the second factor if the destination asks for one."""
         verdict = self._signin.decision(destination, principal).verdict
         where = href(destination, ask.here)
-        return see_other(
-            with_return(f"{self._prefix}/verify", where) if verdict is Verdict.STEP_UP else where
-        )
+        if verdict is Verdict.STEP_UP:
+            return see_other(with_return(f"{self._prefix}/verify", where))
+        response = see_other(where)
+        self._trail.sent_on(ask, destination, response)
+        return response
 
     # -- second factor -------------------------------------------------------------------------------------------
 
     async def verify_page(self, ask: Ask) -> web.StreamResponse:
         destination = self._return(ask.here, ask.request.query.get("rd", ""))
+        if round_in_circles := self._trail.diagnosis(ask, destination):
+            return round_in_circles
         return await self._verify_form(ask, destination, ask.request.query.get("factor", ""))
 
     async def verify(self, ask: Ask) -> web.StreamResponse:
@@ -219,7 +226,7 @@ class SignInViews:
             return self._to_login(ask, destination)
         decision = self._signin.decision(destination, principal)
         if decision.verdict is not Verdict.STEP_UP:
-            return see_other(href(destination, ask.here))
+            return self._onward(ask, destination, principal)
         usable = await self._signin.usable_factors(principal.user, decision)
         if not usable:
             return see_other(with_return(f"{self._prefix}/enrol", href(destination, ask.here)))
@@ -260,29 +267,6 @@ class SignInViews:
             429, message=too_many(limit), reader=ask.reader, request_id=ask.request_id,
             retry_after=limit.retry_after,
         )  # fmt: skip
-
-    # -- signing out -----------------------------------------------------------------------------------------------
-
-    async def logout_page(self, ask: Ask) -> web.StreamResponse:
-        return self._pages.render(
-            "logout.html",
-            reader=ask.reader,
-            request_id=ask.request_id,
-            csrf_token=ask.visit.csrf,
-            done=ask.visit.principal is None,
-        )
-
-    async def logout(self, ask: Ask) -> web.StreamResponse:
-        check_origin(ask.request, ask.here, self._public_url)
-        form = await read_form(ask.request)
-        if ask.visit.principal is None:
-            return see_other(f"{self._prefix}/logout")
-        if not token_matches(form, ask.visit.csrf):
-            return await self.logout_page(ask)
-        await self._signin.sign_out(ask.client, ask.visit.principal)
-        response = see_other(f"{self._prefix}/logout")
-        await self._sessions.detach(ask.request, response)
-        return response
 
     # -- shared ----------------------------------------------------------------------------------------------------
 

@@ -65,7 +65,7 @@ NEVER = [
 """What would let one side of the gateway reach into the other."""
 
 PURE = (
-    *("callers", "unauthorised"),
+    *("callers", "unauthorised", "portal.diagnosis"),
     *("policy", "requestable", "patterns", "explain", "routing", "limits", "model", "errors"),
     *("portal.returns", "portal.signin", "proxy.headers"),
 )
