@@ -1,4 +1,4 @@
-"""Why a sign-in does not hold, from what one request shows: a sentence for its user, cause and mend for the operator."""
+"""Why a sign-in does not hold, from what one request shows: words for its user, cause and mend for the operator."""
 
 from dataclasses import dataclass
 
@@ -63,8 +63,8 @@ UNREADABLE = Cause(
 OTHER_HOST = Cause(
     "other_host",
     N_("You are signed in, but the address that you want to open does not know it. Tell whoever runs this."),
-    "signed in on this host, but the cookie never reaches the host of the destination; set session.domain to the domain "
-    "of both, or list the destination's domain under `domains`",
+    "signed in on this host, but the cookie never reaches the host of the destination; set session.domain to the "
+    "domain of both, or list the destination's domain under `domains`",
 )
 SESSION_LOST = Cause(
     "session_lost",
