@@ -110,7 +110,7 @@ class Front:
             peer=peer,
             trusted=self._trusted,
             # Load balancers' health checks like to come this way (RFC 9112 §3.2.2).
-            default=self._host if request.version < (1, 1) else "",
+            default=self._host if request.version == (1, 0) else "",
         )
 
     def _error_page(self, request: web.BaseRequest, error: GatewayError, trace: Trace) -> web.StreamResponse:
