@@ -1,4 +1,4 @@
-"""One-time codes: made, kept as a keyed hash, tried at most five times, consumed once (security rule 2).
+"""One-time codes: made, kept as a keyed hash, tried at most five times by one user, consumed once (security rule 2).
 
 Shared by every factor that sends a code. The hash is bound to session, user and factor, so a code taken from one
 of them is worth nothing in another; a new code replaces the old one.
@@ -11,29 +11,44 @@ from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
 from gateway.clock import Clock
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, TooManyAttempts
 from gateway.factors.base import Attempt, Outcome
 from gateway.stores.base import Ledger
 
 TRIES = 5
-_MEMORY = 3600.0
+WINDOW = 300.0
+"""Seconds for which wrong guesses are remembered: as long as a code lives."""
 
 
 class Tries:
-    """Counts guesses at a factor that has no challenge of its own (TOTP, recovery codes): five a session."""
+    """Guesses at one factor of one user: five in `window` seconds.
 
-    def __init__(self, factor: str, ledger: Ledger) -> None:
-        self._factor, self._ledger = factor, ledger
+    They are counted for the user, not for the session or the code: whoever goes back to the start, or has another
+    code sent, gets no fresh ones.
+    """
+
+    def __init__(self, factor: str, ledger: Ledger, window: float = WINDOW) -> None:
+        self._factor, self._ledger, self._window = factor, ledger, window
+
+    async def check(self, attempt: Attempt, *, wanted: int = 0) -> None:
+        """Raises TriesSpent if too many were made, or fewer than `wanted` are left; spends nothing."""
+        count, remaining = await self._ledger.count(self._slot(attempt))
+        if count + wanted > TRIES:
+            raise TriesSpent(f"no tries left at {self._factor}", retry_after=int(remaining) + 1)
 
     async def spent(self, attempt: Attempt) -> bool:
         """Count one guess, before it is judged; True if there was none left."""
-        return await self._ledger.hit(self._slot(attempt), _MEMORY) > TRIES
+        return await self._ledger.hit(self._slot(attempt), self._window) > TRIES
 
     async def forget(self, attempt: Attempt) -> None:
         await self._ledger.delete(self._slot(attempt))
 
     def _slot(self, attempt: Attempt) -> str:
-        return f"tries:{self._factor}:{attempt.sid}"
+        return f"tries:{self._factor}:{attempt.user.username}"
+
+
+class TriesSpent(TooManyAttempts):
+    """At one factor; the user's others may be tried."""
 
 
 def random_digits(length: int) -> str:
@@ -63,6 +78,7 @@ class Codes:
         self._factor, self._ledger, self._keys, self._clock = factor, ledger, keys, clock
         self._digits = digits
         self.length, self.lifetime = length, lifetime
+        self._tries = Tries(factor, ledger, lifetime)
 
     async def claim_sending(self, attempt: Attempt, pause: float) -> bool:
         """True for one caller per `pause` seconds, so that two parallel requests don't send two codes."""
@@ -73,12 +89,14 @@ class Codes:
     ) -> tuple[float, bool]:
         """Have a code delivered unless one is out; `again` replaces it once `pause` seconds have passed.
 
-        Returns the seconds until another may be sent, and whether one was sent now.
+        Returns the seconds until another may be sent, and whether one was sent now. Raises TriesSpent: a code that
+        can't be tried is not sent.
         """
         issued = await self.issued_at(attempt)
         wait = None if issued is None else max(0.0, issued + pause - self._clock())
         if wait is not None and (not again or wait > 0):
             return wait, False
+        await self._tries.check(attempt, wanted=1)
         if not await self.claim_sending(attempt, pause):
             return pause, False
         try:
@@ -92,7 +110,6 @@ class Codes:
         """A new code for this attempt, replacing any before it."""
         code = self._digits(self.length)
         challenge = {"hash": self._hash(self._keys()[0], attempt, code), "at": self._clock()}
-        await self._ledger.delete(self._tries_slot(attempt))
         await self._ledger.put(self._slot(attempt), json.dumps(challenge).encode(), self.lifetime)
         return code
 
@@ -122,14 +139,17 @@ class Codes:
         stored = await self._ledger.get(self._slot(attempt))
         if stored is None:
             return Outcome.EXPIRED
-        if await self._ledger.hit(self._tries_slot(attempt), self.lifetime) > TRIES:
+        if await self._tries.spent(attempt):
             await self._ledger.delete(self._slot(attempt))
             return Outcome.EXHAUSTED
         if not await matches():
             return Outcome.WRONG
         # Of two requests with the right code, exactly one takes the challenge; a newer code makes it differ.
         taken = await self._ledger.take(self._slot(attempt))
-        return Outcome.RIGHT if taken == stored else Outcome.EXPIRED
+        if taken != stored:
+            return Outcome.EXPIRED
+        await self._tries.forget(attempt)
+        return Outcome.RIGHT
 
     def _hash(self, key: bytes, attempt: Attempt, code: str) -> str:
         bound = "\0".join((self._factor, attempt.sid, attempt.user.username, code))
@@ -140,6 +160,3 @@ class Codes:
 
     def _sending_slot(self, attempt: Attempt) -> str:
         return f"sending:{self._factor}:{attempt.sid}"
-
-    def _tries_slot(self, attempt: Attempt) -> str:
-        return f"tries:{self._factor}:{attempt.sid}"

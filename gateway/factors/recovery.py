@@ -50,6 +50,7 @@ class RecoveryFactor:
         return len(await self._credentials.list(user.username, self.name))
 
     async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
+        await self._tries.check(attempt)
         return Prompt(hint=str(await self.left(attempt.user)))
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:

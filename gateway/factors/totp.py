@@ -57,6 +57,7 @@ class TotpFactor:
         return bool(await self._credentials.list(user.username, self.name))
 
     async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
+        await self._tries.check(attempt)
         return Prompt(code_length=DIGITS)
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:

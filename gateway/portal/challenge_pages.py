@@ -1,13 +1,17 @@
-"""Which second factor a page asks for when the one wanted can't be had: the way on that the operator configured."""
+"""Which second factor a page asks for when the one wanted can't be had: the way on that the operator configured.
+
+It widens nothing: what stands in is a factor that the user has and the destination accepts.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.errors import SendFailed
 from gateway.factors.base import Prompt
+from gateway.factors.challenge import TriesSpent
 from gateway.model import Principal
 from gateway.portal.signin import Client, SignIn
-from gateway.portal.words import FELL_BACK, NEW_CODE
+from gateway.portal.words import FELL_BACK, NEW_CODE, TRIED_OUT
 
 REFUSED = ("budget", "cap", "range", "country", "number", "cool_off")
 """Why we ourselves send no SMS: trying again won't help soon, so another factor is asked for at once."""
@@ -15,18 +19,12 @@ REFUSED = ("budget", "cap", "range", "country", "number", "cool_off")
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The factor that is asked for now; `fell_back` if that is another than the one wanted."""
+    """The factor that is asked for now, and what its page says about how it came to that."""
 
     factor: str
     prompt: Prompt
     send_failed: bool = False
-    fell_back: bool = False
-
-    def notice(self, again: bool) -> str | None:
-        """What the page says first; `again` if a new code was asked for."""
-        if self.fell_back:
-            return FELL_BACK
-        return NEW_CODE if again and self.prompt.sent else None
+    notice: str | None = None
 
 
 class Challenges:
@@ -42,21 +40,26 @@ class Challenges:
         factor: str,
         usable: Sequence[str],
         *,
-        again: bool,
+        again: bool = False,
         by_call: bool = False,
     ) -> Begun:
         """Start (or describe) a challenge of `factor`, or of what may stand in for it. Raises TooManyAttempts."""
+        others = [name for name in usable if name != factor]
         try:
             prompt = await self._signin.begin(client, principal, factor, again=again, by_call=by_call)
         except SendFailed as failure:
-            instead = next_factor(factor, usable, self._fallback)
+            instead = next_factor(others, self._fallback)
             if factor != "sms" or failure.code not in REFUSED or not instead:
                 return Begun(factor, Prompt(), send_failed=True)
-            begun = await self.begin(client, principal, instead, usable, again=False)
-            return Begun(begun.factor, begun.prompt, begun.send_failed, fell_back=True)
-        return Begun(factor, prompt)
+            return replace(await self.begin(client, principal, instead, others), notice=FELL_BACK)
+        except TriesSpent:
+            if not others:
+                raise
+            instead = next_factor(others, self._fallback) or others[0]
+            return replace(await self.begin(client, principal, instead, others), notice=TRIED_OUT)
+        return Begun(factor, prompt, notice=NEW_CODE if again and prompt.sent else None)
 
 
-def next_factor(refused: str, usable: Sequence[str], fallback: Sequence[str]) -> str:
+def next_factor(usable: Sequence[str], fallback: Sequence[str]) -> str:
     """The first that the user has and the destination accepts; "" if there is none."""
-    return next((name for name in fallback if name in usable and name != refused), "")
+    return next((name for name in fallback if name in usable), "")

@@ -7,6 +7,7 @@ from aiohttp import web
 from gateway.devices import RememberedDevices
 from gateway.errors import TooManyAttempts
 from gateway.factors.base import Outcome
+from gateway.factors.challenge import WINDOW
 from gateway.language.catalogues import language
 from gateway.language.text import N_
 from gateway.model import Principal, Target, Verdict
@@ -199,7 +200,7 @@ class SignInViews:
                 message=N_("That was one wrong code too many. Please sign in again."),
                 reader=ask.reader,
                 request_id=ask.request_id,
-                retry_after=1,
+                retry_after=int(WINDOW),
                 actions=[
                     (N_("Sign in again"), with_return(f"{self._prefix}/login", href(destination, ask.here)))
                 ],
@@ -259,7 +260,7 @@ class SignInViews:
             delivery_final=prompt.outlook.final or not self._live,
             called=prompt.outlook.channel == "call",
             can_call=prompt.can_call,
-            notice=begun.notice(again) or notice,
+            notice=begun.notice or notice,
         )
 
     def _limited(self, ask: Ask, limit: TooManyAttempts) -> web.Response:

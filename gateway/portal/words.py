@@ -29,6 +29,7 @@ def too_many(limit: TooManyAttempts) -> Text:
     return N_("Too many attempts. Please wait %(time)s and try again.", time=duration(limit.retry_after))
 
 
+TRIED_OUT = N_("Too many wrong codes that way. Please verify this way instead.")
 FELL_BACK = N_("We can’t send text messages right now. Please verify this way instead.")
 
 DELIVERY = {

@@ -132,7 +132,7 @@ async def test_a_hundred_wrong_codes_in_a_row_lock_the_account_for_good(tmp_path
                 for _ in range(4):
                     guess = f"{(int(rig.codes[-1]) + 1) % 1_000_000:06d}"
                     wrong += (await browser.code(guess)).status == 401
-        assert 90 <= wrong <= 100  # the page after the last try of each window is a 429 already
+        assert 80 <= wrong <= 100  # the sixth guess of each window counts and is a 429
 
 
 async def test_after_five_wrong_codes_even_the_right_one_needs_a_new_login(tmp_path: Path) -> None:
