@@ -38,6 +38,7 @@ from gateway.routing import Routes
 from gateway.senders.build import build_email, build_sms
 from gateway.session import Granted, SessionLayer
 from gateway.sms.build import build_desk
+from gateway.sms.change_notice import ChangeNotice
 from gateway.stores.build import Stores, build_stores
 from gateway.tunnelwatch import TunnelWatch
 
@@ -72,8 +73,17 @@ def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO
     health = Health({"store": stores.changes.latest, **stores.state.checks, **people.checks})
     watch = TunnelWatch(parts.sessions, proxy.tunnels)
     parts.sessions.on_change.append(watch.hear)
+    parts.sessions.on_change.append(_change_notice(parts).heard)
     parts.sessions.on_change.append(lambda change: credentials.forget_user(change.subject))
     return Composed(parts, stores, people, passwords, proxy, watch, health, credentials)
+
+
+def _change_notice(parts: Parts) -> ChangeNotice:
+    sms = parts.sms
+    return ChangeNotice(
+        parts.config.sms, parts.directory, sms.stores.changes, sms.desk, sms.provider, parts.notices,
+        parts.ledger, parts.audit, parts.clock,
+    )  # fmt: skip
 
 
 def _parts(

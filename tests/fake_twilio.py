@@ -185,6 +185,10 @@ class FakeTwilio:
         ):
             return answer.status
 
+    async def reported(self) -> None:
+        """All callbacks that were begun are answered."""
+        await asyncio.gather(*self._reporting)
+
     async def _report_all(self, one: Message) -> None:
         for status in self._callbacks:
             await self.report(one, status)

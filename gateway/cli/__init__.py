@@ -16,6 +16,7 @@ COMMANDS = {
     "token": "gateway.cli.token:token",
     "device": "gateway.cli.device:device",
     "access": "gateway.cli.access:access",
+    "sms": "gateway.cli.sms:sms",
     "key": "gateway.cli.key:key",
     "audit": "gateway.cli.audit:audit",
     "export": "gateway.cli.export:export",

@@ -13,6 +13,7 @@ from gateway.cli.user_invite import invite
 from gateway.errors import UserUnknown
 from gateway.model import User
 from gateway.policy import SECOND_FACTORS
+from gateway.stores.phone_changes import SqlPhoneChanges
 
 _username = click.argument("username")
 _name = click.option("--name", help="The full name.")
@@ -117,6 +118,11 @@ def show(username: str, as_json: bool, config_file: Path) -> None:
 @click.option("--no-groups", is_flag=True, help="Take the user out of all groups.")
 @click.option("--password", "ask_password", is_flag=True, help="Ask for a new password.")
 @_password_stdin
+@click.option(
+    "--no-cool-off",
+    is_flag=True,
+    help="Codes go to the new number at once (sms.cool_off); also waives it for a number changed before.",
+)
 @config_option
 def set_user(
     username: str,
@@ -127,6 +133,7 @@ def set_user(
     no_groups: bool,
     ask_password: bool,
     password_stdin: bool,
+    no_cool_off: bool,
     config_file: Path,
 ) -> None:
     """Change a user. --group replaces all groups; a new password ends the user's sessions."""
@@ -137,21 +144,28 @@ def set_user(
     changes = {field: value for field, value in given.items() if value is not None}
     if no_groups:
         changes["groups"] = ()
-    if not changes and password is None:
+    if not changes and password is None and not no_cool_off:
         raise click.UsageError("Nothing to change: name an option.")
 
-    async def work(opened: Opened) -> str:
+    async def work(opened: Opened) -> User:
         found = await existing(opened, username)
         if password is not None:
             await opened.directory.set_password(found.username, password)
             await opened.sessions.delete_for_user(found.username)
         if changes:
             await opened.directory.replace(replace(found, **changes))  # type: ignore[arg-type]  # fields of User
+        if no_cool_off:
+            await SqlPhoneChanges(opened.engine).waive(found.username)
+            await opened.record("phone_cool_off_waived", found.username)
         fields = [*changes, "password"] if password is not None else [*changes]
         await opened.record("user_changed", found.username, fields=fields)
-        return found.username
+        return found
 
-    click.echo(f"changed {run(config_file, work)}")
+    before = run(config_file, work)
+    click.echo(f"changed {before.username}")
+    if phone and before.phone and not no_cool_off:
+        note = "codes go to the number before for as long as sms.cool_off says; --no-cool-off ends that"
+        click.echo(note, err=True)
 
 
 @user.command()

@@ -23,7 +23,7 @@ class CoolOff:
         if not self._period:
             return user.phone
         recent = await self._changes.of(user.username, self._clock() - self._period)
-        number = trusted_number(user.phone, recent)
+        number = trusted_number(user.phone, [one for one in recent if not one.waived])
         if not number:
             raise SendFailed(
                 "the user's number is new and the one before was removed",

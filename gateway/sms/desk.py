@@ -35,6 +35,8 @@ class Errand:
     phone: str
     session: str
     ip: str
+    text_only: bool = False
+    """It is no code, so nobody can read it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,12 @@ class SmsDesk:
         try:
             return await self._reserved(errand, channel)
         except SendFailed:
-            if channel is Channel.CALL or not self.calls or "voice" not in self._config.fallback:
+            if channel is Channel.CALL or not self._may_call(errand):
                 raise
             return await self._reserved(errand, Channel.CALL)
+
+    def _may_call(self, errand: Errand) -> bool:
+        return self.calls and not errand.text_only and "voice" in self._config.fallback
 
     async def _reserved(self, errand: Errand, channel: Channel) -> Admission:
         micros = price_of(errand.phone, channel, self._config.spending)

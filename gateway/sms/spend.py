@@ -43,7 +43,7 @@ class Spend:
 
     async def today(self, channel: Channel) -> int:
         """Counted so far, in micros."""
-        total, _ = await self._ledger.count(_slot(channel, self._clock()))
+        total = await counted_today(self._ledger, channel, self._clock())
         self._show(channel, total)
         return total
 
@@ -71,6 +71,12 @@ class Spend:
         return (
             f"see `auth-gateway sms status`; if these sign-ins are real, raise sms.spending.{_KEYS[channel]}"
         )
+
+
+async def counted_today(ledger: Ledger, channel: Channel, now: float) -> int:
+    """In micros."""
+    total, _ = await ledger.count(_slot(channel, now))
+    return total
 
 
 _NAMES = {Channel.SMS: "SMS", Channel.CALL: "calls"}

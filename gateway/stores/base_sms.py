@@ -155,6 +155,8 @@ class PhoneChange:
     username: str
     before: str
     at: float
+    waived: bool = False
+    """An administrator vouches for the new number."""
 
 
 class PhoneChanges(Protocol):
@@ -164,8 +166,8 @@ class PhoneChanges(Protocol):
         """Newest first."""
         ...
 
-    async def forget(self, username: str) -> int:
-        """Waive the cool-off; returns how many changes were forgotten."""
+    async def waive(self, username: str) -> int:
+        """End the cool-off of all changes so far; returns how many there were."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.stores.base_sms import PhoneChange
@@ -20,9 +20,10 @@ class SqlPhoneChanges:
             rows = await connection.execute(select(table).where(mine).order_by(table.c.id.desc()))
             return [PhoneChange(**row._mapping) for row in rows]
 
-    async def forget(self, username: str) -> int:
+    async def waive(self, username: str) -> int:
+        mine = update(table).where(table.c.username == username, ~table.c.waived)
         async with writing(self._engine) as connection:
-            return await forget_phones(connection, username)
+            return (await connection.execute(mine.values(waived=True))).rowcount
 
     async def purge(self, before: float) -> int:
         async with writing(self._engine) as connection:

@@ -152,6 +152,7 @@ phone_changes = Table(
     Column("username", String(128), nullable=False),
     Column("before", String(32), nullable=False),
     Column("at", Double, nullable=False),
+    Column("waived", Boolean, nullable=False, server_default=false()),
     Index("phone_changes_username", "username"),
     Index("phone_changes_at", "at"),
     sqlite_autoincrement=True,

@@ -123,7 +123,9 @@ async def test_the_directory_notes_each_number_that_is_replaced(
     await directory.replace(replace(user, phone=""))
     assert [one.before for one in await store.of("alice", 0)] == ["+4915112345679", "+4915112345678"]
     assert [one.before for one in await store.of("alice", clock() - 5)] == ["+4915112345679"]
+    assert await store.waive("alice") == 2
+    assert [one.waived for one in await store.of("alice", 0)] == [True, True]
+    assert await store.waive("alice") == 0
     assert await store.purge(clock() - 5) == 1
     await directory.delete("alice")
     assert await store.of("alice", 0) == []
-    assert await store.forget("alice") == 0

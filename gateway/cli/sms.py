@@ -1,0 +1,97 @@
+"""`auth-gateway sms …`: what SMS and calls cost today, how they arrive, and which ranges of numbers are blocked."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from gateway.cli.opening import Opened, config_option, json_option, print_json, run
+from gateway.errors import GatewayError
+from gateway.sms.prices import Channel, micros, show_money
+from gateway.sms.ranges import unblock as lift
+from gateway.sms.spend import counted_today
+from gateway.stores.base_sms import start_of_day
+from gateway.stores.sms_blocks import SqlSmsBlocks
+from gateway.stores.sms_messages import SqlSmsMessages
+
+Facts = dict[str, object]
+
+
+@click.group()
+def sms() -> None:
+    """Look at SMS and calls: spending, delivery, blocked ranges."""
+
+
+@sms.command()
+@json_option
+@config_option
+def status(as_json: bool, config_file: Path) -> None:
+    """Show today's spending and deliveries (days begin at midnight UTC) and blocked ranges."""
+    facts = run(config_file, _facts)
+    if as_json:
+        print_json(facts)
+        return
+    for line in _lines(facts):
+        click.echo(line)
+
+
+@sms.command()
+@click.argument("range", metavar="PREFIX")
+@config_option
+def unblock(range: str, config_file: Path) -> None:
+    """Lift the block of a range of numbers, such as +49151123."""
+    wanted = "+" + range.removeprefix("+")
+
+    async def work(opened: Opened) -> None:
+        if not await lift(SqlSmsBlocks(opened.engine), wanted, opened.clock()):
+            raise GatewayError(f"{wanted} is not blocked; see `auth-gateway sms status`")
+        await opened.record("sms_range_unblocked", range=wanted)
+
+    run(config_file, work)
+    click.echo(f"unblocked {wanted}")
+
+
+async def _facts(opened: Opened) -> Facts:
+    now, spending = opened.clock(), opened.config.sms.spending
+    since, messages = start_of_day(now), SqlSmsMessages(opened.engine)
+    try:
+        spent = {channel: await counted_today(opened.state.ledger, channel, now) for channel in Channel}
+    finally:
+        await opened.state.close()
+    caps = {Channel.SMS: micros(spending.daily_cap), Channel.CALL: micros(spending.daily_voice_cap)}
+    return {
+        "currency": spending.currency,
+        "channels": [
+            {"channel": one.value, "spent_micros": spent[one], "cap_micros": caps[one]} for one in Channel
+        ],
+        "spend": [asdict(one) for one in await messages.spend(since)],
+        "delivery": [asdict(one) for one in await messages.rates(since)],
+        "blocked": [asdict(one) for one in await SqlSmsBlocks(opened.engine).list(now)],
+    }
+
+
+def _lines(facts: Facts) -> list[str]:
+    currency = str(facts["currency"])
+    lines = []
+    for one in _rows(facts, "channels"):
+        spent, cap = (show_money(one[key], currency) for key in ("spent_micros", "cap_micros"))
+        lines.append(f"{one['channel']}: {spent} of {cap} today")
+    for one in _rows(facts, "spend"):
+        money = show_money(one["micros"], one["currency"])
+        lines.append(f"  {one['country']} {one['channel']}: {one['messages']} for {money}")
+    lines.append("delivery today:" if facts["delivery"] else "no messages today")
+    for one in _rows(facts, "delivery"):
+        counts = ", ".join(f"{one[key]} {key}" for key in ("delivered", "failed", "open", "verified"))
+        lines.append(f"  {one['country']}: {one['messages']} messages, {counts}")
+    lines.append("blocked ranges:" if facts["blocked"] else "no range is blocked")
+    for one in _rows(facts, "blocked"):
+        until = datetime.fromtimestamp(one["until"], UTC).isoformat(timespec="seconds")
+        lines.append(f"  {one['range']} until {until}: {one['sends']} messages, {one['verified']} verified")
+    return lines
+
+
+def _rows(facts: Facts, key: str) -> list[dict]:  # type: ignore[type-arg]  # rows as JSON has them
+    rows = facts[key]
+    assert isinstance(rows, list)
+    return rows

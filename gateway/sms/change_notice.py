@@ -1,0 +1,82 @@
+"""Tells the old number, and the mail address, that a user's number was changed, whoever changed it and by what way.
+
+Each worker hears of a changed user; one of them tells. The old number is the one that the change did not reach.
+"""
+
+from gateway.audit import Audit
+from gateway.clock import Clock
+from gateway.config.delivery import SmsBase
+from gateway.directory.base import Directory
+from gateway.errors import SendFailed
+from gateway.model import User
+from gateway.notices import Notices
+from gateway.senders.base import CodeService, SmsProvider
+from gateway.senders.masking import mask_phone
+from gateway.sms.desk import Errand, SmsDesk
+from gateway.sms.prices import Channel
+from gateway.stores.base import Change, Ledger
+from gateway.stores.base_sms import PhoneChange, PhoneChanges
+
+_RECENT = 3600.0
+_DAY = 86400.0
+
+
+class ChangeNotice:
+    def __init__(
+        self,
+        config: SmsBase,
+        directory: Directory,
+        changes: PhoneChanges,
+        desk: SmsDesk,
+        provider: SmsProvider,
+        notices: Notices,
+        ledger: Ledger,
+        audit: Audit,
+        clock: Clock,
+    ) -> None:
+        self._config, self._directory, self._changes = config, directory, changes
+        self._desk, self._provider, self._notices = desk, provider, notices
+        self._ledger, self._audit, self._clock = ledger, audit, clock
+
+    def heard(self, change: Change) -> None:
+        """To be called with every change that a worker hears of."""
+        if change.kind == "user":
+            self._notices.later(lambda: self._tell(change.subject))
+
+    async def _tell(self, username: str) -> None:
+        recent = await self._changes.of(username, self._clock() - _RECENT)
+        user = await self._directory.get(username) if any(one.before for one in recent) else None
+        for change in recent:
+            if user and change.before and await self._ledger.claim_once(f"phone-told:{change.id}", _DAY):
+                await self._tell_of(user, change)
+
+    async def _tell_of(self, user: User, change: PhoneChange) -> None:
+        words = notice(
+            self._notices.brand, user.phone, cools=bool(self._config.cool_off) and not change.waived
+        )
+        self._audit.record(
+            "phone_changed", user.username, before=mask_phone(change.before), waived=change.waived
+        )
+        self._notices.mail(
+            user.username, user.email, "your phone number was changed", words, about="phone_changed"
+        )
+        sender = self._provider.sender
+        if isinstance(sender, CodeService):  # it sends codes and nothing else
+            return
+        errand = Errand(user.username, change.before, f"notice:{change.id}", "127.0.0.1", text_only=True)
+        try:
+            admission = await self._desk.admit(errand, Channel.SMS)
+            await self._desk.hand_over(admission, lambda id: sender.send(change.before, words, id))
+        except SendFailed as failure:
+            self._audit.record(
+                "send_failed", user.username, factor="notice", about="phone_changed",
+                code=failure.code, cause=failure.detail,
+            )  # fmt: skip
+
+
+def notice(brand: str, phone: str, *, cools: bool) -> str:
+    """Holds no link: people shall not learn to follow links in such messages."""
+    what = f"was changed to {mask_phone(phone)}" if phone else "was removed"
+    still = " For now, sign-in codes still come to this number." if phone and cools else ""
+    alarm = "If this was not you, tell your administrator at once."
+    return f"The phone number of your {brand} account {what}.{still} {alarm}"
