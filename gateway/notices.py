@@ -19,13 +19,13 @@ _AT_ONCE = 1000
 
 class Notices:
     def __init__(self, sender: EmailSender, audit: Audit, brand: str, lang: str) -> None:
-        self._sender, self._audit, self.brand, self._lang = sender, audit, brand, lang
+        self._sender, self._audit, self.brand, self.lang = sender, audit, brand, lang
         self._running: set[asyncio.Task[None]] = set()
 
     def mail(self, username: str, to: str, subject: str, text: str, *, about: str, lang: str = "") -> None:
         """Send in the background; `about` names the mail in the audit log, `lang` is its reader's language if known."""
         if to:
-            say = language(lang or self._lang).text
+            say = language(lang or self.lang).text
             subject, text = say(subject), say(text)
             self.later(lambda: self._send(username, to, subject, text, about))
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from twilio.request_validator import RequestValidator, add_port, remove_port
 
+from gateway.language.text import N_
 from gateway.senders.base import Cost, Report
 from gateway.senders.twilio_bills import cost_of
 from gateway.senders.twilio_errors import twilio_failure
@@ -27,11 +28,11 @@ STAGES = {
 }  # fmt: skip
 """How far a status is; Twilio's callbacks arrive in any order, and sometimes twice."""
 _PROBLEMS = {
-    "busy": "Your line was busy.",
-    "no-answer": "Nobody answered.",
-    "failed": "The number could not be reached.",
-    "undelivered": "Your network did not accept it.",
-    "canceled": "It was cancelled.",
+    "busy": N_("Your line was busy."),
+    "no-answer": N_("Nobody answered."),
+    "failed": N_("The number could not be reached."),
+    "undelivered": N_("Your network did not accept it."),
+    "canceled": N_("It was cancelled."),
 }
 
 

@@ -8,6 +8,8 @@ from gateway.clock import Clock
 from gateway.config.delivery import SmsBase
 from gateway.directory.base import Directory
 from gateway.errors import SendFailed
+from gateway.language.catalogues import language
+from gateway.language.text import N_, Text
 from gateway.model import User
 from gateway.notices import Notices
 from gateway.senders.base import CodeService, SmsProvider
@@ -57,16 +59,16 @@ class ChangeNotice:
         self._audit.record(
             "phone_changed", user.username, before=mask_phone(change.before), waived=change.waived
         )
-        self._notices.mail(
-            user.username, user.email, "your phone number was changed", words, about="phone_changed"
-        )
+        subject = N_("%(brand)s: your phone number was changed", brand=self._notices.brand)
+        self._notices.mail(user.username, user.email, subject, words, about="phone_changed")
         sender = self._provider.sender
         if isinstance(sender, CodeService):  # it sends codes and nothing else
             return
+        text = language(self._notices.lang).text(words)
         errand = Errand(user.username, change.before, f"notice:{change.id}", "127.0.0.1", text_only=True)
         try:
             admission = await self._desk.admit(errand, Channel.SMS)
-            await self._desk.hand_over(admission, lambda id: sender.send(change.before, words, id))
+            await self._desk.hand_over(admission, lambda id: sender.send(change.before, text, id))
         except SendFailed as failure:
             self._audit.record(
                 "send_failed", user.username, factor="notice", about="phone_changed",
@@ -74,9 +76,22 @@ class ChangeNotice:
             )  # fmt: skip
 
 
-def notice(brand: str, phone: str, *, cools: bool) -> str:
+def notice(brand: str, phone: str, *, cools: bool) -> Text:
     """Holds no link: people shall not learn to follow links in such messages."""
-    what = f"was changed to {mask_phone(phone)}" if phone else "was removed"
-    still = " For now, sign-in codes still come to this number." if phone and cools else ""
-    alarm = "If this was not you, tell your administrator at once."
-    return f"The phone number of your {brand} account {what}.{still} {alarm}"
+    if not phone:
+        return N_(
+            "The phone number of your %(brand)s account was removed. "
+            "If this was not you, tell your administrator at once.",
+            brand=brand,
+        )
+    if cools:
+        return N_(
+            "The phone number of your %(brand)s account was changed to %(number)s; for now, codes still come here. "
+            "If this was not you, tell your administrator at once.",
+            brand=brand, number=mask_phone(phone),
+        )  # fmt: skip
+    return N_(
+        "The phone number of your %(brand)s account was changed to %(number)s. "
+        "If this was not you, tell your administrator at once.",
+        brand=brand, number=mask_phone(phone),
+    )  # fmt: skip
