@@ -10,10 +10,12 @@ from gateway.factors.base import Prompt, Setup
 from gateway.factors.totp import qr_image
 from gateway.model import User
 from gateway.portal.account import Item
-from gateway.portal.account_activity import Event
+from gateway.portal.account_activity import WORDS, Event
 from gateway.portal.account_sessions import Place
+from gateway.portal.browsers import browser_name
 from gateway.portal.reader import Reader
 from gateway.portal.render import Pages
+from gateway.portal.words import FACTOR_LABELS, WRONG_PASSWORD
 from gateway.stores.base import AccessAsked
 
 NOW = 1_800_000_000.0
@@ -28,14 +30,11 @@ VERIFY: dict[str, Any] = {
     "code_length": 6,
     "can_remember": True,
     "remember_days": 30,
-    "others": [("totp", "Authenticator app"), ("recovery", "Recovery code")],
+    "others": [(kind, FACTOR_LABELS[kind]) for kind in ("totp", "recovery")],
     "resend_after": 0,
     "send_failed": False,
 }
-CHOICES = [
-    ("totp", "Authenticator app"), ("webauthn", "Security key or passkey"),
-    ("sms", "Text message"), ("email", "E-mail"),
-]  # fmt: skip
+CHOICES = [(kind, FACTOR_LABELS[kind]) for kind in ("totp", "webauthn", "sms", "email")]
 ENROL: dict[str, Any] = {"csrf_token": "t", "rd": "/", "factor": "", "setup": None, "choices": CHOICES}
 URI = "otpauth://totp/Harbour:mira?secret=JBSWY3DPEHPK3PXP&issuer=Harbour"
 APP = Setup(Prompt(), "JBSW Y3DP EHPK 3PXP", URI, qr_image(URI))
@@ -43,9 +42,9 @@ CODES = [
     f"{part}-k7m4-wx{number}p" for number, part in enumerate(("h3qd", "9tfw", "m2vc", "zz8k", "p5re") * 2)
 ]
 ITEMS = [
-    Item("sms", "sms", "Text message", "+49•••••678", removable=True),
-    Item("a", "totp", "Phone in the kitchen", "Authenticator app", NOW, NOW, named=True, removable=True),
-    Item("b", "webauthn", "Blue key", "Security key or passkey", NOW, NOW, named=True, removable=True),
+    Item("sms", "sms", FACTOR_LABELS["sms"], "+49•••••678", removable=True),
+    Item("a", "totp", "Phone in the kitchen", FACTOR_LABELS["totp"], NOW, NOW, named=True, removable=True),
+    Item("b", "webauthn", "Blue key", FACTOR_LABELS["webauthn"], NOW, NOW, named=True, removable=True),
 ]
 ACCOUNT: dict[str, Any] = {
     "csrf_token": "t",
@@ -58,13 +57,13 @@ ACCOUNT: dict[str, Any] = {
     "recovery_left": 8,
     "can_change_password": True,
     "sessions": [
-        Place("1", "Firefox on Linux", "198.51.100.7", NOW, NOW, True),
-        Place("2", "Safari on iPhone", "2001:db8::17", NOW, NOW - 5000, False),
+        Place("1", browser_name("Firefox/140.0 (Linux)"), "198.51.100.7", NOW, NOW, True),
+        Place("2", browser_name("Safari/605 (iPhone)"), "2001:db8::17", NOW, NOW - 5000, False),
     ],
-    "devices": [Place("3", "Firefox on Linux", "198.51.100.7", NOW, NOW, True)],
+    "devices": [Place("3", browser_name("Firefox/140.0 (Linux)"), "198.51.100.7", NOW, NOW, True)],
     "activity": [
-        Event(NOW, "Signed in", "198.51.100.7"),
-        Event(NOW - 60, "Second factor failed: Authenticator app", "203.0.113.9"),
+        Event(NOW, WORDS["login"], "198.51.100.7"),
+        Event(NOW - 60, WORDS["code_failed"], "203.0.113.9"),
     ],
 }
 RESET: dict[str, Any] = {"csrf_token": "t", "step": "ask", "token": "", "ticket": "", "username": ""}
@@ -90,7 +89,7 @@ KEPT: dict[str, Any] = {
 }  # fmt: skip
 SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "login": ("login.html", LOGIN),
-    "login-error": ("login.html", LOGIN | {"username": "mira", "error": "Wrong username or password."}),
+    "login-error": ("login.html", LOGIN | {"username": "mira", "error": WRONG_PASSWORD}),
     "login-notice": ("login.html", LOGIN | {"notice": "Your session has ended."}),
     "verify": ("verify.html", VERIFY),
     "verify-error": (

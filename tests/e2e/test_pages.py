@@ -144,14 +144,15 @@ async def test_dark_and_light_are_what_the_visitor_prefers(
     assert colors == {"light": "rgb(255, 255, 255)", "dark": "rgb(23, 27, 36)"}
 
 
+@pytest.mark.parametrize("lang", ["en", "ja"])  # ja: three bytes a letter
 async def test_the_first_load_of_login_is_below_50_kilobytes(
-    aiohttp_server: ServerFor, browser: Browser
+    aiohttp_server: ServerFor, browser: Browser, lang: str
 ) -> None:
     server = await aiohttp_server(application(pages()))
     page = await browser.new_page()
     answers: list[Response] = []
     page.on("response", lambda answer: answers.append(answer))
-    await page.goto(str(server.make_url("/show/login")), wait_until="networkidle")
+    await page.goto(str(server.make_url(f"/show/login?lang={lang}")), wait_until="networkidle")
     sizes = {answer.url: await answer.request.sizes() for answer in answers}
     assert {url.rsplit("/", 1)[1].split("?")[0] for url in sizes} >= {
         "login",

@@ -16,7 +16,11 @@ from gateway.language.catalogues import LOCALES, NAMES, language
 from gateway.language.messages import extracted, read
 from gateway.language.text import N_
 from gateway.portal.in_templates import moment
+from gateway.portal.reader import Reader
+from gateway.portal.render import Pages
 from gateway.portal.words import too_many
+from tests.page_samples import NAMES as SAMPLES
+from tests.page_samples import sample
 
 ROOT = Path(__file__).resolve().parents[2]
 TAGS = sorted(set(NAMES) - {"en"})
@@ -74,6 +78,15 @@ def test_the_languages_are_those_that_the_configuration_knows() -> None:
     folders = {folder.name for folder in LOCALES.iterdir() if folder.is_dir()}
     assert folders == set(TAGS)
     assert set(NAMES) == set(get_args(Language)) == set(Branding().languages)
+
+
+@pytest.mark.parametrize("tag", NAMES)
+def test_every_page_names_its_language(tag: str) -> None:
+    pages = Pages(Branding())
+    for name in SAMPLES:
+        response = sample(pages, name, Reader(tag, ""))
+        assert f'<html lang="{tag}" dir="ltr">' in str(response.text)
+        assert response.headers["Content-Language"] == tag
 
 
 # -- a few whole sentences -----------------------------------------------------------------------------------------
