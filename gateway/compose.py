@@ -138,7 +138,8 @@ def _parts(
     )
     return Parts(
         config, clock, ring, routes, people.directory, people.writable, stores.sessions, stores.ledger,
-        stores.audit_log, stores.access_requests, audit, sessions, limits, sms, email, factors, notices, devices,
+        stores.audit_log, stores.access_requests, stores.federated, audit, sessions, limits, sms,
+        email, factors, notices, devices,
         Assertions(config.server.public_url, lambda: list(ring.signing_keys), clock), signin, tokens,
         KeptPosts(config, ring, stores.ledger, audit, clock),
         pages,

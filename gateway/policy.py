@@ -4,7 +4,7 @@ The rules of a route are asked in order. The first whose criteria all match deci
 No I/O and no clock here: the same function serves the proxy, forward-auth and `check --explain`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import get_args
@@ -14,11 +14,14 @@ from gateway.config.schema import FactorName, Policy, Route, Rule, Times
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.patterns import host_matches, path_test, readings
 
-FIRST_FACTORS = frozenset({"password"})
+FIRST_FACTORS = frozenset({"password", "federated"})
 SECOND_FACTORS = frozenset(get_args(FactorName)) - FIRST_FACTORS
 MACHINE_PROOFS = frozenset({"token", "certificate"})
 DEVICE = "device"
 """What a remembered device proves: the second of two factors, where a rule wants nothing more exact."""
+UPSTREAM_MFA = "upstream_mfa"
+"""What a provider whose second factor we trust has proven: likewise."""
+_BORROWED = frozenset({DEVICE, UPSTREAM_MFA})
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -154,12 +157,22 @@ def has_factors(policy: Policy, amr: tuple[str, ...]) -> bool:
     """Whether the factors proven in a session meet the policy.
 
     two_factor needs two *different* factors; a list of factors needs one of them among those proven. A remembered
-    device counts as a second factor only where neither certain factors nor their age are asked for.
+    device, or a second factor that a provider saw, counts only where neither certain factors nor their age matter.
     """
     exact = bool(policy.factors or policy.max_age) or policy.require != "two_factor"
-    proven = set(amr) - ({DEVICE} if exact else set())
-    enough = len(proven) >= (2 if policy.require == "two_factor" else 1)
+    proven = set(amr) - (_BORROWED if exact else set())
+    enough = _different(proven) >= (2 if policy.require == "two_factor" else 1)
     return enough and (not policy.factors or bool(proven & set(policy.factors)))
+
+
+def has_two(amr: Iterable[str]) -> bool:
+    """Whether two different factors were proven here, none of them borrowed."""
+    return _different(set(amr) - _BORROWED) >= 2
+
+
+def _different(proven: set[str]) -> int:
+    """A password and a provider's word are two first factors: together they are still one."""
+    return len(proven - FIRST_FACTORS) + bool(proven & FIRST_FACTORS)
 
 
 def is_fresh(policy: Policy, principal: Principal, now: float) -> bool:

@@ -25,6 +25,7 @@ from gateway.directory.file import FileChange
 from gateway.drain import CANCEL_GRACE, drain
 from gateway.errors import StoreUnavailable
 from gateway.fastpath import FastPath
+from gateway.federation.views import federation_pages
 from gateway.forwardauth import ForwardAuth
 from gateway.front import Front
 from gateway.gate import Gate
@@ -116,6 +117,8 @@ class Gateway:
             await self.parts.audit.flush()
         except StoreUnavailable as error:
             log.error("audit rows are lost: %s", error.detail)
+        for close in self.parts.closing:
+            await close()
         await self.parts.sms.close()
         await self.parts.email.close()
         self._composed.passwords.close()
@@ -125,8 +128,9 @@ class Gateway:
 
 def _portal(composed: Composed, provider: Provider) -> Portal:
     parts, server = composed.parts, composed.parts.config.server
+    pages = {**build_pages(parts), **federation_pages(parts), **provider.views}
     return Portal(
-        server.prefix, {**build_pages(parts), **provider.views}, parts.pages, parts.sessions, parts.assertions,
+        server.prefix, pages, parts.pages, parts.sessions, parts.assertions,
         composed.health, server.metrics_networks, home=parts.home,
     )  # fmt: skip
 

@@ -90,6 +90,7 @@ KEPT: dict[str, Any] = {
 SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "login": ("login.html", LOGIN),
     "login-error": ("login.html", LOGIN | {"username": "mira", "error": WRONG_PASSWORD}),
+    "login-providers": ("login.html", LOGIN | {"providers": [("google", "Google"), ("corp", "Corp")]}),
     "login-notice": ("login.html", LOGIN | {"notice": "Your session has ended."}),
     "verify": ("verify.html", VERIFY),
     "verify-error": (

@@ -33,6 +33,7 @@ from gateway.stores.base import AuditRow
 from gateway.stores.credentials import SqlCredentials
 from gateway.stores.devices import SqlDevices
 from gateway.stores.engine import open_engine
+from gateway.stores.federated import SqlFederatedAccounts
 from gateway.stores.migrate import migrate
 from gateway.stores.sessions import SqlSessions
 from gateway.stores.state import State, open_state
@@ -99,6 +100,10 @@ class Opened:
     @cached_property
     def access_requests(self) -> SqlAccessRequests:
         return SqlAccessRequests(self.engine)
+
+    @cached_property
+    def federated(self) -> SqlFederatedAccounts:
+        return SqlFederatedAccounts(self.engine)
 
     @cached_property
     def audit(self) -> SqlAuditLog:

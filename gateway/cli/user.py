@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from gateway.cli.opening import Opened, config_option, json_option, print_json, run
+from gateway.cli.user_accounts import accounts, unlink
 from gateway.cli.user_import import import_users
 from gateway.cli.user_invite import invite
 from gateway.errors import UserUnknown
@@ -32,6 +33,8 @@ def user() -> None:
 
 user.add_command(import_users)
 user.add_command(invite)
+user.add_command(accounts)
+user.add_command(unlink)
 
 
 @user.command()

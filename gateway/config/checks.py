@@ -14,6 +14,7 @@ from gateway.config.certificates import file_problem, pair_problem
 from gateway.config.document import KeyPath
 from gateway.config.finding import Check, Finding
 from gateway.config.oidc_checks import OIDC_CHECKS
+from gateway.config.people_checks import PEOPLE_CHECKS
 from gateway.config.route_checks import ROUTE_CHECKS
 from gateway.config.rule_checks import RULE_CHECKS
 from gateway.config.schema import (
@@ -235,5 +236,6 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     *OIDC_CHECKS,
     *ROUTE_CHECKS,
     *RULE_CHECKS,
+    *PEOPLE_CHECKS,
 )
 """Each check with the sections it reads; it is left out while one of them is broken."""

@@ -118,8 +118,7 @@ def _below(path: str, annotation: Any, info: FieldInfo) -> Iterator[str]:
     for section in shape.sections(annotation):
         yield from _section(path, section, text)
     for item in _items(annotation):
-        for section in shape.sections(item):
-            yield from _section(f"{path}[]", section, text)
+        yield from _below(f"{path}[]", item, info)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def _effects(base: KeyPath, policy: Policy) -> Iterator[Finding]:
     for key in proof if policy.require == "deny" else ():
         if getattr(policy, key):
             yield Finding((*base, key), "has no effect: `require: deny` lets nobody pass", "remove it")
-    if policy.require == "two_factor" and policy.factors and set(policy.factors) <= {"password"}:
+    if policy.require == "two_factor" and policy.factors and set(policy.factors) <= {"password", "federated"}:
         problem = "leaves no second factor: `two_factor` needs one beside the password"
         yield Finding((*base, "factors"), problem, "add `totp`, `webauthn`, `sms` or `email`")
 

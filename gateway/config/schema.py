@@ -23,6 +23,7 @@ from gateway.config.delivery import (
     SmsWebhook,
     TwilioAccount,
 )
+from gateway.config.federation import GithubProvider, IdentityProvider, OidcProvider
 from gateway.config.oidc import Oidc
 from gateway.config.people import (
     Directory,
@@ -31,6 +32,7 @@ from gateway.config.people import (
     DirectoryLdap,
     LdapAttributes,
 )
+from gateway.config.risk import Risk, RiskAction
 from gateway.config.route import (
     Headers,
     HealthCheck,
@@ -58,13 +60,16 @@ __all__ = [
     "Enrolment",
     "FactorName",
     "Forward",
+    "GithubProvider",
     "Headers",
     "HealthCheck",
+    "IdentityProvider",
     "LdapAttributes",
     "Limits",
     "Log",
     "Network",
     "Oidc",
+    "OidcProvider",
     "Passwords",
     "Policy",
     "Require",
@@ -216,29 +221,6 @@ class Log(Section):
     audit_kept: Duration = Field(400 * 86400.0, description="how long audit rows stay in the database")
 
 
-RiskAction = Literal["allow", "notify", "step_up", "deny"]
-
-
-class Risk(Section):
-    """What follows when a sign-in is unusual. Every signal is in the audit log, whatever the action.
-
-    `notify` sends the user a mail; `step_up` also asks for a second factor, even where a remembered device or the
-    password alone would do; `deny` refuses.
-    """
-
-    geoip_file: Path | None = Field(
-        None, description="MaxMind DB with cities (.mmdb); without it, countries and travel are unknown"
-    )
-    new_network: RiskAction = Field("allow", description="a network (/24 or /48) not seen before")
-    new_device: RiskAction = Field("notify", description="a kind of browser not seen before")
-    new_country: RiskAction = Field("step_up", description="a country not seen before")
-    impossible_travel: RiskAction = Field(
-        "step_up", description="farther from the last sign-in than one can have travelled"
-    )
-    max_speed_kmh: float = Field(900.0, ge=1, description="the fastest travel that is possible")
-    remembered: Duration = Field(180 * 86400.0, description="how long a place counts as seen")
-
-
 Peer = Literal["authelia", "oauth2-proxy", "vouch", "authentik"]
 
 
@@ -264,6 +246,9 @@ class Config(Section):
     directory: Directory = Field(DirectoryDatabase(), description="where users and passwords live")
     sms: Sms = Field(SmsConsole(), description="codes by SMS")
     email: Email = Field(EmailConsole(), description="codes and links by mail")
+    identity_providers: tuple[IdentityProvider, ...] = Field(
+        (), description="sign-in through accounts elsewhere, beside passwords (docs/federation.md)"
+    )
     passwords: Passwords = Field(Passwords(), description="rules and cost of passwords")
     enrolment: Enrolment = Field(Enrolment(), description="how users come to second factors")
     webauthn: WebAuthn = Field(WebAuthn(), description="security keys and passkeys")

@@ -21,6 +21,7 @@ from gateway.stores.base import Change
 from gateway.stores.changes import publish
 from gateway.stores.devices import forget_devices
 from gateway.stores.engine import reading, writing
+from gateway.stores.federated import forget_accounts
 from gateway.stores.phone_changes import forget_phones, note_phone
 from gateway.stores.schema import credentials, oidc_consents, places, users
 from gateway.stores.sessions import end_sessions_of
@@ -120,6 +121,7 @@ class DatabaseDirectory:
             await forget_devices(connection, name)
             await forget_requests(connection, name)
             await forget_phones(connection, name)
+            await forget_accounts(connection, name)
             now = self._clock()
             ended = await end_sessions_of(connection, now, name)
             await connection.execute(delete(oidc_consents).where(oidc_consents.c.username == name))

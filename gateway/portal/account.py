@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+from gateway.config.schema import Policy
 from gateway.directory.base import Directory, WritableDirectory
 from gateway.errors import UserUnknown
 from gateway.factors.base import given_name
@@ -15,6 +16,7 @@ from gateway.factors.build import Factors
 from gateway.language.catalogues import language
 from gateway.language.text import N_
 from gateway.model import Principal, User
+from gateway.policy import has_factors
 from gateway.portal.account_news import AccountNews
 from gateway.portal.enrolment import Enrolment
 from gateway.portal.signin import Client, proven_recently
@@ -67,7 +69,7 @@ class Account:
             return Access.CHANGE
         if session.step_up:
             return Access.NONE
-        if len(set(session.amr)) >= 2:
+        if has_factors(Policy(), session.amr):
             return Access.LOOK
         # Nothing more can be asked of who has no second factor at all.
         return Access.NONE if await self._enrolment.has_any(principal.user) else Access.CHANGE

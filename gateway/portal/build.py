@@ -46,6 +46,7 @@ def _sign_in(parts: Parts, *, can_reset: bool) -> Views:
         fallback=parts.config.sms.fallback, live=parts.sms.provider.reports is not None,
         prefix=parts.prefix, public_url=parts.public_url, passkeys=parts.factors.passkeys is not None,
         tokens=parts.tokens, trail=trail,
+        providers=[(one.name, one.label or one.name) for one in parts.config.identity_providers],
     )  # fmt: skip
     out = LogoutViews(
         parts.signin, parts.sessions, parts.pages, trail, prefix=parts.prefix, public_url=parts.public_url

@@ -3,7 +3,8 @@
 `compose` makes them; whoever needs more than five of them takes the whole.
 """
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from gateway.assertion import Assertions
@@ -24,7 +25,7 @@ from gateway.routing import Routes
 from gateway.senders.base import EmailSender
 from gateway.session import SessionLayer
 from gateway.sms.build import Sms
-from gateway.stores.base import AccessRequests, AuditLog, Ledger, Sessions
+from gateway.stores.base import AccessRequests, AuditLog, FederatedAccounts, Ledger, Sessions
 from gateway.target import parse_authority
 
 
@@ -42,6 +43,7 @@ class Parts:
     ledger: Ledger
     audit_log: AuditLog
     access_requests: AccessRequests
+    federated: FederatedAccounts
     audit: Audit
     sessions: SessionLayer
     limits: Limits
@@ -55,6 +57,8 @@ class Parts:
     tokens: SignInTokens
     kept: KeptPosts
     pages: Pages
+    closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """What pages leave open (connections to others) is closed by these when the worker ends."""
 
     @property
     def prefix(self) -> str:

@@ -23,7 +23,7 @@ from gateway.limits import (
     network_of,
 )
 from gateway.model import Decision, IPAddress, Principal, SessionRecord, Target, User, Verdict
-from gateway.policy import DEVICE, SECOND_FACTORS, decide
+from gateway.policy import DEVICE, SECOND_FACTORS, UPSTREAM_MFA, decide, has_two
 from gateway.risk.watch import RiskWatch
 from gateway.routing import Routes
 from gateway.session import SessionLayer
@@ -68,7 +68,7 @@ RECENT = 900.0
 def proven_recently(session: SessionRecord, now: float) -> bool:
     """Whether the session has two factors and proved a second one just now; a remembered device proves none."""
     at = max((session.proven_at.get(factor, 0.0) for factor in SECOND_FACTORS), default=0.0)
-    return len(set(session.amr) - {DEVICE}) >= 2 and now - at <= RECENT
+    return has_two(session.amr) and now - at <= RECENT
 
 
 class SignIn:
@@ -109,7 +109,7 @@ class SignIn:
         if route is not None:
             return decide(route, destination, principal, self._sessions.now())
         verdict = Verdict.SIGN_IN if principal is None else Verdict.STEP_UP
-        if principal is not None and len(set(principal.amr) - {DEVICE}) > 1:
+        if principal is not None and has_two(principal.amr):
             verdict = Verdict.ALLOW
         return Decision(verdict, "portal", "portal")
 
@@ -141,16 +141,36 @@ class SignIn:
         metrics.sign_ins.labels("password", "right").inc()
         return await self._let_in(client, user, before)
 
-    async def _let_in(self, client: Client, user: User, before: Principal | None) -> SessionRecord:
-        """After the password: a session that knows of a remembered device, and of what is unusual."""
+    async def federated(
+        self, client: Client, user: User, before: Principal | None, *, mfa: bool
+    ) -> SessionRecord:
+        """A session for whom a provider vouches; `mfa`: it did so with a second factor that we trust."""
+        metrics.sign_ins.labels("federated", "right").inc()
+        return await self._let_in(client, user, before, factor="federated", mfa=mfa)
+
+    async def _let_in(
+        self,
+        client: Client,
+        user: User,
+        before: Principal | None,
+        *,
+        factor: str = "password",
+        mfa: bool = False,
+    ) -> SessionRecord:
+        """After the first factor: a session that knows of a remembered device, and of what is unusual."""
         device = await self._devices.recognise(client.cookies, user)
         action = await self._risk.assess(
             user, client.address, client.user_agent, lang=client.lang, known_device=device is not None
         )
         rise = partial(self._sessions.rise, ip=client.ip, user_agent=client.user_agent)
         step_up = action == "step_up"
-        record = await rise(before, user.username, "password", step_up=step_up)
-        self._audit.record("password_ok", user.username, client.ip, sid=record.sid[:8])
+        record = await rise(before, user.username, factor, step_up=step_up)
+        if factor == "password":
+            self._audit.record("password_ok", user.username, client.ip, sid=record.sid[:8])
+        else:
+            self._audit.record("federated_ok", user.username, client.ip, sid=record.sid[:8])
+        if mfa and not step_up:
+            record = await rise(Principal(user, record), user.username, UPSTREAM_MFA)
         if device is None or step_up:
             return record
         record = await rise(Principal(user, record), user.username, DEVICE)

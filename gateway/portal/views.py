@@ -46,12 +46,17 @@ class SignInViews:
         prefix: str,
         public_url: str,
         passkeys: bool,
+        providers: Sequence[tuple[str, str]],
         fallback: Sequence[str],
         live: bool,
         tokens: SignInTokens,
         trail: Trail,
     ) -> None:
-        """`fallback` stands in for SMS that are refused; `live` says whether deliveries are reported to us."""
+        """`providers` are names and labels of accounts elsewhere.
+
+        `fallback` stands in for SMS that are refused; `live` says whether deliveries are reported to us.
+        """
+        self._providers = providers
         self._passkeys, self._live, self._tokens, self._trail = passkeys, live, tokens, trail
         self._challenges = Challenges(signin, fallback)
         self._devices, self._can_reset = devices, can_reset
@@ -124,6 +129,7 @@ class SignInViews:
             rd=href(destination, ask.here),
             username=username,
             passkeys=self._passkeys,
+            providers=self._providers,
             can_reset=self._can_reset,
             error=error,
         )

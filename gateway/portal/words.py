@@ -17,6 +17,7 @@ REQUEST_ACCESS = N_("Request access")
 ANOTHER_ACCOUNT = N_("Use another account")
 
 FACTOR_LABELS = {
+    "federated": N_("Account elsewhere"),
     "sms": N_("Text message"),
     "email": N_("E-mail"),
     "totp": N_("Authenticator app"),

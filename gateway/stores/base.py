@@ -222,3 +222,19 @@ class AccessRequests(Protocol):
     async def purge(self, before: float) -> int:
         """Drop what ended before; returns how many."""
         ...
+
+
+class FederatedAccounts(Protocol):
+    async def username(self, provider: str, subject: str) -> str | None:
+        """Whose account that is."""
+        ...
+
+    async def link(self, provider: str, subject: str, username: str, now: float) -> bool:
+        """False if the account, or the user at this provider, is linked already."""
+        ...
+
+    async def of(self, username: str) -> Sequence[str]:
+        """The providers that this user has an account at."""
+        ...
+
+    async def unlink(self, provider: str, username: str) -> bool: ...

@@ -15,6 +15,7 @@ from gateway.stores.base_sms import SmsStores
 from gateway.stores.changes import SqlChanges
 from gateway.stores.credentials import SqlCredentials
 from gateway.stores.devices import SqlDevices
+from gateway.stores.federated import SqlFederatedAccounts
 from gateway.stores.migrate import migrate
 from gateway.stores.oidc import SqlConsents, SqlGrants, SqlLogins
 from gateway.stores.phone_changes import SqlPhoneChanges
@@ -47,6 +48,7 @@ class Stores:
     grants: SqlGrants
     consents: SqlConsents
     logins: SqlLogins
+    federated: SqlFederatedAccounts
     purges: tuple[Callable[[], Awaitable[object]], ...]
 
     @property
@@ -76,7 +78,7 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
     return Stores(
         engine, sessions, state, changes, audit_log, SqlCredentials(engine, ring.seal, ring.open), devices, places,
         SqlTokens(engine), access_requests, SmsStores(messages, messages, blocks, phones), grants,
-        SqlConsents(engine), logins,
+        SqlConsents(engine), logins, SqlFederatedAccounts(engine),
         purges=(
             lambda: sessions.purge(clock(), config.session.idle_timeout),
             lambda: state.ledger.purge(clock()),

@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     false,
 )
 
@@ -277,4 +278,14 @@ oidc_logins = Table(
     Column("due_at", Double, nullable=False),
     Column("tries", Integer, nullable=False),
     Index("oidc_logins_due_at", "due_at"),
+)
+
+federated_accounts = Table(
+    "federated_accounts",
+    metadata,
+    Column("provider", String(64), primary_key=True),
+    Column("subject", String(255), primary_key=True),
+    Column("username", String(128), nullable=False),
+    Column("linked_at", Double, nullable=False),
+    UniqueConstraint("provider", "username", name="federated_accounts_username"),
 )

@@ -26,7 +26,7 @@ ORDER = (
     "portal proxy",
     "unauthorised",
     "oidc",
-    "gate tunnelwatch",
+    "gate tunnelwatch federation",
     "forwardauth passes explain",
     "accesslog sweep",
     "fastpath",

@@ -1,0 +1,26 @@
+"""Sign-in through a real OpenID provider, in a real browser."""
+
+from pathlib import Path
+
+from playwright.async_api import Browser
+
+from tests.federation_rig import federated_rig
+
+
+async def test_a_person_signs_in_with_an_account_elsewhere_and_a_code(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with federated_rig(tmp_path) as rig:
+        await rig.add_user("mira", email="mira@example.com")
+        page = await browser.new_page()
+        await page.goto(f"{rig.url}/wiki")
+        await page.get_by_role("link", name="Sign in with Corp").click()
+        await page.locator("input[name=login]").fill("m1")
+        await page.locator("input[name=password]").fill("any")
+        await page.get_by_role("button", name="Sign-in").click()
+        await page.get_by_role("button", name="Continue").click()
+        await page.wait_for_url("**/_auth/verify**")
+        await page.get_by_label("Code").fill(rig.codes[-1])
+        await page.get_by_role("button", name="Verify").click()
+        await page.wait_for_url(f"{rig.url}/wiki")
+        assert '"Remote-User", "mira"' in await page.content()
