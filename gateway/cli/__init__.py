@@ -20,6 +20,7 @@ COMMANDS = {
     "key": "gateway.cli.key:key",
     "audit": "gateway.cli.audit:audit",
     "export": "gateway.cli.export:export",
+    "import": "gateway.cli.importing:import_from",
     "version": "gateway.cli.version:version",
 }
 

@@ -34,11 +34,11 @@ def import_users(file: Path, kind: str | None, dry_run: bool, skip_bad: bool, co
     entries = [line for line in lines if isinstance(line, Entry)]
 
     async def work(opened: Opened) -> tuple[int, list[BadLine]]:
-        good, refused = await _sorted_out(opened, entries)
+        good, refused = await sorted_out(opened, entries)
         problems = sorted(bad + refused, key=lambda line: line.line)
         if dry_run or (problems and not skip_bad):
             return len(good), problems
-        users = await _hashed(opened, good)
+        users = await hashed(opened, good)
         await opened.directory.add_all(users)
         await opened.record("users_imported", count=len(users), file=file.name)
         return len(users), problems
@@ -50,7 +50,7 @@ def import_users(file: Path, kind: str | None, dry_run: bool, skip_bad: bool, co
     sys.exit(1 if problems else 0)
 
 
-async def _sorted_out(opened: Opened, entries: Sequence[Entry]) -> tuple[list[Entry], list[BadLine]]:
+async def sorted_out(opened: Opened, entries: Sequence[Entry]) -> tuple[list[Entry], list[BadLine]]:
     """The entries that can be added, in canonical spelling, and what is wrong with the others."""
     taken = {user.username for user in await opened.directory.list()}
     good: list[Entry] = []
@@ -71,7 +71,7 @@ async def _sorted_out(opened: Opened, entries: Sequence[Entry]) -> tuple[list[En
     return good, bad
 
 
-async def _hashed(opened: Opened, entries: Sequence[Entry]) -> list[User]:
+async def hashed(opened: Opened, entries: Sequence[Entry]) -> list[User]:
     """Hashing takes a moment for each user: the bar on stderr appears only on a terminal."""
     with click.progressbar(entries, label="hashing", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
         return [await opened.directory.prepared(entry.user, entry.password) for entry in bar]

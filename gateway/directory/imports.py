@@ -15,7 +15,7 @@ from gateway.passwords import is_supported
 
 FIELDS = ("username", "name", "email", "phone", "groups", "disabled", "password", "password_hash")
 _YES, _NO = {"true", "yes", "1"}, {"false", "no", "0", ""}
-_HASHES = "bcrypt, argon2id, sha512-crypt, sha256-crypt and apr1 can be imported"
+_HASHES = "bcrypt, argon2id, sha512-crypt, sha256-crypt, pbkdf2, scrypt and apr1 can be imported"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ ORDER = (
     "worker",
     "workers",
     "alone",
-    "demo export",
+    "demo export importing",
     "cli",
     "__main__",
 )
@@ -53,6 +53,7 @@ SEAMS = {
     "senders.masking",
     "directory.base",
     "directory.names",
+    "directory.imports",
 }
 COMPOSERS = ("compose", "server", "cli", "demo", *CONCRETE)
 

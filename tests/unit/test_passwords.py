@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import bcrypt
 import pytest
-from passlib.hash import apr_md5_crypt, sha256_crypt, sha512_crypt
+from passlib.hash import apr_md5_crypt, pbkdf2_sha512, scrypt, sha256_crypt, sha512_crypt
 
 from gateway.config.schema import Passwords as Settings
 from gateway.errors import WeakPassword
@@ -54,8 +54,10 @@ async def test_another_keyboards_spelling_of_the_password_verifies(passwords: Pa
         sha512_crypt.using(rounds=1000).hash(PASSWORD),
         sha256_crypt.using(rounds=1000).hash(PASSWORD),
         apr_md5_crypt.hash(PASSWORD),
+        pbkdf2_sha512.using(rounds=1000).hash(PASSWORD),
+        scrypt.using(rounds=10).hash(PASSWORD),
     ],
-    ids=["bcrypt", "bcrypt of htpasswd", "sha512-crypt", "sha256-crypt", "apr1"],
+    ids=["bcrypt", "bcrypt of htpasswd", "sha512-crypt", "sha256-crypt", "apr1", "pbkdf2", "scrypt"],
 )
 async def test_imported_hashes_verify_and_want_a_rehash(passwords: Passwords, hash: str) -> None:
     assert is_supported(hash)
