@@ -70,7 +70,8 @@ def read_configuration(text: str, options: Options) -> Found:
     """configuration.yml: rules, hosts, and where the portal is."""
     root = _mapping(text, "access_control")
     left_out: list[LeftOut] = []
-    rules = _without_hidden(rules_of(root, left_out, ignore_queries=options.ignore_queries), left_out)
+    translated = rules_of(root, left_out, ignore_queries=options.ignore_queries)
+    rules = _without_hidden(translated, left_out)
     portal = _portal(root, left_out)
     default = root["access_control"].get("default_policy", "deny")
     config: Values = {
@@ -82,7 +83,7 @@ def read_configuration(text: str, options: Options) -> Found:
         "session": {"domain": portal["domain"]} if portal["domain"] else {},
         "forward": {"compatible": ["authelia"]},
         "rules": rules,
-        "routes": [_route(host, default, rules) for host in _hosts(rules, portal["domain"])],
+        "routes": [_route(host, default, rules) for host in _hosts(translated, portal["domain"])],
     }
     left_out.append(
         LeftOut("server.trusted_proxies", "name your proxies: only those on this machine are believed")

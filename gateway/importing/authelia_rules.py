@@ -112,7 +112,7 @@ def _hosts(rule: Mapping[str, Any], problems: list[str]) -> list[str]:
     for pattern in map(str, as_list(rule.get("domain_regex"))):
         problems.append(f"domain_regex `{pattern}` is a regular expression for hosts")
         end = _LITERAL_END.search(pattern)
-        if end is None or not pattern.endswith("$"):
+        if end is None or "|" in pattern or not pattern.endswith("$"):
             return []
         found.append("*" + end[1].replace("\\", "").lower())
     return list(dict.fromkeys(found))
