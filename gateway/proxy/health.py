@@ -20,7 +20,7 @@ async def _watch_one(upstream: Upstream, check: HealthCheck) -> None:
         error = await probe(upstream, check)
         good, bad = (0, bad + 1) if error else (good + 1, 0)
         if error:
-            upstream.error = error
+            upstream.troubled(error)
         if bad >= check.fall:
             upstream.passing = False
         elif good >= check.rise:

@@ -4,6 +4,7 @@ Retries are decided by the round trip, not here.
 """
 
 import asyncio
+import logging
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from gateway.config.schema import Route, UpstreamTls
 from gateway.errors import UpstreamTimeout, UpstreamUnreachable
 from gateway.proxy.connection import Connection
 
+log = logging.getLogger("gateway.upstream")
 P = TypeVar("P", bound=asyncio.Protocol)
 
 DOWN_FOR = 5.0
@@ -105,12 +107,19 @@ class Upstream:
         return self.passing and self._clock() >= self._down_until
 
     def failed(self, error: Exception) -> None:
-        self.error = str(error)
+        self.troubled(str(error))
         self._down_until = self._clock() + DOWN_FOR
+
+    def troubled(self, error: str) -> None:
+        """Note what is wrong. Failover hides it from users, so the operator is told, once until it is over."""
+        if not self.error:
+            log.warning("upstream fails: %s", error)
+        self.error = error
 
     def answered(self) -> None:
         self._down_until = 0.0
-        if self.passing:
+        if self.passing and self.error:
+            log.warning("upstream answers again: %s", self.address.url)
             self.error = ""
 
     def reuse(self, *, replayable: bool) -> Connection | None:

@@ -101,6 +101,24 @@ async def test_an_unreachable_upstream_is_passed_over_for_any_method_and_its_bod
         assert "Connect" in front.proxy.health()[0].error
 
 
+async def test_the_operator_is_told_once_that_an_upstream_fails_and_that_it_is_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "gateway.upstream")
+    dead = await dead_url()
+    async with serving(hello) as alive:
+        route = Route(upstream=(dead, alive))
+        async with fronting(route) as front:
+            for _ in range(4):
+                assert await status(front, get()) == 200
+            (upstream,) = [one for one in front.proxy.site_of(route).pool.upstreams if one.error]
+            for _ in range(2):
+                upstream.answered()
+    told = [record.getMessage() for record in caplog.records if record.name == "gateway.upstream"]
+    assert [line.partition(": ")[0] for line in told] == ["upstream fails", "upstream answers again"]
+    assert all(dead in line for line in told)
+
+
 async def test_no_reachable_upstream_is_502() -> None:
     async with fronting(Route(upstream=(await dead_url(), await dead_url()))) as front:
         assert await status(front, get()) == 502
