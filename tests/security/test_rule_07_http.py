@@ -37,6 +37,7 @@ MALFORMED = {
     "bad chunk": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n0\r\n\r\n",
     "negative chunk": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nab\r\n0\r\n\r\n",
     "control in target": b"GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "trace": b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n",
     "connect": b"CONNECT evil.test:443 HTTP/1.1\r\nHost: evil.test\r\n\r\n",
 }
 
