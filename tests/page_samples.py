@@ -98,6 +98,20 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         VERIFY
         | {"error": "That code is not right. 3 tries left.", "resend_after": 25, "can_remember": False},
     ),
+    "verify-delivery": (
+        "verify.html",
+        VERIFY
+        | {"delivery": "Sent. It should arrive in a moment.", "delivery_final": False, "can_call": True},
+    ),
+    "verify-called": (
+        "verify.html",
+        VERIFY
+        | {
+            "called": True,
+            "delivery": "Our call did not reach you. Nobody answered.",
+            "delivery_final": True,
+        },
+    ),
     "verify-send-failed": ("verify.html", VERIFY | {"send_failed": True}),
     "verify-totp": ("verify.html", VERIFY | {"factor": "totp", "masked": "", "can_remember": False}),
     "verify-recovery": ("verify.html", VERIFY | {"factor": "recovery", "others": [("sms", "Code by SMS")]}),

@@ -264,6 +264,7 @@ class SignInViews:
             error=error,
             delivery=delivery_words(prompt.outlook, language(ask.reader.lang)),
             delivery_final=prompt.outlook.final or not self._live,
+            delivery_failed=prompt.outlook.state == "failed",
             called=prompt.outlook.channel == "call",
             can_call=prompt.can_call,
             notice=begun.notice or notice,

@@ -15,6 +15,10 @@ from gateway.cli import main
 from gateway.cli.opening import Opened, run
 from gateway.model import SessionRecord, User
 from gateway.stores.base import Credential, Device
+from gateway.stores.base_sms import SmsBlock, SmsMessage, start_of_day
+from gateway.stores.phone_changes import SqlPhoneChanges
+from gateway.stores.sms_blocks import SqlSmsBlocks
+from gateway.stores.sms_messages import SqlSmsMessages
 
 T = TypeVar("T")
 PASSWORD = "correct horse battery"
@@ -381,3 +385,45 @@ def test_what_a_user_prefers_is_not_shown_as_a_factor(command, stored) -> None:
 
 def test_the_version_is_also_an_option() -> None:
     assert CliRunner().invoke(main, ["--version"]).output == f"auth-gateway {__version__}\n"
+
+
+def test_sms_status_shows_money_deliveries_and_blocks_and_lifts_one(command, stored) -> None:
+    assert "no range is blocked" in command("sms", "status").output
+    block = SmsBlock("+49151123", 1.0, 9e9, 20, 0)
+
+    async def work(opened: Opened) -> None:
+        now = opened.clock()
+        await SqlSmsBlocks(opened.engine).put(block)
+        await SqlSmsMessages(opened.engine).add(
+            SmsMessage(
+                "m", "alice", "s", "+49•••••678", "n", "r", "DE", "twilio", "sms", 100_000, "USD", now,
+                status="delivered", stage=9,
+            )
+        )  # fmt: skip
+        await opened.state.ledger.hit(f"sms-spend:sms:{int(start_of_day(now))}", 9999, 100_000)
+
+    stored(work)
+    text = command("sms", "status").output
+    assert "sms: 0.10 USD of 100.00 USD today" in text
+    assert "DE: 1 messages, 1 delivered, 0 failed" in text
+    assert "+49151123 until" in text
+    facts = json.loads(command("sms", "status", "--json").output)
+    assert facts["blocked"][0]["range"] == "+49151123"
+    assert facts["spend"] == [
+        {"country": "DE", "channel": "sms", "currency": "USD", "messages": 1, "micros": 100_000}
+    ]
+    assert command("sms", "unblock", "49151123").output == "unblocked +49151123\n"
+    again = command("sms", "unblock", "+49151123")
+    assert (again.exit_code, "is not blocked" in again.output) == (1, True)
+    assert "sms_range_unblocked" in command("audit", "tail").output
+
+
+def test_an_administrator_waives_the_cool_off_of_a_number(command, stored) -> None:
+    add(command, "alice", "--phone", "+4915112345678")
+    changed = command("user", "set", "alice", "--phone", "+4915112345679")
+    assert "--no-cool-off" in changed.output
+    waived = command("user", "set", "alice", "--no-cool-off")
+    assert waived.output == "changed alice\n"
+    (change,) = stored(lambda opened: SqlPhoneChanges(opened.engine).of("alice", 0))
+    assert change.waived
+    assert "phone_cool_off_waived" in command("audit", "tail").output
