@@ -12,6 +12,7 @@ LOCALES = Path(__file__).resolve().parent.parent / "locales"
 NAMES = {"en": "English", "de": "Deutsch", "es": "Español", "fr": "Français", "ja": "日本語"}
 """What each language calls itself: a reader who is lost in another one must find it."""
 
+_THOUSANDS = {"de": ".", "es": ".", "fr": "\u202f"}
 _RIGHT_TO_LEFT = frozenset({"ar", "ckb", "dv", "fa", "he", "ks", "ps", "sd", "ug", "ur", "yi"})
 
 
@@ -40,7 +41,16 @@ class Language:
         return self._messages.ngettext(one, many, count) % self._spoken(values)
 
     def _spoken(self, values: Mapping[str, object]) -> dict[str, object]:
-        return {name: self.text(value) if isinstance(value, str) else value for name, value in values.items()}
+        return {name: self._word(value) for name, value in values.items()}
+
+    def _word(self, value: object) -> object:
+        if isinstance(value, str):
+            return self.text(value)
+        return self.number(value) if isinstance(value, int) else value
+
+    def number(self, value: int) -> str:
+        """With the sign between thousands that the language uses."""
+        return f"{value:,}".replace(",", _THOUSANDS.get(self.tag, ","))
 
 
 @cache

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.errors import RequestRefused
+from gateway.language.text import N_
 from gateway.oidc.answers import Answers
 from gateway.oidc.apps import Apps
 from gateway.oidc.authentication import Authentication
@@ -126,7 +127,7 @@ def _at_home(parts: Parts, views: Views) -> Views:
         async def answer(ask: Ask) -> web.StreamResponse:
             if ask.here.host != parts.home:
                 raise RequestRefused(
-                    "the provider is on another host", status=404, public="There is nothing here."
+                    "the provider is on another host", status=404, public=N_("There is nothing here.")
                 )
             return await view(ask)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from gateway.errors import RequestRefused
+from gateway.language.text import N_
 from gateway.oidc.apps import App, Apps
 from gateway.oidc.errors import OAuthError, UnknownApp
 from gateway.oidc.sessions import ACR_VALUES
@@ -170,4 +171,4 @@ def unseal(sealed: str, open: Callable[[bytes], bytes], now: float) -> SignInReq
     return request
 
 
-TOO_OLD = "This sign-in took too long. Please go back to the application and start again."
+TOO_OLD = N_("This sign-in took too long. Please go back to the application and start again.")

@@ -32,7 +32,10 @@ def speak(environment: Environment, language: Language) -> None:
     environment.policies["ext.i18n.trimmed"] = True
     environment.globals.update(gettext=gettext, ngettext=ngettext, lang=language.tag, dir=language.direction)
     environment.filters.update(
-        utc=utc, duration=duration, moment=lambda seconds: language.text(moment(seconds))
+        utc=utc,
+        number=language.number,
+        duration=duration,
+        moment=lambda seconds: language.text(moment(seconds)),
     )
 
 

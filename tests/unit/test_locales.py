@@ -71,7 +71,7 @@ def test_the_gateway_says_what_the_catalogue_says(tag: str) -> None:
         else:
             for count in (0, 1, 2, 5, 1_000_000):
                 told = spoken.plural(*one.id, values | {"count": count})
-                assert told in [form % (values | {"count": count}) for form in one.string]
+                assert told in [form % (values | {"count": spoken.number(count)}) for form in one.string]
 
 
 def test_the_languages_are_those_that_the_configuration_knows() -> None:
@@ -92,11 +92,21 @@ def test_every_page_names_its_language(tag: str) -> None:
 # -- a few whole sentences -----------------------------------------------------------------------------------------
 
 
+def test_every_place_holder_is_a_string() -> None:
+    """Numbers arrive written as the language writes them, so `%(count)d` would fail."""
+    wrong = [id for id in WANTED if re.search(r"%(?!%|\(\w+\)s)", "".join(forms(id)).replace("%%", ""))]
+    assert wrong == []
+
+
 def test_numbers_times_and_nested_texts_are_in_the_language() -> None:
     limit = TooManyAttempts(retry_after=540)
     assert language("de").text(too_many(limit)) == (
         "Zu viele Versuche. Bitte warten Sie 9 Minuten und versuchen Sie es dann noch einmal."
     )
+    numbers = {tag: language(tag).number(1234567) for tag in NAMES}
+    assert numbers == {
+        "en": "1,234,567", "de": "1.234.567", "es": "1.234.567", "fr": "1\u202f234\u202f567", "ja": "1,234,567",
+    }  # fmt: skip
     assert language("ja").text(moment(1_800_000_000)) == "2027/01/15 08:00"
     assert language("en").text(moment(1_800_000_000)) == "2027-01-15 08:00"
     assert (
