@@ -50,7 +50,7 @@ def test_every_message_is_translated(tag: str) -> None:
 def test_place_holders_and_markup_are_those_of_the_english(tag: str) -> None:
     for one in read(tag):
         expected = sorted(FIXED.findall(forms(one.id)[-1]))
-        for said in forms(one.string) if one.id else []:
+        for said in filter(None, forms(one.string) if one.id else []):
             assert sorted(FIXED.findall(said)) == expected, one.id
             # Translations stand in attributes and between tags as they are.
             assert '"' not in said or '"' in forms(one.id)[-1], one.id
@@ -63,7 +63,7 @@ def test_the_gateway_says_what_the_catalogue_says(tag: str) -> None:
     """Our reader of catalogues and Babel's agree on every message."""
     spoken = language(tag)
     for one in read(tag):
-        if not one.id:
+        if not (one.id and all(forms(one.string))):
             continue
         values = {name: f"<{name}>" for name in re.findall(r"%\((\w+)\)s", forms(one.id)[-1])}
         if isinstance(one.id, str):
