@@ -5,6 +5,7 @@ The only file, beside the commands and the demo, that names concrete stores, dir
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -91,7 +92,11 @@ def _parts(
 ) -> Parts:
     secure = config.server.public_url.startswith("https:")
     prefix = config.server.prefix
-    routes, limits, audit = Routes(config.routes), Limits(stores.ledger), Audit(stores.audit_log, clock)
+    routes, limits, audit = (
+        Routes(config.routes, [one.domain for one in config.domains]),
+        Limits(stores.ledger),
+        Audit(stores.audit_log, clock),
+    )
     email = build_email(config.email, stream)
     provider = build_sms(config.sms, stream, status_url=f"{config.server.public_url}{prefix}/sms/status")
     sms = build_desk(
@@ -127,15 +132,9 @@ def _parts(
     signin = SignIn(
         people.directory, sessions, factors.second, limits, audit, routes, devices, risk,
         lambda destination: is_own_page(destination, prefix),
-        lambda destination: stands_for(destination, prefix), factors.preferences,
+        lambda destination: stands_for(destination, prefix, routes), factors.preferences,
     )  # fmt: skip
-    pages = Pages(
-        config.branding,
-        prefix=prefix,
-        templates=config.server.templates,
-        hsts=secure,
-        form_action=_form_targets(config, secure),
-    )
+    pages = _pages(config, secure)
     return Parts(
         config, clock, ring, routes, people.directory, people.writable, stores.sessions, stores.ledger,
         stores.audit_log, stores.access_requests, stores.federated, audit, sessions, limits, sms,
@@ -163,6 +162,19 @@ def _form_targets(config: Config, secure: bool) -> tuple[str, ...]:
     registered = [uri.partition(":")[0] for client in config.oidc.clients for uri in client.redirect_uris]
     schemes = {"https", *registered} if secure else {"http", "https", *registered}
     return tuple(f"{scheme}:" for scheme in sorted(schemes))
+
+
+def _pages(config: Config, secure: bool) -> Pages:
+    """All looks: the portal's, and those of each further domain."""
+    make = partial(
+        Pages, prefix=config.server.prefix, templates=config.server.templates, hsts=secure,
+        form_action=_form_targets(config, secure),
+    )  # fmt: skip
+    pages = make(config.branding)
+    for one in config.domains:
+        looks = config.branding.model_copy(update=one.branding.model_dump(exclude_none=True))
+        pages.by_domain[one.domain] = make(looks, folder=f"{one.domain}/")
+    return pages
 
 
 def own_cookies(parts: Parts) -> frozenset[str]:

@@ -118,7 +118,8 @@ class Front:
         trace.reason = error.detail
         if error.status >= 500:
             log.warning("request %s: %s", trace.request_id, error.detail)
-        return self._pages.error(
+        pages = self._pages.of(trace.target.host) if trace.target else self._pages
+        return pages.error(
             error.status,
             message=error.public,
             reader=self._pages.readers.of(request),

@@ -177,7 +177,7 @@ class Gate:
         html = wants_html(request.method, request.headers)
         if decision.verdict is Verdict.DENY:
             reader = self._pages.readers.of(request)
-            return self._pages.error(
+            return self._pages.of(target.host).error(
                 403, reader=reader, reason=decision.reason, request_id=request_id, accepts_html=html,
                 actions=remedies, headers=readable_by(route, request.headers),
             )  # fmt: skip

@@ -12,8 +12,9 @@ __all__ = ["Routes", "host_matches", "path_matches"]
 class Routes:
     """The configured routes, with the candidates of each host found once."""
 
-    def __init__(self, routes: Sequence[Route]) -> None:
-        self.all = tuple(routes)
+    def __init__(self, routes: Sequence[Route], domains: Sequence[str] = ()) -> None:
+        """`domains` are those whose hosts are ours even where only a route for "*" serves them."""
+        self.all, self._domains = tuple(routes), tuple(domains)
         self._by_host: dict[str, tuple[Route, ...]] = {}
 
     def find(self, target: Target) -> Route | None:
@@ -28,7 +29,10 @@ class Routes:
 
     def knows_host(self, host: str) -> bool:
         """Whether a return URL may lead there: a host named by a route. "*" names none."""
-        return any(route.host != "*" and host_matches(route.host, host) for route in self.all)
+        if any(route.host != "*" and host_matches(route.host, host) for route in self.all):
+            return True
+        ours = any(host == domain or host.endswith(f".{domain}") for domain in self._domains)
+        return ours and bool(self._candidates(host))
 
     def _candidates(self, host: str) -> tuple[Route, ...]:
         known = self._by_host.get(host)

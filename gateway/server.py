@@ -31,7 +31,7 @@ from gateway.front import Front
 from gateway.gate import Gate
 from gateway.oidc.build import Provider, build_provider
 from gateway.passes import Passes
-from gateway.portal.build import build_pages
+from gateway.portal.build import build_sites
 from gateway.portal.portal import Portal
 from gateway.portal.reader import Reader
 from gateway.stores.engine import open_engine
@@ -128,9 +128,9 @@ class Gateway:
 
 def _portal(composed: Composed, provider: Provider) -> Portal:
     parts, server = composed.parts, composed.parts.config.server
-    pages = {**build_pages(parts), **federation_pages(parts), **provider.views}
+    sites = build_sites(parts, {**federation_pages(parts), **provider.views})
     return Portal(
-        server.prefix, pages, parts.pages, parts.sessions, parts.assertions,
+        server.prefix, sites, parts.pages, parts.sessions, parts.assertions,
         composed.health, server.metrics_networks, home=parts.home,
     )  # fmt: skip
 

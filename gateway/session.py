@@ -103,15 +103,11 @@ class SessionLayer:
     ) -> None:
         self.new_token = csrf
         self.cookie_name = cookie_name(config, secure)
-        self._storage = RingCookieStorage(
-            fernet,
-            cookie_name=self.cookie_name,
-            domain=config.domain,
-            path="/",
-            secure=secure,
-            httponly=True,
-            samesite="Lax",
-        )
+        cookie: dict[str, object] = {
+            "cookie_name": self.cookie_name, "path": "/", "secure": secure, "httponly": True, "samesite": "Lax",
+        }  # fmt: skip
+        self._storage = RingCookieStorage(fernet, domain=config.domain, **cookie)
+        self._of_one_host = RingCookieStorage(fernet, domain=None, **cookie)
         self._config, self._clock, self._token = config, clock, token
         self._sessions, self._directory, self._changes = sessions, directory, changes
         self._granted = granted
@@ -281,17 +277,24 @@ class SessionLayer:
         return await self._with_grants(user, record)
 
     async def attach(
-        self, request: web.BaseRequest, response: web.StreamResponse, sid: str | None, *, csrf: str = ""
+        self,
+        request: web.BaseRequest,
+        response: web.StreamResponse,
+        sid: str | None,
+        *,
+        csrf: str = "",
+        host_only: bool = False,
     ) -> None:
         """Put a cookie for `sid` (None: a visitor) on the response, with a new csrf token unless one is given.
 
         It also says whose session it is and how long: when it has ended, the store knows nothing of it any more.
+        `host_only` is for hosts outside `session.domain`.
         """
         data = {"csrf": csrf or self.new_token()}
         record = await self._sessions.get(sid) if sid is not None else None
         if record is not None:
             data |= {"sid": record.sid, "user": record.username, "until": str(int(record.expires_at))}
-        await self._save(request, response, data)
+        await self._save(request, response, data, host_only)
 
     def ended(self, cookie_header: str) -> str:
         """The user whose session this cookie stood for, "" if it was none or it has ended long ago. No I/O."""
@@ -302,16 +305,19 @@ class SessionLayer:
             return ""
         return str(sealed.get("user", ""))
 
-    async def detach(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+    async def detach(
+        self, request: web.BaseRequest, response: web.StreamResponse, *, host_only: bool = False
+    ) -> None:
         """Clear our cookie."""
-        await self._save(request, response, {})
+        await self._save(request, response, {}, host_only)
 
     async def _save(
-        self, request: web.BaseRequest, response: web.StreamResponse, data: dict[str, str]
+        self, request: web.BaseRequest, response: web.StreamResponse, data: dict[str, str], host_only: bool
     ) -> None:
         session = aiohttp_session.Session(None, data=None, new=True)
         session.update(data)
-        await self._storage.save_session(request, response, session)  # type: ignore[arg-type]
+        storage = self._of_one_host if host_only else self._storage
+        await storage.save_session(request, response, session)  # type: ignore[arg-type]
 
     # -- hearing of changes ----------------------------------------------------------------------------------------
 

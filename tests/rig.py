@@ -182,6 +182,7 @@ def make_config(folder: Path, upstream: str, port: int, overrides: dict[str, Any
     }
     for section, value in overrides.items():
         values[section] = {**values.get(section, {}), **value} if isinstance(value, dict) else value
+    values["server"]["public_url"] = values["server"]["public_url"].replace("PORT", str(port))
     return Config.model_validate(values)
 
 
@@ -193,7 +194,8 @@ async def running_gateway(
     clock: FakeClock | None = None,
     **overrides: Any,
 ) -> AsyncIterator[Rig]:
-    """`overrides` are config sections; "UPSTREAM" in routes stands for the upstream's URL."""
+    """`overrides` are config sections; "UPSTREAM" in routes stands for the upstream's URL, "PORT" in public_url
+    for the port."""
     clock = clock or FakeClock()
     overrides = copy.deepcopy(overrides)
     async with running_upstream(handler) as upstream:

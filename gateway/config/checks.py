@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError
 from gateway.config import addresses
 from gateway.config.certificates import file_problem, pair_problem
 from gateway.config.document import KeyPath
+from gateway.config.domain_checks import DOMAIN_CHECKS
 from gateway.config.finding import Check, Finding
 from gateway.config.oidc_checks import OIDC_CHECKS
 from gateway.config.people_checks import PEOPLE_CHECKS
@@ -114,11 +115,15 @@ def session_domain(config: Config) -> Iterator[Finding]:
     origin = addresses.origin(config.server.public_url)
     if origin and not addresses.is_below(origin.host, domain):
         yield Finding(path, f"the host of `server.public_url` ({origin.host}) is not below {domain}")
+    known = (domain, *(one.domain for one in config.domains))
     for index, route in enumerate(config.routes):
-        if route.host != "*" and not addresses.is_below(route.host.removeprefix("*."), domain):
+        host = route.host.removeprefix("*.")
+        if route.host != "*" and not any(addresses.is_below(host, one) for one in known):
             problem = f"{route.host} is not below `session.domain` ({domain}): its visitors would never be signed in"
             yield Finding(
-                ("routes", index, "host"), problem, "use one domain for all, or remove `session.domain`"
+                ("routes", index, "host"),
+                problem,
+                "list its domain under `domains`, or remove `session.domain`",
             )
 
 
@@ -226,7 +231,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"forward", "server", "session"}), compatible),
     (frozenset({"server"}), server_files),
     (frozenset({"session"}), session_times),
-    (frozenset({"session", "server"}), session_domain),
+    (frozenset({"session", "server", "domains"}), session_domain),
     (frozenset({"storage"}), storage_urls),
     (frozenset({"sms"}), sms),
     (frozenset({"email"}), email),
@@ -234,6 +239,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"branding"}), appearance),
     (frozenset({"passwords"}), passwords),
     *OIDC_CHECKS,
+    *DOMAIN_CHECKS,
     *ROUTE_CHECKS,
     *RULE_CHECKS,
     *PEOPLE_CHECKS,

@@ -23,6 +23,7 @@ from gateway.config.delivery import (
     SmsWebhook,
     TwilioAccount,
 )
+from gateway.config.domains import Color, Domain
 from gateway.config.federation import GithubProvider, IdentityProvider, OidcProvider
 from gateway.config.oidc import Oidc
 from gateway.config.people import (
@@ -98,9 +99,6 @@ __all__ = [
 
 Prefix = Annotated[
     str, StringConstraints(pattern=r"^/[A-Za-z0-9_-]+$"), Words("one path segment such as `/_auth`")
-]
-Color = Annotated[
-    str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$"), Words('a colour in quotes such as `"#2f5bea"`')
 ]
 Workers = Annotated[
     Annotated[int, Field(ge=1)] | Literal["auto"], Words("a number of processes from 1, or `auto`")
@@ -252,6 +250,7 @@ class Config(Section):
     passwords: Passwords = Field(Passwords(), description="rules and cost of passwords")
     enrolment: Enrolment = Field(Enrolment(), description="how users come to second factors")
     webauthn: WebAuthn = Field(WebAuthn(), description="security keys and passkeys")
+    domains: tuple[Domain, ...] = Field((), description="further root domains (docs/domains.md)")
     branding: Branding = Field(Branding(), description="how the pages look")
     risk: Risk = Field(Risk(), description="unusual sign-ins (docs/risk.md)")
     log: Log = Field(Log(), description="what is logged")

@@ -11,6 +11,7 @@ from gateway.assertion import Assertions
 from gateway.callers import wants_html
 from gateway.config.presets import Told
 from gateway.config.schema import Config, Route
+from gateway.domains import Domains
 from gateway.errors import RequestRefused
 from gateway.forwardauth.asked import Asked, NotBelieved, Reader
 from gateway.gate import Trace
@@ -58,7 +59,7 @@ class Engine:
         self, config: Config, routes: Routes, sessions: SessionLayer, assertions: Assertions, pages: Pages
     ) -> None:
         self._prefix, self._public_url = config.server.prefix, config.server.public_url
-        self._shared_login = config.session.domain is not None
+        self._shared_login, self._domains = config.session.domain is not None, Domains(config)
         self._routes, self._sessions, self._assertions, self._pages = routes, sessions, assertions, pages
 
     async def answer(
@@ -151,7 +152,7 @@ class Engine:
     ) -> web.StreamResponse:
         html = wants_html(target.method, request.headers)
         if decision.verdict is Verdict.DENY:
-            return self._pages.error(
+            return self._pages.of(target.host).error(
                 403, reader=self._pages.readers.of(request), reason=decision.reason,
                 request_id=trace.request_id, accepts_html=html, headers=readable_by(route, request.headers),
             )  # fmt: skip
@@ -167,7 +168,8 @@ class Engine:
 
     def page_for(self, page: str, target: Target) -> str:
         """On the app's own host, where the session cookie belongs; on the portal's, if they share the cookie."""
-        if self._shared_login and urlsplit(self._public_url).hostname != target.host:
+        elsewhere = urlsplit(self._public_url).hostname != target.host
+        if self._shared_login and elsewhere and not self._domains.is_remote(target.host):
             return with_return(f"{self._public_url}{self._prefix}/{page}", target.url)
         return with_return(f"{target.scheme}://{target.authority}{self._prefix}/{page}", target.uri)
 

@@ -1,16 +1,22 @@
 """Puts all pages together. A new page is one function here that takes the parts and says which paths it answers."""
 
+from dataclasses import replace
+
+from gateway.domains import Domains
+from gateway.handoff import HandOffs
 from gateway.portal.access_views import access_pages
 from gateway.portal.account_build import account_pages
 from gateway.portal.account_news import AccountNews
 from gateway.portal.ask import Views
 from gateway.portal.enrol_views import EnrolViews
 from gateway.portal.enrolment import Enrolment
+from gateway.portal.handoff_views import HandOffViews
 from gateway.portal.kept_views import KeptViews
 from gateway.portal.logout_views import LogoutViews
 from gateway.portal.parts import Parts
 from gateway.portal.passkey_views import PasskeyViews
 from gateway.portal.selfservice import self_service
+from gateway.portal.sites import Sites
 from gateway.portal.sms_views import SmsViews
 from gateway.portal.tabs import Tabs
 from gateway.portal.trail import Trail
@@ -49,13 +55,29 @@ def _sign_in(parts: Parts, *, can_reset: bool) -> Views:
         providers=[(one.name, one.label or one.name) for one in parts.config.identity_providers],
     )  # fmt: skip
     out = LogoutViews(
-        parts.signin, parts.sessions, parts.pages, trail, prefix=parts.prefix, public_url=parts.public_url
-    )
+        parts.signin, parts.sessions, parts.pages, trail, Domains(parts.config),
+        prefix=parts.prefix, public_url=parts.public_url,
+    )  # fmt: skip
     return {
         "/login": {"GET": views.login_page, "POST": views.login},
         "/verify": {"GET": views.verify_page, "POST": views.verify},
         "/logout": {"GET": out.page, "POST": out.submit},
     }
+
+
+def build_sites(parts: Parts, more: Views) -> Sites:
+    """The same pages in the looks of each domain; `more` are those of other packages."""
+    domains = Domains(parts.config)
+    trail = Trail(
+        parts.config, parts.ring, parts.pages, parts.clock, session_cookie=parts.sessions.cookie_name
+    )
+    views: dict[str, Views] = {}
+    for name, pages in {"": parts.pages, **parts.pages.by_domain}.items():
+        branded = replace(parts, pages=pages)
+        handoff = HandOffViews(branded, HandOffs(parts.ledger, parts.ring), domains, trail)
+        between: Views = {"/across": {"GET": handoff.across}, "/handoff": {"GET": handoff.arrive}}
+        views[name] = {**build_pages(branded), **(between if domains.any else {}), **more}
+    return Sites(views, handoff.leave, domains, parts.routes, prefix=parts.prefix)
 
 
 def _tabs(parts: Parts) -> Views:

@@ -11,7 +11,7 @@ from gateway.model import Principal, Verdict
 from gateway.portal.ask import Ask, see_other
 from gateway.portal.forms import check_origin, token_matches
 from gateway.portal.render import Pages
-from gateway.portal.returns import is_on_the_way, stands_for, with_return
+from gateway.portal.returns import with_return
 from gateway.portal.signin import SignIn
 
 _LARGEST = 1024
@@ -74,9 +74,7 @@ class KeptViews:
 
     def _missing(self, ask: Ask, principal: Principal | None) -> str | None:
         """Which proof is due before the form may be sent: "login", "verify" or None."""
-        if not is_on_the_way(ask.here, self._prefix):
-            return None
-        verdict = self._signin.decision(stands_for(ask.here, self._prefix), principal).verdict
+        verdict = self._signin.decision(ask.here, principal).verdict
         return {Verdict.SIGN_IN: "login", Verdict.STEP_UP: "verify"}.get(verdict)
 
     def _gone(self, ask: Ask) -> web.Response:

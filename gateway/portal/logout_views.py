@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from gateway.domains import Domains
 from gateway.portal.ask import Ask, see_other
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.render import Pages
@@ -17,11 +18,13 @@ class LogoutViews:
         sessions: SessionLayer,
         pages: Pages,
         trail: Trail,
+        domains: Domains,
         *,
         prefix: str,
         public_url: str,
     ) -> None:
-        self._signin, self._sessions, self._pages, self._trail = signin, sessions, pages, trail
+        self._signin, self._sessions, self._pages = signin, sessions, pages
+        self._trail, self._domains = trail, domains
         self._prefix, self._public_url = prefix, public_url
 
     async def page(self, ask: Ask) -> web.StreamResponse:
@@ -42,6 +45,7 @@ class LogoutViews:
             return await self.page(ask)
         await self._signin.sign_out(ask.client, ask.visit.principal)
         response = see_other(f"{self._prefix}/logout")
-        await self._sessions.detach(ask.request, response)
+        remote = self._domains.is_remote(ask.here.host)
+        await self._sessions.detach(ask.request, response, host_only=remote)
         self._trail.forget(response)  # signing in once more is no going round in circles
         return response

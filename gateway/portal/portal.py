@@ -13,6 +13,7 @@ from gateway.model import Target
 from gateway.portal.ask import Ask, View, Views
 from gateway.portal.health import Health
 from gateway.portal.render import Pages
+from gateway.portal.sites import Sites
 from gateway.routing import path_matches
 from gateway.session import SessionLayer
 
@@ -21,7 +22,7 @@ class Portal:
     def __init__(
         self,
         prefix: str,
-        views: Views,
+        sites: Sites,
         pages: Pages,
         sessions: SessionLayer,
         assertions: Assertions,
@@ -34,8 +35,8 @@ class Portal:
         self._prefix, self._pages = prefix, pages
         self._sessions, self._assertions = sessions, assertions
         self._health, self._metrics_networks = health, metrics_networks
-        self._pages_by_path = views
-        self._well_known = frozenset(path for path in views if path.startswith("/.well-known/"))
+        self._sites = sites
+        self._well_known = frozenset(path for path in sites.paths if path.startswith("/.well-known/"))
         self._home = home
         self._endpoints: Mapping[str, View] = {
             "/healthz": self._healthz,
@@ -54,21 +55,21 @@ class Portal:
         if path in self._static and target.method in ("GET", "HEAD"):
             response: web.StreamResponse = await self._static[path](request)  # type: ignore[arg-type]
             return response
-        views = self._views(path)
+        views = self._views(path, self._sites.views(request, target))
         method = "GET" if target.method == "HEAD" else target.method
         if method not in views:
             raise _method_not_allowed(views)
         response = await views[method](await self._ask(request, target, request_id, path))
-        if path in self._pages_by_path:
+        if path in self._sites.paths:
             self._pages.readers.remember(request, response)
         return response
 
-    def _views(self, path: str) -> Mapping[str, View]:
+    def _views(self, path: str, pages: Views) -> Mapping[str, View]:
         if path in self._endpoints:
             return {"GET": self._endpoints[path]}
-        if path not in self._pages_by_path:
+        if path not in pages:
             raise RequestRefused("no such page of ours", status=404, public=N_("There is nothing here."))
-        return self._pages_by_path[path]
+        return pages[path]
 
     async def _ask(self, request: web.BaseRequest, target: Target, request_id: str, path: str) -> Ask:
         """Endpoints for machines never read a session: probes must not depend on the store."""

@@ -86,8 +86,11 @@ class Pages:
         hsts: bool = False,
         form_action: Sequence[str] = (),
         spoken: Callable[[str], Language] = language,
+        folder: str = "",
     ) -> None:
-        self._prefix = prefix
+        """`folder`, such as "other.org/", keeps the files of one brand apart from those of another."""
+        self.by_domain: dict[str, Pages] = {}
+        self._prefix, self._folder = prefix, folder
         self.readers = Readers(branding, path=prefix, secure=hsts)
         self._assets = assets.load(branding)
         self._headers = _FIXED_HEADERS | {"Content-Security-Policy": content_security_policy(form_action)}
@@ -122,13 +125,20 @@ class Pages:
         return environment
 
     def asset_url(self, name: str) -> str:
-        return f"{self._prefix}/static/{name}?v={self._assets[name].digest}"
+        return f"{self._prefix}/static/{self._folder}{name}?v={self._assets[name].digest}"
+
+    def of(self, host: str) -> "Pages":
+        """The pages in the looks of the domain that a host is in."""
+        names = [name for name in self.by_domain if host == name or host.endswith(f".{name}")]
+        return self.by_domain[max(names, key=len)] if names else self
 
     def static_routes(self) -> list[web.RouteDef]:
         """Routes for `app.router.add_routes`: everything under `{prefix}/static/`."""
-        return [
-            web.get(f"{self._prefix}/static/{name}", asset.respond) for name, asset in self._assets.items()
+        own = [
+            web.get(f"{self._prefix}/static/{self._folder}{name}", asset.respond)
+            for name, asset in self._assets.items()
         ]
+        return own + [route for pages in self.by_domain.values() for route in pages.static_routes()]
 
     def render(
         self,

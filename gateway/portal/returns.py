@@ -29,7 +29,7 @@ def read_return(rd: str, here: Target, routes: Routes, prefix: str) -> Target:
 def is_on_the_way(destination: Target, prefix: str) -> bool:
     """Our pages that a sign-in may return to because they lead on to somewhere else, or judge for themselves."""
     oidc = [f"{prefix}/oidc/{page}" for page in ("authorize", "device", "grants", "diagnostics")]
-    return destination.path in (f"{prefix}/kept", *oidc)
+    return destination.path in (f"{prefix}/kept", f"{prefix}/across", *oidc)
 
 
 def is_own_page(destination: Target, prefix: str) -> bool:
@@ -37,16 +37,22 @@ def is_own_page(destination: Target, prefix: str) -> bool:
     return destination.path in {f"{prefix}/{page}" for page in ("enrol", "account", "access", "approvals")}
 
 
-def stands_for(destination: Target, prefix: str) -> Target:
+def stands_for(destination: Target, prefix: str, routes: Routes) -> Target:
     """What is decided on: a page that is on the way to something needs what that needs."""
+    if destination.path == f"{prefix}/across":
+        beyond = read_return(_parameter(destination, "to"), destination, routes, prefix)
+        return destination if beyond.path == destination.path else stands_for(beyond, prefix, routes)
     if destination.path != f"{prefix}/kept":
         return destination
-    uri = dict(parse_qsl(destination.query)).get("at", "/")
     try:
-        path, query = split_request_target(uri)
+        path, query = split_request_target(_parameter(destination, "at") or "/")
         return replace(destination, method="POST", path=canonical_path(path), query=query)
     except RequestRefused:
         return replace(destination, path="/", query="")
+
+
+def _parameter(target: Target, name: str) -> str:
+    return dict(parse_qsl(target.query)).get(name, "")
 
 
 def _parse(rd: str, home: Target, routes: Routes) -> Target:

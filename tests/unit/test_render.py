@@ -239,4 +239,4 @@ def test_the_support_line_links_addresses() -> None:
 def test_the_prefix_is_in_every_address() -> None:
     text = text_of(pages(prefix="/gate").render("login.html", reader=ENGLISH, **LOGIN))
     assert "/_auth" not in text
-    assert 'action="/gate/login"' in text
+    assert 'action="/gate/login?rd=' in text
