@@ -41,6 +41,7 @@ from gateway.session import Granted, SessionLayer
 from gateway.sms.build import build_desk
 from gateway.sms.change_notice import ChangeNotice
 from gateway.stores.build import Stores, build_stores
+from gateway.tracing import Tracing, build_tracing
 from gateway.tunnelwatch import TunnelWatch
 
 
@@ -56,6 +57,7 @@ class Composed:
     tunnel_watch: TunnelWatch
     health: Health
     credentials: Credentials
+    tracing: Tracing | None
 
 
 def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO) -> Composed:
@@ -76,7 +78,9 @@ def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO
     parts.sessions.on_change.append(watch.hear)
     parts.sessions.on_change.append(_change_notice(parts).heard)
     parts.sessions.on_change.append(lambda change: credentials.forget_user(change.subject))
-    return Composed(parts, stores, people, passwords, proxy, watch, health, credentials)
+    return Composed(
+        parts, stores, people, passwords, proxy, watch, health, credentials, build_tracing(config.tracing)
+    )
 
 
 def _change_notice(parts: Parts) -> ChangeNotice:

@@ -6,6 +6,7 @@ plain answer and a closed connection, before any of our handlers sees it.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -26,7 +27,16 @@ log = logging.getLogger("gateway.connection")
 class Connection(RequestHandler):
     """One client connection of a `ConnectionServer`."""
 
-    __slots__ = ("_address", "_ahead", "_exchange", "_head_bytes", "_head_timer", "_limits", "_owner")
+    __slots__ = (
+        "_address",
+        "_ahead",
+        "_exchange",
+        "_head_bytes",
+        "_head_timer",
+        "_limits",
+        "_owner",
+        "chosen",
+    )
 
     def __init__(self, owner: "ConnectionServer", limits: Limits, **kwargs: Any) -> None:
         super().__init__(owner, **kwargs)
@@ -36,6 +46,8 @@ class Connection(RequestHandler):
         self._exchange: Exchange | None = None
         self._ahead = b""  # what came behind a request that is under way on the fast path
         self._address = ClientAddress(None, None, False)
+        self.chosen = False
+        """Whether the request under way is to be traced; those go the ordinary path."""
 
     @property
     def draining(self) -> bool:
@@ -59,7 +71,16 @@ class Connection(RequestHandler):
     def _takes_fast_path(self, data: bytes) -> bool:
         fast = self._owner.fast
         idle = self._waiter is not None and not self._head_bytes and self._waiting_for_head()
-        if fast is None or not idle or self._owner.draining or self._close or self._force_close:
+        if idle:
+            self.chosen = self._owner.chosen()
+        if (
+            fast is None
+            or not idle
+            or self.chosen
+            or self._owner.draining
+            or self._close
+            or self._force_close
+        ):
             return False
         if len(data) > self._limits.head_size or self.writing_paused:
             return False  # a head to be refused; a client that has not taken its last answer yet
@@ -221,10 +242,11 @@ class ConnectionServer(web.Server):
         *,
         fast: FastPath | None = None,
         page: Page | None = None,
+        chosen: Callable[[], bool] = lambda: False,
         **kwargs: Any,
     ) -> None:
         super().__init__(handler, request_factory=self._served, **kwargs)
-        self._limits, self.fast, self.page = limits, fast, page
+        self._limits, self.fast, self.page, self.chosen = limits, fast, page, chosen
         self.draining = False
         self._connection_kwargs = {
             "max_line_size": limits.head_size,

@@ -22,6 +22,7 @@ from gateway.portal.render import Pages
 from gateway.proxy import RelayedResponse
 from gateway.requestid import HEADER, given
 from gateway.target import is_trusted, peer_address, read_target
+from gateway.tracing import Tracing
 
 log = logging.getLogger("gateway.front")
 _GONE = 499  # nginx' number for a client that did not wait
@@ -40,8 +41,10 @@ class Front:
         prefix: str,
         trusted: tuple[Network, ...],
         host: str,
+        tracing: Tracing | None = None,
     ) -> None:
         """`host` is meant by requests that name none."""
+        self._tracing = tracing
         self._gate, self._portal, self._pages, self._access = gate, portal, pages, access
         self._forward, self._passes = forward, passes
         self._prefix, self._trusted, self._host = prefix, trusted, host
@@ -52,6 +55,9 @@ class Front:
         trusted = is_trusted(_peer(request), self._trusted)
         trace = self._access.new_trace(given(request.headers.getall(HEADER, ()), trusted=trusted))
         trace.agent = request.headers.get("User-Agent", "")
+        if self._tracing is not None:
+            chosen = bool(getattr(request.protocol, "chosen", False))
+            trace.span = self._tracing.begin(request.headers, trusted=trusted, chosen=chosen)
         metrics.open_requests.inc()
         status = _GONE
         try:
@@ -59,6 +65,8 @@ class Front:
             status = response.status
         finally:
             metrics.open_requests.dec()
+            if trace.span is not None:
+                trace.span.end(f"{request.method} {trace.route}", status, trace.attributes(request.method))
             self._access.write(request, trace, status, time.perf_counter() - started)
         return response
 

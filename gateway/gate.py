@@ -1,6 +1,7 @@
 """The path of a proxied request on one screen: target -> route -> session -> policy -> proxy or refusal."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -23,6 +24,7 @@ from gateway.requestable import requestable
 from gateway.routing import Routes
 from gateway.session import SessionLayer
 from gateway.target import check_spelling
+from gateway.tracing import RequestSpan
 from gateway.unauthorised import page_for, readable_by, tell_program
 
 
@@ -40,6 +42,7 @@ class Forwards(Protocol):
         trusted_peer: bool,
         consumed: bool,
         request_id: str,
+        traceparent: str,
     ) -> web.StreamResponse: ...
 
 
@@ -60,6 +63,25 @@ class Trace:
     sent: int = 0
     factors: dict[str, int] = field(default_factory=dict)
     """What the caller had proven, and how many seconds ago: with it a request can be decided again (cli/replay)."""
+
+    span: RequestSpan | None = None
+
+    def attributes(self, method: str) -> dict[str, str | int]:
+        """For a trace, in the names of OpenTelemetry's semantic conventions where there are such."""
+        target = self.target
+        return {
+            "http.request.method": method,
+            "http.route": self.route,
+            "url.scheme": target.scheme if target else "",
+            "url.path": self.path or (target.path if target else ""),
+            "server.address": target.host if target else "",
+            "client.address": str(target.client) if target else "",
+            "auth_gateway.request_id": self.request_id,
+            "auth_gateway.user": self.user,
+            "auth_gateway.verdict": self.verdict,
+            "auth_gateway.reason": self.reason,
+            "auth_gateway.rule": self.rule,
+        }
 
     def decided(self, decision: Decision, principal: Principal | None, now: float) -> None:
         self.verdict, self.reason, self.rule = decision.verdict.value, decision.reason, decision.rule
@@ -121,10 +143,14 @@ class Gate:
             return self.refuse(request, route, target, decision, trace.request_id, remedies=remedies)
         request = await self._kept.resume(request, target, principal)
         assertion = self._assertions.issue(principal, target.host) if principal else None
-        return await self._proxy.handle(
-            request, route, target, principal, assertion,
-            trusted_peer=trusted_peer, consumed=shown.consumed, request_id=trace.request_id,
-        )  # fmt: skip
+        with (
+            trace.span.upstream(route.label, request.method) if trace.span else nullcontext("") as traceparent
+        ):
+            return await self._proxy.handle(
+                request, route, target, principal, assertion,
+                trusted_peer=trusted_peer, consumed=shown.consumed, request_id=trace.request_id,
+                traceparent=traceparent,
+            )  # fmt: skip
 
     async def _keep(
         self,

@@ -71,6 +71,7 @@ class Gateway:
                 server.limits,
                 fast=self._fast if server.fast_path else None,
                 page=partial(self.parts.pages.error, reader=Reader(self.parts.config.branding.language)),
+                chosen=self._composed.tracing.chosen if self._composed.tracing else lambda: False,
                 handler_cancellation=True,
             ),
             handle_signals=False,
@@ -124,6 +125,8 @@ class Gateway:
         self._composed.passwords.close()
         await self._composed.people.close()
         await self.stores.close()
+        if self._composed.tracing is not None:
+            await asyncio.to_thread(self._composed.tracing.close)
 
 
 def _portal(composed: Composed, provider: Provider) -> Portal:
@@ -147,6 +150,7 @@ def _front(composed: Composed, access: AccessLog, forward: ForwardAuth, portal: 
         gate, portal, parts.pages, access, forward,
         Passes(parts.config, parts.routes, parts.sessions, parts.assertions),
         prefix=server.prefix, trusted=server.trusted_proxies, host=urlsplit(server.public_url).netloc,
+        tracing=composed.tracing,
     )  # fmt: skip
 
 
@@ -155,7 +159,7 @@ def _fast_path(composed: Composed, access: AccessLog, forward: ForwardAuth, port
     return FastPath(
         parts.routes, parts.sessions, parts.assertions, composed.proxy, parts.pages, access, parts.clock,
         forward=forward, ours=portal.answers, trusted=server.trusted_proxies,
-        header_count=server.limits.header_count,
+        header_count=server.limits.header_count, traced=composed.tracing is not None,
     )  # fmt: skip
 
 

@@ -44,6 +44,7 @@ from gateway.config.route import (
 )
 from gateway.config.section import Network, SecretUrl, Section, Words
 from gateway.config.session import Session
+from gateway.config.tracing import Tracing
 from gateway.config.units import Duration, Size
 
 __all__ = [
@@ -92,6 +93,7 @@ __all__ = [
     "Timeouts",
     "Times",
     "Tls",
+    "Tracing",
     "TwilioAccount",
     "UpstreamTls",
     "WebAuthn",
@@ -254,6 +256,7 @@ class Config(Section):
     branding: Branding = Field(Branding(), description="how the pages look")
     risk: Risk = Field(Risk(), description="unusual sign-ins (docs/risk.md)")
     log: Log = Field(Log(), description="what is logged")
+    tracing: Tracing = Field(Tracing(), description="OpenTelemetry traces (docs/observability.md)")
     forward: Forward = Field(Forward(), description="for proxies that ask us (docs/forward-auth.md)")
     access_requests: tuple[AccessRequest, ...] = Field(
         (), description="groups that users may ask for when a page is refused (docs/access-requests.md)"

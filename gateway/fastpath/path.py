@@ -72,11 +72,12 @@ class FastPath:
         ours: Callable[[str, str], bool],
         trusted: tuple[Network, ...],
         header_count: int,
+        traced: bool,
     ) -> None:
         self._routes, self._sessions, self._assertions, self._proxy = routes, sessions, assertions, proxy
         self._pages, self._access, self._clock = pages, access, clock
         self._forward, self._ours = forward, ours
-        self._plans = Plans(sessions.cookie_name, trusted, header_count)
+        self._plans = Plans(sessions.cookie_name, trusted, header_count, traced=traced)
         self._remembers = {id(route): depends_on_headers_only(route) for route in routes.all}
         self._stocks: dict[int, Stock] = {}
         self._active: set[Exchange] = set()

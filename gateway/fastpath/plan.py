@@ -80,10 +80,14 @@ class Plans:
         cookie_name: of the session.
         trusted: `server.trusted_proxies`.
         header_count: more headers are for the ordinary path to refuse.
+        traced: whether we record traces; a trusted proxy's goes on on the ordinary path.
     """
 
-    def __init__(self, cookie_name: str, trusted: tuple[Network, ...], header_count: int) -> None:
+    def __init__(
+        self, cookie_name: str, trusted: tuple[Network, ...], header_count: int, *, traced: bool
+    ) -> None:
         self._cookie_name, self._trusted, self._header_count = cookie_name, trusted, header_count
+        self._traced = traced
         self._plans: OrderedDict[tuple[bytes, str | None, bool], Plan | None] = OrderedDict()
 
     def find(self, block: bytes, peer: IPAddress | None, address: str | None, secure: bool) -> Plan | None:
@@ -104,6 +108,8 @@ class Plans:
         if pairs is None:
             return None
         headers = headers_of(pairs)
+        if self._traced and "traceparent" in headers and is_trusted(peer, self._trusted):
+            return None
         try:
             target = read_target("GET", "/", headers, secure=secure, peer=peer, trusted=self._trusted)
         except RequestRefused:

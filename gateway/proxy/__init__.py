@@ -13,7 +13,7 @@ from gateway.config.schema import Route
 from gateway.errors import RequestRefused
 from gateway.language.text import N_
 from gateway.model import Principal, Target
-from gateway.proxy.headers import Peer, named, request_headers
+from gateway.proxy.headers import Peer, named, request_headers, traced
 from gateway.proxy.health import watch
 from gateway.proxy.http import RoundTrip
 from gateway.proxy.response import RelayedResponse
@@ -85,8 +85,9 @@ class Proxy:
         trusted_peer: bool,
         consumed: bool = False,
         request_id: str = "",
+        traceparent: str = "",
     ) -> web.StreamResponse:
-        """`consumed`: Authorization was for us and goes no further.
+        """`consumed`: Authorization was for us and goes no further. `traceparent` replaces the client's.
 
         Raises RequestRefused, ClientGone or UpstreamError as long as nothing of a response was sent."""
         self._refuse(request, target)
@@ -96,7 +97,7 @@ class Proxy:
         if consumed:
             raw = tuple(pair for pair in raw if pair[0].lower() != b"authorization")
         headers = request_headers(raw, site.rules, target, peer, principal, assertion)
-        headers += named(request_id, site.rules)
+        headers = traced(headers + named(request_id, site.rules), traceparent)
         if not wants_websocket(request):
             return await RoundTrip(request, site, target, headers).run()
         trip = RoundTrip(request, site, target, headers, upgrade=b"websocket")

@@ -210,6 +210,14 @@ def _node(address: str) -> str:
         return "unknown"  # RFC 7239 §6.2
 
 
+def traced(headers: Pairs, traceparent: str) -> Pairs:
+    """Headers that tell the app of our span, if there is one (W3C Trace Context §3.2); else as they came."""
+    if not traceparent:
+        return headers
+    kept = [pair for pair in headers if pair[0].lower() not in (b"traceparent", b"tracestate")]
+    return [*kept, (b"traceparent", traceparent.encode())]
+
+
 def identity(principal: Principal | None, assertion: str | None, rules: HeaderRules) -> Pairs:
     """Who the user is, under the names the route wants. Nobody signed in: nothing, so that absence means it."""
     if principal is None:

@@ -13,7 +13,7 @@ ORDER = (
     "language",
     "model errors clock memory patterns signals notify multiprocess oldhashes metrics requestid refusal",
     "config",
-    "stores.base_sms stores.base_oidc",
+    "tracing stores.base_sms stores.base_oidc",
     "stores.base senders.base senders.masking directory.base directory.names",
     "keyfile log tls listen forking passwords",
     "keyring policy",
@@ -47,6 +47,7 @@ RANK = {name: rank for rank, names in enumerate(ORDER) for name in names.split()
 CONCRETE = ("stores", "senders", "directory")
 SEAMS = {
     "stores.base",
+    "tracing",
     "stores.base_sms",
     "stores.base_oidc",
     "senders.base",
