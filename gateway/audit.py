@@ -22,6 +22,7 @@ class Audit:
         self._rows, self._clock = rows, clock
         self._queue: deque[AuditRow] = deque(maxlen=_QUEUE)
         self._waiting = asyncio.Event()
+        self._flushing = asyncio.Lock()
 
     def record(self, event: str, username: str = "", ip: str = "", **data: object) -> None:
         """Note that `event` happened, such as "login" or "code_failed"."""
@@ -44,8 +45,9 @@ class Audit:
                 await asyncio.sleep(1)
 
     async def flush(self) -> None:
-        while self._queue:
-            batch = list(self._queue)[:500]
-            await self._rows.append(batch)
-            for _ in batch:
-                self._queue.popleft()
+        async with self._flushing:
+            while self._queue:
+                batch = list(self._queue)[:500]
+                await self._rows.append(batch)
+                for _ in batch:
+                    self._queue.popleft()

@@ -16,6 +16,11 @@ from gateway.patterns import host_matches, path_test, readings
 
 FIRST_FACTORS = frozenset({"password", "federated"})
 SECOND_FACTORS = frozenset(get_args(FactorName)) - FIRST_FACTORS
+LENT_FACTORS = frozenset({"approval", "bypass"})
+"""Given by another session or an administrator: no device is remembered for them, and who has only these approves
+nobody."""
+OWN_FACTORS = SECOND_FACTORS - {"approval"}
+"""What opens the account to changes: one approval by mistake must not become a factor of the thief's own."""
 MACHINE_PROOFS = frozenset({"token", "certificate"})
 DEVICE = "device"
 """What a remembered device proves: the second of two factors, where a rule wants nothing more exact."""

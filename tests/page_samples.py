@@ -6,6 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway.access_requests import Pending
+from gateway.factors.asks import Asked
 from gateway.factors.base import Prompt, Setup
 from gateway.factors.totp import qr_image
 from gateway.model import User
@@ -51,6 +52,7 @@ ACCOUNT: dict[str, Any] = {
     "here": "/_auth/account",
     "user": User("mira", "Mira Holm", "mira@harbour.example"),
     "may_change": True,
+    "asked": False,
     "items": ITEMS,
     "preferred": "totp",
     "addable": CHOICES,
@@ -87,6 +89,14 @@ KEPT: dict[str, Any] = {
     "csrf_token": "t", "id": "i", "at": "id=i&at=/orders/new", "host": "shop.example", "path": "/orders/new",
     "size": 1812, "upload": True, "since": NOW,
 }  # fmt: skip
+APPROVE: dict[str, Any] = {
+    "csrf_token": "t",
+    "here": "/_auth/approve",
+    "asked": Asked("a", "s", "42", "", "203.0.113.9", "DE", NOW),
+    "browser": "Firefox on Linux",
+    "done": "",
+    "done_words": "",
+}
 SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "login": ("login.html", LOGIN),
     "login-error": ("login.html", LOGIN | {"username": "mira", "error": WRONG_PASSWORD}),
@@ -115,6 +125,15 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "verify-send-failed": ("verify.html", VERIFY | {"send_failed": True}),
     "verify-totp": ("verify.html", VERIFY | {"factor": "totp", "masked": "", "can_remember": False}),
     "verify-recovery": ("verify.html", VERIFY | {"factor": "recovery", "others": [("sms", "Code by SMS")]}),
+    "verify-bypass": ("verify.html", VERIFY | {"factor": "bypass", "can_remember": False}),
+    "approval": ("approval.html", VERIFY | {"factor": "approval", "number": "42"}),
+    "approval-pending": (
+        "approval.html",
+        VERIFY | {"factor": "approval", "number": "42", "others": [], "notice": "Nobody has answered yet."},
+    ),
+    "approve": ("approve.html", APPROVE),
+    "approve-error": ("approve.html", APPROVE | {"error": "This page had been open for too long."}),
+    "approve-nobody": ("approve.html", APPROVE | {"asked": None, "done": "yes", "done_words": "Approved."}),
     "enrol": ("enrol.html", ENROL),
     "enrol-totp": ("enrol.html", ENROL | {"factor": "totp", "setup": APP}),
     "enrol-webauthn": ("enrol.html", ENROL | {"factor": "webauthn", "setup": Setup()}),
@@ -130,7 +149,10 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "recovery-codes": ("recovery_codes.html", {"codes": CODES, "onward": "/"}),
     "passkey": ("passkey.html", {"csrf_token": "t", "rd": "/", "options": "{}"}),
     "account": ("account.html", ACCOUNT),
-    "account-look": ("account.html", ACCOUNT | {"may_change": False, "notice": "The new name is saved."}),
+    "account-look": (
+        "account.html",
+        ACCOUNT | {"may_change": False, "asked": True, "notice": "The new name is saved."},
+    ),
     "account-new": (
         "account.html",
         ACCOUNT | {"items": [], "preferred": "", "recovery_left": 0, "devices": [], "activity": []},
@@ -194,6 +216,10 @@ def application(pages: Pages) -> web.Application:
     async def show(request: web.Request) -> web.Response:
         return sample(pages, request.match_info["name"], pages.readers.here(request))
 
+    async def wait(_: web.Request) -> web.Response:
+        return web.json_response({"changed": False})
+
     app = web.Application()
+    app.add_routes([web.get(f"/_auth/{page}/wait", wait) for page in ("approve", "verify")])
     app.add_routes([*pages.static_routes(), web.get("/show/{name}", show)])
     return app

@@ -9,6 +9,7 @@ import click
 
 from gateway.cli.opening import Opened, config_option, json_option, print_json, run
 from gateway.cli.user_accounts import accounts, unlink
+from gateway.cli.user_bypass import bypass
 from gateway.cli.user_import import import_users
 from gateway.cli.user_invite import invite
 from gateway.errors import UserUnknown
@@ -35,6 +36,7 @@ user.add_command(import_users)
 user.add_command(invite)
 user.add_command(accounts)
 user.add_command(unlink)
+user.add_command(bypass)
 
 
 @user.command()

@@ -7,7 +7,9 @@ from pydantic import Field, StringConstraints
 from gateway.config.section import Network, Section, Words
 from gateway.config.units import Duration
 
-FactorName = Literal["password", "federated", "sms", "email", "totp", "webauthn", "recovery"]
+FactorName = Literal[
+    "password", "federated", "sms", "email", "totp", "webauthn", "recovery", "approval", "bypass"
+]
 Require = Literal["bypass", "one_factor", "two_factor", "deny"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Hours = Annotated[

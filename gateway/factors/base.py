@@ -19,7 +19,9 @@ class Outcome(StrEnum):
     EXPIRED = "expired"
     """The challenge is gone (too old, used, or replaced by a newer one)."""
     EXHAUSTED = "exhausted"
-    """Too many tries at this challenge: the sign-in starts over."""
+    """Too many tries at this challenge, or somebody refused it: the sign-in starts over."""
+    PENDING = "pending"
+    """Nobody has answered yet: this is no failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Prompt:
     outlook: Outlook = NOTHING_SENT
     """Of a code by SMS or call: how far it is."""
     can_call: bool = False
+    number: str = ""
+    """To be typed on the device that approves."""
 
 
 @dataclass(frozen=True, slots=True)

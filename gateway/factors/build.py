@@ -4,11 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from gateway.audit import Audit
 from gateway.clock import Clock
 from gateway.config.schema import Config
 from gateway.directory import names
 from gateway.directory.base import WritableDirectory
+from gateway.factors.approval import ApprovalFactor
+from gateway.factors.asks import Asks
 from gateway.factors.base import Enrols, Factor
+from gateway.factors.bypass import Bypasses, BypassFactor
 from gateway.factors.challenge import Codes
 from gateway.factors.contact import ContactEnrolment, Field
 from gateway.factors.email import EmailFactor
@@ -21,10 +25,11 @@ from gateway.factors.totp import TotpFactor
 from gateway.factors.webauthn import WebAuthnFactor
 from gateway.keyring import KeyRing
 from gateway.limits import Limits
+from gateway.risk.geo import Geo
 from gateway.senders.base import CodeService, EmailSender, SmsProvider
 from gateway.sms.cool_off import CoolOff
 from gateway.sms.desk import SmsDesk
-from gateway.stores.base import Credentials, Ledger
+from gateway.stores.base import Credentials, Ledger, Sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,9 @@ class FactorParts:
     ring: KeyRing
     ledger: Ledger
     credentials: Credentials
+    sessions: Sessions
     limits: Limits
+    audit: Audit
     sms: SmsProvider
     desk: SmsDesk
     cool_off: CoolOff
@@ -53,6 +60,7 @@ class Factors:
     enrols: Mapping[str, Enrols]
     recovery: RecoveryFactor
     passkeys: WebAuthnFactor | None
+    approval: ApprovalFactor
     preferences: Preferences
     credentials: Credentials
 
@@ -66,8 +74,9 @@ def build_factors(parts: FactorParts) -> Factors:
     site = relying_party(config)
     keys = WebAuthnFactor(parts.credentials, parts.ledger, parts.clock, site)
     recovery = RecoveryFactor(parts.credentials, parts.ledger, parts.clock)
+    approval = _approval(parts)
     sms, email = _sms(parts, parts.cool_off), _email(parts)
-    every: list[Factor] = [sms, totp, keys, email, recovery]
+    every: list[Factor] = [sms, totp, keys, email, approval, recovery, _bypass(parts)]
     left_out = set() if config.email.second_factor else {"email"}
     enrols: list[Enrols] = [totp]
     if site.possible:
@@ -80,9 +89,23 @@ def build_factors(parts: FactorParts) -> Factors:
         enrols={one.name: one for name in config.enrolment.factors for one in enrols if one.name == name},
         recovery=recovery,
         passkeys=keys if config.webauthn.passwordless and site.possible else None,
+        approval=approval,
         preferences=Preferences(parts.credentials, parts.clock),
         credentials=parts.credentials,
     )
+
+
+def _approval(parts: FactorParts) -> ApprovalFactor:
+    geo = Geo(parts.config.risk.geoip_file)
+    return ApprovalFactor(
+        Asks(parts.ledger, seal=parts.ring.seal, open=parts.ring.open),
+        parts.sessions, parts.limits, parts.audit, parts.clock,
+        idle_timeout=parts.config.session.idle_timeout, locate=lambda address: geo.locate(address).country,
+    )  # fmt: skip
+
+
+def _bypass(parts: FactorParts) -> BypassFactor:
+    return BypassFactor(Bypasses(parts.ledger, lambda: parts.ring.derive_all(b"bypass")), parts.ledger)
 
 
 def relying_party(config: Config) -> RelyingParty:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from gateway.clock import Clock
 from gateway.factors.totp import random_id
+from gateway.policy import LENT_FACTORS
 from gateway.stores.base import Credential, Credentials
 
 KIND = "preference"
@@ -32,8 +33,8 @@ class Preferences:
         await self._keep(username, CHOSEN, factor)
 
     async def used(self, username: str, factor: str) -> None:
-        """Remember what was used, for users who never chose. Recovery codes are for one day only."""
-        if factor != "recovery" and (await self._kept(username)).get(USED) != factor:
+        """Remember what was used, for users who never chose; not what is for one day only or asks others."""
+        if factor not in LENT_FACTORS | {"recovery"} and (await self._kept(username)).get(USED) != factor:
             await self._keep(username, USED, factor)
 
     async def _first(self, username: str) -> str:

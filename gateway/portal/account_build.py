@@ -23,6 +23,7 @@ def account_pages(parts: Parts, enrolment: Enrolment, news: AccountNews) -> View
         places,
         password,
         parts.audit_log,
+        parts.factors.approval.asks,
         parts.sessions,
         parts.pages,
         prefix=parts.prefix,

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from gateway.errors import TooManyAttempts, WeakPassword
+from gateway.factors.asks import Asks
 from gateway.language.text import N_
 from gateway.model import Principal
 from gateway.portal.account import Access, Account
@@ -41,6 +42,7 @@ class AccountViews:
         places: AccountSessions,
         passwords: PasswordChange | None,
         activity: AuditLog,
+        asks: Asks,
         sessions: SessionLayer,
         pages: Pages,
         *,
@@ -48,6 +50,7 @@ class AccountViews:
         public_url: str,
     ) -> None:
         self._account, self._places, self._passwords = account, places, passwords
+        self._asks = asks
         self._activity, self._sessions, self._pages = activity, sessions, pages
         self._here, self._prefix, self._public_url = f"{prefix}/account", prefix, public_url
         self._changes: Mapping[str, Change] = {
@@ -193,6 +196,7 @@ class AccountViews:
             sessions=await self._places.sessions(principal),
             devices=await self._places.devices(ask.client, principal),
             activity=await recent_activity(self._activity, user.username),
+            asked=await self._asks.waiting(user.username) is not None,
             here=self._here,
             notice=notice,
             error=error,

@@ -7,6 +7,7 @@ from gateway.handoff import HandOffs
 from gateway.portal.access_views import access_pages
 from gateway.portal.account_build import account_pages
 from gateway.portal.account_news import AccountNews
+from gateway.portal.approve_views import ApproveViews
 from gateway.portal.ask import Views
 from gateway.portal.enrol_views import EnrolViews
 from gateway.portal.enrolment import Enrolment
@@ -37,6 +38,7 @@ def build_pages(parts: Parts) -> Views:
         **alone,
         **_passkey(parts),
         **_enrol(parts, enrolment),
+        **_approve(parts),
         **_sms(parts),
         **account_pages(parts, enrolment, news),
         **access_pages(parts),
@@ -101,6 +103,18 @@ def _passkey(parts: Parts) -> Views:
 def _sms(parts: Parts) -> Views:
     views = SmsViews(parts.sms.provider.reports, parts.sms.deliveries, parts.sms.desk)
     return {"/sms/status": {"POST": views.status}, "/sms/delivery": {"GET": views.delivery}}
+
+
+def _approve(parts: Parts) -> Views:
+    views = ApproveViews(
+        parts.factors.approval, parts.notices, parts.audit, parts.pages,
+        prefix=parts.prefix, public_url=parts.public_url, clock=parts.clock,
+    )  # fmt: skip
+    return {
+        "/approve": {"GET": views.page, "POST": views.submit},
+        "/approve/wait": {"GET": views.wait_for_question},
+        "/verify/wait": {"GET": views.wait_for_answer},
+    }
 
 
 def _enrol(parts: Parts, enrolment: Enrolment) -> Views:

@@ -32,7 +32,7 @@ from gateway.portal.signin import Client, SignIn
 from gateway.stores.base import Ledger, Sessions
 
 LIFETIME = 900.0
-_ACCEPTED = Decision(Verdict.STEP_UP, "portal", "reset", frozenset(SECOND_FACTORS - {"email"}))
+_ACCEPTED = Decision(Verdict.STEP_UP, "portal", "reset", frozenset(SECOND_FACTORS - {"email", "approval"}))
 
 
 @dataclass(frozen=True, slots=True)

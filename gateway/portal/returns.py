@@ -34,7 +34,9 @@ def is_on_the_way(destination: Target, prefix: str) -> bool:
 
 def is_own_page(destination: Target, prefix: str) -> bool:
     """Our only pages that a sign-in or step-up may return to; they check for themselves who may do what."""
-    return destination.path in {f"{prefix}/{page}" for page in ("enrol", "account", "access", "approvals")}
+    return destination.path in {
+        f"{prefix}/{page}" for page in ("enrol", "account", "access", "approvals", "approve")
+    }
 
 
 def stands_for(destination: Target, prefix: str, routes: Routes) -> Target:

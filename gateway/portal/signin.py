@@ -3,7 +3,7 @@
 Views translate forms into calls and results into pages. Whatever fails in here leaves nobody signed in.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -23,7 +23,7 @@ from gateway.limits import (
     network_of,
 )
 from gateway.model import Decision, IPAddress, Principal, SessionRecord, Target, User, Verdict
-from gateway.policy import DEVICE, SECOND_FACTORS, UPSTREAM_MFA, decide, has_two
+from gateway.policy import DEVICE, OWN_FACTORS, UPSTREAM_MFA, decide, has_two
 from gateway.risk.watch import RiskWatch
 from gateway.routing import Routes
 from gateway.session import SessionLayer
@@ -66,8 +66,9 @@ RECENT = 900.0
 
 
 def proven_recently(session: SessionRecord, now: float) -> bool:
-    """Whether the session has two factors and proved a second one just now; a remembered device proves none."""
-    at = max((session.proven_at.get(factor, 0.0) for factor in SECOND_FACTORS), default=0.0)
+    """Whether the session has two factors and proved a second one just now; neither a remembered device nor an
+    approval proves one."""
+    at = max((session.proven_at.get(factor, 0.0) for factor in OWN_FACTORS), default=0.0)
     return has_two(session.amr) and now - at <= RECENT
 
 
@@ -104,7 +105,7 @@ class SignIn:
         if self._own(destination):
             fresh = principal is not None and proven_recently(principal.session, self._sessions.now())
             verdict = Verdict.ALLOW if fresh else Verdict.SIGN_IN if principal is None else Verdict.STEP_UP
-            return Decision(verdict, "portal", "recent_proof")
+            return Decision(verdict, "portal", "recent_proof", OWN_FACTORS)
         route = self._routes.find(destination)
         if route is not None:
             return decide(route, destination, principal, self._sessions.now())
@@ -113,10 +114,18 @@ class SignIn:
             verdict = Verdict.ALLOW
         return Decision(verdict, "portal", "portal")
 
-    async def usable_factors(self, user: User, decision: Decision) -> list[str]:
-        """Second factors that the user has enrolled and that the decision accepts."""
+    async def usable_factors(self, user: User, decision: Decision, amr: Sequence[str] = ()) -> list[str]:
+        """Second factors that the user has enrolled and that the decision accepts.
+
+        A session that has two (`amr`) must show who sits there, of which approval from elsewhere says nothing.
+        """
         accepted = [f for f in self._factors.values() if not decision.factors or f.name in decision.factors]
-        names = [factor.name for factor in accepted if await factor.enrolled(user)]
+        again = has_two(tuple(amr))
+        names = [
+            factor.name
+            for factor in accepted
+            if not (again and factor.name == "approval") and await factor.enrolled(user)
+        ]
         return await self._preferences.ordered(user.username, names)
 
     # -- first factor ----------------------------------------------------------------------------------------------
@@ -237,6 +246,8 @@ class SignIn:
         name = principal.username
         await self._check_locked(name)
         outcome = await self._factors[factor].verify(self._attempt(client, principal), form)
+        if outcome is Outcome.PENDING:
+            return outcome
         metrics.sign_ins.labels(factor, outcome.value).inc()
         if outcome is Outcome.RIGHT:
             await self._limits.forget(CODES_PER_USER, name)

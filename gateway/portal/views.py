@@ -7,13 +7,13 @@ from aiohttp import web
 from gateway.devices import RememberedDevices
 from gateway.errors import TooManyAttempts
 from gateway.factors.base import Outcome
-from gateway.factors.challenge import WINDOW
 from gateway.language.catalogues import language
-from gateway.language.text import N_
 from gateway.model import Principal, Target, Verdict
+from gateway.policy import LENT_FACTORS
 from gateway.portal.ask import Ask, see_other
 from gateway.portal.challenge_pages import Challenges
 from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.refusals import NOT_YET, refusal
 from gateway.portal.render import Pages
 from gateway.portal.returns import href, read_return, with_return
 from gateway.portal.signin import SignIn
@@ -31,6 +31,9 @@ from gateway.portal.words import (
 )
 from gateway.routing import Routes
 from gateway.session import SessionLayer
+
+TEMPLATES = {"approval": "approval.html"}
+"""Of factors that are no code to type."""
 
 
 class SignInViews:
@@ -174,7 +177,7 @@ class SignInViews:
         if principal is None:
             return self._to_login(ask, destination)
         decision = self._signin.decision(destination, principal)
-        usable = await self._signin.usable_factors(principal.user, decision)
+        usable = await self._signin.usable_factors(principal.user, decision, principal.amr)
         factor = form.get("method", "") or (usable[0] if usable else "")
         if decision.verdict is not Verdict.STEP_UP or factor not in usable:
             return await self._verify_form(ask, destination, factor)
@@ -185,7 +188,7 @@ class SignInViews:
         if record is not None:
             response = self._onward(ask, destination, await self._sessions.principal_of(record))
             await self._sessions.attach(ask.request, response, record.sid)
-            if form.get("remember_device"):
+            if form.get("remember_device") and factor not in LENT_FACTORS:
                 await self._remember(ask, principal, response)
             return response
         return await self._refused(ask, destination, factor, outcome)
@@ -200,18 +203,12 @@ class SignInViews:
     async def _refused(
         self, ask: Ask, destination: Target, factor: str, outcome: Outcome
     ) -> web.StreamResponse:
-        if outcome is Outcome.EXHAUSTED:
-            response = self._pages.error(
-                429,
-                message=N_("That was one wrong code too many. Please sign in again."),
-                reader=ask.reader,
-                request_id=ask.request_id,
-                retry_after=int(WINDOW),
-                actions=[
-                    (N_("Sign in again"), with_return(f"{self._prefix}/login", href(destination, ask.here)))
-                ],
-            )
-            await self._sessions.detach(ask.request, response)
+        if outcome is Outcome.PENDING:
+            return await self._verify_form(ask, destination, factor, notice=NOT_YET)
+        if outcome is Outcome.EXHAUSTED or factor == "approval":
+            response = refusal(self._pages, ask, factor, outcome, self._prefix, href(destination, ask.here))
+            if outcome is Outcome.EXHAUSTED:
+                await self._sessions.detach(ask.request, response)
             return response
         error = WRONG_CODE if outcome is Outcome.WRONG else OLD_CODE
         return await self._verify_form(ask, destination, factor, error=error, status=401)
@@ -234,7 +231,7 @@ class SignInViews:
         decision = self._signin.decision(destination, principal)
         if decision.verdict is not Verdict.STEP_UP:
             return self._onward(ask, destination, principal)
-        usable = await self._signin.usable_factors(principal.user, decision)
+        usable = await self._signin.usable_factors(principal.user, decision, principal.amr)
         if not usable:
             return see_other(with_return(f"{self._prefix}/enrol", href(destination, ask.here)))
         factor = factor if factor in usable else usable[0]
@@ -246,7 +243,7 @@ class SignInViews:
             return self._limited(ask, limit)
         factor, prompt, send_failed = begun.factor, begun.prompt, begun.send_failed
         return self._pages.render(
-            "verify.html",
+            TEMPLATES.get(factor, "verify.html"),
             503 if send_failed and status == 200 else status,
             reader=ask.reader,
             request_id=ask.request_id,
@@ -255,6 +252,7 @@ class SignInViews:
             factor=factor,
             masked=prompt.hint,
             options=prompt.options,
+            number=prompt.number,
             code_length=prompt.code_length,
             resend_after=prompt.resend_after,
             can_remember=bool(self._devices.days) and not decision.factors,

@@ -23,6 +23,8 @@ FACTOR_LABELS = {
     "totp": N_("Authenticator app"),
     "webauthn": N_("Security key or passkey"),
     "recovery": N_("Recovery code"),
+    "approval": N_("Approve on another device"),
+    "bypass": N_("Code from your administrator"),
 }
 
 

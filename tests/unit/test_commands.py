@@ -427,3 +427,16 @@ def test_an_administrator_waives_the_cool_off_of_a_number(command, stored) -> No
     (change,) = stored(lambda opened: SqlPhoneChanges(opened.engine).of("alice", 0))
     assert change.waived
     assert "phone_cool_off_waived" in command("audit", "tail").output
+
+
+def test_a_bypass_code_is_printed_once_and_noted_without_the_code(command) -> None:
+    add(command, "alice")
+    code = command("user", "bypass", "alice", "--for", "1h").output.strip()
+    assert len(code.replace("-", "")) == 12
+    [line] = command("audit", "tail", "--json", "--event", "bypass_issued").output.splitlines()
+    assert '"seconds": 3600' in line
+    assert code not in line
+    assert command("user", "bypass", "alice", "--revoke").output == "revoked the code of alice\n"
+    assert "is out" in command("user", "bypass", "alice", "--revoke").stderr
+    assert command("user", "bypass", "nobody").exit_code == 1
+    assert command("user", "bypass", "alice", "--for", "2d").exit_code == 2
