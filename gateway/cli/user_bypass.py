@@ -9,6 +9,7 @@ from gateway.cli.opening import Opened, config_option, run
 from gateway.config.units import parse_duration
 from gateway.errors import GatewayError, UserUnknown
 from gateway.factors.bypass import Bypasses
+from gateway.language.catalogues import language
 from gateway.language.text import N_, Text
 from gateway.model import User
 from gateway.senders.build import build_email
