@@ -77,7 +77,7 @@ def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO
     watch = TunnelWatch(parts.sessions, proxy.tunnels)
     parts.sessions.on_change.append(watch.hear)
     parts.sessions.on_change.append(_change_notice(parts).heard)
-    parts.sessions.on_change.append(lambda change: credentials.forget_user(change.subject))
+    parts.sessions.on_change.append(credentials.hear)
     return Composed(
         parts, stores, people, passwords, proxy, watch, health, credentials, build_tracing(config.tracing)
     )

@@ -7,10 +7,9 @@ in Authorization is consumed here and never reaches an upstream. Failures are au
 import base64
 import binascii
 import hmac
-import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -22,14 +21,12 @@ from gateway.errors import GatewayError
 from gateway.language.text import N_
 from gateway.limits import FAILURES_IN_A_ROW, PASSWORD_PER_IP, PASSWORD_PER_USER, Budget, Limits
 from gateway.model import Principal, SessionRecord, Target, User
+from gateway.stores.base import Change
+from gateway.verified import Verified
 
 PREFIX = "agt_"
 TOKENS_PER_IP = Budget("token-ip", 30, 600)
-TOKEN_SECONDS = 2.0
-"""How long a token is not looked up again, and so how late a revocation is noticed."""
-PASSWORD_SECONDS = 60.0
 _NOTE_USE_AFTER = 60.0
-_CACHE_SIZE = 10_000
 
 
 class Token(Protocol):
@@ -96,8 +93,8 @@ class Credentials:
     ) -> None:
         self._tokens, self._directory, self._limits = tokens, directory, limits
         self._audit, self._keys, self._clock = audit, keys, clock
-        self._cache_key = secrets.token_bytes(32)
-        self._known: OrderedDict[str, tuple[float, Token | User]] = OrderedDict()
+        self._right_tokens: Verified[Token] = Verified(clock)
+        self._right_passwords: Verified[User] = Verified(clock)
 
     async def read(
         self, route: Route, target: Target, authorization: Sequence[str], certificate: dict[str, Any] | None
@@ -116,27 +113,28 @@ class Credentials:
             return Shown(self._principal(User(f"cert:{name}"), "certificate", target, f"cert:{name}"))
         return Shown(consumed=len(authorization) > 1 and (route.tokens or route.basic))
 
-    def forget_user(self, username: str) -> None:
-        """Passwords of this user are checked again."""
-        for slot, (_, known) in list(self._known.items()):
-            if isinstance(known, User) and known.username == username:
-                del self._known[slot]
+    def hear(self, change: Change) -> None:
+        """Passwords of a user who changed, and tokens that were revoked, are checked again."""
+        if change.kind == "user":
+            self._right_passwords.forget(lambda user: user.username == change.subject)
+        elif change.kind == "all":
+            self._right_passwords.forget(lambda _: True)
+            self._right_tokens.forget(lambda _: True)
+        elif change.kind == "token":
+            self._right_tokens.forget(lambda token: token_user(token.name) == change.subject)
 
     # -- tokens ----------------------------------------------------------------------------------------------------
 
     async def _by_token(self, route: Route, target: Target, text: str) -> Principal:
-        token = self._cached(text, TOKEN_SECONDS)
-        if token is None:
-            token = await self._look_up(target, text)
-            self._remember(text, token)
-        if isinstance(token, User) or (token.expires_at and token.expires_at <= self._clock()):
+        token = await self._right_tokens.get(text, str(target.client), partial(self._look_up, target, text))
+        if token.expires_at and token.expires_at <= self._clock():
             raise self._refused_token("it has expired")
         if route.label not in token.routes or (token.methods and target.method not in token.methods):
             self._audit.record(
-                "token_out_of_scope", f"token:{token.name}", str(target.client), route=route.label
+                "token_out_of_scope", token_user(token.name), str(target.client), route=route.label
             )
             raise OutOfScope(f"token {token.name} is not for {target.method} on {route.label}")
-        user = User(f"token:{token.name}", name=token.name, groups=token.groups)
+        user = User(token_user(token.name), name=token.name, groups=token.groups)
         return self._principal(user, "token", target, f"token:{token.id}")
 
     async def _look_up(self, target: Target, text: str) -> Token:
@@ -152,7 +150,7 @@ class Credentials:
             await self._limits.spend(TOKENS_PER_IP, address)
             raise self._refused_token("unknown")
         if self._clock() - token.last_used_at > _NOTE_USE_AFTER or not right[0]:
-            self._audit.record("token_used", f"token:{token.name}", address)
+            self._audit.record("token_used", token_user(token.name), address)
             await self._tokens.used(token.id, self._clock(), digests[0])
         return token
 
@@ -162,10 +160,8 @@ class Credentials:
     # -- HTTP Basic ------------------------------------------------------------------------------------------------
 
     async def _by_password(self, target: Target, value: str) -> Principal:
-        user = self._cached(value, PASSWORD_SECONDS)
-        if not isinstance(user, User):
-            user = await self._check_password(target, value)
-            self._remember(value, user)
+        check = partial(self._check_password, target, value)
+        user = await self._right_passwords.get(value, str(target.client), check)
         return self._principal(user, "password", target, f"basic:{user.username}")
 
     async def _check_password(self, target: Target, value: str) -> User:
@@ -185,7 +181,7 @@ class Credentials:
         await self._limits.forget(PASSWORD_PER_USER, name)
         await self._limits.forget(FAILURES_IN_A_ROW, f"password:{name}")
         self._audit.record("password_ok", user.username, address, door="basic")
-        return user
+        return replace(user, password_hash="")
 
     # -- what was proven -------------------------------------------------------------------------------------------
 
@@ -194,19 +190,12 @@ class Credentials:
         record = SessionRecord(
             sid, user.username, (factor,), {factor: now}, now, now, now, ip=str(target.client)
         )
-        return Principal(replace(user, password_hash=""), record)
+        return Principal(user, record)
 
-    def _slot(self, text: str) -> str:
-        return hmac.new(self._cache_key, text.encode(errors="surrogatepass"), sha256).hexdigest()
 
-    def _cached(self, text: str, lifetime: float) -> Token | User | None:
-        found = self._known.get(self._slot(text))
-        return found[1] if found and 0 <= self._clock() - found[0] < lifetime else None
-
-    def _remember(self, text: str, known: Token | User) -> None:
-        self._known[self._slot(text)] = (self._clock(), known)
-        if len(self._known) > _CACHE_SIZE:
-            self._known.popitem(last=False)
+def token_user(name: str) -> str:
+    """What apps, rules and logs call the owner of a token. No person can have this name."""
+    return f"token:{name}"
 
 
 def token_digest(key: bytes, secret: str) -> str:

@@ -337,7 +337,9 @@ class SessionLayer:
             await asyncio.sleep(interval)
 
     def forget_all(self) -> None:
-        """Read every session again at its next request."""
+        """Read every session again at its next request, and whatever others remember: some changes were not heard."""
+        for hear in self.on_change:
+            hear(Change("all", ""))
         for entry in self._cache.values():
             entry.read_at = float("-inf")
 

@@ -87,7 +87,7 @@ def revoke(name: str, config_file: Path) -> None:
     """End a token; running gateways hear of it within two seconds."""
 
     async def work(opened: Opened) -> None:
-        if not await SqlTokens(opened.engine).revoke(names.folded(name)):
+        if not await SqlTokens(opened.engine).revoke(names.folded(name), opened.clock()):
             raise GatewayError(f"there is no token {name}")
         await opened.record("token_revoked", f"token:{names.folded(name)}")
 

@@ -58,7 +58,10 @@ class Ledger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What caches must forget. `kind` is "session" (subject = sid) or "user" (subject = username)."""
+    """What caches must forget: a "session" (subject = sid), a "user" (username) or a "token" ("token:" and name).
+
+    "all" stands in no store: a worker tells itself so when it begins to listen.
+    """
 
     kind: str
     subject: str

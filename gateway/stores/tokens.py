@@ -9,6 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.errors import UserExists
+from gateway.stores.base import Change
+from gateway.stores.changes import publish
 from gateway.stores.engine import reading, writing
 from gateway.stores.schema import api_tokens
 
@@ -58,9 +60,12 @@ class SqlTokens:
         async with writing(self._engine) as connection:
             await connection.execute(update(api_tokens).where(own).values(last_used_at=at, digest=digest))
 
-    async def revoke(self, name: str) -> bool:
+    async def revoke(self, name: str, now: float) -> bool:
+        """Every worker hears of it, since each remembers right tokens for a while."""
         async with writing(self._engine) as connection:
             gone = await connection.execute(delete(api_tokens).where(api_tokens.c.name == name))
+            if gone.rowcount:
+                await publish(connection, now, Change("token", f"token:{name}"))
         return gone.rowcount == 1
 
 

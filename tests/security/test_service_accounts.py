@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.credentials import PREFIX, TOKEN_SECONDS, certificate_name, token_digest
+from gateway.credentials import PREFIX, certificate_name, token_digest
 from gateway.keyring import KeyRing
 from gateway.stores.engine import open_engine
 from gateway.stores.tokens import ApiToken, SqlTokens
@@ -48,7 +48,7 @@ async def add_token(rig: Rig, **changes: Any) -> None:
 
 async def revoke(rig: Rig) -> None:
     engine = open_engine(rig.config.storage.url)
-    assert await SqlTokens(engine).revoke("ci")
+    assert await SqlTokens(engine).revoke("ci", rig.clock())
     await engine.dispose()
 
 
@@ -144,13 +144,70 @@ async def test_scope_expiry_revocation_and_groups_hold(tmp_path: Path) -> None:
         assert (await get(rig, "/members", f"Bearer {TOKEN}"))[0] == 403
         rig.clock.advance(100)
         assert (await get(rig, "/one", f"Bearer {TOKEN}"))[0] == 401
-        await revoke(rig)
+
+
+async def until_refused(rig: Rig, authorization: str) -> None:
+    """Time stands still, so nothing but the news of a change can end what is remembered."""
+    async with asyncio.timeout(20):
+        while (await get(rig, "/one", authorization))[0] == 200:
+            await asyncio.sleep(0.05)
+
+
+async def test_a_revoked_token_is_refused_although_it_was_right_a_moment_ago(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path, routes=ROUTES) as rig:
         await add_token(rig)
-        rig.clock.advance(TOKEN_SECONDS)
         assert (await get(rig, "/one", f"Bearer {TOKEN}"))[0] == 200
         await revoke(rig)
-        rig.clock.advance(TOKEN_SECONDS)
-        assert (await get(rig, "/one", f"Bearer {TOKEN}"))[0] == 401
+        await until_refused(rig, f"Bearer {TOKEN}")
+
+
+@pytest.mark.parametrize("how", ["disabled", "deleted", "password"])
+async def test_what_basic_remembers_ends_with_every_change_that_matters(how: str, tmp_path: Path) -> None:
+    async with running_gateway(tmp_path, routes=ROUTES) as rig:
+        user = await rig.add_user()
+        assert (await get(rig, "/one", basic("alice", PASSWORD)))[0] == 200
+        if how == "disabled":
+            await rig.directory.replace(replace(user, disabled=True))
+        elif how == "deleted":
+            await rig.directory.delete("alice")
+        else:
+            await rig.directory.set_password("alice", "staple walnut orbit")
+        await until_refused(rig, basic("alice", PASSWORD))
+
+
+async def test_what_changed_before_a_worker_began_to_listen_is_not_remembered_either(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    async with running_gateway(tmp_path, routes=ROUTES) as rig:
+        await rig.add_user()
+        right = basic("alice", PASSWORD)
+        assert (await get(rig, "/one", right))[0] == 200
+        rig.gateway.sessions.forget_all()  # as at the beginning, whatever the feed says
+        assert [(await get(rig, "/one", right))[0] for _ in range(2)] == [200, 200]
+        assert fresh_checks(caplog) == 2
+
+
+def fresh_checks(caplog: pytest.LogCaptureFixture) -> int:
+    """How often a password was worked out."""
+    return caplog.text.count("password_ok")
+
+
+async def test_a_right_password_is_worked_out_once_a_minute_however_often_it_comes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    async with running_gateway(tmp_path, routes=ROUTES) as rig:
+        await rig.add_user()
+        right = basic("alice", PASSWORD)
+        answers = await asyncio.gather(*(get(rig, "/one", right) for _ in range(10)))
+        assert {status for status, _ in answers} == {200}
+        assert (await get(rig, "/one", right))[0] == 200
+        assert (await get(rig, "/one", basic("alice", "wrong")))[0] == 401  # never met from memory
+        assert fresh_checks(caplog) == 1
+        rig.clock.advance(61)
+        assert (await get(rig, "/one", right))[0] == 200
+        assert fresh_checks(caplog) == 2
 
 
 async def test_a_token_outlives_key_rotations_when_it_is_used(tmp_path: Path) -> None:
@@ -191,17 +248,6 @@ async def test_broken_basic_headers_are_401(tmp_path: Path, value: str) -> None:
         status, headers = await get(rig, "/one", f"Basic {value}")
         assert status == 401
         assert headers["WWW-Authenticate"].startswith("Basic realm=")
-
-
-async def test_a_changed_password_ends_what_basic_remembers(tmp_path: Path) -> None:
-    async with running_gateway(tmp_path, routes=ROUTES) as rig:
-        await rig.add_user()
-        assert (await get(rig, "/one", basic("alice", PASSWORD)))[0] == 200
-        await rig.directory.set_password("alice", "staple walnut orbit")
-        async with asyncio.timeout(20):
-            while (await get(rig, "/one", basic("alice", PASSWORD)))[0] == 200:
-                await asyncio.sleep(0.05)
-        assert (await get(rig, "/one", basic("alice", "staple walnut orbit")))[0] == 200
 
 
 async def test_only_real_preflights_pass_and_only_where_the_route_says_so(tmp_path: Path) -> None:
