@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 import redis as redis_client
 
+from gateway.audit import Audit
 from gateway.clock import Clock
-from gateway.errors import StoreUnavailable
-from gateway.stores.base import Ledger
+from gateway.config.sms_money import SmsSpending
+from gateway.errors import SendFailed, StoreUnavailable
+from gateway.sms.prices import Channel
+from gateway.sms.spend import Spend
+from gateway.stores.base import AuditRow, Ledger
 from gateway.stores.ledger import SqlLedger
 from gateway.stores.migrate import migrate
 from gateway.stores.redis_ledger import RedisLedger
@@ -207,3 +211,32 @@ async def test_an_outage_is_store_unavailable(away: str, clock: FakeClock) -> No
         for _ in range(5):
             with pytest.raises(StoreUnavailable):
                 await ledger.claim_once("k", 60)
+
+
+async def test_a_negative_amount_gives_back(ledger: Ledger) -> None:
+    assert await ledger.hit("money", 60, 5_000_000_000) == 5_000_000_000
+    assert await ledger.hit("money", 60, -2_000_000_000) == 3_000_000_000
+    assert (await ledger.count("money"))[0] == 3_000_000_000
+
+
+class _Nowhere:
+    """An audit log that keeps nothing."""
+
+    async def append(self, rows: object) -> None: ...
+    async def tail(self, limit: int, **only: object) -> list[AuditRow]:
+        return []
+
+
+async def _spend_the_last(ledger: PurgedLedger, round: int) -> bool:
+    """Each round is a day of its own, whose cap allows one message."""
+    day = lambda: race.wall_clock() + round * 86400  # noqa: E731
+    spend = Spend(SmsSpending(daily_cap=0.1), ledger, Audit(_Nowhere(), day), day)
+    try:
+        await spend.reserve(Channel.SMS, 100_000)
+    except SendFailed:
+        return False
+    return True
+
+
+def test_of_racing_workers_one_spends_the_last_money_of_the_day(url: str) -> None:
+    assert set(race.winners(url, _spend_the_last, open_ledger).values()) == {1}

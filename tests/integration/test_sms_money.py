@@ -87,6 +87,20 @@ async def test_over_both_caps_another_factor_is_asked_for(
         assert (await browser.get("/")).status == 200
 
 
+async def test_a_stand_in_is_never_less_than_the_route_asks_for(tmp_path: Path) -> None:
+    route = {"host": "*", "upstream": "UPSTREAM", "policy": {"require": "two_factor", "factors": ["sms"]}}
+    async with (
+        FakeTwilio() as twilio,
+        sms_gateway(tmp_path, twilio, spending=NO_MONEY, sections={"routes": [route]}) as rig,
+        rig.browser() as browser,
+    ):
+        await rig.add_user(email="alice@example.com")
+        await browser.password()
+        assert (await browser.get("/_auth/verify")).status == 503
+        assert rig.codes == []  # no mail went out
+        assert (await browser.get("/_auth/verify?factor=email")).status == 503
+
+
 async def test_the_operator_hears_of_the_cap_once_a_day(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
