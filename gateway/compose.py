@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.assertion import Assertions
 from gateway.audit import Audit
 from gateway.clock import Clock
+from gateway.config.admin import admin_route
 from gateway.config.schema import Config
 from gateway.credentials import Credentials
 from gateway.devices import RememberedDevices
@@ -136,7 +137,8 @@ def _parts(
     )  # fmt: skip
     risk = build_watch(config, stores.places, audit, notices, clock)
     signin = SignIn(
-        people.directory, sessions, factors.second, limits, audit, routes, devices, risk,
+        people.directory, sessions, factors.second, limits, audit,
+        Routes((admin_route(config.admin, prefix), *config.routes)), devices, risk,
         lambda destination: is_own_page(destination, prefix),
         lambda destination: stands_for(destination, prefix, routes), factors.preferences,
     )  # fmt: skip

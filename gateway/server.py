@@ -17,6 +17,8 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.accesslog import AccessLog
+from gateway.admin.build import admin_pages
+from gateway.admin.parts import AdminParts
 from gateway.clock import Clock, system_clock
 from gateway.compose import Composed, compose
 from gateway.config.schema import Config
@@ -31,9 +33,11 @@ from gateway.front import Front
 from gateway.gate import Gate
 from gateway.oidc.build import Provider, build_provider
 from gateway.passes import Passes
+from gateway.portal.ask import Views
 from gateway.portal.build import build_sites
 from gateway.portal.portal import Portal
 from gateway.portal.reader import Reader
+from gateway.risk.geo import Geo
 from gateway.stores.engine import open_engine
 from gateway.sweep import report_upstreams, sweep
 
@@ -131,7 +135,7 @@ class Gateway:
 
 def _portal(composed: Composed, provider: Provider) -> Portal:
     parts, server = composed.parts, composed.parts.config.server
-    sites = build_sites(parts, {**federation_pages(parts), **provider.views})
+    sites = build_sites(parts, {**federation_pages(parts), **provider.views, **_admin(composed)})
     return Portal(
         server.prefix, sites, parts.pages, parts.sessions, parts.assertions,
         composed.health, server.metrics_networks, home=parts.home,
@@ -151,6 +155,16 @@ def _front(composed: Composed, access: AccessLog, forward: ForwardAuth, portal: 
         Passes(parts.config, parts.routes, parts.sessions, parts.assertions),
         prefix=server.prefix, trusted=server.trusted_proxies, host=urlsplit(server.public_url).netloc,
         tracing=composed.tracing,
+    )  # fmt: skip
+
+
+def _admin(composed: Composed) -> Views:
+    parts = composed.parts
+    return admin_pages(
+        AdminParts(
+            parts, composed.credentials, composed.stores.audit_search, composed.proxy.health,
+            composed.people.origin, Geo(parts.config.risk.geoip_file),
+        )
     )  # fmt: skip
 
 

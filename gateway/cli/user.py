@@ -213,7 +213,10 @@ def _set_disabled(config_file: Path, username: str, disabled: bool) -> None:
     async def work(opened: Opened) -> str:
         found = await existing(opened, username)
         await opened.directory.replace(replace(found, disabled=disabled))
-        await opened.record(f"user_{verb}", found.username)
+        if disabled:
+            await opened.record("user_disabled", found.username)
+        else:
+            await opened.record("user_enabled", found.username)
         return found.username
 
     click.echo(f"{verb} {run(config_file, work)}")

@@ -57,6 +57,7 @@ def read_text(text: str, file: str, environ: Mapping[str, str]) -> Loaded:
         _note(document, finding, warnings)
     if document.mistakes:
         raise ConfigError(sorted(document.mistakes, key=lambda mistake: mistake.line))
+    config._document = Document(file, lines=document.lines)  # without values: some are secret
     return Loaded(config, tuple(warnings))
 
 

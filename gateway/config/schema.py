@@ -7,9 +7,10 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, PrivateAttr, StringConstraints, model_validator
 
 from gateway.config.access import AccessRequest, FactorName, Policy, Require, Rule, Times
+from gateway.config.admin import Admin
 from gateway.config.delivery import (
     Email,
     EmailBase,
@@ -23,6 +24,7 @@ from gateway.config.delivery import (
     SmsWebhook,
     TwilioAccount,
 )
+from gateway.config.document import Document
 from gateway.config.domains import Color, Domain
 from gateway.config.federation import GithubProvider, IdentityProvider, OidcProvider
 from gateway.config.oidc import Oidc
@@ -49,6 +51,7 @@ from gateway.config.units import Duration, Size
 
 __all__ = [
     "AccessRequest",
+    "Admin",
     "Branding",
     "Config",
     "Directory",
@@ -262,8 +265,16 @@ class Config(Section):
         (), description="groups that users may ask for when a page is refused (docs/access-requests.md)"
     )
     oidc: Oidc = Field(Oidc(), description="apps that sign their users in through us (docs/oidc.md)")
+    admin: Admin = Field(Admin(), description="the admin pages and their API (docs/admin.md)")
     rules: tuple[Rule, ...] = Field((), description="asked before those of every route; first match decides")
     routes: tuple[Route, ...] = Field((), description="what is protected; first match wins, no match = 404")
+
+    _document: Document | None = PrivateAttr(None)
+    """Where the file says what; the loader sets it."""
+
+    def where(self, *path: str | int) -> str:
+        """File and line of a key, such as "config.yaml:12"; "" if this configuration is from no file."""
+        return f"{self._document.file}:{self._document.line(path)}" if self._document else ""
 
     @model_validator(mode="after")
     def _hand_down_rules(self) -> "Config":

@@ -35,6 +35,10 @@ class WritableDirectory(Directory, Protocol):
         """Hash and store; raises UserUnknown, WeakPassword. Publishes a Change."""
         ...
 
+    async def clear_password(self, username: str) -> None:
+        """Nobody can sign in with a password until an invitation sets one; raises UserUnknown. Publishes a Change."""
+        ...
+
     async def delete(self, username: str) -> None:
         """Raises UserUnknown. Sessions and credentials go with the user."""
         ...

@@ -12,6 +12,7 @@ from gateway.directory.base import Directory, WritableDirectory
 from gateway.directory.database import DatabaseDirectory
 from gateway.directory.file import FileChange, FileDirectory
 from gateway.errors import ConfigError, Mistake
+from gateway.model import User
 from gateway.passwords import Passwords
 
 OnChange = Callable[[FileChange], Awaitable[None]]
@@ -21,14 +22,21 @@ async def _nothing() -> None:
     """The database is closed by who opened it; a file is never open."""
 
 
+def _not_declared(user: User) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class People:
-    """`watch`, if any, tells of changes that no Change in the database tells of, until it is cancelled."""
+    """`origin` says where a user is declared ("" = in our database).
+
+    `watch`, if any, tells of changes that no Change in the database tells of, until it is cancelled."""
 
     directory: Directory
     writable: WritableDirectory | None = None
     watch: Callable[[OnChange], Coroutine[object, object, None]] | None = None
     close: Callable[[], Awaitable[None]] = _nothing
+    origin: Callable[[User], str] = _not_declared
     checks: dict[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
 
 
@@ -41,7 +49,7 @@ def build_directory(config: Config, engine: AsyncEngine, passwords: Passwords, c
             return People(database, database)
         case DirectoryFile():
             file = FileDirectory(section.path, passwords)
-            return People(file, watch=file.watch)
+            return People(file, watch=file.watch, origin=file.origin)
         case DirectoryLdap():
             return _ldap(section)
         case _:

@@ -110,6 +110,13 @@ class DatabaseDirectory:
             await forget_devices(connection, name)
             await publish(connection, now, Change("user", name))
 
+    async def clear_password(self, username: str) -> None:
+        name, now = names.username(username), self._clock()
+        async with writing(self._engine) as connection:
+            await self._update(connection, name, {"password_hash": "", "password_changed_at": now})
+            await forget_devices(connection, name)
+            await publish(connection, now, Change("user", name))
+
     async def delete(self, username: str) -> None:
         name = names.username(username)
         async with writing(self._engine) as connection:

@@ -45,7 +45,7 @@ class FileDirectory:
         """Raises ConfigError with every mistake of the file."""
         self._path, self._passwords = path, passwords
         self._stamp = _stamp(path)
-        self._users = read_users(path)
+        self._users, self._lines = _read(path)
         self._pending: builtins.list[FileChange] = []
 
     async def get(self, username: str) -> User | None:
@@ -65,6 +65,10 @@ class FileDirectory:
         word = search.strip().casefold()
         return [user for name, user in sorted(self._users.items()) if word in _searched(user)]
 
+    def origin(self, user: User) -> str:
+        """Where the user is declared, such as "users.yaml:12"."""
+        return f"{self._path}:{self._lines.get(user.username, 0)}"
+
     def refresh(self) -> None:
         """Read the file again if it is not the one that was read last."""
         stamp = _stamp(self._path)
@@ -72,7 +76,7 @@ class FileDirectory:
             return
         self._stamp = stamp
         try:
-            users = read_users(self._path)
+            users, self._lines = _read(self._path)
         except ConfigError as error:
             log.error("users stay as they were, %s has mistakes:\n%s", self._path, error)
             return
@@ -95,8 +99,14 @@ class FileDirectory:
 
 def read_users(path: Path) -> dict[str, User]:
     """Username -> user. Raises ConfigError with every mistake."""
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[dict[str, User], dict[str, int]]:
+    """The users and the line of each."""
     document = _document(path)
     users: dict[str, User] = {}
+    lines: dict[str, int] = {}
     entries = document.values.get("users")
     for key in document.values:
         if key != "users":
@@ -112,9 +122,10 @@ def read_users(path: Path) -> dict[str, User]:
             document.add(("users", name), "is a second spelling of another user")
         elif user is not None:
             users[user.username] = user
+            lines[user.username] = document.line(("users", name))
     if document.mistakes:
         raise ConfigError(document.mistakes)
-    return users
+    return users, lines
 
 
 def _document(path: Path) -> Document:

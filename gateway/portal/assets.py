@@ -98,6 +98,8 @@ def load(branding: Branding) -> dict[str, Asset]:
         "tabs.js": _shipped("tabs.js", "text/javascript"),
         "approval.js": _shipped("approval.js", "text/javascript"),
         "webauthn.js": _shipped("webauthn.js", "text/javascript"),
+        "admin.css": _shipped("admin.css", "text/css"),
+        "admin.js": _shipped("admin.js", "text/javascript"),
         "delivery.js": _shipped("delivery.js", "text/javascript"),
         "favicon.svg": mark,
         "logo": _logo(branding.logo_file) if branding.logo_file else mark,

@@ -60,16 +60,17 @@ class Portal:
         if method not in views:
             raise _method_not_allowed(views)
         response = await views[method](await self._ask(request, target, request_id, path))
-        if path in self._sites.paths:
+        if path not in self._endpoints:
             self._pages.readers.remember(request, response)
         return response
 
     def _views(self, path: str, pages: Views) -> Mapping[str, View]:
         if path in self._endpoints:
             return {"GET": self._endpoints[path]}
-        if path not in pages:
+        found = pages.get(path) or pages.get(_tree(path))
+        if found is None:
             raise RequestRefused("no such page of ours", status=404, public=N_("There is nothing here."))
-        return pages[path]
+        return found
 
     async def _ask(self, request: web.BaseRequest, target: Target, request_id: str, path: str) -> Ask:
         """Endpoints for machines never read a session: probes must not depend on the store."""
@@ -96,6 +97,11 @@ class Portal:
     async def _jwks(self, ask: Ask) -> web.Response:
         headers = {"Cache-Control": "public, max-age=300"}
         return web.Response(text=self._assertions.jwks(), content_type="application/json", headers=headers)
+
+
+def _tree(path: str) -> str:
+    """The key of whoever answers everything below the first segment: "/admin/users" -> "/admin/*"."""
+    return f"/{path[1:].partition('/')[0]}/*" if path.count("/") > 1 else ""
 
 
 _NO_STORE = {"Cache-Control": "no-store"}

@@ -29,7 +29,8 @@ def read_return(rd: str, here: Target, routes: Routes, prefix: str) -> Target:
 def is_on_the_way(destination: Target, prefix: str) -> bool:
     """Our pages that a sign-in may return to because they lead on to somewhere else, or judge for themselves."""
     oidc = [f"{prefix}/oidc/{page}" for page in ("authorize", "device", "grants", "diagnostics")]
-    return destination.path in (f"{prefix}/kept", f"{prefix}/across", *oidc)
+    ways = (f"{prefix}/kept", f"{prefix}/across", *oidc)
+    return destination.path in ways or path_matches(f"{prefix}/admin", destination.path)
 
 
 def is_own_page(destination: Target, prefix: str) -> bool:

@@ -32,7 +32,7 @@ class SqlAuditLog:
         if until is not None:
             query = query.where(audit.c.id <= until)
         async with reading(self._engine) as connection:
-            return [_audit_row(row) for row in reversed((await connection.execute(query)).all())]
+            return [audit_row(row) for row in reversed((await connection.execute(query)).all())]
 
     async def latest(self) -> int:
         """The cursor that stands after all rows so far."""
@@ -46,7 +46,7 @@ class SqlAuditLog:
         query = _only(select(audit), username, event).where(audit.c.id > cursor).order_by(audit.c.id)
         async with reading(self._engine) as connection:
             rows = (await connection.execute(query)).all()
-        return (rows[-1].id if rows else cursor), [_audit_row(row) for row in rows]
+        return (rows[-1].id if rows else cursor), [audit_row(row) for row in rows]
 
     async def purge(self, before: float) -> int:
         """Drop rows older than the time `before`; returns how many."""
@@ -73,5 +73,5 @@ def _row(row: AuditRow) -> dict[str, object]:
     }
 
 
-def _audit_row(row: Row[tuple[object, ...]]) -> AuditRow:
+def audit_row(row: Row[tuple[object, ...]]) -> AuditRow:
     return AuditRow(row.at, row.event, row.username, row.ip, json.loads(row.data))

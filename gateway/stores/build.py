@@ -10,6 +10,7 @@ from gateway.config.schema import Config
 from gateway.keyring import KeyRing
 from gateway.stores.access_requests import SqlAccessRequests
 from gateway.stores.audit_log import SqlAuditLog
+from gateway.stores.audit_search import SqlAuditSearch
 from gateway.stores.base import AuditLog, Changes, Credentials, Ledger, Sessions
 from gateway.stores.base_sms import SmsStores
 from gateway.stores.changes import SqlChanges
@@ -43,6 +44,7 @@ class Stores:
     devices: SqlDevices
     places: SqlPlaces
     tokens: SqlTokens
+    audit_search: SqlAuditSearch
     access_requests: SqlAccessRequests
     sms: SmsStores
     grants: SqlGrants
@@ -77,8 +79,8 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
     messages, blocks, phones = SqlSmsMessages(engine), SqlSmsBlocks(engine), SqlPhoneChanges(engine)
     return Stores(
         engine, sessions, state, changes, audit_log, SqlCredentials(engine, ring.seal, ring.open), devices, places,
-        SqlTokens(engine), access_requests, SmsStores(messages, messages, blocks, phones), grants,
-        SqlConsents(engine), logins, SqlFederatedAccounts(engine),
+        SqlTokens(engine), SqlAuditSearch(engine), access_requests, SmsStores(messages, messages, blocks, phones),
+        grants, SqlConsents(engine), logins, SqlFederatedAccounts(engine),
         purges=(
             lambda: sessions.purge(clock(), config.session.idle_timeout),
             lambda: state.ledger.purge(clock()),

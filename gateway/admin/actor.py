@@ -1,0 +1,12 @@
+"""Who does something here, as audit log and rules need to know it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """`name` is a username, or `token:NAME` for an API token; `sid` is the session's id, "" for a token."""
+
+    name: str
+    ip: str
+    sid: str = ""

@@ -1,0 +1,53 @@
+"""The form on the page of routes: which rule decides about a request of a real user, and why."""
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from gateway.errors import RequestRefused
+from gateway.explain import Explanation, explain
+from gateway.model import Principal, SessionRecord, Target, User
+from gateway.routing import Routes
+from gateway.target import check_spelling, make_target
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """`refused` says why no rule was asked."""
+
+    route: str = ""
+    explanation: Explanation | None = None
+    refused: str = ""
+
+
+def answered(
+    routes: Routes, url: str, method: str, ip: str, user: User | None, amr: tuple[str, ...], now: float
+) -> Answered:
+    """`user` None is nobody; `amr` are the factors that we suppose to be proven just now."""
+    try:
+        target = _target(url, method, ip)
+        route = routes.find(target)
+        if route is None:
+            return Answered(refused=f"no route for {target.host}{target.path}")
+        check_spelling(target.path, route.allow_in_path)
+    except RequestRefused as refusal:
+        return Answered(refused=refusal.detail)
+    except ValueError as error:
+        return Answered(refused=str(error))
+    return Answered(route.label, explain(route, target, _principal(user, amr, now), now))
+
+
+def _target(url: str, method: str, ip: str) -> Target:
+    """Raises RequestRefused and ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("the address must begin with http:// or https://")
+    uri = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    return make_target(parts.scheme, parts.netloc, method.upper() or "GET", uri, ip_address(ip))
+
+
+def _principal(user: User | None, amr: tuple[str, ...], now: float) -> Principal | None:
+    if user is None:
+        return None
+    session = SessionRecord("explained", user.username, amr, dict.fromkeys(amr, now), now, now, now + 1)
+    return Principal(user, session)

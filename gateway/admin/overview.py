@@ -1,0 +1,90 @@
+"""The first page: how sign-ins, apps and the gateway itself are doing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import inf
+
+from gateway import __version__, metrics
+from gateway.admin.charts import Chart, bar_chart
+from gateway.admin.parts import AdminParts
+from gateway.admin.traffic import Traffic, together, traffic
+from gateway.config.checks import CHECKS
+from gateway.config.document import show_path
+from gateway.proxy import UpstreamHealth
+
+HOURS = 24
+FAILURES = ("password_failed", "code_failed", "login_refused")
+_COUNTED = ("login", *FAILURES, "code_sent", "send_failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    where: str
+    key: str
+    problem: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Numbers of the last 24 hours, but for `users`, `sessions` and `traffic` since the start."""
+
+    version: str
+    users: int
+    disabled: int
+    sessions: int
+    logins: int
+    failures: int
+    codes: int
+    unsent: int
+    traffic: Traffic
+    sign_ins: Chart
+    latency: Chart
+    upstreams: Sequence[UpstreamHealth]
+    warnings: Sequence[Warned]
+
+
+async def overview(admin: AdminParts, sessions: int) -> Overview:
+    now = admin.parts.clock()
+    last = now - now % 3600 + 3600
+    edges = [last - 3600 * hour for hour in range(HOURS, -1, -1)]
+    counts = await admin.search.counts(edges, _COUNTED)
+    failures = [sum(hour) for hour in zip(*(counts[event] for event in FAILURES), strict=True)]
+    labels = [f"{datetime.fromtimestamp(edge, UTC):%H:%M}" for edge in edges[:-1]]
+    users = await admin.parts.directory.list()
+    total = together(traffic(metrics.samples()).values())
+    return Overview(
+        version=__version__,
+        users=len(users),
+        disabled=sum(user.disabled for user in users),
+        sessions=sessions,
+        logins=sum(counts["login"]),
+        failures=sum(failures),
+        codes=sum(counts["code_sent"]),
+        unsent=sum(counts["send_failed"]),
+        traffic=total,
+        sign_ins=bar_chart(labels, {"good": counts["login"], "bad": failures}),
+        latency=_latency(total),
+        upstreams=admin.upstreams(),
+        warnings=warnings(admin),
+    )
+
+
+def _latency(total: Traffic) -> Chart:
+    """How many requests fell between each bound and the one before."""
+    bounds = sorted(total.buckets)
+    each = [total.buckets[b] - (total.buckets[a] if a is not None else 0) for a, b in _steps(bounds)]
+    labels = ["∞" if bound == inf else f"≤ {bound * 1000:g} ms" for bound in bounds]
+    return bar_chart(labels, {"requests": each}, ticks=5)
+
+
+def _steps(bounds: Sequence[float]) -> list[tuple[float | None, float]]:
+    return list(zip([None, *bounds[:-1]], bounds, strict=True)) if bounds else []
+
+
+def warnings(admin: AdminParts) -> list[Warned]:
+    """What `auth-gateway check` warns about in the configuration that is in force."""
+    config = admin.config
+    found = [one for _, check in CHECKS for one in check(config) if one.warning]
+    return [Warned(config.where(*one.path), show_path(one.path), one.problem, one.mend) for one in found]

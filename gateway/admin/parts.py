@@ -1,0 +1,32 @@
+"""What the console is made of beside the parts that all pages share."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gateway.config.schema import Config
+from gateway.credentials import Credentials
+from gateway.model import User
+from gateway.portal.parts import Parts
+from gateway.proxy import UpstreamHealth
+from gateway.risk.geo import Geo
+from gateway.stores.base_audit import AuditSearch
+
+
+@dataclass(frozen=True, slots=True)
+class AdminParts:
+    """`origin` says where a user is declared ("users.yaml:12"), "" where users are changed here."""
+
+    parts: Parts
+    credentials: Credentials
+    search: AuditSearch
+    upstreams: Callable[[], Sequence[UpstreamHealth]]
+    origin: Callable[[User], str]
+    geo: Geo
+
+    @property
+    def config(self) -> Config:
+        return self.parts.config
+
+    @property
+    def home(self) -> str:
+        return f"{self.parts.prefix}/admin"

@@ -1,0 +1,62 @@
+"""The page about routes: what the file declares, how the apps behind are doing, and why somebody may pass or not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway import metrics
+from gateway.admin.explaining import Answered, answered
+from gateway.admin.parts import AdminParts
+from gateway.admin.screen import Call, Paper
+from gateway.admin.traffic import Traffic, traffic
+from gateway.config.schema import Route, Rule
+from gateway.proxy import UpstreamHealth
+
+FACTORS = ("password", "sms", "totp", "webauthn", "email", "recovery")
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRow:
+    route: Route
+    where: str
+    rules: tuple[Rule, ...]
+    upstreams: Sequence[UpstreamHealth]
+    traffic: Traffic
+
+
+def route_rows(admin: AdminParts) -> list[RouteRow]:
+    counted, health = traffic(metrics.samples()), admin.upstreams()
+    return [
+        RouteRow(
+            route, admin.config.where("routes", index), route.access,
+            [one for one in health if one.route == route.label], counted.get(route.label, Traffic()),
+        )
+        for index, route in enumerate(admin.config.routes)
+    ]  # fmt: skip
+
+
+async def explained(admin: AdminParts, url: str, method: str, ip: str, username: str, amr: str) -> Answered:
+    user = await admin.parts.directory.get(username) if username else None
+    if username and user is None:
+        return Answered(refused=f"there is no user {username}")
+    proven = tuple(name for name in FACTORS if name in amr.replace(",", " ").split())
+    return answered(admin.parts.routes, url, method, ip, user, proven, admin.parts.clock())
+
+
+class RouteScreens:
+    def __init__(self, paper: Paper) -> None:
+        self._paper = paper
+
+    async def list(self, call: Call) -> web.StreamResponse:
+        admin, here = self._paper.admin, call.ask.here
+        defaults = {"url": "", "method": "GET", "ip": str(here.client), "user": "", "amr": "password, sms"}
+        given = {name: call.query(name) or value for name, value in defaults.items()}
+        answer = None
+        if given["url"]:
+            answer = await explained(
+                admin, given["url"], given["method"], given["ip"], given["user"], given["amr"]
+            )
+        return self._paper.page(
+            call, "routes.html", "/routes", rows=route_rows(admin), given=given, answer=answer
+        )

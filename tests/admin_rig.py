@@ -1,0 +1,35 @@
+"""Administrators for tests: a browser that is signed in to the console, and its forms."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.rig import Browser, Rig, csrf_of, running_gateway
+
+ADMIN = "/_auth/admin"
+
+
+@asynccontextmanager
+async def administered(folder: Path, **overrides: Any) -> AsyncIterator[tuple[Rig, Browser]]:
+    """A gateway with the users alice (an administrator, signed in) and bob."""
+    async with running_gateway(folder, **overrides) as rig, rig.browser() as browser:
+        await rig.add_user("alice", groups=("admins",))
+        await rig.add_user("bob", email="bob@example.test", groups=("staff",))
+        await browser.sign_in(rd=ADMIN)
+        yield rig, browser
+
+
+async def shown(browser: Browser, path: str = "") -> str:
+    response = await browser.get(ADMIN + path)
+    assert response.status == 200, (response.status, response.headers.get("Location"))
+    return await response.text()
+
+
+async def act(browser: Browser, path: str, do: str, **fields: str) -> tuple[int, str]:
+    """Post a form of the page at `path`: the status, and where it leads or the page that came back."""
+    token = csrf_of(await shown(browser))
+    if not token:
+        token = csrf_of(await shown(browser, "/users"))
+    response = await browser.post(ADMIN + path, {"csrf_token": token, "do": do, **fields})
+    return response.status, response.headers.get("Location") or await response.text()
