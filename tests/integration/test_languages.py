@@ -6,6 +6,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.mailbox import running_mailbox
 from tests.rig import Browser, running_gateway
 
 GERMAN = "de-CH, de;q=0.9, en;q=0.5"
@@ -92,3 +93,32 @@ async def test_no_app_hears_of_the_choice(tmp_path: Path) -> None:
         seen = await (await browser.get("/", Cookie="auth_lang=de; theirs=1")).text()
         assert "theirs=1" in seen
         assert "auth_lang" not in seen
+
+
+async def test_mails_are_in_the_language_of_the_page_that_caused_them(tmp_path: Path) -> None:
+    async with running_mailbox() as (mailbox, email), running_gateway(tmp_path, email=email) as rig:
+        await rig.add_user(email="alice@example.test")
+        async with rig.browser() as browser:
+            browser.session.headers["Accept-Language"] = GERMAN
+            token = await browser.token("/_auth/reset")
+            await browser.post("/_auth/reset", {"csrf_token": token, "username": "alice"})
+            [mail] = await mailbox.wait(1)
+            assert "auth-gateway: neues Passwort" in mail
+            assert "Der Link gilt einmal" in mail
+            assert f"{rig.url}/_auth/reset?token=" in mail
+            await browser.get("/_auth/login?lang=fr")
+            await browser.password()
+            await browser.get("/_auth/verify?factor=email")
+            mails = await mailbox.wait(2)
+            assert "Votre code auth-gateway" in mails[1]
+            assert re.search(r"\d{6} est votre code auth-gateway\. Ne le partagez jamais\.", mails[1])
+            assert re.search(r"@127\.0\.0\.1 #\d{6}", mails[1])
+
+
+async def test_errors_of_a_form_are_in_the_readers_language(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        browser.session.headers["Accept-Language"] = "es"
+        page = await (await browser.password(password="not the password")).text()
+        assert "Nombre de usuario o contraseña incorrectos." in page
+        assert "<title>Error: Iniciar sesión – auth-gateway</title>" in page
