@@ -17,6 +17,7 @@ COMMANDS = {
     "device": "gateway.cli.device:device",
     "access": "gateway.cli.access:access",
     "sms": "gateway.cli.sms:sms",
+    "oidc": "gateway.cli.oidc:oidc",
     "key": "gateway.cli.key:key",
     "audit": "gateway.cli.audit:audit",
     "export": "gateway.cli.export:export",

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from gateway.cli.opening import Opened, config_option, run
+from gateway.oidc.keys import SigningKeys, keys_path, longest_life
 
 
 @click.group()
@@ -20,17 +21,32 @@ def key() -> None:
 def rotate(keep: int, config_file: Path) -> None:
     """Add a new key and drop the oldest; running gateways follow within two seconds.
 
+    Where there are clients of the OpenID provider, a new key to sign tokens is published too. It signs after
+    oidc.announce; the old one stays published until what it signed has expired.
+
     Sessions and remembered devices that were sealed with a dropped key end: rotate less often than
     remember_device divided by the keys kept.
     """
 
-    async def work(opened: Opened) -> tuple[str, int]:
+    async def work(opened: Opened) -> tuple[str, int, bool]:
         # Enrolled factors live for years. Sealing them with the newest key first means that no rotation, which
         # always keeps the key before the new one, can lock one away.
         resealed = await opened.credentials.reseal()
         fresh = opened.keys.rotate(opened.clock(), keep)
         await opened.record("key_rotated", key=fresh.id)
-        return fresh.id, resealed
+        return fresh.id, resealed, _rotate_tokens(opened)
 
-    id, resealed = run(config_file, work)
+    id, resealed, has_tokens = run(config_file, work)
     click.echo(f"new key {id}; sealed {resealed} enrolled factors again")
+    if has_tokens:
+        click.echo("new key for tokens is published and signs after oidc.announce")
+
+
+def _rotate_tokens(opened: Opened) -> bool:
+    """The keys that sign tokens, where any app gets some."""
+    config = opened.config
+    if not config.oidc.clients:
+        return False
+    keys = SigningKeys(keys_path(config), opened.clock, announce=config.oidc.announce)
+    keys.rotate(longest_life(config))
+    return True
