@@ -1,5 +1,6 @@
 """What tests of the OpenID provider share: a gateway with apps, and an app that asks as apps do."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -7,13 +8,16 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import aiohttp
 
 from gateway.oidc.apps import secret_hash
+from gateway.oidc.keys import SigningKeys
 from tests.rig import Browser, FakeClock, Rig, running_gateway
 
 SECRET = "s3cr3t-with-much-entropy"
@@ -39,10 +43,21 @@ SPA: dict[str, Any] = {
 }
 
 
+@cache
+def some_keys() -> str:
+    """A file of signing keys, made once: RSA keys take long."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "oidc.keys"
+        SigningKeys(path, FakeClock(), announce=0.0)
+        return path.read_text()
+
+
 @asynccontextmanager
 async def provider(
     folder: Path, *clients: dict[str, Any], clock: FakeClock | None = None, **overrides: Any
 ) -> AsyncIterator[Rig]:
+    (folder / "oidc.keys").write_text(some_keys())
+    (folder / "oidc.keys").chmod(0o600)
     oidc = {"clients": list(clients or (WEB, SPA)), **overrides.pop("oidc", {})}
     async with running_gateway(folder, clock=clock, oidc=oidc, **overrides) as rig:
         yield rig
@@ -139,6 +154,8 @@ def claims_of(token: str) -> dict[str, Any]:
     return claims
 
 
-def events(rig: Rig) -> list[str]:
+async def events(rig: Rig) -> list[str]:
     """What the audit trail says, oldest first."""
-    return [row.event for row in rig.gateway.parts.audit._queue]
+    while rig.gateway.parts.audit._queue:
+        await asyncio.sleep(0.01)
+    return [row.event for row in await rig.gateway.stores.audit_log.tail(1000)]

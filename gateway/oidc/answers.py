@@ -28,7 +28,7 @@ class Answers:
         if back.response_mode == "form_post":
             return self._pages.render(
                 "oidc_form_post.html", reader=ask.reader, request_id=ask.request_id,
-                action=back.redirect_uri, fields=fields,
+                action=back.redirect_uri, fields=fields, at_once=True,
             )  # fmt: skip
         response = see_other(with_query(back.redirect_uri, fields))
         response.headers["Referrer-Policy"] = "no-referrer"

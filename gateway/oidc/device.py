@@ -98,9 +98,12 @@ class Devices:
     async def _pace(self, slot: str, left: float) -> None:
         """Each answer of slow_down makes the interval five seconds longer."""
         slowed, _ = await self._ledger.count(f"{slot}:slow")
-        if not await self._ledger.claim_once(f"{slot}:poll", INTERVAL * (1 + slowed) - 0.5):
-            await self._ledger.hit(f"{slot}:slow", max(left, 1.0))
-            raise OAuthError("slow_down")
+        if await self._ledger.claim_once(f"{slot}:poll", _pause(slowed)):
+            return
+        slowed = await self._ledger.hit(f"{slot}:slow", max(left, 1.0))
+        await self._ledger.delete(f"{slot}:poll")
+        await self._ledger.claim_once(f"{slot}:poll", _pause(slowed))
+        raise OAuthError("slow_down")
 
     async def _waiting(self, slot: str) -> Waiting | None:
         found = await self._ledger.get(slot)
@@ -108,6 +111,11 @@ class Devices:
         if record is None or record["state"] != "pending":
             return None
         return Waiting(slot, record["client"], tuple(record["scopes"]), record["ends"])
+
+
+def _pause(slowed: int) -> float:
+    """Half a second less than the interval, since the network delays one call more than the next."""
+    return INTERVAL * (1 + slowed) - 0.5
 
 
 def _device_slot(device: str) -> str:

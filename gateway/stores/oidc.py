@@ -147,7 +147,9 @@ class SqlLogins:
         step = update(oidc_logins).where(waiting)
         step = step.values(due_at=now + lease, tries=oidc_logins.c.tries + 1)
         async with writing(self._engine) as connection:
-            return [Login(*row) for row in await connection.execute(step.returning(*columns))]
+            rows = (await connection.execute(step.returning(*columns))).all()
+        # SQLite gives whole numbers back as int after RETURNING, and apps know the session by this number's spelling.
+        return [Login(row[0], float(row[1]), row[2], float(row[3]), row[4]) for row in rows]
 
     async def later(self, login: Login, at: float) -> None:
         async with writing(self._engine) as connection:
