@@ -9,8 +9,8 @@ from gateway.config.schema import FactorName, Policy
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.oidc.apps import App
 from gateway.oidc.requests import SignInRequest
-from gateway.oidc.sessions import ACR_VALUES, PHISHING_RESISTANT, TWO_FACTORS
-from gateway.policy import SECOND_FACTORS, decide
+from gateway.oidc.sessions import PHISHING_RESISTANT, TWO_FACTORS
+from gateway.policy import FIRST_FACTORS, SECOND_FACTORS, decide
 
 _AT_ONCE = 0.001
 """Stands for "now" as an age, since an age of 0 means that any will do."""
@@ -47,14 +47,10 @@ def sharpened(policy: Policy, request: SignInRequest, now: float) -> Policy:
     return policy.model_copy(update=more)
 
 
-def meets(acr: str, wanted: str) -> bool:
-    return not wanted or ACR_VALUES.index(acr) >= ACR_VALUES.index(wanted)
-
-
 def _signed_in_since(principal: Principal, request: SignInRequest) -> bool:
-    """Whether a password or a passkey was given after the app asked for a new sign-in."""
+    """Whether a first factor or a passkey was given after the app asked for a new sign-in."""
     proven = principal.session.proven_at
-    return max(proven.get("password", 0.0), proven.get("webauthn", 0.0)) >= request.login_since
+    return max(proven.get(factor, 0.0) for factor in (*FIRST_FACTORS, "webauthn")) >= request.login_since
 
 
 def _names(factors: set[str]) -> tuple[FactorName, ...]:

@@ -9,7 +9,7 @@ from gateway.oidc.apps import Apps
 from gateway.oidc.scopes import described
 from gateway.oidc.sessions import context, methods, session_name
 from gateway.oidc.tokens import user_claims
-from gateway.policy import DEVICE
+from gateway.policy import has_two
 from gateway.portal.ask import Ask, see_other
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.parts import Parts
@@ -115,7 +115,7 @@ class OwnPages:
         if destination.path not in self._own:
             return None
         verdict = Verdict.SIGN_IN if principal is None else Verdict.STEP_UP
-        if principal is not None and len(set(principal.amr) - {DEVICE}) > 1 and not principal.session.step_up:
+        if principal is not None and has_two(principal.amr) and not principal.session.step_up:
             verdict = Verdict.ALLOW
         return Decision(verdict, "oidc", "own_page")
 

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from gateway.model import Principal
-from gateway.policy import DEVICE, MACHINE_PROOFS
+from gateway.policy import has_two
 
 ONE_FACTOR, TWO_FACTORS, PHISHING_RESISTANT = "1fa", "2fa", "phr"
 ACR_VALUES = (ONE_FACTOR, TWO_FACTORS, PHISHING_RESISTANT)
 """Authentication contexts. "phr" is the name that OpenID's EAP ACR Values 1.0 gives to phishing-resistant proof."""
 
-# RFC 8176 §2 has names for these.
+# Names of RFC 8176 §2; it has none for another provider's word, which Microsoft Entra calls "fed".
 _METHODS = {
     "password": ("pwd",), "sms": ("otp", "sms"), "email": ("otp",), "totp": ("otp",),
     "webauthn": ("hwk",), "recovery": ("otp",), "user_verification": ("user",),
+    "federated": ("fed",),
 }  # fmt: skip
 
 
@@ -28,17 +29,15 @@ def session_name(username: str, started: float) -> str:
 def methods(amr: Sequence[str]) -> list[str]:
     """The `amr` claim: the registered names of what was proven, and `mfa` where that was two different things."""
     names = [name for factor in amr for name in _METHODS.get(factor, ())]
-    return list(dict.fromkeys([*names, "mfa"] if _count(amr) > 1 else names))
+    return list(dict.fromkeys([*names, "mfa"] if has_two(amr) else names))
 
 
 def context(principal: Principal) -> str:
-    """The `acr` claim: the highest context that this session meets."""
-    proven = set(principal.amr)
-    if "webauthn" in proven:
+    """The `acr` claim: the highest context that this session meets.
+
+    Only what was proven here counts: a remembered device or another provider's second factor is no second factor
+    towards an app.
+    """
+    if "webauthn" in principal.amr:
         return PHISHING_RESISTANT
-    return TWO_FACTORS if _count(principal.amr) > 1 else ONE_FACTOR
-
-
-def _count(amr: Sequence[str]) -> int:
-    """A remembered device proves nothing now, so it is no second factor towards an app."""
-    return len(set(amr) - {DEVICE} - MACHINE_PROOFS)
+    return TWO_FACTORS if has_two(principal.amr) else ONE_FACTOR
