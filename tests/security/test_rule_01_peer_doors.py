@@ -53,18 +53,21 @@ async def test_a_forged_host_or_uri_opens_nothing_where_the_proxy_sends_others(t
     routes = [
         {"host": "open.test", "upstream": "UPSTREAM", "policy": {"require": "bypass"}},
         {"host": "127.0.0.1", "path": "/open", "upstream": "UPSTREAM", "policy": {"require": "bypass"}},
-        {"host": "127.0.0.1", "upstream": "UPSTREAM"},
+        {"host": "127.0.0.1", "path": "/own", "upstream": "UPSTREAM"},
+        {"host": "127.0.0.1", "upstream": "UPSTREAM", "policy": {"groups": ["ops"]}},
     ]
     forged = forwarded("open.test", "/") | {"X-Forwarded-Server": "open.test"}
     async with gateway(tmp_path, routes) as rig, rig.browser() as browser:
         here = f"127.0.0.1:{rig.port}"
+        await rig.add_user("alice")  # oauth2-proxy's door wants a user even where all may pass
+        await browser.sign_in(rd="/own")
         for path, headers in (
             ("/oauth2/auth", forged | by_uri(here, "/x")),
             ("/validate", forged | {"X-Original-URL": "http://open.test/"} | by_host(here, "")),
             ("/api/authz/auth-request", forged | original(here, "/x")),
             (f"{OUTPOST}/nginx", forged | original_url(here, "/x")),
         ):
-            assert (await fetch(browser, path, headers)).status == 401, path
+            assert (await fetch(browser, path, headers)).status == 403, path
         for headers in (
             forged | original_url(here, "/x"),
             forwarded(here, "/x") | original_url(here, "/open"),

@@ -1,5 +1,6 @@
 """Users, second factors and rules of other gateways: taken over whole, or named with the reason; never looser."""
 
+import asyncio
 import json
 import os
 import sqlite3
@@ -9,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
 
+import asyncpg
 import pyotp
 import pytest
 from click.testing import CliRunner, Result
@@ -21,6 +23,7 @@ from gateway.model import Principal, SessionRecord, User
 from gateway.policy import decide
 from gateway.routing import Routes
 from gateway.target import make_target
+from tests.services import create_database, postgres_server
 
 T = TypeVar("T")
 DATA = Path(__file__).parents[1] / "data" / "imports"
@@ -348,3 +351,31 @@ def test_what_is_not_a_configuration_is_said_in_a_line(command, tmp_path: Path) 
         result = command("authelia", "--configuration", file)
         assert result.exit_code == 1
         assert result.stderr.startswith("auth-gateway: ")
+
+
+def test_apps_come_from_postgresql_as_well(command, stored, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(KEY)
+    with postgres_server() as server:
+        url = create_database(server, "authelia")
+
+        async def fill() -> None:
+            connection = await asyncpg.connect(url)
+            await connection.execute(
+                "CREATE TABLE totp_configurations (id SERIAL, username VARCHAR(100), issuer VARCHAR(100),"
+                " algorithm VARCHAR(6), digits INTEGER, period INTEGER, secret BYTEA)"
+            )
+            await connection.execute(
+                "INSERT INTO totp_configurations (username, algorithm, digits, period, secret)"
+                " VALUES ('john', 'SHA1', 6, 30, $1)",
+                sealed(SECRET),
+            )
+            await connection.close()
+
+        asyncio.run(fill())
+        files = ("--users", DATA / "authelia_users.yml", "--encryption-key-file", tmp_path / "key")
+        result = command("authelia", *files, "--storage-url", url, "--apply")
+        gone = command("authelia", *files, "--storage-url", f"{server}/no_such_database")
+    assert "1 authenticator apps imported" in result.output
+    (app,) = stored(lambda opened: opened.credentials.list("john", "totp"))
+    assert app.secret == SECRET.encode()
+    assert "can't read Authelia's storage" in gone.stderr

@@ -146,6 +146,23 @@ def test_each_preset_tells_who_it_is_in_the_dialect_of_its_gateway() -> None:
         assert sent == {*PRESETS[preset], "X-Auth-Assertion"}
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "X-Auth-Request-Access-Token",
+        "X-authentik-meta-jwks",
+        "X-authentik-entitlements",
+        "Cf-Access-Jwt-Assertion",
+        "X-Goog-IAP-JWT-Assertion",
+        "X-Vouch-User",
+        "X-Pomerium-Jwt-Assertion",
+    ],
+)
+def test_names_of_every_dialect_are_taken_from_clients_whatever_the_route_speaks(name: str) -> None:
+    for spelling in (name, name.upper(), name.replace("-", "_"), name.replace("-", "_", 1).lower()):
+        assert not [value for _, value in prepared((spelling.encode(), b"mallory")) if value == b"mallory"]
+
+
 def test_no_fact_about_the_user_is_told_by_a_prefix_alone() -> None:
     compiled = rules(headers=Headers(preset=("goog-iap",)))
     out = dict(prepared(who=principal(email=""), compiled=compiled))
