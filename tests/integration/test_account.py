@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from tests.integration.test_factor_enrolment import begin_totp, code_of, enrol_totp
+from tests.mailbox import running_mailbox
 from tests.rig import PASSWORD, Browser, running_gateway
 
 ACCOUNT = "/_auth/account"
@@ -207,3 +208,28 @@ async def test_forms_without_the_token_or_from_elsewhere_change_nothing(tmp_path
         user = await rig.directory.get("alice")
         assert user is not None
         assert user.phone
+
+
+async def test_the_mail_address_is_changed_by_a_code_to_the_new_one_and_the_old_one_hears_of_it(
+    tmp_path: Path,
+) -> None:
+    async with running_mailbox() as (mailbox, email), running_gateway(tmp_path, email=email) as rig:
+        await rig.add_user(email="old@example.test")
+        async with rig.browser() as browser:
+            await browser.sign_in()
+            token = await browser.token(ACCOUNT)
+            form = {"factor": "email", "csrf_token": token, "rd": ACCOUNT}
+            await browser.post("/_auth/enrol", {**form, "address": "new@example.test"})
+            [(to, mail)] = mailbox.mails
+            assert to == "new@example.test"
+            user = await rig.directory.get("alice")
+            assert user is not None
+            assert user.email == "old@example.test"  # not before the code came back
+            found = re.search(r"\b(\d{6})\b", mail)
+            assert found
+            assert (await browser.post("/_auth/enrol", {**form, "code": found[1]})).status in (200, 303)
+            await mailbox.wait(2)
+            assert mailbox.mails[1][0] == "old@example.test"
+            changed = await rig.directory.get("alice")
+            assert changed is not None
+            assert changed.email == "new@example.test"

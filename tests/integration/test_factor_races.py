@@ -7,7 +7,10 @@ from pathlib import Path
 import pyotp
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.factors.asks import Answer, Asked, Asks
 from gateway.factors.base import Attempt, Factor, Outcome
+from gateway.factors.bypass import Bypasses
+from gateway.factors.challenge import Codes
 from gateway.factors.recovery import RecoveryFactor
 from gateway.factors.totp import STEP, TotpFactor
 from gateway.keyring import KeyRing
@@ -90,3 +93,74 @@ def test_a_recovery_code_signs_in_one_of_four_processes(tmp_path: Path) -> None:
 
     won = race.winners(url, act)
     assert won == {round: 1 if round < 10 else 0 for round in range(race.ROUNDS)}
+
+
+def asks_of(engine: AsyncEngine, keys: Path) -> Asks:
+    ring = KeyRing.load_or_create(keys, lambda: NOW)
+    return Asks(SqlLedger(engine, lambda: NOW), seal=ring.seal, open=ring.open)
+
+
+def asked(round: int) -> Asked:
+    return Asked(f"id-{round}", f"sid-{round}", "42", "", "192.0.2.1", "", NOW)
+
+
+def test_a_question_is_answered_and_its_answer_fetched_by_one_of_four_processes(tmp_path: Path) -> None:
+    url, keys = f"sqlite:///{tmp_path}/gateway.db", tmp_path / "session.keys"
+
+    async def ask(engine: AsyncEngine) -> None:
+        for round in range(race.ROUNDS):
+            assert await asks_of(engine, keys).ask(f"user-{round}", asked(round))
+            await asks_of(engine, keys).answer(f"other-{round}", asked(round), Answer.YES)
+
+    prepare(url, ask)
+
+    async def take(engine: AsyncEngine, round: int) -> bool:
+        return await asks_of(engine, keys).take(f"user-{round}", f"id-{round}") is not None
+
+    async def fetch(engine: AsyncEngine, round: int) -> bool:
+        return await asks_of(engine, keys).take_answer(f"other-{round}", f"sid-{round}") is Answer.YES
+
+    for act in (take, fetch):
+        assert race.winners(url, act) == dict.fromkeys(range(race.ROUNDS), 1)
+
+
+def test_one_of_four_processes_gets_to_ask(tmp_path: Path) -> None:
+    url, keys = f"sqlite:///{tmp_path}/gateway.db", tmp_path / "session.keys"
+    prepare(url, lambda engine: asks_of(engine, keys).waiting("alice"))
+
+    async def ask(engine: AsyncEngine, round: int) -> bool:
+        return await asks_of(engine, keys).ask(f"user-{round}", asked(round))
+
+    assert race.winners(url, ask) == dict.fromkeys(range(race.ROUNDS), 1)
+
+
+def test_a_mailed_code_and_a_bypass_code_sign_in_one_of_four_processes(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/gateway.db"
+
+    def codes(engine: AsyncEngine) -> Codes:
+        ledger = SqlLedger(engine, lambda: NOW)
+        return Codes(
+            "email", ledger, lambda: [b"k"], lambda: NOW, length=6, lifetime=300, digits=lambda _: "123456"
+        )
+
+    def bypasses(engine: AsyncEngine) -> Bypasses:
+        return Bypasses(SqlLedger(engine, lambda: NOW), lambda: [b"k"], new_code=lambda: "a" * 12)
+
+    def of(round: int) -> Attempt:  # tries are counted for the user
+        return Attempt(User(f"user-{round}"), f"sid-{round}", "192.0.2.1", "localhost")
+
+    async def issue(engine: AsyncEngine) -> None:
+        for round in range(race.ROUNDS):
+            await codes(engine).issue(of(round))
+            await bypasses(engine).issue(f"user-{round}", 300)
+
+    prepare(url, issue)
+
+    async def mailed(engine: AsyncEngine, round: int) -> bool:
+        return await codes(engine).verify(of(round), "123456") is Outcome.RIGHT
+
+    async def handed(engine: AsyncEngine, round: int) -> bool:
+        return await bypasses(engine).use(f"user-{round}", "aaaa-aaaa-aaaa")
+
+    for act in (mailed, handed):
+        assert race.winners(url, act) == dict.fromkeys(range(race.ROUNDS), 1)
