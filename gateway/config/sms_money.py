@@ -10,11 +10,6 @@ from gateway.config.units import Duration
 Currency = Annotated[
     str, StringConstraints(pattern=r"^[A-Z]{3}$"), Words("an ISO 4217 code such as `USD` or `EUR`")
 ]
-Destination = Annotated[
-    str,
-    StringConstraints(pattern=r"^([A-Z]{2}|\+[1-9]\d{0,8})$"),
-    Words('a country such as `DE`, or the start of a number in quotes such as `"+4915"`'),
-]
 Amount = Annotated[float, Field(ge=0, le=1_000_000)]
 Fallback = Literal["voice", "email", "totp", "webauthn", "recovery"]
 
@@ -42,10 +37,11 @@ class SmsSpending(Section):
     daily_voice_cap: Amount = Field(20.0, description="calls a day")
     price: Amount = Field(0.10, description="an SMS to where `prices` has nothing")
     voice_price: Amount = Field(0.10, description="a call to where `voice_prices` has nothing")
-    prices: dict[Destination, Amount] = Field(
-        default_factory=dict, description="an SMS by country or number range; the longest range wins"
+    prices: dict[str, Amount] = Field(
+        default_factory=dict,
+        description='an SMS by country (`DE`) or start of the number (`"+4915"`); the longest start wins',
     )
-    voice_prices: dict[Destination, Amount] = Field(default_factory=dict, description="the same for a call")
+    voice_prices: dict[str, Amount] = Field(default_factory=dict, description="the same for a call")
 
 
 class SmsPumping(Section):
