@@ -148,6 +148,12 @@ NOT_WORDS = {
     "noindex": "for robots",
     "UTC": "the same in every language",
     "wide": "a class of the body (block `width`)",
+    "wide admin": "classes of the body (block `width`)",
+    "auth-gateway": "a name",
+    "by": "a key of the audit log, shown as it is written there",
+    "max_age": "a key of the configuration",
+    "5xx": "a class of statuses",
+    "≤  ms": "a unit",
 }
 """Text in templates that nobody reads -> why."""
 
