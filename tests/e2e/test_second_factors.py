@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pyotp
 from playwright.async_api import Browser, Page, expect
@@ -122,3 +123,34 @@ async def test_a_passkey_that_does_not_verify_its_user_is_no_password(
         await expect(page.get_by_text("That did not work")).to_be_visible()
         await page.goto(address(rig) + "/dash")
         assert "/_auth/login" in page.url
+
+
+async def test_an_answer_of_a_security_key_is_worth_nothing_in_another_sign_in(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with running_gateway(tmp_path, webauthn={"rp_id": "localhost"}) as rig:
+        await rig.add_user(phone="")
+        page = await browser.new_page()
+        await plug_in(page)
+        await enrol_key(page, rig)
+        await page.context.clear_cookies()
+        await give_password(page, rig)
+        await expect(page.get_by_role("heading", name=re.compile("security key"))).to_be_visible()
+        async with page.expect_request(lambda request: request.method == "POST") as sent:
+            await page.get_by_role("button", name="Verify").click()
+        await page.wait_for_url("**/dash")
+        form = dict(parse_qsl((await sent.value).post_data or ""))
+        assert form["credential"]
+
+        await page.context.clear_cookies()
+        await give_password(page, rig)
+        token = await page.locator("form [name=csrf_token]").first.get_attribute("value")
+        answer = await page.context.request.post(
+            address(rig) + "/_auth/verify",
+            form={**form, "csrf_token": token or ""},
+            headers={"Origin": address(rig)},
+            max_redirects=0,
+        )
+        assert answer.status == 401
+        await page.goto(address(rig) + "/dash")
+        assert "/_auth/verify" in page.url
