@@ -113,7 +113,12 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "verify-delivery": (
         "verify.html",
         VERIFY
-        | {"delivery": "Sent. It should arrive in a moment.", "delivery_final": False, "can_call": True},
+        | {
+            "delivery": "Sent. It should arrive in a moment.",
+            "delivery_final": False,
+            "can_call": True,
+            "cooling": True,
+        },
     ),
     "verify-called": (
         "verify.html",

@@ -57,6 +57,8 @@ class Prompt:
     outlook: Outlook = NOTHING_SENT
     """Of a code by SMS or call: how far it is."""
     can_call: bool = False
+    cooling: bool = False
+    """The number was changed, and the code went to the one before."""
     number: str = ""
     """To be typed on the device that approves."""
 

@@ -43,13 +43,13 @@ class SmsFactor:
         return bool(user.phone)
 
     async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
+        number = attempt.user.phone
         attempt = await settled(attempt, self._cool_off)
         wait, sent = await self._codes.offer(
             attempt, self._config.resend_after, lambda: self._send(attempt), again=again
         )
-        return await prompt(
-            self._desk, attempt, Prompt(code_length=self._codes.length, resend_after=ceil(wait), sent=sent)
-        )
+        asked = Prompt(code_length=self._codes.length, resend_after=ceil(wait), sent=sent)
+        return await prompt(self._desk, attempt, replace(asked, cooling=number != attempt.user.phone))
 
     async def _send(self, attempt: Attempt) -> None:
         admission = await self._desk.admit(errand(attempt), channel_of(attempt))

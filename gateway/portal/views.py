@@ -265,6 +265,7 @@ class SignInViews:
             delivery_failed=prompt.outlook.state == "failed",
             called=prompt.outlook.channel == "call",
             can_call=prompt.can_call,
+            cooling=prompt.cooling,
             notice=begun.notice or notice,
         )
 

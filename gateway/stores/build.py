@@ -29,6 +29,8 @@ from gateway.stores.tokens import SqlTokens
 
 _ENDED_KEPT = 30 * 86400.0
 """Seconds for which access requests that are over stay readable; the audit log has them for longer."""
+_UNTOLD = 3600.0
+"""Changes of numbers are kept at least until the old number has heard of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,6 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
             lambda: access_requests.purge(clock() - _ENDED_KEPT),
             lambda: messages.purge(clock() - config.sms.messages_kept),
             lambda: blocks.purge(clock() - config.sms.pumping.window),
-            lambda: phones.purge(clock() - config.sms.cool_off),
+            lambda: phones.purge(clock() - max(config.sms.cool_off, _UNTOLD)),
         ),
     )  # fmt: skip

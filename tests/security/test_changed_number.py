@@ -70,11 +70,15 @@ async def test_codes_go_to_the_number_before_for_a_day(tmp_path: Path) -> None:
     async with FakeTwilio() as twilio, sms_gateway(tmp_path, twilio) as rig, rig.browser() as browser:
         await user_of(rig)
         await change_by_admin(rig, SECOND_PHONE)
-        assert "•••••678" in await ask_for_code(browser)
+        page = await ask_for_code(browser)
+        assert "•••••678" in page
+        assert "codes still go to the one before" in page
         assert (await browser.code(twilio.code_for(PHONE))).status == 303
         rig.clock.advance(DAY + 1)
         async with rig.browser() as later:
-            assert "•••••679" in await ask_for_code(later)
+            page = await ask_for_code(later)
+            assert "•••••679" in page
+            assert "the one before" not in page
             assert (await later.code(twilio.code_for(SECOND_PHONE))).status == 303
 
 
