@@ -124,7 +124,7 @@ def _cookie_code(plan: Plan) -> str:
   local kept = {{}}
   for crumb in (handle:headers():get("cookie") or ""):gmatch("[^;]+") do
     local name = crumb:match("^%s*([^=]*)"):lower():gsub("^__host%-", ""):gsub("^__secure%-", ""):gsub("%s+$", "")
-    if name ~= "{own}" and name ~= "{own}_pass" then table.insert(kept, crumb) end
+    if name ~= "{own}" and name:sub(1, {len(own) + 1}) ~= "{own}_" then table.insert(kept, crumb) end
   end
   handle:headers():remove("cookie")
   if #kept > 0 then handle:headers():add("cookie", table.concat(kept, ";")) end

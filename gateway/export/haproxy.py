@@ -10,6 +10,7 @@ from gateway.config.presets import Fact
 from gateway.config.schema import Route
 from gateway.export.sites import (
     FORWARDED,
+    MOST_COOKIES,
     Plan,
     Site,
     addresses,
@@ -165,7 +166,7 @@ def _backend(plan: Plan, route: Route) -> Iterator[str]:
         yield f"    http-request set-header {theirs} {told.before}%[{claim}] if {known}"
     for header, value in route.headers.add.items():
         yield f"    http-request set-header {header} '{_literal(value)}'"
-    for _ in range(2):
+    for _ in range(MOST_COOKIES):
         yield f"    http-request replace-header Cookie '^((?:.*;)?\\s*){name}=[^;]*;?\\s*(.*)$' '\\1\\2'"
     yield f"    http-request del-header Cookie if {{ req.fhdr(cookie) -m reg '(^|;)\\s*{name}=' }}"
     yield f"    http-response replace-header Set-Cookie '^\\s*{name}\\s*=.*$' 'auth_gateway_dropped=; Max-Age=0'"

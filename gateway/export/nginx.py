@@ -6,11 +6,13 @@ never cached, since their Origin counts. Upstreams get exactly the URL that was 
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from gateway.config.schema import Route
 from gateway.config.units import show_duration
 from gateway.export.sites import (
     FORWARDED,
+    MOST_COOKIES,
     Plan,
     Site,
     addresses,
@@ -73,11 +75,15 @@ http {{
 
 
 def _cookie_map(name: str) -> str:
-    """Cut our two cookies out; should one be left (sent twice), the app gets no cookies at all."""
+    """Cut ours out one by one; should one be left (sent too often), the app gets no cookies at all."""
     cut = f'"~*^(?<b%d>(?:.*;)?\\s*){name}=[^;]*;?\\s*(?<a%d>.*)$" $b%d$a%d'
-    return f"""    map $http_cookie $cookies_1 {{ {cut % (1, 1, 1, 1)}; default $http_cookie; }}
-    map $cookies_1 $cookies_2 {{ {cut % (2, 2, 2, 2)}; default $cookies_1; }}
-    map $cookies_2 $app_cookies {{ "~*(?:^|;)\\s*{name}=" ""; default $cookies_2; }}"""
+    steps = ["$http_cookie", *(f"$cookies_{number}" for number in range(1, MOST_COOKIES + 1))]
+    lines = [
+        f"    map {before} {after} {{ {cut % (number, number, number, number)}; default {before}; }}"
+        for number, (before, after) in enumerate(pairwise(steps), 1)
+    ]
+    lines.append(f'    map {steps[-1]} $app_cookies {{ "~*(?:^|;)\\s*{name}=" ""; default {steps[-1]}; }}')
+    return "\n".join(lines)
 
 
 def _upstream(plan: Plan, route: Route) -> Iterator[str]:

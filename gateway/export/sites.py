@@ -166,8 +166,15 @@ def spellings(name: str) -> list[str]:
 
 
 def cookie_pattern(config: Config) -> str:
-    """A regular expression for our cookies' names, with every prefix that browsers give a meaning to."""
-    return f"(?:__Host-|__Secure-)?{config.session.cookie_name}(?:_pass)?"
+    """A regular expression for our cookies' names, with every prefix that browsers give a meaning to.
+
+    Whatever begins with the session cookie's name and an underscore is ours: pass, remembered device, trail and more.
+    """
+    return f"(?:__Host-|__Secure-)?{config.session.cookie_name}(?:_[a-z]+)?"
+
+
+MOST_COOKIES = 6
+"""More of ours than a browser has at one time, for engines that cut them out one by one."""
 
 
 def path_pattern(route: Route) -> str:

@@ -79,7 +79,9 @@ async def test_presets_reach_the_app_through_the_engine(engine: str, tmp_path: P
 async def test_forged_identity_never_reaches_an_open_app(engine: str, tmp_path: Path) -> None:
     routes = [{"host": "*", "path": "/", "upstream": "UPSTREAM", "policy": {"require": "bypass"}}]
     async with behind(engine, tmp_path, routes=routes) as rig, rig.browser() as browser:
-        status, body = await page(browser, "/", Cookie="a=1; auth_session=stolen; b=2", **forged())
+        names = ("auth_session", "auth_session_device", "__Host-auth_session_trail", "auth_session_kept")
+        stolen = "; ".join(f"{name}=stolen" for name in names)
+        status, body = await page(browser, "/", Cookie=f"a=1; {stolen}; b=2", **forged())
         assert status == 200
         assert "mallory" not in str(body)
         assert "stolen" not in str(body)
