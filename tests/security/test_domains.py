@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from gateway.handoff import digest
 from tests.domains_rig import CONFIG, PORTAL, SHOP, WIKI, Traveller
-from tests.rig import csrf_of, running_gateway
+from tests.rig import HTML, csrf_of, running_gateway
 
 
 async def test_one_sign_in_opens_all_domains_and_the_page_that_was_wanted(tmp_path: Path) -> None:
@@ -143,6 +143,19 @@ async def test_policy_of_the_other_host_refuses_whom_it_refuses(tmp_path: Path) 
         page = await browser.follow(browser.url(WIKI, "/staff"))
         assert (page.status, page.url.host) == (403, WIKI)
         assert "The Other" in await page.text()
+
+
+async def test_forward_auth_sends_each_domain_to_its_own_way_out(tmp_path: Path) -> None:
+    server = {**CONFIG["server"], "trusted_proxies": ["127.0.0.0/8"]}
+    config = {**CONFIG, "server": server, "session": {"domain": "example.com"}}
+    async with running_gateway(tmp_path, **config) as rig, Traveller(rig) as browser:
+        for host, page in ((WIKI, WIKI), ("app.example.com", f"{PORTAL}:{rig.port}")):
+            asked = {"Proto": "http", "Host": host, "Method": "GET", "Uri": "/x"}
+            headers = {**HTML, **{f"X-Forwarded-{name}": value for name, value in asked.items()}}
+            response = await browser.session.get(
+                browser.url(PORTAL, "/_auth/forward"), headers=headers, allow_redirects=False
+            )
+            assert response.headers["Location"].startswith(f"http://{page}/_auth/login?rd=")
 
 
 @pytest.mark.parametrize("where", [WIKI, PORTAL])

@@ -111,6 +111,7 @@ async def test_it_rests_encrypted(tmp_path: Path) -> None:
 HOSTILE = {
     "another site": {"Origin": "https://evil.test", "Sec-Fetch-Site": "cross-site"},
     "another origin of the same site": {"Origin": "http://other.127.0.0.1", "Sec-Fetch-Site": "same-site"},
+    "a browser that contradicts itself": {"Sec-Fetch-Site": "same-site"},
     "a sandboxed page": {"Origin": "null"},
     "no word of where it is from": {"Origin": ""},
     "a script": {"Sec-Fetch-Mode": "cors"},
