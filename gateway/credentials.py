@@ -45,6 +45,8 @@ class Token(Protocol):
     @property
     def methods(self) -> tuple[str, ...]: ...
     @property
+    def scopes(self) -> tuple[str, ...]: ...
+    @property
     def expires_at(self) -> float: ...
     @property
     def last_used_at(self) -> float: ...
@@ -125,10 +127,26 @@ class Credentials:
 
     # -- tokens ----------------------------------------------------------------------------------------------------
 
-    async def _by_token(self, route: Route, target: Target, text: str) -> Principal:
+    async def by_scope(self, target: Target, authorization: Sequence[str], scope: str) -> Principal:
+        """Whose token this is, if it has the scope. Raises NotAccepted, OutOfScope, TooManyAttempts."""
+        scheme, _, value = authorization[0].strip().partition(" ")
+        if len(authorization) != 1 or scheme.lower() != "bearer" or not value.strip().startswith(PREFIX):
+            raise self._refused_token("not one of ours")
+        token = await self._good(target, value.strip())
+        if scope not in token.scopes or (token.methods and target.method not in token.methods):
+            self._audit.record("token_out_of_scope", token_user(token.name), str(target.client), scope=scope)
+            raise OutOfScope(f"token {token.name} has no scope {scope}")
+        user = User(token_user(token.name), name=token.name)
+        return self._principal(user, "token", target, f"token:{token.id}")
+
+    async def _good(self, target: Target, text: str) -> Token:
         token = await self._right_tokens.get(text, str(target.client), partial(self._look_up, target, text))
         if token.expires_at and token.expires_at <= self._clock():
             raise self._refused_token("it has expired")
+        return token
+
+    async def _by_token(self, route: Route, target: Target, text: str) -> Principal:
+        token = await self._good(target, text)
         if route.label not in token.routes or (token.methods and target.method not in token.methods):
             self._audit.record(
                 "token_out_of_scope", token_user(token.name), str(target.client), route=route.label

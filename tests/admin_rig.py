@@ -5,6 +5,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
+from gateway.credentials import PREFIX, token_digest
+from gateway.keyring import KeyRing
+from gateway.stores.engine import open_engine
+from gateway.stores.tokens import ApiToken, SqlTokens
 from tests.rig import Browser, Rig, csrf_of, running_gateway
 
 ADMIN = "/_auth/admin"
@@ -33,3 +39,27 @@ async def act(browser: Browser, path: str, do: str, **fields: str) -> tuple[int,
         token = csrf_of(await shown(browser, "/users"))
     response = await browser.post(ADMIN + path, {"csrf_token": token, "do": do, **fields})
     return response.status, response.headers.get("Location") or await response.text()
+
+
+SECRET = "s" * 43
+API = f"{ADMIN}/api/v1"
+
+
+async def add_token(rig: Rig, *scopes: str, name: str = "ci", id: str = "0123456789abcdef") -> dict[str, str]:
+    """An API token; the header that shows it."""
+    ring = KeyRing.load_or_create(rig.config.session.keys_file, rig.clock)
+    digest = token_digest(ring.derive(b"tokens"), SECRET)
+    token = ApiToken(id, name, digest, (), (), (), rig.clock(), 0.0, scopes=scopes)
+    engine = open_engine(rig.config.storage.url)
+    await SqlTokens(engine).add(token)
+    await engine.dispose()
+    return {"Authorization": f"Bearer {PREFIX}{id}_{SECRET}"}
+
+
+async def api(
+    client: aiohttp.ClientSession, rig: Rig, method: str, path: str, headers: dict[str, str], **more: Any
+) -> tuple[int, Any, Any]:
+    """Status, body and headers."""
+    async with client.request(method, rig.url + API + path, headers=headers, **more) as response:
+        body = await response.json() if "json" in response.content_type else await response.text()
+        return response.status, body, response.headers

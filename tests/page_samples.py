@@ -18,6 +18,7 @@ from gateway.portal.reader import Reader
 from gateway.portal.render import Pages
 from gateway.portal.words import FACTOR_LABELS, WRONG_PASSWORD
 from gateway.stores.base import AccessAsked
+from tests.admin_samples import ADMIN_PAGES
 from tests.oidc_samples import OIDC_SAMPLES
 
 NOW = 1_800_000_000.0
@@ -100,6 +101,7 @@ APPROVE: dict[str, Any] = {
 }
 SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     **OIDC_SAMPLES,
+    **ADMIN_PAGES,
     "login": ("login.html", LOGIN),
     "login-error": ("login.html", LOGIN | {"username": "mira", "error": WRONG_PASSWORD}),
     "login-providers": ("login.html", LOGIN | {"providers": [("google", "Google"), ("corp", "Corp")]}),

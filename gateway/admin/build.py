@@ -1,6 +1,16 @@
 """Puts the console together: which page answers which path."""
 
+import json
+
+from aiohttp import web
+
 from gateway.admin.access import Accesses
+from gateway.admin.api.document import document
+from gateway.admin.api.gateway_state import StateOperations
+from gateway.admin.api.operation import Operation
+from gateway.admin.api.records import RecordOperations
+from gateway.admin.api.router import Router
+from gateway.admin.api.users import UserOperations
 from gateway.admin.console import Console
 from gateway.admin.door import Door
 from gateway.admin.parts import AdminParts
@@ -11,7 +21,7 @@ from gateway.admin.screens_routes import RouteScreens
 from gateway.admin.screens_sessions import SessionScreens
 from gateway.admin.screens_sms import SmsScreens
 from gateway.admin.screens_users import UserScreens
-from gateway.portal.ask import Views
+from gateway.portal.ask import Ask, Views
 
 
 def admin_pages(admin: AdminParts) -> Views:
@@ -36,5 +46,21 @@ def admin_pages(admin: AdminParts) -> Views:
             "/sms": {"GET": SmsScreens(paper).show},
         },
     )
+    operations = all_operations(admin, people, accesses, paper)
+    described = json.dumps(document(operations, f"{admin.home}/api/v1"))
+    router = Router(admin, door, operations, described)
+
+    async def below(ask: Ask) -> web.StreamResponse:
+        api = ask.here.path.startswith(f"{admin.home}/api/")
+        return await (router if api else console).handle(ask)
+
     page = {"GET": console.handle, "POST": console.handle}
-    return {"/admin": page, "/admin/*": page}
+    return {"/admin": page, "/admin/*": dict.fromkeys(("GET", "POST", "PATCH", "DELETE", "PUT"), below)}
+
+
+def all_operations(admin: AdminParts, people: People, accesses: Accesses, paper: Paper) -> list[Operation]:
+    return [
+        *StateOperations(admin, accesses).all(),
+        *UserOperations(admin, people, accesses).all(),
+        *RecordOperations(admin, accesses, paper).all(),
+    ]

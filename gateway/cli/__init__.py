@@ -12,6 +12,7 @@ COMMANDS = {
     "check": "gateway.cli.check:check",
     "replay": "gateway.cli.replay:replay",
     "user": "gateway.cli.user:user",
+    "admin": "gateway.cli.admin:admin",
     "session": "gateway.cli.session:session",
     "token": "gateway.cli.token:token",
     "device": "gateway.cli.device:device",

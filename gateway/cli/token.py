@@ -23,8 +23,13 @@ def token() -> None:
 
 @token.command()
 @click.argument("name")
+@click.option("--route", "routes", multiple=True, help="A route's name (or host + path); repeat.")
 @click.option(
-    "--route", "routes", multiple=True, required=True, help="A route's name (or host + path); repeat."
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(["admin:read", "admin:write"]),
+    help="What it may do with the admin API; repeat.",
 )
 @click.option("--method", "methods", multiple=True, help="Only this HTTP method; repeat for more.")
 @click.option("--group", "groups", multiple=True, help="A group the program is in; repeat for more.")
@@ -33,12 +38,15 @@ def token() -> None:
 def add(
     name: str,
     routes: tuple[str, ...],
+    scopes: tuple[str, ...],
     methods: tuple[str, ...],
     groups: tuple[str, ...],
     expires: str,
     config_file: Path,
 ) -> None:
     """Make a token and print it. It is not kept and can't be shown again."""
+    if not routes and not scopes:
+        raise click.UsageError("Give --route or --scope: a token for nothing is of no use.")
     lifetime = 0.0 if expires == "never" else _seconds(expires)
 
     async def work(opened: Opened) -> str:
@@ -53,9 +61,10 @@ def add(
         made = ApiToken(
             id, names.username(name), digest, tuple(map(names.group, groups)), routes,
             tuple(method.upper() for method in methods), now, now + lifetime if lifetime else 0.0,
+            scopes=scopes,
         )  # fmt: skip
         await SqlTokens(opened.engine).add(made)
-        await opened.record("token_added", f"token:{made.name}", routes=list(routes))
+        await opened.record("token_added", f"token:{made.name}", routes=list(routes), scopes=list(scopes))
         return f"{PREFIX}{id}_{secret}"
 
     click.echo(run(config_file, work))
@@ -77,7 +86,11 @@ def list_tokens(as_json: bool, config_file: Path) -> None:
     for one in found:
         methods = ",".join(one.methods) or "all methods"
         used, end = _when(one.last_used_at), _when(one.expires_at)
-        click.echo("\t".join((one.name, ",".join(one.routes), methods, f"used {used}", f"ends {end}")))
+        click.echo(
+            "\t".join(
+                (one.name, ",".join((*one.routes, *one.scopes)), methods, f"used {used}", f"ends {end}")
+            )
+        )
 
 
 @token.command()

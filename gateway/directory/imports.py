@@ -67,11 +67,14 @@ def read_csv(text: str) -> Imported:
 
 
 def read_yaml(text: str) -> Imported:
-    """A list of users, or `users:` with such a list; each has the keys of FIELDS."""
+    """A list of users, or `users:` with such a list, each with the keys of FIELDS; or a file of the file directory."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if isinstance(root, yaml.MappingNode):
             root = next((value for key, value in root.value if key.value == "users"), None)
+        if isinstance(root, yaml.MappingNode):
+            yield from _named(root)
+            return
         if not isinstance(root, yaml.SequenceNode):
             yield BadLine(1, "expected a list of users, or users: with such a list")
             return
@@ -81,6 +84,18 @@ def read_yaml(text: str) -> Imported:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         yield BadLine(line, f"not YAML: {error.problem}")
+
+
+def _named(users: yaml.MappingNode) -> Imported:
+    """The form of the file directory, and of `admin export`: usernames as keys, `password` is always a hash."""
+    values = yaml.SafeLoader("")
+    for key, node in users.value:
+        facts, line = values.construct_document(node), key.start_mark.line + 1
+        if not isinstance(facts, dict) or not isinstance(key.value, str) or "username" in facts:
+            yield BadLine(line, "expected a username and below it keys like name and email")
+            continue
+        hash = facts.pop("password", None)
+        yield _entry(line, {**facts, "username": key.value, "password_hash": hash})
 
 
 READERS = {"htpasswd": read_htpasswd, "csv": read_csv, "yaml": read_yaml}

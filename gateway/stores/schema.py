@@ -208,6 +208,7 @@ api_tokens = Table(
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
     Column("last_used_at", Double, nullable=False),
+    Column("scopes", Text, nullable=False, server_default="[]"),
 )
 
 # `slot` holds one open request or grant of a user for a group; it is the id once that is over.

@@ -14,12 +14,15 @@ from gateway.stores.changes import publish
 from gateway.stores.engine import reading, writing
 from gateway.stores.schema import api_tokens
 
-_LISTS = ("groups", "routes", "methods")
+_LISTS = ("groups", "routes", "methods", "scopes")
 
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """`routes` are labels of routes; empty `methods` are all. Times are Unix seconds; `expires_at` 0 is never."""
+    """`routes` are labels of routes; empty `methods` are all; `scopes` are of the admin API.
+
+    Times are Unix seconds; `expires_at` 0 is never.
+    """
 
     id: str
     name: str
@@ -30,6 +33,7 @@ class ApiToken:
     created_at: float
     expires_at: float
     last_used_at: float = 0.0
+    scopes: tuple[str, ...] = ()
 
 
 class SqlTokens:

@@ -1,0 +1,93 @@
+"""Sessions, the audit log and its export, changes."""
+
+from aiohttp import web
+
+from gateway.admin.access import Accesses
+from gateway.admin.api import models
+from gateway.admin.api.operation import Answer, ApiCall, Operation
+from gateway.admin.exports import users_yaml
+from gateway.admin.parts import AdminParts
+from gateway.admin.screen import Paper
+from gateway.admin.screens_audit import CHANGES, stream_audit
+from gateway.errors import RequestRefused
+from gateway.stores.base_audit import AuditQuery
+
+_NO_SESSION = "There is no such session."
+
+
+class RecordOperations:
+    def __init__(self, admin: AdminParts, accesses: Accesses, paper: Paper) -> None:
+        self._admin, self._accesses, self._paper = admin, accesses, paper
+
+    def all(self) -> list[Operation]:
+        return [
+            Operation("GET", "/sessions", "listSessions", "Sessions, last used first", self.sessions,
+                      query=models.SessionsQuery, gives=models.SessionsPage),
+            Operation("DELETE", "/sessions/{id}", "endSession", "End one session", self.end,
+                      status=204, refusals=(404,)),
+            Operation("GET", "/audit", "listAudit", "The audit log, newest first", self.audit,
+                      query=models.AuditPageQuery, gives=models.AuditPage),
+            Operation("GET", "/audit/export", "exportAudit", "The audit log as a stream", self.export,
+                      query=models.AuditExportQuery, media=("text/csv", "application/x-ndjson")),
+            Operation("GET", "/changes", "listChanges", "What people changed, newest first", self.changes,
+                      query=models.AuditPageQuery, gives=models.AuditPage),
+            Operation("GET", "/export/users.yaml", "exportUsers", "Users without password hashes", self.users,
+                      media=("application/yaml",)),
+        ]  # fmt: skip
+
+    async def sessions(self, call: ApiCall) -> Answer:
+        query = call.read(models.SessionsQuery)
+        found = list(await self._accesses.sessions(call.actor, query.username.casefold()))
+        ids = [one.id for one in found]
+        rest = found[ids.index(query.cursor) + 1 :] if query.cursor in ids else found
+        shown = rest[: query.limit]
+        more = shown[-1].id if len(rest) > query.limit else None
+        items = [models.SessionOut(**{**_fields(one), "factors": list(one.factors)}) for one in shown]
+        return Answer(models.SessionsPage(items=items, next=more))
+
+    async def end(self, call: ApiCall) -> Answer:
+        if not await self._accesses.end(call.actor, call.args["id"]):
+            raise RequestRefused("no such session", status=404, public=_NO_SESSION)
+        return Answer(None, 204)
+
+    async def audit(self, call: ApiCall) -> Answer:
+        return await self._page(call, ())
+
+    async def changes(self, call: ApiCall) -> Answer:
+        return await self._page(call, CHANGES)
+
+    async def _page(self, call: ApiCall, events: tuple[str, ...]) -> Answer:
+        query = call.read(models.AuditPageQuery)
+        wanted = _wanted(query, events)
+        found = await self._admin.search.newest(wanted, query.limit + 1, before=query.cursor)
+        shown = found[: query.limit]
+        items = [
+            models.AuditOut(
+                id=one.id, at=one.row.at, event=one.row.event, user=one.row.username, ip=one.row.ip,
+                data=one.row.data,
+            )
+            for one in shown
+        ]  # fmt: skip
+        return Answer(models.AuditPage(items=items, next=shown[-1].id if len(found) > len(shown) else None))
+
+    async def export(self, call: ApiCall) -> web.StreamResponse:
+        query = call.read(models.AuditExportQuery)
+        return await stream_audit(call.ask.request, self._paper, _wanted(query, ()), query.format)
+
+    async def users(self, call: ApiCall) -> web.StreamResponse:
+        text = users_yaml(await self._admin.parts.directory.list(), passwords=False)
+        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        return web.Response(text=text, content_type="application/yaml", charset="utf-8", headers=headers)
+
+
+def _wanted(query: models.AuditFilter, events: tuple[str, ...]) -> AuditQuery:
+    """Within `events`, if there are any."""
+    asked = tuple(query.event.replace(",", " ").split())
+    chosen = tuple(event for event in asked if event in events) if events and asked else asked or events
+    if events and asked and not chosen:
+        chosen = ("",)  # matches nothing
+    return AuditQuery(query.user.casefold(), chosen, query.ip, query.since, query.until, query.text)
+
+
+def _fields(one: object) -> dict[str, object]:
+    return {name: getattr(one, name) for name in models.SessionOut.model_fields}

@@ -1,0 +1,170 @@
+"""The way of a request into the API: who it is, whether a browser was tricked, which operation, what it takes."""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from urllib.parse import unquote
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from gateway.admin.actor import Actor
+from gateway.admin.api.models import Nothing, Problem
+from gateway.admin.api.operation import Answer, ApiCall, Operation, Taken
+from gateway.admin.door import Door
+from gateway.admin.parts import AdminParts
+from gateway.admin.screen import sentence
+from gateway.credentials import NotAccepted
+from gateway.errors import GatewayError, RequestRefused, TooManyAttempts
+from gateway.model import Verdict
+from gateway.portal.ask import Ask
+from gateway.portal.forms import ForeignForm, check_origin
+from gateway.portal.statuses import wording
+
+_LARGEST = 64 * 1024
+_SAFE = ("GET", "HEAD")
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Vary": "Cookie, Authorization",
+}
+
+
+class BadInput(RequestRefused):
+    """`errors` say what is wrong, without what was sent."""
+
+    status = 422
+
+    def __init__(self, errors: Sequence[str]) -> None:
+        super().__init__("the input does not fit the operation", public="The input does not fit.")
+        self.errors = list(errors)
+
+
+class Router:
+    """`document` is the description of all operations, for whoever may read."""
+
+    def __init__(self, admin: AdminParts, door: Door, operations: Sequence[Operation], document: str) -> None:
+        self._admin, self._door, self._operations, self._document = admin, door, operations, document
+
+    async def handle(self, ask: Ask) -> web.StreamResponse:
+        """Every error of ours is a problem+json."""
+        try:
+            return await self._answer(ask)
+        except GatewayError as error:
+            if error.status >= 500 and "public" not in vars(error):
+                error.public = GatewayError.public if error.status == 500 else error.public
+            return _problem(ask, error)
+
+    async def _answer(self, ask: Ask) -> web.StreamResponse:
+        path = ask.here.path.removeprefix(f"{self._admin.home}/api")
+        method = "GET" if ask.here.method == "HEAD" else ask.here.method
+        operation, args, others = self._find(method, path.removeprefix("/v1"))
+        # Who may not come in learns nothing of what there is.
+        scope = operation.scope if operation else "admin:read" if method in _SAFE else "admin:write"
+        actor, csrf = await self._actor(ask, scope)
+        if path == "/openapi.json" and method == "GET":
+            return web.Response(text=self._document, content_type="application/json", headers=_HEADERS)
+        if operation is None or not path.startswith("/v1/"):
+            raise RequestRefused(
+                "no such operation", status=405 if others else 404, public="There is nothing here."
+            )
+        taken = [_query(ask, operation.query or Nothing)]
+        if operation.body is not None:
+            taken.append(await _body(ask.request, operation.body))
+        seen = ask.request.headers.get("If-Match", "").strip().removeprefix("W/").strip('"')
+        answer = await operation.run(ApiCall(ask, actor, csrf, args, taken, "" if seen == "*" else seen))
+        return answer if isinstance(answer, web.StreamResponse) else _response(answer)
+
+    def _find(self, method: str, path: str) -> tuple[Operation | None, Mapping[str, str], bool]:
+        """The operation with the parts of the path, and whether other methods are known there."""
+        others = False
+        for one in self._operations:
+            if match := one.pattern.fullmatch(path):
+                if one.method == method:
+                    return one, {name: unquote(text) for name, text in match.groupdict().items()}, False
+                others = True
+        return None, {}, others
+
+    async def _actor(self, ask: Ask, scope: str) -> tuple[Actor, str]:
+        """By API token, or by an administrator's session, which needs its csrf token for changes (rule 6)."""
+        shown = ask.request.headers.getall("Authorization", ())
+        if shown:
+            networks = self._admin.config.admin.networks
+            if networks and not any(ask.here.client in network for network in networks):
+                raise RequestRefused("outside admin.networks", status=403, public=wording(403).message)
+            token = await self._admin.credentials.by_scope(ask.here, tuple(shown), scope)
+            return Actor(token.username, ask.client.ip), ""
+        decision, principal = self._door.decide(ask), ask.visit.principal
+        if decision.verdict is Verdict.DENY:
+            self._door.note(ask, decision)
+            raise RequestRefused(decision.reason, status=403, public=wording(403).message)
+        if decision.verdict is not Verdict.ALLOW or principal is None:
+            raise NotAccepted(f"{decision.verdict}: {decision.reason}", 'Bearer realm="admin"')
+        if ask.here.method not in _SAFE:
+            check_origin(ask.request, ask.here, self._admin.parts.public_url)
+            given = ask.request.headers.get("X-CSRF-Token", "")
+            if not ask.visit.csrf or not hmac.compare_digest(given.encode(), ask.visit.csrf.encode()):
+                raise ForeignForm("X-CSRF-Token does not match")
+        return self._door.actor(ask, principal), ask.visit.csrf
+
+
+def _query(ask: Ask, model: type[Taken]) -> Taken:
+    pairs = list(ask.request.query.items())
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise BadInput(["query: a parameter is given twice"])
+    try:
+        return model.model_validate_strings(dict(pairs))
+    except ValidationError as error:
+        raise BadInput(_said("query", error)) from None
+
+
+async def _body(request: web.BaseRequest, model: type[Taken]) -> Taken:
+    if request.content_type != "application/json":
+        raise RequestRefused("not JSON", status=415, public="Send application/json.")
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > _LARGEST:
+            raise RequestRefused("body is too large", status=413, public=wording(413).message)
+    try:
+        return model.model_validate_json(bytes(body))
+    except ValidationError as error:
+        raise BadInput(_said("body", error)) from None
+
+
+def _said(where: str, error: ValidationError) -> list[str]:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [": ".join((".".join(map(str, (where, *one["loc"]))), one["msg"])) for one in found[:20]]
+
+
+def _response(answer: Answer) -> web.Response:
+    headers = {**_HEADERS, **answer.headers}
+    if answer.body is None:
+        return web.Response(status=204, headers=headers)
+    return web.Response(
+        text=answer.body.model_dump_json(),
+        status=answer.status,
+        content_type="application/json",
+        headers=headers,
+    )
+
+
+def _problem(ask: Ask, error: GatewayError) -> web.Response:
+    body = Problem(
+        title=str(wording(error.status).title),
+        status=error.status,
+        detail=str(sentence(error) if error.status < 500 else error.public),
+        request_id=ask.request_id,
+        errors=error.errors if isinstance(error, BadInput) else [],
+    )
+    headers = dict(_HEADERS)
+    if isinstance(error, NotAccepted):
+        headers["WWW-Authenticate"] = error.challenge
+    if isinstance(error, TooManyAttempts):
+        headers["Retry-After"] = str(error.retry_after)
+    return web.Response(
+        text=body.model_dump_json(),
+        status=error.status,
+        content_type="application/problem+json",
+        headers=headers,
+    )

@@ -1,0 +1,141 @@
+"""The pages of the admin console with sample data."""
+
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any
+
+from gateway.admin.access import HeldDevice, HeldFactor, Seat
+from gateway.admin.charts import bar_chart
+from gateway.admin.explaining import answered
+from gateway.admin.overview import Overview, Warned
+from gateway.admin.people import OneTimeLink
+from gateway.admin.screen import MENU
+from gateway.admin.screens_routes import RouteRow
+from gateway.admin.screens_sms import Cap, SmsNumbers
+from gateway.admin.traffic import Traffic
+from gateway.config.schema import Policy, Route
+from gateway.model import User
+from gateway.proxy import UpstreamHealth
+from gateway.routing import Routes
+from gateway.stores.base import AuditRow
+from gateway.stores.base_audit import AuditEntry
+from gateway.stores.base_sms import SmsBlock, SmsMessage, SmsRates, SmsSpend
+
+NOW = 1_800_000_000.0
+BASE: dict[str, Any] = {"csrf_token": "t", "menu": MENU, "home": "/_auth/admin"}
+MIRA = User(
+    "mira", "Mira Holm", "mira@harbour.example", "+4915112345678", ("admins", "staff"), password_hash="x"
+)
+OTTO = User("otto", "Otto Berg", "otto@harbour.example", "", ("staff",), disabled=True, password_hash="x")
+SEATS = [
+    Seat(
+        "1", "mira", "Firefox on Linux", "198.51.100.7", "DE", ("password", "totp"), NOW, NOW, NOW + 9, True
+    ),
+    Seat(
+        "2",
+        "otto",
+        "Safari on iPhone",
+        "2001:db8::17",
+        "",
+        ("password", "sms"),
+        NOW - 5000,
+        NOW - 60,
+        NOW + 9,
+    ),
+]
+ENTRIES = [
+    AuditEntry(3, AuditRow(NOW, "user_changed", "otto", "198.51.100.7", {
+        "by": "mira", "fields": ["groups", "phone"],
+        "changes": {"groups": [["staff"], ["staff", "wiki"]], "phone": [None, "+49•••••678"]}})),
+    AuditEntry(2, AuditRow(NOW - 60, "login", "mira", "198.51.100.7", {"factors": ["password", "totp"], "sid": "x"})),
+    AuditEntry(1, AuditRow(NOW - 90, "password_failed", "<b>nobody", "203.0.113.9", {})),
+]  # fmt: skip
+TRAFFIC = Traffic(
+    48210, 312, {"2": 47800, "4": 390, "5": 20}, {0.005: 20000, 0.01: 40000, 0.05: 48000, float("inf"): 48210}
+)
+UPSTREAMS = [
+    UpstreamHealth("wiki", "http://10.0.0.5:9000", True),
+    UpstreamHealth("wiki", "http://10.0.0.6:9000", False, "[Errno 111] Connection refused"),
+]
+ROUTE = Route(
+    name="wiki", host="wiki.example.com", upstream="http://10.0.0.5:9000", policy=Policy(groups=("staff",))
+)
+HOURS = [f"{hour:02}:00" for hour in range(24)]
+LOGINS = [2, 1, 0, 0, 1, 4, 12, 38, 71, 64, 40, 33, 45, 52, 47, 39, 30, 22, 14, 9, 8, 6, 4, 3]
+OVERVIEW = Overview(
+    "0.1.0", 128, 3, 87, 545, 61, 402, 2, TRAFFIC,
+    bar_chart(HOURS, {"good": LOGINS, "bad": [value // 9 for value in LOGINS]}),
+    bar_chart(["≤ 5 ms", "≤ 10 ms", "≤ 50 ms", "∞"], {"requests": [20000, 20000, 8000, 210]}, ticks=5),
+    UPSTREAMS,
+    [Warned("config.yaml:3", "server.public_url", "is plain http beyond localhost", "serve https")],
+)  # fmt: skip
+MESSAGE = SmsMessage(
+    "m",
+    "otto",
+    "s",
+    "+49•••••678",
+    "n",
+    "r",
+    "DE",
+    "twilio",
+    "sms",
+    81000,
+    "USD",
+    NOW,
+    status="delivered",
+    priced=True,
+)
+SMS = SmsNumbers(
+    "USD", [Cap("sms", 4.2, 100.0), Cap("call", 0.0, 20.0)], [SmsSpend("DE", "sms", "USD", 40, 3240000)],
+    [SmsRates("DE", 240, 230, 4, 6, 221)], [MESSAGE, replace(MESSAGE, status="failed", error="30003", priced=False)],
+    [SmsBlock("+99890", NOW, NOW + 9999, 20, 0)],
+)  # fmt: skip
+USER: dict[str, Any] = {
+    "user": OTTO, "version": "v", "link": None, "entered": {}, "recent": ENTRIES, "sessions": SEATS[1:],
+    "factors": [
+        HeldFactor("a", "totp", "Phone", "Authenticator app", NOW, NOW), HeldFactor("sms", "sms", "Text message"),
+    ],
+    "devices": [HeldDevice("d", "Firefox on Linux", "198.51.100.7", NOW, NOW)], "can_change": True, "origin": "",
+    "own": False,
+}  # fmt: skip
+USERS: dict[str, Any] = {
+    "users": [MIRA, OTTO], "total": 128, "search": "",
+    "entered": dict.fromkeys(("username", "name", "email", "phone", "groups"), ""),
+    "after": "otto", "can_change": True, "origin": lambda user: "users.yaml:12", "admins": ("admins",),
+}  # fmt: skip
+GIVEN = dict.fromkeys(("user", "event", "ip", "since", "until", "text"), "")
+ASKED = {
+    "url": "https://wiki.example.com/",
+    "method": "GET",
+    "ip": "198.51.100.7",
+    "user": "otto",
+    "amr": "password",
+}
+
+
+def _page(template: str, here: str, **context: Any) -> tuple[str, dict[str, Any]]:
+    return f"admin/{template}", {**BASE, "here": here, **context}
+
+
+ADMIN_PAGES = {
+    "admin": _page("overview.html", "", now=OVERVIEW),
+    "admin-users": _page("users.html", "/users", **USERS),
+    "admin-users-elsewhere": _page("users.html", "/users", **{**USERS, "can_change": False, "after": ""}),
+    "admin-user": _page("user.html", "/users", **USER),
+    "admin-user-link": _page(
+        "user.html", "/users",
+        **{**USER, "factors": [], "sessions": [], "devices": [], "recent": [],
+           "link": OneTimeLink("invitation", "https://harbour.example/_auth/invite?token=abc", True)},
+    ),
+    "admin-user-elsewhere": _page("user.html", "/users", **{**USER, "can_change": False, "origin": "users.yaml:12"}),
+    "admin-sessions": _page("sessions.html", "/sessions", sessions=SEATS, total=2, user="otto", next=2),
+    "admin-audit": _page("audit.html", "/audit", entries=ENTRIES, given=GIVEN, older="before=1", export=""),
+    "admin-audit-nothing": _page("audit.html", "/audit", entries=[], given=GIVEN, older="", export="user=x"),
+    "admin-changes": _page("changes.html", "/changes", entries=ENTRIES[:1], given={}, older="before=1"),
+    "admin-routes": _page(
+        "routes.html", "/routes", given=ASKED,
+        rows=[RouteRow(ROUTE, "config.yaml:12", ROUTE.access, UPSTREAMS, TRAFFIC)],
+        answer=answered(Routes([ROUTE]), ASKED["url"], "GET", str(ip_address(ASKED["ip"])), OTTO, ("password",), NOW),
+    ),
+    "admin-sms": _page("sms.html", "/sms", sms=SMS),
+}  # fmt: skip

@@ -1,0 +1,257 @@
+"""The admin console and its API: who comes in, and what not even administrators can do."""
+
+import json
+from pathlib import Path
+
+import aiohttp
+
+from gateway.admin.csvcells import csv_line
+from gateway.model import User
+from tests.admin_rig import ADMIN, API, act, add_token, administered, api, shown
+from tests.rig import Rig, running_gateway
+
+ADDRESSES = (
+    "",
+    "/users",
+    "/user?name=bob",
+    "/nothing-here",
+    "/audit/export",
+    "/api/v1/users",
+    "/api/v1/nothing",
+)
+
+
+async def test_strangers_sign_in_and_others_learn_nothing_of_what_exists(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        for address in ADDRESSES[:4]:
+            response = await browser.get(ADMIN + address)
+            assert response.status == 303, address
+            assert response.headers["Location"].startswith("/_auth/login?rd=/_auth/admin")
+        await browser.sign_in()
+        answers = set()
+        for address in ADDRESSES[:5]:
+            response = await browser.get(ADMIN + address)
+            answers.add((response.status, "alice" in await response.text(), response.content_type))
+        assert len(answers) == 1
+        assert answers.pop()[0] == 403
+        assert {(await browser.get(ADMIN + address)).status for address in ADDRESSES[5:]} == {403}
+        assert (await browser.post(ADMIN + "/users", {"do": "add"})).status == 403
+
+
+async def test_one_factor_or_an_old_one_is_not_enough(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user(groups=("admins",))
+        await browser.password(rd=ADMIN)
+        response = await browser.get(ADMIN + "/users")
+        assert response.headers["Location"] == "/_auth/verify?rd=/_auth/admin/users"
+        assert (await browser.get(API + "/users", Accept="*/*")).status == 401
+        assert (await browser.code(rd=ADMIN + "/users")).headers["Location"] == ADMIN + "/users"
+        assert (await browser.get(ADMIN + "/users")).status == 200
+        rig.clock.advance(901)
+        assert (await browser.get(ADMIN + "/users")).headers["Location"].startswith("/_auth/verify")
+        assert (
+            (await browser.post(ADMIN + "/users", {"do": "add"}))
+            .headers["Location"]
+            .startswith("/_auth/verify")
+        )
+        assert (await browser.get(API + "/users", Accept="*/*")).status == 401
+        assert (await browser.code(rd=ADMIN)).headers["Location"] == ADMIN
+
+
+async def test_a_shorter_max_age_and_networks_hold(tmp_path: Path) -> None:
+    strict = {"max_age": 60.0, "networks": ["127.0.0.0/8"], "groups": ["root"]}
+    async with running_gateway(tmp_path, admin=strict) as rig, rig.browser() as browser:
+        await rig.add_user(groups=("root",))
+        await browser.sign_in(rd=ADMIN)
+        assert (await browser.get(ADMIN)).status == 200
+        rig.clock.advance(61)
+        assert (await browser.get(ADMIN)).headers["Location"] == f"/_auth/verify?rd={ADMIN}"
+        assert (
+            await browser.get(f"/_auth/verify?rd={ADMIN}")
+        ).status == 200  # asks, and does not send us round
+    async with running_gateway(tmp_path / "b", admin={"networks": ["10.0.0.0/8"]}) as rig:
+        await rig.add_user(groups=("admins",))
+        token = await add_token(rig, "admin:read")
+        async with rig.browser() as browser, aiohttp.ClientSession() as client:
+            await browser.sign_in()
+            assert (await browser.get(ADMIN)).status == 403
+            assert (await api(client, rig, "GET", "/users", token))[0] == 403
+
+
+async def test_forms_need_their_token_and_our_origin(tmp_path: Path) -> None:
+    async with administered(tmp_path) as (rig, browser):
+        form = {"do": "disable"}
+        assert (await browser.post(ADMIN + "/user?name=bob", form)).status == 403
+        assert (await browser.post(ADMIN + "/user?name=bob", {**form, "csrf_token": "x"})).status == 403
+        token = await browser.token(ADMIN + "/users")
+        answer = await browser.post(
+            ADMIN + "/user?name=bob", {**form, "csrf_token": token}, Origin="https://evil.test"
+        )
+        assert answer.status == 403
+        assert not (await bob(rig)).disabled
+
+
+async def bob(rig: Rig) -> User:
+    user = await rig.directory.get("bob")
+    assert user
+    return user
+
+
+async def test_the_api_needs_the_csrf_header_of_the_session(tmp_path: Path) -> None:
+    async with administered(tmp_path) as (rig, browser):
+        url = rig.url + API
+        me = await (await browser.get(API + "/me", Accept="*/*")).json()
+        good = {"X-CSRF-Token": me["csrf_token"], "Origin": rig.url}
+        for headers in ({}, {**good, "Origin": "https://evil.test"}, {**good, "X-CSRF-Token": "x"}):
+            answer = await browser.session.delete(url + "/users/bob", headers=headers)
+            assert answer.status == 403
+        assert await rig.directory.get("bob")
+        assert (await browser.session.delete(url + "/users/bob", headers=good)).status == 204
+
+
+async def test_tokens_do_what_their_scope_says(tmp_path: Path) -> None:
+    async with administered(tmp_path) as (rig, _), aiohttp.ClientSession() as client:
+        reads = await add_token(rig, "admin:read")
+        writes = await add_token(rig, "admin:write", name="w", id="a" * 16)
+        none = await add_token(rig, name="n", id="b" * 16)
+        assert (await api(client, rig, "GET", "/users", reads))[0] == 200
+        assert (await api(client, rig, "DELETE", "/users/bob", reads))[0] == 403
+        assert (await api(client, rig, "GET", "/users", writes))[0] == 403
+        for path in ("/users", "/nothing"):
+            assert (await api(client, rig, "GET", path, none))[0] == 403
+        for wrong in ("Bearer agt_0_x", "Bearer other", "Basic YWxpY2U6eA=="):
+            status, body, headers = await api(client, rig, "GET", "/users", {"Authorization": wrong})
+            assert (status, body["status"]) == (401, 401)
+            assert headers["WWW-Authenticate"].startswith("Bearer")
+        assert (await client.get(rig.url + ADMIN, headers=reads)).status in (401, 403)  # pages are for people
+        assert (await api(client, rig, "DELETE", "/users/bob", writes))[0] == 204
+
+
+FOREIGN = (
+    {"password_hash": "x"}, {"username": "eve"}, {"created_at": 1}, {"groups": "admins"}, {"disabled": "no"},
+    {"name": 1}, {"groups": [["admins"]]}, [], "x", {"name": "a", "is_admin": True},
+)  # fmt: skip
+
+
+async def test_fields_that_are_not_meant_to_be_changed_are_refused(tmp_path: Path) -> None:
+    async with administered(tmp_path) as (rig, _), aiohttp.ClientSession() as client:
+        token = await add_token(rig, "admin:write")
+        before = await bob(rig)
+        for body in FOREIGN:
+            status, problem, _ = await api(client, rig, "PATCH", "/users/bob", token, json=body)
+            assert status == 422, body
+            assert problem["errors"]
+        assert await bob(rig) == before
+
+
+async def test_forms_change_no_more_than_they_show(tmp_path: Path) -> None:
+    async with administered(tmp_path) as (rig, browser):
+        before = await bob(rig)
+        version = (await shown(browser, "/user?name=bob")).split('name="version" value="')[1][:16]
+        fields = {"name": "B", "email": "", "phone": "", "groups": "x", "version": version}
+        more = {"password_hash": "x", "username": "eve", "disabled": "1", "created_at": "1"}
+        assert (await act(browser, "/user?name=bob", "save", **fields, **more))[0] == 303
+        after = await bob(rig)
+        assert (after.name, after.groups) == ("B", ("x",))
+        assert (after.password_hash, after.disabled, after.created_at) == (
+            before.password_hash, False, before.created_at,
+        )  # fmt: skip
+
+
+async def test_nobody_locks_themselves_or_the_last_administrator_out(tmp_path: Path) -> None:
+    async with administered(tmp_path) as (rig, browser), aiohttp.ClientSession() as client:
+        token = await add_token(rig, "admin:write")
+        own = "/user?name=alice"
+        version = (await shown(browser, own)).split('name="version" value="')[1][:16]
+        for do, fields in (
+            ("disable", {}),
+            ("delete", {"confirm": "alice"}),
+            ("save", {"version": version, "groups": "staff"}),
+            ("factors", {}),
+            ("link", {}),
+        ):
+            status, page = await act(browser, own, do, **fields)
+            assert status == 409, do
+            assert 'role="alert"' in page
+        for method, path, body in (
+            ("DELETE", "/users/alice", None),
+            ("PATCH", "/users/alice", {"disabled": True}),
+            ("PATCH", "/users/alice", {"groups": []}),
+        ):
+            status, problem, _ = await api(client, rig, method, path, token, json=body)
+            assert (status, problem["detail"]) == (
+                409, "This is the last administrator. Make somebody else one first.",
+            )  # fmt: skip
+        alice = await rig.directory.get("alice")
+        assert alice
+        assert alice.groups == ("admins",)
+
+
+async def test_what_visitors_typed_is_shown_as_text(tmp_path: Path) -> None:
+    attack = "<script>alert(1)</script>"
+    async with administered(tmp_path) as (rig, browser), rig.browser() as visitor:
+        await rig.add_user("carol", name=attack, groups=(attack,))
+        await visitor.password(attack, "wrong")
+        token = await visitor.token("/_auth/login")
+        form = {"username": "carol", "password": "correct horse battery", "csrf_token": token, "rd": "/"}
+        await visitor.post("/_auth/login", form, **{"User-Agent": attack})
+        await rig.gateway.parts.audit.flush()
+        pages = ("/users", "/user?name=carol", "/sessions", "/audit", "/changes", f"/users?q={attack}",
+                 f"/audit?text={attack}", f"/routes?url={attack}&user={attack}")  # fmt: skip
+        for path in pages:
+            assert attack not in await shown(browser, path), path
+        assert "&lt;script&gt;" in await shown(browser, "/audit")
+
+
+async def test_spreadsheets_run_nothing_of_what_was_typed(tmp_path: Path) -> None:
+    async with administered(tmp_path) as (rig, browser), rig.browser() as visitor:
+        await visitor.password('=HYPERLINK("http://evil.test")', "wrong")
+        await rig.gateway.parts.audit.flush()
+        text = await shown(browser, "/audit/export?format=csv")
+        assert "'=hyperlink" in text
+        rows = [json.loads(line) for line in (await shown(browser, "/audit/export")).splitlines()]
+        assert "password_failed" in [row["event"] for row in rows]
+    for cell in ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1"):
+        assert csv_line([cell]).lstrip('"').startswith("'")
+    assert csv_line(["plain", 7]) == "plain,7\r\n"
+
+
+async def test_no_whole_number_and_no_link_is_in_the_log(tmp_path: Path) -> None:
+    async with administered(tmp_path) as (rig, browser):
+        status, page = await act(
+            browser, "/users", "invite", username="dora", email="", name="", phone="+4915199999999", groups=""
+        )
+        assert status == 200
+        link = page.split("/_auth/invite?token=")[1].split('"')[0]
+        await rig.gateway.parts.audit.flush()
+        log = await shown(browser, "/audit/export")
+        assert "user_invited" in log
+        assert "15199999999" not in log
+        assert link not in log
+
+
+async def test_a_reset_factor_ends_what_it_vouched_for(tmp_path: Path) -> None:
+    async with administered(tmp_path) as (rig, browser), rig.browser() as other:
+        await other.password("bob")
+        await other.code()
+        assert (await other.get("/")).status == 200
+        assert (await act(browser, "/user?name=bob", "factors"))[0] == 303
+        assert (await other.get("/")).status == 303
+        assert (await bob(rig)).phone == ""
+
+
+async def test_a_link_for_a_new_password_asks_for_the_second_factor(tmp_path: Path) -> None:
+    async with administered(tmp_path) as (rig, browser), rig.browser() as other:
+        _, page = await act(browser, "/user?name=bob", "link")
+        assert "/_auth/reset?token=" in page
+        link = "/_auth/reset?token=" + page.split("/_auth/reset?token=")[1].split('"')[0]
+        response = await other.post(
+            "/_auth/reset",
+            {"csrf_token": await other.token(link), "do": "open", "token": link.split("=")[1]},
+        )
+        assert 'name="code"' in await response.text()
+        await act(browser, "/user?name=bob", "factors")
+        _, page = await act(browser, "/user?name=bob", "link")
+        assert "/_auth/invite?token=" in page
+        assert (await bob(rig)).password_hash == ""

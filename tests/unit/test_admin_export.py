@@ -1,0 +1,48 @@
+"""What the console and `admin export` write, `user import` and the file directory read back."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.admin.charts import bar_chart
+from gateway.admin.exports import users_yaml
+from gateway.admin.traffic import Traffic
+from gateway.directory.file import read_users
+from gateway.directory.imports import Entry, read_yaml
+from gateway.model import User
+
+HASH = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQxMjM0NTY$lkpB9RmM/mTyMcRYsBTVo2ib9HXYC8U2tP3Bq4gZXxk"
+USERS = [
+    User("alice", name="Alice: \"A\"", email="a@example.test", phone="+4915112345678", groups=("admins", "no"),
+         password_hash=HASH),
+    User("123", disabled=True), User("null"), User("jürgen", name="#x"),
+]  # fmt: skip
+
+
+def test_an_export_is_a_users_file_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "users.yaml"
+    file.write_text(users_yaml(USERS, passwords=True), encoding="utf-8")
+    assert read_users(file) == {user.username: user for user in USERS}
+
+
+def test_an_export_is_imported_whole() -> None:
+    entries = list(read_yaml(users_yaml(USERS, passwords=True)))
+    assert [one.user for one in entries if isinstance(one, Entry)] == USERS
+
+
+def test_hashes_are_left_out_unless_asked_for() -> None:
+    assert "argon2" not in users_yaml(USERS, passwords=False)
+
+
+def test_a_chart_scales_to_a_round_number_and_draws_no_empty_bars() -> None:
+    chart = bar_chart(["a", "b"], {"good": [0, 37], "bad": [1, 0]})
+    assert chart.top == 50
+    assert len(chart.bars) == 2
+    assert bar_chart([], {"good": []}).empty
+
+
+def test_quantiles_come_from_the_buckets() -> None:
+    traffic = Traffic(buckets={0.1: 50, 0.2: 100, float("inf"): 100})
+    assert traffic.quantile(0.5) == pytest.approx(0.1)
+    assert traffic.quantile(0.75) == pytest.approx(0.15)
+    assert Traffic().quantile(0.5) is None
