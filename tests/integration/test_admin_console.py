@@ -3,8 +3,11 @@
 import re
 from pathlib import Path
 
+from gateway.config.loader import read_text
+from gateway.config.schema import Passwords as PasswordSettings
+from gateway.passwords import Passwords
 from tests.admin_rig import ADMIN, act, administered, shown
-from tests.rig import PASSWORD
+from tests.rig import PASSWORD, running_gateway
 
 PAGES = ("", "/users", "/user?name=bob", "/sessions", "/audit", "/changes", "/routes", "/sms")
 
@@ -43,3 +46,83 @@ async def test_a_user_is_added_edited_disabled_enabled_and_deleted(tmp_path: Pat
         assert "Type the username" in page
         assert (await act(browser, "/user?name=carol", "delete", confirm="carol"))[0] == 303
         assert await rig.directory.get("carol") is None
+
+
+async def test_an_invitation_is_mailed_and_shown_once(tmp_path: Path) -> None:
+    async with administered(tmp_path) as (rig, browser):
+        fields = {"username": "dora", "email": "dora@example.test", "name": "Dora", "phone": "", "groups": ""}
+        status, page = await act(browser, "/users", "invite", **fields)
+        assert status == 200
+        link = re.findall(r'value="(http[^"]+/_auth/invite\?token=[^"]+)"', page)[0]
+        await rig.gateway.parts.notices.finish()
+        assert link in rig.terminal.getvalue()
+        assert "/_auth/invite?token=" not in await shown(browser, "/user?name=dora")
+        assert (await browser.get(link.removeprefix(rig.url))).status == 200
+        status, page = await act(browser, "/users", "invite", **fields)
+        assert status == 409
+        assert 'value="Dora"' in page  # what was entered is still there
+
+
+async def test_sessions_are_listed_and_ended(tmp_path: Path) -> None:
+    async with administered(tmp_path) as (rig, browser), rig.browser() as other:
+        await other.password("bob")
+        await other.code()
+        page = await shown(browser, "/sessions")
+        assert page.count('value="sessions"') == 1  # not the own one
+        [id] = re.findall(r'name="id" value="(\w+)"', page)
+        assert (await act(browser, "/sessions", "sessions", id=id))[0] == 303
+        assert (await other.get("/")).status == 303
+        await other.password("bob")
+        assert (await act(browser, "/sessions?user=bob", "end_all", user="bob"))[0] == 303
+        assert "bob" not in (await shown(browser, "/sessions")).partition("<tbody>")[2]
+
+
+async def test_changes_show_what_was_before_and_who_did_it(tmp_path: Path) -> None:
+    async with administered(tmp_path) as (rig, browser):
+        await act(browser, "/user?name=bob", "disable")
+        await rig.gateway.parts.audit.flush()
+        page = await shown(browser, "/changes")
+        assert "user_disabled" in page
+        assert "<bdi>alice</bdi>" in page
+
+
+async def test_the_audit_log_is_filtered_paged_and_mistakes_are_told(tmp_path: Path) -> None:
+    async with administered(tmp_path) as (rig, browser):
+        for number in range(230):
+            rig.gateway.parts.audit.record("logout", "bob", "203.0.113.9", n=number)
+        await rig.gateway.parts.audit.flush()
+        page = await shown(browser, "/audit?event=logout")
+        older = re.findall(r'/audit\?(event=logout&amp;before=\d+)"', page)[0].replace("&amp;", "&")
+        assert page.count("logout</td>") == 100
+        assert (await shown(browser, f"/audit?{older}")).count("logout</td>") == 100
+        assert (await shown(browser, "/audit?ip=192.")).count("<tr>") <= 1
+        assert (await browser.get(f"{ADMIN}/audit?since=yesterday")).status == 422
+        lines = (await shown(browser, "/audit/export?event=logout")).splitlines()
+        assert len(lines) == 230
+
+
+async def test_routes_say_where_they_are_declared_and_why_somebody_may_pass(tmp_path: Path) -> None:
+    async with administered(tmp_path) as (rig, browser):
+        page = await shown(browser, f"/routes?url={rig.url}/x&user=bob&amr=password")
+        assert "step_up" in page
+        assert "there is no user eve" in await shown(browser, f"/routes?url={rig.url}/x&user=eve")
+        assert "no route" not in page
+    text = "server: {listen: '127.0.0.1:0'}\nroutes:\n  - {path: /, upstream: 'http://127.0.0.1:9'}\n"
+    assert read_text(text, "config.yaml", {}).config.where("routes", 0) == "config.yaml:3"
+
+
+async def test_users_of_a_file_are_shown_with_their_line_and_not_changed(tmp_path: Path) -> None:
+    hashed = await Passwords(PasswordSettings(argon2_memory=65536, argon2_passes=1)).hash(PASSWORD)
+    file = tmp_path / "users.yaml"
+    file.write_text(
+        f"users:\n  alice: {{password: '{hashed}', phone: '+4915112345678', groups: [admins]}}\n"
+        "  bob: {groups: [staff]}\n"
+    )
+    async with running_gateway(tmp_path, directory={"kind": "file", "path": str(file)}) as rig:
+        async with rig.browser() as browser:
+            await browser.sign_in(rd=ADMIN)
+            assert f"{file}:3" in await shown(browser, "/user?name=bob")
+            page = await shown(browser, "/users")
+            assert f"{file}:3" in page
+            assert "Add a user" not in page
+            assert (await act(browser, "/user?name=bob", "disable"))[0] == 409
