@@ -136,7 +136,8 @@ class Accesses:
         Who lost a factor may have lost it to somebody: sessions and remembered devices end, too.
         """
         check_own_factors(actor, user)
-        gone = [one for one in await self.factors(user) if id in ("", one.id) and one.kind != "email"]
+        kept = {"email"} if self._parts.writable is not None else {"email", "sms"}
+        gone = [one for one in await self.factors(user) if id in ("", one.id) and one.kind not in kept]
         for factor in gone:
             await self._take(user, factor)
         if gone:

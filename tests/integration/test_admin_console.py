@@ -118,11 +118,11 @@ async def test_users_of_a_file_are_shown_with_their_line_and_not_changed(tmp_pat
         f"users:\n  alice: {{password: '{hashed}', phone: '+4915112345678', groups: [admins]}}\n"
         "  bob: {groups: [staff]}\n"
     )
-    async with running_gateway(tmp_path, directory={"kind": "file", "path": str(file)}) as rig:
-        async with rig.browser() as browser:
-            await browser.sign_in(rd=ADMIN)
-            assert f"{file}:3" in await shown(browser, "/user?name=bob")
-            page = await shown(browser, "/users")
-            assert f"{file}:3" in page
-            assert "Add a user" not in page
-            assert (await act(browser, "/user?name=bob", "disable"))[0] == 409
+    directory = {"kind": "file", "path": str(file)}
+    async with running_gateway(tmp_path, directory=directory) as rig, rig.browser() as browser:
+        await browser.sign_in(rd=ADMIN)
+        assert f"{file}:3" in await shown(browser, "/user?name=bob")
+        page = await shown(browser, "/users")
+        assert f"{file}:3" in page
+        assert "Add a user" not in page
+        assert (await act(browser, "/user?name=bob", "disable"))[0] == 409
