@@ -20,12 +20,14 @@ from gateway.portal.render import Pages  # noqa: E402
 from tests.page_samples import application  # noqa: E402
 
 BRANDING = Branding(name="Harbour Labs", support="Trouble signing in? help@harbour.example")
-DESKTOP, PHONE = (800, 640), (390, 760)
+DESKTOP, PHONE, WIDE = (800, 640), (390, 760), (1240, 800)
 SHOTS = (
+    ("", WIDE, "light", ("admin", "admin-user", "admin-routes")),
+    ("-dark", WIDE, "dark", ("admin", "admin-audit")),
     ("", DESKTOP, "light", ("login", "verify", "verify-send-failed", "logout", "error-403", "error-502")),
     ("", DESKTOP, "light", ("enrol", "enrol-totp", "recovery-codes", "passkey", "account")),
     ("-dark", DESKTOP, "dark", ("login", "login-error", "verify", "error-429", "account")),
-    ("-phone", PHONE, "light", ("login", "verify-error", "error-404", "account")),
+    ("-phone", PHONE, "light", ("login", "verify-error", "error-404", "account", "admin-user")),
 )
 
 

@@ -1,5 +1,7 @@
 """What administrators do to users. Each act asks `lockout` first, and is in the audit log with what it changed."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from gateway.admin.actor import Actor
@@ -7,13 +9,14 @@ from gateway.admin.difference import difference, version
 from gateway.admin.lockout import check, check_own_factors
 from gateway.admin.parts import AdminParts
 from gateway.directory.base import WritableDirectory
-from gateway.errors import GatewayError, UserUnknown
+from gateway.errors import GatewayError, TooManyAttempts, UserUnknown
 from gateway.invitations import Invitations, letter
 from gateway.language.text import N_
 from gateway.links import Links
 from gateway.model import User
 from gateway.portal.resets import LIFETIME as RESET_LIFETIME
 
+_TURN, _LONGEST_TURN = "turn:admin", 10.0
 NOT_HERE = N_("Users are kept elsewhere. Change them there.")
 CHANGED_MEANWHILE = N_(
     "Somebody else changed this user meanwhile. Look at it again, then repeat your change."
@@ -69,12 +72,13 @@ class People:
 
     async def change(self, actor: Actor, wanted: User, seen: str = "") -> User:
         """Store all fields of `wanted`; `seen` is the version it was made from. Raises Stale, Locked, InvalidUser."""
-        before = await self.get(wanted.username)
-        if seen and seen != version(before):
-            raise Stale(f"{before.username} was changed meanwhile")
-        await self._check(actor, before, wanted)
-        await self._writable.replace(wanted)
-        after = await self.get(before.username)
+        async with self._turn():
+            before = await self.get(wanted.username)
+            if seen and seen != version(before):
+                raise Stale(f"{before.username} was changed meanwhile")
+            await self._check(actor, before, wanted)
+            await self._writable.replace(wanted)
+            after = await self.get(before.username)
         changes = difference(before, after)
         if changes.keys() == {"disabled"}:
             self._note_switch(actor, after)
@@ -93,14 +97,25 @@ class People:
             self._audit.record("user_enabled", user.username, actor.ip, by=actor.name, changes=changes)
 
     async def delete(self, actor: Actor, username: str, seen: str = "") -> None:
-        before = await self.get(username)
-        if seen and seen != version(before):
-            raise Stale(f"{before.username} was changed meanwhile")
-        await self._check(actor, before, None)
-        await self._writable.delete(before.username)
+        async with self._turn():
+            before = await self.get(username)
+            if seen and seen != version(before):
+                raise Stale(f"{before.username} was changed meanwhile")
+            await self._check(actor, before, None)
+            await self._writable.delete(before.username)
         self._audit.record(
             "user_deleted", before.username, actor.ip, by=actor.name, changes=difference(before, None)
         )
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One change at a time in all workers: two administrators who demote each other would leave none."""
+        if not await self._parts.ledger.claim_once(_TURN, _LONGEST_TURN):
+            raise TooManyAttempts("another change is running", retry_after=1)
+        try:
+            yield
+        finally:
+            await self._parts.ledger.delete(_TURN)
 
     async def _check(self, actor: Actor, before: User, after: User | None) -> None:
         check(actor, before, after, await self._parts.directory.list(), self._groups)

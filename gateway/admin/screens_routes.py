@@ -40,6 +40,8 @@ async def explained(admin: AdminParts, url: str, method: str, ip: str, username:
     user = await admin.parts.directory.get(username) if username else None
     if username and user is None:
         return Answered(refused=f"there is no user {username}")
+    if user is not None and user.disabled:
+        return Answered(refused=f"user {username} is disabled")
     proven = tuple(name for name in FACTORS if name in amr.replace(",", " ").split())
     return answered(admin.parts.routes, url, method, ip, user, proven, admin.parts.clock())
 

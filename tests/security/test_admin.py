@@ -1,5 +1,6 @@
 """The admin console and its API: who comes in, and what not even administrators can do."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -186,6 +187,24 @@ async def test_nobody_locks_themselves_or_the_last_administrator_out(tmp_path: P
         alice = await rig.directory.get("alice")
         assert alice
         assert alice.groups == ("admins",)
+
+
+async def test_with_other_administrators_one_still_keeps_the_own_account(tmp_path: Path) -> None:
+    async with administered(tmp_path) as (rig, browser), aiohttp.ClientSession() as client:
+        await rig.add_user("carol", groups=("admins",))
+        token = await add_token(rig, "admin:write")
+        version = (await shown(browser, "/user?name=alice")).split('name="version" value="')[1][:16]
+        for do, fields in (
+            ("disable", {}),
+            ("delete", {"confirm": "alice"}),
+            ("save", {"version": version, "groups": "staff"}),
+        ):
+            status, page = await act(browser, "/user?name=alice", do, **fields)
+            assert status == 409, do
+            assert ("your own account" in page) is (do != "save")
+        calls = (api(client, rig, "DELETE", f"/users/{name}", token) for name in ("alice", "carol"))
+        statuses = sorted([answer[0] for answer in await asyncio.gather(*calls)])
+        assert statuses in ([204, 409], [204, 429])
 
 
 async def test_what_visitors_typed_is_shown_as_text(tmp_path: Path) -> None:

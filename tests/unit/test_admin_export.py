@@ -1,12 +1,15 @@
 """What the console and `admin export` write, `user import` and the file directory read back."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from gateway.admin.charts import bar_chart
 from gateway.admin.exports import users_yaml
 from gateway.admin.traffic import Traffic
+from gateway.cli import main
 from gateway.directory.file import read_users
 from gateway.directory.imports import Entry, read_yaml
 from gateway.model import User
@@ -46,3 +49,36 @@ def test_quantiles_come_from_the_buckets() -> None:
     assert traffic.quantile(0.5) == pytest.approx(0.1)
     assert traffic.quantile(0.75) == pytest.approx(0.15)
     assert Traffic().quantile(0.5) is None
+
+
+CONFIG = """
+storage: {{url: "sqlite:///{folder}/gateway.db"}}
+session: {{keys_file: "{folder}/session.keys"}}
+passwords: {{argon2_memory: 7MiB, argon2_passes: 1}}
+routes: [{{path: /, upstream: "http://127.0.0.1:9"}}]
+"""
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[..., Result]:
+    file = tmp_path / "config.yaml"
+    file.write_text(CONFIG.format(folder=tmp_path / "var"))
+    return lambda *arguments, **more: CliRunner().invoke(main, [*arguments, "--config", str(file)], **more)
+
+
+def test_the_command_exports_what_import_takes(command: Callable[..., Result], tmp_path: Path) -> None:
+    command("user", "add", "alice", "--password-stdin", "--group", "admins", input="correct horse battery\n")
+    exported = tmp_path / "users.yaml"
+    exported.write_text(command("admin", "export").output)
+    assert "$argon2id$" in exported.read_text()
+    assert "argon2" not in command("admin", "export", "--no-passwords").output
+    command("user", "delete", "alice", "--yes")
+    assert command("user", "import", str(exported)).output == "imported 1, 0 bad lines\n"
+    assert "admins" in command("user", "list").output
+
+
+def test_a_token_is_for_a_route_or_a_scope_of_the_api(command: Callable[..., Result]) -> None:
+    assert command("token", "add", "x").exit_code == 2
+    assert command("token", "add", "x", "--scope", "admin:all").exit_code == 2
+    assert command("token", "add", "x", "--scope", "admin:read").output.startswith("agt_")
+    assert "admin:read" in command("token", "list").output
