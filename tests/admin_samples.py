@@ -133,8 +133,8 @@ ADMIN_PAGES = {
     "admin-audit-nothing": _page("audit.html", "/audit", entries=[], given=GIVEN, older="", export="user=x"),
     "admin-changes": _page("changes.html", "/changes", entries=ENTRIES[:1], given={}, older="before=1"),
     "admin-routes": _page(
-        "routes.html", "/routes", given=ASKED,
-        rows=[RouteRow(ROUTE, "config.yaml:12", ROUTE.access, UPSTREAMS, TRAFFIC)],
+        "routes.html", "/routes", given=ASKED, apps=[("Wiki", "wiki", "config.yaml:40")],
+        rows=[RouteRow(ROUTE, "config.yaml:12", [(ROUTE.access[0], "config.yaml:14")], UPSTREAMS, TRAFFIC)],
         answer=answered(Routes([ROUTE]), ASKED["url"], "GET", str(ip_address(ASKED["ip"])), OTTO, ("password",), NOW),
     ),
     "admin-sms": _page("sms.html", "/sms", sms=SMS),

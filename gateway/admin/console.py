@@ -50,4 +50,4 @@ class Console:
         form = await read_form(ask.request)
         if not token_matches(form, ask.visit.csrf):
             raise ForeignForm("form token does not match", public=STALE_FORM)
-        return form
+        return {name: value.replace("\0", "") for name, value in form.items()}

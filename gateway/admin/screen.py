@@ -45,7 +45,8 @@ class Call:
     status: int = 200
 
     def query(self, name: str) -> str:
-        return self.ask.request.query.get(name, "")[:500]
+        """Without NUL, which PostgreSQL takes in no text."""
+        return self.ask.request.query.get(name, "")[:500].replace("\0", "")
 
 
 Screen = Callable[[Call], Awaitable[web.StreamResponse]]

@@ -18,9 +18,11 @@ FACTORS = ("password", "sms", "totp", "webauthn", "email", "recovery")
 
 @dataclass(frozen=True, slots=True)
 class RouteRow:
+    """`where` and what stands beside each rule are file and line."""
+
     route: Route
     where: str
-    rules: tuple[Rule, ...]
+    rules: Sequence[tuple[Rule, str]]
     upstreams: Sequence[UpstreamHealth]
     traffic: Traffic
 
@@ -29,11 +31,19 @@ def route_rows(admin: AdminParts) -> list[RouteRow]:
     counted, health = traffic(metrics.samples()), admin.upstreams()
     return [
         RouteRow(
-            route, admin.config.where("routes", index), route.access,
+            route, admin.config.where("routes", index), _rules(admin, index, route),
             [one for one in health if one.route == route.label], counted.get(route.label, Traffic()),
         )
         for index, route in enumerate(admin.config.routes)
     ]  # fmt: skip
+
+
+def _rules(admin: AdminParts, index: int, route: Route) -> list[tuple[Rule, str]]:
+    """The shared ones come first, as they are asked."""
+    where = admin.config.where
+    shared = [where("rules", number) for number in range(len(admin.config.rules))]
+    own = [where("routes", index, "rules", number) for number in range(len(route.rules))]
+    return list(zip(route.access, [*shared, *(own or [where("routes", index, "policy")])], strict=True))
 
 
 async def explained(admin: AdminParts, url: str, method: str, ip: str, username: str, amr: str) -> Answered:
@@ -44,6 +54,15 @@ async def explained(admin: AdminParts, url: str, method: str, ip: str, username:
         return Answered(refused=f"user {username} is disabled")
     proven = tuple(name for name in FACTORS if name in amr.replace(",", " ").split())
     return answered(admin.parts.routes, url, method, ip, user, proven, admin.parts.clock())
+
+
+def declared_apps(admin: AdminParts) -> list[tuple[str, str, str]]:
+    """Name, client id, and where the file declares it."""
+    clients = admin.config.oidc.clients
+    return [
+        (one.name or one.id, one.id, admin.config.where("oidc", "clients", number))
+        for number, one in enumerate(clients)
+    ]
 
 
 class RouteScreens:
@@ -60,5 +79,11 @@ class RouteScreens:
                 admin, given["url"], given["method"], given["ip"], given["user"], given["amr"]
             )
         return self._paper.page(
-            call, "routes.html", "/routes", rows=route_rows(admin), given=given, answer=answer
+            call,
+            "routes.html",
+            "/routes",
+            rows=route_rows(admin),
+            apps=declared_apps(admin),
+            given=given,
+            answer=answer,
         )

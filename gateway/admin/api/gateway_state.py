@@ -64,7 +64,7 @@ def _route(row: RouteRow) -> models.RouteOut:
     traffic = row.traffic
     return models.RouteOut(
         route=row.route.label, host=row.route.host, path=row.route.path, declared_in=row.where,
-        rules=[f"{rule.name}: {rule.require}" for rule in row.rules],
+        rules=[f"{rule.name}: {rule.require}" for rule, _ in row.rules],
         upstreams=[models.UpstreamOut.model_validate(one) for one in row.upstreams],
         requests=traffic.requests, refused=traffic.refused, failed=traffic.failed,
         p50=traffic.quantile(0.5), p99=traffic.quantile(0.99),
