@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from gateway.admin.actor import Actor
 from gateway.admin.lockout import check_own_factors
 from gateway.admin.parts import AdminParts
+from gateway.factors.bypass import Bypasses
 from gateway.model import SessionRecord, User
 from gateway.portal.browsers import browser_name
 from gateway.portal.words import FACTOR_LABELS
@@ -57,6 +58,9 @@ class Accesses:
     def __init__(self, admin: AdminParts) -> None:
         self._parts, self._geo = admin.parts, admin.geo
         self._audit = admin.parts.audit
+        self._bypasses = Bypasses(
+            admin.parts.ledger, list
+        )  # to look and to revoke; codes are made by the command
 
     # -- sessions ------------------------------------------------------------------------------------------------------
 
@@ -128,6 +132,8 @@ class Accesses:
             found.append(HeldFactor("email", "email", FACTOR_LABELS["email"], mask_email(user.email)))
         if left := await self._parts.factors.recovery.left(user):
             found.append(HeldFactor("recovery", "recovery", FACTOR_LABELS["recovery"], str(left)))
+        if await self._bypasses.is_out(user.username):
+            found.append(HeldFactor("bypass", "bypass", FACTOR_LABELS["bypass"]))
         return found
 
     async def reset_factors(self, actor: Actor, user: User, id: str = "") -> int:
@@ -154,6 +160,8 @@ class Accesses:
         elif factor.kind == "recovery":
             for one in await credentials.list(user.username, "recovery"):
                 await credentials.remove(user.username, one.id)
+        elif factor.kind == "bypass":
+            await self._bypasses.revoke(user.username)
         elif factor.kind in OWNED:
             await credentials.remove(user.username, factor.id)
 

@@ -14,6 +14,7 @@ from gateway.invitations import Invitations, letter
 from gateway.language.text import N_
 from gateway.links import Links
 from gateway.model import User
+from gateway.portal.resets import ACCEPTED
 from gateway.portal.resets import LIFETIME as RESET_LIFETIME
 
 _TURN, _LONGEST_TURN = "turn:admin", 10.0
@@ -163,9 +164,8 @@ class People:
         return Invitations(self._writable, self._parts.ledger, self._parts.clock, base=self._base)
 
     async def _has_factor(self, user: User) -> bool:
-        """One that a reset accepts: not the mailbox that the link may be in."""
-        factors = self._parts.factors.second.items()
-        return any([await factor.enrolled(user) for name, factor in factors if name != "email"])
+        """One that a reset accepts."""
+        return bool(await self._parts.signin.usable_factors(user, ACCEPTED))
 
     @property
     def _writable(self) -> WritableDirectory:

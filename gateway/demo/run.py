@@ -26,7 +26,9 @@ from gateway.stores.engine import open_engine
 from gateway.stores.migrate import migrate
 from gateway.worker import new_loop
 
-USER = User("demo", name="Demo User", email="demo@example.com", phone="+12025550143", groups=("staff", "admins"))
+USER = User(
+    "demo", name="Demo User", email="demo@example.com", phone="+12025550143", groups=("staff", "admins")
+)
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 """No letter or digit that is easily taken for another."""
 

@@ -32,7 +32,7 @@ from gateway.portal.signin import Client, SignIn
 from gateway.stores.base import Ledger, Sessions
 
 LIFETIME = 900.0
-_ACCEPTED = Decision(Verdict.STEP_UP, "portal", "reset", frozenset(SECOND_FACTORS - {"email", "approval"}))
+ACCEPTED = Decision(Verdict.STEP_UP, "portal", "reset", frozenset(SECOND_FACTORS - {"email", "approval"}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Resets:
         if user is None or user.disabled or not user.email or not user.password_hash:
             return
         brand, link = self._notices.brand, ""
-        if await self._signin.usable_factors(user, _ACCEPTED):
+        if await self._signin.usable_factors(user, ACCEPTED):
             link = f"{self._base}/reset?token={await self._links.issue(user.username)}"
         subject = N_("%(brand)s: new password", brand=brand)
         self._notices.mail(user.username, user.email, subject, _letter(brand, link), about="reset", lang=lang)
@@ -114,7 +114,7 @@ class Resets:
         return Ticket(id, browser, user, state["proven"] is True)
 
     async def factors(self, ticket: Ticket) -> list[str]:
-        return await self._signin.usable_factors(ticket.user, _ACCEPTED)
+        return await self._signin.usable_factors(ticket.user, ACCEPTED)
 
     async def begin(self, client: Client, ticket: Ticket, factor: str, *, again: bool) -> Prompt:
         """Raises SendFailed, TooManyAttempts."""
