@@ -51,8 +51,6 @@ class Router:
         try:
             return await self._answer(ask)
         except GatewayError as error:
-            if error.status >= 500 and "public" not in vars(error):
-                error.public = GatewayError.public if error.status == 500 else error.public
             return _problem(ask, error)
 
     async def _answer(self, ask: Ask) -> web.StreamResponse:
