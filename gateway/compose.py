@@ -177,6 +177,7 @@ def _pages(config: Config, secure: bool) -> Pages:
     make = partial(
         Pages, prefix=config.server.prefix, templates=config.server.templates, hsts=secure,
         form_action=_form_targets(config, secure),
+        apps=bool(config.oidc.clients),
     )  # fmt: skip
     pages = make(config.branding)
     for one in config.domains:

@@ -61,7 +61,7 @@ def build_provider(parts: Parts, grants: Grants, consents: Consents, logins: Log
     tokens = Tokens(parts.public_url, keys, parts.clock)
     issuing = Issuing(
         tokens, grants, logins, parts.ledger, parts.directory, parts.records, parts.audit, parts.clock,
-        idle_timeout=parts.config.session.idle_timeout,
+        idle_timeout=parts.config.session.idle_timeout, with_lent_groups=parts.sessions.with_lent_groups,
     )  # fmt: skip
     asking = Asking(consents, parts.audit, parts.clock)
     logouts = Logouts(apps, tokens, logins, parts.audit, parts.clock)

@@ -7,7 +7,7 @@ token that was used already: either its owner or a thief has its successor, and 
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -54,11 +54,12 @@ class Issuing:
         clock: Clock,
         *,
         idle_timeout: float,
+        with_lent_groups: Callable[[User], Awaitable[User]],
         token: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
         self._tokens, self._grants, self._logins, self._ledger = tokens, grants, logins, ledger
         self._directory, self._sessions, self._audit, self._clock = directory, sessions, audit, clock
-        self._idle_timeout, self._token = idle_timeout, token
+        self._idle_timeout, self._with_lent_groups, self._token = idle_timeout, with_lent_groups, token
 
     # -- after a sign-in -------------------------------------------------------------------------------------------
 
@@ -156,6 +157,7 @@ class Issuing:
         user = await self._directory.get(grant.username)
         if user is None or user.disabled or now >= grant.expires_at:
             return None
+        user = await self._with_lent_groups(user)
         if user.password_changed_at > grant.created_at or not app.is_for(user):
             return None
         if OFFLINE in grant.scopes and grant.redeemed:

@@ -17,7 +17,7 @@ ACR_VALUES = (ONE_FACTOR, TWO_FACTORS, PHISHING_RESISTANT)
 _METHODS = {
     "password": ("pwd",), "sms": ("otp", "sms"), "email": ("otp",), "totp": ("otp",),
     "webauthn": ("hwk",), "recovery": ("otp",), "user_verification": ("user",),
-    "federated": ("fed",),
+    "federated": ("fed",), "approval": ("mca",), "bypass": ("otp",),
 }  # fmt: skip
 
 

@@ -85,12 +85,13 @@ class Pages:
         templates: Path | None = None,
         hsts: bool = False,
         form_action: Sequence[str] = (),
+        apps: bool = False,
         spoken: Callable[[str], Language] = language,
         folder: str = "",
     ) -> None:
         """`folder`, such as "other.org/", keeps the files of one brand apart from those of another."""
         self.by_domain: dict[str, Pages] = {}
-        self._prefix, self._folder = prefix, folder
+        self._prefix, self._folder, self._has_apps = prefix, folder, apps
         self.readers = Readers(branding, path=prefix, secure=hsts)
         self._assets = assets.load(branding)
         self._headers = _FIXED_HEADERS | {"Content-Security-Policy": content_security_policy(form_action)}
@@ -120,6 +121,7 @@ class Pages:
             asset=self.asset_url,
             error=None,
             notice=None,
+            has_apps=self._has_apps,
             languages=[(tag, NAMES[tag]) for tag in self.readers.offered],
         )
         return environment

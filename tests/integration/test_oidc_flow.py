@@ -80,6 +80,17 @@ async def test_discovery_names_endpoints_that_answer(tmp_path: Path) -> None:
         assert not any(private in key for key in keys for private in ("d", "p", "q", "dp", "dq", "qi"))
 
 
+async def test_an_app_behind_us_never_answers_in_the_providers_place(tmp_path: Path) -> None:
+    async with provider(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.sign_in()
+        for _ in range(3):  # known sessions take the fast path
+            assert (await browser.get("/")).status == 200
+            found = await (await browser.get("/.well-known/openid-configuration")).json()
+            assert found["issuer"] == rig.url
+        assert "Apps with access" in await (await browser.get("/_auth/account")).text()
+
+
 async def test_on_another_host_there_is_no_provider(tmp_path: Path) -> None:
     async with provider(tmp_path) as rig, rig.browser() as browser:
         other = {"Host": "app.example.com"}

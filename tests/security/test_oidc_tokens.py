@@ -8,8 +8,12 @@ from pathlib import Path
 import aiohttp
 from joserfc import jwt
 from joserfc.jwk import ECKey
+from sqlalchemy import update
 
 from gateway.oidc.apps import secret_hash
+from gateway.stores.base import AccessAsked
+from gateway.stores.engine import writing
+from gateway.stores.schema import users
 from tests.oidc_rig import (
     CALLBACK,
     SECRET,
@@ -162,6 +166,36 @@ async def test_tokens_end_with_session_password_group_and_user(tmp_path: Path) -
         await are_void(tokens)
         await rig.directory.replace(alice)
         await are_void(tokens)  # being enabled again brings nothing back
+
+
+async def test_a_user_who_is_disabled_behind_our_back_gets_nothing_new(tmp_path: Path) -> None:
+    """As in LDAP or a file, where no transaction of ours ends the grants."""
+    async with provider(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.sign_in()
+        calls = AppCalls(rig)
+        tokens = await tokens_for(browser, calls, scope="openid offline_access")
+        async with writing(rig.gateway.stores.engine) as connection:
+            await connection.execute(update(users).values(disabled=True))
+        assert (await calls.userinfo(tokens["access_token"]))[0] == 401
+        assert (await calls.refresh(tokens["refresh_token"]))[1]["error"] == "invalid_grant"
+
+
+async def test_a_group_that_was_lent_counts_while_it_is_lent(tmp_path: Path) -> None:
+    staff = {**WEB, "policy": {"groups": ["staff"]}}
+    lending = [{"group": "staff", "approvers": ["chiefs"]}]
+    async with provider(tmp_path, staff, access_requests=lending) as rig, rig.browser() as browser:
+        await rig.add_user()
+        now = rig.clock()
+        lent = AccessAsked("a", "alice", "staff", "/", "", "granted", now, now + 600, "bob", now)
+        assert await rig.gateway.stores.access_requests.add(lent)
+        await browser.sign_in()
+        calls = AppCalls(rig)
+        tokens = await tokens_for(browser, calls, scope="openid groups")
+        assert claims_of(tokens["id_token"])["groups"] == ["staff"]
+        rig.clock.advance(601)
+        assert (await calls.userinfo(tokens["access_token"]))[0] == 401
+        assert (await calls.refresh(tokens["refresh_token"]))[1]["error"] == "invalid_grant"
 
 
 async def test_only_offline_access_outlives_a_session_that_ends_by_itself(tmp_path: Path) -> None:
