@@ -90,6 +90,17 @@ def descendants(pid: int) -> Iterator[int]:
                 yield from descendants(child)
 
 
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process and all below it have used so far, in user and kernel mode (proc(5), stat)."""
+    stats = (Path(f"/proc/{p}/stat").read_text().rpartition(")")[2].split() for p in [pid, *descendants(pid)])
+    return sum(int(fields[11]) + int(fields[12]) for fields in stats) / os.sysconf("SC_CLK_TCK")
+
+
+def worker_kib(pid: int) -> int:
+    """The proportional set size of the largest process below `pid`: pages shared with others are shared out."""
+    return max(pss_kib(Path(f"/proc/{p}/smaps_rollup").read_text()) for p in descendants(pid))
+
+
 def memory_kib(pid: int) -> int:
     """The proportional set size of a process and all below it, in KiB."""
     return sum(pss_kib(Path(f"/proc/{p}/smaps_rollup").read_text()) for p in [pid, *descendants(pid)])

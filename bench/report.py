@@ -108,7 +108,13 @@ def others(result: Result) -> Iterator[str]:
         f"- 2 workers instead of 1: the gateway goes from {one['gateway']:,.0f} to {two['gateway']:,.0f} requests "
         f"per second ({two['gateway'] / one['gateway']:.2f}×), nginx from {one['nginx']:,.0f} to "
         f"{two['nginx']:,.0f} ({two['nginx'] / one['nginx']:.2f}×). These run on both cores, which the load and the "
-        "upstream use too: two cores can't show whether scaling is linear."
+        "upstream use too, so the rate can't double. What workers cost each other shows in the processor time of a "
+        f"request: {one['gateway_us']:.1f} µs with one, {two['gateway_us']:.1f} µs with two (nginx: "
+        f"{one['nginx_us']:.1f} and {two['nginx_us']:.1f}). Equal means that as many cores as there are can be used."
+    )
+    yield (
+        f"- Memory with 2 workers after load: {two['worker_mib']:.1f} MiB the larger worker, {two['all_mib']:.1f} MiB "
+        "all three processes. Workers share what their parent has imported; a single process has all of it alone."
     )
 
 

@@ -13,7 +13,7 @@ import uvloop
 from bench import gateways, load, paced, peers, sockets
 from bench.figures import medians, percentile
 from bench.lab import Lab, LeftOut, Server
-from bench.processes import NotStarted, memory_kib
+from bench.processes import NotStarted, cpu_seconds, memory_kib, worker_kib
 
 Say = Callable[[str], None]
 Figures = dict[str, float]
@@ -140,7 +140,10 @@ async def idle_kib(server: Server, count: int) -> float:
 
 
 def measure_scaling(lab: Lab, plan: Plan, say: Say) -> dict[str, Figures]:
-    """nginx and the gateway with 1 and 2 workers on both cores, which they share with load and upstream."""
+    """nginx and the gateway with 1 and 2 workers on both cores, which they share with load and upstream.
+
+    So the rate can't double; what shows contention between workers is the processor time of a request (`…_us`).
+    """
     results: dict[str, Figures] = {}
     for count in (1, 2):
         say(f"scaling, {count} workers")
@@ -150,15 +153,22 @@ def measure_scaling(lab: Lab, plan: Plan, say: Say) -> dict[str, Figures]:
         with ExitStack() as stack:
             for server in (nginx, gateway):
                 stack.callback(lab.processes.stop, server.pid)
-            rates = [
-                {
-                    label: load.wrk(server, "/small", seconds=plan.seconds, connections=32).rate
-                    for label, server in (("nginx", nginx), ("gateway", gateway))
-                }
+            rounds = [
+                {**_with_cpu("nginx", nginx, plan), **_with_cpu("gateway", gateway, plan)}
                 for _ in range(plan.rounds)
             ]
-        results[str(count)] = medians(rates)
+            results[str(count)] = medians(rounds)
+            if count > 1:
+                results[str(count)]["worker_mib"] = worker_kib(gateway.pid) / 1024
+                results[str(count)]["all_mib"] = memory_kib(gateway.pid) / 1024
     return results
+
+
+def _with_cpu(label: str, server: Server, plan: Plan) -> Figures:
+    before = cpu_seconds(server.pid)
+    rate = load.wrk(server, "/small", seconds=plan.seconds, connections=32).rate
+    used = cpu_seconds(server.pid) - before
+    return {label: rate, f"{label}_us": used / (rate * plan.seconds) * 1e6}
 
 
 def measure_logins(lab: Lab, servers: Sequence[Server], plan: Plan) -> Figures:

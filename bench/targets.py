@@ -27,8 +27,10 @@ def judged(result: Mapping[str, Any]) -> Iterator[Judged]:
     yield at_least("1 MiB, share of nginx", 0.80, shares["large"][name])
     p99 = result["latency_ms"]["p99"]
     yield below("p99, ms", 2 * p99[NGINX], p99[name])
-    yield below("MiB a worker after load", 60, result["memory_mib"]["after_load"][name])
+    yield below("MiB a worker after load", 60, result["scaling"]["2"]["worker_mib"])
     yield below("KiB an idle WebSocket", 15, result["websockets"]["idle_kib"][name])
+    one, two = (result["scaling"][count]["gateway_us"] for count in ("1", "2"))
+    yield below("CPU of a request with 2 workers, share of 1's", 1.1, two / one)
 
 
 def at_least(what: str, wanted: float, measured: float) -> Judged:
