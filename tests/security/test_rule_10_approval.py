@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from gateway.portal.resets import ACCEPTED
 from tests.approving import (
     APPROVE,
     LATE,
@@ -135,9 +136,7 @@ async def test_an_approved_session_changes_no_factors_and_remembers_no_device(tm
 
 
 async def test_a_mailed_link_and_an_approval_give_no_new_password(tmp_path: Path) -> None:
-    from gateway.portal.resets import _ACCEPTED
-
-    assert "approval" not in _ACCEPTED.factors
+    assert "approval" not in ACCEPTED.factors
 
 
 async def test_forms_of_other_sites_and_without_token_approve_nothing(tmp_path: Path) -> None:
