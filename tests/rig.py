@@ -5,6 +5,7 @@ import copy
 import io
 import re
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -192,6 +193,7 @@ async def running_gateway(
     *,
     handler: Callable[[web.Request], Awaitable[web.StreamResponse]] = echo,
     clock: FakeClock | None = None,
+    ssl_context: ssl.SSLContext | None = None,
     **overrides: Any,
 ) -> AsyncIterator[Rig]:
     """`overrides` are config sections; "UPSTREAM" in routes stands for the upstream's URL, "PORT" in public_url
@@ -206,7 +208,7 @@ async def running_gateway(
         port = sock.getsockname()[1]
         config = make_config(folder, upstream.url, port, overrides)
         terminal = io.StringIO()
-        gateway = await start_gateway(config, [sock], clock=clock, stream=terminal)
+        gateway = await start_gateway(config, [sock], ssl_context=ssl_context, clock=clock, stream=terminal)
         engine = open_engine(config.storage.url)
         passwords = Passwords(config.passwords)
         directory = DatabaseDirectory(engine, passwords, clock)

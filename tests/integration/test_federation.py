@@ -1,5 +1,6 @@
 """Sign-in through a real OpenID provider and through a GitHub that answers as GitHub documents."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -92,6 +93,21 @@ async def test_a_provider_that_is_away_leaves_the_password(tmp_path: Path) -> No
         assert "127.0.0.1:9" not in text
         await browser.sign_in()
         assert (await browser.get("/wiki")).status == 200
+
+
+async def test_several_providers_stand_beside_the_password(tmp_path: Path) -> None:
+    secrets = {"client_id": "x", "client_secret": "y"}
+    providers = [
+        {"kind": "oidc", "name": "corp", "label": "Corp", "issuer": "http://127.0.0.1:9", **secrets},
+        {"kind": "oidc", "name": "partner", "label": "Partner", "issuer": "http://127.0.0.1:9/p", **secrets},
+        {"kind": "github", "name": "github", "label": "GitHub", **secrets},
+    ]
+    async with running_gateway(tmp_path, identity_providers=providers) as rig, rig.browser() as browser:
+        page = await (await browser.get("/_auth/login?rd=/wiki")).text()
+        assert re.findall(r"Sign in with (\w+)", page) == ["Corp", "Partner", "GitHub"]
+        assert 'name="password"' in page
+        for name in ("corp", "partner", "github"):
+            assert f"/_auth/federated/{name}?rd=/wiki" in page
 
 
 class FakeGithub:

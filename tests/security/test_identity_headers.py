@@ -79,3 +79,16 @@ async def test_the_app_is_told_who_signed_in_under_its_own_name(tmp_path: Path) 
         await browser.sign_in()
         body = json.loads(await (await browser.get("/x", **{"X-Webauth-User": FORGED})).text())
         assert [value for name, value in body["headers"] if name == "X-Webauth-User"] == ["alice"]
+
+
+async def test_an_open_page_is_told_who_is_signed_in_and_of_nobody_else(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path, routes=ROUTES) as rig, rig.browser() as browser:
+        await rig.add_user()
+
+        async def told() -> list[str]:
+            body = json.loads(await (await browser.get("/open/x", **{"Remote-User": FORGED})).text())
+            return [value for name, value in body["headers"] if name == "Remote-User"]
+
+        assert await told() == []
+        await browser.sign_in()
+        assert await told() == ["alice"]
