@@ -26,6 +26,7 @@ from gateway.limits import Limits
 from gateway.notices import Notices
 from gateway.owncookie import PURPOSES
 from gateway.passes import pass_cookie
+from gateway.passwordcheck import PasswordCheck
 from gateway.passwords import Passwords
 from gateway.portal.health import Health
 from gateway.portal.parts import Parts
@@ -69,7 +70,7 @@ def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO
     people = build_directory(config, engine, passwords, clock)
     parts = _parts(config, ring, stores, people, clock, stream)
     credentials = Credentials(
-        stores.tokens, people.directory, parts.limits, parts.audit, lambda: ring.derive_all(b"tokens"), clock
+        stores.tokens, parts.passwords, parts.limits, parts.audit, lambda: ring.derive_all(b"tokens"), clock
     )
     proxy = Proxy(
         config.routes, session_cookie_names=own_cookies(parts), prefix=config.server.prefix, clock=clock
@@ -102,6 +103,7 @@ def _parts(
         Limits(stores.ledger),
         Audit(stores.audit_log, clock),
     )
+    checked = PasswordCheck(people.directory, limits, audit, lambda: ring.derive(b"typed names"))
     email = build_email(config.email, stream)
     provider = build_sms(config.sms, stream, status_url=f"{config.server.public_url}{prefix}/sms/status")
     sms = build_desk(
@@ -140,12 +142,12 @@ def _parts(
         people.directory, sessions, factors.second, limits, audit,
         Routes((admin_route(config.admin, prefix), *config.routes)), devices, risk,
         lambda destination: is_own_page(destination, prefix),
-        lambda destination: stands_for(destination, prefix, routes), factors.preferences,
+        lambda destination: stands_for(destination, prefix, routes), factors.preferences, checked,
     )  # fmt: skip
     pages = _pages(config, secure)
     return Parts(
         config, clock, ring, routes, people.directory, people.writable, stores.sessions, stores.ledger,
-        stores.audit_log, stores.access_requests, stores.federated, audit, sessions, limits, sms,
+        stores.audit_log, stores.access_requests, stores.federated, audit, sessions, limits, checked, sms,
         email, factors, notices, devices,
         Assertions(config.server.public_url, lambda: list(ring.signing_keys), clock), signin, tokens,
         KeptPosts(config, ring, stores.ledger, audit, clock),

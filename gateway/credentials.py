@@ -16,11 +16,11 @@ from typing import Any, Protocol
 from gateway.audit import Audit
 from gateway.clock import Clock
 from gateway.config.schema import Route
-from gateway.directory.base import Directory
 from gateway.errors import GatewayError
 from gateway.language.text import N_
-from gateway.limits import FAILURES_IN_A_ROW, PASSWORD_PER_IP, PASSWORD_PER_USER, Budget, Limits
+from gateway.limits import Budget, Limits
 from gateway.model import Principal, SessionRecord, Target, User
+from gateway.passwordcheck import PasswordCheck
 from gateway.stores.base import Change
 from gateway.verified import Verified
 
@@ -87,13 +87,13 @@ class Credentials:
     def __init__(
         self,
         tokens: Tokens,
-        directory: Directory,
+        passwords: PasswordCheck,
         limits: Limits,
         audit: Audit,
         keys: Callable[[], Sequence[bytes]],
         clock: Clock,
     ) -> None:
-        self._tokens, self._directory, self._limits = tokens, directory, limits
+        self._tokens, self._passwords, self._limits = tokens, passwords, limits
         self._audit, self._keys, self._clock = audit, keys, clock
         self._right_tokens: Verified[Token] = Verified(clock)
         self._right_passwords: Verified[User] = Verified(clock)
@@ -184,20 +184,10 @@ class Credentials:
 
     async def _check_password(self, target: Target, value: str) -> User:
         """With the same limits as the login page, so that this is no second door for guessing."""
-        username, password = _decoded(value)
-        name, address = username.strip().casefold()[:128], str(target.client)
-        await self._limits.check(PASSWORD_PER_IP, address)
-        await self._limits.check(PASSWORD_PER_USER, name)
-        await self._limits.check(FAILURES_IN_A_ROW, f"password:{name}")
-        user = await self._directory.authenticate(username, password) if password else None
+        address = str(target.client)
+        user = await self._passwords.check(*_decoded(value), address, door="basic")
         if user is None:
-            self._audit.record("password_failed", name, address, door="basic")
-            await self._limits.spend(PASSWORD_PER_IP, address)
-            await self._limits.spend(PASSWORD_PER_USER, name)
-            await self._limits.spend(FAILURES_IN_A_ROW, f"password:{name}")
             raise NotAccepted("HTTP Basic: wrong username or password", basic_challenge(target))
-        await self._limits.forget(PASSWORD_PER_USER, name)
-        await self._limits.forget(FAILURES_IN_A_ROW, f"password:{name}")
         self._audit.record("password_ok", user.username, address, door="basic")
         return replace(user, password_hash="")
 

@@ -14,7 +14,7 @@ def account_pages(parts: Parts, enrolment: Enrolment, news: AccountNews) -> View
     """Pages by path, below the prefix."""
     places = AccountSessions(parts.sessions, parts.records, parts.devices, parts.audit)
     password = (
-        PasswordChange(parts.writable, parts.sessions, places, parts.limits, parts.audit, news)
+        PasswordChange(parts.writable, parts.sessions, places, parts.passwords, news)
         if parts.writable is not None
         else None
     )

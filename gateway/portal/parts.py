@@ -18,6 +18,7 @@ from gateway.keptposts import KeptPosts
 from gateway.keyring import KeyRing
 from gateway.limits import Limits
 from gateway.notices import Notices
+from gateway.passwordcheck import PasswordCheck
 from gateway.portal.render import Pages
 from gateway.portal.signin import SignIn
 from gateway.portal.signintokens import SignInTokens
@@ -47,6 +48,7 @@ class Parts:
     audit: Audit
     sessions: SessionLayer
     limits: Limits
+    passwords: PasswordCheck
     sms: Sms
     email: EmailSender
     factors: Factors

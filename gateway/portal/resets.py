@@ -27,6 +27,7 @@ from gateway.limits import (
 from gateway.links import Links
 from gateway.model import Decision, Principal, SessionRecord, User, Verdict
 from gateway.notices import Notices
+from gateway.passwordcheck import PasswordCheck, as_counted
 from gateway.policy import SECOND_FACTORS
 from gateway.portal.signin import Client, SignIn
 from gateway.stores.base import Ledger, Sessions
@@ -59,6 +60,7 @@ class Resets:
         sessions: Sessions,
         ledger: Ledger,
         limits: Limits,
+        passwords: PasswordCheck,
         audit: Audit,
         notices: Notices,
         clock: Clock,
@@ -67,28 +69,34 @@ class Resets:
         token: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
         self._directory, self._signin, self._sessions, self._ledger = directory, signin, sessions, ledger
-        self._limits, self._audit, self._notices, self._clock = limits, audit, notices, clock
+        self._limits, self._passwords, self._audit = limits, passwords, audit
+        self._notices, self._clock = notices, clock
         self._base, self._token = base, token
         self._links = Links("reset", ledger, clock, lifetime=LIFETIME, token=token)
 
     async def request(self, client: Client, name: str) -> None:
         """Mail a link to whoever that is, in the background. Raises TooManyAttempts, whoever that is."""
-        wanted = name.strip().casefold()[:128]
+        wanted = as_counted(name)
         await self._limits.spend(RESETS_PER_IP, client.network)
         await self._limits.spend(RESETS_PER_TARGET, wanted)
         await self._limits.spend(RESETS_IN_ALL, "")
-        self._audit.record("reset_asked", wanted, client.ip)
-        self._notices.later(lambda: self._send(wanted, client.lang))
+        self._notices.later(lambda: self._send(client, wanted))
 
-    async def _send(self, wanted: str, lang: str) -> None:
+    async def _send(self, client: Client, wanted: str) -> None:
         user = await find(self._directory, wanted)
+        # What nobody is called may be a password, typed into the wrong field.
+        self._audit.record(
+            "reset_asked", user.username if user else self._passwords.fingerprint(wanted), client.ip
+        )
         if user is None or user.disabled or not user.email or not user.password_hash:
             return
         brand, link = self._notices.brand, ""
         if await self._signin.usable_factors(user, ACCEPTED):
             link = f"{self._base}/reset?token={await self._links.issue(user.username)}"
         subject = N_("%(brand)s: new password", brand=brand)
-        self._notices.mail(user.username, user.email, subject, _letter(brand, link), about="reset", lang=lang)
+        self._notices.mail(
+            user.username, user.email, subject, _letter(brand, link), about="reset", lang=client.lang
+        )
 
     async def open(self, client: Client, token: str, browser: str) -> Ticket | None:
         """Use the link up and begin. Raises TooManyAttempts."""

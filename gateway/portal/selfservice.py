@@ -23,8 +23,8 @@ def self_service(parts: Parts) -> Views:
     views: dict[str, Mapping[str, View]] = {"/invite": {"GET": invite.page, "POST": invite.submit}}
     if parts.config.passwords.reset_by_mail:
         resets = Resets(
-            directory, parts.signin, parts.records, parts.ledger, parts.limits, parts.audit, parts.notices,
-            parts.clock, base=base,
+            directory, parts.signin, parts.records, parts.ledger, parts.limits, parts.passwords,
+            parts.audit, parts.notices, parts.clock, base=base,
         )  # fmt: skip
         reset = ResetViews(resets, forms, pages, prefix=prefix)
         views["/reset"] = {"GET": reset.page, "POST": reset.submit}

@@ -14,15 +14,9 @@ from gateway.directory.base import Directory
 from gateway.errors import SendFailed, TooManyAttempts
 from gateway.factors.base import Attempt, Factor, Outcome, Prompt
 from gateway.factors.preference import Preferences
-from gateway.limits import (
-    CODES_PER_USER,
-    FAILURES_IN_A_ROW,
-    PASSWORD_PER_IP,
-    PASSWORD_PER_USER,
-    Limits,
-    network_of,
-)
+from gateway.limits import CODES_PER_USER, FAILURES_IN_A_ROW, Limits, network_of
 from gateway.model import Decision, IPAddress, Principal, SessionRecord, Target, User, Verdict
+from gateway.passwordcheck import PasswordCheck
 from gateway.policy import DEVICE, OWN_FACTORS, UPSTREAM_MFA, decide, has_two
 from gateway.risk.watch import RiskWatch
 from gateway.routing import Routes
@@ -86,11 +80,13 @@ class SignIn:
         own: OwnPages,
         meant: Callable[[Target], Target],
         preferences: Preferences,
+        passwords: PasswordCheck,
     ) -> None:
         self._directory, self._sessions, self._factors = directory, sessions, factors
         self._limits, self._audit, self._routes = limits, audit, routes
         self._devices, self._risk = devices, risk
         self._own, self._meant, self._preferences = own, meant, preferences
+        self._passwords = passwords
         self.judges: list[Judge] = []
         """Asked first: whoever has pages of its own says here what stands before them."""
 
@@ -133,22 +129,10 @@ class SignIn:
     async def password(
         self, client: Client, username: str, password: str, before: Principal | None
     ) -> SessionRecord | None:
-        """A new session if the password is right, else None. Raises TooManyAttempts and TooUnusual.
-
-        Counters are kept for the name as typed, known or not, so that they tell nothing about who exists.
-        """
-        name = username.strip().casefold()[:128]
-        await self._limits.check(PASSWORD_PER_IP, client.network)
-        await self._limits.check(PASSWORD_PER_USER, name)
-        await self._limits.check(FAILURES_IN_A_ROW, f"password:{name}")
-        user = await self._directory.authenticate(username, password)
-        if user is None:
-            await self._password_failed(client, name)
-            return None
-        await self._limits.forget(PASSWORD_PER_USER, name)
-        await self._limits.forget(FAILURES_IN_A_ROW, f"password:{name}")
-        metrics.sign_ins.labels("password", "right").inc()
-        return await self._let_in(client, user, before)
+        """A new session if the password is right, else None. Raises TooManyAttempts and TooUnusual."""
+        user = await self._passwords.check(username, password, client.ip, door="login")
+        metrics.sign_ins.labels("password", "wrong" if user is None else "right").inc()
+        return await self._let_in(client, user, before) if user else None
 
     async def federated(
         self, client: Client, user: User, before: Principal | None, *, mfa: bool
@@ -186,14 +170,6 @@ class SignIn:
         await self._devices.used(device, client.ip)
         self._audit.record("login", user.username, client.ip, factors=list(record.amr), sid=record.sid[:8])
         return record
-
-    async def _password_failed(self, client: Client, name: str) -> None:
-        metrics.sign_ins.labels("password", "wrong").inc()
-        self._audit.record("password_failed", name, client.ip)
-        await self._limits.spend(PASSWORD_PER_IP, client.network)
-        await self._limits.spend(PASSWORD_PER_USER, name)
-        if await self._limits.spend(FAILURES_IN_A_ROW, f"password:{name}") == 0:
-            self._audit.record("locked", name, client.ip, factor="password")
 
     # -- second factor ---------------------------------------------------------------------------------------------
 

@@ -1,9 +1,11 @@
 """Rule 9: everything that matters is on record, and no secret, code or whole number is."""
 
 import asyncio
+import base64
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,3 +84,30 @@ async def test_sign_in_and_out_are_on_record_without_secrets(tmp_path: Path, lin
     for secret in (PASSWORD, "a wrong password", code, PHONE, cookie, "hidden"):
         assert secret not in logged_text, secret
         assert secret not in repr(rows), secret
+
+
+async def test_a_password_in_the_field_of_the_name_is_never_written_down(
+    tmp_path: Path, lines: io.StringIO
+) -> None:
+    routes = [{"upstream": "UPSTREAM", "basic": True, "policy": {"require": "one_factor"}}]
+    async with running_gateway(tmp_path, routes=routes) as rig, rig.browser() as browser:
+        await rig.add_user()
+        for typed in (PASSWORD, f" {PASSWORD.upper()}", "alice", "ALICE", "another secret"):
+            assert (await browser.password(typed, "x")).status == 401
+        basic = base64.b64encode(f"{PASSWORD}:x".encode()).decode()
+        assert (await browser.get("/", Authorization=f"Basic {basic}")).status == 401
+        token = await browser.token("/_auth/reset")
+        assert (await browser.post("/_auth/reset", {"username": PASSWORD, "csrf_token": token})).status < 400
+        async with asyncio.timeout(5):
+            while "reset_asked" not in lines.getvalue():
+                await asyncio.sleep(0.01)
+        await rig.gateway.parts.audit.flush()
+        rows = await rig.gateway.stores.audit_log.tail(50)
+    assert not re.search(f"{PASSWORD}|another secret", lines.getvalue() + repr(rows), re.I)
+    names = [row.username for row in rows]
+    mistyped, again, known, same, other, at_basic, at_reset = names
+    assert known == same == "alice"
+    assert mistyped == again == at_basic == at_reset
+    assert re.fullmatch(r"unknown:[0-9a-f]{8}", mistyped)
+    assert other.startswith("unknown:")
+    assert other != mistyped

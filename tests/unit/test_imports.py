@@ -20,7 +20,7 @@ ORDER = (
     "stores",
     "senders directory",
     "callers domains rebody target routing limits audit session assertion requestable",
-    "verified",
+    "verified passwordcheck",
     "credentials devices notices links owncookie handoff",
     "risk invitations access_requests keptposts sms",
     "factors",
