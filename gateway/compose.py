@@ -36,6 +36,7 @@ from gateway.portal.returns import is_own_page, stands_for
 from gateway.portal.signin import SignIn
 from gateway.portal.signintokens import SignInTokens
 from gateway.proxy import Proxy
+from gateway.risk.geo import Geo
 from gateway.risk.watch import build_watch
 from gateway.routing import Routes
 from gateway.senders.build import build_email, build_sms
@@ -104,6 +105,7 @@ def _parts(
         Audit(stores.audit_log, clock),
     )
     checked = PasswordCheck(people.directory, limits, audit, lambda: ring.derive(b"typed names"))
+    geo = Geo(config.risk.geoip_file)
     email = build_email(config.email, stream)
     provider = build_sms(config.sms, stream, status_url=f"{config.server.public_url}{prefix}/sms/status")
     sms = build_desk(
@@ -129,6 +131,7 @@ def _parts(
             sms.cool_off,
             email,
             people.writable,
+            geo,
             clock,
         )
     )
@@ -137,7 +140,7 @@ def _parts(
         config.session, secure=secure, fernet=lambda: ring.fernet, store=stores.devices, audit=audit,
         clock=clock,
     )  # fmt: skip
-    risk = build_watch(config, stores.places, audit, notices, clock)
+    risk = build_watch(config, geo, stores.places, audit, notices, clock)
     signin = SignIn(
         people.directory, sessions, factors.second, limits, audit,
         Routes((admin_route(config.admin, prefix), *config.routes)), devices, risk,
@@ -147,7 +150,7 @@ def _parts(
     pages = _pages(config, secure)
     return Parts(
         config, clock, ring, routes, people.directory, people.writable, stores.sessions, stores.ledger,
-        stores.audit_log, stores.access_requests, stores.federated, audit, sessions, limits, checked, sms,
+        stores.audit_log, stores.access_requests, stores.federated, audit, sessions, limits, checked, geo, sms,
         email, factors, notices, devices,
         Assertions(config.server.public_url, lambda: list(ring.signing_keys), clock), signin, tokens,
         KeptPosts(config, ring, stores.ledger, audit, clock),

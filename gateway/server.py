@@ -37,7 +37,6 @@ from gateway.portal.ask import Views
 from gateway.portal.build import build_sites
 from gateway.portal.portal import Portal
 from gateway.portal.reader import Reader
-from gateway.risk.geo import Geo
 from gateway.stores.engine import open_engine
 from gateway.sweep import report_upstreams, sweep
 
@@ -163,7 +162,7 @@ def _admin(composed: Composed) -> Views:
     return admin_pages(
         AdminParts(
             parts, composed.credentials, composed.stores.audit_search, composed.proxy.health,
-            composed.people.origin, Geo(parts.config.risk.geoip_file),
+            composed.people.origin,
         )
     )  # fmt: skip
 

@@ -61,10 +61,14 @@ ACCOUNT: dict[str, Any] = {
     "recovery_left": 8,
     "can_change_password": True,
     "sessions": [
-        Place("1", browser_name("Firefox/140.0 (Linux)"), "198.51.100.7", NOW, NOW, True),
-        Place("2", browser_name("Safari/605 (iPhone)"), "2001:db8::17", NOW, NOW - 5000, False),
+        Place(
+            "1", browser_name("Firefox/140.0 (Linux)"), "198.51.100.7", "Köln, Deutschland", NOW, NOW, True
+        ),
+        Place("2", browser_name("Safari/605 (iPhone)"), "2001:db8::17", "", NOW, NOW - 5000, False),
     ],
-    "devices": [Place("3", browser_name("Firefox/140.0 (Linux)"), "198.51.100.7", NOW, NOW, True)],
+    "devices": [
+        Place("3", browser_name("Firefox/140.0 (Linux)"), "198.51.100.7", "Cologne, Germany", NOW, NOW, True)
+    ],
     "activity": [
         Event(NOW, WORDS["login"], "198.51.100.7"),
         Event(NOW - 60, WORDS["code_failed"], "203.0.113.9"),

@@ -56,7 +56,7 @@ class HeldFactor:
 
 class Accesses:
     def __init__(self, admin: AdminParts) -> None:
-        self._parts, self._geo = admin.parts, admin.geo
+        self._parts, self._geo = admin.parts, admin.parts.geo
         self._audit = admin.parts.audit
         self._bypasses = Bypasses(
             admin.parts.ledger, list

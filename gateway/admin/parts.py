@@ -8,7 +8,6 @@ from gateway.credentials import Credentials
 from gateway.model import User
 from gateway.portal.parts import Parts
 from gateway.proxy import UpstreamHealth
-from gateway.risk.geo import Geo
 from gateway.stores.base_audit import AuditSearch
 
 
@@ -21,7 +20,6 @@ class AdminParts:
     search: AuditSearch
     upstreams: Callable[[], Sequence[UpstreamHealth]]
     origin: Callable[[User], str]
-    geo: Geo
 
     @property
     def config(self) -> Config:

@@ -49,6 +49,7 @@ class FactorParts:
     email: EmailSender
     directory: WritableDirectory | None
     """None where users are kept elsewhere: phone and mail address can't be changed here then."""
+    geo: Geo
     clock: Clock
 
 
@@ -96,11 +97,10 @@ def build_factors(parts: FactorParts) -> Factors:
 
 
 def _approval(parts: FactorParts) -> ApprovalFactor:
-    geo = Geo(parts.config.risk.geoip_file)
     return ApprovalFactor(
         Asks(parts.ledger, seal=parts.ring.seal, open=parts.ring.open),
         parts.sessions, parts.limits, parts.audit, parts.clock,
-        idle_timeout=parts.config.session.idle_timeout, locate=lambda address: geo.locate(address).country,
+        idle_timeout=parts.config.session.idle_timeout, locate=lambda address: parts.geo.locate(address).country,
     )  # fmt: skip
 
 

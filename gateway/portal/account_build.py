@@ -12,7 +12,7 @@ from gateway.portal.parts import Parts
 
 def account_pages(parts: Parts, enrolment: Enrolment, news: AccountNews) -> Views:
     """Pages by path, below the prefix."""
-    places = AccountSessions(parts.sessions, parts.records, parts.devices, parts.audit)
+    places = AccountSessions(parts.sessions, parts.records, parts.devices, parts.audit, parts.geo)
     password = (
         PasswordChange(parts.writable, parts.sessions, places, parts.passwords, news)
         if parts.writable is not None

@@ -9,6 +9,7 @@ from gateway.devices import RememberedDevices
 from gateway.model import Principal, SessionRecord
 from gateway.portal.browsers import browser_name
 from gateway.portal.signin import Client
+from gateway.risk.geo import Geo
 from gateway.session import SessionLayer
 from gateway.stores.base import Sessions
 
@@ -20,6 +21,8 @@ class Place:
     id: str
     browser: str
     ip: str
+    where: str
+    """City and country, "" if unknown."""
     since: float
     last_used_at: float
     current: bool
@@ -27,17 +30,23 @@ class Place:
 
 class AccountSessions:
     def __init__(
-        self, layer: SessionLayer, records: Sessions, devices: RememberedDevices, audit: Audit
+        self,
+        layer: SessionLayer,
+        records: Sessions,
+        devices: RememberedDevices,
+        audit: Audit,
+        geo: Geo,
     ) -> None:
+        self._geo = geo
         self._layer, self._records, self._devices, self._audit = layer, records, devices, audit
 
-    async def sessions(self, principal: Principal) -> Sequence[Place]:
+    async def sessions(self, client: Client, principal: Principal) -> Sequence[Place]:
         """Last used first."""
         own = principal.session.sid
         places = [
             Place(
-                _digest(one.sid), browser_name(one.user_agent), one.ip, one.created_at, one.last_seen,
-                one.sid == own,
+                _digest(one.sid), browser_name(one.user_agent), one.ip, self._geo.place(one.ip, client.lang),
+                one.created_at, one.last_seen, one.sid == own,
             )
             for one in await self._records.list(principal.username)
         ]  # fmt: skip
@@ -47,8 +56,8 @@ class AccountSessions:
         current = self._devices.current(client.cookies, principal.username)
         return [
             Place(
-                one.id, browser_name(one.user_agent), one.ip, one.created_at, one.last_used_at,
-                one.id == current,
+                one.id, browser_name(one.user_agent), one.ip, self._geo.place(one.ip, client.lang),
+                one.created_at, one.last_used_at, one.id == current,
             )
             for one in await self._devices.store.list(principal.username)
         ]  # fmt: skip

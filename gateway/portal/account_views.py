@@ -193,7 +193,7 @@ class AccountViews:
             addable=[(name, FACTOR_LABELS[name]) for name in self._account.addable],
             recovery_left=await self._account.recovery_left(user),
             can_change_password=self._passwords is not None,
-            sessions=await self._places.sessions(principal),
+            sessions=await self._places.sessions(ask.client, principal),
             devices=await self._places.devices(ask.client, principal),
             activity=await recent_activity(self._activity, user.username),
             asked=await self._asks.waiting(user.username) is not None,

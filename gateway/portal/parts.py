@@ -22,6 +22,7 @@ from gateway.passwordcheck import PasswordCheck
 from gateway.portal.render import Pages
 from gateway.portal.signin import SignIn
 from gateway.portal.signintokens import SignInTokens
+from gateway.risk.geo import Geo
 from gateway.routing import Routes
 from gateway.senders.base import EmailSender
 from gateway.session import SessionLayer
@@ -49,6 +50,7 @@ class Parts:
     sessions: SessionLayer
     limits: Limits
     passwords: PasswordCheck
+    geo: Geo
     sms: Sms
     email: EmailSender
     factors: Factors

@@ -26,19 +26,25 @@ class Geo:
         self._reader = _open(file) if file else None
 
     def locate(self, address: IPAddress) -> Location:
-        if self._reader is None:
-            return Location()
-        try:
-            record = self._reader.get(str(address))
-        except ValueError:  # an IPv6 address and a file that only knows IPv4
-            return Location()
-        if not isinstance(record, dict):
-            return Location()
+        record = self._record(str(address))
         country, point = _part(record, "country"), _part(record, "location")
         latitude, longitude = point.get("latitude"), point.get("longitude")
         if not isinstance(latitude, int | float) or not isinstance(longitude, int | float):
             return Location(str(country.get("iso_code", ""))[:8])
         return Location(str(country.get("iso_code", ""))[:8], float(latitude), float(longitude))
+
+    def place(self, address: str, lang: str) -> str:
+        """City and country for people, as far as the file knows them; "" for what it does not, or no address."""
+        record = self._record(address)
+        country = _part(record, "country")
+        names = (_name(_part(record, "city"), lang), _name(country, lang) or str(country.get("iso_code", "")))
+        return ", ".join(name[:100] for name in names if name)
+
+    def _record(self, address: str) -> object:
+        try:
+            return self._reader.get(address) if self._reader else None
+        except ValueError:  # no address, or an IPv6 one and a file that only knows IPv4
+            return None
 
     def close(self) -> None:
         if self._reader is not None:
@@ -47,8 +53,14 @@ class Geo:
 
 def _part(record: object, key: str) -> dict[str, object]:
     """A mapping inside a record; databases differ in what they have."""
-    part = cast("dict[str, object]", record).get(key)
+    part = cast("dict[str, object]", record).get(key) if isinstance(record, dict) else None
     return cast("dict[str, object]", part) if isinstance(part, dict) else {}
+
+
+def _name(part: dict[str, object], lang: str) -> str:
+    """The name in this language, else in English; files have `pt-BR` and `zh-CN` beside plain languages."""
+    names = _part(part, "names")
+    return str(names.get(lang) or names.get("en") or "")
 
 
 def _open(file: Path) -> maxminddb.Reader:

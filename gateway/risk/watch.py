@@ -126,9 +126,8 @@ def _letter(brand: str, ip: str, found: Sequence[Signal], action: RiskAction, ac
     )
 
 
-def build_watch(config: Config, places: Places, audit: Audit, notices: Notices, clock: Clock) -> RiskWatch:
-    """Raises ConfigError for a location file that can't be used."""
+def build_watch(
+    config: Config, geo: Geo, places: Places, audit: Audit, notices: Notices, clock: Clock
+) -> RiskWatch:
     account = f"{config.server.public_url}{config.server.prefix}/account"
-    return RiskWatch(
-        config.risk, Geo(config.risk.geoip_file), places, audit, notices, clock, account_url=account
-    )
+    return RiskWatch(config.risk, geo, places, audit, notices, clock, account_url=account)

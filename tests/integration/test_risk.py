@@ -18,6 +18,8 @@ from tests.rig import Rig, running_gateway
 BERLIN, TOKYO, OSAKA = "203.0.113.10", "198.51.100.10", "198.51.100.200"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 HOUR = 3600
+NAMES = {"DE": {"en": "Germany", "de": "Deutschland"}}
+CITIES = {"DE": {"en": "Berlin"}, "JP": {"en": "Tokyo", "de": "Tokio"}}
 
 
 @pytest.fixture
@@ -30,7 +32,8 @@ def geoip(tmp_path: Path) -> Path:
         ("2001:db8::/32", "FR", 48.86, 2.35),
     ):
         record = {
-            "country": {"iso_code": country},
+            "country": {"iso_code": country, "names": NAMES.get(country, {})},
+            "city": {"names": CITIES.get(country, {})},
             "location": {"latitude": latitude, "longitude": longitude},
         }
         writer.insert_network(IPSet([network]), record)
@@ -75,6 +78,30 @@ def test_locations_come_from_the_file(geoip: Path) -> None:
     assert geo.locate(ip_address("10.0.0.1")) == Location()
     geo.close()
     assert Geo(None).locate(ip_address(TOKYO)) == Location()
+
+
+def test_places_are_told_in_the_readers_language_as_far_as_they_are_known(geoip: Path) -> None:
+    geo = Geo(geoip)
+    assert geo.place(BERLIN, "de") == "Berlin, Deutschland"
+    assert geo.place(TOKYO, "fr") == "Tokyo, JP"
+    assert geo.place("2001:db8::1", "en") == "FR"
+    assert [geo.place(ip, "en") for ip in ("192.0.2.1", "10.0.0.1", "", "nowhere")] == [""] * 4
+    geo.close()
+    assert Geo(None).place(BERLIN, "de") == ""
+
+
+async def test_the_account_page_says_where_each_session_and_device_is(tmp_path: Path, geoip: Path) -> None:
+    async with running_gateway(tmp_path, **overrides(geoip)) as rig, rig.browser() as browser:
+        await rig.add_user()
+        browser.session.headers.update({"X-Forwarded-For": BERLIN})
+        assert (await browser.password()).status == 303
+        assert (await browser.code(remember_device="1")).status == 303
+        page = await (await browser.get("/_auth/account", **{"Accept-Language": "de"})).text()
+        assert page.count("Berlin, Deutschland") == 2
+        assert BERLIN in page
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await browser.sign_in()
+        assert "Berlin" not in await (await browser.get("/_auth/account")).text()
 
 
 def test_a_file_that_is_no_database_is_a_mistake_in_the_configuration(tmp_path: Path) -> None:
