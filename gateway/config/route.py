@@ -64,6 +64,10 @@ class Rewrite(Section):
     cookie_path: dict[str, str] = Field(
         default_factory=dict, description="Path prefix of upstream cookies -> new prefix"
     )
+    cookie_prefix: bool = Field(
+        True,
+        description="Path of other upstream cookies gets what `strip_path` took and loses the upstream's base path",
+    )
 
 
 class Route(Section):

@@ -96,6 +96,8 @@ class Rewriter:
         if re.split(rb"[=;]", value.lstrip(b" \t="), maxsplit=1)[0].strip().lower() in self.own_cookies:
             return None
         pair, *attributes = value.split(b";")
+        if pair.strip().lower().startswith(b"__host-"):
+            return value  # browsers take it with Path=/ and without Domain only
         return b";".join([pair, *map(self._cookie_attribute, attributes)])
 
     def _cookie_attribute(self, attribute: bytes) -> bytes:
@@ -103,12 +105,19 @@ class Rewriter:
         key, text = name.strip().lower(), value.strip().decode("latin-1")
         if key == b"domain" and text and self.rules.cookie_domain and not covers(text, self.target.host):
             return name + equals + self.target.host.encode()
-        if key == b"path":
-            for old, new in self.rules.cookie_path.items():
-                if text == old or text.startswith(old.rstrip("/") + "/"):
-                    path = new.rstrip("/") + "/" + text[len(old.rstrip("/")) :].lstrip("/")
-                    return name + equals + (path.rstrip("/") or "/").encode("latin-1")
+        if key == b"path" and text.startswith("/"):
+            return name + equals + self._cookie_path(text).encode("latin-1")
         return attribute
+
+    def _cookie_path(self, path: str) -> str:
+        for old, new in self.rules.cookie_path.items():
+            start = old.rstrip("/")
+            if path == old or path.startswith(start + "/"):
+                return (new.rstrip("/") + "/" + path[len(start) :].lstrip("/")).rstrip("/") or "/"
+        if self.rules.cookie_prefix and (self.prefix or self.base):
+            # Without the slash at the end: a cookie for /app/ is not sent to /app (RFC 6265 §5.1.4).
+            return self._public_path(path).rstrip("/") or "/"
+        return path
 
 
 def covers(domain: str, host: str) -> bool:

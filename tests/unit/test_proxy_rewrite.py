@@ -105,6 +105,32 @@ def test_cookies_of_the_upstream_fit_the_public_host(sent: bytes, seen: bytes) -
     assert rewriter(rewrite=Rewrite(cookie_path={"/inner": "/outer"})).set_cookie(sent) == seen
 
 
+@pytest.mark.parametrize(
+    ("sent", "seen"),
+    [
+        (b"a=1; Path=/x; Secure", b"a=1; Path=/app/x; Secure"),
+        (b"a=1; path=/", b"a=1; path=/app"),
+        (b"a=1; Path=/app/x", b"a=1; Path=/app/x"),  # the app was told its prefix
+        (b"a=1; Path=/apple", b"a=1; Path=/app/apple"),
+        (b"a=1; Path=/base/x", b"a=1; Path=/app/x"),
+        (b"a=1; Path=/inner/x", b"a=1; Path=/outer/x"),  # what the route says counts first
+        (b"a=1; Path=x", b"a=1; Path=x"),
+        (b"a=1", b"a=1"),
+        (b"__Host-a=1; Path=/; Secure", b"__Host-a=1; Path=/; Secure"),
+    ],
+)
+def test_cookies_follow_a_stripped_prefix_and_a_base_path(sent: bytes, seen: bytes) -> None:
+    mapped = Rewrite(cookie_path={"/inner": "/outer"})
+    rewrite = rewriter(UPSTREAM + "/base", path="/app", strip_path=True, rewrite=mapped)
+    assert rewrite.set_cookie(sent) == seen
+
+
+def test_cookies_stay_where_the_upstream_put_them_if_the_route_says_so() -> None:
+    rewrite = rewriter(path="/app", strip_path=True, rewrite=Rewrite(cookie_prefix=False))
+    assert rewrite.set_cookie(b"a=1; Path=/x") == b"a=1; Path=/x"
+    assert rewriter(path="/app").set_cookie(b"a=1; Path=/x") == b"a=1; Path=/x"
+
+
 def test_hop_by_hop_headers_of_the_response_are_dropped_and_the_rest_keeps_its_order() -> None:
     got = rewriter().headers(
         [
