@@ -9,7 +9,7 @@ import click
 import pytest
 import yaml
 
-from gateway.cli import main
+from gateway.cli import COMMANDS, main
 from gateway.config.loader import load
 from gateway.config.schema import Config
 
@@ -63,6 +63,12 @@ def test_every_command_exists() -> None:
         assert command, name
         for word in words.split("|") if words and isinstance(command, click.Group) else ():
             assert command.get_command(context, word), f"{name} {word}"
+
+
+def test_the_changelog_lists_the_commands() -> None:
+    line = re.search(r"^- Commands: (.+)\.$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    assert line
+    assert re.findall(r"`([\w-]+)`", line[1]) == list(COMMANDS)
 
 
 def test_the_examples_are_a_sound_configuration(tmp_path: Path) -> None:
