@@ -1,6 +1,6 @@
 """Photographs the pages with sample data in Chromium into docs/screenshots/: light, dark and on a phone.
 
-Run `python docs/screenshots.py`; it needs Playwright (dev extra) and a `chromium` on the PATH.
+Run `python docs/screenshots.py`; it needs Playwright (dev extra), a `chromium` on the PATH and a Japanese font.
 """
 
 import asyncio

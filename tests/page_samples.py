@@ -61,9 +61,7 @@ ACCOUNT: dict[str, Any] = {
     "recovery_left": 8,
     "can_change_password": True,
     "sessions": [
-        Place(
-            "1", browser_name("Firefox/140.0 (Linux)"), "198.51.100.7", "Köln, Deutschland", NOW, NOW, True
-        ),
+        Place("1", browser_name("Firefox/140.0 (Linux)"), "198.51.100.7", "Cologne, Germany", NOW, NOW, True),
         Place("2", browser_name("Safari/605 (iPhone)"), "2001:db8::17", "", NOW, NOW - 5000, False),
     ],
     "devices": [
