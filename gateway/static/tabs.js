@@ -19,6 +19,8 @@ function lookSoon() {
 }
 
 if (step) {
+  // What another tab said while this page was loading was heard by nobody.
+  [1500, 6000, 20000].forEach((wait) => setTimeout(lookSoon, wait));
   step.addEventListener("submit", () => others?.postMessage("sent"));
   addEventListener("pageshow", () => others?.postMessage("arrived"));
   if (others) {

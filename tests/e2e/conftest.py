@@ -5,7 +5,10 @@ import shutil
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
+
+# On a busy machine a page may take its time; what never comes still fails.
+expect.set_options(timeout=30_000)
 
 ARGUMENTS = (
     "--headless",
