@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from itertools import combinations
 from pathlib import Path
 from typing import Any, get_args
 
@@ -87,6 +88,26 @@ def test_every_page_names_its_language(tag: str) -> None:
         response = sample(pages, name, Reader(tag, ""))
         assert f'<html lang="{tag}" dir="ltr">' in str(response.text)
         assert response.headers["Content-Language"] == tag
+
+
+def test_no_two_languages_say_the_same_sentence() -> None:
+    """Somebody once pasted the German into every catalogue: complete, with the right place holders, and wrong."""
+    same = []
+    said = {tag: {one.id: forms(one.string) for one in read(tag) if one.id} for tag in TAGS}
+    said["en"] = {id: forms(id) for id in WANTED}
+    for (one, its), (other, theirs) in combinations(said.items(), 2):
+        for id in its.keys() & theirs.keys():
+            shared = set(its[id]) & set(theirs[id])
+            same += [(one, other, text) for text in shared if letters(text) > WORD]
+    assert same == []
+
+
+WORD = 14
+"""Languages share words of so many letters ("Administration"), but no sentences."""
+
+
+def letters(text: str) -> int:
+    return sum(letter.isalpha() for letter in FIXED.sub("", text))
 
 
 # -- a few whole sentences -----------------------------------------------------------------------------------------
