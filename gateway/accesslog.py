@@ -38,7 +38,11 @@ class AccessLog:
 
     def new_trace(self, given: str = "") -> Trace:
         """`given` is the name that a trusted proxy gave the request."""
-        return Trace(given or self._request_id())
+        return Trace(given or self.new_id())
+
+    def new_id(self) -> str:
+        """A name for a request that has none."""
+        return self._request_id()
 
     def line(
         self, method: str, trace: Trace, status: int, seconds: float, *, remote: str | None = None

@@ -71,7 +71,7 @@ class Connection(RequestHandler):
     def _takes_fast_path(self, data: bytes) -> bool:
         fast = self._owner.fast
         idle = self._waiter is not None and not self._head_bytes and self._waiting_for_head()
-        if idle:
+        if idle and self._owner.chosen is not None:
             self.chosen = self._owner.chosen()
         if (
             fast is None
@@ -242,7 +242,7 @@ class ConnectionServer(web.Server):
         *,
         fast: FastPath | None = None,
         page: Page | None = None,
-        chosen: Callable[[], bool] = lambda: False,
+        chosen: Callable[[], bool] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(handler, request_factory=self._served, **kwargs)
@@ -256,6 +256,7 @@ class ConnectionServer(web.Server):
             "auto_decompress": False,
             "access_log": None,
             "lingering_time": 2.0,
+            "read_bufsize": 256 * 1024,
         }
 
     def _served(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:

@@ -74,7 +74,7 @@ class Gateway:
                 server.limits,
                 fast=self._fast if server.fast_path else None,
                 page=partial(self.parts.pages.error, reader=Reader(self.parts.config.branding.language)),
-                chosen=self._composed.tracing.chosen if self._composed.tracing else lambda: False,
+                chosen=self._composed.tracing.chosen if self._composed.tracing else None,
                 handler_cancellation=True,
             ),
             handle_signals=False,
@@ -171,7 +171,7 @@ def _fast_path(composed: Composed, access: AccessLog, forward: ForwardAuth, port
     parts, server = composed.parts, composed.parts.config.server
     return FastPath(
         parts.routes, parts.sessions, parts.assertions, composed.proxy, parts.pages, access, parts.clock,
-        forward=forward, ours=portal.answers, trusted=server.trusted_proxies,
+        below=(server.prefix, *forward.below), exact=portal.outside | forward.exact, trusted=server.trusted_proxies,
         header_count=server.limits.header_count, traced=composed.tracing is not None,
     )  # fmt: skip
 

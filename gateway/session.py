@@ -118,10 +118,9 @@ class SessionLayer:
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    def cached(self, cookie_header: str) -> Principal | None:
-        """The principal if this very cookie was opened before and is still good; never does I/O."""
-        value = cookie_value(cookie_header, self.cookie_name)
-        entry = self._cache.get(value) if value else None
+    def cached(self, value: str) -> Principal | None:
+        """The principal if a cookie of this value was opened before and is still good; never does I/O."""
+        entry = self._cache.get(value)
         return self._use(entry, self._clock()) if entry else None
 
     async def load(self, cookie_header: str) -> Principal | None:

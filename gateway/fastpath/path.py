@@ -7,7 +7,6 @@ is not a clear yes is None: the ordinary path then says no, asks the store, or d
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.accesslog import AccessLog
@@ -29,7 +28,6 @@ from gateway.fastpath.plan import (
 )
 from gateway.fastpath.tally import Tally
 from gateway.fastpath.wire import Stock
-from gateway.forwardauth import ForwardAuth
 from gateway.gate import Trace
 from gateway.model import Decision, IPAddress, Principal, Verdict
 from gateway.policy import decide
@@ -39,11 +37,13 @@ from gateway.proxy.connection import serialize
 from gateway.proxy.headers import request_target
 from gateway.proxy.site import Site
 from gateway.proxy.upstreams import Upstream
+from gateway.requestid import HEADER as REQUEST_ID
 from gateway.routing import Routes
 from gateway.session import SessionLayer
 
 log = logging.getLogger("gateway.fastpath")
 
+_NAME = REQUEST_ID.encode() + b": "
 WATCH_INTERVAL = 0.25
 """Seconds between looks for exchanges that are late, and between additions to the shared metrics."""
 
@@ -68,15 +68,16 @@ class FastPath:
         access: AccessLog,
         clock: Clock,
         *,
-        forward: ForwardAuth,
-        ours: Callable[[str, str], bool],
+        below: tuple[str, ...],
+        exact: frozenset[str],
         trusted: tuple[Network, ...],
         header_count: int,
         traced: bool,
     ) -> None:
+        """What begins with `below` or is `exact` may be ours rather than an app's, so it is not taken."""
         self._routes, self._sessions, self._assertions, self._proxy = routes, sessions, assertions, proxy
         self._pages, self._access, self._clock = pages, access, clock
-        self._forward, self._ours = forward, ours
+        self._below, self._exact = below, exact
         self._plans = Plans(sessions.cookie_name, trusted, header_count, traced=traced)
         self._remembers = {id(route): depends_on_headers_only(route) for route in routes.all}
         self._stocks: dict[int, Stock] = {}
@@ -93,11 +94,13 @@ class FastPath:
         if plan is None or plan.has_authorization:
             return None
         method, path, query = line[1].decode(), line[2].decode(), (line[3] or b"").decode()
+        if path.startswith(self._below) or path in self._exact:
+            return None  # ours, or it looks like it
         route = self._routes.match(plan.target.host, path)
-        if route is None or route.client_cert or self._is_ours(plan.target.host, path):
+        if route is None or route.client_cert:
             return None
-        principal = self._sessions.cached(plan.cookie) if plan.has_session else None
-        if plan.has_session and principal is None:
+        principal = self._sessions.cached(plan.session) if plan.session else None
+        if plan.session and principal is None:
             return None
         site = self._proxy.site_of(route)
         upstream = site.pool.next()
@@ -105,22 +108,19 @@ class FastPath:
         decision = rendered.decision or self._decide(plan, site, principal, method, path, query)
         if decision.verdict is not Verdict.ALLOW or not upstream.available:
             return None
-        name = plan.named or self._access.new_trace().request_id
+        name = plan.named or self._access.new_id()
         if rendered.plain_target:
             out = line[0][: -len(" HTTP/1.1")] + rendered.block
         else:
             target = target_of(plan, method, path, query)
             out = b"%b %b" % (line[1], request_target(target, upstream.address.base, site.rules.prefix))
             out += rendered.block
-        out += rendered.end % {b"name": name.encode()}
-        stock = self._stocks.setdefault(id(upstream), Stock())
+        out += _NAME + name.encode() + b"\r\n\r\n" if rendered.named else b"\r\n"
+        stock = self._stocks.get(id(upstream)) or self._stocks.setdefault(id(upstream), Stock())
         wanted = Wanted(data, method, path, out, site, upstream, stock, rendered, plan, name, decision)
         exchange = Exchange(wanted, client, self, asyncio.get_running_loop())
         self._active.add(exchange)
         return exchange
-
-    def _is_ours(self, host: str, path: str) -> bool:
-        return self._ours(host, path) or self._forward.takes(host, path)
 
     def _render(self, plan: Plan, site: Site, upstream: Upstream, principal: Principal | None) -> Rendered:
         slot = (id(site), upstream.address.url)

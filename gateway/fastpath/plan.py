@@ -38,8 +38,8 @@ class Rendered:
     principal: Principal | None
     until: float
     block: bytes
-    end: bytes
-    """What follows the block, with a place for the request's name if the app hears of it."""
+    named: bool
+    """Whether the app hears of the request's name, behind the block."""
     rewriter: Rewriter
     response_time: float
     idle_time: float
@@ -64,8 +64,8 @@ class Plan:
     target: Target
     pairs: Pairs
     peer: Peer
-    cookie: str
-    has_session: bool
+    session: str
+    """What the session cookie holds, "" if there is none."""
     has_authorization: bool
     agent: str
     named: str
@@ -114,13 +114,11 @@ class Plans:
             target = read_target("GET", "/", headers, secure=secure, peer=peer, trusted=self._trusted)
         except RequestRefused:
             return None
-        cookie = ";".join(headers.getall("Cookie", ()))
         return Plan(
             target=target,
             pairs=pairs,
             peer=Peer(address, is_trusted(peer, self._trusted)),
-            cookie=cookie,
-            has_session=bool(cookie_value(cookie, self._cookie_name)),
+            session=cookie_value(";".join(headers.getall("Cookie", ())), self._cookie_name),
             has_authorization="Authorization" in headers,
             agent=headers.get("User-Agent", ""),
             named=given(headers.getall(HEADER, ()), trusted=is_trusted(peer, self._trusted)),
@@ -140,7 +138,7 @@ def render(
         principal=principal,
         until=now + ASSERTION_GOOD_FOR,
         block=serialize(b" HTTP/1.1", [host, *headers])[:-2],
-        end=b"".join(key + b": %(name)b\r\n" for key, _ in named("any", site.rules)) + b"\r\n",
+        named=bool(named("any", site.rules)),
         rewriter=site.rewriter(upstream, target),
         response_time=site.route.timeouts.response or float("inf"),
         idle_time=site.route.timeouts.idle or float("inf"),

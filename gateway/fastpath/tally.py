@@ -4,30 +4,36 @@ A labelled increment in the shared files costs as much as the rest of a request;
 """
 
 from bisect import bisect_left
-from collections import Counter
+from dataclasses import dataclass, field
 
 from gateway import metrics
 from gateway.model import Verdict
 
 
+@dataclass(slots=True)
+class _Sum:
+    number: int = 0
+    seconds: float = 0.0
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(metrics.BUCKETS) + 1))
+
+
 class Tally:
     def __init__(self) -> None:
-        self._requests: Counter[tuple[str, int]] = Counter()
-        self._buckets: Counter[tuple[str, int]] = Counter()
-        self._seconds: Counter[str] = Counter()
+        self._sums: dict[tuple[str, int], _Sum] = {}
 
     def count(self, route: str, status: int, seconds: float) -> None:
-        self._requests[route, status] += 1
-        self._buckets[route, bisect_left(metrics.BUCKETS, seconds)] += 1
-        self._seconds[route] += seconds  # type: ignore[assignment] # a Counter adds floats just as well
+        known = self._sums.get((route, status))
+        if known is None:
+            known = self._sums[route, status] = _Sum()
+        known.number += 1
+        known.seconds += seconds
+        known.buckets[bisect_left(metrics.BUCKETS, seconds)] += 1
 
     def flush(self) -> None:
-        for (route, status), number in self._requests.items():
-            metrics.requests.labels(route, str(status), Verdict.ALLOW.value).inc(number)
-        for (route, bucket), number in self._buckets.items():
-            metrics.add_latencies(route, bucket, number)
-        for route, seconds in self._seconds.items():
-            metrics.add_seconds(route, seconds)
-        self._requests.clear()
-        self._buckets.clear()
-        self._seconds.clear()
+        for (route, status), known in self._sums.items():
+            metrics.requests.labels(route, str(status), Verdict.ALLOW.value).inc(known.number)
+            metrics.add_seconds(route, known.seconds)
+            for bucket, number in enumerate(known.buckets):
+                if number:
+                    metrics.add_latencies(route, bucket, number)
+        self._sums.clear()

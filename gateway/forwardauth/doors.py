@@ -31,13 +31,14 @@ class ForwardAuth:
         self._portal_host, self._scheme = portal.hostname or "", portal.scheme
         self._peers = addresses_of(config)
         peers = self._peers
-        self._exact = frozenset((*peers.doors, *peers.pages, *peers.portal))
+        self.exact = frozenset((*peers.doors, *peers.pages, *peers.portal))
+        self.below: tuple[str, ...] = tuple(peers.below)
 
     def takes(self, host: str, path: str) -> bool:
         """Whether this address, which may look like an app's, is answered here."""
-        if path in self._exact:
+        if path in self.exact:
             return path not in self._peers.portal or host == self._portal_host
-        return path_matches(self._own, path) or any(path.startswith(start) for start in self._peers.below)
+        return path_matches(self._own, path) or path.startswith(self.below)
 
     async def handle(
         self, request: web.BaseRequest, here: Target, trace: Trace, *, trusted_peer: bool

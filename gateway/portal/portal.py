@@ -36,7 +36,7 @@ class Portal:
         self._sessions, self._assertions = sessions, assertions
         self._health, self._metrics_networks = health, metrics_networks
         self._sites = sites
-        self._well_known = frozenset(path for path in sites.paths if path.startswith("/.well-known/"))
+        self.outside = frozenset(path for path in sites.paths if path.startswith("/.well-known/"))
         self._home = home
         self._endpoints: Mapping[str, View] = {
             "/healthz": self._healthz,
@@ -48,7 +48,7 @@ class Portal:
 
     def answers(self, host: str, path: str) -> bool:
         """Whether this is ours: below the prefix, or one of the few addresses outside it."""
-        return path_matches(self._prefix, path) or (path in self._well_known and host == self._home)
+        return path_matches(self._prefix, path) or (path in self.outside and host == self._home)
 
     async def handle(self, request: web.BaseRequest, target: Target, request_id: str) -> web.StreamResponse:
         path = target.path.removeprefix(self._prefix)

@@ -135,6 +135,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(high=512 * 1024)
 
     def data_received(self, data: bytes) -> None:
         if self._upgraded:

@@ -191,7 +191,11 @@ class RoundTrip:
     async def _next_of_upload(self) -> bytes:
         try:
             async with asyncio.timeout(self._idle):
-                return await self._request.content.readany()
+                # As it came: readany() would first join all that waits.
+                chunk, more = await self._request.content.readchunk()
+                while not chunk and more:  # the end of one of the client's chunks
+                    chunk, more = await self._request.content.readchunk()
+                return chunk
         except TimeoutError as error:
             raise RequestRefused(
                 "upload stalled", status=408, public=N_("The upload stopped for too long.")
