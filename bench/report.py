@@ -124,8 +124,8 @@ def method(result: Result) -> Iterator[str]:
 ## Method
 
 - {result["date"]}; {machine["cpu"]}, {machine["cores"]} cores, Linux {machine["kernel"]}, Python {machine["python"]}.
-  Mean load of the 15 minutes before the end: {machine["load_average"]:.1f}. Others worked on this machine during the
-  run, so absolute rates are too low and latencies too high; ratios within a round suffer less.
+  Mean load of the 15 minutes before the end: {machine["load_average"]:.1f}; the bench alone makes about 1.5. What
+  is above that others caused: absolute rates are then too low and latencies too high; ratios suffer less.
 - Each server has core 0 to itself among the servers; the load, the upstream nginx and the WebSocket upstream share
   core 1. Where a server is fast, core 1 is the limit, which flatters everything slower than nginx.
 - {plan["rounds"]} rounds of {plan["seconds"]:g} s; each asks every server once, beginning with another one; medians.
