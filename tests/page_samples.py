@@ -51,6 +51,7 @@ ITEMS = [
 ]
 ACCOUNT: dict[str, Any] = {
     "csrf_token": "t",
+    "doors": [("Administration", "/admin"), ("Access requests", "/approvals")],
     "here": "/_auth/account",
     "user": User("mira", "Mira Holm", "mira@harbour.example"),
     "may_change": True,

@@ -118,7 +118,8 @@ def _welcome(url: str, password: str) -> str:
         "\n  auth-gateway demo\n\n"
         f"  Open       {url}\n"
         f"  Username   {USER.username}\n"
-        f"  Password   {password}\n\n"
+        f"  Password   {password}\n"
+        f"  Console    {url}/_auth/admin\n\n"
         "  After the password, the code that a phone would get by SMS appears here.\n"
         "  Ctrl-C ends the demo.\n"
     )

@@ -1,6 +1,9 @@
 """Puts the account page together from the gateway's parts."""
 
+from functools import partial
+
 from gateway.portal.account import Account
+from gateway.portal.account_doors import doors
 from gateway.portal.account_news import AccountNews
 from gateway.portal.account_password import PasswordChange
 from gateway.portal.account_sessions import AccountSessions
@@ -26,6 +29,7 @@ def account_pages(parts: Parts, enrolment: Enrolment, news: AccountNews) -> View
         parts.factors.approval.asks,
         parts.sessions,
         parts.pages,
+        partial(doors, parts.config),
         prefix=parts.prefix,
         public_url=parts.public_url,
     )

@@ -1,6 +1,6 @@
 """The account page: one page to look at, and the changes that its forms ask for."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiohttp import web
 
@@ -45,12 +45,13 @@ class AccountViews:
         asks: Asks,
         sessions: SessionLayer,
         pages: Pages,
+        doors: Callable[[Principal], Sequence[tuple[str, str]]],
         *,
         prefix: str,
         public_url: str,
     ) -> None:
         self._account, self._places, self._passwords = account, places, passwords
-        self._asks = asks
+        self._asks, self._doors = asks, doors
         self._activity, self._sessions, self._pages = activity, sessions, pages
         self._here, self._prefix, self._public_url = f"{prefix}/account", prefix, public_url
         self._changes: Mapping[str, Change] = {
@@ -197,6 +198,7 @@ class AccountViews:
             devices=await self._places.devices(ask.client, principal),
             activity=await recent_activity(self._activity, user.username),
             asked=await self._asks.waiting(user.username) is not None,
+            doors=self._doors(principal),
             here=self._here,
             notice=notice,
             error=error,

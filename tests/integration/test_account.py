@@ -233,3 +233,18 @@ async def test_the_mail_address_is_changed_by_a_code_to_the_new_one_and_the_old_
             changed = await rig.directory.get("alice")
             assert changed is not None
             assert changed.email == "new@example.test"
+
+
+async def test_the_page_leads_on_only_to_what_is_for_its_owner(tmp_path: Path) -> None:
+    offered = [{"group": "editors", "approvers": ["leads"]}]
+    async with running_gateway(tmp_path, access_requests=offered) as rig:
+        seen = {}
+        for name, groups in (("alice", ()), ("ada", ("admins",)), ("lea", ("leads",))):
+            await rig.add_user(name, groups=groups)
+            async with rig.browser() as browser:
+                await browser.sign_in(name)
+                text = await page(browser)
+                seen[name] = [
+                    path for path in ("/_auth/admin", "/_auth/approvals") if f'href="{path}"' in text
+                ]
+        assert seen == {"alice": [], "ada": ["/_auth/admin"], "lea": ["/_auth/approvals"]}
