@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from gateway.config.schema import Route, Rule
 from gateway.model import Decision, Principal, Target
 from gateway.policy import CRITERIA, Criterion, Question, decide, has_factors, is_fresh
+from gateway.queries import query_readings, query_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class Explanation:
 
 
 def explain(route: Route, target: Target, principal: Principal | None, now: float) -> Explanation:
-    question = Question(target, principal, now)
+    queries = query_readings(target.query, route.query_names)
+    question = Question(target, principal, now, queries[0] if queries else {})
     decision = decide(route, target, principal, now)
     return Explanation(decision, tuple(_ask(rule, question, decision) for rule in route.access))
 
@@ -84,6 +86,8 @@ def _answer(rule: Rule, criterion: Criterion, question: Question) -> Answer:
 
 
 def _wanted(rule: Rule, key: str) -> str:
+    if key == "query":
+        return query_words(rule.query)
     if key != "times":
         return ", ".join(map(str, getattr(rule, key)))
     times = rule.times
@@ -97,6 +101,8 @@ def _had(rule: Rule, key: str, question: Question) -> str:
             return target.host
         case "paths":
             return target.path
+        case "query":
+            return ", ".join(f"{name}={value}" for name, value in question.query.items())
         case "methods":
             return target.method
         case "networks":

@@ -13,6 +13,7 @@ import re2
 PathTest = Callable[[str], bool]
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
+_OPTIONS.dot_nl = True  # nobody writes `.` to mean "but for a line feed", which a query may have
 _LONGEST_PATTERN = 1000
 _GLOB = re.compile(r"\*\*|[*?]|[^*?]+")
 
@@ -40,11 +41,11 @@ def path_test(pattern: str) -> PathTest:
     Raises ValueError for what is none of these.
     """
     if pattern.startswith("~"):
-        return _expression(pattern[1:])
+        return expression(pattern[1:])
     if not pattern.startswith("/"):
         raise ValueError("starts with neither `/` nor `~`")
     if "*" in pattern or "?" in pattern:
-        return _expression("".join(map(_glob_part, _GLOB.findall(pattern))))
+        return expression("".join(map(_glob_part, _GLOB.findall(pattern))))
     return partial(path_matches, pattern)
 
 
@@ -52,7 +53,9 @@ def _glob_part(part: str) -> str:
     return {"**": ".*", "*": "[^/]*", "?": "[^/]"}.get(part) or re2.escape(part)
 
 
-def _expression(text: str) -> PathTest:
+@lru_cache(maxsize=4096)
+def expression(text: str) -> PathTest:
+    """The test for a regular expression of the whole text. Raises ValueError for what is none."""
     if len(text) > _LONGEST_PATTERN:
         raise ValueError(f"is longer than {_LONGEST_PATTERN} characters")
     try:

@@ -5,7 +5,7 @@ No I/O and no clock here: the same function serves the proxy, forward-auth and `
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import get_args
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from gateway.config.schema import FactorName, Policy, Route, Rule, Times
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.patterns import host_matches, path_test, readings
+from gateway.queries import Query, query_holds, query_readings
 
 FIRST_FACTORS = frozenset({"password", "federated"})
 SECOND_FACTORS = frozenset(get_args(FactorName)) - FIRST_FACTORS
@@ -37,6 +38,7 @@ class Question:
     target: Target
     principal: Principal | None
     now: float
+    query: Query = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,10 @@ def _method(rule: Rule, question: Question) -> bool:
     return question.target.method in rule.methods
 
 
+def _query(rule: Rule, question: Question) -> bool:
+    return query_holds(rule.query, question.query)
+
+
 def _network(rule: Rule, question: Question) -> bool:
     return any(question.target.client in network for network in rule.networks)
 
@@ -82,6 +88,7 @@ def _group(rule: Rule, question: Question) -> bool:
 OF_REQUEST = (
     Criterion("hosts", "host", _host),
     Criterion("paths", "path", _path),
+    Criterion("query", "query", _query),
     Criterion("methods", "method", _method),
     Criterion("networks", "network", _network),
     Criterion("times", "time", _time),
@@ -94,9 +101,18 @@ def decide(route: Route, target: Target, principal: Principal | None, now: float
     """What the route's rules say. A path that an app could read as another one must get the same answer as both."""
     paths = readings(target.path)
     if len(paths) == 1:
-        return _first_match(route, Question(target, principal, now))
-    answers = {_first_match(route, Question(replace(target, path=path), principal, now)) for path in paths}
+        return _of_every_query(route, target, principal, now)
+    answers = {_of_every_query(route, replace(target, path=path), principal, now) for path in paths}
     return answers.pop() if len(answers) == 1 else Decision(Verdict.DENY, route.label, "ambiguous_path")
+
+
+def _of_every_query(route: Route, target: Target, principal: Principal | None, now: float) -> Decision:
+    """Likewise for the query, where a rule asks about one."""
+    if not route.query_names:
+        return _first_match(route, Question(target, principal, now))
+    queries = query_readings(target.query, route.query_names)
+    answers = {_first_match(route, Question(target, principal, now, query)) for query in queries}
+    return answers.pop() if len(answers) == 1 else Decision(Verdict.DENY, route.label, "ambiguous_query")
 
 
 def _first_match(route: Route, question: Question) -> Decision:

@@ -42,10 +42,16 @@ class Difference:
     count: int = 1
 
 
+class _Unknown(Exception):
+    """The log does not say enough of the request for these rules."""
+
+
 @dataclass(slots=True)
 class Outcome:
     requests: int
     skipped: int
+    unknown: int
+    """Requests to routes whose rules ask about the query, which the log does not hold."""
     differences: list[Difference]
 
 
@@ -78,7 +84,7 @@ async def compare(
 ) -> Outcome:
     """`lines` are of the access log; what is no request with a decision is skipped."""
     routes, users, counts = Routes(config.routes), dict[str, User | None](), Counter[Difference]()
-    requests = skipped = 0
+    requests = skipped = unknown = 0
     for number, entry in enumerate(_entries(lines)):
         if number % 1000 == 0:
             await asyncio.sleep(0)  # Ctrl-C is heard
@@ -87,6 +93,9 @@ async def compare(
             if name and name not in users:
                 users[name] = await look_up(name)
             difference = _difference(routes, entry, users.get(name))
+        except _Unknown:
+            unknown += 1
+            continue
         except (KeyError, TypeError, ValueError, AttributeError):
             skipped += 1
             continue
@@ -94,7 +103,7 @@ async def compare(
         if difference is not None:
             counts[difference] += 1
     found = [Difference(**{**asdict(one), "count": count}) for one, count in counts.most_common()]
-    return Outcome(requests, skipped, found)
+    return Outcome(requests, skipped, unknown, found)
 
 
 def _entries(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -130,6 +139,8 @@ def _verdict(
         if route is None:
             return _REFUSED, "", "no route"
         check_spelling(target.path, route.allow_in_path)
+        if route.query_names:
+            raise _Unknown
     except RequestRefused as refusal:
         return _REFUSED, "", refusal.detail
     decision = decide(route, target, principal, now)
@@ -155,6 +166,10 @@ def as_text(outcome: Outcome, most: int) -> str:
         lines.append(f"... and {len(outcome.differences) - most} more kinds (--most)")
     changed = sum(one.count for one in outcome.differences)
     lines.append(f"{outcome.requests} requests, {changed} would be decided otherwise")
+    if outcome.unknown:
+        lines.append(
+            f"{outcome.unknown} were not asked about: their rules want to know the query, which no log has"
+        )
     if outcome.skipped:
         lines.append(f"{outcome.skipped} lines were skipped: they do not say what was proven (an older log?)")
     return "\n".join(lines)

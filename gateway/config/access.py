@@ -31,6 +31,18 @@ class Times(Section):
         return bool(self.days or self.hours)
 
 
+class QueryParameter(Section):
+    """What a parameter of the query must be like. All that is given must hold."""
+
+    present: bool | None = Field(None, description="whether it is there, with any value")
+    one_of: tuple[str, ...] = Field((), description="it is there, with one of these values")
+    none_of: tuple[str, ...] = Field((), description="it has none of these values, or is not there")
+    matches: str = Field(
+        "", description="it is there and this regular expression (RE2) matches the whole value"
+    )
+    matches_not: str = Field("", description="this one does not, or it is not there")
+
+
 class Policy(Section):
     """Who may pass. All that is given must hold; anything else is denied."""
 
@@ -61,6 +73,10 @@ class Rule(Policy):
     hosts: tuple[str, ...] = Field((), description='only these hosts; "*.example.com" is any name below')
     paths: tuple[str, ...] = Field(
         (), description="only these paths: `/prefix`, `/a/*/glob` or `~regular expression` (RE2, whole path)"
+    )
+    query: tuple[dict[str, QueryParameter], ...] = Field(
+        (),
+        description="only these queries: parameters by name, all as they must be; of several entries one is enough",
     )
 
 

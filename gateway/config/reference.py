@@ -89,10 +89,14 @@ def _kind(annotation: Any) -> str:
         return "a section, see below"
     if any(shape.sections(item) for item in _items(annotation)):
         return "a list of sections, see below"
+    if any(shape.sections(inner) for item in _items(annotation) for inner in _items(item)):
+        return "a list of mappings of names to sections, see below"
     return shape.describe(annotation)
 
 
 def _items(annotation: Any) -> tuple[Any, ...]:
+    if get_origin(annotation) is dict:
+        return get_args(annotation)[1:]
     return get_args(annotation)[:1] if get_origin(annotation) is tuple else ()
 
 
@@ -118,7 +122,7 @@ def _below(path: str, annotation: Any, info: FieldInfo) -> Iterator[str]:
     for section in shape.sections(annotation):
         yield from _section(path, section, text)
     for item in _items(annotation):
-        yield from _below(f"{path}[]", item, info)
+        yield from _below(f"{path}.NAME" if get_origin(annotation) is dict else f"{path}[]", item, info)
 
 
 if __name__ == "__main__":

@@ -126,6 +126,11 @@ class Route(Section):
         own = [_named(rule, f"rules[{n}]", self.label + " ") for n, rule in enumerate(self.rules)]
         return (*shared, *(own or [self._policy_as_rule()]))
 
+    @cached_property
+    def query_names(self) -> frozenset[str]:
+        """The parameters of the query that a rule asks about."""
+        return frozenset(name for rule in self.access for one in rule.query for name in one)
+
     def _policy_as_rule(self) -> Rule:
         given = {key: getattr(self.policy, key) for key in Policy.model_fields}
         return Rule(**{**given, "name": self.label})

@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator, Sequence
 from zoneinfo import ZoneInfo
 
+from gateway.config.access import QueryParameter
 from gateway.config.document import KeyPath
 from gateway.config.finding import Check, Finding
 from gateway.config.route_checks import TOKEN, covers_host
 from gateway.config.schema import Config, Network, Policy, Route, Rule
 from gateway.config.wording import did_you_mean
-from gateway.patterns import path_matches, path_test
+from gateway.patterns import expression, path_matches, path_test
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY")
 _NOT_CANONICAL = re.compile(r"//|/\.{1,2}(/|$)|[;\\#\x00-\x20\x7f-\uffff]|%(?![0-9A-F]{2})")
@@ -79,6 +80,32 @@ def _path(base: KeyPath, pattern: str) -> Iterator[Finding]:
         yield Finding(base, f"`{pattern}` can never match", mend)
 
 
+def queries(config: Config) -> Iterator[Finding]:
+    for base, policy in _all_policies(config):
+        for number, one in enumerate(policy.query if isinstance(policy, Rule) else ()):
+            place = (*base, "query", number)
+            if not one:
+                yield Finding(place, "names no parameter, so it asks nothing", "name one, or remove it")
+            for name, wanted in one.items():
+                yield from _parameter((*place, name), wanted)
+
+
+def _parameter(base: KeyPath, wanted: QueryParameter) -> Iterator[Finding]:
+    given = wanted.model_dump(exclude_defaults=True)
+    if not given:
+        yield Finding(base, "asks nothing", "write `present: true`, `one_of`, `none_of` or `matches`")
+    if wanted.present is False and len(given) > 1:
+        yield Finding(
+            (*base, "present"), "says all there is to say of what is absent", "remove the other keys"
+        )
+    for key in ("matches", "matches_not"):
+        try:
+            expression(getattr(wanted, key))
+        except ValueError as error:
+            mend = "write an expression for the whole value; RE2 has no look-around or back-references"
+            yield Finding((*base, key), f"`{getattr(wanted, key)}` {error}", mend)
+
+
 def either(config: Config) -> Iterator[Finding]:
     for index, route in enumerate(config.routes):
         given = {"policy", "rules"} & route.model_fields_set
@@ -133,6 +160,7 @@ def covers(first: Rule, second: Rule) -> bool:
     return (
         all(_holds_all(getattr(first, key), getattr(second, key)) for key in lists)
         and (not first.times or first.times == second.times)
+        and (not first.query or first.query == second.query)
         and _covered(first.networks, second.networks, _within_network)
         and _covered(first.hosts, second.hosts, covers_host)
         and _covered(first.paths, second.paths, _covers_path)
@@ -158,5 +186,5 @@ def _covers_path(first: str, second: str) -> bool:
 
 
 RULE_CHECKS: tuple[tuple[frozenset[str], Check], ...] = tuple(
-    (frozenset({"routes", "rules"}), check) for check in (policies, paths, either, reachable)
+    (frozenset({"routes", "rules"}), check) for check in (policies, paths, queries, either, reachable)
 )

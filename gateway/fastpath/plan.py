@@ -158,7 +158,6 @@ def target_of(plan: Plan, method: str, path: str, query: str) -> Target:
 
 
 def depends_on_headers_only(route: Route) -> bool:
-    """Whether the route's answer is the same for every path, method and moment, so that it can be remembered."""
-    return not any(
-        rule.hosts or rule.paths or rule.methods or rule.times or rule.max_age for rule in route.access
-    )
+    """Whether the route's answer is the same for every path, query, method and moment, so that it can be remembered."""
+    asks = ("hosts", "paths", "query", "methods", "times", "max_age")
+    return not any(getattr(rule, key) for rule in route.access for key in asks)

@@ -108,7 +108,11 @@ class Engine:
                 raise NotBelieved(f"forward-auth: no path is named, and {host} has no route for all of them")
         if not routes:
             raise RequestRefused(f"no route for {host}", public=N_("There is nothing here."))
-        for known, key in ((asked.knows_path, "paths"), (asked.knows_method, "methods")):
+        for known, key in (
+            (asked.knows_path, "paths"),
+            (asked.knows_path, "query"),
+            (asked.knows_method, "methods"),
+        ):
             if not known and any(getattr(rule, key) for route in routes for rule in route.access):
                 raise NotBelieved(
                     f"forward-auth: the rules for {host} ask about {key}, which this proxy does not name; let it ask "

@@ -1,18 +1,19 @@
 """Authelia's access rules in our words. First match decides in both, so a rule is never just left out.
 
-One that asks for what we can't (queries, names in the host, groups all at once) becomes a refusal of everything that
+One that asks for what we can't (names in the host, groups all at once) becomes a refusal of everything that
 it might have matched: whatever comes after it can then not be looser than the original. Only a bypass may go: no
 rule after it can be looser than that.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
 from gateway.errors import GatewayError
-from gateway.importing.found import LeftOut, Values, as_list, whole_path
+from gateway.importing.authelia_queries import query_of
+from gateway.importing.found import LeftOut, NotOurs, Values, as_list, whole_path
 from gateway.patterns import path_test
 
 _EVERY_QUERY = re.compile(r"(\.\*\$?|\(\[/\?\]\.\*\)\?\$|\(\[\?/\]\.\*\)\?\$)$")
@@ -22,10 +23,6 @@ _LITERAL_END = re.compile(r"((?:\\\.[A-Za-z0-9-]+)+)\$?$")
 _LITERAL_BEGIN = re.compile(r"\^((?:(?:[A-Za-z0-9/_-]|\\\.)(?![?*{]))*)")
 _INSTEAD = {True: "what it opened goes by the rules after it", False: "what it might match is refused"}
 _FACTORS = ("totp", "webauthn")
-
-
-class _NotOurs(Exception):
-    """Says why a criterion can't be said here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +57,12 @@ def _translated(
     """The criteria that can be said, and why others can't. Without those, the rule matches more."""
     values: Values = {}
     problems: list[str] = []
-    steps: tuple[tuple[str, Callable[[], list[str]]], ...] = (
+    steps: tuple[tuple[str, Callable[[], Sequence[Any]]], ...] = (
         ("hosts", lambda: _hosts(rule, problems)),
         ("paths", lambda: _paths(rule, problems, ignore_queries=ignore_queries)),
         ("methods", lambda: [str(one).upper() for one in as_list(rule.get("methods"))]),
         ("networks", lambda: _networks(rule, networks)),
-        ("query", lambda: _no_query(rule)),
+        ("query", lambda: query_of(rule)),
         ("users", lambda: _names(subject, "user:", problems)),
         ("groups", lambda: _names(subject, "group:", problems)),
     )
@@ -73,7 +70,7 @@ def _translated(
         try:
             if wanted := read():
                 values[key] = wanted
-        except _NotOurs as problem:
+        except NotOurs as problem:
             problems.append(str(problem))
     return values, problems
 
@@ -92,7 +89,7 @@ def _alternatives(rule: Mapping[str, Any]) -> list[_Subject]:
 def _names(subject: _Subject, kind: str, problems: list[str]) -> list[str]:
     """Ours are alternatives, so of two groups that must both hold one is kept."""
     if unknown := [part for part in subject.parts if not part.startswith(("user:", "group:"))]:
-        raise _NotOurs(f"subject `{unknown[0]}` is neither a user nor a group")
+        raise NotOurs(f"subject `{unknown[0]}` is neither a user nor a group")
     names = [part.removeprefix(kind) for part in subject.parts if part.startswith(kind)]
     if subject.all_at_once and len(names) > 1:
         problems.append(f"subject wants {' and '.join(names)} at once")
@@ -124,7 +121,7 @@ def _paths(rule: Mapping[str, Any], problems: list[str], *, ignore_queries: bool
     for pattern in map(str, as_list(rule.get("resources"))):
         try:
             found.append(_path(pattern, ignore_queries=ignore_queries))
-        except _NotOurs as problem:
+        except NotOurs as problem:
             problems.append(str(problem))
             found.append(f"~{_literal_begin(pattern)}.*")
     return found
@@ -138,17 +135,17 @@ def _literal_begin(pattern: str) -> str:
 
 def _path(pattern: str, *, ignore_queries: bool) -> str:
     if "(?P<" in pattern or "(?<" in pattern:
-        raise _NotOurs(f"resource `{pattern}` depends on who asks")
+        raise NotOurs(f"resource `{pattern}` depends on who asks")
     asks_query = "\\?" in pattern or bool(_QUERY_IN_CLASS.search(_SLASH_OR_QUERY.sub("/", pattern)))
     open_end = not pattern.endswith("$") or bool(_EVERY_QUERY.search(pattern))
     if asks_query or not (open_end or ignore_queries):
         hint = "" if asks_query else "; --ignore-queries decides by the path alone"
-        raise _NotOurs(f"resource `{pattern}` looks at the query, too{hint}")
+        raise NotOurs(f"resource `{pattern}` looks at the query, too{hint}")
     ours = whole_path(pattern)
     try:
         path_test(ours)
     except ValueError as error:
-        raise _NotOurs(f"resource `{pattern}` {error}") from error
+        raise NotOurs(f"resource `{pattern}` {error}") from error
     return ours
 
 
@@ -163,7 +160,7 @@ def _network(text: str) -> str:
     try:
         return str(ip_network(text, strict=False))
     except ValueError:
-        raise _NotOurs(f"network `{text}` is not defined") from None
+        raise NotOurs(f"network `{text}` is not defined") from None
 
 
 def _named_networks(root: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -180,9 +177,3 @@ def _valid(networks: object) -> Iterator[str]:
             yield str(ip_network(str(one), strict=False))
         except ValueError as error:
             raise GatewayError(f"access_control: `{one}` is not a network") from error
-
-
-def _no_query(rule: Mapping[str, Any]) -> list[str]:
-    if rule.get("query"):
-        raise _NotOurs("query: rules can't ask about queries")
-    return []

@@ -69,6 +69,18 @@ def listen(address: str, port: int) -> str:
     return f"{parts.hostname or '0.0.0.0'}:{parts.port or port}"  # noqa: S104 - where the original listened
 
 
+class NotOurs(Exception):
+    """Says why a criterion can't be said here."""
+
+
+def whole_text(pattern: str) -> str:
+    """Our spelling of a regular expression that may match anywhere in a value: ours match the whole of it.
+
+    Our dot matches line feeds too, others' does not.
+    """
+    return f".*(?-s:{pattern}).*"
+
+
 def whole_path(pattern: str) -> str:
     """Our spelling of a regular expression that may match anywhere: ours match whole paths."""
     anchored = "|" not in pattern

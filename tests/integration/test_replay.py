@@ -9,7 +9,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from gateway.cli.replay import Outcome, compare, replay
+from gateway.cli.replay import Outcome, as_text, compare, replay
 from gateway.config.schema import Config
 from gateway.log import JsonFormatter
 from gateway.model import User
@@ -49,6 +49,15 @@ async def test_the_same_rules_say_the_same(tmp_path: Path, caplog: pytest.LogCap
     lines = await recorded(tmp_path, caplog)
     outcome = await compare(config(*RULES), lines, look_up)
     assert (outcome.requests, outcome.skipped, outcome.differences) == (5, 0, [])
+
+
+async def test_rules_that_ask_for_what_is_not_in_the_log_are_not_guessed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = await recorded(tmp_path, caplog)
+    outcome = await compare(config({"query": [{"token": {"present": True}}]}, *RULES), lines, look_up)
+    assert (outcome.requests, outcome.unknown, outcome.differences) == (0, 5, [])
+    assert "5 were not asked about" in as_text(outcome, 1)
 
 
 async def test_other_rules_differ_where_they_should(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -15,7 +15,7 @@ ORDER = (
     "config",
     "tracing stores.base_sms stores.base_oidc",
     "stores.base stores.base_audit senders.base senders.masking directory.base directory.names",
-    "keyfile log tls listen forking passwords",
+    "keyfile log tls listen forking passwords queries",
     "keyring policy",
     "stores",
     "senders directory",
