@@ -46,6 +46,10 @@ class Limits:
             raise TooManyAttempts(f"budget {budget.name} is spent", retry_after=int(remaining) + 1)
         return budget.limit - count
 
+    async def give_back(self, budget: Budget, subject: str) -> None:
+        """Undo one `spend`: the attempt turned out to be none that counts."""
+        await self._ledger.hit(_key(budget, subject), budget.window, -1)
+
     async def forget(self, budget: Budget, subject: str) -> None:
         await self._ledger.delete(_key(budget, subject))
 

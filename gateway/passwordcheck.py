@@ -1,6 +1,7 @@
 """One check of a password for every door: the sign-in page, HTTP Basic and the account page (security rules 2, 3, 9).
 
-Counters are kept for the name as typed, known or not, so that they tell nothing about who exists. The log names
+Counters are kept for the name that was meant, known or not, so that they tell nothing about who exists. An attempt
+counts before it is judged, so that parallel guesses can't outrun the limits; a right one is given back. The log names
 only who exists: a name that nobody has may be a password that was typed into the wrong field.
 """
 
@@ -11,6 +12,7 @@ from hashlib import sha256
 
 from gateway.audit import Audit
 from gateway.directory.base import Directory
+from gateway.directory.names import folded
 from gateway.errors import StoreUnavailable
 from gateway.limits import FAILURES_IN_A_ROW, PASSWORD_PER_IP, PASSWORD_PER_USER, Limits, network_of
 from gateway.model import User
@@ -31,20 +33,31 @@ class PasswordCheck:
         await self.limits.check(PASSWORD_PER_IP, network)
         await self.limits.check(PASSWORD_PER_USER, name)
         await self.limits.check(FAILURES_IN_A_ROW, f"password:{name}")
-        user = await self.directory.authenticate(username, password) if password else None
+        await self.limits.spend(PASSWORD_PER_IP, network)
+        await self.limits.spend(PASSWORD_PER_USER, name)
+        left = await self.limits.spend(FAILURES_IN_A_ROW, f"password:{name}")
+        try:
+            user = await self.directory.authenticate(username, password) if password else None
+        except StoreUnavailable:
+            await self._give_back(name, network)  # nothing was judged
+            raise
         if user is None:
-            await self._failed(name, network, ip, door)
+            await self._failed(name, ip, door, locked=left == 0)
             return None
+        await self.limits.give_back(PASSWORD_PER_IP, network)
         await self.limits.forget(PASSWORD_PER_USER, name)
         await self.limits.forget(FAILURES_IN_A_ROW, f"password:{name}")
         return user
 
-    async def _failed(self, name: str, network: str, ip: str, door: str) -> None:
+    async def _give_back(self, name: str, network: str) -> None:
+        await self.limits.give_back(PASSWORD_PER_IP, network)
+        await self.limits.give_back(PASSWORD_PER_USER, name)
+        await self.limits.give_back(FAILURES_IN_A_ROW, f"password:{name}")
+
+    async def _failed(self, name: str, ip: str, door: str, *, locked: bool) -> None:
         shown = await self.shown(name)
         self.audit.record("password_failed", shown, ip, door=door)
-        await self.limits.spend(PASSWORD_PER_IP, network)
-        await self.limits.spend(PASSWORD_PER_USER, name)
-        if await self.limits.spend(FAILURES_IN_A_ROW, f"password:{name}") == 0:
+        if locked:
             self.audit.record("locked", shown, ip, factor="password")
 
     async def shown(self, typed: str) -> str:
@@ -62,4 +75,5 @@ class PasswordCheck:
 
 
 def as_counted(typed: str) -> str:
-    return typed.strip().casefold()[:128]
+    """One spelling for all that the directory takes for the same name: full-width letters get no fresh tries."""
+    return folded(typed.strip())[:128]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from gateway.config.schema import Route
 from gateway.model import Target
-from gateway.patterns import host_matches, path_matches
+from gateway.patterns import host_matches, path_matches, readings
 
 __all__ = ["Routes", "host_matches", "path_matches"]
 
@@ -18,7 +18,9 @@ class Routes:
         self._by_host: dict[str, tuple[Route, ...]] = {}
 
     def find(self, target: Target) -> Route | None:
-        return self.match(target.host, target.path)
+        """None too for a path that an app could read as that of another route: whose rules hold is not to be guessed."""
+        found, *others = (self.match(target.host, path) for path in readings(target.path))
+        return found if all(other is found for other in others) else None
 
     def match(self, host: str, path: str) -> Route | None:
         """The route of a lower-case host and a canonical path."""

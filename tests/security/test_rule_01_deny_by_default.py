@@ -44,6 +44,21 @@ async def test_tricky_paths_never_reach_a_rule_meant_for_another(tmp_path: Path,
         assert rig.upstream.requests == []
 
 
+@pytest.mark.parametrize("target", ["//admin", "/%2Fadmin", "/;x/admin", "/admin%2Fx", "/admin%3Bx", "/x//admin/;/"])
+async def test_a_route_that_allows_odd_spellings_gets_no_path_that_may_be_another_routes(
+    tmp_path: Path, target: str
+) -> None:
+    odd = ["encoded_slash", "semicolon", "double_slash"]
+    whole = {
+        "host": "*", "path": "/", "upstream": "UPSTREAM", "policy": {"require": "bypass"}, "allow_in_path": odd
+    }  # fmt: skip
+    deeper = {**two_routes()[0], "path": "/x/admin"}
+    async with running_gateway(tmp_path, routes=[two_routes()[0], deeper, whole]) as rig:
+        assert await ask(rig, target) == 404
+        assert rig.upstream.requests == []
+        assert await ask(rig, "/a//b%2Fc;d") == 200
+
+
 async def test_the_upstream_gets_the_very_path_that_the_rule_saw(tmp_path: Path) -> None:
     async with running_gateway(tmp_path, routes=two_routes()) as rig:
         assert await ask(rig, "/%6fpen/%7Ea%2bb?q=%2e%2e") == 200

@@ -1,11 +1,12 @@
 """Rule 3: Argon2id, equal work for unknown users, no guessing without limit. Hashing itself: tests/unit."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from gateway.directory.database import DatabaseDirectory
-from gateway.errors import WeakPassword
+from gateway.errors import StoreUnavailable, WeakPassword
 from gateway.model import User
 from gateway.passwords import Passwords
 from tests.rig import PASSWORD, PHONE, running_gateway
@@ -56,6 +57,50 @@ async def test_guessing_one_account_is_stopped_whether_or_not_it_exists(tmp_path
         assert int(response.headers["Retry-After"]) > 0
         rig.clock.advance(601)
         assert (await browser.password("alice", PASSWORD)).status == 303
+
+
+async def test_guesses_at_the_same_time_are_no_more_than_guesses_in_a_row(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        token = await browser.token("/_auth/login")
+        guesses = [*(f"wrong password {n}" for n in range(40)), PASSWORD]
+        forms = [
+            {"username": "alice", "password": guess, "csrf_token": token, "rd": "/"} for guess in guesses
+        ]
+        answers = await asyncio.gather(*(browser.post("/_auth/login", form) for form in forms))
+        assert sorted(answer.status for answer in answers) == [401] * 10 + [429] * 31
+
+
+async def test_right_passwords_use_up_no_tries(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        for _ in range(32):
+            assert (await browser.password()).status == 303
+            await browser.session.get(rig.url + "/_auth/login")
+            browser.session.cookie_jar.clear()
+
+
+async def test_a_directory_that_is_away_uses_up_no_tries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise StoreUnavailable("away")
+
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        with monkeypatch.context() as outage:
+            outage.setattr(DatabaseDirectory, "authenticate", away)
+            assert {(await browser.password()).status for _ in range(11)} == {503}
+        assert (await browser.password()).status == 303
+
+
+async def test_another_spelling_of_the_name_brings_no_fresh_tries(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        spellings = ["alice", "ALICE", "ａｌｉｃｅ", "𝐚𝐥𝐢𝐜𝐞", "ⓐlice", "al𝒾ce", " alice", "alicｅ", "𝕒lice", "ａlice"]
+        statuses = [(await browser.password(name, "wrong password")).status for name in spellings]
+        assert statuses == [401] * 10
+        assert (await browser.password("𝓪lice", PASSWORD)).status == 429
 
 
 async def test_guessing_many_accounts_from_one_address_is_stopped(tmp_path: Path) -> None:
