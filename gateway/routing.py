@@ -18,7 +18,7 @@ class Routes:
         self._by_host: dict[str, tuple[Route, ...]] = {}
 
     def find(self, target: Target) -> Route | None:
-        """None too for a path that an app could read as that of another route: whose rules hold is not to be guessed."""
+        """None too for a path that an app could read as that of another route: whose rules hold is no guess of ours."""
         found, *others = (self.match(target.host, path) for path in readings(target.path))
         return found if all(other is found for other in others) else None
 

@@ -97,7 +97,18 @@ async def test_a_directory_that_is_away_uses_up_no_tries(
 async def test_another_spelling_of_the_name_brings_no_fresh_tries(tmp_path: Path) -> None:
     async with running_gateway(tmp_path) as rig, rig.browser() as browser:
         await rig.add_user()
-        spellings = ["alice", "ALICE", "ａｌｉｃｅ", "𝐚𝐥𝐢𝐜𝐞", "ⓐlice", "al𝒾ce", " alice", "alicｅ", "𝕒lice", "ａlice"]
+        spellings = [
+            "alice",
+            "ALICE",
+            "ａｌｉｃｅ",
+            "𝐚𝐥𝐢𝐜𝐞",
+            "ⓐlice",
+            "al𝒾ce",
+            " alice",
+            "alicｅ",
+            "𝕒lice",
+            "ａlice",
+        ]
         statuses = [(await browser.password(name, "wrong password")).status for name in spellings]
         assert statuses == [401] * 10
         assert (await browser.password("𝓪lice", PASSWORD)).status == 429
