@@ -107,6 +107,8 @@ def _had(rule: Rule, key: str, question: Question) -> str:
             return target.method
         case "networks":
             return str(target.client)
+        case "countries":
+            return target.country or "unknown"
         case "users":
             return principal.username if principal else "nobody"
         case "groups":

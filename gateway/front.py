@@ -21,7 +21,7 @@ from gateway.portal.portal import MethodNotAllowed, Portal
 from gateway.portal.render import Pages
 from gateway.proxy import RelayedResponse
 from gateway.requestid import HEADER, given
-from gateway.target import is_trusted, peer_address, read_target
+from gateway.target import CountryOf, is_trusted, peer_address, read_target
 from gateway.tracing import Tracing
 
 log = logging.getLogger("gateway.front")
@@ -41,10 +41,11 @@ class Front:
         prefix: str,
         trusted: tuple[Network, ...],
         host: str,
+        country_of: CountryOf,
         tracing: Tracing | None = None,
     ) -> None:
         """`host` is meant by requests that name none."""
-        self._tracing = tracing
+        self._tracing, self._country_of = tracing, country_of
         self._gate, self._portal, self._pages, self._access = gate, portal, pages, access
         self._forward, self._passes = forward, passes
         self._prefix, self._trusted, self._host = prefix, trusted, host
@@ -119,6 +120,7 @@ class Front:
             trusted=self._trusted,
             # Load balancers' health checks like to come this way (RFC 9112 §3.2.2).
             default=self._host if request.version == (1, 0) else "",
+            country_of=self._country_of,
         )
 
     def _error_page(self, request: web.BaseRequest, error: GatewayError, trace: Trace) -> web.StreamResponse:

@@ -90,6 +90,8 @@ class Target:
     path: str
     query: str
     client: IPAddress
+    country: str = ""
+    """Where `client` is (ISO 3166-1), "" if unknown or no rule asks."""
 
     @property
     def authority(self) -> str:

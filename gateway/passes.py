@@ -44,7 +44,7 @@ def route_id(route: Route) -> str:
 
 def is_settled(route: Route) -> bool:
     """Whether the answer depends on nothing but the user: then a pass can hold it."""
-    asks = ("hosts", "paths", "query", "methods", "networks", "times", "max_age")
+    asks = ("hosts", "paths", "query", "methods", "networks", "countries", "times", "max_age")
     return not any(getattr(rule, key) for rule in route.access for key in asks)
 
 

@@ -73,6 +73,16 @@ def _network(rule: Rule, question: Question) -> bool:
     return any(question.target.client in network for network in rule.networks)
 
 
+def _country(rule: Rule, question: Question) -> bool:
+    """Where nobody knows the country, no rule lets in by it, and one that denies all but some denies."""
+    country = question.target.country
+    if not country:
+        return rule.require == "deny" and rule.countries[0].startswith("!")
+    if rule.countries[0].startswith("!"):
+        return f"!{country}" not in rule.countries
+    return country in rule.countries
+
+
 def _time(rule: Rule, question: Question) -> bool:
     return is_within(rule.times, question.now)
 
@@ -91,6 +101,7 @@ OF_REQUEST = (
     Criterion("query", "query", _query),
     Criterion("methods", "method", _method),
     Criterion("networks", "network", _network),
+    Criterion("countries", "country", _country),
     Criterion("times", "time", _time),
 )
 OF_SUBJECT = (Criterion("users", "user", _user), Criterion("groups", "group", _group))

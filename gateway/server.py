@@ -37,6 +37,7 @@ from gateway.portal.ask import Views
 from gateway.portal.build import build_sites
 from gateway.portal.portal import Portal
 from gateway.portal.reader import Reader
+from gateway.risk.geo import country_finder
 from gateway.stores.engine import open_engine
 from gateway.sweep import report_upstreams, sweep
 
@@ -153,7 +154,7 @@ def _front(composed: Composed, access: AccessLog, forward: ForwardAuth, portal: 
         gate, portal, parts.pages, access, forward,
         Passes(parts.config, parts.routes, parts.sessions, parts.assertions),
         prefix=server.prefix, trusted=server.trusted_proxies, host=urlsplit(server.public_url).netloc,
-        tracing=composed.tracing,
+        tracing=composed.tracing, country_of=country_finder(parts.config, parts.geo),
     )  # fmt: skip
 
 
@@ -173,6 +174,7 @@ def _fast_path(composed: Composed, access: AccessLog, forward: ForwardAuth, port
         parts.routes, parts.sessions, parts.assertions, composed.proxy, parts.pages, access, parts.clock,
         below=(server.prefix, *forward.below), exact=portal.outside | forward.exact, trusted=server.trusted_proxies,
         header_count=server.limits.header_count, traced=composed.tracing is not None,
+        country_of=country_finder(parts.config, parts.geo),
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ headers or decode a path, so the rule and the upstream can never see different t
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Address, ip_address
 
 from multidict import CIMultiDictProxy
@@ -22,6 +22,15 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 _PATH = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@/%|\[\]^{}\"<>`]*")
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}")
 _UNTRACKED: IPAddress = IPv4Address("0.0.0.0")  # noqa: S104 - stands for a peer without address (unix socket)
+
+
+CountryOf = Callable[[IPAddress], str]
+"""The ISO code of the country where an address is, "" if unknown."""
+
+
+def nowhere(address: IPAddress) -> str:
+    """For configurations whose rules don't ask."""
+    return ""
 
 
 def canonical_path(raw: str) -> str:
@@ -142,6 +151,7 @@ def read_target(
     peer: IPAddress | None,
     trusted: Sequence[Network],
     default: str = "",
+    country_of: CountryOf = nowhere,
 ) -> Target:
     """Build the Target of a request that is to be proxied.
 
@@ -153,6 +163,7 @@ def read_target(
         peer: address at the other end, None for a unix socket.
         trusted: `server.trusted_proxies`.
         default: host (and port) for a request that names none, which only HTTP/1.0 may.
+        country_of: where the client is.
 
     Raises:
         RequestRefused: 400 on anything ambiguous.
@@ -170,10 +181,12 @@ def read_target(
         scheme = _single(headers, "X-Forwarded-Proto") or scheme
         authority = _single(headers, "X-Forwarded-Host") or authority
     client = client_address(peer, headers.getall("X-Forwarded-For", []), trusted)
-    return make_target(scheme, authority, method, raw_target, client)
+    return make_target(scheme, authority, method, raw_target, client, country_of(client))
 
 
-def make_target(scheme: str, authority: str, method: str, raw_target: str, client: IPAddress) -> Target:
+def make_target(
+    scheme: str, authority: str, method: str, raw_target: str, client: IPAddress, country: str = ""
+) -> Target:
     """The Target of these parts, whoever named them. Raises RequestRefused on anything ambiguous."""
     if not _METHOD.fullmatch(method):
         raise RequestRefused("bad method")
@@ -182,7 +195,7 @@ def make_target(scheme: str, authority: str, method: str, raw_target: str, clien
         raise RequestRefused(f"bad scheme: {scheme[:20]!r}")
     host, port = parse_authority(authority)
     path, query = split_request_target(raw_target)
-    return Target(scheme, host, port, method, canonical_path(path), query, client)
+    return Target(scheme, host, port, method, canonical_path(path), query, client, country)
 
 
 def _single(headers: Mapping[str, str], name: str) -> str:

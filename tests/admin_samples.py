@@ -20,6 +20,7 @@ from gateway.routing import Routes
 from gateway.stores.base import AuditRow
 from gateway.stores.base_audit import AuditEntry
 from gateway.stores.base_sms import SmsBlock, SmsMessage, SmsRates, SmsSpend
+from gateway.target import nowhere
 
 NOW = 1_800_000_000.0
 BASE: dict[str, Any] = {"csrf_token": "t", "menu": MENU, "home": "/_auth/admin"}
@@ -135,7 +136,9 @@ ADMIN_PAGES = {
     "admin-routes": _page(
         "routes.html", "/routes", given=ASKED, apps=[("Wiki", "wiki", "config.yaml:40")],
         rows=[RouteRow(ROUTE, "config.yaml:12", [(ROUTE.access[0], "config.yaml:14")], UPSTREAMS, TRAFFIC)],
-        answer=answered(Routes([ROUTE]), ASKED["url"], "GET", str(ip_address(ASKED["ip"])), OTTO, ("password",), NOW),
+        answer=answered(
+            Routes([ROUTE]), ASKED["url"], "GET", str(ip_address(ASKED["ip"])), OTTO, ("password",), NOW, nowhere
+        ),
     ),
     "admin-sms": _page("sms.html", "/sms", sms=SMS),
 }  # fmt: skip

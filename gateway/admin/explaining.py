@@ -8,7 +8,7 @@ from gateway.errors import RequestRefused
 from gateway.explain import Explanation, explain
 from gateway.model import Principal, SessionRecord, Target, User
 from gateway.routing import Routes
-from gateway.target import check_spelling, make_target
+from gateway.target import CountryOf, check_spelling, make_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,18 @@ class Answered:
 
 
 def answered(
-    routes: Routes, url: str, method: str, ip: str, user: User | None, amr: tuple[str, ...], now: float
+    routes: Routes,
+    url: str,
+    method: str,
+    ip: str,
+    user: User | None,
+    amr: tuple[str, ...],
+    now: float,
+    country_of: CountryOf,
 ) -> Answered:
     """`user` None is nobody; `amr` are the factors that we suppose to be proven just now."""
     try:
-        target = _target(url, method, ip)
+        target = _target(url, method, ip, country_of)
         route = routes.find(target)
         if route is None:
             return Answered(refused=f"no route for {target.host}{target.path}")
@@ -37,13 +44,14 @@ def answered(
     return Answered(route.label, explain(route, target, _principal(user, amr, now), now))
 
 
-def _target(url: str, method: str, ip: str) -> Target:
+def _target(url: str, method: str, ip: str, country_of: CountryOf) -> Target:
     """Raises RequestRefused and ValueError."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https"):
         raise ValueError("the address must begin with http:// or https://")
     uri = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-    return make_target(parts.scheme, parts.netloc, method.upper() or "GET", uri, ip_address(ip))
+    client = ip_address(ip)
+    return make_target(parts.scheme, parts.netloc, method.upper() or "GET", uri, client, country_of(client))
 
 
 def _principal(user: User | None, amr: tuple[str, ...], now: float) -> Principal | None:

@@ -53,7 +53,8 @@ async def explained(admin: AdminParts, url: str, method: str, ip: str, username:
     if user is not None and user.disabled:
         return Answered(refused=f"user {username} is disabled")
     proven = tuple(name for name in FACTORS if name in amr.replace(",", " ").split())
-    return answered(admin.parts.routes, url, method, ip, user, proven, admin.parts.clock())
+    parts = admin.parts
+    return answered(parts.routes, url, method, ip, user, proven, parts.clock(), parts.geo.country)
 
 
 def declared_apps(admin: AdminParts) -> list[tuple[str, str, str]]:

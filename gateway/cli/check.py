@@ -18,6 +18,8 @@ from gateway.clock import system_clock
 from gateway.config.loader import Loaded, read
 from gateway.config.schema import FactorName, Route
 from gateway.errors import ConfigError
+from gateway.risk.geo import Geo, country_finder
+from gateway.target import CountryOf
 
 UNSOUND = 2
 _COLUMNS = ("host", "path", "upstream", "require")
@@ -45,22 +47,23 @@ def check(path: Path, as_json: bool, tests: Path | None, url: str, **supposed: s
     """Check the configuration and its policy tests: exit 0, or 2 with every mistake, its line and how to mend it."""
     try:
         loaded = read(path, os.environ)
-        passed = 0 if url else _run_tests(path, tests, loaded)
+        country_of = country_finder(loaded.config, Geo(loaded.config.risk.geoip_file))
+        passed = 0 if url else _run_tests(path, tests, loaded, country_of)
     except ConfigError as error:
         _report_mistakes(error, as_json)
         raise click.exceptions.Exit(UNSOUND) from None
     if url:
-        report = answer(loaded.config, _supposed(url, supposed, system_clock()))
+        report = answer(loaded.config, _supposed(url, supposed, system_clock()), country_of)
         click.echo(json.dumps(report, indent=2) if as_json else as_text(report))
         return
     click.echo(json.dumps(_as_json(loaded, passed), indent=2) if as_json else _summary(path, loaded, passed))
 
 
-def _run_tests(path: Path, tests: Path | None, loaded: Loaded) -> int:
+def _run_tests(path: Path, tests: Path | None, loaded: Loaded, country_of: CountryOf) -> int:
     """How many policy tests passed. Raises ConfigError with every one that did not."""
     beside = path.with_name(f"{path.stem}.tests.yaml")
     file = tests or (beside if beside.exists() else None)
-    return 0 if file is None else run_policy_tests(loaded.config, file, system_clock())
+    return 0 if file is None else run_policy_tests(loaded.config, file, system_clock(), country_of)
 
 
 def _supposed(url: str, given: dict[str, str], now: float) -> Supposed:

@@ -17,7 +17,7 @@ from gateway.errors import RequestRefused
 from gateway.explain import Explanation, explain
 from gateway.model import Principal, SessionRecord, Target, User
 from gateway.routing import Routes
-from gateway.target import check_spelling, make_target
+from gateway.target import CountryOf, check_spelling, make_target
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ def parse_moment(text: str, now: float) -> float:
         raise ValueError("write a time such as 2027-01-15T08:30+01:00") from None
 
 
-def answer(config: Config, supposed: Supposed) -> dict[str, Any]:
+def answer(config: Config, supposed: Supposed, country_of: CountryOf) -> dict[str, Any]:
     """The explanation as plain data. Requests that are refused before any rule is asked say why."""
     try:
-        target = _target(supposed)
+        target = _target(supposed, country_of)
         route = Routes(config.routes).find(target)
         if route is None:
             return _refused(404, f"no route for {target.host}{target.path}")
@@ -64,10 +64,11 @@ def answer(config: Config, supposed: Supposed) -> dict[str, Any]:
     return {"route": route.label, **_plain(explanation)}
 
 
-def _target(supposed: Supposed) -> Target:
+def _target(supposed: Supposed, country_of: CountryOf) -> Target:
     parts = urlsplit(supposed.url)
     uri = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-    return make_target(parts.scheme, parts.netloc, supposed.method.upper(), uri, ip_address(supposed.ip))
+    client = ip_address(supposed.ip)
+    return make_target(parts.scheme, parts.netloc, supposed.method.upper(), uri, client, country_of(client))
 
 
 def _principal(supposed: Supposed) -> Principal | None:

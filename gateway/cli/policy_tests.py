@@ -15,6 +15,7 @@ from gateway.config.loader import file_text
 from gateway.config.schema import Config, Section
 from gateway.config.units import Duration
 from gateway.errors import ConfigError, Mistake
+from gateway.target import CountryOf
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^/]+")]
 
@@ -36,7 +37,7 @@ class PolicyTest(Section):
     at: str = Field("", description="ISO 8601; default now")
 
 
-def run_policy_tests(config: Config, file: Path, now: float) -> int:
+def run_policy_tests(config: Config, file: Path, now: float, country_of: CountryOf) -> int:
     """How many there are, all passed. Raises ConfigError with every failure and every test that can't be read."""
     document = parse(file_text(file), str(file))
     tests = document.values.get("tests")
@@ -45,7 +46,7 @@ def run_policy_tests(config: Config, file: Path, now: float) -> int:
     for number, values in enumerate(tests if isinstance(tests, list) else []):
         test = _read(document, ("tests", number), values)
         if test is not None:
-            _judge(config, document, ("tests", number), test, now)
+            _judge(config, document, ("tests", number), test, now, country_of)
     if document.mistakes:
         raise ConfigError(document.mistakes)
     return len(tests) if isinstance(tests, list) else 0
@@ -60,11 +61,19 @@ def _read(document: Document, place: KeyPath, values: object) -> PolicyTest | No
         return None
 
 
-def _judge(config: Config, document: Document, place: KeyPath, test: PolicyTest, now: float) -> None:
+def _judge(
+    config: Config,
+    document: Document,
+    place: KeyPath,
+    test: PolicyTest,
+    now: float,
+    country_of: CountryOf,
+) -> None:
     try:
         at = parse_moment(test.at, now)
         proven = {str(factor): at - test.age for factor in test.factors}
-        report = answer(config, Supposed(test.url, test.user, test.ip, test.method, test.groups, proven, at))
+        supposed = Supposed(test.url, test.user, test.ip, test.method, test.groups, proven, at)
+        report = answer(config, supposed, country_of)
     except ValueError as error:
         document.add(place, str(error))
         return

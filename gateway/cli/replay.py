@@ -20,8 +20,9 @@ from gateway.config.schema import Config
 from gateway.errors import RequestRefused
 from gateway.model import Principal, SessionRecord, Target, User
 from gateway.policy import decide
+from gateway.risk.geo import Geo, country_finder
 from gateway.routing import Routes
-from gateway.target import check_spelling, make_target
+from gateway.target import CountryOf, check_spelling, make_target
 
 DIFFERENT = 1
 _REFUSED = "refused"
@@ -84,6 +85,7 @@ async def compare(
 ) -> Outcome:
     """`lines` are of the access log; what is no request with a decision is skipped."""
     routes, users, counts = Routes(config.routes), dict[str, User | None](), Counter[Difference]()
+    country_of = country_finder(config, Geo(config.risk.geoip_file))
     requests = skipped = unknown = 0
     for number, entry in enumerate(_entries(lines)):
         if number % 1000 == 0:
@@ -92,7 +94,7 @@ async def compare(
             name = str(entry["user"])
             if name and name not in users:
                 users[name] = await look_up(name)
-            difference = _difference(routes, entry, users.get(name))
+            difference = _difference(routes, entry, users.get(name), country_of)
         except _Unknown:
             unknown += 1
             continue
@@ -117,12 +119,14 @@ def _entries(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
             yield entry
 
 
-def _difference(routes: Routes, entry: dict[str, Any], user: User | None) -> Difference | None:
+def _difference(
+    routes: Routes, entry: dict[str, Any], user: User | None, country_of: CountryOf
+) -> Difference | None:
     """Raises KeyError, TypeError and ValueError for an entry that lacks what is needed (an older log)."""
     now = datetime.fromisoformat(entry["ts"]).timestamp()
     principal = _principal(user, entry["user"], entry["factors"], now)
     was = entry["verdict"] or _REFUSED
-    verdict, rule, reason = _verdict(routes, entry, principal, now)
+    verdict, rule, reason = _verdict(routes, entry, principal, now, country_of)
     if verdict == was:
         return None
     return Difference(
@@ -131,10 +135,10 @@ def _difference(routes: Routes, entry: dict[str, Any], user: User | None) -> Dif
 
 
 def _verdict(
-    routes: Routes, entry: dict[str, Any], principal: Principal | None, now: float
+    routes: Routes, entry: dict[str, Any], principal: Principal | None, now: float, country_of: CountryOf
 ) -> tuple[str, str, str]:
     try:
-        target = _target(entry)
+        target = _target(entry, country_of)
         route = routes.find(target)
         if route is None:
             return _REFUSED, "", "no route"
@@ -147,8 +151,9 @@ def _verdict(
     return decision.verdict.value, decision.rule, decision.reason
 
 
-def _target(entry: dict[str, Any]) -> Target:
-    return make_target("https", entry["host"], entry["method"], entry["path"], ip_address(entry["client"]))
+def _target(entry: dict[str, Any], country_of: CountryOf) -> Target:
+    client = ip_address(entry["client"])
+    return make_target("https", entry["host"], entry["method"], entry["path"], client, country_of(client))
 
 
 def _principal(user: User | None, name: str, ages: dict[str, float], now: float) -> Principal | None:

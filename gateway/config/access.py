@@ -19,6 +19,13 @@ Hours = Annotated[
 ]
 
 
+Country = Annotated[
+    str,
+    StringConstraints(pattern=r"^!?[A-Z]{2}$"),
+    Words("a country's ISO code such as `DE`, or `!DE` for all but it"),
+]
+
+
 class Times(Section):
     """When. All days and hours if nothing is given."""
 
@@ -52,6 +59,9 @@ class Policy(Section):
     users: tuple[str, ...] = Field((), description="only these users")
     groups: tuple[str, ...] = Field((), description="only members of one of these groups")
     networks: tuple[Network, ...] = Field((), description="only from these networks")
+    countries: tuple[Country, ...] = Field(
+        (), description="only from these countries, or with `!` from all but these; by `risk.geoip_file`"
+    )
     methods: tuple[str, ...] = Field((), description="only these HTTP methods")
     times: Times = Field(Times(), description="only at these times")
     factors: tuple[FactorName, ...] = Field(

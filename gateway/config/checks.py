@@ -6,12 +6,12 @@ Each check looks only at the sections it names, so one broken section does not h
 import re
 from collections.abc import Iterator
 
-import phonenumbers
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from gateway.config import addresses
 from gateway.config.certificates import file_problem, pair_problem
+from gateway.config.countries import telephone_country
 from gateway.config.document import KeyPath
 from gateway.config.domain_checks import DOMAIN_CHECKS
 from gateway.config.finding import Check, Finding
@@ -32,7 +32,6 @@ from gateway.config.schema import (
 _DATABASES = ("sqlite", "postgresql")
 _STATES = ("redis", "rediss", "unix")
 _NUMBER_START = re.compile(r"\+[1-9][0-9]{0,8}")
-_COUNTRY_SLIPS = {"UK": "GB", "EN": "GB", "EL": "GR"}
 
 
 def listen(config: Config) -> Iterator[Finding]:
@@ -148,11 +147,11 @@ def storage_urls(config: Config) -> Iterator[Finding]:
 def sms(config: Config) -> Iterator[Finding]:
     section = config.sms
     for index, country in enumerate(section.allowed_countries):
-        yield from _country(("sms", "allowed_countries", index), country)
+        yield from telephone_country(("sms", "allowed_countries", index), country)
     for table in ("prices", "voice_prices"):
         for key in getattr(section.spending, table):
             if not _NUMBER_START.fullmatch(key):
-                yield from _country(("sms", "spending", table, key), key)
+                yield from telephone_country(("sms", "spending", table, key), key)
     if section.code_lifetime < section.resend_after or section.code_lifetime <= 0:
         yield Finding(("sms", "code_lifetime"), "is shorter than `sms.resend_after`")
     if isinstance(section, SmsTwilio) and not section.from_ and not section.messaging_service_sid:
@@ -163,13 +162,6 @@ def sms(config: Config) -> Iterator[Finding]:
         yield from _clear_text("url", section.url)
     if isinstance(section, (SmsTwilio, SmsTwilioVerify)):
         yield from _clear_text("base_url", section.base_url)
-
-
-def _country(path: KeyPath, country: str) -> Iterator[Finding]:
-    if country not in phonenumbers.SUPPORTED_REGIONS:
-        near = _COUNTRY_SLIPS.get(country)
-        mend = f"did you mean `{near}`?" if near else "ISO 3166 codes, such as `DE`, `US`, `GB`"
-        yield Finding(path, f"there is no country `{country}`", mend)
 
 
 def _clear_text(key: str, url: str) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from zoneinfo import ZoneInfo
 
 from gateway.config.access import QueryParameter
+from gateway.config.countries import countries_of, policies_of_clients
 from gateway.config.document import KeyPath
 from gateway.config.finding import Check, Finding
 from gateway.config.route_checks import TOKEN, covers_host
@@ -60,6 +61,11 @@ def _values(base: KeyPath, policy: Policy) -> Iterator[Finding]:
     for number, span in enumerate(policy.times.hours):
         if span[:5] == span[6:]:
             yield Finding((*base, "times", "hours", number), f"`{span}` is empty", "remove it for all day")
+
+
+def countries(config: Config) -> Iterator[Finding]:
+    for path, policy in (*_all_policies(config), *policies_of_clients(config)):
+        yield from countries_of(path, policy, config)
 
 
 def paths(config: Config) -> Iterator[Finding]:
@@ -159,6 +165,7 @@ def covers(first: Rule, second: Rule) -> bool:
     lists = ("users", "groups", "methods")
     return (
         all(_holds_all(getattr(first, key), getattr(second, key)) for key in lists)
+        and _covers_countries(first, second)
         and (not first.times or first.times == second.times)
         and (not first.query or first.query == second.query)
         and _covered(first.networks, second.networks, _within_network)
@@ -180,11 +187,21 @@ def _within_network(first: Network, second: Network) -> bool:
     return first.version == second.version and second.subnet_of(first)  # type: ignore[arg-type]  # same version
 
 
+def _covers_countries(first: Policy, second: Policy) -> bool:
+    """Only a rule that denies holds an unknown country to be none of those it names with `!`."""
+    if not first.countries:
+        return True
+    if any(entry.startswith("!") for entry in first.countries):
+        return first.countries == second.countries and (first.require == "deny" or second.require != "deny")
+    return _holds_all(first.countries, second.countries)
+
+
 def _covers_path(first: str, second: str) -> bool:
     plain = not any(set("*?~") & set(pattern) for pattern in (first, second))
     return first == second or (plain and path_matches(first.rstrip("/") or "/", second))
 
 
-RULE_CHECKS: tuple[tuple[frozenset[str], Check], ...] = tuple(
-    (frozenset({"routes", "rules"}), check) for check in (policies, paths, queries, either, reachable)
+RULE_CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
+    *((frozenset({"routes", "rules"}), check) for check in (policies, paths, queries, either, reachable)),
+    (frozenset({"routes", "rules", "oidc", "risk"}), countries),
 )

@@ -40,6 +40,7 @@ from gateway.proxy.upstreams import Upstream
 from gateway.requestid import HEADER as REQUEST_ID
 from gateway.routing import Routes
 from gateway.session import SessionLayer
+from gateway.target import CountryOf
 
 log = logging.getLogger("gateway.fastpath")
 
@@ -73,12 +74,13 @@ class FastPath:
         trusted: tuple[Network, ...],
         header_count: int,
         traced: bool,
+        country_of: CountryOf,
     ) -> None:
         """What begins with `below` or is `exact` may be ours rather than an app's, so it is not taken."""
         self._routes, self._sessions, self._assertions, self._proxy = routes, sessions, assertions, proxy
         self._pages, self._access, self._clock = pages, access, clock
         self._below, self._exact = below, exact
-        self._plans = Plans(sessions.cookie_name, trusted, header_count, traced=traced)
+        self._plans = Plans(sessions.cookie_name, trusted, header_count, country_of, traced=traced)
         self._remembers = {id(route): depends_on_headers_only(route) for route in routes.all}
         self._stocks: dict[int, Stock] = {}
         self._active: set[Exchange] = set()

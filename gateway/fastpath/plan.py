@@ -22,7 +22,7 @@ from gateway.proxy.site import Site
 from gateway.proxy.upstreams import Address
 from gateway.requestid import HEADER, given
 from gateway.session import cookie_value
-from gateway.target import is_trusted, read_target
+from gateway.target import CountryOf, is_trusted, read_target
 
 _PLANS = 2048
 _ANSWERS = 16
@@ -80,14 +80,21 @@ class Plans:
         cookie_name: of the session.
         trusted: `server.trusted_proxies`.
         header_count: more headers are for the ordinary path to refuse.
+        country_of: where a client is.
         traced: whether we record traces; a trusted proxy's goes on on the ordinary path.
     """
 
     def __init__(
-        self, cookie_name: str, trusted: tuple[Network, ...], header_count: int, *, traced: bool
+        self,
+        cookie_name: str,
+        trusted: tuple[Network, ...],
+        header_count: int,
+        country_of: CountryOf,
+        *,
+        traced: bool,
     ) -> None:
         self._cookie_name, self._trusted, self._header_count = cookie_name, trusted, header_count
-        self._traced = traced
+        self._traced, self._country_of = traced, country_of
         self._plans: OrderedDict[tuple[bytes, str | None, bool], Plan | None] = OrderedDict()
 
     def find(self, block: bytes, peer: IPAddress | None, address: str | None, secure: bool) -> Plan | None:
@@ -111,7 +118,15 @@ class Plans:
         if self._traced and "traceparent" in headers and is_trusted(peer, self._trusted):
             return None
         try:
-            target = read_target("GET", "/", headers, secure=secure, peer=peer, trusted=self._trusted)
+            target = read_target(
+                "GET",
+                "/",
+                headers,
+                secure=secure,
+                peer=peer,
+                trusted=self._trusted,
+                country_of=self._country_of,
+            )
         except RequestRefused:
             return None
         return Plan(

@@ -42,7 +42,7 @@ def from_forwarded(request: web.BaseRequest, here: Target, suffix: str) -> Asked
     """Traefik ForwardAuth and Caddy forward_auth: X-Forwarded-Method, -Proto, -Host and -Uri."""
     names = ("Proto", "Host", "Method", "Uri")
     scheme, authority, method, uri = (one(request, f"X-Forwarded-{name}") for name in names)
-    return Asked(make_target(scheme, authority, method, uri, here.client))
+    return Asked(make_target(scheme, authority, method, uri, here.client, here.country))
 
 
 def from_original(request: web.BaseRequest, here: Target, suffix: str) -> Asked:
@@ -58,7 +58,7 @@ def from_original_url(request: web.BaseRequest, here: Target, suffix: str) -> As
 def from_path(request: web.BaseRequest, here: Target, suffix: str) -> Asked:
     """Envoy ext_authz: the original request itself, its path behind ours."""
     uri = f"{suffix}?{here.query}" if here.query else suffix
-    return Asked(make_target(here.scheme, here.authority, here.method, uri, here.client))
+    return Asked(make_target(here.scheme, here.authority, here.method, uri, here.client, here.country))
 
 
 def from_uri(scheme: str) -> Reader:
@@ -66,7 +66,7 @@ def from_uri(scheme: str) -> Reader:
 
     def read(request: web.BaseRequest, here: Target, suffix: str) -> Asked:
         uri = one(request, "X-Forwarded-Uri")
-        target = make_target(scheme, one(request, "Host"), _ANY_METHOD, uri, here.client)
+        target = make_target(scheme, one(request, "Host"), _ANY_METHOD, uri, here.client, here.country)
         return Asked(target, knows_method=False)
 
     return read
@@ -76,7 +76,7 @@ def from_host(scheme: str) -> Reader:
     """nginx as Vouch's users have it: Host and nothing else."""
 
     def read(request: web.BaseRequest, here: Target, suffix: str) -> Asked:
-        target = make_target(scheme, one(request, "Host"), _ANY_METHOD, _ANY_PATH, here.client)
+        target = make_target(scheme, one(request, "Host"), _ANY_METHOD, _ANY_PATH, here.client, here.country)
         return Asked(target, knows_path=False, knows_method=False)
 
     return read
@@ -92,7 +92,7 @@ def from_either(request: web.BaseRequest, here: Target, suffix: str) -> Asked:
     target = _original(request, here, _ANY_METHOD)
     if has(request, "X-Forwarded-Uri"):
         scheme, authority, uri = (one(request, f"X-Forwarded-{name}") for name in ("Proto", "Host", "Uri"))
-        if make_target(scheme, authority, _ANY_METHOD, uri, here.client) != target:
+        if make_target(scheme, authority, _ANY_METHOD, uri, here.client, here.country) != target:
             raise NotBelieved("forward-auth: X-Original-URL and X-Forwarded-Uri disagree", status=400)
     return Asked(target, knows_method=False)
 
@@ -132,4 +132,4 @@ def one(request: web.BaseRequest, name: str) -> str:
 def _original(request: web.BaseRequest, here: Target, method: str) -> Target:
     scheme, _, rest = one(request, "X-Original-URL").partition("://")
     authority, slash, path = rest.partition("/")
-    return make_target(scheme, authority, method, slash + path, here.client)
+    return make_target(scheme, authority, method, slash + path, here.client, here.country)

@@ -6,8 +6,11 @@ from typing import cast
 
 import maxminddb
 
+from gateway.config.countries import asks_countries
+from gateway.config.schema import Config
 from gateway.errors import ConfigError, Mistake
 from gateway.model import IPAddress
+from gateway.target import CountryOf, nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,9 @@ class Geo:
         if not isinstance(latitude, int | float) or not isinstance(longitude, int | float):
             return Location(str(country.get("iso_code", ""))[:8])
         return Location(str(country.get("iso_code", ""))[:8], float(latitude), float(longitude))
+
+    def country(self, address: IPAddress) -> str:
+        return self.locate(address).country
 
     def place(self, address: str, lang: str) -> str:
         """City and country for people, as far as the file knows them; "" for what it does not, or no address."""
@@ -69,3 +75,8 @@ def _open(file: Path) -> maxminddb.Reader:
     except (OSError, maxminddb.InvalidDatabaseError) as error:
         mistake = Mistake(str(file), 0, "risk.geoip_file", str(error), "name a MaxMind DB (.mmdb) file")
         raise ConfigError([mistake]) from None
+
+
+def country_finder(config: Config, geo: Geo) -> CountryOf:
+    """Nothing is looked up where no rule asks."""
+    return geo.country if asks_countries(config) else nowhere

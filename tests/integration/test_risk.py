@@ -7,39 +7,21 @@ from typing import Any
 
 import maxminddb
 import pytest
-from mmdb_writer import MMDBWriter
-from netaddr import IPSet
 
 from gateway.errors import ConfigError
 from gateway.risk.geo import Geo, Location
+from tests.geoip import geoip_file
 from tests.mailbox import running_mailbox
 from tests.rig import Rig, running_gateway
 
 BERLIN, TOKYO, OSAKA = "203.0.113.10", "198.51.100.10", "198.51.100.200"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 HOUR = 3600
-NAMES = {"DE": {"en": "Germany", "de": "Deutschland"}}
-CITIES = {"DE": {"en": "Berlin"}, "JP": {"en": "Tokyo", "de": "Tokio"}}
 
 
 @pytest.fixture
 def geoip(tmp_path: Path) -> Path:
-    file = tmp_path / "city.mmdb"
-    writer = MMDBWriter(ip_version=6, ipv4_compatible=True, database_type="GeoLite2-City")
-    for network, country, latitude, longitude in (
-        ("203.0.113.0/24", "DE", 52.52, 13.40),
-        ("198.51.100.0/24", "JP", 35.68, 139.69),
-        ("2001:db8::/32", "FR", 48.86, 2.35),
-    ):
-        record = {
-            "country": {"iso_code": country, "names": NAMES.get(country, {})},
-            "city": {"names": CITIES.get(country, {})},
-            "location": {"latitude": latitude, "longitude": longitude},
-        }
-        writer.insert_network(IPSet([network]), record)
-    writer.insert_network(IPSet(["192.0.2.0/24"]), {"continent": {"code": "EU"}})
-    writer.to_db_file(str(file))
-    return file
+    return geoip_file(tmp_path)
 
 
 def overrides(geoip: Path, **risk: Any) -> dict[str, Any]:
