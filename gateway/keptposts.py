@@ -5,7 +5,6 @@ origin sent it: nobody else can plant a form here that the user then confirms. I
 to the browser by a cookie of its own and to the user whose session it was, and goes out once.
 """
 
-import asyncio
 import json
 import secrets
 from collections.abc import Callable, Mapping
@@ -24,13 +23,13 @@ from gateway.keyring import KeyRing
 from gateway.model import Principal, Target
 from gateway.owncookie import OwnCookie
 from gateway.rebody import with_body
+from gateway.smallbody import read_small
 from gateway.stores.base import Ledger
 
 KEPT_FOR = 600.0
 RELEASED_FOR = 60.0
 PER_USER = 20
 """Forms that are kept of one user at once."""
-_READ_WITHIN = 15.0
 _RELEASE_SIZE = 512
 
 
@@ -95,11 +94,7 @@ class KeptPosts:
             return None
         if await self._ledger.hit(f"kept-count:{username}", KEPT_FOR) > PER_USER:
             return None
-        try:
-            async with asyncio.timeout(_READ_WITHIN):
-                body = await request.content.read(-1)
-        except TimeoutError as error:
-            raise RequestRefused("form to keep comes too slowly", status=408) from error
+        body = await read_small(request, self._largest)
         content_type = request.headers["Content-Type"]
         post = KeptPost(username, target.url, content_type, self._clock(), body)
         id, browser = self._token(12), self._cookie.read(_cookies(request)) or self._token(32)
@@ -147,7 +142,7 @@ class KeptPosts:
         """
         if principal is None or not self._is_release(request):
             return request
-        body = await request.content.read(-1)
+        body = await read_small(request, _RELEASE_SIZE)
         fields = read_fields(body)
         if "kept" not in fields:
             return with_body(request, body, request.headers["Content-Type"])

@@ -130,6 +130,7 @@ class Dechunker:
     def __init__(self) -> None:
         self._in_body = False
         self._pieces: list[bytes] = []
+        self._since_body = 0
         self.trailers: Pairs = []
         self.complete = False
         self.excess = False
@@ -140,6 +141,9 @@ class Dechunker:
     def feed(self, data: bytes) -> bytes:
         """The body's bytes in `data`. Raises httptools.HttpParserError."""
         self._pieces.clear()
+        self._since_body += len(data)
+        if self._since_body > HEAD_LIMIT:
+            raise httptools.HttpParserError("trailers too large")
         self._parser.feed_data(data)
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
@@ -151,6 +155,7 @@ class Dechunker:
             self.trailers.append((name, value))
 
     def on_body(self, body: bytes) -> None:
+        self._since_body = 0
         self._pieces.append(body)
 
     def on_message_complete(self) -> None:

@@ -9,6 +9,7 @@ from aiohttp import web
 from gateway.errors import RequestRefused
 from gateway.language.text import N_
 from gateway.model import Target
+from gateway.smallbody import read_small
 
 _LARGEST = 32 * 1024
 
@@ -24,11 +25,7 @@ async def read_form(request: web.BaseRequest) -> dict[str, str]:
     """The fields of an urlencoded POST. Raises RequestRefused for anything that our pages don't send."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise RequestRefused(f"content type {request.content_type[:60]!r}", status=415)
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > _LARGEST:
-            raise RequestRefused("form is too large", status=413)
+    body = await read_small(request, _LARGEST)
     try:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=40, errors="strict")
     except ValueError:

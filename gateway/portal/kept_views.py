@@ -13,6 +13,7 @@ from gateway.portal.forms import check_origin, token_matches
 from gateway.portal.render import Pages
 from gateway.portal.returns import with_return
 from gateway.portal.signin import SignIn
+from gateway.smallbody import read_small
 
 _LARGEST = 1024
 GONE = N_("What you were sending is no longer kept. Please go back to the page and fill it in again.")
@@ -82,6 +83,6 @@ class KeptViews:
 
 
 async def _read(request: web.BaseRequest) -> dict[str, str]:
-    if request.content_type != "text/plain" or (request.content_length or 0) > _LARGEST:
+    if request.content_type != "text/plain":
         raise RequestRefused("not our form", status=415)
-    return read_fields(await request.content.read(_LARGEST))
+    return read_fields(await read_small(request, _LARGEST))

@@ -54,7 +54,8 @@ class Connection(asyncio.Protocol):
         self._head: ResponseHead | None = None
         self._status = b""
         self._headers: Pairs = []
-        self._head_size = 0
+        self._since_body = 0
+        """Bytes since there was one of the body: of heads (final or 1xx) or of trailers, which must end somewhere."""
         self._chunks: deque[bytes] = deque()
         self._buffered = 0
         self._complete = True
@@ -73,7 +74,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._method, self._interim = method, interim
         self._head, self._complete, self._error = None, False, None
-        self._headers, self._status, self.trailers, self._head_size = [], b"", [], 0
+        self._headers, self._status, self.trailers, self._since_body = [], b"", [], 0
 
     def write(self, data: bytes) -> None:
         if self.transport is not None:
@@ -145,12 +146,15 @@ class Connection(asyncio.Protocol):
         if parser is None or self._complete:
             self.abort()  # bytes nobody asked for would be taken for the answer to the next request
             return
+        self._since_body += len(data)
         try:
             parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._broken(f"not HTTP: {error}")
+        if self._since_body > HEAD_LIMIT:
+            self._broken("head or trailers too large")
         if self._buffered > HIGH_WATER and not self._reading_paused and self.transport is not None:
             self._reading_paused = True
             self.transport.pause_reading()
@@ -184,9 +188,6 @@ class Connection(asyncio.Protocol):
         self._status += status
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_size += len(name) + len(value) + 4
-        if self._head_size > HEAD_LIMIT:
-            raise ValueError("head too large")
         (self._headers if self._head is None else self.trailers).append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -205,6 +206,7 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def on_body(self, body: bytes) -> None:
+        self._since_body = 0
         if self._complete:
             self._spoiled = True
             return
@@ -228,13 +230,18 @@ class Connection(asyncio.Protocol):
         codings = b",".join(
             value for name, value in self._headers if name.lower() == b"transfer-encoding"
         ).lower()
+        if status < 100 or codings not in (
+            b"",
+            b"chunked",
+        ):  # another coding would be lost on the way (RFC 9112 §6.1)
+            raise ValueError("odd status or transfer coding")
         return ResponseHead(
             version=parser.get_http_version(),
             status=status,
             reason=self._status,
             headers=self._headers,
             bodiless=self._method == "HEAD" or status in (101, 204, 304),
-            chunked=codings.split(b",")[-1].strip() == b"chunked",
+            chunked=codings == b"chunked",
             length=int(lengths[0]) if lengths else None,
         )
 

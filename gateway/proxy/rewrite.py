@@ -33,7 +33,8 @@ class Rewriter:
 
     def headers(self, received: Sequence[Pair]) -> Pairs:
         # Trailers are passed on, so their announcement is too, unless ClientWriter can't send any.
-        gone = (HOP_BY_HOP | connection_options(received)) - {"trailer"}
+        # Content-Length stays whatever Connection says: without it the client could not tell where the body ends.
+        gone = (HOP_BY_HOP | connection_options(received)) - {"trailer", "content-length"}
         return [
             (name, value)
             for name, raw in received

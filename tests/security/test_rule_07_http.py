@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway import smallbody
 from tests.rig import running_gateway
 from tests.security.raw import exchange, status_of
 
@@ -85,6 +86,18 @@ async def test_a_head_that_trickles_in_is_408(tmp_path: Path) -> None:
     server = {"limits": {"head_timeout": "200ms"}}
     async with running_gateway(tmp_path, routes=OPEN, server=server) as rig:
         assert status_of(await exchange(rig.port, b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow")) == 408
+
+
+async def test_a_form_of_ours_that_trickles_in_is_408(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smallbody, "READ_WITHIN", 0.2)
+    head = (
+        "POST /_auth/login HTTP/1.1\r\nHost: 127.0.0.1:{0}\r\nOrigin: http://127.0.0.1:{0}\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nusername="
+    )
+    async with running_gateway(tmp_path) as rig:
+        assert status_of(await exchange(rig.port, head.format(rig.port).encode(), wait=1)) == 408
 
 
 async def test_an_idle_connection_is_closed(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ ORDER = (
     "keyring policy",
     "stores",
     "senders directory",
-    "callers domains rebody target routing limits audit session assertion requestable",
+    "callers domains rebody smallbody target routing limits audit session assertion requestable",
     "verified passwordcheck",
     "credentials devices notices links owncookie handoff",
     "risk invitations access_requests keptposts sms",

@@ -19,6 +19,7 @@ from gateway.model import Verdict
 from gateway.portal.ask import Ask
 from gateway.portal.forms import ForeignForm, check_origin
 from gateway.portal.statuses import wording
+from gateway.smallbody import read_small
 
 _LARGEST = 64 * 1024
 _SAFE = ("GET", "HEAD")
@@ -119,13 +120,9 @@ def _query(ask: Ask, model: type[Taken]) -> Taken:
 async def _body(request: web.BaseRequest, model: type[Taken]) -> Taken:
     if request.content_type != "application/json":
         raise RequestRefused("not JSON", status=415, public="Send application/json.")
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > _LARGEST:
-            raise RequestRefused("body is too large", status=413, public=wording(413).message)
+    body = await read_small(request, _LARGEST)
     try:
-        return model.model_validate_json(bytes(body))
+        return model.model_validate_json(body)
     except ValidationError as error:
         raise BadInput(_said("body", error)) from None
 

@@ -1,0 +1,102 @@
+"""Rule 7, the other side: an app that answers oddly or endlessly can neither exhaust us nor confuse a client."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.rig import running_gateway
+from tests.security.raw import exchange, status_of
+
+ASK = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+MUCH = 12_000_000
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+
+
+@dataclass
+class App:
+    """Answers with `start` and then, without end, with `then`; `sent` is how much of that one connection took."""
+
+    start: bytes = b""
+    then: bytes = b""
+    sent: int = 0
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sent = 0
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(self.start)
+            while self.then and sent < MUCH:
+                writer.write(self.then * 100)
+                await writer.drain()
+                sent += len(self.then) * 100
+                self.sent = max(sent, self.sent)
+            await reader.read()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def gateway_before(app: App, folder: Path, *, fast_path: bool) -> AsyncIterator[int]:
+    """The port of a gateway."""
+    async with await asyncio.start_server(app.answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        routes = [{"host": "*", "upstream": url, "policy": {"require": "bypass"}}]
+        async with running_gateway(folder, routes=routes, server={"fast_path": fast_path}) as rig:
+            yield rig.port
+
+
+ENDLESS = {
+    "early hints": (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    "a reason": (b"HTTP/1.1 200 ", b"a" * 100),
+    "a header": (OK + b"X: ", b"a" * 100),
+    "headers": (OK, b"X: a\r\n"),
+    "trailers": (CHUNKED + b"0\r\n", b"X: a\r\n"),
+    "a trailer": (CHUNKED + b"0\r\nX: ", b"a" * 100),
+}
+
+
+@pytest.mark.parametrize("fast_path", [True, False])
+async def test_a_head_or_trailers_without_end_are_cut_off(tmp_path: Path, fast_path: bool) -> None:
+    app = App()
+    async with gateway_before(app, tmp_path, fast_path=fast_path) as port:
+        for name, (app.start, app.then) in ENDLESS.items():
+            app.sent = 0
+            answer = await exchange(port, ASK, wait=0.5)
+            assert not answer.endswith(b"0\r\n\r\n"), name
+            assert 0 < app.sent < MUCH, name
+
+
+ODD = {
+    "both framings": OK + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two lengths": OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    "a coding below chunked": OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "a coding above chunked": OK + b"Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+    "chunked twice": OK + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n0\r\n\r\n",
+    "a folded cookie": OK + b"Set-Cookie: a=\r\n auth_session=b\r\nContent-Length: 0\r\n\r\n",
+    "a bare CR": OK + b"X: a\rSet-Cookie: auth_session=b\r\nContent-Length: 0\r\n\r\n",
+    "a bare LF": OK + b"X: a\nSet-Cookie: auth_session=b\r\nContent-Length: 0\r\n\r\n",
+    "a status that is none": b"HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n",
+    "a switch nobody asked for": b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("fast_path", [True, False])
+async def test_an_answer_that_could_be_read_in_two_ways_is_502(tmp_path: Path, fast_path: bool) -> None:
+    app = App()
+    async with gateway_before(app, tmp_path, fast_path=fast_path) as port:
+        for name, app.start in ODD.items():
+            assert status_of(await exchange(port, ASK, wait=0.2)) == 502, name
+
+
+@pytest.mark.parametrize("fast_path", [True, False])
+async def test_an_app_cannot_take_the_length_away_from_its_answer(tmp_path: Path, fast_path: bool) -> None:
+    app = App(OK + b"Connection: content-length\r\nContent-Length: 1\r\n\r\na")
+    async with gateway_before(app, tmp_path, fast_path=fast_path) as port:
+        assert b"\r\nContent-Length: 1\r\n" in await exchange(port, ASK, wait=0.2)
