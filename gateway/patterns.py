@@ -7,6 +7,7 @@ for ever by the path that a client sends.
 import re
 from collections.abc import Callable
 from functools import lru_cache, partial
+from urllib.parse import unquote
 
 import re2
 
@@ -16,6 +17,8 @@ _OPTIONS.log_errors = False
 _OPTIONS.dot_nl = True  # nobody writes `.` to mean "but for a line feed", which a query may have
 _LONGEST_PATTERN = 1000
 _GLOB = re.compile(r"\*\*|[*?]|[^*?]+")
+USER = "{user}"
+"""Stands in a rule's path for a segment, in its host for what is in front, that is the name of who asks."""
 
 
 def host_matches(pattern: str, host: str) -> bool:
@@ -45,8 +48,56 @@ def path_test(pattern: str) -> PathTest:
     if not pattern.startswith("/"):
         raise ValueError("starts with neither `/` nor `~`")
     if "*" in pattern or "?" in pattern:
-        return expression("".join(map(_glob_part, _GLOB.findall(pattern))))
+        return expression(_glob_text(pattern))
     return partial(path_matches, pattern)
+
+
+def host_holds(pattern: str, host: str, user: str | None) -> bool:
+    """For a rule's host. `user` None is nobody known yet, who may turn out to be anybody."""
+    if not pattern.startswith(USER):
+        return host_matches(pattern, host)
+    below = pattern.removeprefix(USER).lower()
+    return host_matches(f"*{below}", host) and (user is None or host == user + below)
+
+
+def path_holds(pattern: str, path: str, user: str | None) -> bool:
+    """For a rule's path, likewise. Usernames are lower case and so must be the segment; escapes make no difference."""
+    if not asks_user(pattern):
+        return path_test(pattern)(path)
+    segment = user_segment(pattern)(path)
+    return segment is not None and (user is None or _decoded(segment) == user)
+
+
+def asks_user(pattern: str) -> bool:
+    return USER in pattern and not pattern.startswith("~")
+
+
+@lru_cache(maxsize=4096)
+def user_segment(pattern: str) -> Callable[[str], str | None]:
+    """Finds the segment that a pattern wants to be the user's name, None in paths that are none of its business.
+
+    Before it, each part of the pattern is one segment, so no path has two places where the name might stand.
+    """
+    before, _, after = pattern.partition(USER)
+    if USER in after or not before.endswith("/") or after[:1] not in ("", "/") or "**" in before:
+        raise ValueError("must have `{user}` once, as a whole segment and not behind `**`")
+    glob = any(sign in pattern for sign in "*?")
+    end = "" if glob else ".*" if after.endswith("/") else "(?:[/;].*)?"
+    text = f"{_glob_text(before)}([^/;]+){_glob_text(after)}{end}"
+    compiled = re2.compile(text, _OPTIONS)
+    return lambda path: match[1] if (match := compiled.fullmatch(path)) else None
+
+
+def _decoded(segment: str) -> str | None:
+    """None for what is no UTF-8: nobody's name."""
+    try:
+        return unquote(segment, errors="strict")
+    except UnicodeDecodeError:
+        return None
+
+
+def _glob_text(text: str) -> str:
+    return "".join(map(_glob_part, _GLOB.findall(text)))
 
 
 def _glob_part(part: str) -> str:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.config.schema import FactorName, Policy, Route, Rule, Times
 from gateway.model import Decision, Principal, Target, Verdict
-from gateway.patterns import host_matches, path_test, readings
+from gateway.patterns import asks_user, host_holds, path_holds, readings
 from gateway.queries import Query, query_holds, query_readings
 
 FIRST_FACTORS = frozenset({"password", "federated"})
@@ -40,6 +40,11 @@ class Question:
     now: float
     query: Query = field(default_factory=dict)
 
+    @property
+    def name(self) -> str | None:
+        """The user's, None if nobody is signed in."""
+        return self.principal.username if self.principal else None
+
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
@@ -54,11 +59,11 @@ class Criterion:
 
 
 def _host(rule: Rule, question: Question) -> bool:
-    return any(host_matches(pattern, question.target.host) for pattern in rule.hosts)
+    return any(host_holds(pattern, question.target.host, question.name) for pattern in rule.hosts)
 
 
 def _path(rule: Rule, question: Question) -> bool:
-    return any(path_test(pattern)(question.target.path) for pattern in rule.paths)
+    return any(path_holds(pattern, question.target.path, question.name) for pattern in rule.paths)
 
 
 def _method(rule: Rule, question: Question) -> bool:
@@ -148,7 +153,8 @@ def _first_match(route: Route, question: Question) -> Decision:
 
 
 def about_somebody(rule: Rule) -> bool:
-    return bool(rule.users or rule.groups)
+    """Whether it depends on who asks."""
+    return bool(rule.users or rule.groups) or any(map(asks_user, (*rule.hosts, *rule.paths)))
 
 
 def first_miss(rule: Rule, criteria: tuple[Criterion, ...], question: Question) -> Criterion | None:

@@ -80,9 +80,14 @@ class Rule(Policy):
     """A policy for some requests. Rules are asked in order; the first whose criteria all match decides."""
 
     name: str = Field("", description="for logs and `check --explain`; default is its position")
-    hosts: tuple[str, ...] = Field((), description='only these hosts; "*.example.com" is any name below')
+    hosts: tuple[str, ...] = Field(
+        (),
+        description='only these hosts; "*.example.com" is any name below, "{user}.example.com" the user\'s own',
+    )
     paths: tuple[str, ...] = Field(
-        (), description="only these paths: `/prefix`, `/a/*/glob` or `~regular expression` (RE2, whole path)"
+        (),
+        description="only these paths: `/prefix`, `/a/*/glob` or `~regular expression` (RE2, whole path);"
+        " a segment `{user}` is the user's name",
     )
     query: tuple[dict[str, QueryParameter], ...] = Field(
         (),

@@ -14,7 +14,7 @@ from gateway.config.finding import Check, Finding
 from gateway.config.route_checks import TOKEN, covers_host
 from gateway.config.schema import Config, Network, Policy, Route, Rule
 from gateway.config.wording import did_you_mean
-from gateway.patterns import expression, path_matches, path_test
+from gateway.patterns import USER, asks_user, expression, path_matches, path_test, user_segment
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY")
 _NOT_CANONICAL = re.compile(r"//|/\.{1,2}(/|$)|[;\\#\x00-\x20\x7f-\uffff]|%(?![0-9A-F]{2})")
@@ -70,15 +70,24 @@ def countries(config: Config) -> Iterator[Finding]:
 
 def paths(config: Config) -> Iterator[Finding]:
     for base, policy in _all_policies(config):
-        for number, pattern in enumerate(policy.paths if isinstance(policy, Rule) else ()):
+        if not isinstance(policy, Rule):
+            continue
+        for number, pattern in enumerate(policy.paths):
             yield from _path((*base, "paths", number), pattern)
+        for number, pattern in enumerate(policy.hosts):
+            if "{" in pattern.removeprefix(f"{USER}."):
+                mend = 'write "{user}.example.com": what is in front is then the user\'s name'
+                yield Finding((*base, "hosts", number), f"`{pattern}` is not a host pattern", mend)
+        if policy.require == "bypass" and any(map(asks_user, (*policy.hosts, *policy.paths))):
+            problem = "asks nobody to sign in, so nobody's name can be compared with `{user}`"
+            yield Finding((*base, "require"), problem, "use `one_factor` or `two_factor`")
 
 
 def _path(base: KeyPath, pattern: str) -> Iterator[Finding]:
     try:
-        path_test(pattern)
+        (user_segment if asks_user(pattern) else path_test)(pattern)
     except ValueError as error:
-        mend = "write `/prefix`, `/a/*/glob` or `~/regular/expression`; RE2 has no look-around or back-references"
+        mend = "write `/prefix`, `/a/*/glob`, `/of/{user}` or `~/regular/expression`; RE2 has no look-around"
         yield Finding(base, f"`{pattern}` {error}", mend)
         return
     if not pattern.startswith("~") and _NOT_CANONICAL.search(pattern):

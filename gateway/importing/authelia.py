@@ -15,6 +15,7 @@ from gateway.importing.authelia_rules import rules_of
 from gateway.importing.found import THIS_MACHINE, Found, LeftOut, Values, as_list, listen
 from gateway.model import User
 from gateway.passwords import is_supported
+from gateway.patterns import USER
 
 NOWHERE = "http://127.0.0.1:9"
 """Stands for apps whose address Authelia never knew; proxies that only ask never need it."""
@@ -143,7 +144,7 @@ def _without_hidden(rules: list[Values], left_out: list[LeftOut]) -> list[Values
 
 def _hosts(rules: list[Values], domain: str) -> list[str]:
     """Particular hosts first. The whole domain at the end, since the default policy is for all of it."""
-    named = dict.fromkeys(host for rule in rules for host in rule.get("hosts", ()))
+    named = dict.fromkeys(host.replace(USER, "*") for rule in rules for host in rule.get("hosts", ()))
     hosts = dict.fromkeys([*named, f"*.{domain}"] if domain else named)
     return sorted(hosts, key=lambda host: (host == "*", host.startswith("*"), -len(host)))
 

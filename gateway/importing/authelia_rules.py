@@ -102,7 +102,7 @@ def _hosts(rule: Mapping[str, Any], problems: list[str]) -> list[str]:
     found: list[str] = []
     for domain in map(str, as_list(rule.get("domain"))):
         name = domain.lower()
-        if name.startswith(("{user}.", "{group}.")):
+        if name.startswith("{group}.") or (name.startswith("{user}.") and rule.get("policy") == "bypass"):
             problems.append(f"domain `{domain}` depends on who asks")
             name = "*" + name[name.index(".") :]
         found.append(name)

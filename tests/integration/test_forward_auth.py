@@ -20,7 +20,11 @@ ROUTES: list[dict[str, Any]] = [
     {
         "path": "/",
         "upstream": "UPSTREAM",
-        "rules": [{"paths": ["/app/*"]}, {"paths": ["/pub"], "require": "bypass"}],
+        "rules": [
+            {"paths": ["/app/*", "/home/{user}"]},
+            {"paths": ["/pub"], "require": "bypass"},
+            {"query": [{"key": {"one_of": ["k"]}}], "require": "bypass"},
+        ],
     },
 ]
 PATHS = (
@@ -32,6 +36,11 @@ PATHS = (
     "/app/x",
     "/pub",
     "/nowhere",
+    "/nowhere?key=k",
+    "/nowhere?key=k&key=x",
+    "/home/alice/x",
+    "/home/%61lice",
+    "/home/bob/alice",
     "/open/%2e%2e/shut",
     "/open//x",
     "/x;y",
