@@ -113,6 +113,8 @@ class SessionLayer:
         self._granted = granted
         self._cache: OrderedDict[str, _Cached] = OrderedDict()
         self._touches: set[asyncio.Task[None]] = set()
+        self._heard = 0
+        """Counts changes: what was read before one came may be out of date already and is not remembered."""
         self.on_change: list[Callable[[Change], None]] = []
         """Called with each change that this worker hears of."""
 
@@ -156,7 +158,7 @@ class SessionLayer:
         csrf, sid = str(sealed.get("csrf", "")), str(sealed.get("sid", ""))
         if not sid:
             return Visit(csrf, None)
-        now = self._clock()
+        now, heard = self._clock(), self._heard
         try:
             principal = await self._principal(sid, now, stale.seen_at if stale else 0.0)
         except StoreUnavailable:
@@ -167,6 +169,8 @@ class SessionLayer:
         if principal is None:
             self._cache.pop(value, None)
             return Visit(csrf, None)
+        if heard != self._heard:
+            return Visit(csrf, principal)
         entry = _Cached(principal, csrf, now, now, principal.session.last_seen)
         self._cache[value] = entry
         self._cache.move_to_end(value)
@@ -342,6 +346,7 @@ class SessionLayer:
 
     def forget_all(self) -> None:
         """Read every session again at its next request, and whatever others remember: some changes were not heard."""
+        self._heard += 1
         for hear in self.on_change:
             hear(Change("all", ""))
         for entry in self._cache.values():
@@ -352,6 +357,7 @@ class SessionLayer:
         self._forget(Change("user", username))
 
     def _forget(self, change: Change) -> None:
+        self._heard += 1
         for hear in self.on_change:
             hear(change)
         for value, _ in list(self._matching(change)):

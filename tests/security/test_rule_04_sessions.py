@@ -7,6 +7,7 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from gateway.keyring import KeyRing
+from gateway.model import User
 from gateway.stores.engine import open_engine
 from gateway.stores.sessions import SqlSessions
 from tests.rig import running_gateway
@@ -71,6 +72,33 @@ async def test_a_session_ended_elsewhere_is_refused_within_a_second_or_two(tmp_p
                 break
             await asyncio.sleep(0.1)
         assert (await browser.get("/")).status == 303
+
+
+async def test_a_session_that_ends_while_it_is_being_read_is_not_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.sign_in()
+        sessions, cookie = rig.gateway.sessions, f"auth_session={browser.cookie()}"
+        sessions.forget_user("alice")
+        asked, go_on = asyncio.Event(), asyncio.Event()
+
+        async def slowly(username: str) -> User | None:
+            user = await rig.directory.get(username)
+            asked.set()
+            await go_on.wait()
+            return user
+
+        with monkeypatch.context() as slow:
+            slow.setattr(sessions._directory, "get", slowly)
+            reading = asyncio.create_task(sessions.load(cookie))
+            await asked.wait()
+            await rig.gateway.stores.sessions.delete_for_user("alice")
+            sessions.forget_user("alice")
+            go_on.set()
+            await reading
+        assert await sessions.load(cookie) is None
 
 
 async def test_disabling_a_user_or_changing_the_password_ends_sessions(tmp_path: Path) -> None:
