@@ -159,12 +159,12 @@ class Credentials:
         address = str(target.client)
         await self._limits.check(TOKENS_PER_IP, address)
         id, _, secret = text.removeprefix(PREFIX).partition("_")
-        token = await self._tokens.get(id) if id and secret and len(text) < 200 else None
+        token = await self._tokens.get(id) if id and secret and text.isascii() and len(text) < 200 else None
         expected = token.digest if token else ""
         digests = [token_digest(key, secret) for key in self._keys()]
         right = [hmac.compare_digest(expected, digest) for digest in digests]
         if token is None or not any(right):
-            self._audit.record("token_failed", "", address, token=id[:16])
+            self._audit.record("token_failed", "", address, token=ascii(id[:16])[1:-1])
             await self._limits.spend(TOKENS_PER_IP, address)
             raise self._refused_token("unknown")
         if self._clock() - token.last_used_at > _NOTE_USE_AFTER or not right[0]:

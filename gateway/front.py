@@ -9,7 +9,7 @@ from aiohttp import web
 
 from gateway import metrics
 from gateway.accesslog import AccessLog
-from gateway.callers import wants_html
+from gateway.callers import agent_of, wants_html
 from gateway.config.schema import Network
 from gateway.credentials import NotAccepted
 from gateway.errors import ClientGone, GatewayError, TooManyAttempts
@@ -55,7 +55,7 @@ class Front:
         started = time.perf_counter()
         trusted = is_trusted(_peer(request), self._trusted)
         trace = self._access.new_trace(given(request.headers.getall(HEADER, ()), trusted=trusted))
-        trace.agent = request.headers.get("User-Agent", "")
+        trace.agent = agent_of(request.headers)
         if self._tracing is not None:
             chosen = bool(getattr(request.protocol, "chosen", False))
             trace.span = self._tracing.begin(request.headers, trusted=trusted, chosen=chosen)

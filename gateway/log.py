@@ -5,6 +5,7 @@ import json
 import logging
 import sys
 import time
+from io import TextIOWrapper
 from typing import TextIO
 
 from gateway.config.schema import Log
@@ -45,6 +46,9 @@ class TextFormatter(logging.Formatter):
 
 def configure(config: Log, stream: TextIO = sys.stdout) -> None:
     """Send all logs to `stream` in the configured form. Calling it again replaces what it set before."""
+    if isinstance(stream, TextIOWrapper):
+        # No line is lost over a character that can't be written. JSON is UTF-8 (RFC 8259 §8.1).
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if config.format == "json" else TextFormatter())
     root = logging.getLogger()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from gateway.assertion import Assertions
+from gateway.callers import agent_of
 from gateway.config.schema import Network, Route
 from gateway.errors import RequestRefused
 from gateway.fastpath.answer import Answer, read_answer
@@ -135,7 +136,7 @@ class Plans:
             peer=Peer(address, is_trusted(peer, self._trusted)),
             session=cookie_value(";".join(headers.getall("Cookie", ())), self._cookie_name),
             has_authorization="Authorization" in headers,
-            agent=headers.get("User-Agent", ""),
+            agent=agent_of(headers),
             named=given(headers.getall(HEADER, ()), trusted=is_trusted(peer, self._trusted)),
             rendered={},
         )

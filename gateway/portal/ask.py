@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from gateway.callers import agent_of
 from gateway.model import Target
 from gateway.portal.reader import Reader
 from gateway.portal.signin import Client
@@ -27,9 +28,7 @@ class Ask:
         cookies = ";".join(headers.getall("Cookie", ()))
         here = self.here
         origin = f"{here.scheme}://{here.authority}"
-        return Client(
-            here.client, headers.get("User-Agent", ""), here.host, cookies, origin, self.reader.lang
-        )
+        return Client(here.client, agent_of(headers), here.host, cookies, origin, self.reader.lang)
 
 
 View = Callable[[Ask], Awaitable[web.StreamResponse]]

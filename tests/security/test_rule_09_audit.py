@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -51,6 +52,35 @@ async def test_requests_that_cannot_be_read_leave_their_cause_and_address_but_no
     entry = next(e for line in lines.getvalue().splitlines() if (e := json.loads(line)).get("status"))
     assert entry["client"] == "127.0.0.1"
     assert len(entry.get("cause") or entry["reason"]) > 10
+
+
+async def test_no_bytes_of_a_client_keep_a_line_or_a_row_from_being_written(tmp_path: Path) -> None:
+    before, written = logging.getLogger().handlers[:], io.BytesIO()
+    terminal = io.TextIOWrapper(written, encoding="ascii", write_through=True)
+    gateway_log.configure(Log(), terminal)
+    try:
+        async with running_gateway(tmp_path, routes=[{"upstream": "UPSTREAM", "tokens": True}]) as rig:
+            await rig.add_user()
+            for agent in (b"odd\xff", "odd\xe9".encode()):
+                odd = b"User-Agent: %b\r\nAuthorization: Bearer agt_%b_x" % (agent, agent)
+                answer = await exchange(rig.port, b"GET /x HTTP/1.1\r\nHost: a\r\n%b\r\n\r\n" % odd, wait=0.2)
+                assert status_of(answer) == 401
+            async with rig.browser() as browser:
+                form = {"username": "alice", "password": PASSWORD, "rd": "/"}
+                form["csrf_token"] = await browser.token("/_auth/login")
+                body = urlencode(form).encode()
+                head = (
+                    b"POST /_auth/login HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: odd\xff\r\n"
+                    b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n"
+                    b"Cookie: auth_session=%b\r\n\r\n"
+                ) % (rig.port, len(body), browser.cookie().encode())
+                assert status_of(await exchange(rig.port, head + body, wait=0.2)) == 303
+    finally:
+        logging.getLogger().handlers[:] = before
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [line["agent"][:3] for line in lines if line.get("path") == "/x"] == ["odd", "odd"]
+    assert [line["event"] for line in lines].count("token_failed") == 2
+    assert "password_ok" in [line["event"] for line in lines]
 
 
 async def test_sign_in_and_out_are_on_record_without_secrets(tmp_path: Path, lines: io.StringIO) -> None:
