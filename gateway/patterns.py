@@ -121,8 +121,36 @@ _SLASHES = re.compile(r"%2F|/+")
 _PARAMETERS = re.compile(r"(?:;|%3B)[^/]*")
 
 
+_TWICE = re.compile(r"%25([0-9A-Fa-f]{2})")
+
+
 def readings(path: str) -> tuple[str, ...]:
-    """The path, and how an app might read it that decodes slashes, drops `;parameters` and merges `//`."""
-    if "//" not in path and ";" not in path and "%2F" not in path and "%3B" not in path:
-        return (path,)
-    return path, _SLASHES.sub("/", _PARAMETERS.sub("", _SLASHES.sub("/", path)))
+    """The path, and how an app might read it: slashes decoded, `;parameters` dropped, `//` merged; all of it twice."""
+    found = [path]
+    if "//" in path or ";" in path or "%2F" in path or "%3B" in path:
+        found.append(_flat(path))
+    if _TWICE.search(path):
+        found.append(_without_dots(_flat(_TWICE.sub(_decoded_again, path))))
+    return tuple(found)
+
+
+def _flat(path: str) -> str:
+    return _SLASHES.sub("/", _PARAMETERS.sub("", _SLASHES.sub("/", path)))
+
+
+def _decoded_again(match: re.Match[str]) -> str:
+    character = chr(int(match[1], 16))
+    if character in "/\\":
+        return "/"
+    plain = character.isascii() and (character.isalnum() or character in "-._~;")
+    return character if plain else f"%{match[1].upper()}"
+
+
+def _without_dots(path: str) -> str:
+    kept: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            del kept[max(1, len(kept) - 1) :]
+        elif segment != ".":
+            kept.append(segment)
+    return "/".join(kept) if len(kept) > 1 else "/"

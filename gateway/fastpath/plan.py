@@ -28,6 +28,7 @@ from gateway.target import CountryOf, is_trusted, read_target
 _PLANS = 2048
 _ANSWERS = 16
 _LARGEST_BLOCK = 4096  # a larger one is served without being remembered
+_LARGEST_ANSWER = 1024  # likewise; clients can have a large part in what an app answers
 ASSERTION_GOOD_FOR = 60.0
 """Seconds for which a rendered assertion is used again; it lives longer than that (see gateway.assertion)."""
 
@@ -54,9 +55,11 @@ class Rendered:
         slot = (head, method)
         if slot in self.answers:
             return self.answers[slot]
-        if len(self.answers) >= _ANSWERS:
-            self.answers.clear()
-        answer = self.answers[slot] = read_answer(head, method, self.rewriter)
+        answer = read_answer(head, method, self.rewriter)
+        if len(head) <= _LARGEST_ANSWER:
+            if len(self.answers) >= _ANSWERS:
+                self.answers.clear()
+            self.answers[slot] = answer
         return answer
 
 

@@ -42,6 +42,17 @@ ADDRESS = frozenset(
         "x-client-ip",
         "x-cluster-client-ip",
         "true-client-ip",
+        "cf-connecting-ip",
+        "fastly-client-ip",
+        "x-forwarded",
+        "forwarded-for",
+        "x-original-forwarded-for",
+        "x-remote-ip",
+        "x-remote-addr",
+        "x-host",
+        "x-scheme",
+        "x-url-scheme",
+        "front-end-https",
         "x-original-url",
         "x-original-uri",
         "x-original-method",
@@ -49,6 +60,8 @@ ADDRESS = frozenset(
         "x-rewrite-url",
     }
 )
+# By which a request asks to be taken for another than the one that rules about methods have judged.
+METHOD_OVERRIDE = frozenset({"x-http-method-override", "x-http-method", "x-method-override"})
 # Always written by us; `proxy` would become HTTP_PROXY in a CGI app ("httpoxy").
 REPLACED = frozenset(
     {
@@ -100,6 +113,8 @@ class HeaderRules:
         """`more` is told beside what the route's presets say."""
         renames = {canonical(ours): theirs for ours, theirs in route.headers.rename.items()}
         protected = {canonical(name) for name in (*IDENTITY, *renames.values(), *route.headers.add)}
+        if any(rule.methods for rule in route.access):
+            protected |= METHOD_OVERRIDE
         told = (told_by(route.headers.preset) | dict(more)).items()
         return cls(
             told=tuple((renames.get(canonical(name), name).encode(), says) for name, says in told),

@@ -34,6 +34,7 @@ TRICKS = [
     "/open/..;/admin", "/open;/../admin", "/open/;/admin", "/open//admin", "//admin", "/open/..\\admin",
     "/open\\..\\admin", "/open/%5c..%5cadmin", "/open/%00/admin", "/open%0d%0aX: y", "/./admin", "/open/./x",
     "/%2e/admin", "/open/%252e%252e/%zz", "/open#/../admin", "/open/%2f/admin", "/%61dmin", "/adm%69n", "/admin/%2e",
+    "/open/%252e%252e/admin", "/open/..%252Fadmin", "/open/%252e./%2561dmin", "/%2561dmin",
 ]  # fmt: skip
 
 
@@ -59,6 +60,30 @@ async def test_a_route_that_allows_odd_spellings_gets_no_path_that_may_be_anothe
         assert await ask(rig, target) == 404
         assert rig.upstream.requests == []
         assert await ask(rig, "/a//b%2Fc;d") == 200
+
+
+@pytest.mark.parametrize("fast_path", [True, False])
+async def test_no_header_turns_a_method_that_a_rule_judged_into_another(
+    tmp_path: Path, fast_path: bool
+) -> None:
+    rules = [{"methods": ["GET"], "require": "bypass"}, {"require": "deny"}]
+    routes = [
+        {"host": "app.test", "upstream": "UPSTREAM", "rules": rules},
+        {"host": "free.test", "upstream": "UPSTREAM", "policy": {"require": "bypass"}},
+    ]
+    async with running_gateway(tmp_path, routes=routes, server={"fast_path": fast_path}) as rig:
+        for name in (
+            "X-HTTP-Method-Override",
+            "x_http_method_override",
+            "X-HTTP-Method",
+            "X-Method-Override",
+        ):
+            head = f"GET / HTTP/1.1\r\nHost: HOST\r\n{name}: DELETE\r\n\r\n"
+            judged = await exchange(rig.port, head.replace("HOST", "app.test").encode(), wait=0.1)
+            free = await exchange(rig.port, head.replace("HOST", "free.test").encode(), wait=0.1)
+            assert status_of(judged) == status_of(free) == 200
+            assert b"DELETE" not in judged
+            assert b"DELETE" in free
 
 
 async def test_the_upstream_gets_the_very_path_that_the_rule_saw(tmp_path: Path) -> None:

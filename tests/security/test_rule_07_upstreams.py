@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.fastpath import FastPath
 from tests.rig import running_gateway
 from tests.security.raw import exchange, status_of
 
@@ -43,13 +44,13 @@ class App:
 
 
 @asynccontextmanager
-async def gateway_before(app: App, folder: Path, *, fast_path: bool) -> AsyncIterator[int]:
-    """The port of a gateway."""
+async def gateway_before(app: App, folder: Path, *, fast_path: bool) -> AsyncIterator[tuple[int, FastPath]]:
+    """The port of a gateway, and its fast path."""
     async with await asyncio.start_server(app.answer, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         routes = [{"host": "*", "upstream": url, "policy": {"require": "bypass"}}]
         async with running_gateway(folder, routes=routes, server={"fast_path": fast_path}) as rig:
-            yield rig.port
+            yield rig.port, rig.gateway._fast
 
 
 ENDLESS = {
@@ -65,7 +66,7 @@ ENDLESS = {
 @pytest.mark.parametrize("fast_path", [True, False])
 async def test_a_head_or_trailers_without_end_are_cut_off(tmp_path: Path, fast_path: bool) -> None:
     app = App()
-    async with gateway_before(app, tmp_path, fast_path=fast_path) as port:
+    async with gateway_before(app, tmp_path, fast_path=fast_path) as (port, _):
         for name, (app.start, app.then) in ENDLESS.items():
             app.sent = 0
             answer = await exchange(port, ASK, wait=0.5)
@@ -90,7 +91,7 @@ ODD = {
 @pytest.mark.parametrize("fast_path", [True, False])
 async def test_an_answer_that_could_be_read_in_two_ways_is_502(tmp_path: Path, fast_path: bool) -> None:
     app = App()
-    async with gateway_before(app, tmp_path, fast_path=fast_path) as port:
+    async with gateway_before(app, tmp_path, fast_path=fast_path) as (port, _):
         for name, app.start in ODD.items():
             assert status_of(await exchange(port, ASK, wait=0.2)) == 502, name
 
@@ -98,5 +99,17 @@ async def test_an_answer_that_could_be_read_in_two_ways_is_502(tmp_path: Path, f
 @pytest.mark.parametrize("fast_path", [True, False])
 async def test_an_app_cannot_take_the_length_away_from_its_answer(tmp_path: Path, fast_path: bool) -> None:
     app = App(OK + b"Connection: content-length\r\nContent-Length: 1\r\n\r\na")
-    async with gateway_before(app, tmp_path, fast_path=fast_path) as port:
+    async with gateway_before(app, tmp_path, fast_path=fast_path) as (port, _):
         assert b"\r\nContent-Length: 1\r\n" in await exchange(port, ASK, wait=0.2)
+
+
+async def test_large_heads_of_answers_are_not_kept_in_memory(tmp_path: Path) -> None:
+    """Clients can have a part in them, and they would be kept for each client."""
+    app = App()
+    async with gateway_before(app, tmp_path, fast_path=True) as (port, fast):
+        for size, kept in ((100, True), (8000, False)):
+            app.start = OK + b"Connection: close\r\nX: %b\r\nContent-Length: 0\r\n\r\n" % (b"a" * size)
+            assert status_of(await exchange(port, ASK, wait=0.2)) == 200
+            plans = filter(None, fast._plans._plans.values())
+            heads = [head for plan in plans for made in plan.rendered.values() for head, _ in made.answers]
+            assert (max(map(len, heads)) > size) is kept
