@@ -15,6 +15,7 @@ from gateway.errors import RequestRefused
 from gateway.keptposts import KeptPosts
 from gateway.language.text import N_
 from gateway.model import Decision, Principal, Target, Verdict
+from gateway.ownanswers import own_answer
 from gateway.policy import decide
 from gateway.portal.reader import PROGRAM
 from gateway.portal.render import Pages
@@ -141,6 +142,8 @@ class Gate:
                 return kept
             remedies = self._remedies(route, target, principal, now)
             return self.refuse(request, route, target, decision, trace.request_id, remedies=remedies)
+        if answer := own_answer(route, target, public=decision.reason == "bypass"):
+            return answer
         request = await self._kept.resume(request, target, principal)
         assertion = self._assertions.issue(principal, target.host) if principal else None
         with (

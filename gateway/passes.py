@@ -43,9 +43,9 @@ def route_id(route: Route) -> str:
 
 
 def is_settled(route: Route) -> bool:
-    """Whether the answer depends on nothing but the user: then a pass can hold it."""
+    """Whether it is an app's, and whether one may depends on nothing but the user: then a pass can hold that."""
     asks = ("hosts", "paths", "query", "methods", "networks", "countries", "times", "max_age")
-    return not any(getattr(rule, key) for rule in route.access for key in asks)
+    return bool(route.upstreams) and not any(getattr(rule, key) for rule in route.access for key in asks)
 
 
 class Passes:

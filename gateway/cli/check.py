@@ -114,7 +114,13 @@ def _summary(path: Path, loaded: Loaded, passed: int) -> str:
 
 
 def _row(route: Route) -> tuple[str, ...]:
-    return route.host, route.path, ", ".join(route.upstreams), _required(route)
+    return route.host, route.path, _serves(route), _required(route)
+
+
+def _serves(route: Route) -> str:
+    if route.redirect is not None:
+        return f"redirect to {route.redirect.to}"
+    return f"respond {route.respond.status}" if route.respond is not None else ", ".join(route.upstreams)
 
 
 def _required(route: Route) -> str:

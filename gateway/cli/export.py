@@ -43,7 +43,15 @@ def export(
     try:
         config = load(config_file, os.environ)
         state = output.resolve() if output else None
-        planned = plan(config, listen=listen, gateway=gateway, certificate=certificate, key=key, state=state)
+        planned = plan(
+            config,
+            engine=engine,
+            listen=listen,
+            gateway=gateway,
+            certificate=certificate,
+            key=key,
+            state=state,
+        )
         files = export_files(engine, planned, config)
     except ConfigError as error:
         click.echo(f"auth-gateway: {error}", err=True)

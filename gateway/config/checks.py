@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from gateway.config import addresses
+from gateway.config.answer_checks import ANSWER_CHECKS
 from gateway.config.certificates import file_problem, pair_problem
 from gateway.config.countries import telephone_country
 from gateway.config.document import KeyPath
@@ -243,6 +244,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     *OIDC_CHECKS,
     *DOMAIN_CHECKS,
     *ROUTE_CHECKS,
+    *ANSWER_CHECKS,
     *RULE_CHECKS,
     *PEOPLE_CHECKS,
 )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PrivateAttr, StringConstraints
 
 from gateway.config.access import Policy, Rule
+from gateway.config.answers import Redirect, Respond
 from gateway.config.presets import PresetName
 from gateway.config.section import Section, Words
 from gateway.config.units import Duration, Size
@@ -74,7 +75,9 @@ class Route(Section):
     name: str = Field("", description="for logs and metrics; default is host + path")
     host: str = Field("*", description='"app.example.com", "*.example.com" or "*"')
     path: UrlPath = Field("/", description="path prefix, matched by whole segments")
-    upstream: Upstream = Field(description="the app; several share the load")
+    upstream: Upstream | None = Field(None, description="the app; several share the load")
+    redirect: Redirect | None = Field(None, description="instead of `upstream`: send browsers elsewhere")
+    respond: Respond | None = Field(None, description="instead of `upstream`: one fixed answer")
     policy: Policy = Field(Policy(), description="who may pass")
     rules: tuple[Rule, ...] = Field(
         (), description="instead of `policy`: rules in order, first match decides, no match = deny"
@@ -90,7 +93,10 @@ class Route(Section):
     cors_origins: tuple[str, ...] = Field(
         (), description="origins whose pages may read the gateway's own 401 and 403 (docs/re-login.md)"
     )
-    strip_path: bool = Field(False, description="the upstream sees paths without the route's prefix")
+    strip_path: bool = Field(
+        False,
+        description="the upstream sees paths without the route's prefix; a path of its URL takes its place",
+    )
     preserve_host: bool = Field(
         True, description="the upstream gets the Host the client asked for; false = its own"
     )
@@ -110,7 +116,7 @@ class Route(Section):
 
     @property
     def upstreams(self) -> tuple[str, ...]:
-        return (self.upstream,) if isinstance(self.upstream, str) else self.upstream
+        return (self.upstream,) if isinstance(self.upstream, str) else self.upstream or ()
 
     @property
     def label(self) -> str:

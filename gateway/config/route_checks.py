@@ -52,7 +52,7 @@ def upstreams(config: Config) -> Iterator[Finding]:
     own = addresses.listen_address(config.server.listen)
     for index, route in enumerate(config.routes):
         base: KeyPath = ("routes", index, "upstream")
-        if not route.upstreams:
+        if route.upstream == ():
             yield Finding(base, "is an empty list", 'write "http://127.0.0.1:9000"')
         for number, url in enumerate(route.upstreams):
             path = base if isinstance(route.upstream, str) else (*base, number)

@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr, StringConstraints, model_validator
 
 from gateway.config.access import AccessRequest, FactorName, Policy, Require, Rule, Times
 from gateway.config.admin import Admin
+from gateway.config.answers import Redirect, Respond
 from gateway.config.delivery import (
     Email,
     EmailBase,
@@ -77,7 +78,9 @@ __all__ = [
     "OidcProvider",
     "Passwords",
     "Policy",
+    "Redirect",
     "Require",
+    "Respond",
     "Rewrite",
     "Risk",
     "RiskAction",

@@ -70,6 +70,7 @@ class Plan:
 def plan(
     config: Config,
     *,
+    engine: str = "",
     listen: str = "",
     gateway: str = "",
     certificate: Path | None = None,
@@ -77,7 +78,7 @@ def plan(
     state: Path | None = None,
 ) -> Plan:
     """Raises ConfigError for what engines can't be told."""
-    mistakes = list(_mistakes(config))
+    mistakes = list(_mistakes(config, engine))
     if mistakes:
         raise ConfigError(mistakes)
     tls = config.server.tls
@@ -94,11 +95,18 @@ def plan(
     )
 
 
-def _mistakes(config: Config) -> Iterator[Mistake]:
+def _mistakes(config: Config, engine: str) -> Iterator[Mistake]:
     if not config.server.trusted_proxies:
         problem = "is empty, so the gateway would not believe the exported proxy"
         yield Mistake("config", 0, "server.trusted_proxies", problem, "add its address, such as 127.0.0.1/32")
     for index, route in enumerate(config.routes):
+        if (
+            not route.upstreams and engine != "haproxy"
+        ):  # which sends to the gateway what it can't serve itself
+            key = "redirect" if route.redirect is not None else "respond"
+            problem = f"is an answer of the gateway itself, which can't be exported to {engine}"
+            mend = f"answer it in {engine}, or let {engine} send this path to the gateway"
+            yield Mistake("config", 0, f"routes[{index}].{key}", problem, mend)
         upstreams = [urlsplit(url) for url in route.upstreams if not url.startswith("unix:")]
         if any(parts.path.strip("/") for parts in upstreams):
             problem = "has a base path, which can't be exported"

@@ -99,7 +99,7 @@ class FastPath:
         if path.startswith(self._below) or path in self._exact:
             return None  # ours, or it looks like it
         route = self._routes.match(plan.target.host, path)
-        if route is None or route.client_cert:
+        if route is None or route.client_cert or route.upstream is None:
             return None
         principal = self._sessions.cached(plan.session) if plan.session else None
         if plan.session and principal is None:

@@ -126,6 +126,11 @@ class Engine:
         if expected is not None and expected != route_key(route):
             raise RequestRefused(f"the proxy chose {expected[:100]!r}, the gateway {route_key(route)!r}")
         check_spelling(target.path, route.allow_in_path)
+        if not route.upstreams:
+            raise NotBelieved(
+                f"forward-auth: the gateway itself answers for {route.label} (`redirect`, `respond`), so no app may; "
+                "let the proxy send these requests to the gateway (docs/routes.md)"
+            )
         if target.method in REFUSED_METHODS:
             raise RequestRefused(f"{target.method} is not proxied")
         # Upgrade is hop-by-hop and does not arrive here; the key of the handshake does (RFC 6455 §4.1).

@@ -35,6 +35,9 @@ _NO_MATTER = frozenset(
     }
 )  # fmt: skip
 """Either translated below, or without a counterpart that could matter here."""
+_STATIC = frozenset(
+    str(status) for status in range(200, 600) if status // 100 != 3 and status not in (204, 205)
+)
 
 
 def read_options(toml: str = "", flags: str = "", environment: Mapping[str, str] | None = None) -> Options:
@@ -153,8 +156,15 @@ def _presets(options: Options) -> list[str]:
 
 def _routes(url: str, options: Options, left_out: list[LeftOut]) -> list[Values]:
     parts = urlsplit(url)
+    if parts.scheme == "static" and parts.netloc in _STATIC:
+        answer = {"status": int(parts.netloc), "body": "Authenticated"}
+        return [
+            {"host": "*", "path": parts.path or "/", "respond": answer, "policy": _access(options)["policy"]}
+        ]
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        left_out.append(LeftOut(f"upstream {url}", "only http and https apps can stand behind a route"))
+        left_out.append(
+            LeftOut(f"upstream {url}", "neither an http or https app nor an answer that a route can give")
+        )
         return []
     path = parts.path or "/"
     access = _access(options)

@@ -50,7 +50,8 @@ class Proxy:
         self.tunnels = Tunnels()
         self._prefix = prefix
         # By identity: two routes may be equal, and hashing a route means hashing all of its settings.
-        self._sites = {id(route): Site.of(route, session_cookie_names, clock) for route in routes}
+        with_app = [route for route in routes if route.upstreams]
+        self._sites = {id(route): Site.of(route, session_cookie_names, clock) for route in with_app}
         self._checks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:

@@ -85,3 +85,36 @@ def test_what_an_engine_can_not_be_told_is_a_mistake(tmp_path: Path) -> None:
         planned(tmp_path, server={"public_url": "https://login.example.com"})
     with pytest.raises(ConfigError, match="has a base path"):
         planned(tmp_path, routes=[{"upstream": "http://10.0.0.1/base"}])
+
+
+ANSWERED = [{"host": "app.test", "path": "/robots.txt", "respond": {"body": "x"}, "policy": {"require": "bypass"}},
+            {"host": "app.test", "path": "/old", "redirect": {"to": "/new"}},
+            {"host": "app.test", "upstream": "http://127.0.0.1:1"}]  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", [engine for engine in ENGINES if engine != "haproxy"])
+def test_answers_of_the_gateway_itself_are_refused(engine: str, tmp_path: Path) -> None:
+    config = replace_routes(planned(tmp_path).config)
+    with pytest.raises(ConfigError) as caught:
+        plan(config, engine=engine)
+    assert (
+        f"routes[0].respond: is an answer of the gateway itself, which can't be exported to {engine}"
+        in str(caught.value)
+    )
+    assert "routes[1].redirect" in str(caught.value)
+
+
+def test_haproxy_sends_them_to_the_gateway(tmp_path: Path) -> None:
+    config = replace_routes(planned(tmp_path).config)
+    what = plan(config, engine="haproxy", certificate=Path("/etc/tls/cert.pem"), key=Path("/etc/tls/key.pem"))
+    text = export_files("haproxy", what, config)["haproxy.cfg"]
+    assert "backend app_2" in text
+    assert "app_0" not in text
+    assert "app_1" not in text
+    assert "str(ask) if site_0 { path -m reg '^/robots\\.txt(?:/|;|$)' }" in text
+
+
+def replace_routes(config: Config) -> Config:
+    return Config.model_validate(
+        {**config.model_dump(exclude={"routes"}, exclude_unset=True), "routes": ANSWERED}
+    )

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.cli import main
 from gateway.cli.opening import Opened, run
+from gateway.config.answers import Respond
 from gateway.config.loader import read_text
 from gateway.importing.authelia_queries import query_of
 from gateway.importing.found import NotOurs
@@ -302,7 +303,8 @@ def test_oauth2_proxys_file_becomes_routes_and_rules(command, stored) -> None:
         "--emails", DATA / "emails", "--apply",
     )  # fmt: skip
     ops = User("o", groups=("ops",))
-    assert [route.path for route in config.routes] == ["/only", "/api", "/"]
+    assert [route.path for route in config.routes] == ["/ready", "/only", "/api", "/"]
+    assert config.routes[0].respond == Respond(status=202, body="Authenticated")
     for url, how, expected in (
         ("https://app.example.com/health", {}, "allow"),
         ("https://app.example.com/health", {"method": "POST"}, "sign_in"),

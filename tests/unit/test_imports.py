@@ -25,7 +25,7 @@ ORDER = (
     "risk invitations access_requests keptposts sms",
     "factors",
     "portal proxy",
-    "unauthorised",
+    "unauthorised ownanswers",
     "oidc",
     "gate tunnelwatch federation",
     "forwardauth passes explain",
