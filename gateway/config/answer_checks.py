@@ -10,8 +10,10 @@ from gateway.config.finding import Check, Finding
 from gateway.config.schema import Config, Route
 from gateway.patterns import host_matches, path_matches
 
-_OF_APPS = ("strip_path", "preserve_host", "headers", "rewrite", "timeouts", "health", "tls", "max_body", "websocket",
-            "websocket_origins", "cors_preflight")  # fmt: skip
+_OF_APPS = (
+    "balance", "weights", "strip_path", "preserve_host", "headers", "rewrite", "timeouts", "health", "tls", "max_body",
+    "websocket", "websocket_origins", "cors_preflight",
+)  # fmt: skip
 _PRINTABLE = re.compile(r"[!-~]+")
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; *[!-~]+)*")
 

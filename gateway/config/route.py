@@ -19,6 +19,7 @@ Upstream = Annotated[
     str | tuple[str, ...],
     Words("`http://host:port`, `https://host`, `unix:/path.sock`, or a list of them"),
 ]
+Weight = Annotated[int, Field(ge=1, le=100)]
 StatusRange = Annotated[tuple[int, int], Words("a pair of statuses such as `[200, 399]`")]
 
 
@@ -76,6 +77,12 @@ class Route(Section):
     host: str = Field("*", description='"app.example.com", "*.example.com" or "*"')
     path: UrlPath = Field("/", description="path prefix, matched by whole segments")
     upstream: Upstream | None = Field(None, description="the app; several share the load")
+    balance: Literal["round_robin", "sticky"] = Field(
+        "round_robin", description="which upstream is asked: by turns, or for each user the same"
+    )
+    weights: tuple[Weight, ...] = Field(
+        (), description="how much each upstream gets, in their order; empty = all the same"
+    )
     redirect: Redirect | None = Field(None, description="instead of `upstream`: send browsers elsewhere")
     respond: Respond | None = Field(None, description="instead of `upstream`: one fixed answer")
     policy: Policy = Field(Policy(), description="who may pass")

@@ -59,6 +59,17 @@ def upstreams(config: Config) -> Iterator[Finding]:
             yield from _upstream(path, url, own)
 
 
+def balance(config: Config) -> Iterator[Finding]:
+    for index, route in enumerate(config.routes):
+        count = len(route.upstreams)
+        if count > 1 and route.weights and len(route.weights) != count:
+            problem = f"has {len(route.weights)} numbers for {count} upstreams"
+            yield Finding(("routes", index, "weights"), problem, "write one for each, in their order")
+        for key in ("balance", "weights") if count == 1 else ():
+            if key in route.model_fields_set:
+                yield Finding(("routes", index, key), "has no effect with one upstream", "remove it")
+
+
 def _upstream(path: KeyPath, url: str, own: tuple[str, int] | None) -> Iterator[Finding]:
     loop = Finding(
         path, "is the gateway itself: requests would go round in a loop", "write the app's own address"
@@ -185,6 +196,7 @@ ROUTE_CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"routes"}), hosts),
     (frozenset({"routes", "server"}), paths),
     (frozenset({"routes", "server"}), upstreams),
+    (frozenset({"routes"}), balance),
     (frozenset({"routes"}), reachable),
     (frozenset({"routes"}), headers),
     (frozenset({"routes"}), details),

@@ -107,6 +107,12 @@ def _mistakes(config: Config, engine: str) -> Iterator[Mistake]:
             problem = f"is an answer of the gateway itself, which can't be exported to {engine}"
             mend = f"answer it in {engine}, or let {engine} send this path to the gateway"
             yield Mistake("config", 0, f"routes[{index}].{key}", problem, mend)
+        for key in ("balance", "weights"):
+            if key in route.model_fields_set:
+                problem = "is how the gateway itself shares the load, which can't be exported"
+                yield Mistake(
+                    "config", 0, f"routes[{index}].{key}", problem, "remove it, and set it in the engine"
+                )
         upstreams = [urlsplit(url) for url in route.upstreams if not url.startswith("unix:")]
         if any(parts.path.strip("/") for parts in upstreams):
             problem = "has a base path, which can't be exported"

@@ -33,6 +33,7 @@ from gateway.model import Decision, IPAddress, Principal, Verdict
 from gateway.policy import decide
 from gateway.portal.render import Pages
 from gateway.proxy import Proxy
+from gateway.proxy.balance import identity_of
 from gateway.proxy.connection import serialize
 from gateway.proxy.headers import request_target
 from gateway.proxy.site import Site
@@ -105,7 +106,7 @@ class FastPath:
         if plan.session and principal is None:
             return None
         site = self._proxy.site_of(route)
-        upstream = site.pool.next()
+        upstream = site.pool.next(identity_of(principal, plan.target) if site.pool.sticky else "")
         rendered = self._render(plan, site, upstream, principal)
         decision = rendered.decision or self._decide(plan, site, principal, method, path, query)
         if decision.verdict is not Verdict.ALLOW or not upstream.available:

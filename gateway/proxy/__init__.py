@@ -13,6 +13,7 @@ from gateway.config.schema import Route
 from gateway.errors import RequestRefused
 from gateway.language.text import N_
 from gateway.model import Principal, Target
+from gateway.proxy.balance import identity_of
 from gateway.proxy.headers import Peer, named, request_headers, traced
 from gateway.proxy.health import watch
 from gateway.proxy.http import RoundTrip
@@ -99,9 +100,10 @@ class Proxy:
             raw = tuple(pair for pair in raw if pair[0].lower() != b"authorization")
         headers = request_headers(raw, site.rules, target, peer, principal, assertion)
         headers = traced(headers + named(request_id, site.rules), traceparent)
+        who = identity_of(principal, target)
         if not wants_websocket(request):
-            return await RoundTrip(request, site, target, headers).run()
-        trip = RoundTrip(request, site, target, headers, upgrade=b"websocket")
+            return await RoundTrip(request, site, target, headers, who=who).run()
+        trip = RoundTrip(request, site, target, headers, who=who, upgrade=b"websocket")
         del headers
         _refuse_websocket(request, route, target)
         tunnel = Tunnel(route.timeouts.idle)

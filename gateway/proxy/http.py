@@ -33,15 +33,24 @@ class Answer:
 
 
 class RoundTrip:
-    """`headers` are the prepared end-to-end headers; with `upgrade` set the upstream is asked to switch to it."""
+    """`headers` are the prepared end-to-end headers; `who` is whose upstream is asked where it is sticky; with
+    `upgrade` set the upstream is asked to switch to it."""
 
     def __init__(
-        self, request: web.BaseRequest, site: Site, target: Target, headers: Pairs, *, upgrade: bytes = b""
+        self,
+        request: web.BaseRequest,
+        site: Site,
+        target: Target,
+        headers: Pairs,
+        *,
+        who: str = "",
+        upgrade: bytes = b"",
     ) -> None:
         self._request = request
         self._site = site
         self._target = target
         self._headers = headers
+        self._who = who
         self._upgrade = upgrade
         self._times = site.route.timeouts
         self._idle = site.route.timeouts.idle or None
@@ -63,7 +72,7 @@ class RoundTrip:
         if limit and length is not None and length > limit:
             raise too_large()
         failure: UpstreamError = UpstreamUnreachable("no upstream")
-        for upstream in self._site.pool.candidates():
+        for upstream in self._site.pool.candidates(self._who):
             try:
                 return await self._ask_idle(upstream) or await self._ask_new(upstream)
             except (NotConnected, ConnectTimeout) as error:

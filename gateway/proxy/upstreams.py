@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from gateway.clock import Clock
 from gateway.config.schema import Route, UpstreamTls
 from gateway.errors import UpstreamTimeout, UpstreamUnreachable
+from gateway.proxy.balance import ranking, turns
 from gateway.proxy.connection import Connection
 
 log = logging.getLogger("gateway.upstream")
@@ -194,22 +195,30 @@ class Upstream:
 
 
 class Pool:
-    """A route's upstreams in round robin order, those that are down last."""
+    """A route's upstreams, by turns or each user's own first, those that are down last."""
 
     def __init__(self, route: Route, clock: Clock) -> None:
         self.route = route
         self.upstreams = [Upstream(Address.parse(url), route.tls, clock) for url in route.upstreams]
+        self._weights = route.weights or (1,) * len(self.upstreams)
+        self._turns = turns(self._weights)
         self._next = 0
+        self.sticky = route.balance == "sticky" and len(self.upstreams) > 1
 
-    def candidates(self) -> Iterator[Upstream]:
-        """Each upstream once. One that is down is still better than no try at all."""
-        start, self._next = self._next, (self._next + 1) % len(self.upstreams)
-        order = self.upstreams[start:] + self.upstreams[:start]
+    def candidates(self, who: str = "") -> Iterator[Upstream]:
+        """Each upstream once. One that is down is still better than no try at all. `who` counts where it is sticky."""
+        if self.sticky and who:
+            numbers = ranking(who, self.route.upstreams, self._weights)
+            order = [self.upstreams[number] for number in numbers]
+        else:
+            start = self._turns[self._next]
+            self._next = (self._next + 1) % len(self._turns)
+            order = self.upstreams[start:] + self.upstreams[:start]
         yield from sorted(order, key=lambda upstream: not upstream.available)
 
-    def next(self) -> Upstream:
+    def next(self, who: str = "") -> Upstream:
         """The first of the candidates."""
-        return self.upstreams[0] if len(self.upstreams) == 1 else next(self.candidates())
+        return self.upstreams[0] if len(self.upstreams) == 1 else next(self.candidates(who))
 
     def health(self) -> list[UpstreamHealth]:
         return [

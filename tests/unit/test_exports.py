@@ -114,7 +114,13 @@ def test_haproxy_sends_them_to_the_gateway(tmp_path: Path) -> None:
     assert "str(ask) if site_0 { path -m reg '^/robots\\.txt(?:/|;|$)' }" in text
 
 
-def replace_routes(config: Config) -> Config:
-    return Config.model_validate(
-        {**config.model_dump(exclude={"routes"}, exclude_unset=True), "routes": ANSWERED}
-    )
+@pytest.mark.parametrize(("key", "value"), [("balance", "sticky"), ("weights", [2, 1])])
+def test_no_export_forgets_how_the_load_is_shared(key: str, value: Any, tmp_path: Path) -> None:
+    routes = [{"upstream": ["http://127.0.0.1:1", "http://127.0.0.1:2"], key: value}]
+    with pytest.raises(ConfigError, match=f"{key}: is how the gateway itself shares the load"):
+        plan(replace_routes(planned(tmp_path).config, routes), engine="haproxy")
+
+
+def replace_routes(config: Config, routes: list[dict[str, Any]] = ANSWERED) -> Config:
+    values = config.model_dump(exclude={"routes"}, exclude_unset=True)
+    return Config.model_validate({**values, "routes": routes})
