@@ -105,6 +105,10 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
+        if not path.parent.is_dir():
+            raise _mistake(
+                path, f"the folder {path.parent} can't be made", "make it, or write another path"
+            ) from None
         raise _mistake(path, "the key ring is missing", _MEND) from None
     except UnicodeDecodeError:
         raise _mistake(path, "this is not a key ring, or it is damaged", _MEND) from None

@@ -62,6 +62,14 @@ def public_url(config: Config) -> Iterator[Finding]:
 
 
 def trusted_proxies(config: Config) -> Iterator[Finding]:
+    server = config.server
+    behind = (
+        server.public_url.startswith("https:") and not server.tls and not server.listen.startswith("unix:")
+    )
+    if behind and not server.trusted_proxies:
+        problem = "is empty, but something before us must serve the https of `public_url`: all clients get its address"
+        mend = "name it, such as `[10.0.0.0/8]`, or serve TLS here with `server.tls`"
+        yield Finding(("server", "trusted_proxies"), problem, mend, warning=True)
     for index, network in enumerate(config.server.trusted_proxies):
         if network.prefixlen == 0:
             problem = f"{network} trusts everyone: any client can claim any address and host"
@@ -116,7 +124,8 @@ def session_domain(config: Config) -> Iterator[Finding]:
         return
     origin = addresses.origin(config.server.public_url)
     if origin and not addresses.is_below(origin.host, domain):
-        yield Finding(path, f"the host of `server.public_url` ({origin.host}) is not below {domain}")
+        mend = "write the domain that both share, or remove `session.domain`"
+        yield Finding(path, f"the host of `server.public_url` ({origin.host}) is not below {domain}", mend)
     known = (domain, *(one.domain for one in config.domains))
     for index, route in enumerate(config.routes):
         host = route.host.removeprefix("*.")
@@ -177,6 +186,11 @@ def email(config: Config) -> Iterator[Finding]:
     section = config.email
     if not isinstance(section, EmailSmtp):
         return
+    host, separator, port = section.host.rpartition(":")
+    if separator and ":" not in host and port.isdecimal():
+        yield Finding(
+            ("email", "host"), f"`{section.host}` holds a port", f"write `host: {host}` and `port: {port}`"
+        )
     if section.password is not None and section.username is None:
         yield Finding(("email", "username"), "is missing beside `password`", "add `username`")
     if section.username is not None and section.password is None:

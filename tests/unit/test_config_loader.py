@@ -130,6 +130,15 @@ def test_trusting_every_proxy_is_a_warning() -> None:
     assert (warning.key, warning.line) == ("server.trusted_proxies[0]", 1)
 
 
+def test_https_that_nothing_here_serves_needs_a_proxy_to_believe() -> None:
+    public = 'public_url: "https://login.example.com"'
+    (warning,) = loaded(f"server: {{{public}}}").warnings
+    assert (warning.key, warning.line) == ("server.trusted_proxies", 1)
+    assert "[10.0.0.0/8]" in warning.mend
+    assert not loaded(f"server: {{{public}, trusted_proxies: [10.0.0.0/8]}}").warnings
+    assert not loaded(f'server: {{{public}, listen: "unix:/run/gateway.sock"}}').warnings
+
+
 def test_plain_http_beyond_localhost_must_be_loosened_explicitly() -> None:
     strict = 'server: {public_url: "http://login.example.com"'
     assert problems(strict + "}")[0][1] == "server.public_url"
@@ -222,6 +231,11 @@ def test_the_headers_that_may_be_renamed_are_those_of_the_routes_presets() -> No
 
 def test_a_sound_file_with_many_features_has_only_warnings() -> None:
     result = read(ROOT / "tests/data/good_configs/replicas.yaml", {"PW": "pw"})
-    assert [warning.key for warning in result.warnings] == ["sms.url", "email.tls", "routes[0].tls.verify"]
+    assert [warning.key for warning in result.warnings] == [
+        "server.trusted_proxies",
+        "sms.url",
+        "email.tls",
+        "routes[0].tls.verify",
+    ]
     assert result.config.storage.url == "postgresql://u:pw@db/g"
     assert "pw@" not in repr(result.config)

@@ -35,6 +35,11 @@ def ring(path: Path, clock: FakeClock) -> KeyRing:
     return KeyRing.load_or_create(path, clock)
 
 
+def test_a_folder_that_cannot_be_made_is_named(clock: FakeClock) -> None:
+    with pytest.raises(ConfigError, match="the folder /proc/nowhere can't be made"):
+        KeyRing.load_or_create(Path("/proc/nowhere/session.keys"), clock)
+
+
 def test_the_file_is_made_for_one_account_only(ring: KeyRing, path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     assert [entry.name for entry in path.parent.iterdir()] == ["session.keys"]
