@@ -113,3 +113,7 @@ class Oidc(Section):
     announce: Duration = Field(
         86400.0, description="how long a new key is published before it signs (`auth-gateway key rotate`)"
     )
+    rotate_keys: Duration = Field(
+        0.0,
+        description="renew the keys that sign tokens after this time, such as `90d`; 0s = by command only",
+    )

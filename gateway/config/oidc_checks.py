@@ -9,6 +9,9 @@ from gateway.config.finding import Check, Finding
 from gateway.config.oidc import OidcClient
 from gateway.config.schema import Config
 
+_KEY_SET_KEPT = 300.0
+"""Seconds for which our key set says that it may be kept."""
+
 
 def clients(config: Config) -> Iterator[Finding]:
     seen: set[str] = set()
@@ -68,4 +71,20 @@ def uri_problem(uri: str) -> str:
     return "needs https, http on loopback, or an app's own scheme with a dot such as com.example.app:/done"
 
 
-OIDC_CHECKS: tuple[tuple[frozenset[str], Check], ...] = ((frozenset({"oidc"}), clients),)
+def rotation(config: Config) -> Iterator[Finding]:
+    """Workers and apps must have read a key before it signs, and it must sign before the next one comes."""
+    oidc = config.oidc
+    if not oidc.rotate_keys:
+        return
+    if oidc.announce < _KEY_SET_KEPT:
+        problem = "is too short to rotate by itself: apps keep the key set for 5 minutes and more"
+        yield Finding(("oidc", "announce"), problem, "write `1h` or more; a day is usual")
+    elif oidc.rotate_keys <= oidc.announce:
+        problem = "is not longer than `oidc.announce`, so a key would be followed before it signs"
+        yield Finding(("oidc", "rotate_keys"), problem, "write `90d`")
+
+
+OIDC_CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
+    (frozenset({"oidc"}), clients),
+    (frozenset({"oidc"}), rotation),
+)

@@ -26,10 +26,11 @@ from gateway.oidc.discovery import (
 )  # fmt: skip
 from gateway.oidc.end_session import END_SESSION, EndSessionViews
 from gateway.oidc.issuing import Issuing
-from gateway.oidc.keys import SigningKeys, keys_path
+from gateway.oidc.keys import SigningKeys, keys_path, longest_life
 from gateway.oidc.logouts import Logouts
 from gateway.oidc.machine import Machine
 from gateway.oidc.own_pages import DIAGNOSTICS, GRANTS, OwnPages
+from gateway.oidc.rotation import Rotation
 from gateway.oidc.token_facts import TokenFacts
 from gateway.oidc.token_views import TokenViews
 from gateway.oidc.tokens import Tokens
@@ -46,9 +47,10 @@ class Provider:
 
     views: Views
     logouts: Logouts | None = None
+    rotation: Rotation | None = None
 
     def beside(self) -> list[Coroutine[object, object, None]]:
-        return [self.logouts.run()] if self.logouts else []
+        return [one.run() for one in (self.logouts, self.rotation) if one is not None]
 
 
 def build_provider(parts: Parts, grants: Grants, consents: Consents, logins: Logins) -> Provider:
@@ -68,7 +70,10 @@ def build_provider(parts: Parts, grants: Grants, consents: Consents, logins: Log
     parts.sessions.on_change.append(logouts.hear)
     pages = _pages(parts, apps, tokens, issuing, asking, OwnPages(parts, apps, grants, consents, logins))
     machines = _machines(parts, apps, keys, tokens, issuing, asking, grants)
-    return Provider(_at_home(parts, {**pages, **machines}), logouts)
+    rotation = Rotation(keys, parts.audit, settings.rotate_keys, longest_life(parts.config))
+    return Provider(
+        _at_home(parts, {**pages, **machines}), logouts, rotation if settings.rotate_keys else None
+    )
 
 
 def _pages(

@@ -81,16 +81,30 @@ class SigningKeys:
 
     def rotate(self, longest: float) -> SigningKey:
         """Add a key in front; drop those whose last token, good for at most `longest` seconds, has expired."""
-        now = self._clock()
         with keyfile.locked(self._path):
             self._read()
-            fresh = new_signing_key(now)
-            kept = [fresh]
-            for successor, key in zip((fresh, *self._keys), self._keys, strict=False):
-                if now <= successor.created_at + self._announce + longest:
-                    kept.append(key)
-            keyfile.replace(self._path, [_to_json(key) for key in kept])
+            return self._add(longest)
+
+    def rotate_if_older(self, age: float, longest: float) -> SigningKey | None:
+        """Likewise if the newest key has this age. Of several who find so, one rotates and the others see it."""
+        if not self._is_due(age):
+            return None
+        with keyfile.locked(self._path):
             self._read()
+            return self._add(longest) if self._is_due(age) else None
+
+    def _is_due(self, age: float) -> bool:
+        return self._keys[0].created_at + age <= self._clock()
+
+    def _add(self, longest: float) -> SigningKey:
+        now = self._clock()
+        fresh = new_signing_key(now)
+        kept = [fresh]
+        for successor, key in zip((fresh, *self._keys), self._keys, strict=False):
+            if now <= successor.created_at + self._announce + longest:
+                kept.append(key)
+        keyfile.replace(self._path, [_to_json(key) for key in kept])
+        self._read()
         return fresh
 
     def _follow(self) -> None:
