@@ -1,7 +1,8 @@
 """nginx: auth_request, with the gateway's answer cached for a few seconds.
 
-The cache key is all that the answer depends on: cookies, credentials, client, method and URL. WebSocket handshakes are
-never cached, since their Origin counts. Upstreams get exactly the URL that was asked about.
+The cache key is all that the answer depends on: cookies, credentials, client, method and URL. Its parts stand on lines
+of their own: any other sign between them could be a client's, and make one request look like another. WebSocket
+handshakes are never cached, since their Origin counts. Upstreams get exactly the URL that was asked about.
 """
 
 import re
@@ -23,10 +24,11 @@ from gateway.export.sites import (
 )
 from gateway.forwardauth import route_key
 
-_KEY = (
-    "$http_cookie|$http_authorization|$remote_addr|$http_x_forwarded_for"
-    "|$scheme|$host$auth_port|$request_method|$request_uri"
-)
+_KEY = r"\n".join((
+    "$http_cookie", "$http_authorization", "$remote_addr", "$http_x_forwarded_for",
+    "$scheme", "$host$auth_port", "$request_method", "$request_uri",
+))  # fmt: skip
+"""nginx reads `\\n` as a line feed, which no header and no address can hold."""
 
 
 def export(plan: Plan) -> dict[str, str]:
@@ -140,7 +142,7 @@ def _ask(plan: Plan, route: Route, number: int) -> Iterator[str]:
     cache = (
         f"""
             proxy_cache auth;
-            proxy_cache_key "{_KEY}|{route_key(route)}";
+            proxy_cache_key "{_KEY}\\n{route_key(route)}";
             proxy_cache_methods GET HEAD;
             proxy_cache_valid 200 {show_duration(keep)};
             proxy_ignore_headers Cache-Control Expires Set-Cookie Vary X-Accel-Expires;
