@@ -87,9 +87,8 @@ def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO
 
 
 def _change_notice(parts: Parts) -> ChangeNotice:
-    sms = parts.sms
     return ChangeNotice(
-        parts.config.sms, parts.directory, sms.stores.changes, sms.desk, sms.provider, parts.notices,
+        parts.config.sms, parts.directory, parts.sms.stores.changes, parts.sms_notices, parts.notices,
         parts.ledger, parts.audit, parts.clock,
     )  # fmt: skip
 

@@ -84,7 +84,8 @@ class SendFailed(GatewayError):
     """A code could not be delivered.
 
     `code` is the provider's error code ("21608") or ours ("timeout", "connect", "budget"); `mend` tells the operator
-    what to do; `retryable` says whether the same request may succeed later.
+    what to do; `retryable` says whether the same request may succeed later; `instead` is the user's other number,
+    masked, if codes may go there.
     """
 
     status = 503
@@ -103,6 +104,7 @@ class SendFailed(GatewayError):
         self.code = code
         self.mend = mend
         self.retryable = retryable
+        self.instead = ""
 
 
 class StoreUnavailable(GatewayError):

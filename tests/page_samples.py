@@ -58,6 +58,7 @@ ACCOUNT: dict[str, Any] = {
     "asked": False,
     "items": ITEMS,
     "preferred": "totp",
+    "second_phone_addable": True,
     "addable": CHOICES,
     "recovery_left": 8,
     "can_change_password": True,
@@ -123,6 +124,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             "delivery_final": False,
             "can_call": True,
             "cooling": True,
+            "other_number": "+49•••••679",
         },
     ),
     "verify-called": (
@@ -134,7 +136,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             "delivery_final": True,
         },
     ),
-    "verify-send-failed": ("verify.html", VERIFY | {"send_failed": True}),
+    "verify-send-failed": ("verify.html", VERIFY | {"send_failed": True, "other_number": "+49•••••679"}),
     "verify-totp": ("verify.html", VERIFY | {"factor": "totp", "masked": "", "can_remember": False}),
     "verify-recovery": ("verify.html", VERIFY | {"factor": "recovery", "others": [("sms", "Code by SMS")]}),
     "verify-bypass": ("verify.html", VERIFY | {"factor": "bypass", "can_remember": False}),
@@ -153,6 +155,10 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         "enrol.html",
         ENROL
         | {"factor": "sms", "setup": Setup(needs_address=True), "error": "A phone number starts with +."},
+    ),
+    "enrol-second-phone": (
+        "enrol.html",
+        ENROL | {"rd": "/_auth/account", "factor": "second_phone", "setup": Setup(needs_address=True)},
     ),
     "enrol-email": (
         "enrol.html",

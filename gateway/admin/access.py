@@ -9,6 +9,7 @@ from gateway.admin.actor import Actor
 from gateway.admin.lockout import check_own_factors
 from gateway.admin.parts import AdminParts
 from gateway.factors.bypass import Bypasses
+from gateway.factors.phones import SECOND_PHONE, forget_second_phone
 from gateway.model import SessionRecord, User
 from gateway.portal.browsers import browser_name
 from gateway.portal.words import FACTOR_LABELS
@@ -128,6 +129,9 @@ class Accesses:
                 )
         if user.phone:
             found.append(HeldFactor("sms", "sms", FACTOR_LABELS["sms"], mask_phone(user.phone)))
+        for one in await self._parts.factors.credentials.list(user.username, SECOND_PHONE):
+            label = FACTOR_LABELS[SECOND_PHONE]
+            found.append(HeldFactor(one.id, SECOND_PHONE, label, one.name, one.created_at))
         if user.email and "email" in self._parts.factors.second:
             found.append(HeldFactor("email", "email", FACTOR_LABELS["email"], mask_email(user.email)))
         if left := await self._parts.factors.recovery.left(user):
@@ -156,13 +160,14 @@ class Accesses:
     async def _take(self, user: User, factor: HeldFactor) -> None:
         credentials, writable = self._parts.factors.credentials, self._parts.writable
         if factor.kind == "sms" and writable is not None:
+            await forget_second_phone(credentials, user.username)
             await writable.replace(replace(user, phone=""))
         elif factor.kind == "recovery":
             for one in await credentials.list(user.username, "recovery"):
                 await credentials.remove(user.username, one.id)
         elif factor.kind == "bypass":
             await self._bypasses.revoke(user.username)
-        elif factor.kind in OWNED:
+        elif factor.kind in (*OWNED, SECOND_PHONE):
             await credentials.remove(user.username, factor.id)
 
 

@@ -13,6 +13,7 @@ from gateway.cli.user_bypass import bypass
 from gateway.cli.user_import import import_users
 from gateway.cli.user_invite import invite
 from gateway.errors import UserUnknown
+from gateway.factors.phones import SECOND_PHONE
 from gateway.model import User
 from gateway.policy import SECOND_FACTORS
 from gateway.stores.phone_changes import SqlPhoneChanges
@@ -102,7 +103,9 @@ def show(username: str, as_json: bool, config_file: Path) -> None:
         enrolled = await opened.credentials.list(found.username)
         return public(found) | {
             "factors": [
-                {"kind": one.kind, "name": one.name} for one in enrolled if one.kind in SECOND_FACTORS
+                {"kind": one.kind, "name": one.name}
+                for one in enrolled
+                if one.kind in SECOND_FACTORS | {SECOND_PHONE}
             ]
         }
 

@@ -24,6 +24,19 @@ class Outcome(StrEnum):
     """Nobody has answered yet: this is no failure."""
 
 
+class Resend(StrEnum):
+    """What somebody asks for whose code has not come; the values are the form's."""
+
+    SAME = "1"
+    CALL = "call"
+    OTHER_NUMBER = "other"
+
+    @classmethod
+    def of(cls, form: Mapping[str, str]) -> "Resend | None":
+        wanted = form.get("resend", "")
+        return next((one for one in cls if one == wanted), cls.SAME) if wanted else None
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """Who is proving a factor, and from where.
@@ -38,8 +51,8 @@ class Attempt:
     host: str
     origin: str = ""
     lang: str = "en"
-    by_call: bool = False
-    """They would rather be called than get a text."""
+    resend: Resend | None = None
+    """None unless they ask for another code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,8 @@ class Prompt:
     outlook: Outlook = NOTHING_SENT
     """Of a code by SMS or call: how far it is."""
     can_call: bool = False
+    other: str = ""
+    """The user's other number, masked: codes may go there instead."""
     cooling: bool = False
     """The number was changed, and the code went to the one before."""
     number: str = ""

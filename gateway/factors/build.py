@@ -1,6 +1,6 @@
 """From configuration to second factors: the one place that knows every kind."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -14,8 +14,9 @@ from gateway.factors.asks import Asks
 from gateway.factors.base import Enrols, Factor
 from gateway.factors.bypass import Bypasses, BypassFactor
 from gateway.factors.challenge import Codes
-from gateway.factors.contact import ContactEnrolment, Field
+from gateway.factors.contact import Contact, ContactEnrolment, DirectoryContact
 from gateway.factors.email import EmailFactor
+from gateway.factors.phones import Phones, SecondPhone
 from gateway.factors.preference import Preferences
 from gateway.factors.recovery import RecoveryFactor
 from gateway.factors.relying_party import RelyingParty
@@ -55,10 +56,14 @@ class FactorParts:
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """`second` in the order in which they are offered; `enrols` those that users may add themselves."""
+    """`second` in the order in which they are offered; `enrols` those that users may add themselves.
+
+    `second_phone` adds no factor but another number for `sms`.
+    """
 
     second: Mapping[str, Factor]
     enrols: Mapping[str, Enrols]
+    second_phone: Enrols
     recovery: RecoveryFactor
     passkeys: WebAuthnFactor | None
     approval: ApprovalFactor
@@ -76,18 +81,24 @@ def build_factors(parts: FactorParts) -> Factors:
     keys = WebAuthnFactor(parts.credentials, parts.ledger, parts.clock, site)
     recovery = RecoveryFactor(parts.credentials, parts.ledger, parts.clock)
     approval = _approval(parts)
-    sms, email = _sms(parts, parts.cool_off), _email(parts)
+    sms, email = _sms(parts, _phones(parts)), _email(parts)
     every: list[Factor] = [sms, totp, keys, email, approval, recovery, _bypass(parts)]
     left_out = set() if config.email.second_factor else {"email"}
     enrols: list[Enrols] = [totp]
     if site.possible:
         enrols.append(keys)
+    adding_phone = _sms(parts, None)
     if parts.directory is not None:
-        enrols.append(_contact(parts, _sms(parts, None), "phone", names.phone, parts.directory))
-        enrols.append(_contact(parts, email, "email", names.email, parts.directory))
+        enrols.append(
+            _contact(parts, adding_phone, DirectoryContact("sms", "phone", names.phone, parts.directory))
+        )
+        enrols.append(
+            _contact(parts, email, DirectoryContact("email", "email", names.email, parts.directory))
+        )
     return Factors(
         second={factor.name: factor for factor in every if factor.name not in left_out},
         enrols={one.name: one for name in config.enrolment.factors for one in enrols if one.name == name},
+        second_phone=_contact(parts, adding_phone, SecondPhone(parts.credentials, parts.clock)),
         recovery=recovery,
         passkeys=keys if config.webauthn.passwordless and site.possible else None,
         approval=approval,
@@ -121,14 +132,19 @@ def _codes(parts: FactorParts, factor: str, length: int, lifetime: float) -> Cod
     return Codes(factor, parts.ledger, keys, parts.clock, length=length, lifetime=lifetime)
 
 
-def _sms(parts: FactorParts, cool_off: CoolOff | None) -> Factor:
-    """Without `cool_off`, codes go to the very number that is being added."""
+def _phones(parts: FactorParts) -> Phones:
+    lifetime = parts.config.sms.code_lifetime
+    return Phones(parts.credentials, parts.cool_off, parts.ledger, parts.clock, lifetime=lifetime)
+
+
+def _sms(parts: FactorParts, phones: Phones | None) -> Factor:
+    """Without `phones`, codes go to the very number that is being added."""
     config, provider = parts.config.sms, parts.sms
     codes = _codes(parts, "sms", config.code_length, config.code_lifetime)
     if isinstance(provider.sender, CodeService):
-        return SmsVerifyFactor(config, provider.sender, codes, parts.desk, cool_off)
+        return SmsVerifyFactor(config, provider.sender, codes, parts.desk, phones)
     brand = parts.config.branding.name
-    return SmsFactor(config, provider.sender, provider.caller, codes, parts.desk, cool_off, brand)
+    return SmsFactor(config, provider.sender, provider.caller, codes, parts.desk, phones, brand)
 
 
 def _email(parts: FactorParts) -> Factor:
@@ -137,13 +153,5 @@ def _email(parts: FactorParts) -> Factor:
     return EmailFactor(config, parts.email, codes, parts.limits, parts.config.branding.name)
 
 
-def _contact(
-    parts: FactorParts,
-    factor: Factor,
-    field: Field,
-    canonical: Callable[[str], str],
-    directory: WritableDirectory,
-) -> ContactEnrolment:
-    return ContactEnrolment(
-        factor, field, canonical, directory, parts.ledger, seal=parts.ring.seal, open=parts.ring.open
-    )
+def _contact(parts: FactorParts, factor: Factor, contact: Contact) -> ContactEnrolment:
+    return ContactEnrolment(factor, contact, parts.ledger, seal=parts.ring.seal, open=parts.ring.open)

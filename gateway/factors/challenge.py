@@ -55,6 +55,11 @@ def random_digits(length: int) -> str:
     return "".join(secrets.choice("0123456789") for _ in range(length))
 
 
+def normal_code(text: str) -> str:
+    """The digits that were meant: people type and paste spaces and dashes."""
+    return "".join(character for character in text if character not in " -\u00a0\u2011\u2013\t")
+
+
 class Codes:
     """Challenges of one factor in the Ledger.
 

@@ -6,11 +6,12 @@ to use it as the second factor before it is added.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from gateway.directory.base import WritableDirectory
 from gateway.errors import UserUnknown
 from gateway.factors.base import Attempt, Factor, Outcome, Setup
+from gateway.model import User
 from gateway.stores.base import Ledger
 
 _SETUP = 900.0
@@ -18,32 +19,57 @@ Seal = Callable[[bytes], bytes]
 Field = Literal["phone", "email"]
 
 
+class Contact(Protocol):
+    """What kind of address it is, and where it is kept."""
+
+    name: str
+
+    def canonical(self, user: User, text: str) -> str:
+        """The one spelling of an address. Raises InvalidUser."""
+        ...
+
+    def as_if(self, user: User, address: str) -> User:
+        """The user as if the address were theirs already: that is where the code goes."""
+        ...
+
+    async def store(self, username: str, address: str) -> None: ...
+
+
+class DirectoryContact:
+    """`field` of the User, named `name` as a factor; `spell` gives the one spelling or raises InvalidUser."""
+
+    def __init__(
+        self, name: str, field: Field, spell: Callable[[str], str], directory: WritableDirectory
+    ) -> None:
+        self.name = name
+        self._field, self._spell, self._directory = field, spell, directory
+
+    def canonical(self, user: User, text: str) -> str:
+        return self._spell(text)
+
+    def as_if(self, user: User, address: str) -> User:
+        return replace(user, phone=address) if self._field == "phone" else replace(user, email=address)
+
+    async def store(self, username: str, address: str) -> None:
+        user = await self._directory.get(username)
+        if user is None:
+            raise UserUnknown(f"{username} is gone")
+        await self._directory.replace(self.as_if(user, address))
+
+
 class ContactEnrolment:
     """Args:
     factor: sends and checks the codes.
-    field: of the User, what the address becomes.
-    canonical: the one spelling of an address; raises InvalidUser.
     seal: with `open` the key ring's; addresses don't rest in the clear.
     """
 
-    def __init__(
-        self,
-        factor: Factor,
-        field: Field,
-        canonical: Callable[[str], str],
-        directory: WritableDirectory,
-        ledger: Ledger,
-        *,
-        seal: Seal,
-        open: Seal,
-    ) -> None:
-        self.name = factor.name
-        self._factor, self._field, self._canonical = factor, field, canonical
-        self._directory, self._ledger = directory, ledger
+    def __init__(self, factor: Factor, contact: Contact, ledger: Ledger, *, seal: Seal, open: Seal) -> None:
+        self.name = contact.name
+        self._factor, self._contact, self._ledger = factor, contact, ledger
         self._seal, self._open = seal, open
 
     async def enrol_begin(self, attempt: Attempt, form: Mapping[str, str]) -> Setup:
-        address = self._canonical(form.get("address", ""))
+        address = self._contact.canonical(attempt.user, form.get("address", ""))
         if address:
             await self._ledger.put(self._slot(attempt), self._seal(address.encode()), _SETUP)
         else:
@@ -59,25 +85,17 @@ class ContactEnrolment:
             return Outcome.EXPIRED
         outcome = await self._factor.verify(self._towards(attempt, address), form)
         if outcome is Outcome.RIGHT:
-            await self._store(attempt.user.username, address)
+            await self._contact.store(attempt.user.username, address)
         if outcome in (Outcome.RIGHT, Outcome.EXHAUSTED):
             await self._ledger.delete(self._slot(attempt))
         return outcome
-
-    async def _store(self, username: str, address: str) -> None:
-        user = await self._directory.get(username)
-        if user is None:
-            raise UserUnknown(f"{username} is gone")
-        changed = replace(user, phone=address) if self._field == "phone" else replace(user, email=address)
-        await self._directory.replace(changed)
 
     async def _pending(self, attempt: Attempt) -> str:
         sealed = await self._ledger.get(self._slot(attempt))
         return self._open(sealed).decode() if sealed else ""
 
     def _towards(self, attempt: Attempt, address: str) -> Attempt:
-        user = attempt.user
-        user = replace(user, phone=address) if self._field == "phone" else replace(user, email=address)
+        user = self._contact.as_if(attempt.user, address)
         return replace(attempt, user=user, sid=f"enrol:{attempt.sid}:{address}")
 
     def _slot(self, attempt: Attempt) -> str:

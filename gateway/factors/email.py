@@ -6,8 +6,8 @@ from math import ceil
 from gateway.config.schema import EmailBase
 from gateway.errors import SendFailed, TooManyAttempts
 from gateway.factors.base import Attempt, Outcome, Prompt
-from gateway.factors.challenge import Codes
-from gateway.factors.sms import message, normal_code
+from gateway.factors.challenge import Codes, normal_code
+from gateway.factors.sms import message
 from gateway.language.catalogues import language
 from gateway.language.text import N_
 from gateway.limits import Budget, Limits

@@ -1,28 +1,31 @@
 """A code by SMS, or read out in a call. Whether it may be sent, and by which of the two, the desk says."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from math import ceil
 
 from gateway.config.schema import SmsBase
-from gateway.factors.base import Attempt, Outcome, Prompt
-from gateway.factors.challenge import Codes
+from gateway.errors import SendFailed
+from gateway.factors.base import Attempt, Outcome, Prompt, Resend
+from gateway.factors.challenge import Codes, normal_code
+from gateway.factors.phones import Line, Phones
 from gateway.language.catalogues import language
 from gateway.language.text import N_
 from gateway.model import User
 from gateway.senders.base import Caller, Sender
 from gateway.senders.masking import mask_phone
-from gateway.sms.cool_off import CoolOff
 from gateway.sms.desk import Errand, SmsDesk
 from gateway.sms.outlook import outlook
 from gateway.sms.prices import Channel
 
 _CALL_AFTER = 2
 """A call is offered once a code was sent again: calls cost more, and most messages do arrive."""
+EVERY_NUMBER = ("budget", "cap")
+"""Refusals that another number would meet as well."""
 
 
 class SmsFactor:
-    """`caller` is None where the provider can't call, `cool_off` while a number is being added."""
+    """`caller` is None where the provider can't call, `phones` while a number is being added."""
 
     name = "sms"
 
@@ -33,23 +36,20 @@ class SmsFactor:
         caller: Caller | None,
         codes: Codes,
         desk: SmsDesk,
-        cool_off: CoolOff | None,
+        phones: Phones | None,
         brand: str,
     ) -> None:
         self._config, self._sender, self._caller, self._codes = config, sender, caller, codes
-        self._desk, self._cool_off, self._brand = desk, cool_off, brand
+        self._desk, self._phones, self._brand = desk, phones, brand
 
     async def enrolled(self, user: User) -> bool:
         return bool(user.phone)
 
     async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
-        number = attempt.user.phone
-        attempt = await settled(attempt, self._cool_off)
-        wait, sent = await self._codes.offer(
-            attempt, self._config.resend_after, lambda: self._send(attempt), again=again
-        )
-        asked = Prompt(code_length=self._codes.length, resend_after=ceil(wait), sent=sent)
-        return await prompt(self._desk, attempt, replace(asked, cooling=number != attempt.user.phone))
+        return await begin_on_line(
+            self._codes, self._desk, self._phones, attempt, self._send,
+            pause=self._config.resend_after, again=again,
+        )  # fmt: skip
 
     async def _send(self, attempt: Attempt) -> None:
         admission = await self._desk.admit(errand(attempt), channel_of(attempt))
@@ -70,11 +70,55 @@ class SmsFactor:
         return outcome
 
 
-async def settled(attempt: Attempt, cool_off: CoolOff | None) -> Attempt:
-    """The attempt with the number that codes may go to now. Raises SendFailed if there is none."""
-    if cool_off is None or not attempt.user.phone:
-        return attempt
-    return replace(attempt, user=replace(attempt.user, phone=await cool_off.number(attempt.user)))
+async def begin_on_line(
+    codes: Codes,
+    desk: SmsDesk,
+    phones: Phones | None,
+    attempt: Attempt,
+    send: Callable[[Attempt], Awaitable[None]],
+    *,
+    pause: float,
+    again: bool,
+) -> Prompt:
+    """Have `send` deliver a code unless one is out, to the user's other number if `attempt` says so.
+
+    Raises SendFailed, with `instead` set where the user's other number may do, and TooManyAttempts.
+    """
+    running = await line_of(attempt, phones)
+    wanted = running.switched if attempt.resend is Resend.OTHER_NUMBER else running
+
+    async def deliver() -> None:
+        if phones is not None:
+            await phones.keep_to(attempt, wanted)
+        await send(towards(attempt, wanted))
+
+    try:
+        wait, sent = await codes.offer(attempt, pause, deliver, again=again)
+    except SendFailed as failure:
+        if failure.code not in EVERY_NUMBER:
+            failure.instead = mask_phone(wanted.other) if wanted.other else ""
+        raise
+    line = wanted if sent else running
+    view = outlook(await desk.waiting(attempt.sid))
+    return Prompt(
+        hint=mask_phone(line.phone),
+        other=mask_phone(line.other) if line.other else "",
+        code_length=codes.length,
+        resend_after=ceil(wait),
+        sent=sent,
+        outlook=view,
+        can_call=desk.calls and (view.sends >= _CALL_AFTER or view.state == "failed"),
+        cooling=line.cooling,
+    )
+
+
+async def line_of(attempt: Attempt, phones: Phones | None) -> Line:
+    """Raises SendFailed if no number may have codes now."""
+    return await phones.line(attempt) if phones is not None else Line(attempt.user.phone)
+
+
+def towards(attempt: Attempt, line: Line) -> Attempt:
+    return replace(attempt, user=replace(attempt.user, phone=line.phone))
 
 
 def errand(attempt: Attempt) -> Errand:
@@ -82,19 +126,7 @@ def errand(attempt: Attempt) -> Errand:
 
 
 def channel_of(attempt: Attempt) -> Channel:
-    return Channel.CALL if attempt.by_call else Channel.SMS
-
-
-async def prompt(desk: SmsDesk, attempt: Attempt, prompt: Prompt) -> Prompt:
-    """The prompt with what is known of the code's way."""
-    view = outlook(await desk.waiting(attempt.sid))
-    can_call = desk.calls and (view.sends >= _CALL_AFTER or view.state == "failed")
-    return replace(prompt, hint=mask_phone(attempt.user.phone), outlook=view, can_call=can_call)
-
-
-def normal_code(text: str) -> str:
-    """The digits that were meant: people type and paste spaces and dashes."""
-    return "".join(character for character in text if character not in " -\u00a0\u2011\u2013\t")
+    return Channel.CALL if attempt.resend is Resend.CALL else Channel.SMS
 
 
 def message(brand: str, code: str, host: str, lang: str) -> str:

@@ -5,42 +5,37 @@ code is accepted, and of two requests with the right code one takes it.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
-from math import ceil
 
 from gateway.config.schema import SmsBase
 from gateway.factors.base import Attempt, Outcome, Prompt
-from gateway.factors.challenge import Codes
-from gateway.factors.sms import channel_of, errand, normal_code, prompt, settled
+from gateway.factors.challenge import Codes, normal_code
+from gateway.factors.phones import Phones
+from gateway.factors.sms import begin_on_line, channel_of, errand, line_of
 from gateway.model import User
 from gateway.senders.base import CodeService
-from gateway.sms.cool_off import CoolOff
 from gateway.sms.desk import SmsDesk
 from gateway.sms.prices import Channel
 
 
 class SmsVerifyFactor:
-    """`cool_off` is None while a number is being added."""
+    """`phones` is None while a number is being added."""
 
     name = "sms"
 
     def __init__(
-        self, config: SmsBase, service: CodeService, codes: Codes, desk: SmsDesk, cool_off: CoolOff | None
+        self, config: SmsBase, service: CodeService, codes: Codes, desk: SmsDesk, phones: Phones | None
     ) -> None:
         self._config, self._service, self._codes = config, service, codes
-        self._desk, self._cool_off = desk, cool_off
+        self._desk, self._phones = desk, phones
 
     async def enrolled(self, user: User) -> bool:
         return bool(user.phone)
 
     async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
-        number = attempt.user.phone
-        attempt = await settled(attempt, self._cool_off)
-        wait, sent = await self._codes.offer(
-            attempt, self._config.resend_after, lambda: self._start(attempt), again=again
-        )
-        asked = Prompt(code_length=self._codes.length, resend_after=ceil(wait), sent=sent)
-        return await prompt(self._desk, attempt, replace(asked, cooling=number != attempt.user.phone))
+        return await begin_on_line(
+            self._codes, self._desk, self._phones, attempt, self._start,
+            pause=self._config.resend_after, again=again,
+        )  # fmt: skip
 
     async def _start(self, attempt: Attempt) -> None:
         admission = await self._desk.admit(errand(attempt), channel_of(attempt))
@@ -51,7 +46,7 @@ class SmsVerifyFactor:
         await self._codes.issue(attempt)
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
-        phone = (await settled(attempt, self._cool_off)).user.phone
+        phone = (await line_of(attempt, self._phones)).phone
 
         async def provider_agrees() -> bool:
             return await self._service.check(phone, normal_code(form.get("code", "")))

@@ -12,8 +12,7 @@ import segno
 
 from gateway.clock import Clock
 from gateway.factors.base import Attempt, Outcome, Prompt, Setup, given_name
-from gateway.factors.challenge import Tries
-from gateway.factors.sms import normal_code
+from gateway.factors.challenge import Tries, normal_code
 from gateway.language.catalogues import language
 from gateway.language.text import N_
 from gateway.model import User

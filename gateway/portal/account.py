@@ -13,6 +13,7 @@ from gateway.directory.base import Directory, WritableDirectory
 from gateway.errors import UserUnknown
 from gateway.factors.base import given_name
 from gateway.factors.build import Factors
+from gateway.factors.phones import SECOND_PHONE, forget_second_phone
 from gateway.language.catalogues import language
 from gateway.language.text import N_
 from gateway.model import Principal, User
@@ -90,6 +91,7 @@ class Account:
             elif name in ("sms", "email") and await factor.enrolled(user):
                 detail = mask_phone(user.phone) if name == "sms" else mask_email(user.email)
                 found.append(Item(name, name, FACTOR_LABELS[name], detail))
+                found += await self._second_phone(user) if name == "sms" else []
         return [replace(item, removable=self._removable(item, found)) for item in found]
 
     async def _owned(self, user: User, kind: str) -> list[Item]:
@@ -98,10 +100,18 @@ class Account:
             for one in await self._factors.credentials.list(user.username, kind)
         ]
 
+    async def _second_phone(self, user: User) -> list[Item]:
+        return [
+            Item(one.id, SECOND_PHONE, FACTOR_LABELS[SECOND_PHONE], one.name, one.created_at)
+            for one in await self._factors.credentials.list(user.username, SECOND_PHONE)
+        ]
+
     def _removable(self, item: Item, items: Sequence[Item]) -> bool:
         """The last one stays. The mail address is more than a factor: it can be changed, not removed."""
+        if item.kind == SECOND_PHONE:
+            return True
         kept_here = item.kind in OWNED or (item.kind == "sms" and self._writable is not None)
-        return kept_here and len(items) > 1
+        return kept_here and sum(one.kind != SECOND_PHONE for one in items) > 1
 
     async def preferred(self, user: User) -> str:
         return await self._factors.preferences.chosen(user.username)
@@ -112,6 +122,9 @@ class Account:
     @property
     def addable(self) -> Sequence[str]:
         return list(self._factors.enrols)
+
+    def second_phone_addable(self, user: User) -> bool:
+        return self._enrolment.can_add(user, SECOND_PHONE, frozenset())
 
     # -- changes: only with Access.CHANGE ------------------------------------------------------------------------------
 
@@ -124,7 +137,9 @@ class Account:
 
     async def prefer(self, principal: Principal, kind: str) -> bool:
         """Ask for this kind first from now on."""
-        if all(item.kind != kind for item in await self.items(await self.user(principal))):
+        if kind == SECOND_PHONE or all(
+            item.kind != kind for item in await self.items(await self.user(principal))
+        ):
             return False
         await self._factors.preferences.choose(principal.username, kind)
         return True
@@ -142,8 +157,9 @@ class Account:
         return True
 
     async def _take_away(self, user: User, item: Item) -> bool:
-        if item.kind in OWNED:
+        if item.kind in (*OWNED, SECOND_PHONE):
             return await self._factors.credentials.remove(user.username, item.id)
+        await forget_second_phone(self._factors.credentials, user.username)
         assert self._writable is not None
         await self._writable.replace(replace(user, phone=""))
         return True

@@ -1,15 +1,16 @@
 """Tells of changes to an account: the audit log always, its owner by mail to the address from before the change."""
 
 from gateway.audit import Audit
-from gateway.language.text import N_
+from gateway.language.text import N_, Text
 from gateway.model import User
 from gateway.notices import Notices
 from gateway.portal.signin import Client
+from gateway.sms.notices import SmsNotices
 
 
 class AccountNews:
-    def __init__(self, audit: Audit, notices: Notices) -> None:
-        self._audit, self._notices = audit, notices
+    def __init__(self, audit: Audit, notices: Notices, texts: SmsNotices) -> None:
+        self._audit, self._notices, self._texts = audit, notices, texts
 
     def tell(self, user: User, client: Client, event: str, sentence: str, **data: object) -> None:
         """`user` as it was before. Neither `sentence` nor `data` may hold a secret or a whole number."""
@@ -22,3 +23,16 @@ class AccountNews:
         )  # fmt: skip
         subject = N_("%(brand)s: your account was changed", brand=brand)
         self._notices.mail(user.username, user.email, subject, text, about=event, lang=client.lang)
+
+    def second_phone(self, user: User, id: str) -> None:
+        """The first number hears of it by SMS: a thief may read the mailbox, too. `id` names this one notice."""
+        words = second_phone_added(self._notices.brand)
+        self._notices.later(lambda: self._texts.send(user, user.phone, words, id=id, about="second_phone"))
+
+
+def second_phone_added(brand: str) -> Text:
+    return N_(
+        "A second phone number was added to your %(brand)s account. "
+        "If this was not you, tell your administrator at once.",
+        brand=brand,
+    )

@@ -191,6 +191,7 @@ class AccountViews:
             may_change=access is Access.CHANGE,
             items=await self._account.items(user),
             preferred=await self._account.preferred(user),
+            second_phone_addable=self._account.second_phone_addable(user),
             addable=[(name, FACTOR_LABELS[name]) for name in self._account.addable],
             recovery_left=await self._account.recovery_left(user),
             can_change_password=self._passwords is not None,

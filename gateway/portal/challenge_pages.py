@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gateway.errors import SendFailed
-from gateway.factors.base import Prompt
+from gateway.factors.base import Prompt, Resend
 from gateway.factors.challenge import TriesSpent
 from gateway.model import Principal
 from gateway.portal.signin import Client, SignIn
@@ -40,14 +40,15 @@ class Challenges:
         factor: str,
         usable: Sequence[str],
         *,
-        again: bool = False,
-        by_call: bool = False,
+        resend: Resend | None = None,
     ) -> Begun:
         """Start (or describe) a challenge of `factor`, or of what may stand in for it. Raises TooManyAttempts."""
         others = [name for name in usable if name != factor]
         try:
-            prompt = await self._signin.begin(client, principal, factor, again=again, by_call=by_call)
+            prompt = await self._signin.begin(client, principal, factor, resend=resend)
         except SendFailed as failure:
+            if failure.instead:  # the user's other number comes before other factors
+                return Begun(factor, Prompt(other=failure.instead), send_failed=True)
             instead = next_factor(others, self._fallback)
             if factor != "sms" or failure.code not in REFUSED or not instead:
                 return Begun(factor, Prompt(), send_failed=True)
@@ -57,7 +58,7 @@ class Challenges:
                 raise
             instead = next_factor(others, self._fallback) or others[0]
             return replace(await self.begin(client, principal, instead, others), notice=TRIED_OUT)
-        return Begun(factor, prompt, notice=NEW_CODE if again and prompt.sent else None)
+        return Begun(factor, prompt, notice=NEW_CODE if resend and prompt.sent else None)
 
 
 def next_factor(usable: Sequence[str], fallback: Sequence[str]) -> str:

@@ -43,24 +43,25 @@ class EnrolViews:
     async def page(self, ask: Ask) -> web.StreamResponse:
         """GET: the choice, or the setup of the factor chosen."""
         destination = self._return(ask, ask.request.query.get("rd", ""))
-        refused = await self._refused(ask, destination)
-        return refused or await self._show(ask, destination, ask.request.query.get("factor", ""), {})
+        factor = ask.request.query.get("factor", "")
+        refused = await self._refused(ask, destination, factor)
+        return refused or await self._show(ask, destination, factor, {})
 
     async def submit(self, ask: Ask) -> web.StreamResponse:
         check_origin(ask.request, ask.here, self._public_url)
         form = await read_form(ask.request)
         destination = self._return(ask, form.get("rd", ""))
-        refused = await self._refused(ask, destination)
+        factor = form.get("factor", "")
+        refused = await self._refused(ask, destination, factor)
         if refused is not None:
             return refused
-        factor = form.get("factor", "")
         if not token_matches(form, ask.visit.csrf):
             return await self._show(ask, destination, factor, {}, error=STALE_FORM, status=403)
-        if factor in self._choices(ask, destination) and (form.get("code") or form.get("credential")):
+        if self._can_add(ask, destination, factor) and (form.get("code") or form.get("credential")):
             return await self._finish(ask, destination, factor, form)
         return await self._show(ask, destination, factor, form)
 
-    async def _refused(self, ask: Ask, destination: Target) -> web.Response | None:
+    async def _refused(self, ask: Ask, destination: Target, factor: str) -> web.Response | None:
         """Where to go first, if this session may not add a factor (now)."""
         here = with_return(f"{self._prefix}/enrol", href(destination, ask.here))
         if ask.visit.principal is None:
@@ -68,7 +69,8 @@ class EnrolViews:
         permission = await self._enrolment.permission(ask.visit.principal)
         if permission is Permission.AFTER_PROOF:
             return see_other(with_return(f"{self._prefix}/verify", here))
-        if permission is Permission.REFUSED or not self._choices(ask, destination):
+        possible = self._can_add(ask, destination, factor) or self._choices(ask, destination)
+        if permission is Permission.REFUSED or not possible:
             return self._pages.error(
                 403,
                 title=N_("No second factor yet"),
@@ -79,6 +81,10 @@ class EnrolViews:
                 actions=[(N_("Sign out"), f"{self._prefix}/logout")],
             )
         return None
+
+    def _can_add(self, ask: Ask, destination: Target, factor: str) -> bool:
+        accepted = self._signin.decision(destination, ask.visit.principal).factors
+        return self._enrolment.can_add(_principal(ask).user, factor, accepted)
 
     def _choices(self, ask: Ask, destination: Target) -> list[str]:
         return self._enrolment.choices(self._signin.decision(destination, ask.visit.principal).factors)
@@ -130,7 +136,7 @@ class EnrolViews:
         status: int = 200,
     ) -> web.StreamResponse:
         choices, setup = self._choices(ask, destination), None
-        if factor in choices:
+        if self._can_add(ask, destination, factor):
             try:
                 setup = await self._enrolment.begin(ask.client, _principal(ask), factor, form)
             except InvalidUser as invalid:

@@ -4,6 +4,7 @@ A session that proved only a password may add one factor, and only while the acc
 one must have proven two within the last quarter of an hour.
 """
 
+import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from enum import Enum, auto
 from gateway.audit import Audit
 from gateway.config.schema import Enrolment as EnrolmentConfig
 from gateway.errors import TooManyAttempts
-from gateway.factors.base import Attempt, Outcome, Setup
+from gateway.factors.base import Attempt, Enrols, Outcome, Setup
 from gateway.factors.build import Factors
+from gateway.factors.phones import SECOND_PHONE
 from gateway.language.text import N_
 from gateway.model import Principal, SessionRecord, User
 from gateway.portal.account_news import AccountNews
@@ -70,11 +72,17 @@ class Enrolment:
         """What can be added, of what the route accepts (empty: anything)."""
         return [name for name in self._factors.enrols if not accepted or name in accepted]
 
+    def can_add(self, user: User, factor: str, accepted: frozenset[str]) -> bool:
+        """A second phone number is no factor that a route could ask for: it stands beside the first."""
+        if factor == SECOND_PHONE:
+            return bool(user.phone) and "sms" in self._config.factors
+        return factor in self.choices(accepted)
+
     async def begin(
         self, client: Client, principal: Principal, factor: str, form: Mapping[str, str]
     ) -> Setup:
         """Raises InvalidUser, SendFailed, TooManyAttempts."""
-        return await self._factors.enrols[factor].enrol_begin(_attempt(client, principal), form)
+        return await self._enrols(factor).enrol_begin(_attempt(client, principal), form)
 
     async def finish(
         self, client: Client, principal: Principal, factor: str, form: Mapping[str, str]
@@ -85,11 +93,14 @@ class Enrolment:
         async with self.turn(name):
             if await self.permission(principal) is not Permission.GIVEN:
                 return Added(Outcome.EXPIRED)
-            outcome = await self._factors.enrols[factor].enrol_finish(_attempt(client, principal), form)
+            outcome = await self._enrols(factor).enrol_finish(_attempt(client, principal), form)
             if outcome is not Outcome.RIGHT:
                 self._audit.record("factor_not_added", name, client.ip, factor=factor, outcome=outcome.value)
                 return Added(outcome)
             return await self._added(client, principal, factor)
+
+    def _enrols(self, factor: str) -> Enrols:
+        return self._factors.second_phone if factor == SECOND_PHONE else self._factors.enrols[factor]
 
     @asynccontextmanager
     async def turn(self, username: str) -> AsyncIterator[None]:
@@ -104,6 +115,9 @@ class Enrolment:
     async def _added(self, client: Client, principal: Principal, factor: str) -> Added:
         name = principal.username
         self._news.tell(principal.user, client, "factor_added", _ADDED[factor], factor=factor)
+        if factor == SECOND_PHONE:
+            self._news.second_phone(principal.user, secrets.token_hex(8))
+            return Added(Outcome.RIGHT, principal.session)
         first = not await self._factors.recovery.enrolled(principal.user)
         codes = await self._factors.recovery.renew(principal.user) if first else ()
         record = await self._sessions.rise(
@@ -117,6 +131,7 @@ _ADDED = {
     "totp": N_("An authenticator app was added as second factor."),
     "webauthn": N_("A security key or passkey was added as second factor."),
     "sms": N_("The phone number for codes was set."),
+    SECOND_PHONE: N_("A second phone number was set. Codes can go there, too."),
     "email": N_("The e-mail address was set."),
 }
 

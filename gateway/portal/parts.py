@@ -27,6 +27,7 @@ from gateway.routing import Routes
 from gateway.senders.base import EmailSender
 from gateway.session import SessionLayer
 from gateway.sms.build import Sms
+from gateway.sms.notices import SmsNotices
 from gateway.stores.base import AccessRequests, AuditLog, FederatedAccounts, Ledger, Sessions
 from gateway.target import parse_authority
 
@@ -67,6 +68,10 @@ class Parts:
     @property
     def prefix(self) -> str:
         return self.config.server.prefix
+
+    @property
+    def sms_notices(self) -> SmsNotices:
+        return SmsNotices(self.sms.provider, self.sms.desk, self.notices, self.audit)
 
     @property
     def home(self) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from gateway.errors import SendFailed, TooManyAttempts, WeakPassword
-from gateway.factors.base import Outcome, Prompt
+from gateway.factors.base import Outcome, Prompt, Resend
 from gateway.language.text import N_
 from gateway.portal.ask import Ask
 from gateway.portal.render import Pages
@@ -72,9 +72,9 @@ class ResetViews:
             return await self._show(ask, "ask", 410, error=GONE)
         wanted = form.get("factor") or form.get("method") or ""
         factor = wanted if wanted in usable else usable[0]
-        asked = form.get("resend") or form.get("factor")
-        if asked or not (form.get("code") or form.get("credential")):
-            return await self._challenge(ask, ticket, factor, usable, again=bool(form.get("resend")))
+        resend = Resend.of(form)
+        if resend or form.get("factor") or not (form.get("code") or form.get("credential")):
+            return await self._challenge(ask, ticket, factor, usable, resend=resend)
         outcome, ticket = await self._resets.prove(ask.client, ticket, factor, form)
         if outcome is Outcome.RIGHT:
             return await self._show(ask, "password", ticket=ticket.id, username=ticket.user.username)
@@ -89,14 +89,14 @@ class ResetViews:
         factor: str,
         usable: list[str],
         *,
-        again: bool = False,
+        resend: Resend | None = None,
         error: str | None = None,
     ) -> web.StreamResponse:
         failed = False
         try:
-            prompt = await self._resets.begin(ask.client, ticket, factor, again=again)
-        except SendFailed:
-            prompt, failed = Prompt(), True
+            prompt = await self._resets.begin(ask.client, ticket, factor, resend)
+        except SendFailed as failure:
+            prompt, failed = Prompt(other=failure.instead), True
         return await self._forms.show(
             ask,
             "verify.html",
@@ -109,12 +109,13 @@ class ResetViews:
             options=prompt.options,
             code_length=prompt.code_length,
             resend_after=0,
+            other_number=prompt.other,
             can_remember=False,
             remember_days=0,
             others=[(name, FACTOR_LABELS.get(name, name)) for name in usable if name != factor],
             send_failed=failed,
             error=error,
-            notice=NEW_CODE if again and prompt.sent else None,
+            notice=NEW_CODE if resend and prompt.sent else None,
         )
 
     async def _password(self, ask: Ask, ticket: Ticket, password: str) -> web.StreamResponse:

@@ -13,7 +13,7 @@ from hashlib import sha256
 from gateway.audit import Audit
 from gateway.clock import Clock
 from gateway.directory.base import Directory, WritableDirectory
-from gateway.factors.base import Outcome, Prompt
+from gateway.factors.base import Outcome, Prompt, Resend
 from gateway.language.text import N_, Text
 from gateway.limits import (
     FAILURES_IN_A_ROW,
@@ -124,9 +124,9 @@ class Resets:
     async def factors(self, ticket: Ticket) -> list[str]:
         return await self._signin.usable_factors(ticket.user, ACCEPTED)
 
-    async def begin(self, client: Client, ticket: Ticket, factor: str, *, again: bool) -> Prompt:
+    async def begin(self, client: Client, ticket: Ticket, factor: str, resend: Resend | None) -> Prompt:
         """Raises SendFailed, TooManyAttempts."""
-        return await self._signin.begin(client, self._stand_in(ticket), factor, again=again)
+        return await self._signin.begin(client, self._stand_in(ticket), factor, resend=resend)
 
     async def prove(
         self, client: Client, ticket: Ticket, factor: str, form: Mapping[str, str]

@@ -12,7 +12,7 @@ from gateway.audit import Audit
 from gateway.devices import RememberedDevices
 from gateway.directory.base import Directory
 from gateway.errors import SendFailed, TooManyAttempts
-from gateway.factors.base import Attempt, Factor, Outcome, Prompt
+from gateway.factors.base import Attempt, Factor, Outcome, Prompt, Resend
 from gateway.factors.preference import Preferences
 from gateway.limits import CODES_PER_USER, FAILURES_IN_A_ROW, Limits, network_of
 from gateway.model import Decision, IPAddress, Principal, SessionRecord, Target, User, Verdict
@@ -179,14 +179,13 @@ class SignIn:
         principal: Principal,
         factor: str,
         *,
-        again: bool = False,
-        by_call: bool = False,
+        resend: Resend | None = None,
     ) -> Prompt:
         """Start (or describe) a challenge. Raises SendFailed and TooManyAttempts."""
         await self._check_locked(principal.username)
-        attempt = replace(self._attempt(client, principal), by_call=by_call)
+        attempt = replace(self._attempt(client, principal), resend=resend)
         try:
-            prompt = await self._factors[factor].begin(attempt, again=again)
+            prompt = await self._factors[factor].begin(attempt, again=resend is not None)
         except SendFailed as failure:
             metrics.codes_sent.labels(factor, "failed").inc()
             self._audit.record(

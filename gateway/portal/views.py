@@ -6,7 +6,7 @@ from aiohttp import web
 
 from gateway.devices import RememberedDevices
 from gateway.errors import TooManyAttempts
-from gateway.factors.base import Outcome
+from gateway.factors.base import Outcome, Resend
 from gateway.language.catalogues import language
 from gateway.model import Principal, Target, Verdict
 from gateway.policy import LENT_FACTORS
@@ -166,10 +166,7 @@ class SignInViews:
         if not token_matches(form, ask.visit.csrf):
             return await self._verify_form(ask, destination, factor, notice=OTHER_TAB, status=403)
         if form.get("resend") or (factor and not form.get("code")):
-            resend = form.get("resend", "")
-            return await self._verify_form(
-                ask, destination, factor, again=bool(resend), by_call=resend == "call"
-            )
+            return await self._verify_form(ask, destination, factor, resend=Resend.of(form))
         return await self._judge(ask, destination, form)
 
     async def _judge(self, ask: Ask, destination: Target, form: dict[str, str]) -> web.StreamResponse:
@@ -222,8 +219,7 @@ class SignInViews:
         error: str | None = None,
         notice: str | None = None,
         status: int = 200,
-        again: bool = False,
-        by_call: bool = False,
+        resend: Resend | None = None,
     ) -> web.StreamResponse:
         principal = ask.visit.principal
         if principal is None:
@@ -236,9 +232,7 @@ class SignInViews:
             return see_other(with_return(f"{self._prefix}/enrol", href(destination, ask.here)))
         factor = factor if factor in usable else usable[0]
         try:
-            begun = await self._challenges.begin(
-                ask.client, principal, factor, usable, again=again, by_call=by_call
-            )
+            begun = await self._challenges.begin(ask.client, principal, factor, usable, resend=resend)
         except TooManyAttempts as limit:
             return self._limited(ask, limit)
         factor, prompt, send_failed = begun.factor, begun.prompt, begun.send_failed
@@ -266,6 +260,7 @@ class SignInViews:
             called=prompt.outlook.channel == "call",
             can_call=prompt.can_call,
             cooling=prompt.cooling,
+            other_number=prompt.other,
             notice=begun.notice or notice,
         )
 

@@ -19,6 +19,7 @@ ANOTHER_ACCOUNT = N_("Use another account")
 FACTOR_LABELS = {
     "federated": N_("Account elsewhere"),
     "sms": N_("Text message"),
+    "second_phone": N_("Second phone number"),
     "email": N_("E-mail"),
     "totp": N_("Authenticator app"),
     "webauthn": N_("Security key or passkey"),

@@ -5,20 +5,24 @@ Enough is left for the owner to recognise their own; never enough to call or wri
 
 import phonenumbers
 
-DOTS = "•" * 5
+DOT = "•"
+DOTS = 5
 
 
-def mask_phone(phone: str) -> str:
-    """ "+4915112345678" -> "+49•••••678". The number of dots says nothing about the number's length."""
+def mask_phone(phone: str, *, dot: str = DOT) -> str:
+    """ "+4915112345678" -> "+49•••••678". The number of dots says nothing about the number's length.
+
+    An SMS wants another `dot`: this one is not in its alphabet (GSM 03.38), and would double the price.
+    """
     try:
         country = f"+{phonenumbers.parse(phone).country_code}"
     except phonenumbers.NumberParseException:
-        return DOTS
+        return dot * DOTS
     subscriber = phone.removeprefix(country)
-    return f"{country}{DOTS}{subscriber[-3:] if len(subscriber) >= 7 else ''}"
+    return f"{country}{dot * DOTS}{subscriber[-3:] if len(subscriber) >= 7 else ''}"
 
 
 def mask_email(address: str) -> str:
     """ "alice@example.com" -> "a•••••@example.com"."""
     local, at, domain = address.rpartition("@")
-    return f"{local[0]}{DOTS}@{domain}" if at and local else DOTS
+    return f"{local[0]}{DOT * DOTS}@{domain}" if at and local else DOT * DOTS

@@ -7,15 +7,11 @@ from gateway.audit import Audit
 from gateway.clock import Clock
 from gateway.config.delivery import SmsBase
 from gateway.directory.base import Directory
-from gateway.errors import SendFailed
-from gateway.language.catalogues import language
 from gateway.language.text import N_, Text
 from gateway.model import User
 from gateway.notices import Notices
-from gateway.senders.base import CodeService, SmsProvider
 from gateway.senders.masking import mask_phone
-from gateway.sms.desk import Errand, SmsDesk
-from gateway.sms.prices import Channel
+from gateway.sms.notices import SmsNotices
 from gateway.stores.base import Change, Ledger
 from gateway.stores.base_sms import PhoneChange, PhoneChanges
 
@@ -29,15 +25,14 @@ class ChangeNotice:
         config: SmsBase,
         directory: Directory,
         changes: PhoneChanges,
-        desk: SmsDesk,
-        provider: SmsProvider,
+        texts: SmsNotices,
         notices: Notices,
         ledger: Ledger,
         audit: Audit,
         clock: Clock,
     ) -> None:
         self._config, self._directory, self._changes = config, directory, changes
-        self._desk, self._provider, self._notices = desk, provider, notices
+        self._texts, self._notices = texts, notices
         self._ledger, self._audit, self._clock = ledger, audit, clock
 
     def heard(self, change: Change) -> None:
@@ -61,19 +56,7 @@ class ChangeNotice:
         )
         subject = N_("%(brand)s: your phone number was changed", brand=self._notices.brand)
         self._notices.mail(user.username, user.email, subject, words, about="phone_changed")
-        sender = self._provider.sender
-        if isinstance(sender, CodeService):  # it sends codes and nothing else
-            return
-        text = language(self._notices.lang).text(words)
-        errand = Errand(user.username, change.before, f"notice:{change.id}", "127.0.0.1", text_only=True)
-        try:
-            admission = await self._desk.admit(errand, Channel.SMS)
-            await self._desk.hand_over(admission, lambda id: sender.send(change.before, text, id))
-        except SendFailed as failure:
-            self._audit.record(
-                "send_failed", user.username, factor="notice", about="phone_changed",
-                code=failure.code, cause=failure.detail,
-            )  # fmt: skip
+        await self._texts.send(user, change.before, words, id=str(change.id), about="phone_changed")
 
 
 def notice(brand: str, phone: str, *, cools: bool) -> Text:
@@ -88,10 +71,10 @@ def notice(brand: str, phone: str, *, cools: bool) -> Text:
         return N_(
             "The phone number of your %(brand)s account was changed to %(number)s; for now, codes still come here. "
             "If this was not you, tell your administrator at once.",
-            brand=brand, number=mask_phone(phone),
+            brand=brand, number=mask_phone(phone, dot="*"),
         )  # fmt: skip
     return N_(
         "The phone number of your %(brand)s account was changed to %(number)s. "
         "If this was not you, tell your administrator at once.",
-        brand=brand, number=mask_phone(phone),
+        brand=brand, number=mask_phone(phone, dot="*"),
     )  # fmt: skip

@@ -16,13 +16,13 @@ class CoolOff:
     """`period` is in seconds; 0 turns it off."""
 
     def __init__(self, changes: PhoneChanges, period: float, clock: Clock) -> None:
-        self._changes, self._period, self._clock = changes, period, clock
+        self._changes, self.period, self._clock = changes, period, clock
 
     async def number(self, user: User) -> str:
         """Raises SendFailed (code "cool_off") while no number may have codes."""
-        if not self._period:
+        if not self.period:
             return user.phone
-        recent = await self._changes.of(user.username, self._clock() - self._period)
+        recent = await self._changes.of(user.username, self._clock() - self.period)
         number = trusted_number(user.phone, [one for one in recent if not one.waived])
         if not number:
             raise SendFailed(

@@ -6,8 +6,8 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.e2e.test_pages import violations
 from tests.fake_twilio import FakeTwilio
-from tests.rig import PASSWORD, Rig
-from tests.sms_rig import sms_gateway
+from tests.rig import PASSWORD, PHONE, Rig
+from tests.sms_rig import SECOND_PHONE, sms_gateway
 
 
 async def give_password(page: Page, rig: Rig) -> None:
@@ -56,3 +56,32 @@ async def test_without_javascript_a_reload_tells(tmp_path: Path, browser: Browse
         await twilio.report(twilio.messages[0], "delivered")
         await page.reload()
         await expect(page.locator(".delivery")).to_have_text("Delivered to your phone.")
+
+
+async def test_a_second_number_is_added_and_takes_over_when_the_first_is_lost(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with FakeTwilio() as twilio, sms_gateway(tmp_path, twilio, cool_off="0s") as rig:
+        await rig.add_user()
+        page = await (await browser.new_context(java_script_enabled=False)).new_page()
+        await give_password(page, rig)
+        await page.get_by_label("Code").fill(twilio.code_for(PHONE))
+        await page.get_by_role("button", name="Verify").click()
+        await page.goto(f"{rig.url}/_auth/account")
+        await page.get_by_role("link", name="Second phone number").click()
+        await page.get_by_label("Phone number").fill("+49 1511 2345679")
+        await page.get_by_role("button", name="Send code").click()
+        await page.get_by_label("Code").fill(twilio.code_for(SECOND_PHONE))
+        await page.get_by_role("button", name="Confirm").click()
+        await expect(page.get_by_text("+49•••••679")).to_be_visible()
+
+        page = await (await browser.new_context(java_script_enabled=False)).new_page()
+        rig.clock.advance(31)
+        await give_password(page, rig)
+        await expect(page.get_by_text("+49•••••678")).to_be_visible()
+        rig.clock.advance(31)
+        await page.reload()
+        await page.get_by_role("button", name="Send it to my other number").click()
+        await page.get_by_label("Code").fill(twilio.code_for(SECOND_PHONE))
+        await page.get_by_role("button", name="Verify").click()
+        await page.wait_for_url("**/dash")

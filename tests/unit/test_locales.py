@@ -16,10 +16,12 @@ from gateway.factors.sms import message
 from gateway.language.catalogues import LOCALES, NAMES, language
 from gateway.language.messages import extracted, read
 from gateway.language.text import N_
+from gateway.portal.account_news import second_phone_added
 from gateway.portal.in_templates import moment
 from gateway.portal.reader import Reader
 from gateway.portal.render import Pages
 from gateway.portal.words import too_many
+from gateway.sms.change_notice import notice
 from tests.page_samples import NAMES as SAMPLES
 from tests.page_samples import sample
 
@@ -150,6 +152,14 @@ def test_a_code_fits_into_one_sms_and_browsers_find_it_there(tag: str) -> None:
     assert "12345678" in text.splitlines()[0]
     assert len(text) <= (160 if set(text) <= set(GSM) else 70)
     assert set(text) <= set(GSM) or tag == "ja"
+
+
+@pytest.mark.parametrize("tag", NAMES)
+def test_texts_without_a_code_cost_no_double_price_either(tag: str) -> None:
+    cases = [("", True), ("+4915112345679", True), ("+4915112345679", False)]
+    texts = [language(tag).text(notice("Harbour Labs", phone, cools=cools)) for phone, cools in cases]
+    texts.append(language(tag).text(second_phone_added("Harbour Labs")))
+    assert tag == "ja" or [set(text) - set(GSM) for text in texts] == [set()] * 4
 
 
 # -- templates -----------------------------------------------------------------------------------------------------
