@@ -15,6 +15,7 @@ from gateway.credentials import NotAccepted
 from gateway.errors import ClientGone, GatewayError, TooManyAttempts
 from gateway.forwardauth import ForwardAuth
 from gateway.gate import Gate, Trace
+from gateway.language.text import N_
 from gateway.model import IPAddress, Target
 from gateway.passes import Passes
 from gateway.portal.portal import MethodNotAllowed, Portal
@@ -25,6 +26,7 @@ from gateway.target import CountryOf, is_trusted, peer_address, read_target
 from gateway.tracing import Tracing
 
 log = logging.getLogger("gateway.front")
+_PASSING = (502, 503, 504)
 _GONE = 499  # nginx' number for a client that did not wait
 
 
@@ -135,6 +137,8 @@ class Front:
             reader=self._pages.readers.of(request),
             request_id=trace.request_id,
             retry_after=error.retry_after if isinstance(error, TooManyAttempts) else None,
+            # The address is that of the page itself, which a browser keeps better than we could write it.
+            actions=[(N_("Try again"), "")] if error.status in _PASSING and request.method == "GET" else (),
             accepts_html=wants_html(request.method, request.headers),
             headers=_headers_of(error),
         )

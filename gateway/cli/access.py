@@ -34,6 +34,8 @@ def list_requests(as_json: bool, config_file: Path) -> None:
     if as_json:
         print_json([asdict(one) for one in found])
         return
+    if not found:
+        click.echo("no requests", err=True)
     for one in found:
         until = datetime.fromtimestamp(one.expires_at, UTC).isoformat(timespec="seconds")
         click.echo(

@@ -54,6 +54,11 @@ def _print(rows: Sequence[AuditRow], as_json: bool) -> None:
 
 def _as_line(row: AuditRow) -> str:
     at = datetime.fromtimestamp(row.at, UTC).isoformat(timespec="milliseconds")
-    # json.dumps also keeps what a visitor typed from moving the terminal's cursor.
-    data = " ".join(f"{key}={json.dumps(value)}" for key, value in row.data.items())
-    return f"{at} {row.event} {json.dumps(row.username)} {row.ip} {data}".rstrip()
+    data = " ".join(f"{key}={_quoted(value)}" for key, value in row.data.items())
+    return f"{at} {row.event} {_quoted(row.username)} {row.ip or '-'} {data}".rstrip()
+
+
+def _quoted(value: object) -> str:
+    """JSON that keeps what a visitor typed from moving the terminal's cursor; words of any language stay readable."""
+    readable = json.dumps(value, ensure_ascii=False)
+    return readable if readable.isprintable() else json.dumps(value)

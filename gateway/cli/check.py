@@ -44,7 +44,7 @@ _COLUMNS = ("host", "path", "upstream", "require")
 @click.option("--at", default="", help="... at this time (ISO 8601); default now.")
 @click.option("--proven-at", default="", help="... with factors proven at this time; default --at.")
 def check(path: Path, as_json: bool, tests: Path | None, url: str, **supposed: str) -> None:
-    """Check the configuration and its policy tests: exit 0, or 2 with every mistake, its line and how to mend it."""
+    """Check the configuration and its policy tests. Exit 0, or 2 with every mistake, its line and how to mend it."""
     try:
         loaded = read(path, os.environ)
         country_of = country_finder(loaded.config, Geo(loaded.config.risk.geoip_file))

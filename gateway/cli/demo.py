@@ -18,7 +18,7 @@ from gateway.errors import GatewayError
     help="Where its database and keys live.",
 )
 def demo(port: int, folder: Path) -> None:
-    """Protect a small app with a made-up user; SMS codes appear on this terminal."""
+    """Protect a small app with a made-up user. SMS codes appear on this terminal."""
     from gateway.demo.run import run_demo
 
     try:

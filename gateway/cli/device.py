@@ -32,6 +32,8 @@ def list_devices(username: str | None, as_json: bool, config_file: Path) -> None
     if as_json:
         print_json([asdict(one) for one in found])
         return
+    if not found:
+        click.echo("no remembered devices", err=True)
     for one in found:
         used = datetime.fromtimestamp(one.last_used_at, UTC).isoformat(timespec="seconds")
         click.echo("\t".join((one.id[:16], one.username, one.ip, used, one.user_agent)))

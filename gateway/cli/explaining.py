@@ -66,6 +66,8 @@ def answer(config: Config, supposed: Supposed, country_of: CountryOf) -> dict[st
 
 def _target(supposed: Supposed, country_of: CountryOf) -> Target:
     parts = urlsplit(supposed.url)
+    if not parts.netloc:
+        raise RequestRefused("write the whole address, such as https://app.example.com/admin")
     uri = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     client = ip_address(supposed.ip)
     return make_target(parts.scheme, parts.netloc, supposed.method.upper(), uri, client, country_of(client))

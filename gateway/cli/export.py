@@ -1,6 +1,7 @@
 """`auth-gateway export ENGINE`: a complete configuration for another proxy, written from ours."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -54,7 +55,8 @@ def export(
         )
         files = export_files(engine, planned, config)
     except ConfigError as error:
-        click.echo(f"auth-gateway: {error}", err=True)
+        for mistake in error.mistakes:
+            click.echo(f"auth-gateway: {replace(mistake, file=str(config_file))}", err=True)
         raise click.exceptions.Exit(2) from None
     _deliver(files, output)
 

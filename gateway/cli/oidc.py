@@ -14,7 +14,7 @@ def oidc() -> None:
 
 @oidc.command()
 def secret() -> None:
-    """Make a client secret: the app gets the secret, the configuration its hash. It can't be shown again."""
+    """Make a client secret. The app gets the secret, the configuration its hash. It can't be shown again."""
     made = secrets.token_urlsafe(32)
     click.echo(f"secret (for the app):            {made}")
     click.echo(f"hash (oidc.clients[].secrets):   {secret_hash(made)}")

@@ -64,7 +64,7 @@ class Outcome:
 )
 @json_option
 def replay(logs: tuple[TextIO, ...], config_file: Path, most: int, as_json: bool) -> None:
-    """Ask the rules of a configuration about the requests in LOGS (our JSON access log; - is standard input).
+    """Ask the rules about logged requests. LOGS are files of our JSON access log; - is standard input.
 
     Exit 0 if all get what they got, 1 with the differences, 2 for a configuration with mistakes.
     """

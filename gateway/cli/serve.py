@@ -38,7 +38,10 @@ log = logging.getLogger("gateway.serve")
     help="The configuration file.",
 )
 def serve(config_file: Path) -> None:
-    """Serve. SIGHUP reloads the configuration; SIGTERM lets running requests finish, twice stops at once."""
+    """Serve what the configuration says.
+
+    SIGHUP reloads it; SIGTERM lets running requests finish, twice stops at once.
+    """
     try:
         loaded = read(config_file, os.environ)
         config = loaded.config

@@ -32,6 +32,8 @@ def list_sessions(username: str | None, as_json: bool, config_file: Path) -> Non
     if as_json:
         print_json([asdict(record) for record in records])
         return
+    if not records:
+        click.echo("no sessions", err=True)
     for record in records:
         seen = datetime.fromtimestamp(record.last_seen, UTC).isoformat(timespec="seconds")
         click.echo("\t".join((record.sid, record.username, "+".join(record.amr), record.ip, seen)))

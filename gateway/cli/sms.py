@@ -27,7 +27,7 @@ def sms() -> None:
 @json_option
 @config_option
 def status(as_json: bool, config_file: Path) -> None:
-    """Show today's spending and deliveries (days begin at midnight UTC) and blocked ranges."""
+    """Show today's spending, deliveries and blocks. Days begin at midnight UTC."""
     facts = run(config_file, _facts)
     if as_json:
         print_json(facts)

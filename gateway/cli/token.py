@@ -83,6 +83,8 @@ def list_tokens(as_json: bool, config_file: Path) -> None:
     if as_json:
         print_json([{key: value for key, value in asdict(one).items() if key != "digest"} for one in found])
         return
+    if not found:
+        click.echo("no tokens", err=True)
     for one in found:
         methods = ",".join(one.methods) or "all methods"
         used, end = _when(one.last_used_at), _when(one.expires_at)

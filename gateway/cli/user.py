@@ -77,7 +77,7 @@ def add(
 @json_option
 @config_option
 def list_users(search: str, as_json: bool, config_file: Path) -> None:
-    """List users; SEARCH looks in usernames, names, e-mail addresses and groups."""
+    """List users. SEARCH looks in usernames, names, e-mail addresses and groups."""
 
     async def work(opened: Opened) -> list[User]:
         return list(await opened.people.list(search))
@@ -86,6 +86,8 @@ def list_users(search: str, as_json: bool, config_file: Path) -> None:
     if as_json:
         print_json([public(one) for one in users])
         return
+    if not users:
+        click.echo("no users", err=True)
     for one in users:
         marks = " (disabled)" if one.disabled else ""
         click.echo("\t".join((f"{one.username}{marks}", one.name, one.email, ",".join(one.groups))))
@@ -198,11 +200,11 @@ def enable(username: str, config_file: Path) -> None:
 @config_option
 def delete(username: str, yes: bool, config_file: Path) -> None:
     """Delete a user with the sessions and enrolled factors."""
-    if not yes:
-        click.confirm(f"Delete {username} with all sessions and factors?", abort=True, err=True)
 
     async def work(opened: Opened) -> str:
         found = await existing(opened, username)
+        if not yes:
+            click.confirm(f"Delete {found.username} with all sessions and factors?", abort=True, err=True)
         await opened.directory.delete(found.username)
         await opened.record("user_deleted", found.username)
         return found.username

@@ -28,7 +28,7 @@ _SUFFIXES = {".csv": "csv", ".yaml": "yaml", ".yml": "yaml", ".htpasswd": "htpas
 @click.option("--skip-bad", is_flag=True, help="Import the good lines although others are bad.")
 @config_option
 def import_users(file: Path, kind: str | None, dry_run: bool, skip_bad: bool, config_file: Path) -> None:
-    """Import users from FILE: htpasswd, CSV with a header line, or YAML."""
+    """Import users from a file. FILE is htpasswd, CSV with a header line, or YAML."""
     lines = list(READERS[kind or _kind(file)](_content(file)))
     bad = [line for line in lines if isinstance(line, BadLine)]
     entries = [line for line in lines if isinstance(line, Entry)]

@@ -125,3 +125,4 @@ async def test_upstream_failures_tell_users_nothing(tmp_path: Path) -> None:
         assert response.status == 502
         assert "127.0.0.1:9" not in text
         assert "Traceback" not in text
+        assert '<a class="button wide" href="">Try again</a>' in text

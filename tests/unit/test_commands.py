@@ -14,7 +14,7 @@ from gateway import __version__
 from gateway.cli import main
 from gateway.cli.opening import Opened, run
 from gateway.model import SessionRecord, User
-from gateway.stores.base import Credential, Device
+from gateway.stores.base import AuditRow, Credential, Device
 from gateway.stores.base_sms import SmsBlock, SmsMessage, start_of_day
 from gateway.stores.phone_changes import SqlPhoneChanges
 from gateway.stores.sms_blocks import SqlSmsBlocks
@@ -139,6 +139,30 @@ def test_delete_asks_first(command) -> None:
     assert command("user", "delete", "alice", "--yes").exit_code == 1
 
 
+def test_nobody_is_asked_to_confirm_what_can_not_be_done(command) -> None:
+    result = command("user", "delete", "bob")
+    assert (result.exit_code, result.output) == (1, "auth-gateway: there is no user bob\n")
+
+
+def test_a_typing_mistake_is_told_from_the_command_that_was_meant() -> None:
+    assert "Did you mean 'session'?" in CliRunner().invoke(main, ["sesion"]).stderr
+    assert "Did you mean" not in CliRunner().invoke(main, ["frobnicate"]).stderr
+
+
+@pytest.mark.parametrize("name", ["user", "session", "token", "device", "access"])
+def test_an_empty_list_says_so_beside_the_output(command, name: str) -> None:
+    result = command(name, "list")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.startswith("no ")
+    assert json.loads(command(name, "list", "--json").stdout) == []
+
+
+def test_an_export_that_fails_names_the_file(command, config: Path) -> None:
+    result = command("export", "nginx")
+    assert result.exit_code == 2
+    assert f"{config}: server.trusted_proxies: is empty" in result.stderr
+
+
 def test_a_missing_or_wrong_configuration_is_exit_code_2(tmp_path: Path) -> None:
     missing = CliRunner().invoke(main, ["user", "list", "--config", str(tmp_path / "none.yaml")])
     assert missing.exit_code == 2
@@ -218,6 +242,17 @@ def test_what_administrators_do_is_in_the_audit_log(command) -> None:
     assert len(command("audit", "tail", "-n", "1").output.splitlines()) == 1
     assert "user_disabled" in command("audit", "tail", "--user", "ALICE", "--event", "user_disabled").output
     assert PASSWORD not in command("audit", "tail").output
+
+
+def test_the_audit_trail_is_readable_and_never_moves_the_cursor(command, stored) -> None:
+    typed = [
+        AuditRow(1.0, "code_sent", "zoë", "", {"to": "+1•••143"}),
+        AuditRow(2.0, "x", "a\x1b[2J\u202e", "", {}),
+    ]
+    stored(lambda opened: opened.audit.append(typed))
+    first, second = command("audit", "tail").output.splitlines()
+    assert '"zoë" - to="+1•••143"' in first
+    assert "\\u001b[2J\\u202e" in second
 
 
 BCRYPT = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
