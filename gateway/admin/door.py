@@ -1,6 +1,6 @@
 """Who may come in. One answer for everything below the admin pages, so that nobody else learns what exists there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
@@ -19,8 +19,11 @@ class Door:
     admin: AdminParts
 
     def decide(self, ask: Ask) -> Decision:
+        """Lent groups don't count: who comes in could write the own name into any group, for good."""
         route = admin_route(self.admin.config.admin, self.admin.parts.prefix)
-        return decide(route, ask.here, ask.visit.principal, self.admin.parts.clock())
+        principal = ask.visit.principal
+        member = replace(principal, granted=()) if principal else None
+        return decide(route, ask.here, member, self.admin.parts.clock())
 
     def actor(self, ask: Ask, principal: Principal) -> Actor:
         return Actor(principal.username, ask.client.ip, principal.session.sid)

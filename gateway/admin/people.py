@@ -71,11 +71,11 @@ class People:
         )
         return user
 
-    async def change(self, actor: Actor, wanted: User, seen: str = "") -> User:
+    async def change(self, actor: Actor, wanted: User, seen: str) -> User:
         """Store all fields of `wanted`; `seen` is the version it was made from. Raises Stale, Locked, InvalidUser."""
         async with self._turn():
             before = await self.get(wanted.username)
-            if seen and seen != version(before):
+            if seen != version(before):
                 raise Stale(f"{before.username} was changed meanwhile")
             await self._check(actor, before, wanted)
             await self._writable.replace(wanted)

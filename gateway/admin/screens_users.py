@@ -98,7 +98,7 @@ class UserScreens:
 
     async def _switch(self, call: Call, user: User) -> web.StreamResponse:
         disabled = call.form["do"] == "disable"
-        await self._people.change(call.actor, replace(user, disabled=disabled))
+        await self._people.change(call.actor, replace(user, disabled=disabled), version(user))
         return self._after(user, "disabled" if disabled else "enabled")
 
     async def _delete(self, call: Call, user: User) -> web.StreamResponse:

@@ -38,11 +38,11 @@ class App:
         return is_registered(registered, redirect_uri, native=self.settings.is_public)
 
     def is_for(self, user: User) -> bool:
-        """Whether the policy still names this user; what else it asks was proven at the sign-in."""
-        users, groups = self.settings.policy.users, self.settings.policy.groups
-        return (not users or user.username in users) and (
-            not groups or not set(groups).isdisjoint(user.groups)
-        )
+        """Whether the policy still lets this user in; what else it asks was proven at the sign-in."""
+        policy = self.settings.policy
+        named = not policy.users or user.username in policy.users
+        member = not policy.groups or not set(policy.groups).isdisjoint(user.groups)
+        return policy.require != "deny" and named and member
 
     def has_secret(self, secret: str) -> bool:
         """Equal work for every hash (their number is no secret)."""

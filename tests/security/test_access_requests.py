@@ -131,3 +131,17 @@ async def test_the_log_names_the_page_without_its_query(
     lines = [getattr(one, "fields", {}) for one in caplog.records]
     (told,) = [line for line in lines if line.get("event") == "access_requested"]
     assert told["page"].endswith("/wiki")
+
+
+async def test_a_lent_group_makes_nobody_an_administrator(tmp_path: Path) -> None:
+    """Who may open the console could write the own name into any group, and so keep what was lent."""
+    offered = [{"group": "admins", "approvers": ["leads"]}]
+    async with running_gateway(tmp_path, access_requests=offered) as rig, rig.browser() as eve:
+        await rig.add_user("eve")
+        now = rig.clock()
+        lent = AccessAsked("lent", "eve", "admins", "", "", "granted", now, now + 999)
+        assert await rig.gateway.stores.access_requests.add(lent)
+        await eve.sign_in("eve")
+        assert "admins" in (await (await eve.get("/")).text())
+        for path in ("/_auth/admin", "/_auth/admin/api/v1/users"):
+            assert (await eve.get(path)).status == 403

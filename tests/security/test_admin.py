@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from gateway.admin.csvcells import csv_line
 from gateway.factors.bypass import Bypasses
@@ -287,3 +288,32 @@ async def test_a_link_for_a_new_password_asks_for_the_second_factor(tmp_path: Pa
         _, page = await act(browser, "/user?name=bob", "link")
         assert "/_auth/invite?token=" in page
         assert (await bob(rig)).password_hash == ""
+
+
+async def test_a_change_at_the_same_time_brings_back_nothing_that_another_took_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also for who does not say which version they saw: what was read before the other change is not written back."""
+    async with administered(tmp_path) as (rig, browser), aiohttp.ClientSession() as client:
+        token = await add_token(rig, "admin:write")
+        directory = rig.gateway.parts.directory
+        read, meanwhile = directory.get, [User("bob", groups=("staff",), disabled=True)]
+
+        async def get(username: str) -> User | None:
+            found = await read(username)
+            if username == "bob" and meanwhile:
+                await rig.directory.replace(meanwhile.pop())
+            return found
+
+        monkeypatch.setattr(directory, "get", get)
+        status, problem, _ = await api(client, rig, "PATCH", "/users/bob", token, json={"name": "Bob"})
+        assert (status, "meanwhile" in problem["detail"]) == (412, True)
+        bob = await rig.directory.get("bob")
+        assert bob
+        assert bob.disabled
+        meanwhile.append(User("bob"))
+        status, page = await act(browser, "/user?name=bob", "disable")
+        assert (status, "meanwhile" in page) == (412, True)
+        bob = await rig.directory.get("bob")
+        assert bob
+        assert bob.groups == ()

@@ -27,7 +27,7 @@ from tests.oidc_rig import (
     provider,
     tokens_for,
 )
-from tests.rig import PASSWORD, csrf_of
+from tests.rig import PASSWORD, FakeClock, csrf_of
 
 
 async def test_a_code_that_comes_twice_ends_what_it_gave(tmp_path: Path) -> None:
@@ -166,6 +166,19 @@ async def test_tokens_end_with_session_password_group_and_user(tmp_path: Path) -
         await are_void(tokens)
         await rig.directory.replace(alice)
         await are_void(tokens)  # being enabled again brings nothing back
+
+
+async def test_an_app_that_is_shut_gets_nothing_more(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with provider(tmp_path, clock=clock) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.sign_in()
+        tokens = await tokens_for(browser, AppCalls(rig), scope="openid offline_access")
+        assert (await AppCalls(rig).userinfo(tokens["access_token"]))[0] == 200
+    shut = {**WEB, "policy": {"require": "deny"}}
+    async with provider(tmp_path, shut, clock=clock) as rig:
+        status, answer = await AppCalls(rig).refresh(tokens["refresh_token"])
+        assert (status, answer["error"]) == (400, "invalid_grant")
 
 
 async def test_a_user_who_is_disabled_behind_our_back_gets_nothing_new(tmp_path: Path) -> None:

@@ -80,7 +80,8 @@ class UserOperations:
         given = call.read(models.UserPatch).model_dump(exclude_none=True)
         if "groups" in given:
             given["groups"] = tuple(given["groups"])
-        return self._versioned(await self._people.change(call.actor, replace(user, **given), call.seen))
+        seen = call.seen or version(user)
+        return self._versioned(await self._people.change(call.actor, replace(user, **given), seen))
 
     async def delete(self, call: ApiCall) -> Answer:
         await self._people.delete(call.actor, call.args["username"], call.seen)
