@@ -100,7 +100,7 @@ def _parts(
     prefix = config.server.prefix
     routes, limits, audit = (
         Routes(config.routes, [one.domain for one in config.domains]),
-        Limits(stores.ledger),
+        Limits(stores.ledger, stores.spent),
         Audit(stores.audit_log, clock),
     )
     checked = PasswordCheck(people.directory, limits, audit, lambda: ring.derive(b"typed names"))

@@ -18,14 +18,13 @@ from gateway.clock import Clock
 from gateway.config.schema import Route
 from gateway.errors import GatewayError
 from gateway.language.text import N_
-from gateway.limits import Budget, Limits
+from gateway.limits import TOKENS_PER_IP, Limits, network_of
 from gateway.model import Principal, SessionRecord, Target, User
 from gateway.passwordcheck import PasswordCheck
 from gateway.stores.base import Change
 from gateway.verified import Verified
 
 PREFIX = "agt_"
-TOKENS_PER_IP = Budget("token-ip", 30, 600)
 _NOTE_USE_AFTER = 60.0
 
 
@@ -157,7 +156,7 @@ class Credentials:
 
     async def _look_up(self, target: Target, text: str) -> Token:
         address = str(target.client)
-        await self._limits.check(TOKENS_PER_IP, address)
+        await self._limits.check(TOKENS_PER_IP, network_of(address))
         id, _, secret = text.removeprefix(PREFIX).partition("_")
         token = await self._tokens.get(id) if id and secret and text.isascii() and len(text) < 200 else None
         expected = token.digest if token else ""
@@ -165,7 +164,7 @@ class Credentials:
         right = [hmac.compare_digest(expected, digest) for digest in digests]
         if token is None or not any(right):
             self._audit.record("token_failed", "", address, token=ascii(id[:16])[1:-1])
-            await self._limits.spend(TOKENS_PER_IP, address)
+            await self._limits.spend(TOKENS_PER_IP, network_of(address))
             raise self._refused_token("unknown")
         if self._clock() - token.last_used_at > _NOTE_USE_AFTER or not right[0]:
             self._audit.record("token_used", token_user(token.name), address)

@@ -14,7 +14,7 @@ from gateway.audit import Audit
 from gateway.directory.base import Directory
 from gateway.directory.names import folded
 from gateway.errors import StoreUnavailable
-from gateway.limits import FAILURES_IN_A_ROW, PASSWORD_PER_IP, PASSWORD_PER_USER, Limits, network_of
+from gateway.limits import PASSWORD_FAILURES, PASSWORD_PER_IP, PASSWORD_PER_USER, Limits, network_of
 from gateway.model import User
 
 
@@ -32,10 +32,10 @@ class PasswordCheck:
         name, network = as_counted(username), network_of(ip)
         await self.limits.check(PASSWORD_PER_IP, network)
         await self.limits.check(PASSWORD_PER_USER, name)
-        await self.limits.check(FAILURES_IN_A_ROW, f"password:{name}")
+        await self.limits.check(PASSWORD_FAILURES, name)
         await self.limits.spend(PASSWORD_PER_IP, network)
         await self.limits.spend(PASSWORD_PER_USER, name)
-        left = await self.limits.spend(FAILURES_IN_A_ROW, f"password:{name}")
+        left = await self.limits.spend(PASSWORD_FAILURES, name)
         try:
             user = await self.directory.authenticate(username, password) if password else None
         except StoreUnavailable:
@@ -46,13 +46,13 @@ class PasswordCheck:
             return None
         await self.limits.give_back(PASSWORD_PER_IP, network)
         await self.limits.forget(PASSWORD_PER_USER, name)
-        await self.limits.forget(FAILURES_IN_A_ROW, f"password:{name}")
+        await self.limits.forget(PASSWORD_FAILURES, name)
         return user
 
     async def _give_back(self, name: str, network: str) -> None:
         await self.limits.give_back(PASSWORD_PER_IP, network)
         await self.limits.give_back(PASSWORD_PER_USER, name)
-        await self.limits.give_back(FAILURES_IN_A_ROW, f"password:{name}")
+        await self.limits.give_back(PASSWORD_FAILURES, name)
 
     async def _failed(self, name: str, ip: str, door: str, *, locked: bool) -> None:
         shown = await self.shown(name)
@@ -70,8 +70,12 @@ class PasswordCheck:
 
     def fingerprint(self, typed: str) -> str:
         """Equal for equal names, so that a row of guesses is seen as one."""
-        digest = hmac.new(self.key(), as_counted(typed).encode(errors="surrogatepass"), sha256)
-        return f"unknown:{digest.hexdigest()[:8]}"
+        return fingerprint(self.key(), typed)
+
+
+def fingerprint(key: bytes, typed: str) -> str:
+    digest = hmac.new(key, as_counted(typed).encode(errors="surrogatepass"), sha256)
+    return f"unknown:{digest.hexdigest()[:8]}"
 
 
 def as_counted(typed: str) -> str:

@@ -14,6 +14,7 @@ from gateway.admin.screens_routes import RouteRow
 from gateway.admin.screens_sms import Cap, SmsNumbers
 from gateway.admin.traffic import Traffic
 from gateway.config.schema import Policy, Route
+from gateway.lifting import Blocked
 from gateway.model import User
 from gateway.proxy import UpstreamHealth
 from gateway.routing import Routes
@@ -91,13 +92,19 @@ SMS = SmsNumbers(
     [SmsRates("DE", 240, 230, 4, 6, 221)], [MESSAGE, replace(MESSAGE, status="failed", error="30003", priced=False)],
     [SmsBlock("+99890", NOW, NOW + 9999, 20, 0)],
 )  # fmt: skip
+BLOCKED = [
+    Blocked("user", "otto", "failures:code", 100, 100, NOW + 9e6),
+    Blocked("user", "unknown:1f2e3d4c", "password-user", 10, 10, NOW + 400),
+    Blocked("address", "2001:db8:17::/64", "password-ip", 30, 30, NOW + 300),
+    Blocked("number", "+49•••••678", "sms-number-hourly", 10, 10, NOW + 200),
+]
 USER: dict[str, Any] = {
     "user": OTTO, "version": "v", "link": None, "entered": {}, "recent": ENTRIES, "sessions": SEATS[1:],
     "factors": [
         HeldFactor("a", "totp", "Phone", "Authenticator app", NOW, NOW), HeldFactor("sms", "sms", "Text message"),
     ],
     "devices": [HeldDevice("d", "Firefox on Linux", "198.51.100.7", NOW, NOW)], "can_change": True, "origin": "",
-    "own": False,
+    "own": False, "blocked": BLOCKED[:1],
 }  # fmt: skip
 USERS: dict[str, Any] = {
     "users": [MIRA, OTTO], "total": 128, "search": "",
@@ -125,11 +132,13 @@ ADMIN_PAGES = {
     "admin-user": _page("user.html", "/users", **USER),
     "admin-user-link": _page(
         "user.html", "/users",
-        **{**USER, "factors": [], "sessions": [], "devices": [], "recent": [],
+        **{**USER, "factors": [], "sessions": [], "devices": [], "recent": [], "blocked": [],
            "link": OneTimeLink("invitation", "https://harbour.example/_auth/invite?token=abc", True)},
     ),
     "admin-user-elsewhere": _page("user.html", "/users", **{**USER, "can_change": False, "origin": "users.yaml:12"}),
     "admin-sessions": _page("sessions.html", "/sessions", sessions=SEATS, total=2, user="otto", next=2),
+    "admin-blocked": _page("blocked.html", "/blocked", blocked=BLOCKED, total=204),
+    "admin-blocked-nobody": _page("blocked.html", "/blocked", blocked=[], total=0),
     "admin-audit": _page("audit.html", "/audit", entries=ENTRIES, given=GIVEN, older="before=1", export=""),
     "admin-audit-nothing": _page("audit.html", "/audit", entries=[], given=GIVEN, older="", export="user=x"),
     "admin-changes": _page("changes.html", "/changes", entries=ENTRIES[:1], given={}, older="before=1"),

@@ -5,18 +5,21 @@ import json
 from aiohttp import web
 
 from gateway.admin.access import Accesses
+from gateway.admin.api.blocks import BlockOperations
 from gateway.admin.api.document import document
 from gateway.admin.api.gateway_state import StateOperations
 from gateway.admin.api.operation import Operation
 from gateway.admin.api.records import RecordOperations
 from gateway.admin.api.router import Router
 from gateway.admin.api.users import UserOperations
+from gateway.admin.blocks import AdminBlocks
 from gateway.admin.console import Console
 from gateway.admin.door import Door
 from gateway.admin.parts import AdminParts
 from gateway.admin.people import People
 from gateway.admin.screen import Paper
 from gateway.admin.screens_audit import AuditScreens
+from gateway.admin.screens_blocked import BlockedScreens
 from gateway.admin.screens_routes import RouteScreens
 from gateway.admin.screens_sessions import SessionScreens
 from gateway.admin.screens_sms import SmsScreens
@@ -27,9 +30,9 @@ from gateway.portal.ask import Ask, Views
 def admin_pages(admin: AdminParts) -> Views:
     """Pages by path, below the gateway's prefix."""
     door, paper = Door(admin), Paper(admin)
-    people, accesses = People(admin), Accesses(admin)
-    users, sessions = UserScreens(paper, people, accesses), SessionScreens(paper, accesses)
-    audit, routes = AuditScreens(paper), RouteScreens(paper)
+    people, accesses, blocks = People(admin), Accesses(admin), AdminBlocks(admin)
+    users, sessions = UserScreens(paper, people, accesses, blocks), SessionScreens(paper, accesses)
+    audit, routes, blocked = AuditScreens(paper), RouteScreens(paper), BlockedScreens(paper, blocks)
     console = Console(
         admin,
         door,
@@ -39,6 +42,7 @@ def admin_pages(admin: AdminParts) -> Views:
             "/user": {"GET": users.show, "POST": users.act},
             "/users.yaml": {"GET": users.export},
             "/sessions": {"GET": sessions.list, "POST": sessions.end},
+            "/blocked": {"GET": blocked.list, "POST": blocked.lift},
             "/audit": {"GET": audit.list},
             "/audit/export": {"GET": audit.export},
             "/changes": {"GET": audit.changes},
@@ -46,7 +50,7 @@ def admin_pages(admin: AdminParts) -> Views:
             "/sms": {"GET": SmsScreens(paper).show},
         },
     )
-    operations = all_operations(admin, people, accesses, paper)
+    operations = all_operations(admin, people, accesses, blocks, paper)
     described = json.dumps(document(operations, f"{admin.home}/api/v1"))
     router = Router(admin, door, operations, described)
 
@@ -58,9 +62,12 @@ def admin_pages(admin: AdminParts) -> Views:
     return {"/admin": page, "/admin/*": dict.fromkeys(("GET", "POST", "PATCH", "DELETE", "PUT"), below)}
 
 
-def all_operations(admin: AdminParts, people: People, accesses: Accesses, paper: Paper) -> list[Operation]:
+def all_operations(
+    admin: AdminParts, people: People, accesses: Accesses, blocks: AdminBlocks, paper: Paper
+) -> list[Operation]:
     return [
         *StateOperations(admin, accesses).all(),
         *UserOperations(admin, people, accesses).all(),
+        *BlockOperations(people, blocks).all(),
         *RecordOperations(admin, accesses, paper).all(),
     ]

@@ -16,6 +16,7 @@ MENU = (
     ("", N_("Overview")),
     ("/users", N_("Users")),
     ("/sessions", N_("Sessions")),
+    ("/blocked", N_("Blocked now")),
     ("/audit", N_("Audit log")),
     ("/changes", N_("Changes")),
     ("/routes", N_("Routes")),
@@ -30,6 +31,8 @@ DONE = {
     "enabled": N_("The user can sign in again."),
     "factors": N_("It is reset. Sessions and remembered devices of this user have ended."),
     "ended": N_("Signed out there."),
+    "unlocked": N_("Every lock and limit of this user is lifted."),
+    "lifted": N_("It is lifted."),
     "forgotten": N_("The devices are forgotten."),
 }
 

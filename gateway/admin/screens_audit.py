@@ -14,8 +14,8 @@ from gateway.stores.base_audit import AuditQuery
 PAGE = 100
 CHANGES = (
     "user_added", "user_invited", "user_changed", "user_disabled", "user_enabled", "user_deleted", "users_imported",
-    "factors_reset", "link_made", "session_revoked", "device_revoked", "token_added", "token_revoked", "key_rotated",
-    "access_granted", "access_refused", "access_ended", "users_exported",
+    "factors_reset", "link_made", "session_revoked", "device_revoked", "unlocked", "token_added", "token_revoked",
+    "key_rotated", "access_granted", "access_refused", "access_ended", "users_exported",
 )  # fmt: skip
 FILTERS = ("user", "event", "ip", "since", "until", "text")
 BAD_TIME = N_("Write times such as 2027-01-15 or 2027-01-15T08:30.")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from aiohttp import web
 
 from gateway.admin.access import Accesses
+from gateway.admin.blocks import AdminBlocks
 from gateway.admin.difference import version
 from gateway.admin.exports import users_yaml
 from gateway.admin.people import OneTimeLink, People
@@ -23,8 +24,8 @@ UNKNOWN_ACT = N_("That can’t be done here.")
 
 
 class UserScreens:
-    def __init__(self, paper: Paper, people: People, accesses: Accesses) -> None:
-        self._paper, self._people, self._accesses = paper, people, accesses
+    def __init__(self, paper: Paper, people: People, accesses: Accesses, blocks: AdminBlocks) -> None:
+        self._paper, self._people, self._accesses, self._blocks = paper, people, accesses, blocks
         self._acts: Mapping[str, Callable[[Call, User], Awaitable[web.StreamResponse]]] = {
             "save": self._save,
             "disable": self._switch,
@@ -34,6 +35,7 @@ class UserScreens:
             "factors": self._factors,
             "sessions": self._sessions,
             "devices": self._devices,
+            "unlock": self._unlock,
         }
 
     async def list(self, call: Call) -> web.StreamResponse:
@@ -87,7 +89,7 @@ class UserScreens:
             user=user, version=version(user), link=link, recent=recent, entered=call.form,
             factors=await self._accesses.factors(user),
             sessions=await self._accesses.sessions(call.actor, user.username),
-            devices=await self._accesses.devices(user.username),
+            devices=await self._accesses.devices(user.username), blocked=await self._blocks.of(user),
             can_change=self._people.can_change, origin=self._paper.admin.origin(user),
             own=user.username == call.actor.name,
         )  # fmt: skip
@@ -125,6 +127,10 @@ class UserScreens:
     async def _devices(self, call: Call, user: User) -> web.StreamResponse:
         await self._accesses.forget_devices(call.actor, user.username)
         return self._after(user, "forgotten")
+
+    async def _unlock(self, call: Call, user: User) -> web.StreamResponse:
+        await self._blocks.unlock(call.actor, user)
+        return self._after(user, "unlocked")
 
     def _after(self, user: User, done: str) -> web.Response:
         return self._paper.onward("/user", name=user.username, done=done)

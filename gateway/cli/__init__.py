@@ -18,6 +18,7 @@ COMMANDS = {
     "token": "gateway.cli.token:token",
     "device": "gateway.cli.device:device",
     "access": "gateway.cli.access:access",
+    "limit": "gateway.cli.limit:limit",
     "sms": "gateway.cli.sms:sms",
     "oidc": "gateway.cli.oidc:oidc",
     "key": "gateway.cli.key:key",

@@ -32,6 +32,7 @@ def rotate(keep: int, config_file: Path) -> None:
         # Enrolled factors live for years. Sealing them with the newest key first means that no rotation, which
         # always keeps the key before the new one, can lock one away.
         resealed = await opened.credentials.reseal()
+        await opened.spent.reseal()
         fresh = opened.keys.rotate(opened.clock(), keep)
         await opened.record("key_rotated", key=fresh.id)
         return fresh.id, resealed, _rotate_tokens(opened)

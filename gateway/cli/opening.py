@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +26,9 @@ from gateway.directory.build import build_directory
 from gateway.directory.database import DatabaseDirectory
 from gateway.errors import ConfigError, GatewayError
 from gateway.keyring import KeyRing
+from gateway.lifting import Blocks
+from gateway.limits import Limits
+from gateway.passwordcheck import fingerprint
 from gateway.passwords import Passwords
 from gateway.stores.access_requests import SqlAccessRequests
 from gateway.stores.audit_log import SqlAuditLog
@@ -36,6 +39,7 @@ from gateway.stores.engine import open_engine
 from gateway.stores.federated import SqlFederatedAccounts
 from gateway.stores.migrate import migrate
 from gateway.stores.sessions import SqlSessions
+from gateway.stores.spent_budgets import SqlSpentBudgets
 from gateway.stores.state import State, open_state
 
 T = TypeVar("T")
@@ -96,6 +100,16 @@ class Opened:
     @cached_property
     def credentials(self) -> SqlCredentials:
         return SqlCredentials(self.engine, self.keys.seal, self.keys.open)
+
+    @cached_property
+    def spent(self) -> SqlSpentBudgets:
+        return SqlSpentBudgets(self.engine, self.clock, self.keys.seal, self.keys.open)
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """Close `state` after it."""
+        named = partial(fingerprint, self.keys.derive(b"typed names"))
+        return Blocks(Limits(self.state.ledger, self.spent), self.people, named, self.clock)
 
     @cached_property
     def access_requests(self) -> SqlAccessRequests:

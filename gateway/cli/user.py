@@ -1,6 +1,7 @@
 """`auth-gateway user …`: the people who may sign in. Passwords come from a prompt or stdin, never from arguments."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +13,10 @@ from gateway.cli.user_accounts import accounts, unlink
 from gateway.cli.user_bypass import bypass
 from gateway.cli.user_import import import_users
 from gateway.cli.user_invite import invite
+from gateway.cli.user_unlock import as_facts, sentences, unlock, waits_of
 from gateway.errors import UserUnknown
 from gateway.factors.phones import SECOND_PHONE
+from gateway.lifting import Blocked
 from gateway.model import User
 from gateway.policy import SECOND_FACTORS
 from gateway.stores.phone_changes import SqlPhoneChanges
@@ -38,6 +41,7 @@ user.add_command(invite)
 user.add_command(accounts)
 user.add_command(unlink)
 user.add_command(bypass)
+user.add_command(unlock)
 
 
 @user.command()
@@ -98,25 +102,28 @@ def list_users(search: str, as_json: bool, config_file: Path) -> None:
 @json_option
 @config_option
 def show(username: str, as_json: bool, config_file: Path) -> None:
-    """Show one user with the enrolled factors."""
+    """Show one user with the enrolled factors, locks and waits."""
 
-    async def work(opened: Opened) -> dict[str, object]:
+    async def work(opened: Opened) -> tuple[dict[str, object], Sequence[Blocked]]:
         found = await existing(opened, username)
         enrolled = await opened.credentials.list(found.username)
-        return public(found) | {
+        facts = public(found) | {
             "factors": [
                 {"kind": one.kind, "name": one.name}
                 for one in enrolled
                 if one.kind in SECOND_FACTORS | {SECOND_PHONE}
             ]
         }
+        return facts, await waits_of(opened, found)
 
-    facts = run(config_file, work)
+    facts, waits = run(config_file, work)
     if as_json:
-        print_json(facts)
+        print_json(facts | {"blocked": [as_facts(one) for one in waits]})
         return
     for key, value in facts.items():
         click.echo(f"{key.replace('_', ' '):20} {_as_text(key, value)}".rstrip())
+    for line in sentences(username, waits):
+        click.echo(f"{'blocked':20} {line}")
 
 
 @user.command("set")

@@ -19,8 +19,8 @@ from gateway.policy import LENT_FACTORS, SECOND_FACTORS, has_two
 from gateway.stores.base import Sessions
 
 # Against asking until somebody gives in. Two refusals in an hour end it: somebody else has the password.
-ASKS_PER_USER = Budget("approval-asked", 5, 900)
-REFUSALS_PER_USER = Budget("approval-refused", 2, 3600)
+ASKS_PER_USER = Budget("approval-asked", 5, 900, "user")
+REFUSALS_PER_USER = Budget("approval-refused", 2, 3600, "user")
 OUTCOMES = {
     Answer.YES: Outcome.RIGHT,
     Answer.NO: Outcome.EXHAUSTED,

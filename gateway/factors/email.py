@@ -10,7 +10,7 @@ from gateway.factors.challenge import Codes, normal_code
 from gateway.factors.sms import message
 from gateway.language.catalogues import language
 from gateway.language.text import N_
-from gateway.limits import Budget, Limits
+from gateway.limits import Budget, Limits, network_of
 from gateway.model import User
 from gateway.senders.base import EmailSender
 from gateway.senders.masking import mask_email
@@ -48,9 +48,9 @@ class EmailFactor:
     async def _spend(self, attempt: Attempt) -> None:
         """Count one mail. Raises SendFailed (code "budget") when a budget is spent."""
         for budget, subject in (
-            (Budget("email-user", self._config.per_user_hourly, _HOUR), attempt.user.username),
-            (Budget("email-address", self._config.per_user_hourly, _HOUR), attempt.user.email),
-            (Budget("email-ip", self._config.per_ip_hourly, _HOUR), attempt.ip),
+            (Budget("email-user", self._config.per_user_hourly, _HOUR, "user"), attempt.user.username),
+            (Budget("email-address", self._config.per_user_hourly, _HOUR, "mail"), attempt.user.email),
+            (Budget("email-ip", self._config.per_ip_hourly, _HOUR, "address"), network_of(attempt.ip)),
         ):
             try:
                 await self._limits.spend(budget, subject)

@@ -20,7 +20,7 @@ from gateway.portal.ask import Ask, View, Views, see_other
 from gateway.portal.parts import Parts
 from gateway.portal.returns import href, read_return, with_return
 
-PER_IP = Budget("federated-ip", 60, 600)
+PER_IP = Budget("federated-ip", 60, 600, "address")
 STRAYED = N_("That sign-in was begun elsewhere, or too long ago. Please try again.")
 
 

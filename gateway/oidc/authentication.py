@@ -26,7 +26,7 @@ _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ALGORITHMS = ["ES256", "RS256", "PS256", "EdDSA"]
 _LONGEST_ASSERTION = 600.0
 _SPELLING = re.compile(r"[A-Za-z0-9._-]{1,100}")
-CLIENT_PER_IP = Budget("oidc-client", 60, 600)
+CLIENT_PER_IP = Budget("oidc-client", 60, 600, "address")
 """Failures; secrets can't be guessed, so this only keeps the log readable."""
 
 

@@ -18,9 +18,9 @@ from gateway.stores.base import Ledger
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 INTERVAL = 5
 _LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 §6.1: no vowels, so no words; 20^8 codes
-DEVICE_CODES_PER_USER = Budget("oidc-device-user", 10, 900)
-DEVICE_CODES_PER_IP = Budget("oidc-device-ip", 20, 900)
-DEVICE_STARTS_PER_IP = Budget("oidc-device-start", 60, 600)
+DEVICE_CODES_PER_USER = Budget("oidc-device-user", 10, 900, "user")
+DEVICE_CODES_PER_IP = Budget("oidc-device-ip", 20, 900, "address")
+DEVICE_STARTS_PER_IP = Budget("oidc-device-start", 60, 600, "address")
 
 
 @dataclass(frozen=True, slots=True)

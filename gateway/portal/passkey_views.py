@@ -17,7 +17,7 @@ from gateway.portal.words import STALE_FORM
 from gateway.routing import Routes
 from gateway.session import SessionLayer
 
-PER_IP = Budget("passkey-ip", 120, 600)
+PER_IP = Budget("passkey-ip", 120, 600, "address")
 FAILED = N_("That did not work. Please try again, or sign in with your password.")
 
 

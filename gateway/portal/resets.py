@@ -16,8 +16,8 @@ from gateway.directory.base import Directory, WritableDirectory
 from gateway.factors.base import Outcome, Prompt, Resend
 from gateway.language.text import N_, Text
 from gateway.limits import (
-    FAILURES_IN_A_ROW,
     LINKS_PER_IP,
+    PASSWORD_FAILURES,
     PASSWORD_PER_USER,
     RESETS_IN_ALL,
     RESETS_PER_IP,
@@ -154,7 +154,7 @@ class Resets:
         await self._directory.set_password(name, password)
         await self._sessions.delete_for_user(name)
         await self._limits.forget(PASSWORD_PER_USER, name)
-        await self._limits.forget(FAILURES_IN_A_ROW, f"password:{name}")
+        await self._limits.forget(PASSWORD_FAILURES, name)
         self._audit.record("password_reset", name, client.ip)
         brand = self._notices.brand
         subject = N_("%(brand)s: your password was changed", brand=brand)

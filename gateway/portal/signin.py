@@ -14,7 +14,7 @@ from gateway.directory.base import Directory
 from gateway.errors import SendFailed, TooManyAttempts
 from gateway.factors.base import Attempt, Factor, Outcome, Prompt, Resend
 from gateway.factors.preference import Preferences
-from gateway.limits import CODES_PER_USER, FAILURES_IN_A_ROW, Limits, network_of
+from gateway.limits import CODE_FAILURES, CODES_PER_USER, Limits, network_of
 from gateway.model import Decision, IPAddress, Principal, SessionRecord, Target, User, Verdict
 from gateway.passwordcheck import PasswordCheck
 from gateway.policy import DEVICE, OWN_FACTORS, UPSTREAM_MFA, decide, has_two
@@ -226,7 +226,7 @@ class SignIn:
         metrics.sign_ins.labels(factor, outcome.value).inc()
         if outcome is Outcome.RIGHT:
             await self._limits.forget(CODES_PER_USER, name)
-            await self._limits.forget(FAILURES_IN_A_ROW, f"code:{name}")
+            await self._limits.forget(CODE_FAILURES, name)
             return outcome
         self._audit.record("code_failed", name, client.ip, factor=factor, outcome=outcome.value)
         if outcome is Outcome.EXHAUSTED:
@@ -237,12 +237,12 @@ class SignIn:
 
     async def _check_locked(self, name: str) -> None:
         await self._limits.check(CODES_PER_USER, name)
-        await self._limits.check(FAILURES_IN_A_ROW, f"code:{name}")
+        await self._limits.check(CODE_FAILURES, name)
 
     async def _count_failure(self, client: Client, name: str, factor: str) -> None:
         try:
             await self._limits.spend(CODES_PER_USER, name)
-            left = await self._limits.spend(FAILURES_IN_A_ROW, f"code:{name}")
+            left = await self._limits.spend(CODE_FAILURES, name)
         except TooManyAttempts:
             return  # this failure is answered as one; the next attempt meets the limit
         if left == 0:

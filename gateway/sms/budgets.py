@@ -9,6 +9,7 @@ from gateway.limits import Budget, Limits, network_of
 from gateway.sms.numbers import range_of
 
 _HOUR, _DAY = 3600.0, 86400.0
+_ABOUT = {"user": "user", "number": "number", "ip": "address"}
 
 
 async def spend_budgets(limits: Limits, config: SmsBudgets, *, username: str, phone: str, ip: str) -> None:
@@ -31,4 +32,5 @@ def _budgets(config: SmsBudgets, username: str, phone: str, ip: str) -> Iterator
     for kind, subject in (*subjects, ("", "all")):
         for span, window in (("hourly", _HOUR), ("daily", _DAY)):
             key = f"{kind}_{span}".lstrip("_")
-            yield Budget(f"sms-{kind or 'all'}-{span}", getattr(config, key), window), key, subject
+            name, about = f"sms-{kind or 'all'}-{span}", _ABOUT.get(kind, "")
+            yield Budget(name, getattr(config, key), window, about), key, subject

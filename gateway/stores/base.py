@@ -57,6 +57,30 @@ class Ledger(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """A budget that `subject` has used up. `about` says what that is: a "user", "address", "number" or "mail"."""
+
+    budget: str
+    limit: int
+    about: str
+    subject: str
+
+
+class SpentBudgets(Protocol):
+    """Where to look for what is blocked: the ledger spells its keys so that nobody can list them.
+
+    What is spent was so once; whether it still is, the ledger knows.
+    """
+
+    async def put(self, spent: Spent, ttl: float) -> None: ...
+    async def list(self) -> Sequence[Spent]:
+        """What was put and has not ended, the latest end first."""
+        ...
+
+    async def delete(self, spent: Spent) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What caches must forget: a "session" (subject = sid), a "user" (username) or a "token" ("token:" and name).
 

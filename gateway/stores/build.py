@@ -11,7 +11,7 @@ from gateway.keyring import KeyRing
 from gateway.stores.access_requests import SqlAccessRequests
 from gateway.stores.audit_log import SqlAuditLog
 from gateway.stores.audit_search import SqlAuditSearch
-from gateway.stores.base import AuditLog, Changes, Credentials, Ledger, Sessions
+from gateway.stores.base import AuditLog, Changes, Credentials, Ledger, Sessions, SpentBudgets
 from gateway.stores.base_sms import SmsStores
 from gateway.stores.changes import SqlChanges
 from gateway.stores.credentials import SqlCredentials
@@ -24,6 +24,7 @@ from gateway.stores.places import SqlPlaces
 from gateway.stores.sessions import SqlSessions
 from gateway.stores.sms_blocks import SqlSmsBlocks
 from gateway.stores.sms_messages import SqlSmsMessages
+from gateway.stores.spent_budgets import SqlSpentBudgets
 from gateway.stores.state import State, open_state
 from gateway.stores.tokens import SqlTokens
 
@@ -40,6 +41,7 @@ class Stores:
     engine: AsyncEngine
     sessions: Sessions
     state: State
+    spent: SpentBudgets
     changes: Changes
     audit_log: AuditLog
     credentials: Credentials
@@ -77,15 +79,17 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
     )
     grants, logins = SqlGrants(engine), SqlLogins(engine)
     audit_log, devices, places = SqlAuditLog(engine), SqlDevices(engine), SqlPlaces(engine)
-    access_requests = SqlAccessRequests(engine)
+    access_requests, spent = SqlAccessRequests(engine), SqlSpentBudgets(engine, clock, ring.seal, ring.open)
     messages, blocks, phones = SqlSmsMessages(engine), SqlSmsBlocks(engine), SqlPhoneChanges(engine)
     return Stores(
-        engine, sessions, state, changes, audit_log, SqlCredentials(engine, ring.seal, ring.open), devices, places,
-        SqlTokens(engine), SqlAuditSearch(engine), access_requests, SmsStores(messages, messages, blocks, phones),
-        grants, SqlConsents(engine), logins, SqlFederatedAccounts(engine),
+        engine, sessions, state, spent, changes, audit_log, SqlCredentials(engine, ring.seal, ring.open), devices,
+        places, SqlTokens(engine), SqlAuditSearch(engine), access_requests,
+        SmsStores(messages, messages, blocks, phones), grants, SqlConsents(engine), logins,
+        SqlFederatedAccounts(engine),
         purges=(
             lambda: sessions.purge(clock(), config.session.idle_timeout),
             lambda: state.ledger.purge(clock()),
+            spent.purge,
             lambda: changes.purge(clock()),
             lambda: audit_log.purge(clock() - config.log.audit_kept),
             lambda: devices.purge(clock()),

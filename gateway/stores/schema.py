@@ -169,6 +169,12 @@ ledger = Table(
     Index("ledger_expires_at", "expires_at"),
 )
 
+# Which of the ledger's counters are at their limit; the ledger has the truth.
+spent_budgets = Table(
+    "spent_budgets", metadata, Column("key", String(64), primary_key=True),
+    Column("spent", LargeBinary, nullable=False), Column("expires_at", Double, nullable=False),
+)  # fmt: skip
+
 # AUTOINCREMENT: plain SQLite row ids start at 1 again once the table is purged empty; cursors miss rows.
 changes = Table(
     "changes",

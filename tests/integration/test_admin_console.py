@@ -9,7 +9,7 @@ from gateway.passwords import Passwords
 from tests.admin_rig import ADMIN, act, administered, shown
 from tests.rig import PASSWORD, running_gateway
 
-PAGES = ("", "/users", "/user?name=bob", "/sessions", "/audit", "/changes", "/routes", "/sms")
+PAGES = ("", "/users", "/user?name=bob", "/sessions", "/blocked", "/audit", "/changes", "/routes", "/sms")
 
 
 async def test_every_page_opens_and_is_like_all_our_pages(tmp_path: Path) -> None:

@@ -135,6 +135,20 @@ async def test_wrong_tokens_are_refused_audited_and_limited(
         assert rig.upstream.requests == []
 
 
+async def test_wrong_tokens_from_one_ipv6_customer_count_together(tmp_path: Path) -> None:
+    trusted = {"trusted_proxies": ["127.0.0.0/8"]}
+    async with running_gateway(tmp_path, routes=ROUTES, server=trusted) as rig:
+        await add_token(rig)
+
+        async def status(authorization: str, ip: str) -> int:
+            return (await get(rig, "/one", authorization, **{"X-Forwarded-For": ip}))[0]
+
+        for number in range(30):
+            assert await status(f"Bearer {TOKEN}x", f"2001:db8:0:1::{number:x}") == 401
+        assert await status(f"Bearer {TOKEN}", "2001:db8:0:1:ffff::1") == 429
+        assert await status(f"Bearer {TOKEN}", "2001:db8:0:2::1") == 200
+
+
 async def test_scope_expiry_revocation_and_groups_hold(tmp_path: Path) -> None:
     async with running_gateway(tmp_path, routes=ROUTES) as rig:
         await add_token(rig, methods=("GET",), routes=("*/one", "*/members"), expires_at=rig.clock() + 100)

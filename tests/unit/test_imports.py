@@ -21,6 +21,7 @@ ORDER = (
     "senders directory",
     "callers domains rebody smallbody target routing limits audit session assertion requestable",
     "verified passwordcheck",
+    "lifting",
     "credentials devices notices links owncookie handoff",
     "risk invitations access_requests keptposts sms",
     "factors",

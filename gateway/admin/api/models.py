@@ -69,6 +69,10 @@ class AuditExportQuery(AuditFilter):
     format: Literal["csv", "ndjson"] = "ndjson"
 
 
+class Lift(Taken):
+    name: Username = Field(description="an address, a username, or another `name` of the list")
+
+
 class Question(Taken):
     url: Line
     method: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{1,20}$")] = "GET"
@@ -251,6 +255,21 @@ class SmsOut(Given):
     caps: list[CapOut]
     today: list[SpendOut]
     rates: list[RatesOut]
+
+
+class BlockOut(Given):
+    about: Literal["user", "address", "number", "mail"]
+    name: str = Field(description="in part for numbers and mail; a fingerprint where no user has the name")
+    what: str
+    is_lock: bool = Field(description="too many failures in a row: a year, unless it is lifted")
+    budget: str
+    count: int
+    limit: int
+    ends_at: float
+
+
+class BlockedOut(Given):
+    items: list[BlockOut]
 
 
 class OverviewOut(Given):
