@@ -28,7 +28,9 @@ class Audit:
         """Note that `event` happened, such as "login" or "code_failed"."""
         row = AuditRow(self._clock(), event, username, ip, data)
         line = {"at": round(row.at, 3), "event": event, "user": username, "ip": ip, **data}
-        log.info("%s", json.dumps(line, ensure_ascii=False, default=str), extra={"fields": line})
+        # What an operator can mend must be seen at `log.level: warning`, too.
+        level = logging.WARNING if data.get("mend") else logging.INFO
+        log.log(level, "%s", json.dumps(line, ensure_ascii=False, default=str), extra={"fields": line})
         self._queue.append(row)
         self._waiting.set()
 

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import pytest
 
 from gateway import log as gateway_log
+from gateway.audit import Audit
 from gateway.config.schema import Log
 from gateway.stores.audit_log import SqlAuditLog
 from gateway.stores.engine import open_engine
@@ -27,6 +28,17 @@ def lines() -> Iterator[io.StringIO]:
     gateway_log.configure(Log(level="debug"), stream)
     yield stream
     logging.getLogger().handlers[:] = before
+
+
+@pytest.mark.parametrize(("data", "level"), [({}, "INFO"), ({"mend": "check email.host"}, "WARNING")])
+async def test_what_an_operator_can_mend_is_seen_at_the_level_of_warnings(
+    data: dict[str, str], level: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    with caplog.at_level(logging.INFO, "gateway.audit"):
+        Audit(SqlAuditLog(engine), lambda: 1.0).record("send_failed", "alice", **data)
+    await engine.dispose()
+    assert [record.levelname for record in caplog.records] == [level]
 
 
 UNREADABLE = {
