@@ -28,7 +28,8 @@ class AccessLog:
 
     def write(self, request: web.BaseRequest, trace: Trace, status: int, seconds: float) -> None:
         metrics.requests.labels(trace.route, str(status), trace.verdict).inc()
-        metrics.latency.labels(trace.route).observe(seconds)
+        if status != 101:  # a WebSocket lives as long as its page: that is no time to answer
+            metrics.latency.labels(trace.route).observe(seconds)
         if self.wants(status):
             self.line(request.method, trace, status, seconds, remote=request.remote)
 

@@ -1,5 +1,6 @@
 """The dashboard and the alerts ask for metrics that there are, and the alerts fire on what they are for."""
 
+import asyncio
 import json
 import os
 import re
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from aiohttp import ClientSession, web
 
 from gateway import metrics
+from tests.rig import running_gateway
 
 ROOT = Path(__file__).resolve().parents[2]
 OBSERVABILITY = ROOT / "deploy" / "observability"
@@ -85,3 +88,29 @@ def test_panels_do_not_overlap_and_say_what_they_show() -> None:
         assert panel["description"]
         assert at["x"] + at["w"] <= 24
         taken |= cells
+
+
+async def test_a_websocket_is_counted_but_is_no_time_to_answer(tmp_path: Path) -> None:
+    """A page that stays open for an hour would look like an app that takes an hour."""
+
+    async def socket(request: web.Request) -> web.StreamResponse:
+        answer = web.WebSocketResponse()
+        await answer.prepare(request)
+        await answer.close()
+        return answer
+
+    def counted(name: str) -> float:
+        return sum(
+            one.value for one in metrics.samples() if one.name == name and one.labels.get("route") == "ws"
+        )
+
+    routes = [{"name": "ws", "host": "*", "upstream": "UPSTREAM", "policy": {"require": "bypass"}}]
+    async with running_gateway(tmp_path, routes=routes, handler=socket) as rig, ClientSession() as client:
+        async with client.ws_connect(rig.url) as connection:
+            await connection.receive()
+        for _ in range(200):
+            if counted("auth_gateway_requests_total"):
+                break
+            await asyncio.sleep(0.02)
+    assert counted("auth_gateway_requests_total") == 1
+    assert counted("auth_gateway_request_seconds_count") == 0
