@@ -62,7 +62,7 @@ def host_holds(pattern: str, host: str, user: str | None) -> bool:
 
 def path_holds(pattern: str, path: str, user: str | None) -> bool:
     """For a rule's path, likewise. Usernames are lower case and so must be the segment; escapes make no difference."""
-    if not asks_user(pattern):
+    if USER not in pattern or not asks_user(pattern):
         return path_test(pattern)(path)
     segment = user_segment(pattern)(path)
     return segment is not None and (user is None or _decoded(segment) == user)

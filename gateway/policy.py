@@ -5,7 +5,7 @@ No I/O and no clock here: the same function serves the proxy, forward-auth and `
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import get_args
 from zoneinfo import ZoneInfo
@@ -38,7 +38,7 @@ class Question:
     target: Target
     principal: Principal | None
     now: float
-    query: Query = field(default_factory=dict)
+    query: Query
 
     @property
     def name(self) -> str | None:
@@ -125,7 +125,7 @@ def decide(route: Route, target: Target, principal: Principal | None, now: float
 def _of_every_query(route: Route, target: Target, principal: Principal | None, now: float) -> Decision:
     """Likewise for the query, where a rule asks about one."""
     if not route.query_names:
-        return _first_match(route, Question(target, principal, now))
+        return _first_match(route, Question(target, principal, now, {}))
     queries = query_readings(target.query, route.query_names)
     answers = {_first_match(route, Question(target, principal, now, query)) for query in queries}
     return answers.pop() if len(answers) == 1 else Decision(Verdict.DENY, route.label, "ambiguous_query")
@@ -135,14 +135,14 @@ def _first_match(route: Route, question: Question) -> Decision:
     """Anonymous callers are sent to sign in where a rule asks who they are and signing in could help."""
     unknown: Rule | None = None
     missed = "no_rule"
-    for rule in route.access:
-        miss = first_miss(rule, OF_REQUEST, question)
+    for rule, asked in route.asked:
+        miss = _first_miss(rule, asked, OF_REQUEST, question)
         if miss is None and question.principal is None and about_somebody(rule):
             if rule.require != "deny":
                 return Decision(Verdict.SIGN_IN, rule.name, "no_session")
             unknown = unknown or rule  # whom it refuses is only known after signing in
             continue
-        miss = miss or first_miss(rule, OF_SUBJECT, question)
+        miss = miss or _first_miss(rule, asked, OF_SUBJECT, question)
         if miss is None:
             decision = judge(rule, question)
             if unknown is not None and decision.verdict is Verdict.ALLOW:
@@ -157,9 +157,11 @@ def about_somebody(rule: Rule) -> bool:
     return bool(rule.users or rule.groups) or any(map(asks_user, (*rule.hosts, *rule.paths)))
 
 
-def first_miss(rule: Rule, criteria: tuple[Criterion, ...], question: Question) -> Criterion | None:
+def _first_miss(
+    rule: Rule, asked: frozenset[str], criteria: tuple[Criterion, ...], question: Question
+) -> Criterion | None:
     for criterion in criteria:
-        if criterion.asked_by(rule) and not criterion.holds(rule, question):
+        if criterion.key in asked and not criterion.holds(rule, question):
             return criterion
     return None
 

@@ -140,6 +140,12 @@ class Route(Section):
         return (*shared, *(own or [self._policy_as_rule()]))
 
     @cached_property
+    def asked(self) -> tuple[tuple[Rule, frozenset[str]], ...]:
+        """The same rules, each with the keys that say anything: most requests are asked about few of them."""
+        keys = tuple(Rule.model_fields)
+        return tuple((rule, frozenset(key for key in keys if getattr(rule, key))) for rule in self.access)
+
+    @cached_property
     def query_names(self) -> frozenset[str]:
         """The parameters of the query that a rule asks about."""
         return frozenset(name for rule in self.access for one in rule.query for name in one)

@@ -15,14 +15,12 @@ from gateway.errors import ConfigError
 from gateway.model import Target, Verdict
 from gateway.passes import is_settled
 from gateway.policy import decide
-from gateway.target import make_target
 from tests.geoip import geoip_file
 from tests.unit.test_rules import NOW, config, target, who
 
 
 def caller(country: str) -> Target:
-    base = target()
-    return make_target(base.scheme, base.host, base.method, base.path, base.client, country)
+    return target(country=country)
 
 
 @pytest.mark.parametrize(

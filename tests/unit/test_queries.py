@@ -20,8 +20,7 @@ from tests.unit.test_rules import NOW, config, target, who
 
 
 def asked(query: str) -> Target:
-    base = target("/x")
-    return Target(base.scheme, base.host, None, "GET", base.path, query, base.client)
+    return target("/x", query=query)
 
 
 def verdict(made: Config, query: str) -> tuple[Verdict, str]:

@@ -31,8 +31,15 @@ def who(name: str = "alice", *groups: str, amr: tuple[str, ...] = TWO, proven: f
     return Principal(User(name, groups=groups), session)
 
 
-def target(path: str = "/", method: str = "GET", client: str = "192.0.2.1", host: str = "app.test") -> Target:
-    return Target("https", host, None, method, path, "", ip_address(client))
+def target(
+    path: str = "/",
+    method: str = "GET",
+    client: str = "192.0.2.1",
+    host: str = "app.test",
+    query: str = "",
+    country: str = "",
+) -> Target:
+    return Target("https", host, None, method, path, query, ip_address(client), country)
 
 
 def decided(where: Config, what: Target, principal: Principal | None, now: float = NOW) -> Decision:
@@ -192,30 +199,40 @@ rule = st.fixed_dictionaries(
         "users": st.lists(words, max_size=2),
         "groups": st.lists(words, max_size=2),
         "methods": st.lists(st.sampled_from(["GET", "POST"]), max_size=1),
-        "paths": st.lists(st.sampled_from(["/a", "/a/*", "~/[ab]", "/b"]), max_size=2),
+        "paths": st.lists(st.sampled_from(["/a", "/a/*", "~/[ab]", "/b", "/{user}"]), max_size=2),
         "networks": st.lists(st.sampled_from(["192.0.2.0/24", "10.0.0.0/8"]), max_size=1),
+        "countries": st.sampled_from([["DE"], ["!DE"], ["!FR"]]),
+        "query": st.sampled_from([[{"a": {"present": True}}], [{"a": {"one_of": ["1"]}}]]),
     },
 )
 someone = st.none() | st.builds(who, words, words, amr=st.sampled_from([TWO, ("password",)]))
 
 
-@given(st.lists(rule, min_size=1, max_size=4), someone, st.sampled_from(["/", "/a", "/a/x", "/b", "/c"]))
+asked_for = st.builds(
+    target,
+    path=st.sampled_from(["/", "/a", "/a/x", "/b", "/c"]),
+    query=st.sampled_from(["", "a", "a=1", "b=1"]),
+    country=st.sampled_from(["", "DE", "FR"]),
+)
+
+
+@given(st.lists(rule, min_size=1, max_size=4), someone, asked_for)
 def test_explain_agrees_with_decide(
-    rules: list[dict[str, Any]], principal: Principal | None, path: str
+    rules: list[dict[str, Any]], principal: Principal | None, what: Target
 ) -> None:
     made = config(*rules)
-    told = explain(made.routes[0], target(path), principal, NOW)
-    assert told.decision == decided(made, target(path), principal)
+    told = explain(made.routes[0], what, principal, NOW)
+    assert told.decision == decided(made, what, principal)
     if principal is not None:
         first = next((one for one in told.rules if one.matches), None)
         assert told.decision.rule == (first.rule if first else "*/")
         assert [one for one in told.rules if one.decides] == ([first] if first else [])
 
 
-@given(st.lists(rule, min_size=1, max_size=4), st.sampled_from(["/", "/a", "/a/x", "/b", "/c"]))
-def test_strangers_get_in_only_where_everybody_does(rules: list[dict[str, Any]], path: str) -> None:
+@given(st.lists(rule, min_size=1, max_size=4), asked_for)
+def test_strangers_get_in_only_where_everybody_does(rules: list[dict[str, Any]], what: Target) -> None:
     """Security rule 1: what nobody in particular may have, each one may have."""
     made = config(*rules)
-    if decided(made, target(path), None).verdict is Verdict.ALLOW:
+    if decided(made, what, None).verdict is Verdict.ALLOW:
         for name in ("a", "b", "c"):
-            assert decided(made, target(path), who(name, name)).verdict is Verdict.ALLOW
+            assert decided(made, what, who(name, name)).verdict is Verdict.ALLOW
