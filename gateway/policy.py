@@ -152,6 +152,15 @@ def _first_match(route: Route, question: Question) -> Decision:
     return Decision(Verdict.DENY, route.label, missed if len(route.access) == 1 else "no_rule")
 
 
+def hinges_on_query(route: Route, target: Target, principal: Principal | None, now: float) -> bool:
+    """Whether a rule would match but for its query, so that who doesn't know the query can't tell what is decided."""
+    question = Question(target, principal, now, {})
+    return any(
+        "query" in asked and _first_miss(rule, asked - {"query"}, OF_REQUEST, question) is None
+        for rule, asked in route.asked
+    )
+
+
 def about_somebody(rule: Rule) -> bool:
     """Whether it depends on who asks."""
     return bool(rule.users or rule.groups) or any(map(asks_user, (*rule.hosts, *rule.paths)))

@@ -19,7 +19,7 @@ from gateway.cli.opening import Opened, config_option, json_option, print_json, 
 from gateway.config.schema import Config
 from gateway.errors import RequestRefused
 from gateway.model import Principal, SessionRecord, Target, User
-from gateway.policy import decide
+from gateway.policy import decide, hinges_on_query
 from gateway.risk.geo import Geo, country_finder
 from gateway.routing import Routes
 from gateway.target import CountryOf, check_spelling, make_target
@@ -52,7 +52,7 @@ class Outcome:
     requests: int
     skipped: int
     unknown: int
-    """Requests to routes whose rules ask about the query, which the log does not hold."""
+    """Requests about which a rule asks for the query, which the log does not hold."""
     differences: list[Difference]
 
 
@@ -143,7 +143,7 @@ def _verdict(
         if route is None:
             return _REFUSED, "", "no route"
         check_spelling(target.path, route.allow_in_path)
-        if route.query_names:
+        if hinges_on_query(route, target, principal, now):
             raise _Unknown
     except RequestRefused as refusal:
         return _REFUSED, "", refusal.detail
