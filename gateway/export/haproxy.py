@@ -1,7 +1,7 @@
 """HAProxy: the signed pass is checked in HAProxy itself (jwt_verify), without asking us for each request.
 
 Whatever a pass can't settle goes through the gateway as a proxy: no pass, one that is not valid, rules that look at
-more than the user, WebSockets, unusual paths. So a mistake here costs speed, not safety.
+more than the user, WebSockets, unusual paths and hosts. So a mistake here costs speed, not safety.
 """
 
 from collections.abc import Iterator
@@ -104,7 +104,8 @@ def _pass(plan: Plan, keys: list[str]) -> Iterator[str]:
     acl from_us var(txn.pass),jwt_payload_query('$.iss') -m str {plan.config.server.public_url}
     acl has_session req.cook({session}) -m found
     acl has_pass req.cook({pass_cookie(plan.config)}) -m found
-    acl unusual path -m sub % // /. ;
+    acl unusual path -m sub % // /. ; \\\\
+    acl unusual var(txn.host) -m end .
     acl unusual req.hdr(upgrade) -m found
     acl unusual method TRACE CONNECT
     http-request set-var(txn.good) bool(true) if has_session signed for_this_host of_this_session alive from_us"""
