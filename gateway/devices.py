@@ -16,7 +16,7 @@ from gateway.audit import Audit
 from gateway.clock import Clock
 from gateway.config.schema import Session
 from gateway.model import User
-from gateway.session import cookie_name, cookie_value
+from gateway.session.cookie import cookie_name, cookie_value
 from gateway.stores.base import Device, Devices
 
 _MAX_COOKIE = 1024

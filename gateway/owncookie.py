@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.config.schema import Session
-from gateway.session import cookie_value
+from gateway.session.cookie import cookie_value
 
 PURPOSES = ("kept", "trail", "nonce")
 _LONGEST = 1024

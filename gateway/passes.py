@@ -18,7 +18,8 @@ from gateway.policy import decide
 from gateway.portal.returns import href, read_return
 from gateway.proxy.headers import clean, facts_of
 from gateway.routing import Routes, host_matches
-from gateway.session import SessionLayer, cookie_value
+from gateway.session import SessionLayer
+from gateway.session.cookie import cookie_value
 
 _LARGEST_COOKIE = 4000
 _NONE = "none"

@@ -21,7 +21,7 @@ from gateway.export.sites import (
     says,
 )
 from gateway.passes import is_settled, pass_cookie, route_id
-from gateway.session import cookie_name
+from gateway.session.cookie import cookie_name
 
 _CLAIMS: dict[Fact, str] = {"username": "sub"}
 """Claims of the pass that have another name than the fact."""

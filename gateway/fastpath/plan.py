@@ -22,7 +22,7 @@ from gateway.proxy.rewrite import Rewriter
 from gateway.proxy.site import Site
 from gateway.proxy.upstreams import Address
 from gateway.requestid import HEADER, given
-from gateway.session import cookie_value
+from gateway.session.cookie import cookie_value
 from gateway.target import CountryOf, is_trusted, read_target
 
 _PLANS = 2048

@@ -13,7 +13,7 @@ from multidict import CIMultiDictProxy
 
 from gateway.config.schema import Branding
 from gateway.language.negotiate import preferred
-from gateway.session import cookie_value
+from gateway.session.cookie import cookie_value
 
 LANGUAGE_COOKIE = "auth_lang"
 _KEPT = 365 * 86400

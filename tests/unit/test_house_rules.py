@@ -11,10 +11,6 @@ FILES = sorted((ROOT / "gateway").rglob("*.py"))
 ALL_FILES = FILES + sorted((ROOT / "tests").rglob("*.py"))
 
 LONGEST = 300
-LONGER_WITH_REASON = {
-    "gateway/session.py": "one session from first visit to its end; its steps share the cookie and the cache",
-}
-"""File -> why splitting it would make it harder to read."""
 
 VAGUE = re.compile(r"(^|_)(utils?|helpers?|managers?|misc|stuff)(_|$)")
 
@@ -67,7 +63,7 @@ def calls_in_defaults(tree: ast.AST) -> list[int]:
 @pytest.mark.parametrize("file", FILES, ids=named)
 def test_file_is_short_enough_to_read(file: Path) -> None:
     lines = len(file.read_text().splitlines())
-    assert lines < LONGEST or named(file) in LONGER_WITH_REASON
+    assert lines < LONGEST
 
 
 @pytest.mark.parametrize("file", ALL_FILES, ids=named)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.schema import Session
-from gateway.session import cookie_name, cookie_value
+from gateway.session.cookie import cookie_name, cookie_value
 
 NAME = "auth_session"
 

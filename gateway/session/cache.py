@@ -1,0 +1,70 @@
+"""The sessions that this worker has read, by cookie value, so that most requests are answered without I/O.
+
+An entry goes as soon as a change of its session or user is heard of, and the oldest when there are too many.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gateway.model import Principal
+from gateway.stores.base import Change
+
+_SIZE = 50_000
+
+
+@dataclass(slots=True)
+class Entry:
+    """One session as it was read. Times are Unix times by our clock."""
+
+    principal: Principal
+    csrf: str
+    read_at: float
+    seen_at: float
+    touched_at: float
+    """When the store was last told that the session is in use."""
+
+
+class SessionCache:
+    def __init__(self) -> None:
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self.heard = 0
+        """Counts changes: what was read before one came may be out of date already and is not remembered."""
+
+    def get(self, value: str) -> Entry | None:
+        return self._entries.get(value)
+
+    def put(self, value: str, entry: Entry, heard: int) -> bool:
+        """Remember what was read since `heard` changes; False, and nothing, if one has come meanwhile."""
+        if heard != self.heard:
+            return False
+        self._entries[value] = entry
+        self._entries.move_to_end(value)
+        if len(self._entries) > _SIZE:
+            self._entries.popitem(last=False)
+        return True
+
+    def drop(self, value: str) -> None:
+        self._entries.pop(value, None)
+
+    def forget(self, change: Change) -> None:
+        """Drop what a change made untrue."""
+        self.heard += 1
+        for value in [value for value, entry in self._entries.items() if _is_about(change, entry)]:
+            del self._entries[value]
+
+    def distrust(self) -> None:
+        """Have every session read again at its next use."""
+        self.heard += 1
+        for entry in self._entries.values():
+            entry.read_at = float("-inf")
+
+    def sids_of(self, username: str) -> Iterable[str]:
+        """The sessions of a user that are remembered here."""
+        sessions = [entry.principal.session for entry in self._entries.values()]
+        return [session.sid for session in sessions if session.username == username]
+
+
+def _is_about(change: Change, entry: Entry) -> bool:
+    session = entry.principal.session
+    return change.subject == (session.sid if change.kind == "session" else session.username)

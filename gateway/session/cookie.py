@@ -1,0 +1,130 @@
+"""The session cookie: its name, what is sealed in it, and how it gets onto a response. Hides aiohttp-session.
+
+To the browser it is opaque; the csrf token, the session's id and whose it is are encrypted with the key ring.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import aiohttp_session
+from aiohttp import web
+from aiohttp_session.cookie_storage import EncryptedCookieStorage
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from gateway.config.schema import Session as SessionConfig
+
+_MAX_COOKIE = 4096
+_LONG_AGO = 86400.0  # seconds after its end for which a cookie still tells whose session it was
+_SEALED = re.compile(r"[A-Za-z0-9_-]+={0,2}")  # one spelling only: decoders skip what follows the padding
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a cookie of ours holds. Somebody who has not signed in yet has a csrf token and nothing else."""
+
+    csrf: str
+    sid: str = ""
+    username: str = ""
+    until: int = 0
+    """When the session ends at the latest, as Unix time: once it has, the store knows nothing of it any more."""
+
+    @classmethod
+    def read(cls, sealed: dict[str, object]) -> "Content":
+        csrf, sid, user, until = (str(sealed.get(key, "")) for key in ("csrf", "sid", "user", "until"))
+        return cls(csrf, sid, user, int(until) if until.isdecimal() else 0)
+
+    def written(self) -> dict[str, str]:
+        if not self.sid:
+            return {"csrf": self.csrf}
+        return {"csrf": self.csrf, "sid": self.sid, "user": self.username, "until": str(self.until)}
+
+
+class RingCookieStorage(EncryptedCookieStorage):
+    """aiohttp-session's encrypted cookie, opened by any key of the ring and sealed by the newest."""
+
+    def __init__(self, fernet: Callable[[], MultiFernet], **params: object) -> None:
+        super().__init__(Fernet(Fernet.generate_key()), **params)  # type: ignore[arg-type]
+        self._ring = fernet
+
+    def open(self, cookie: str) -> dict[str, object] | None:
+        """The mapping in the cookie, or None for anything that we did not seal."""
+        if not _SEALED.fullmatch(cookie):
+            return None
+        try:
+            sealed = self._decoder(self._ring().decrypt(cookie.encode("ascii")).decode())
+        except (InvalidToken, ValueError):
+            return None
+        mapping = sealed.get("session") if isinstance(sealed, dict) else None
+        return mapping if isinstance(mapping, dict) else None
+
+    async def save_session(
+        self, request: web.Request, response: web.StreamResponse, session: aiohttp_session.Session
+    ) -> None:
+        if session.empty:
+            self.save_cookie(response, "")
+        else:
+            sealed = self._ring().encrypt(self._encoder(self._get_session_data(session)).encode())
+            self.save_cookie(response, sealed.decode())
+
+
+class SessionCookie:
+    """`secure` is whether our pages are served over https; `fernet` gives the keys of the moment, newest first."""
+
+    def __init__(self, config: SessionConfig, *, secure: bool, fernet: Callable[[], MultiFernet]) -> None:
+        self.name = cookie_name(config, secure)
+        flags: dict[str, object] = {
+            "cookie_name": self.name, "path": "/", "secure": secure, "httponly": True, "samesite": "Lax",
+        }  # fmt: skip
+        self._storage = RingCookieStorage(fernet, domain=config.domain, **flags)
+        self._of_one_host = RingCookieStorage(fernet, domain=None, **flags)
+
+    def value(self, header: str) -> str:
+        """Our cookie as it stands in a Cookie header, "" if there is none or none that we could have made."""
+        value = cookie_value(header, self.name)
+        return value if len(value) <= _MAX_COOKIE else ""
+
+    def open(self, value: str) -> Content | None:
+        """What is sealed in a cookie, None for anything that we did not seal."""
+        sealed = self._storage.open(value)
+        return None if sealed is None else Content.read(sealed)
+
+    def ended(self, header: str, now: float) -> str:
+        """The user whose session the cookie stood for, "" if it was none or it has ended long ago."""
+        content = self.open(self.value(header))
+        return content.username if content and content.until and now <= content.until + _LONG_AGO else ""
+
+    async def write(
+        self,
+        request: web.BaseRequest,
+        response: web.StreamResponse,
+        content: Content | None,
+        *,
+        host_only: bool,
+    ) -> None:
+        """Set the cookie, or clear it (None). `host_only` is for hosts outside `session.domain`."""
+        session = aiohttp_session.Session(None, data=None, new=True)
+        session.update(content.written() if content else {})
+        storage = self._of_one_host if host_only else self._storage
+        await storage.save_session(request, response, session)  # type: ignore[arg-type]
+
+
+def cookie_name(config: SessionConfig, secure: bool) -> str:
+    """RFC 6265bis §4.1.3: the prefix makes browsers refuse the cookie from other hosts and plain http."""
+    if not secure:
+        return config.cookie_name
+    return ("__Secure-" if config.domain else "__Host-") + config.cookie_name
+
+
+def cookie_value(header: str, name: str) -> str:
+    """The first value of cookie `name` in a Cookie header, "" if there is none."""
+    start = 0
+    while True:
+        start = header.find(name, start)
+        if start < 0:
+            return ""
+        before = header[:start].rstrip(" \t")
+        after = start + len(name)
+        if (not before or before.endswith(";")) and header[after : after + 1] == "=":
+            return header[after + 1 :].partition(";")[0].strip().strip('"')
+        start = after
