@@ -46,6 +46,9 @@ CODES = [
 ]
 ITEMS = [
     Item("sms", "sms", FACTOR_LABELS["sms"], "+49•••••678", removable=True),
+    Item(
+        "c", "second_phone", FACTOR_LABELS["second_phone"], "+49•••••042", NOW, removable=True, cooling=True
+    ),
     Item("a", "totp", "Phone in the kitchen", FACTOR_LABELS["totp"], NOW, NOW, named=True, removable=True),
     Item("b", "webauthn", "Blue key", FACTOR_LABELS["webauthn"], NOW, NOW, named=True, removable=True),
 ]

@@ -15,7 +15,7 @@ from gateway.cli.user_import import import_users
 from gateway.cli.user_invite import invite
 from gateway.cli.user_unlock import as_facts, sentences, unlock, waits_of
 from gateway.errors import UserUnknown
-from gateway.factors.phones import SECOND_PHONE
+from gateway.factors.phones import SECOND_PHONE, forget_second_phone, waive_second_phone
 from gateway.lifting import Blocked
 from gateway.model import User
 from gateway.policy import SECOND_FACTORS
@@ -138,7 +138,10 @@ def show(username: str, as_json: bool, config_file: Path) -> None:
 @click.option(
     "--no-cool-off",
     is_flag=True,
-    help="Codes go to the new number at once (sms.cool_off); also waives it for a number changed before.",
+    help="Codes go to the new number at once (sms.cool_off); also waives it for a change before, or a second one.",
+)
+@click.option(
+    "--no-second-phone", is_flag=True, help="Take away the second number; ends the user's sessions."
 )
 @config_option
 def set_user(
@@ -151,6 +154,7 @@ def set_user(
     ask_password: bool,
     password_stdin: bool,
     no_cool_off: bool,
+    no_second_phone: bool,
     config_file: Path,
 ) -> None:
     """Change a user. --group replaces all groups; a new password ends the user's sessions."""
@@ -161,7 +165,7 @@ def set_user(
     changes = {field: value for field, value in given.items() if value is not None}
     if no_groups:
         changes["groups"] = ()
-    if not changes and password is None and not no_cool_off:
+    if not changes and password is None and not (no_cool_off or no_second_phone):
         raise click.UsageError("Nothing to change: name an option.")
 
     async def work(opened: Opened) -> User:
@@ -171,8 +175,12 @@ def set_user(
             await opened.sessions.delete_for_user(found.username)
         if changes:
             await opened.directory.replace(replace(found, **changes))  # type: ignore[arg-type]  # fields of User
+        if no_second_phone and await forget_second_phone(opened.credentials, found.username):
+            await opened.sessions.delete_for_user(found.username)
+            await opened.record("factors_reset", found.username, factors=[SECOND_PHONE])
         if no_cool_off:
             await SqlPhoneChanges(opened.engine).waive(found.username)
+            await waive_second_phone(opened.credentials, found.username)
             await opened.record("phone_cool_off_waived", found.username)
         fields = [*changes, "password"] if password is not None else [*changes]
         await opened.record("user_changed", found.username, fields=fields)

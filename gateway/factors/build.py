@@ -64,6 +64,7 @@ class Factors:
     second: Mapping[str, Factor]
     enrols: Mapping[str, Enrols]
     second_phone: Enrols
+    phones: Phones
     recovery: RecoveryFactor
     passkeys: WebAuthnFactor | None
     approval: ApprovalFactor
@@ -81,7 +82,8 @@ def build_factors(parts: FactorParts) -> Factors:
     keys = WebAuthnFactor(parts.credentials, parts.ledger, parts.clock, site)
     recovery = RecoveryFactor(parts.credentials, parts.ledger, parts.clock)
     approval = _approval(parts)
-    sms, email = _sms(parts, _phones(parts)), _email(parts)
+    phones = _phones(parts)
+    sms, email = _sms(parts, phones), _email(parts)
     every: list[Factor] = [sms, totp, keys, email, approval, recovery, _bypass(parts)]
     left_out = set() if config.email.second_factor else {"email"}
     enrols: list[Enrols] = [totp]
@@ -99,6 +101,7 @@ def build_factors(parts: FactorParts) -> Factors:
         second={factor.name: factor for factor in every if factor.name not in left_out},
         enrols={one.name: one for name in config.enrolment.factors for one in enrols if one.name == name},
         second_phone=_contact(parts, adding_phone, SecondPhone(parts.credentials, parts.clock)),
+        phones=phones,
         recovery=recovery,
         passkeys=keys if config.webauthn.passwordless and site.possible else None,
         approval=approval,

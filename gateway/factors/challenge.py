@@ -123,6 +123,10 @@ class Codes:
         await self._ledger.delete(self._slot(attempt))
         await self._ledger.delete(self._sending_slot(attempt))
 
+    async def void(self, attempt: Attempt) -> None:
+        """Forget the code; the next one still waits its time."""
+        await self._ledger.delete(self._slot(attempt))
+
     async def issued_at(self, attempt: Attempt) -> float | None:
         """When the running challenge was issued (Unix seconds), None if there is none."""
         stored = await self._ledger.get(self._slot(attempt))

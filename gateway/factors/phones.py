@@ -21,6 +21,8 @@ from gateway.stores.base import Credential, Credentials, Ledger
 SECOND_PHONE = "second_phone"
 """The kind of credential that holds it, and its name where users add and remove it. In `amr` a code sent there is
 `sms` like any other."""
+_WAIVED = 1
+"""The credential's counter once its cool-off is waived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class SecondPhone:
         return replace(user, phone=address)
 
     async def store(self, username: str, address: str) -> None:
+        """Under a new id, so that what was sent to the number before is void."""
         await forget_second_phone(self._credentials, username)
         await self._credentials.add(
             Credential(
@@ -68,9 +71,16 @@ class SecondPhone:
         )
 
 
-async def forget_second_phone(credentials: Credentials, username: str) -> None:
+async def forget_second_phone(credentials: Credentials, username: str) -> bool:
+    """True if there was one."""
+    held = await credentials.list(username, SECOND_PHONE)
+    return any([await credentials.remove(username, one.id) for one in held])
+
+
+async def waive_second_phone(credentials: Credentials, username: str) -> None:
+    """An administrator vouches for it: it gets codes at once."""
     for held in await credentials.list(username, SECOND_PHONE):
-        await credentials.remove(username, held.id)
+        await credentials.advance(held.id, _WAIVED, held.last_used_at)
 
 
 class Phones:
@@ -88,9 +98,17 @@ class Phones:
         self._credentials, self._cool_off, self._ledger, self._clock = credentials, cool_off, ledger, clock
         self._lifetime = lifetime
 
+    async def any(self, user: User) -> bool:
+        """Whether there is a number at all. Without this, an account whose first number the directory drops would seem
+        to have no second factor, and whoever has the password could add one."""
+        return bool(user.phone or await self._second(user))
+
     async def line(self, attempt: Attempt) -> Line:
         """Where the codes of this session go now. Raises SendFailed (code "cool_off") if no number may have any."""
-        other = await self._usable_second(attempt.user)
+        second = await self._second(attempt.user)
+        other = second.secret.decode() if second and not self.cooling(second) else ""
+        if not attempt.user.phone:
+            return self._alone(attempt.user, other)
         try:
             first = await self._cool_off.number(attempt.user)
         except SendFailed:
@@ -98,20 +116,39 @@ class Phones:
                 raise
             return Line(other)
         line = Line(first, other if other != first else "", cooling=first != attempt.user.phone)
-        return line.switched if await self._ledger.get(_slot(attempt)) else line
+        kept = await self._ledger.get(_slot(attempt))
+        return line.switched if second and kept == second.id.encode() else line
+
+    def _alone(self, user: User, second: str) -> Line:
+        """The directory has removed the first number, so it gets nothing more."""
+        if not second:
+            raise SendFailed(
+                "the user's second number is new and the first one was removed",
+                code="cool_off",
+                mend=f"`auth-gateway user set {user.username} --no-cool-off` if the user is known to have it",
+            )
+        return Line(second)
 
     async def keep_to(self, attempt: Attempt, line: Line) -> None:
         """From now on this session's codes go to `line.phone`."""
-        if line.phone == await self._usable_second(attempt.user):
-            await self._ledger.put(_slot(attempt), b"second", self._lifetime)
+        second = await self._second(attempt.user)
+        if second and line.phone == second.secret.decode():
+            await self._ledger.put(_slot(attempt), second.id.encode(), self._lifetime)
         else:
             await self._ledger.delete(_slot(attempt))
 
-    async def _usable_second(self, user: User) -> str:
-        """ "" while there is none, or it cools off."""
-        since = self._clock() - self._cool_off.period
+    async def is_gone(self, attempt: Attempt) -> bool:
+        """Whether this session's code went to a second number that was removed or changed meanwhile."""
+        kept = await self._ledger.get(_slot(attempt))
+        second = await self._second(attempt.user) if kept else None
+        return kept is not None and (second is None or kept != second.id.encode())
+
+    def cooling(self, second: Credential) -> bool:
+        return second.counter < _WAIVED and self._clock() < second.created_at + self._cool_off.period
+
+    async def _second(self, user: User) -> Credential | None:
         held = await self._credentials.list(user.username, SECOND_PHONE)
-        return next((one.secret.decode() for one in held if one.created_at <= since), "")
+        return held[-1] if held else None
 
 
 def _slot(attempt: Attempt) -> str:

@@ -43,7 +43,7 @@ class SmsFactor:
         self._desk, self._phones, self._brand = desk, phones, brand
 
     async def enrolled(self, user: User) -> bool:
-        return bool(user.phone)
+        return await has_number(user, self._phones)
 
     async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
         return await begin_on_line(
@@ -64,6 +64,7 @@ class SmsFactor:
         await self._desk.hand_over(admission, lambda id: self._sender.send(phone, text, id))
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
+        await void_if_gone(self._codes, self._phones, attempt)
         outcome = await self._codes.verify(attempt, normal_code(form.get("code", "")))
         if outcome is Outcome.RIGHT:
             await self._desk.verified(attempt.sid)
@@ -84,6 +85,7 @@ async def begin_on_line(
 
     Raises SendFailed, with `instead` set where the user's other number may do, and TooManyAttempts.
     """
+    await void_if_gone(codes, phones, attempt)
     running = await line_of(attempt, phones)
     wanted = running.switched if attempt.resend is Resend.OTHER_NUMBER else running
 
@@ -110,6 +112,16 @@ async def begin_on_line(
         can_call=desk.calls and (view.sends >= _CALL_AFTER or view.state == "failed"),
         cooling=line.cooling,
     )
+
+
+async def void_if_gone(codes: Codes, phones: Phones | None, attempt: Attempt) -> None:
+    """A code at a number that is the user's no longer is good for nothing."""
+    if phones is not None and await phones.is_gone(attempt):
+        await codes.void(attempt)
+
+
+async def has_number(user: User, phones: Phones | None) -> bool:
+    return await phones.any(user) if phones is not None else bool(user.phone)
 
 
 async def line_of(attempt: Attempt, phones: Phones | None) -> Line:

@@ -10,7 +10,7 @@ from gateway.config.schema import SmsBase
 from gateway.factors.base import Attempt, Outcome, Prompt
 from gateway.factors.challenge import Codes, normal_code
 from gateway.factors.phones import Phones
-from gateway.factors.sms import begin_on_line, channel_of, errand, line_of
+from gateway.factors.sms import begin_on_line, channel_of, errand, has_number, line_of, void_if_gone
 from gateway.model import User
 from gateway.senders.base import CodeService
 from gateway.sms.desk import SmsDesk
@@ -29,7 +29,7 @@ class SmsVerifyFactor:
         self._desk, self._phones = desk, phones
 
     async def enrolled(self, user: User) -> bool:
-        return bool(user.phone)
+        return await has_number(user, self._phones)
 
     async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
         return await begin_on_line(
@@ -46,9 +46,11 @@ class SmsVerifyFactor:
         await self._codes.issue(attempt)
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
-        phone = (await line_of(attempt, self._phones)).phone
+        await void_if_gone(self._codes, self._phones, attempt)
 
         async def provider_agrees() -> bool:
+            """Asked about the number as it is once the challenge was read: a switch meanwhile makes that differ."""
+            phone = (await line_of(attempt, self._phones)).phone
             return await self._service.check(phone, normal_code(form.get("code", "")))
 
         outcome = await self._codes.consume_if(attempt, provider_agrees)

@@ -47,6 +47,8 @@ class Item:
     last_used_at: float = 0.0
     named: bool = False
     removable: bool = False
+    cooling: bool = False
+    """A second number that gets no codes yet."""
 
 
 class Account:
@@ -90,7 +92,8 @@ class Account:
                 found += await self._owned(user, name)
             elif name in ("sms", "email") and await factor.enrolled(user):
                 detail = mask_phone(user.phone) if name == "sms" else mask_email(user.email)
-                found.append(Item(name, name, FACTOR_LABELS[name], detail))
+                if name == "email" or user.phone:
+                    found.append(Item(name, name, FACTOR_LABELS[name], detail))
                 found += await self._second_phone(user) if name == "sms" else []
         return [replace(item, removable=self._removable(item, found)) for item in found]
 
@@ -102,14 +105,21 @@ class Account:
 
     async def _second_phone(self, user: User) -> list[Item]:
         return [
-            Item(one.id, SECOND_PHONE, FACTOR_LABELS[SECOND_PHONE], one.name, one.created_at)
+            Item(
+                one.id,
+                SECOND_PHONE,
+                FACTOR_LABELS[SECOND_PHONE],
+                one.name,
+                one.created_at,
+                cooling=self._factors.phones.cooling(one),
+            )
             for one in await self._factors.credentials.list(user.username, SECOND_PHONE)
         ]
 
     def _removable(self, item: Item, items: Sequence[Item]) -> bool:
         """The last one stays. The mail address is more than a factor: it can be changed, not removed."""
         if item.kind == SECOND_PHONE:
-            return True
+            return any(one.kind != SECOND_PHONE for one in items)
         kept_here = item.kind in OWNED or (item.kind == "sms" and self._writable is not None)
         return kept_here and sum(one.kind != SECOND_PHONE for one in items) > 1
 

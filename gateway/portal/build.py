@@ -26,7 +26,7 @@ from gateway.portal.views import SignInViews
 
 def build_pages(parts: Parts) -> Views:
     """Pages by path, below the prefix."""
-    news = AccountNews(parts.audit, parts.notices, parts.sms_notices)
+    news = AccountNews(parts.audit, parts.notices, parts.sms_notices, parts.sms.cool_off)
     enrolment = Enrolment(
         parts.config.enrolment, parts.factors, parts.sessions, parts.ledger, parts.audit, news
     )

@@ -12,7 +12,7 @@ from gateway.stores.engine import reading, writing
 from gateway.stores.schema import credentials
 
 Seal = Callable[[bytes], bytes]
-_VOUCH = ("totp", "webauthn")
+_VOUCH = ("totp", "webauthn", "second_phone")
 
 
 class SqlCredentials:

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from gateway import __version__
 from gateway.cli import main
 from gateway.cli.opening import Opened, run
+from gateway.factors.phones import SECOND_PHONE, SecondPhone
 from gateway.model import SessionRecord, User
 from gateway.stores.base import AuditRow, Credential, Device
 from gateway.stores.base_sms import SmsBlock, SmsMessage, start_of_day
@@ -462,6 +463,20 @@ def test_an_administrator_waives_the_cool_off_of_a_number(command, stored) -> No
     (change,) = stored(lambda opened: SqlPhoneChanges(opened.engine).of("alice", 0))
     assert change.waived
     assert "phone_cool_off_waived" in command("audit", "tail").output
+
+
+def test_a_second_number_is_shown_masked_vouched_for_and_taken_away(command, stored) -> None:
+    add(command, "alice", "--phone", "+4915112345678")
+    stored(lambda opened: SecondPhone(opened.credentials, opened.clock).store("alice", "+4915112345679"))
+    shown = command("user", "show", "alice").output
+    assert "second_phone +49•••••679" in shown
+    assert "15112345679" not in shown
+    command("user", "set", "alice", "--no-cool-off")
+    (held,) = stored(lambda opened: opened.credentials.list("alice", SECOND_PHONE))
+    assert held.counter == 1
+    assert command("user", "set", "alice", "--no-second-phone").output == "changed alice\n"
+    assert stored(lambda opened: opened.credentials.list("alice", SECOND_PHONE)) == []
+    assert "factors_reset" in command("audit", "tail").output
 
 
 def test_a_bypass_code_is_printed_once_and_noted_without_the_code(command) -> None:
