@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from gateway.config.finding import Check, Finding
-from gateway.config.schema import Config, DirectoryDatabase, OidcProvider
+from gateway.config.schema import Config, DirectoryDatabase, GithubProvider, OidcProvider
 
 
 def access_requests(config: Config) -> Iterator[Finding]:
@@ -33,11 +34,24 @@ def identity_providers(config: Config) -> Iterator[Finding]:
             yield Finding(
                 (*place, "create"), "would let anybody in who has an account there", "name `domains`"
             )
+        if (
+            isinstance(one, GithubProvider)
+            and one.match == "username"
+            and _is_public(one)
+            and not one.domains
+        ):
+            mend = "match by mail address, or name `domains`"
+            yield Finding((*place, "match"), "would let in whoever takes a user's name at GitHub first", mend)
         if one.create and not isinstance(config.directory, DirectoryDatabase):
             kind = config.directory.kind
             yield Finding((*place, "create"), f"users can't be added to the {kind} directory", "remove it")
         if isinstance(one, OidcProvider) and "openid" not in one.scopes:
             yield Finding((*place, "scopes"), "lacks `openid`, so there would be no ID token", "add `openid`")
+
+
+def _is_public(provider: GithubProvider) -> bool:
+    """Whether anybody can get an account there, under any name that is free."""
+    return urlsplit(provider.base_url).hostname == "github.com"
 
 
 PEOPLE_CHECKS: tuple[tuple[frozenset[str], Check], ...] = (

@@ -32,6 +32,7 @@ class ForgingProvider:
     forge: Callable[[dict[str, Any], str], str] = lambda claims, url: sign(claims)
     asked: list[dict[str, str]] = field(default_factory=list)
     iss_supported: bool = False
+    userinfo: dict[str, Any] = field(default_factory=dict)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.path.endswith("openid-configuration"):
@@ -42,8 +43,11 @@ class ForgingProvider:
                     "token_endpoint": f"{self.url}/token",
                     "jwks_uri": f"{self.url}/jwks",
                     "authorization_response_iss_parameter_supported": self.iss_supported,
+                    **({"userinfo_endpoint": f"{self.url}/userinfo"} if self.userinfo else {}),
                 }
             )
+        if request.path == "/userinfo":
+            return web.json_response(self.userinfo)
         if request.path == "/jwks":
             return web.json_response({"keys": [KEY.as_dict(private=False)]})
         self.asked.append({key: str(value) for key, value in (await request.post()).items()})
@@ -70,7 +74,8 @@ async def forging_rig(folder: Path, **settings: Any) -> AsyncIterator[tuple[Rig,
             "kind": "oidc", "name": "corp", "issuer": server.url, "client_id": "gateway", "client_secret": "hush",
             **settings,
         }  # fmt: skip
-        async with running_gateway(folder, identity_providers=[corp]) as rig:
+        partner = {**corp, "name": "partner"}
+        async with running_gateway(folder, identity_providers=[corp, partner]) as rig:
             rig.clock.now = time.time()
             await rig.add_user("mira", email="mira@example.com")
             yield rig, provider
@@ -157,6 +162,38 @@ async def test_an_answer_is_good_for_the_browser_that_asked_and_once(tmp_path: P
             assert len(provider.asked) == asked
 
 
+async def test_an_answer_is_good_for_its_own_provider_only(tmp_path: Path) -> None:
+    async with forging_rig(tmp_path) as (rig, provider), rig.browser() as browser:
+        state = (await leave(browser, provider))["state"]
+        mixed_up = await browser.get(f"/_auth/federated/partner/callback?code=c&state={state}")
+        assert mixed_up.status == 403
+        assert not provider.asked
+
+
+async def test_userinfo_of_somebody_else_is_not_believed(tmp_path: Path) -> None:
+    async with forging_rig(tmp_path) as (rig, provider):
+        provider.forge = lambda claims, url: sign(
+            {name: value for name, value in claims.items() if not name.startswith("email")}
+        )
+        for subject, status in (("m2", 403), ("m1", 303)):
+            provider.userinfo = {"sub": subject, "email": "mira@example.com", "email_verified": True}
+            async with rig.browser() as browser:
+                assert await arrive(browser, provider) == status
+
+
+async def test_an_address_names_one_user_as_a_whole_or_nobody(tmp_path: Path) -> None:
+    async with forging_rig(tmp_path) as (rig, provider):
+        await rig.directory.delete("mira")
+        await rig.add_user("boss", email="amira@example.com")
+        await rig.add_user("chief", email="mira@example.com.au")
+        async with rig.browser() as browser:
+            assert await arrive(browser, provider) == 403
+        await rig.add_user("one", email="mira@example.com")
+        await rig.add_user("two", email="Mira@example.com")
+        async with rig.browser() as browser:
+            assert await arrive(browser, provider) == 403
+
+
 async def test_the_code_goes_out_with_its_verifier_and_an_old_journey_is_over(tmp_path: Path) -> None:
     async with forging_rig(tmp_path) as (rig, provider), rig.browser() as browser:
         query = await leave(browser, provider)
@@ -181,9 +218,13 @@ async def test_a_disabled_user_does_not_come_in_by_another_door(tmp_path: Path) 
     async with forging_rig(tmp_path) as (rig, provider):
         user = await rig.directory.get("mira")
         assert user is not None
-        await rig.directory.replace(replace(user, disabled=True))
-        async with rig.browser() as browser:
-            assert await arrive(browser, provider) == 403
+        for linked in (False, True):
+            await rig.directory.replace(replace(user, disabled=True))
+            async with rig.browser() as browser:
+                assert await arrive(browser, provider) == 403, linked
+            await rig.directory.replace(user)
+            async with rig.browser() as browser:
+                assert await arrive(browser, provider) == 303
 
 
 async def test_a_providers_second_factor_counts_only_where_it_is_trusted(tmp_path: Path) -> None:
