@@ -16,6 +16,7 @@ WORDS = {
     "password_failed": N_("Wrong password"),
     "code_failed": N_("Second factor failed"),
     "locked": N_("Locked for a while after too many attempts"),
+    "unlocked": N_("An administrator lifted the lock"),
     "approval_given": N_("Sign-in approved on another device"),
     "approval_refused": N_("Sign-in refused on another device"),
     "bypass_issued": N_("An administrator made a one-time code"),
