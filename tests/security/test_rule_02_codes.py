@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from sqlalchemy import select
 
 from gateway.config.sms_money import SmsBudgets
@@ -122,7 +123,7 @@ async def test_a_hundred_wrong_codes_in_a_row_lock_the_account_for_good(tmp_path
     async with running_gateway(tmp_path, sms={"budgets": PLENTY}) as rig:
         await rig.add_user()
         wrong = 0
-        for _ in range(40):
+        for _ in range(60):
             async with rig.browser() as browser:
                 await browser.password()
                 if (await browser.get("/_auth/verify")).status == 429:
@@ -132,6 +133,8 @@ async def test_a_hundred_wrong_codes_in_a_row_lock_the_account_for_good(tmp_path
                 for _ in range(4):
                     guess = f"{(int(rig.codes[-1]) + 1) % 1_000_000:06d}"
                     wrong += (await browser.code(guess)).status == 401
+        else:
+            pytest.fail("never locked")
         assert 80 <= wrong <= 100  # the sixth guess of each window counts and is a 429
 
 
@@ -144,9 +147,12 @@ async def test_after_five_wrong_codes_even_the_right_one_needs_a_new_login(tmp_p
         wrong = f"{(int(right) + 1) % 1_000_000:06d}"
         for _ in range(5):
             assert (await browser.post("/_auth/verify", {"code": wrong, "csrf_token": token})).status == 401
+        before = browser.cookie()
         late = await browser.post("/_auth/verify", {"code": right, "csrf_token": token})
         assert late.headers.get("Location") != "/"
         assert (await browser.get("/")).headers["Location"].startswith("/_auth/login")
+        kept = await browser.get("/_auth/verify", Cookie=f"auth_session={before}")
+        assert kept.headers["Location"].startswith("/_auth/login"), "the session is over, not only its cookie"
         assert rig.upstream.requests == []
 
 

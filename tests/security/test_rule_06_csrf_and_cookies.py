@@ -23,6 +23,10 @@ async def test_forms_without_the_token_or_from_elsewhere_change_nothing(tmp_path
             allow_redirects=False,
         )
         assert response.status == 403
+        async with rig.browser() as stranger:
+            for nothing in ({**form, "csrf_token": ""}, {k: v for k, v in form.items() if k != "csrf_token"}):
+                assert (await stranger.post("/_auth/login", nothing)).status == 403
+                stranger.session.cookie_jar.clear()
         assert (await browser.post("/_auth/login", form)).status == 303
 
 

@@ -54,3 +54,6 @@ async def test_our_redirects_are_not_cached_and_tell_no_secret(tmp_path: Path) -
         response = await browser.get("/secret?token=1")
         assert response.headers["Cache-Control"] == "no-store"
         assert response.headers["Server"] == "auth-gateway"
+        response = await browser.get("/_auth/verify?rd=/x")
+        assert response.status == 303
+        assert response.headers["Cache-Control"] == "no-store"
