@@ -1,6 +1,7 @@
 """Rule 4: ids change at each rise of privilege, cookies are guarded, sessions can be ended, keys can rotate."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,7 +118,6 @@ async def test_disabling_a_user_or_changing_the_password_ends_sessions(tmp_path:
         assert (await browser.get("/")).status == 200
         stored = await rig.directory.get(user.username)
         assert stored is not None
-        from dataclasses import replace
 
         await rig.directory.replace(replace(stored, disabled=True))
         for _ in range(40):
@@ -125,6 +125,24 @@ async def test_disabling_a_user_or_changing_the_password_ends_sessions(tmp_path:
                 break
             await asyncio.sleep(0.1)
         assert (await browser.get("/")).status == 303
+
+
+async def test_who_is_disabled_in_a_directory_that_tells_nobody_is_out_at_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LDAP sends no word: what it says is read again within a minute."""
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        user = await rig.add_user()
+        await browser.sign_in()
+
+        async def disabled(_: str) -> User:
+            return replace(user, disabled=True)
+
+        with monkeypatch.context() as ldap:
+            ldap.setattr(rig.gateway.sessions._directory, "get", disabled)
+            rig.clock.advance(61)
+            assert (await browser.get("/")).status == 303
+        assert (await browser.get("/")).status == 303, "enabled again, the session stays ended"
 
 
 async def test_rotating_keys_keeps_sessions_alive(tmp_path: Path) -> None:
