@@ -50,13 +50,18 @@ async def test_a_certificate_is_one_factor_where_its_door_is_open(tmp_path: Path
     cert_file, key_file = certificate(tmp_path, "gateway")
     robot, stranger = certificate(tmp_path, "robot"), certificate(tmp_path, "stranger")
     tls = Tls(cert_file=cert_file, key_file=key_file, client_ca_file=robot[0])
-    async with running_gateway(tmp_path, routes=ROUTES, ssl_context=server_context(tls)) as rig:
+    routes = [*ROUTES, route("/open", require="bypass")]
+    async with running_gateway(tmp_path, routes=routes, ssl_context=server_context(tls)) as rig:
         anonymous = await statuses(rig.port, caller(cert_file, None))
         assert set(anonymous.values()) == {401}
         known = await statuses(rig.port, caller(cert_file, robot))
         assert known == {
             "/one": 200, "/robots": 200, "/others": 403, "/two": 401, "/machine": 200, "/closed": 401,
         }  # fmt: skip
+        async with aiohttp.ClientSession() as client:
+            url = f"https://127.0.0.1:{rig.port}/open"
+            async with client.get(url, ssl=caller(cert_file, robot)) as answer:
+                assert ["Remote-User", "cert:robot"] in (await answer.json())["headers"]
         try:
             refused = await statuses(rig.port, caller(cert_file, stranger))
         except aiohttp.ClientError:
