@@ -60,8 +60,10 @@ async def test_a_certificate_is_one_factor_where_its_door_is_open(tmp_path: Path
         }  # fmt: skip
         async with aiohttp.ClientSession() as client:
             url = f"https://127.0.0.1:{rig.port}/open"
-            async with client.get(url, ssl=caller(cert_file, robot)) as answer:
-                assert ["Remote-User", "cert:robot"] in (await answer.json())["headers"]
+            context = caller(cert_file, robot)
+            for _ in range(3):
+                async with client.get(url, ssl=context) as answer:
+                    assert ["Remote-User", "cert:robot"] in (await answer.json())["headers"]
         try:
             refused = await statuses(rig.port, caller(cert_file, stranger))
         except aiohttp.ClientError:

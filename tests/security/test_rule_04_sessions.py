@@ -145,6 +145,25 @@ async def test_who_is_disabled_in_a_directory_that_tells_nobody_is_out_at_the_ne
         assert (await browser.get("/")).status == 303, "enabled again, the session stays ended"
 
 
+@pytest.mark.parametrize("fast_path", [True, False])
+async def test_a_group_that_is_taken_away_counts_no_more_within_two_seconds(
+    tmp_path: Path, fast_path: bool
+) -> None:
+    routes = [{"upstream": "UPSTREAM", "policy": {"require": "one_factor", "groups": ["staff"]}}]
+    async with running_gateway(tmp_path, routes=routes, server={"fast_path": fast_path}) as rig:
+        user = await rig.add_user(groups=("staff",))
+        async with rig.browser() as browser:
+            await browser.password()
+            assert [(await browser.get("/")).status for _ in range(3)] == [200] * 3
+            await rig.directory.replace(replace(user, groups=()))
+            for _ in range(40):
+                status = (await browser.get("/")).status
+                if status == 403:
+                    break
+                await asyncio.sleep(0.05)
+            assert status == 403
+
+
 async def test_rotating_keys_keeps_sessions_alive(tmp_path: Path) -> None:
     async with running_gateway(tmp_path) as rig, rig.browser() as browser:
         await rig.add_user()
