@@ -1,5 +1,7 @@
 """Rule 1: unknown hosts and paths reach no upstream, and no spelling of a path passes a rule meant for another."""
 
+import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,34 @@ async def test_no_header_turns_a_method_that_a_rule_judged_into_another(
             assert status_of(judged) == status_of(free) == 200
             assert b"DELETE" not in judged
             assert b"DELETE" in free
+
+
+async def test_each_request_of_a_connection_is_judged_by_its_own_path_method_and_query(
+    tmp_path: Path,
+) -> None:
+    rules = [
+        {"paths": ["/admin"], "require": "deny"},
+        {"methods": ["HEAD"], "require": "deny"},
+        {"query": [{"do": {"one_of": ["delete"]}}], "require": "deny"},
+        {"require": "bypass"},
+    ]
+    lines = {
+        "GET /": 200,
+        "GET /admin": 403,
+        "GET /x": 200,
+        "HEAD /": 403,
+        "GET /?do=delete": 403,
+        "GET /?do=x": 200,
+    }
+    async with running_gateway(tmp_path, routes=[{"upstream": "UPSTREAM", "rules": rules}]) as rig:
+        reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
+        for line, status in [*lines.items(), *reversed(lines.items())]:
+            writer.write(f"{line} HTTP/1.1\r\nHost: app.test\r\n\r\n".encode())
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+            assert status_of(head) == status, line
+            if line.startswith("GET"):
+                await reader.readexactly(int(re.findall(rb"(?i)content-length: (\d+)", head)[0]))
+        writer.close()
 
 
 async def test_the_upstream_gets_the_very_path_that_the_rule_saw(tmp_path: Path) -> None:

@@ -20,10 +20,14 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
 
 @dataclass
 class App:
-    """Answers with `start` and then, without end, with `then`; `sent` is how much of that one connection took."""
+    """Answers with `start` and then, without end, with `then`, or once more with `later`.
+
+    `sent` is how much of the endless part one connection took.
+    """
 
     start: bytes = b""
     then: bytes = b""
+    later: bytes = b""
     sent: int = 0
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -36,6 +40,8 @@ class App:
                 await writer.drain()
                 sent += len(self.then) * 100
                 self.sent = max(sent, self.sent)
+            await asyncio.sleep(0.1 if self.later else 0)
+            writer.write(self.later)
             await reader.read()
         except (OSError, asyncio.IncompleteReadError):
             pass
@@ -101,6 +107,23 @@ async def test_an_app_cannot_take_the_length_away_from_its_answer(tmp_path: Path
     app = App(OK + b"Connection: content-length\r\nContent-Length: 1\r\n\r\na")
     async with gateway_before(app, tmp_path, fast_path=fast_path) as (port, _):
         assert b"\r\nContent-Length: 1\r\n" in await exchange(port, ASK, wait=0.2)
+
+
+@pytest.mark.parametrize("fast_path", [True, False])
+async def test_what_an_app_says_beyond_its_answer_reaches_nobody(tmp_path: Path, fast_path: bool) -> None:
+    app = App()
+    beyond = OK + b"Content-Length: 4\r\n\r\nevil"
+    framed = {
+        b"Content-Length: 1\r\n\r\na": b"\r\n\r\na",
+        b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n": b"\r\n0\r\n\r\n",
+    }
+    async with gateway_before(app, tmp_path, fast_path=fast_path) as (port, _):
+        for answer, end in framed.items():
+            for app.start, app.later in ((OK + answer + beyond, b""), (OK + answer, beyond)):
+                for _ in range(
+                    2
+                ):  # the app answers once on each connection: one that was kept would be silent
+                    assert (await exchange(port, ASK, wait=0.3)).endswith(end)
 
 
 async def test_large_heads_of_answers_are_not_kept_in_memory(tmp_path: Path) -> None:
