@@ -115,6 +115,16 @@ async def test_the_api_needs_the_csrf_header_of_the_session(tmp_path: Path) -> N
         assert (await browser.session.delete(url + "/users/bob", headers=good)).status == 204
 
 
+async def test_the_api_takes_nothing_that_a_plain_form_can_send(tmp_path: Path) -> None:
+    async with administered(tmp_path) as (rig, _), aiohttp.ClientSession() as client:
+        token = await add_token(rig, "admin:write")
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""):
+            headers = {**token, "Content-Type": kind}
+            answer = await api(client, rig, "POST", "/users", headers, data=b'{"username": "eve"}')
+            assert answer[0] == 415, kind
+        assert await rig.directory.get("eve") is None
+
+
 async def test_tokens_do_what_their_scope_says(tmp_path: Path) -> None:
     async with administered(tmp_path) as (rig, _), aiohttp.ClientSession() as client:
         reads = await add_token(rig, "admin:read")

@@ -33,12 +33,13 @@ class ForgingProvider:
     asked: list[dict[str, str]] = field(default_factory=list)
     iss_supported: bool = False
     userinfo: dict[str, Any] = field(default_factory=dict)
+    issuer: str = ""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.path.endswith("openid-configuration"):
             return web.json_response(
                 {
-                    "issuer": self.url,
+                    "issuer": self.issuer or self.url,
                     "authorization_endpoint": f"{self.url}/authorize",
                     "token_endpoint": f"{self.url}/token",
                     "jwks_uri": f"{self.url}/jwks",
@@ -212,6 +213,14 @@ async def test_the_issuer_of_an_answer_is_checked_where_the_provider_names_it(tm
             async with rig.browser() as browser:
                 state = (await leave(browser, provider))["state"]
                 assert await come_back(browser, state, more) == status
+
+
+async def test_a_document_that_names_another_issuer_sends_nobody_anywhere(tmp_path: Path) -> None:
+    async with forging_rig(tmp_path) as (rig, provider), rig.browser() as browser:
+        provider.issuer = "https://evil.test"
+        leaving = await browser.get("/_auth/federated/corp?rd=/wiki")
+        assert (leaving.status, "Location" in leaving.headers) == (503, False)
+        assert "evil.test" not in await leaving.text()
 
 
 async def test_a_disabled_user_does_not_come_in_by_another_door(tmp_path: Path) -> None:

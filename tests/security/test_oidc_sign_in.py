@@ -168,6 +168,48 @@ async def test_consent_needs_the_users_own_click(tmp_path: Path) -> None:
         assert "Allow Web App?" in await asked.text()
 
 
+async def test_consent_of_a_session_that_lacks_a_factor_gives_nothing(tmp_path: Path) -> None:
+    """The request is sealed, so it can be posted by any session of any user: each is judged anew."""
+    keys = {**WEB, "consent": "once", "policy": {"groups": ["staff"]}}
+    async with provider(tmp_path, keys) as rig, rig.browser() as browser:
+        await rig.add_user(groups=("staff",))
+        await rig.add_user("bob")
+        await browser.sign_in()
+        page = await (await browser.get(authorize_path(pkce()))).text()
+        sealed = page.split('name="continue" value="')[1].split('"')[0]
+        async with rig.browser() as half, rig.browser() as bob:
+            await half.password()
+            await bob.sign_in("bob")
+            form = {"continue": sealed, "do": "allow"}
+            token = await half.token("/_auth/logout")
+            response = await half.post("/_auth/oidc/consent", {**form, "csrf_token": token})
+            assert response.headers["Location"].startswith("/_auth/verify?")
+            token = await bob.token("/_auth/logout")
+            response = await bob.post("/_auth/oidc/consent", {**form, "csrf_token": token})
+            assert answer_of(response)["error"] == "access_denied"
+
+
+async def test_an_id_token_hint_is_of_this_app_and_of_who_is_signed_in(tmp_path: Path) -> None:
+    other = {**WEB, "id": "other"}
+    async with provider(tmp_path, WEB, other) as rig, rig.browser() as alice, rig.browser() as bob:
+        await rig.add_user()
+        await rig.add_user("bob")
+        await alice.sign_in()
+        await bob.sign_in("bob")
+        hints = {
+            name: (await tokens_for(alice, AppCalls(rig, name)))["id_token"] for name in ("web", "other")
+        }
+        for browser, hint, error in (
+            (alice, hints["web"], ""),
+            (alice, hints["other"], "invalid_request"),
+            (bob, hints["web"], "login_required"),
+            (bob, hints["other"], "invalid_request"),
+        ):
+            for prompt in ("none", None):
+                answer = await browser.get(authorize_path(pkce(), id_token_hint=hint, prompt=prompt))
+                assert answer_of(answer).get("error", "") == error
+
+
 async def test_end_session_is_no_open_redirect_and_no_forced_logout(tmp_path: Path) -> None:
     async with provider(tmp_path) as rig, rig.browser() as browser:
         await rig.add_user()

@@ -320,6 +320,8 @@ async def test_introspection_tells_nothing_to_others(tmp_path: Path) -> None:
         assert (await AppCalls(rig, "spa", None).post("introspect", token="x"))[0] == 401
         assert (await AppCalls(rig, "other").post("revoke", token=tokens["refresh_token"]))[0] == 200
         assert (await AppCalls(rig).post("introspect", token=tokens["refresh_token"]))[1]["active"] is True
+        assert (await AppCalls(rig, "other").post("revoke", token=tokens["access_token"]))[0] == 200
+        assert (await AppCalls(rig).userinfo(tokens["access_token"]))[0] == 200
         await AppCalls(rig).post("revoke", token=tokens["refresh_token"])
         assert (await AppCalls(rig).userinfo(tokens["access_token"]))[0] == 401
 
@@ -366,6 +368,29 @@ async def test_a_device_is_connected_by_its_owner_once(tmp_path: Path) -> None:
         answers = await asyncio.gather(*(poll() for _ in range(5)))
         assert sorted(answers) == ["expired_token"] * 4 + ["tokens"]
         assert (await browser.post("/_auth/oidc/device", {**form, "do": "allow"})).status == 404
+
+
+async def test_a_device_code_is_for_its_own_app_and_for_whom_the_policy_lets_in(tmp_path: Path) -> None:
+    staff = {**SPA, "id": "staff", "policy": {"groups": ["staff"]}}
+    strict = {**SPA, "id": "strict", "policy": {"require": "two_factor", "factors": ["webauthn"]}}
+    async with provider(tmp_path, SPA, staff, strict) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.sign_in()
+        token = await browser.token("/_auth/oidc/device")
+        device = AppCalls(rig, "spa", None)
+        for app in ("spa", "staff", "strict"):
+            _, start = await AppCalls(rig, app, None).post("device_authorization", scope="openid")
+            form = {"user_code": start["user_code"], "csrf_token": token, "do": "allow"}
+            answer = await browser.post("/_auth/oidc/device", form)
+            assert answer.status == {"spa": 200, "staff": 403, "strict": 303}[app]
+            _, stolen = await (AppCalls(rig, "staff", None) if app == "spa" else device).post(
+                "token", grant_type=DEVICE, device_code=start["device_code"]
+            )
+            assert stolen["error"] == "invalid_grant"
+            if app != "spa":
+                own = AppCalls(rig, app, None)
+                _, waits = await own.post("token", grant_type=DEVICE, device_code=start["device_code"])
+                assert waits["error"] == "authorization_pending"
 
 
 async def test_device_codes_can_not_be_guessed(tmp_path: Path) -> None:
