@@ -105,3 +105,15 @@ def test_compose_runs_two_confined_gateways_behind_haproxy() -> None:
         assert services[name]["cap_drop"] == ["ALL"]
     assert "noeviction" in services["redis"]["command"]
     assert services["redis"]["command"][1:3] == ["--appendonly", "yes"]
+
+
+def test_compose_starts_the_image_as_it_is_so_that_commands_in_a_container_find_what_serve_finds() -> None:
+    """`docker compose exec` sees no variable that a start script has set."""
+    compose = yaml.safe_load((DEPLOY / "replicas" / "compose.yaml").read_text())
+    text = (DEPLOY / "replicas" / "config.yaml").read_text()
+    mounted = {f"/run/secrets/{name}" for name in compose["services"]["gateway-a"]["secrets"]}
+    assert yaml.safe_load(text)["storage"]["url_file"] in mounted
+    assert "${" not in text
+    assert not {"entrypoint", "command"} & set(compose["services"]["gateway-a"])
+    ignored = (DEPLOY.parent / ".gitignore").read_text().split()
+    assert {Path(secret["file"]).name for secret in compose["secrets"].values()} <= set(ignored)
