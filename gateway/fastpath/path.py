@@ -29,6 +29,7 @@ from gateway.fastpath.plan import (
 from gateway.fastpath.tally import Tally
 from gateway.fastpath.wire import Stock
 from gateway.gate import Trace
+from gateway.language.text import N_
 from gateway.model import Decision, IPAddress, Principal, Verdict
 from gateway.policy import decide
 from gateway.portal.render import Pages
@@ -172,11 +173,12 @@ class FastPath:
         error = UpstreamTimeout.after(wanted.upstream.address.url, wanted.rendered.response_time)
         log.warning("request %s: %s", wanted.name, error.detail)
         headers = headers_of(wanted.plan.pairs)
-        page = self._pages.error(
+        page = self._pages.of(wanted.plan.target.host).error(
             error.status,
             reader=self._pages.readers.of_headers(headers),
             message=error.public,
             request_id=wanted.name,
+            actions=[(N_("Try again"), "")] if wanted.method == "GET" else (),
             accepts_html=wants_html(wanted.method, headers),
         )
         body = page.body if isinstance(page.body, bytes) else b""
