@@ -15,6 +15,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from gateway.admin.api.reference import markdown
+from gateway.factors.phones import SecondPhone
 from tests.admin_rig import ADMIN, add_token, administered, api
 from tests.rig import PASSWORD
 
@@ -124,3 +125,15 @@ async def test_made_up_input_never_breaks_it_and_answers_are_as_the_document_say
         base = rig.url + document["servers"][0]["url"]
         assert await asyncio.to_thread(fuzz, document, base, token) >= len(document["paths"])
         assert await rig.directory.authenticate("alice", PASSWORD), "the last administrator is still there"
+
+
+async def test_a_second_number_is_listed_masked_and_taken_away(tmp_path: Path) -> None:
+    async with administered(tmp_path) as (rig, _), aiohttp.ClientSession() as client:
+        token = await add_token(rig, "admin:read", "admin:write")
+        await SecondPhone(rig.gateway.stores.credentials, rig.clock).store("bob", "+4915112345679")
+        factors = (await api(client, rig, "GET", "/users/bob/factors", token))[1]["items"]
+        [held] = [one for one in factors if one["kind"] == "second_phone"]
+        assert held["detail"] == "+49•••••679"
+        where = f"/users/bob/factors/{held['id']}"
+        assert (await api(client, rig, "DELETE", where, token))[:2] == (200, {"count": 1})
+        assert (await api(client, rig, "DELETE", where, token))[0] == 404

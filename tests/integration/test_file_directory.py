@@ -13,6 +13,7 @@ from gateway.config.schema import Passwords as PasswordSettings
 from gateway.directory.file import FileDirectory, read_users
 from gateway.errors import ConfigError
 from gateway.passwords import Passwords
+from tests.integration.test_account import ids
 from tests.rig import PASSWORD, PHONE, running_gateway
 
 HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
@@ -106,3 +107,18 @@ async def test_who_is_removed_or_disabled_in_the_file_is_out_and_others_stay(
             while (await alice.get("/")).status == 200:
                 await asyncio.sleep(0.05)
         assert ["Remote-Name", "B."] in (await (await bob.get("/")).json())["headers"]
+
+
+async def test_users_of_a_file_have_a_second_number_with_us(tmp_path: Path, file: Path) -> None:
+    """It is no part of the directory, which can't be changed here."""
+    directory, account = {"kind": "file", "path": str(file)}, "/_auth/account"
+    async with running_gateway(tmp_path, directory=directory) as rig, rig.browser() as browser:
+        await browser.sign_in()
+        token = await browser.token(f"/_auth/enrol?factor=second_phone&rd={account}")
+        form = {"factor": "second_phone", "csrf_token": token, "rd": account}
+        await browser.post("/_auth/enrol", {**form, "address": "+49 1511 2345679"})
+        assert (await browser.post("/_auth/enrol", {**form, "code": rig.codes[-1]})).status in (200, 303)
+        page = await (await browser.get(account)).text()
+        assert "+49•••••679" in page
+        [removable] = ids(page, "remove")  # and not the first number
+        assert removable != "sms"
