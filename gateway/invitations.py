@@ -32,7 +32,7 @@ class Invitations:
         user = await self._directory.get(username)
         if user is None or user.password_hash:
             raise UserUnknown(f"{username} has no invitation to renew")
-        return f"{self._base}/invite?token={await self._links.issue(user.username)}"
+        return f"{self._base}/invite?token={await self._links.issue(_person(user))}"
 
     async def invited(self, token: str) -> User | None:
         """Whom the link is for, if it still works."""
@@ -53,9 +53,16 @@ class Invitations:
         audit.record("invitation_accepted", user.username, ip)
         return await self._directory.get(user.username)
 
-    async def _welcome(self, username: str | None) -> User | None:
-        user = await self._directory.get(username) if username else None
-        return user if user is not None and not user.disabled and not user.password_hash else None
+    async def _welcome(self, person: str | None) -> User | None:
+        user = await self._directory.get(person.partition(" ")[0]) if person else None
+        if user is None or _person(user) != person:
+            return None
+        return None if user.disabled or user.password_hash else user
+
+
+def _person(user: User) -> str:
+    """Whom a link is for: not whoever has the name later. Usernames have no spaces."""
+    return f"{user.username} {user.created_at!r}"
 
 
 def letter(brand: str, link: str) -> tuple[Text, Text]:

@@ -85,6 +85,26 @@ async def test_only_groups_that_are_offered_and_would_help_can_be_asked_for(tmp_
         assert await rig.gateway.stores.access_requests.list(rig.clock()) == []
 
 
+async def test_a_group_is_lent_no_longer_than_offered_and_no_session_keeps_it(tmp_path: Path) -> None:
+    async with rig_with_desk(tmp_path) as (rig, _), rig.browser() as mira, rig.browser() as ada:
+        await mira.sign_in("mira", rd="/_auth/account")
+        await ada.sign_in("ada", rd="/_auth/approvals")
+        await asked(mira)
+        (one,) = await rig.gateway.stores.access_requests.list(rig.clock())
+        token = await ada.token("/_auth/access?rd=/wiki")
+        form = {"csrf_token": token, "id": one.id, "do": "grant", "seconds": "999999999"}
+        await ada.post("/_auth/approvals", form)
+        (lent,) = await rig.gateway.stores.access_requests.list(rig.clock())
+        assert lent.state == "granted"
+        assert lent.expires_at == rig.clock() + 4 * 3600
+        rig.clock.advance(4 * 3600 + 1)
+        async with rig.browser() as later:
+            await later.sign_in("mira", rd="/_auth/account")
+            for browser in (mira, later):
+                assert (await browser.get("/wiki")).status in (303, 403)
+        assert await rig.gateway.stores.access_requests.granted("mira", rig.clock()) == []
+
+
 async def test_one_request_raced_by_two_decisions_is_decided_once(tmp_path: Path) -> None:
     async with rig_with_desk(tmp_path) as (rig, _), rig.browser() as mira:
         await mira.sign_in("mira", rd="/_auth/account")

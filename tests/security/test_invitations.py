@@ -53,6 +53,18 @@ async def test_an_invitation_works_once_and_looking_does_not_use_it_up(tmp_path:
         assert (await late.password("nora", "somebody else's passphrase")).status == 401
 
 
+async def test_an_invitation_is_for_nobody_who_gets_the_name_later(tmp_path: Path) -> None:
+    """A user without a password is no rare thing where people sign in with an account elsewhere."""
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        link = await invite(rig)
+        await rig.directory.delete("nora")
+        rig.clock.advance(60)
+        await rig.directory.add(User("nora"))
+        assert (await browser.get(link)).status == 410
+        again = await invite(rig, again=True)
+        assert (await accept(browser, again)).status == 303
+
+
 async def test_of_two_who_accept_at_once_one_sets_the_password(tmp_path: Path) -> None:
     async with running_gateway(tmp_path) as rig, rig.browser() as one, rig.browser() as two:
         link = await invite(rig)
