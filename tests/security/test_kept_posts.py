@@ -164,6 +164,20 @@ async def test_another_user_of_the_browser_can_not_send_it(tmp_path: Path) -> No
         assert rig.upstream.requests == []
 
 
+async def test_another_user_can_not_send_what_its_user_has_confirmed(tmp_path: Path) -> None:
+    async with expired(tmp_path) as (rig, browser):
+        page = await kept_at(await send(browser))
+        await browser.sign_in()
+        assert (await confirm(browser, page)).status == 307
+        await rig.add_user("mallory", phone="+4915112345679", groups=("staff",))
+        rig.clock.advance(31)  # the pause between two codes
+        browser.session.cookie_jar.clear(lambda cookie: cookie.key == "auth_session")
+        await browser.sign_in("mallory")
+        rig.upstream.requests.clear()
+        assert (await send(browser, release_of(page), "text/plain")).status == 409
+        assert rig.upstream.requests == []
+
+
 async def test_another_browser_can_not_send_it(tmp_path: Path) -> None:
     async with expired(tmp_path) as (rig, browser), rig.browser() as other:
         page = await kept_at(await send(browser))

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from gateway.model import SessionRecord
 from gateway.stores.engine import open_engine
 from gateway.stores.ledger import SqlLedger
 from tests.mailbox import Mailbox, link_in, running_mailbox
@@ -73,6 +74,21 @@ async def test_link_then_second_factor_then_password(tmp_path: Path) -> None:
         assert (await browser.password()).status == 401
         assert (await browser.password(password=NEW)).status == 303
         assert "was just changed" in (await mailbox.wait(2))[1]
+
+
+async def test_a_reset_ends_sessions_that_no_password_began_as_well(tmp_path: Path) -> None:
+    async with running(tmp_path) as (rig, mailbox), rig.browser() as browser:
+        await rig.add_user(email=MAIL)
+        now = rig.clock()
+        passkey = SessionRecord("s", "alice", ("webauthn",), {"webauthn": now}, now, now, now + 9999)
+        await rig.gateway.stores.sessions.put(passkey)
+        await ask(browser)
+        [mail] = await mailbox.wait(1)
+        _, form = await follow(browser, link_in(mail))
+        _, form = await prove(browser, rig, form)
+        assert await rig.gateway.stores.sessions.get("s") is not None
+        await browser.post("/_auth/reset", form | {"password": NEW})
+        assert await rig.gateway.stores.sessions.get("s") is None
 
 
 async def test_the_answer_is_the_same_whoever_is_named(tmp_path: Path) -> None:

@@ -180,3 +180,13 @@ async def test_a_stolen_or_forged_device_cookie_alone_opens_nothing(tmp_path: Pa
         assert response.headers["Location"].startswith("/_auth/login")
         thief.session.cookie_jar.update_cookies({"auth_session_device": cookie[:-6] + "AAAAA="})
         assert await is_asked_again(thief)
+
+
+async def test_a_password_that_a_silent_directory_changed_ends_them_too(tmp_path: Path) -> None:
+    """A user file knows nothing of devices: it only says when the password was changed."""
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        user = await rig.add_user()
+        cookies = f"auth_session_device={await remembered(browser)}"
+        assert await rig.gateway.devices.recognise(cookies, user) is not None
+        changed = replace(user, password_changed_at=rig.clock() + 1)
+        assert await rig.gateway.devices.recognise(cookies, changed) is None

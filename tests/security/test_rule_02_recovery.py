@@ -3,7 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from tests.integration.test_factor_enrolment import enrol_totp
+import pytest
+
+from tests.integration.test_factor_enrolment import code_of, enrol_totp
 from tests.rig import PHONE, running_gateway
 
 
@@ -38,3 +40,24 @@ async def test_guesses_at_several_factors_are_counted_together(tmp_path: Path) -
             assert (await browser.get("/_auth/verify?factor=totp")).status == 429
             rig.clock.advance(600)
             assert (await browser.get("/_auth/verify?factor=totp")).status == 200
+
+
+@pytest.mark.parametrize("factor", ["totp", "recovery"])
+async def test_after_five_wrong_guesses_the_right_code_is_refused(tmp_path: Path, factor: str) -> None:
+    async with running_gateway(tmp_path) as rig:
+        await rig.add_user(phone="")
+        async with rig.browser() as browser:
+            await browser.password()
+            secret, codes = await enrol_totp(rig, browser)
+        rig.clock.advance(60)
+        right = {"totp": code_of(rig, secret), "recovery": codes[0]}[factor]
+        async with rig.browser() as browser:
+            await browser.password()
+            token = await browser.token(f"/_auth/verify?factor={factor}")
+            form = {"method": factor, "csrf_token": token}
+            for _ in range(5):
+                assert (await browser.post("/_auth/verify", {**form, "code": "wrong"})).status in (401, 429)
+            assert (await browser.post("/_auth/verify", {**form, "code": right})).headers.get(
+                "Location"
+            ) != "/"
+            assert (await browser.get("/")).status == 303
