@@ -35,7 +35,7 @@ class SessionCache:
         return self._entries.get(value)
 
     def put(self, value: str, entry: Entry, heard: int) -> bool:
-        """Remember what was read since `heard` changes; False, and nothing, if one has come meanwhile."""
+        """Remember what was read when `heard` changes were known; False if another has come meanwhile."""
         if heard != self.heard:
             return False
         self._entries[value] = entry

@@ -120,6 +120,8 @@ class SessionLayer:
         entry = Entry(principal, content.csrf, now, now, principal.session.last_seen)
         if self._cache.put(value, entry, heard):
             self._use(entry, now)
+        else:
+            await self._touch(principal.session.sid, now)  # nothing here remembers this use
         return Visit(content.csrf, principal)
 
     async def _principal(self, sid: str, now: float, seen: float) -> Principal | None:

@@ -102,6 +102,27 @@ async def test_a_session_that_ends_while_it_is_being_read_is_not_remembered(
         assert await sessions.load(cookie) is None
 
 
+async def test_a_use_during_which_a_change_is_heard_keeps_the_session_from_idling_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.sign_in()
+        sessions, cookie = rig.gateway.sessions, f"auth_session={browser.cookie()}"
+
+        async def while_a_change_comes(username: str) -> User | None:
+            sessions.forget_user("somebody else")
+            return await rig.directory.get(username)
+
+        sessions.forget_user("alice")
+        rig.clock.advance(3500)
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(sessions._directory, "get", while_a_change_comes)
+            assert await sessions.load(cookie) is not None
+        rig.clock.advance(3500)
+        assert await sessions.load(cookie) is not None
+
+
 async def test_disabling_a_user_or_changing_the_password_ends_sessions(tmp_path: Path) -> None:
     async with running_gateway(tmp_path) as rig, rig.browser() as browser:
         user = await rig.add_user()
