@@ -8,8 +8,8 @@ from aiohttp import web
 
 from gateway import metrics
 from gateway.config.schema import Log
-from gateway.gate import Trace
 from gateway.requestid import fresh
+from gateway.trace import Trace
 
 log = logging.getLogger("gateway.access")
 _LONGEST_AGENT = 256

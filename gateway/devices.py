@@ -99,12 +99,6 @@ class RememberedDevices:
             self._audit.record("device_revoked", username, ip, device=id[:8])
         return gone
 
-    async def revoke_all(self, username: str, ip: str = "") -> int:
-        count = await self.store.remove_for_user(username)
-        if count:
-            self._audit.record("device_revoked", username, ip, count=count)
-        return count
-
     def _read(self, cookies: str, username: str) -> str:
         """The digest in the cookie if we sealed it for this very user."""
         value = cookie_value(cookies, self.cookie_name)

@@ -14,7 +14,7 @@ from gateway.config.schema import Network
 from gateway.credentials import NotAccepted
 from gateway.errors import ClientGone, GatewayError, TooManyAttempts
 from gateway.forwardauth import ForwardAuth
-from gateway.gate import Gate, Trace
+from gateway.gate import Gate
 from gateway.language.text import N_
 from gateway.model import IPAddress, Target
 from gateway.passes import Passes
@@ -23,6 +23,7 @@ from gateway.portal.render import Pages
 from gateway.proxy import RelayedResponse
 from gateway.requestid import HEADER, given
 from gateway.target import CountryOf, is_trusted, peer_address, read_target
+from gateway.trace import Trace
 from gateway.tracing import Tracing
 
 log = logging.getLogger("gateway.front")

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -21,78 +20,13 @@ from gateway.portal.reader import PROGRAM
 from gateway.portal.render import Pages
 from gateway.portal.returns import with_return
 from gateway.portal.words import ANOTHER_ACCOUNT, REQUEST_ACCESS
+from gateway.proxy import Proxy
 from gateway.requestable import requestable
 from gateway.routing import Routes
 from gateway.session import SessionLayer
 from gateway.target import check_spelling
-from gateway.tracing import RequestSpan
+from gateway.trace import Trace
 from gateway.unauthorised import page_for, readable_by, tell_program
-
-
-class Forwards(Protocol):
-    """What the gate needs of the proxy."""
-
-    async def handle(
-        self,
-        request: web.BaseRequest,
-        route: Route,
-        target: Target,
-        principal: Principal | None,
-        assertion: str | None,
-        *,
-        trusted_peer: bool,
-        consumed: bool,
-        request_id: str,
-        traceparent: str,
-    ) -> web.StreamResponse: ...
-
-
-@dataclass(slots=True)
-class Trace:
-    """What the access log says of a request, filled in on its way."""
-
-    request_id: str
-    target: Target | None = None
-    path: str = ""
-    route: str = ""
-    user: str = ""
-    verdict: str = ""
-    reason: str = ""
-    rule: str = ""
-    agent: str = ""
-    upstream: str = ""
-    sent: int = 0
-    factors: dict[str, int] = field(default_factory=dict)
-    """What the caller had proven, and how many seconds ago: with it a request can be decided again (cli/replay)."""
-
-    span: RequestSpan | None = None
-
-    def attributes(self, method: str) -> dict[str, str | int]:
-        """For a trace, in the names of OpenTelemetry's semantic conventions where there are such."""
-        target = self.target
-        return {
-            "http.request.method": method,
-            "http.route": self.route,
-            "url.scheme": target.scheme if target else "",
-            "url.path": self.path or (target.path if target else ""),
-            "server.address": target.host if target else "",
-            "client.address": str(target.client) if target else "",
-            "auth_gateway.request_id": self.request_id,
-            "auth_gateway.user": self.user,
-            "auth_gateway.verdict": self.verdict,
-            "auth_gateway.reason": self.reason,
-            "auth_gateway.rule": self.rule,
-        }
-
-    def decided(self, decision: Decision, principal: Principal | None, now: float) -> None:
-        self.verdict, self.reason, self.rule = decision.verdict.value, decision.reason, decision.rule
-        self.called_by(principal, now)
-
-    def called_by(self, principal: Principal | None, now: float) -> None:
-        if principal is not None:
-            self.user = principal.username
-            proven = principal.session.proven_at
-            self.factors = {factor: max(0, round(now - proven.get(factor, now))) for factor in principal.amr}
 
 
 class NoRoute(RequestRefused):
@@ -106,7 +40,7 @@ class Gate:
         routes: Routes,
         sessions: SessionLayer,
         assertions: Assertions,
-        proxy: Forwards,
+        proxy: Proxy,
         pages: Pages,
         credentials: Credentials,
         kept: KeptPosts,

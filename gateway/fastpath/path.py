@@ -28,7 +28,6 @@ from gateway.fastpath.plan import (
 )
 from gateway.fastpath.tally import Tally
 from gateway.fastpath.wire import Stock
-from gateway.gate import Trace
 from gateway.language.text import N_
 from gateway.model import Decision, IPAddress, Principal, Verdict
 from gateway.policy import decide
@@ -43,6 +42,7 @@ from gateway.requestid import HEADER as REQUEST_ID
 from gateway.routing import Routes
 from gateway.session import SessionLayer
 from gateway.target import CountryOf
+from gateway.trace import Trace
 
 log = logging.getLogger("gateway.fastpath")
 

@@ -10,7 +10,6 @@ from gateway.config.schema import Config
 from gateway.forwardauth.asked import NotBelieved, dialect_of, from_original, from_path
 from gateway.forwardauth.engine import Door, Engine
 from gateway.forwardauth.peers import Page, addresses_of, find_door, find_page
-from gateway.gate import Trace
 from gateway.model import Principal, Target, Verdict
 from gateway.policy import decide
 from gateway.portal.reader import PROGRAM
@@ -18,6 +17,7 @@ from gateway.portal.render import Pages
 from gateway.portal.returns import read_return
 from gateway.routing import Routes, path_matches
 from gateway.session import SessionLayer
+from gateway.trace import Trace
 
 
 class ForwardAuth:

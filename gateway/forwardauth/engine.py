@@ -14,7 +14,6 @@ from gateway.config.schema import Config, Route
 from gateway.domains import Domains
 from gateway.errors import RequestRefused
 from gateway.forwardauth.asked import Asked, NotBelieved, Reader
-from gateway.gate import Trace
 from gateway.language.text import N_
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.policy import decide
@@ -26,6 +25,7 @@ from gateway.proxy.headers import HeaderRules, canonical, identity
 from gateway.routing import Routes, host_matches
 from gateway.session import SessionLayer
 from gateway.target import check_spelling
+from gateway.trace import Trace
 from gateway.unauthorised import page_for, readable_by, tell_program
 
 log = logging.getLogger("gateway.forwardauth")

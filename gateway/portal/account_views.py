@@ -16,7 +16,7 @@ from gateway.portal.ask import Ask, see_other
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.render import Pages
 from gateway.portal.returns import with_return
-from gateway.portal.words import FACTOR_LABELS, STALE_FORM, too_many
+from gateway.portal.words import FACTOR_LABELS, STALE_FORM
 from gateway.session import SessionLayer
 from gateway.stores.base import AuditLog
 
@@ -103,13 +103,7 @@ class AccountViews:
         try:
             return await change(ask, principal, form)
         except TooManyAttempts as limit:
-            return self._pages.error(
-                429,
-                message=too_many(limit),
-                reader=ask.reader,
-                request_id=ask.request_id,
-                retry_after=limit.retry_after,
-            )
+            return self._pages.limited(limit, ask.reader, ask.request_id)
 
     # -- changes ---------------------------------------------------------------------------------------------------
 

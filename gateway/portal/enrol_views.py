@@ -14,7 +14,7 @@ from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.render import Pages
 from gateway.portal.returns import href, read_return, with_return
 from gateway.portal.signin import SignIn
-from gateway.portal.words import FACTOR_LABELS, STALE_FORM, WRONG_CODE, too_many
+from gateway.portal.words import FACTOR_LABELS, STALE_FORM, WRONG_CODE
 from gateway.routing import Routes
 from gateway.session import SessionLayer
 
@@ -96,13 +96,7 @@ class EnrolViews:
         try:
             added = await self._enrolment.finish(ask.client, principal, factor, form)
         except TooManyAttempts as limit:
-            return self._pages.error(
-                429,
-                message=too_many(limit),
-                reader=ask.reader,
-                request_id=ask.request_id,
-                retry_after=limit.retry_after,
-            )
+            return self._pages.limited(limit, ask.reader, ask.request_id)
         if added.record is not None:
             return await self._done(ask, destination, added)
         error = WRONG.get(factor, WRONG_CODE)

@@ -11,7 +11,7 @@ from gateway.portal.ask import Ask, see_other
 from gateway.portal.render import Pages
 from gateway.portal.returns import with_return
 from gateway.portal.visitors import VisitorForms
-from gateway.portal.words import NO_COOKIE, STALE_FORM, too_many
+from gateway.portal.words import NO_COOKIE, STALE_FORM
 from gateway.session import SessionLayer
 
 
@@ -45,13 +45,7 @@ class InviteViews:
         try:
             await self._limits.spend(LINKS_PER_IP, ask.client.network)
         except TooManyAttempts as limit:
-            return self._pages.error(
-                429,
-                message=too_many(limit),
-                reader=ask.reader,
-                request_id=ask.request_id,
-                retry_after=limit.retry_after,
-            )
+            return self._pages.limited(limit, ask.reader, ask.request_id)
         if password is None:
             return await self._form(ask, token)
         try:

@@ -13,11 +13,13 @@ from aiohttp import web
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 
 from gateway.config.schema import Branding
+from gateway.errors import TooManyAttempts
 from gateway.language.catalogues import NAMES, Language, language
 from gateway.portal import assets
 from gateway.portal.in_templates import speak
 from gateway.portal.reader import Reader, Readers
 from gateway.portal.statuses import wording
+from gateway.portal.words import too_many
 
 Action = tuple[str, str]
 """What a page offers next: label and address."""
@@ -198,6 +200,12 @@ class Pages:
             reason=reason,
             retry_after=retry_after,
             actions=actions,
+        )
+
+    def limited(self, limit: TooManyAttempts, reader: Reader, request_id: str) -> web.Response:
+        """The page for who has tried too often, with the time to wait."""
+        return self.error(
+            429, message=too_many(limit), reader=reader, request_id=request_id, retry_after=limit.retry_after
         )
 
     def _json_error(self, status: int, body: Mapping[str, str], headers: Mapping[str, str]) -> web.Response:

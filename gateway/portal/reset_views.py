@@ -18,7 +18,6 @@ from gateway.portal.words import (
     OLD_CODE,
     STALE_FORM,
     WRONG_CODE,
-    too_many,
 )
 
 GONE = N_("This link was used already or is too old. Please ask for a new one.")
@@ -43,13 +42,7 @@ class ResetViews:
         try:
             return await self._step(ask, form, token)
         except TooManyAttempts as limit:
-            return self._pages.error(
-                429,
-                message=too_many(limit),
-                reader=ask.reader,
-                request_id=ask.request_id,
-                retry_after=limit.retry_after,
-            )
+            return self._pages.limited(limit, ask.reader, ask.request_id)
 
     async def _step(self, ask: Ask, form: Mapping[str, str], token: str) -> web.StreamResponse:
         if "username" in form:

@@ -181,7 +181,7 @@ class SignInViews:
         try:
             outcome, record = await self._signin.prove(ask.client, principal, factor, form)
         except TooManyAttempts as limit:
-            return self._limited(ask, limit)
+            return self._pages.limited(limit, ask.reader, ask.request_id)
         if record is not None:
             response = self._onward(ask, destination, await self._sessions.principal_of(record))
             await self._sessions.attach(ask.request, response, record.sid)
@@ -234,7 +234,7 @@ class SignInViews:
         try:
             begun = await self._challenges.begin(ask.client, principal, factor, usable, resend=resend)
         except TooManyAttempts as limit:
-            return self._limited(ask, limit)
+            return self._pages.limited(limit, ask.reader, ask.request_id)
         factor, prompt, send_failed = begun.factor, begun.prompt, begun.send_failed
         return self._pages.render(
             TEMPLATES.get(factor, "verify.html"),
@@ -263,12 +263,6 @@ class SignInViews:
             other_number=prompt.other,
             notice=begun.notice or notice,
         )
-
-    def _limited(self, ask: Ask, limit: TooManyAttempts) -> web.Response:
-        return self._pages.error(
-            429, message=too_many(limit), reader=ask.reader, request_id=ask.request_id,
-            retry_after=limit.retry_after,
-        )  # fmt: skip
 
     # -- shared ----------------------------------------------------------------------------------------------------
 

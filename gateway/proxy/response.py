@@ -56,10 +56,6 @@ class RelayedResponse(web.StreamResponse):
     def keep_alive(self) -> bool:
         return self._stays_open
 
-    @property
-    def body_length(self) -> int:
-        return self.body_bytes
-
     def __repr__(self) -> str:
         return f"<RelayedResponse {self.status} {'complete' if self.complete else 'cut'}>"
 
@@ -82,7 +78,6 @@ class ClientWriter:
         self.response = RelayedResponse(head.status, head.reason.decode("latin-1"), upstream=upstream)
         self._request = request
         self._writer = request.writer
-        self._bodiless = head.bodiless
         modern = request.version >= (1, 1)
         self._chunked = not head.bodiless and head.length is None and modern
         ends_by_length = head.bodiless or head.length is not None or self._chunked

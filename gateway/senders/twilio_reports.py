@@ -17,7 +17,6 @@ from gateway.senders.twilio_bills import cost_of
 from gateway.senders.twilio_errors import twilio_failure
 from gateway.stores.base_sms import FINAL, Delivery
 
-SIGNATURE = "X-Twilio-Signature"
 STAGES = {
     "accepted": 1, "scheduled": 1, "queued": 1,
     "initiated": 2, "sending": 2,

@@ -19,7 +19,7 @@ ORDER = (
     "keyring policy",
     "stores",
     "senders directory",
-    "callers domains rebody smallbody target routing limits audit session assertion requestable",
+    "callers domains rebody smallbody target routing limits audit session assertion requestable trace",
     "verified passwordcheck",
     "lifting",
     "credentials devices notices links owncookie handoff",
