@@ -24,8 +24,8 @@ def rotate(keep: int, config_file: Path) -> None:
     Where there are clients of the OpenID provider, a new key to sign tokens is published too. It signs after
     oidc.announce; the old one stays published until what it signed has expired.
 
-    Sessions and remembered devices that were sealed with a dropped key end: rotate less often than
-    remember_device divided by the keys kept.
+    Sessions and remembered devices that were sealed with a dropped key end, and API tokens that were not used
+    since: rotate less often than remember_device divided by the keys kept.
     """
 
     async def work(opened: Opened) -> tuple[str, int, bool]:

@@ -104,10 +104,11 @@ class Codes:
         await self._tries.check(attempt, wanted=1)
         if not await self.claim_sending(attempt, pause):
             return pause, False
+        before = await self._ledger.get(self._slot(attempt))
         try:
             await deliver()
         except GatewayError:
-            await self.withdraw(attempt)
+            await self._withdraw(attempt, before)
             raise
         return pause, True
 
@@ -118,9 +119,13 @@ class Codes:
         await self._ledger.put(self._slot(attempt), json.dumps(challenge).encode(), self.lifetime)
         return code
 
-    async def withdraw(self, attempt: Attempt) -> None:
-        """Forget the code, since it could not be delivered; another may be sent at once."""
-        await self._ledger.delete(self._slot(attempt))
+    async def _withdraw(self, attempt: Attempt, before: bytes | None) -> None:
+        """Forget a code that could not be delivered; another may be sent at once.
+
+        The code from `before` stays good if sending was refused before it was replaced.
+        """
+        if await self._ledger.get(self._slot(attempt)) != before:
+            await self.void(attempt)
         await self._ledger.delete(self._sending_slot(attempt))
 
     async def void(self, attempt: Attempt) -> None:

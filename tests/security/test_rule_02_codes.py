@@ -176,3 +176,16 @@ def test_codes_are_digits_of_an_even_distribution() -> None:
     drawn = "".join(random_digits(6) for _ in range(5000))
     assert len(drawn) == 30_000
     assert all(2_600 < drawn.count(digit) < 3_400 for digit in "0123456789")  # 8 standard deviations
+
+
+async def test_another_code_that_is_refused_leaves_the_first_one_good(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path, sms={"budgets": {"user_hourly": 1}}) as rig:
+        await rig.add_user()
+        async with rig.browser() as browser:
+            await browser.password()
+            token = await browser.token("/_auth/verify")
+            rig.clock.advance(31)
+            answer = await browser.post("/_auth/verify", {"csrf_token": token, "rd": "/", "resend": "1"})
+            assert answer.status == 503
+            form = {"csrf_token": token, "rd": "/", "method": "sms", "code": rig.codes[-1]}
+            assert (await browser.post("/_auth/verify", form)).status == 303
