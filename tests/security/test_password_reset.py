@@ -91,6 +91,17 @@ async def test_a_reset_ends_sessions_that_no_password_began_as_well(tmp_path: Pa
         assert await rig.gateway.stores.sessions.get("s") is None
 
 
+async def test_a_password_set_meanwhile_ends_a_reset_that_was_under_way(tmp_path: Path) -> None:
+    async with running(tmp_path) as (rig, mailbox), rig.browser() as browser:
+        await rig.add_user(email=MAIL)
+        await ask(browser)
+        [mail] = await mailbox.wait(1)
+        _, form = await follow(browser, link_in(mail))
+        rig.clock.advance(1)
+        await rig.directory.set_password("alice", NEW)
+        assert (await prove(browser, rig, form))[0].status == 410
+
+
 async def test_the_answer_is_the_same_whoever_is_named(tmp_path: Path) -> None:
     async with running(tmp_path) as (rig, mailbox), rig.browser() as browser:
         await rig.add_user(email=MAIL)
