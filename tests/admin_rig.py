@@ -43,11 +43,13 @@ async def act(browser: Browser, path: str, do: str, **fields: str) -> tuple[int,
 SECRET = "s" * 43
 
 
-async def add_token(rig: Rig, *scopes: str, name: str = "ci", id: str = "0123456789abcdef") -> dict[str, str]:
+async def add_token(
+    rig: Rig, *scopes: str, name: str = "ci", id: str = "0123456789abcdef", methods: tuple[str, ...] = ()
+) -> dict[str, str]:
     """An API token; the header that shows it."""
     ring = KeyRing.load_or_create(rig.config.session.keys_file, rig.clock)
     digest = token_digest(ring.derive(b"tokens"), SECRET)
-    token = ApiToken(id, name, digest, (), (), (), rig.clock(), 0.0, scopes=scopes)
+    token = ApiToken(id, name, digest, (), (), methods, rig.clock(), 0.0, scopes=scopes)
     engine = open_engine(rig.config.storage.url)
     await SqlTokens(engine).add(token)
     await engine.dispose()

@@ -11,7 +11,7 @@ from gateway.admin.csvcells import csv_line
 from gateway.factors.bypass import Bypasses
 from gateway.factors.phones import SECOND_PHONE
 from gateway.model import User
-from gateway.stores.base import Credential
+from gateway.stores.base import Credential, Device
 from tests.admin_rig import ADMIN, API, act, add_token, administered, api, shown
 from tests.rig import Rig, running_gateway
 
@@ -130,6 +130,8 @@ async def test_tokens_do_what_their_scope_says(tmp_path: Path) -> None:
         reads = await add_token(rig, "admin:read")
         writes = await add_token(rig, "admin:write", name="w", id="a" * 16)
         none = await add_token(rig, name="n", id="b" * 16)
+        looks = await add_token(rig, "admin:write", name="l", id="c" * 16, methods=("GET",))
+        assert (await api(client, rig, "DELETE", "/users/bob", looks))[0] == 403
         assert (await api(client, rig, "GET", "/users", reads))[0] == 200
         assert (await api(client, rig, "DELETE", "/users/bob", reads))[0] == 403
         assert (await api(client, rig, "GET", "/users", writes))[0] == 403
@@ -271,6 +273,11 @@ async def test_a_reset_factor_ends_what_it_vouched_for(tmp_path: Path) -> None:
         await other.code()
         assert (await other.get("/")).status == 200
         bypasses = Bypasses(rig.gateway.parts.ledger, lambda: [b"k" * 32])
+        await bypasses.issue("bob", 600)
+        devices, now = rig.gateway.parts.devices.store, rig.clock()
+        await devices.add(Device("d", "bob", "", "192.0.2.1", now, now, now + 999))
+        assert (await act(browser, "/user?name=bob", "factors", id="bypass"))[0] == 303
+        assert (await devices.list("bob"), (await other.get("/")).status) == ([], 303)
         await bypasses.issue("bob", 600)
         credentials = rig.gateway.stores.credentials
         await credentials.add(

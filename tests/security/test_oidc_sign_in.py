@@ -270,6 +270,20 @@ async def test_no_token_tells_the_sessions_id(tmp_path: Path) -> None:
             assert (await stranger.get("/_auth/oidc/diagnostics")).status == 303
 
 
+async def test_what_apps_know_is_shown_to_two_factors_only(tmp_path: Path) -> None:
+    async with provider(tmp_path) as rig, rig.browser() as browser, rig.browser() as half:
+        await rig.add_user()
+        await browser.sign_in()
+        tokens = await tokens_for(browser, AppCalls(rig))
+        await half.password()
+        for page in ("grants", "diagnostics"):
+            answer = await half.get(f"/_auth/oidc/{page}")
+            assert answer.headers["Location"] == f"/_auth/verify?rd=/_auth/oidc/{page}"
+        form = {"client": "web", "csrf_token": await half.token("/_auth/logout")}
+        assert (await half.post("/_auth/oidc/grants", form)).headers["Location"].startswith("/_auth/verify?")
+        assert (await AppCalls(rig).userinfo(tokens["access_token"]))[0] == 200
+
+
 async def test_revoking_on_the_grants_page_needs_a_click_and_ends_everything(tmp_path: Path) -> None:
     async with provider(tmp_path, {**WEB, "consent": "once"}) as rig, rig.browser() as browser:
         await rig.add_user()

@@ -410,6 +410,22 @@ async def test_device_codes_can_not_be_guessed(tmp_path: Path) -> None:
         assert (await browser.post("/_auth/oidc/device", right)).status == 429
 
 
+async def test_guesses_at_device_codes_count_for_the_address_however_many_accounts_it_has(
+    tmp_path: Path,
+) -> None:
+    async with provider(tmp_path) as rig:
+        statuses = []
+        for name in ("alice", "bob", "carol"):
+            await rig.add_user(name)
+            async with rig.browser() as browser:
+                await browser.sign_in(name)
+                token = await browser.token("/_auth/oidc/device")
+                for guess in range(7):
+                    form = {"user_code": f"BCDF-{guess:04d}", "csrf_token": token}
+                    statuses.append((await browser.post("/_auth/oidc/device", form)).status)
+        assert statuses == [404] * 20 + [429]
+
+
 async def test_a_refused_device_is_told_so(tmp_path: Path) -> None:
     async with provider(tmp_path) as rig, rig.browser() as browser:
         await rig.add_user()
