@@ -71,8 +71,9 @@ def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO
     people = build_directory(config, engine, passwords, clock)
     parts = _parts(config, ring, stores, people, clock, stream)
     credentials = Credentials(
-        stores.tokens, parts.passwords, parts.limits, parts.audit, lambda: ring.derive_all(b"tokens"), clock
-    )
+        stores.tokens, people.directory, parts.passwords, parts.limits, parts.audit,
+        lambda: ring.derive_all(b"tokens"), clock, own=config.user_tokens.enabled,
+    )  # fmt: skip
     proxy = Proxy(
         config.routes, session_cookie_names=own_cookies(parts), prefix=config.server.prefix, clock=clock
     )
@@ -149,7 +150,8 @@ def _parts(
     pages = _pages(config, secure)
     return Parts(
         config, clock, ring, routes, people.directory, people.writable, stores.sessions, stores.ledger,
-        stores.audit_log, stores.access_requests, stores.federated, audit, sessions, limits, checked, geo, sms,
+        stores.audit_log, stores.access_requests, stores.federated, stores.tokens, audit,
+        sessions, limits, checked, geo, sms,
         email, factors, notices, devices,
         Assertions(config.server.public_url, lambda: list(ring.signing_keys), clock), signin, tokens,
         KeptPosts(config, ring, stores.ledger, audit, clock),

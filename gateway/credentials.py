@@ -1,7 +1,8 @@
 """Service accounts: turns an Authorization header or a client certificate into a Principal, where the route allows it.
 
-A token proves "token", a certificate "certificate", HTTP Basic "password": one factor each, never two. What is ours
-in Authorization is consumed here and never reaches an upstream. Failures are audited and count against the limits.
+A token that a user made stands for that user, as the directory has them now. A token proves "token", a certificate
+"certificate", HTTP Basic "password": one factor each, never two. What is ours in Authorization is consumed here and
+never reaches an upstream. Failures are audited and count against the limits.
 """
 
 import base64
@@ -11,49 +12,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
 from gateway.audit import Audit
 from gateway.clock import Clock
 from gateway.config.schema import Route
+from gateway.directory.base import Directory
+from gateway.directory.names import folded
 from gateway.errors import GatewayError
 from gateway.language.text import N_
 from gateway.limits import TOKENS_PER_IP, Limits, network_of
 from gateway.model import Principal, SessionRecord, Target, User
 from gateway.passwordcheck import PasswordCheck
 from gateway.stores.base import Change
+from gateway.stores.base_tokens import ApiToken, Tokens
 from gateway.verified import Verified
 
 PREFIX = "agt_"
 _NOTE_USE_AFTER = 60.0
-
-
-class Token(Protocol):
-    """What is kept of a token (stores.tokens.ApiToken)."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def digest(self) -> str: ...
-    @property
-    def groups(self) -> tuple[str, ...]: ...
-    @property
-    def routes(self) -> tuple[str, ...]: ...
-    @property
-    def methods(self) -> tuple[str, ...]: ...
-    @property
-    def scopes(self) -> tuple[str, ...]: ...
-    @property
-    def expires_at(self) -> float: ...
-    @property
-    def last_used_at(self) -> float: ...
-
-
-class Tokens(Protocol):
-    async def get(self, id: str) -> Token | None: ...
-    async def used(self, id: str, at: float, digest: str) -> None: ...
 
 
 class NotAccepted(GatewayError):
@@ -73,6 +49,14 @@ class OutOfScope(GatewayError):
 
 
 @dataclass(frozen=True, slots=True)
+class Bearer:
+    """A token that is right, and for whom it stands."""
+
+    token: ApiToken
+    user: User
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """Who the credentials stand for (None: there were none of ours), and whether Authorization was for us."""
 
@@ -81,20 +65,24 @@ class Shown:
 
 
 class Credentials:
-    """One per worker. `keys` are hash keys for tokens, newest first."""
+    """One per worker. `keys` are hash keys for tokens, newest first; `own` says whether tokens of users count."""
 
     def __init__(
         self,
         tokens: Tokens,
+        directory: Directory,
         passwords: PasswordCheck,
         limits: Limits,
         audit: Audit,
         keys: Callable[[], Sequence[bytes]],
         clock: Clock,
+        *,
+        own: bool,
     ) -> None:
-        self._tokens, self._passwords, self._limits = tokens, passwords, limits
+        self._tokens, self._directory, self._own = tokens, directory, own
+        self._passwords, self._limits = passwords, limits
         self._audit, self._keys, self._clock = audit, keys, clock
-        self._right_tokens: Verified[Token] = Verified(clock)
+        self._right_tokens: Verified[Bearer] = Verified(clock)
         self._right_passwords: Verified[User] = Verified(clock)
 
     async def read(
@@ -108,8 +96,8 @@ class Credentials:
                 if not route.tokens:
                     return Shown(consumed=True)  # ours, but not for here: the app must not learn it either
                 return Shown(await self._by_token(route, target, value), consumed=True)
-            if scheme.lower() == "basic" and route.basic:
-                return Shown(await self._by_password(target, value), consumed=True)
+            if scheme.lower() == "basic" and (shown := await self._basic(route, target, value)):
+                return shown
         if route.client_cert and certificate and (name := certificate_name(certificate)):
             return Shown(self._principal(User(f"cert:{name}"), "certificate", target, f"cert:{name}"))
         return Shown(consumed=len(authorization) > 1 and (route.tokens or route.basic))
@@ -118,11 +106,12 @@ class Credentials:
         """Passwords of a user who changed, and tokens that were revoked, are checked again."""
         if change.kind == "user":
             self._right_passwords.forget(lambda user: user.username == change.subject)
+            self._right_tokens.forget(lambda right: right.token.owner == change.subject)
         elif change.kind == "all":
             self._right_passwords.forget(lambda _: True)
             self._right_tokens.forget(lambda _: True)
         elif change.kind == "token":
-            self._right_tokens.forget(lambda token: token_user(token.name) == change.subject)
+            self._right_tokens.forget(lambda right: token_user(right.token.name) == change.subject)
 
     # -- tokens ----------------------------------------------------------------------------------------------------
 
@@ -131,30 +120,35 @@ class Credentials:
         scheme, _, value = authorization[0].strip().partition(" ")
         if len(authorization) != 1 or scheme.lower() != "bearer" or not value.strip().startswith(PREFIX):
             raise self._refused_token("not one of ours")
-        token = await self._good(target, value.strip())
-        if scope not in token.scopes or (token.methods and target.method not in token.methods):
-            self._audit.record("token_out_of_scope", token_user(token.name), str(target.client), scope=scope)
+        right = await self._good(target, value.strip())
+        token = right.token
+        if token.owner or scope not in token.scopes or (token.methods and target.method not in token.methods):
+            self._audit.record("token_out_of_scope", right.user.username, str(target.client), scope=scope)
             raise OutOfScope(f"token {token.name} has no scope {scope}")
-        user = User(token_user(token.name), name=token.name)
-        return self._principal(user, "token", target, f"token:{token.id}")
+        return self._principal(replace(right.user, groups=()), "token", target, f"token:{token.id}")
 
-    async def _good(self, target: Target, text: str) -> Token:
-        token = await self._right_tokens.get(text, str(target.client), partial(self._look_up, target, text))
-        if token.expires_at and token.expires_at <= self._clock():
+    async def _good(self, target: Target, text: str) -> Bearer:
+        right = await self._right_tokens.get(text, str(target.client), partial(self._look_up, target, text))
+        if right.token.expires_at and right.token.expires_at <= self._clock():
             raise self._refused_token("it has expired")
-        return token
+        return right
 
-    async def _by_token(self, route: Route, target: Target, text: str) -> Principal:
-        token = await self._good(target, text)
+    async def _by_token(
+        self, route: Route, target: Target, text: str, username: str | None = None
+    ) -> Principal:
+        """`username` came with it in HTTP Basic, which only tokens of users do."""
+        right = await self._good(target, text)
+        token = right.token
+        if username is not None and (not token.owner or folded(username) != token.owner):
+            raise self._refused_token("it belongs to somebody else")
         if route.label not in token.routes or (token.methods and target.method not in token.methods):
             self._audit.record(
-                "token_out_of_scope", token_user(token.name), str(target.client), route=route.label
+                "token_out_of_scope", right.user.username, str(target.client), route=route.label
             )
             raise OutOfScope(f"token {token.name} is not for {target.method} on {route.label}")
-        user = User(token_user(token.name), name=token.name, groups=token.groups)
-        return self._principal(user, "token", target, f"token:{token.id}")
+        return self._principal(right.user, "token", target, f"token:{token.id}")
 
-    async def _look_up(self, target: Target, text: str) -> Token:
+    async def _look_up(self, target: Target, text: str) -> Bearer:
         address = str(target.client)
         await self._limits.check(TOKENS_PER_IP, network_of(address))
         id, _, secret = text.removeprefix(PREFIX).partition("_")
@@ -162,19 +156,44 @@ class Credentials:
         expected = token.digest if token else ""
         digests = [token_digest(key, secret) for key in self._keys()]
         right = [hmac.compare_digest(expected, digest) for digest in digests]
-        if token is None or not any(right):
+        user = await self._stands_for(token) if token and any(right) else None
+        if token is None or user is None:
             self._audit.record("token_failed", "", address, token=ascii(id[:16])[1:-1])
             await self._limits.spend(TOKENS_PER_IP, network_of(address))
             raise self._refused_token("unknown")
         if self._clock() - token.last_used_at > _NOTE_USE_AFTER or not right[0]:
-            self._audit.record("token_used", token_user(token.name), address)
+            self._audit.record("token_used", user.username, address, token=token.id)
             await self._tokens.used(token.id, self._clock(), digests[0])
-        return token
+        return Bearer(token, user)
+
+    async def _stands_for(self, token: ApiToken) -> User | None:
+        """None if the owner is gone or disabled, has a new password since, or users' tokens are switched off.
+
+        An owner who came after the token is somebody else with the same name.
+        """
+        if not token.owner:
+            return User(token_user(token.name), name=token.name, groups=token.groups)
+        owner = await self._directory.get(token.owner) if self._own else None
+        if owner is None or owner.disabled:
+            return None
+        if token.created_at < max(owner.created_at, owner.password_changed_at):
+            return None
+        return replace(owner, password_hash="")
 
     def _refused_token(self, why: str) -> NotAccepted:
         return NotAccepted(f"API token: {why}", 'Bearer error="invalid_token"')  # RFC 6750 §3.1
 
     # -- HTTP Basic ------------------------------------------------------------------------------------------------
+
+    async def _basic(self, route: Route, target: Target, value: str) -> Shown | None:
+        """A user's token may come in the place of the password; it never reaches an app either."""
+        username, password = _decoded(value)
+        ours = password.startswith(PREFIX)
+        if ours and route.tokens:
+            return Shown(await self._by_token(route, target, password, username), consumed=True)
+        if route.basic:
+            return Shown(await self._by_password(target, value), consumed=True)
+        return Shown(consumed=True) if ours else None
 
     async def _by_password(self, target: Target, value: str) -> Principal:
         check = partial(self._check_password, target, value)

@@ -9,8 +9,9 @@ import aiohttp
 
 from gateway.credentials import PREFIX, token_digest
 from gateway.keyring import KeyRing
+from gateway.stores.base_tokens import ApiToken
 from gateway.stores.engine import open_engine
-from gateway.stores.tokens import ApiToken, SqlTokens
+from gateway.stores.tokens import SqlTokens
 from tests.rig import Browser, Rig, running_gateway
 
 ADMIN = "/_auth/admin"

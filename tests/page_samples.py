@@ -18,6 +18,7 @@ from gateway.portal.reader import Reader
 from gateway.portal.render import Pages
 from gateway.portal.words import FACTOR_LABELS, WRONG_PASSWORD
 from gateway.stores.base import AccessAsked
+from gateway.stores.base_tokens import ApiToken
 from tests.admin_samples import ADMIN_PAGES
 from tests.oidc_samples import OIDC_SAMPLES
 
@@ -94,6 +95,23 @@ APPROVALS: dict[str, Any] = {
         Pending(replace(ASKED, id="a2", state="granted", decided_by="ada"), (3600.0,)),
     ],
 }
+OWN_TOKEN = ApiToken(
+    "t1",
+    "t1",
+    "",
+    (),
+    ("wiki", "calendar"),
+    ("GET", "HEAD"),
+    NOW,
+    NOW + 600_000,
+    NOW,
+    owner="mira",
+    title="Backup",
+)
+TOKENS: dict[str, Any] = {
+    "csrf_token": "t", "username": "mira", "made": "", "tokens": [OWN_TOKEN], "routes": ["wiki", "calendar"],
+    "choices": [7, 30, 90],
+}  # fmt: skip
 KEPT: dict[str, Any] = {
     "csrf_token": "t", "id": "i", "at": "id=i&at=/orders/new", "host": "shop.example", "path": "/orders/new",
     "size": 1812, "upload": True, "since": NOW,
@@ -200,6 +218,9 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "access-nothing": ("access.html", ACCESS | {"groups": []}),
     "approvals": ("approvals.html", APPROVALS),
     "approvals-late": ("approvals.html", APPROVALS | {"pending": [], "settled": "late"}),
+    "tokens": ("tokens.html", TOKENS),
+    "tokens-made": ("tokens.html", TOKENS | {"made": "agt_0123456789abcdef_" + "s" * 43}),
+    "tokens-none": ("tokens.html", TOKENS | {"tokens": [], "routes": [], "error": "Choose a name."}),
     "kept": ("kept.html", KEPT),
     "loop": (
         "loop.html",

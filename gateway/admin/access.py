@@ -155,7 +155,13 @@ class Accesses:
             self._audit.record("factors_reset", user.username, actor.ip, by=actor.name, factors=kinds)
             await self.forget_devices(actor, user.username)
             await self.end_all(actor, user.username)
+            await self._end_tokens(actor, user.username)
         return len(gone)
+
+    async def _end_tokens(self, actor: Actor, username: str) -> None:
+        """Those that the user made: whoever had the factor could have made them."""
+        if count := await self._parts.own_tokens.revoke_owned(username, self._parts.clock()):
+            self._audit.record("token_revoked", username, actor.ip, by=actor.name, count=count)
 
     async def _take(self, user: User, factor: HeldFactor) -> None:
         credentials, writable = self._parts.factors.credentials, self._parts.writable

@@ -13,7 +13,8 @@ from gateway.config.units import parse_duration
 from gateway.credentials import PREFIX, token_digest
 from gateway.directory import names
 from gateway.errors import GatewayError
-from gateway.stores.tokens import ApiToken, SqlTokens
+from gateway.stores.base_tokens import ApiToken
+from gateway.stores.tokens import SqlTokens
 
 
 @click.group()
@@ -90,7 +91,7 @@ def list_tokens(as_json: bool, config_file: Path) -> None:
         used, end = _when(one.last_used_at), _when(one.expires_at)
         click.echo(
             "\t".join(
-                (one.name, ",".join((*one.routes, *one.scopes)), methods, f"used {used}", f"ends {end}")
+                (_called(one), ",".join((*one.routes, *one.scopes)), methods, f"used {used}", f"ends {end}")
             )
         )
 
@@ -108,6 +109,10 @@ def revoke(name: str, config_file: Path) -> None:
 
     run(config_file, work)
     click.echo(f"revoked {name}")
+
+
+def _called(one: ApiToken) -> str:
+    return f"{one.name} ({one.owner}: {one.title})" if one.owner else one.name
 
 
 def _seconds(text: str) -> float:

@@ -49,6 +49,7 @@ from gateway.config.section import Network, SecretUrl, Section, Words
 from gateway.config.session import Session
 from gateway.config.tracing import Tracing
 from gateway.config.units import Duration, Size
+from gateway.config.user_tokens import UserTokens
 
 __all__ = [
     "AccessRequest",
@@ -268,6 +269,7 @@ class Config(Section):
         (), description="groups that users may ask for when a page is refused (docs/access-requests.md)"
     )
     oidc: Oidc = Field(Oidc(), description="apps that sign their users in through us (docs/oidc.md)")
+    user_tokens: UserTokens = Field(UserTokens(), description="API tokens that users make themselves")
     admin: Admin = Field(Admin(), description="the admin pages and their API (docs/admin.md)")
     rules: tuple[Rule, ...] = Field((), description="asked before those of every route; first match decides")
     routes: tuple[Route, ...] = Field((), description="what is protected; first match wins, no match = 404")

@@ -25,6 +25,7 @@ from gateway.stores.federated import forget_accounts
 from gateway.stores.phone_changes import forget_phones, note_phone
 from gateway.stores.schema import credentials, oidc_consents, places, users
 from gateway.stores.sessions import end_sessions_of
+from gateway.stores.tokens import end_tokens_of
 
 
 class DatabaseDirectory:
@@ -132,6 +133,7 @@ class DatabaseDirectory:
             now = self._clock()
             ended = await end_sessions_of(connection, now, name)
             await connection.execute(delete(oidc_consents).where(oidc_consents.c.username == name))
+            ended += await end_tokens_of(connection, name)
             await publish(connection, now, *ended, Change("user", name))
 
     async def _insert(self, connection: AsyncConnection, user: User) -> None:

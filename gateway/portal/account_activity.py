@@ -29,6 +29,8 @@ WORDS = {
     "session_revoked": N_("Sessions ended"),
     "device_remembered": N_("Device remembered"),
     "device_revoked": N_("Device forgotten"),
+    "token_added": N_("Access token made"),
+    "token_revoked": N_("Access token ended"),
     "access_requested": N_("Access asked for"),
     "access_granted": N_("Access granted"),
     "access_refused": N_("Access refused"),

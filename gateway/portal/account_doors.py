@@ -13,4 +13,6 @@ def doors(config: Config, principal: Principal) -> list[tuple[str, str]]:
         found.append((N_("Administration"), "/admin"))
     if any(own.intersection(offered.approvers) for offered in config.access_requests):
         found.append((N_("Access requests"), "/approvals"))
+    if config.user_tokens.enabled:
+        found.append((N_("Access tokens"), "/tokens"))
     return found

@@ -20,6 +20,7 @@ from gateway.portal.selfservice import self_service
 from gateway.portal.sites import Sites
 from gateway.portal.sms_views import SmsViews
 from gateway.portal.tabs import Tabs
+from gateway.portal.token_views import token_pages
 from gateway.portal.trail import Trail
 from gateway.portal.views import SignInViews
 
@@ -42,6 +43,7 @@ def build_pages(parts: Parts) -> Views:
         **_sms(parts),
         **account_pages(parts, enrolment, news),
         **access_pages(parts),
+        **token_pages(parts, enrolment, news),
     }
 
 

@@ -29,6 +29,7 @@ from gateway.session import SessionLayer
 from gateway.sms.build import Sms
 from gateway.sms.notices import SmsNotices
 from gateway.stores.base import AccessRequests, AuditLog, FederatedAccounts, Ledger, Sessions
+from gateway.stores.base_tokens import OwnTokens
 from gateway.target import parse_authority
 
 
@@ -47,6 +48,7 @@ class Parts:
     audit_log: AuditLog
     access_requests: AccessRequests
     federated: FederatedAccounts
+    own_tokens: OwnTokens
     audit: Audit
     sessions: SessionLayer
     limits: Limits

@@ -77,13 +77,13 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
         open_state(config.storage, engine, clock),
         SqlChanges(engine),
     )
-    grants, logins = SqlGrants(engine), SqlLogins(engine)
+    grants, logins, tokens = SqlGrants(engine), SqlLogins(engine), SqlTokens(engine)
     audit_log, devices, places = SqlAuditLog(engine), SqlDevices(engine), SqlPlaces(engine)
     access_requests, spent = SqlAccessRequests(engine), SqlSpentBudgets(engine, clock, ring.seal, ring.open)
     messages, blocks, phones = SqlSmsMessages(engine), SqlSmsBlocks(engine), SqlPhoneChanges(engine)
     return Stores(
         engine, sessions, state, spent, changes, audit_log, SqlCredentials(engine, ring.seal, ring.open), devices,
-        places, SqlTokens(engine), SqlAuditSearch(engine), access_requests,
+        places, tokens, SqlAuditSearch(engine), access_requests,
         SmsStores(messages, messages, blocks, phones), grants, SqlConsents(engine), logins,
         SqlFederatedAccounts(engine),
         purges=(
@@ -92,6 +92,7 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
             spent.purge,
             lambda: changes.purge(clock()),
             lambda: audit_log.purge(clock() - config.log.audit_kept),
+            lambda: tokens.purge_owned(clock() - _ENDED_KEPT),
             lambda: devices.purge(clock()),
             lambda: grants.purge(clock()),
             lambda: logins.purge(clock()),

@@ -1,7 +1,6 @@
 """The tables, as SQLAlchemy Core sees them; the migrations build exactly these (a test compares the two).
 
-Times are Unix seconds. Sessions and credentials carry no foreign key to users: other directories (LDAP, a
-YAML file) keep their users elsewhere.
+Times are Unix seconds. Sessions and credentials have no foreign key to users: LDAP and files keep theirs elsewhere.
 """
 
 from sqlalchemy import (
@@ -215,6 +214,8 @@ api_tokens = Table(
     Column("expires_at", Double, nullable=False),
     Column("last_used_at", Double, nullable=False),
     Column("scopes", Text, nullable=False, server_default="[]"),
+    Column("owner", String(128), nullable=False, server_default="", index=True),
+    Column("title", String(60), nullable=False, server_default=""),
 )
 
 # `slot` holds one open request or grant of a user for a group; it is the id once that is over.

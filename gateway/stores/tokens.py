@@ -2,38 +2,20 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.errors import UserExists
 from gateway.stores.base import Change
+from gateway.stores.base_tokens import ApiToken
 from gateway.stores.changes import publish
 from gateway.stores.engine import reading, writing
 from gateway.stores.schema import api_tokens
 
 _LISTS = ("groups", "routes", "methods", "scopes")
-
-
-@dataclass(frozen=True, slots=True)
-class ApiToken:
-    """`routes` are labels of routes; empty `methods` are all; `scopes` are of the admin API.
-
-    Times are Unix seconds; `expires_at` 0 is never.
-    """
-
-    id: str
-    name: str
-    digest: str
-    groups: tuple[str, ...]
-    routes: tuple[str, ...]
-    methods: tuple[str, ...]
-    created_at: float
-    expires_at: float
-    last_used_at: float = 0.0
-    scopes: tuple[str, ...] = ()
 
 
 class SqlTokens:
@@ -71,6 +53,34 @@ class SqlTokens:
             if gone.rowcount:
                 await publish(connection, now, Change("token", f"token:{name}"))
         return gone.rowcount == 1
+
+    # -- those of users --------------------------------------------------------------------------------------------
+
+    async def owned(self, owner: str) -> Sequence[ApiToken]:
+        query = select(api_tokens).where(api_tokens.c.owner == owner)
+        async with reading(self._engine) as connection:
+            rows = await connection.execute(query.order_by(api_tokens.c.created_at.desc(), api_tokens.c.id))
+            return [_token(row) for row in rows]
+
+    async def revoke_owned(self, owner: str, now: float, id: str = "") -> int:
+        async with writing(self._engine) as connection:
+            changes = await end_tokens_of(connection, owner, id)
+            await publish(connection, now, *changes)
+        return len(changes) // 2
+
+    async def purge_owned(self, before: float) -> int:
+        over = (api_tokens.c.owner != "") & (api_tokens.c.expires_at <= before)
+        async with writing(self._engine) as connection:
+            return (await connection.execute(delete(api_tokens).where(over))).rowcount
+
+
+async def end_tokens_of(connection: AsyncConnection, owner: str, id: str = "") -> list[Change]:
+    """End a user's tokens, or one; returns what is to be published: the WebSockets opened with them end, too."""
+    which = (api_tokens.c.owner == owner) & (api_tokens.c.owner != "")
+    if id:
+        which &= api_tokens.c.id == id
+    gone = await connection.scalars(delete(api_tokens).where(which).returning(api_tokens.c.id))
+    return [Change(kind, f"token:{one}") for one in gone for kind in ("token", "session")]
 
 
 def _token(row: Row[tuple[object, ...]]) -> ApiToken:

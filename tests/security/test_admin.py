@@ -12,6 +12,7 @@ from gateway.factors.bypass import Bypasses
 from gateway.factors.phones import SECOND_PHONE
 from gateway.model import User
 from gateway.stores.base import Credential, Device
+from gateway.stores.base_tokens import ApiToken
 from tests.admin_rig import ADMIN, API, act, add_token, administered, api, shown
 from tests.rig import Rig, running_gateway
 
@@ -283,10 +284,13 @@ async def test_a_reset_factor_ends_what_it_vouched_for(tmp_path: Path) -> None:
         await credentials.add(
             Credential("held", "bob", SECOND_PHONE, "+49•••••679", b"+4915112345679", rig.clock())
         )
+        tokens = rig.gateway.stores.tokens
+        await tokens.add(ApiToken("own", "own", "", (), (), (), rig.clock(), rig.clock() + 9, owner="bob"))
         assert "+49•••••679" in await (await browser.get("/_auth/admin/user?name=bob")).text()
         assert (await act(browser, "/user?name=bob", "factors"))[0] == 303
         assert await credentials.list("bob", SECOND_PHONE) == []
         assert not await bypasses.is_out("bob")
+        assert await tokens.owned("bob") == []
         assert (await other.get("/")).status == 303
         assert (await bob(rig)).phone == ""
 

@@ -11,8 +11,9 @@ import pytest
 
 from gateway.credentials import PREFIX, certificate_name, token_digest
 from gateway.keyring import KeyRing
+from gateway.stores.base_tokens import ApiToken
 from gateway.stores.engine import open_engine
-from gateway.stores.tokens import ApiToken, SqlTokens
+from gateway.stores.tokens import SqlTokens
 from tests.rig import PASSWORD, Rig, running_gateway
 
 SECRET = "s" * 43
