@@ -9,6 +9,7 @@ GatewayError
 │   └── UpstreamTimeout     (504)
 ├── SendFailed              a sender could not deliver a code
 ├── StoreUnavailable        database or Redis is away (503)
+├── Overloaded              more password checks wait than can be done soon (503)
 ├── UserExists, UserUnknown the directory's answers to commands
 ├── InvalidUser             a username, group, phone number or address that can't be
 ├── WeakPassword            with the sentence that tells the user what to change
@@ -110,6 +111,11 @@ class SendFailed(GatewayError):
 class StoreUnavailable(GatewayError):
     status = 503
     public: str = N_("Sign-in is unavailable for a moment. Please try again shortly.")
+
+
+class Overloaded(GatewayError):
+    status = 503
+    public: str = StoreUnavailable.public
 
 
 class UserExists(GatewayError):

@@ -13,7 +13,7 @@ from hashlib import sha256
 from gateway.audit import Audit
 from gateway.directory.base import Directory
 from gateway.directory.names import folded
-from gateway.errors import StoreUnavailable
+from gateway.errors import Overloaded, StoreUnavailable
 from gateway.limits import PASSWORD_FAILURES, PASSWORD_PER_IP, PASSWORD_PER_USER, Limits, network_of
 from gateway.model import User
 
@@ -28,7 +28,10 @@ class PasswordCheck:
     key: Callable[[], bytes]
 
     async def check(self, username: str, password: str, ip: str, *, door: str) -> User | None:
-        """The user if the password is right, else None, counted and on record. Raises TooManyAttempts."""
+        """The user if the password is right, else None, counted and on record.
+
+        Raises TooManyAttempts, Overloaded, StoreUnavailable.
+        """
         name, network = as_counted(username), network_of(ip)
         await self.limits.check(PASSWORD_PER_IP, network)
         await self.limits.check(PASSWORD_PER_USER, name)
@@ -38,7 +41,7 @@ class PasswordCheck:
         left = await self.limits.spend(PASSWORD_FAILURES, name)
         try:
             user = await self.directory.authenticate(username, password) if password else None
-        except StoreUnavailable:
+        except (StoreUnavailable, Overloaded):
             await self._give_back(name, network)  # nothing was judged
             raise
         if user is None:

@@ -1,7 +1,7 @@
 """Hashes and verifies passwords (Argon2id), and refuses weak ones.
 
-The work runs in a small thread pool, so the event loop never waits for it. Imported hashes are in
-gateway.oldhashes. No password is ever logged or part of an error.
+The work runs in a small thread pool, so the event loop never waits for it; a flood is turned away. Imported hashes
+are in gateway.oldhashes. No password is ever logged or part of an error.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from gateway import oldhashes
 from gateway.config.schema import Passwords as Settings
-from gateway.errors import WeakPassword
+from gateway.errors import Overloaded, WeakPassword
 from gateway.language.text import N_, NN_
 
 T = TypeVar("T")
@@ -37,8 +37,10 @@ class Passwords:
         self._settings = settings
         self._salt = salt
         self._threads = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="passwords")
+        self._under_way = 0
 
     async def hash(self, password: str) -> str:
+        """Raises Overloaded, as `verify` does."""
         return await self._run(lambda: self._argon2().derive_phc_encoded(normalised(password)))
 
     async def verify(self, password: str, hash: str) -> bool:
@@ -108,7 +110,16 @@ class Passwords:
         return False
 
     async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        if self._under_way >= self._settings.concurrency + self._settings.queue:
+            raise Overloaded(
+                f"{self._settings.queue} password checks wait already: many people at once, or a flood of guesses; "
+                "passwords.concurrency and server.workers say how many are done at a time"
+            )
+        self._under_way += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._under_way -= 1
 
 
 def normalised(password: str) -> bytes:

@@ -178,6 +178,9 @@ class Passwords(Section):
         True, description="let users set a new password by a mailed link and their second factor"
     )
     concurrency: int = Field(2, ge=1, description="hashes at once in one worker; the rest wait their turn")
+    queue: int = Field(
+        100, ge=1, description="checks that may wait so in one worker; what comes then gets 503"
+    )
 
 
 EnrolledFactor = Literal["totp", "webauthn", "sms", "email"]

@@ -159,3 +159,24 @@ async def test_a_sign_in_brings_an_old_hash_to_todays_parameters(tmp_path: Path)
         assert ",t=3," in after.password_hash
         assert await directory.authenticate("alice", PASSWORD) is not None
         stronger.close()
+
+
+SLOW = {"argon2_memory": "64 MiB", "argon2_passes": 4}
+
+
+async def test_a_flood_of_guesses_gets_503_and_costs_nobody_a_try(tmp_path: Path) -> None:
+    async with (
+        running_gateway(
+            tmp_path, passwords={"concurrency": 1, "queue": 1, "argon2_memory": "64 MiB", "argon2_passes": 4}
+        ) as rig,
+        rig.browser() as browser,
+    ):
+        await rig.add_user()
+        token = await browser.token("/_auth/login")
+        form = {"csrf_token": token, "rd": "/", "username": "nobody", "password": "wrong wrong"}
+        answers = await asyncio.gather(*(browser.post("/_auth/login", form) for _ in range(8)))
+        statuses = [answer.status for answer in answers]
+        assert set(statuses) == {401, 503}
+        judged = statuses.count(401)
+        count, _ = await rig.gateway.parts.ledger.count("limit:password-user:nobody")
+        assert count == judged

@@ -8,7 +8,7 @@ import pytest
 from passlib.hash import apr_md5_crypt, pbkdf2_sha512, scrypt, sha256_crypt, sha512_crypt
 
 from gateway.config.schema import Passwords as Settings
-from gateway.errors import WeakPassword
+from gateway.errors import Overloaded, WeakPassword
 from gateway.passwords import Passwords, is_supported
 
 PASSWORD = "correct horse battery"
@@ -163,3 +163,15 @@ def test_the_name_before_the_at_sign_counts_as_username(passwords: Passwords) ->
 
 def test_a_username_of_two_letters_forbids_no_words(passwords: Passwords) -> None:
     passwords.check_strength("albatross in flight", "al")
+
+
+async def test_a_flood_of_checks_is_turned_away_and_ends_with_the_flood() -> None:
+    passwords = Passwords(Settings(argon2_memory=64 * 1024, argon2_passes=1, concurrency=1, queue=3))
+    hash = await passwords.hash(PASSWORD)
+    flood = await asyncio.gather(
+        *(passwords.verify(PASSWORD, hash) for _ in range(9)), return_exceptions=True
+    )
+    assert [one for one in flood if one is True] == [True] * 4
+    assert sum(isinstance(one, Overloaded) for one in flood) == 5
+    assert await passwords.verify(PASSWORD, hash)
+    passwords.close()
