@@ -88,6 +88,13 @@ async def test_groups_may_be_searched_instead(ldap: Ldap) -> None:
     assert user.groups == ("staff",)
 
 
+async def test_a_filter_that_finds_several_entries_signs_nobody_in(ldap: Ldap) -> None:
+    """Which of them it is would be the server's whim."""
+    async with opened(ldap, user_filter="(|(uid={username})(uid=*))") as directory:
+        assert await directory.get("alice") is None
+        assert await directory.authenticate("alice", PASSWORD) is None
+
+
 @pytest.mark.parametrize("password", ["", "wrong", "\0", PASSWORD + "\0"])
 async def test_wrong_and_empty_passwords_are_refused(ldap: Ldap, password: str) -> None:
     async with opened(ldap) as directory:
