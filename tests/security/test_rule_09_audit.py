@@ -24,10 +24,12 @@ from tests.security.raw import exchange, status_of
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
     """All that is logged meanwhile."""
-    before, stream = logging.getLogger().handlers[:], io.StringIO()
+    root, stream = logging.getLogger(), io.StringIO()
+    handlers, level = root.handlers[:], root.level
     gateway_log.configure(Log(level="debug"), stream)
     yield stream
-    logging.getLogger().handlers[:] = before
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.mark.parametrize(("data", "level"), [({}, "INFO"), ({"mend": "check email.host"}, "WARNING")])
