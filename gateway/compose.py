@@ -29,12 +29,12 @@ from gateway.passes import pass_cookie
 from gateway.passwordcheck import PasswordCheck
 from gateway.passwords import Passwords
 from gateway.portal.health import Health
+from gateway.portal.pages.reader import LANGUAGE_COOKIE
+from gateway.portal.pages.render import Pages
 from gateway.portal.parts import Parts
-from gateway.portal.reader import LANGUAGE_COOKIE
-from gateway.portal.render import Pages
 from gateway.portal.returns import is_own_page, stands_for
-from gateway.portal.signin import SignIn
-from gateway.portal.signintokens import SignInTokens
+from gateway.portal.signin.signin import SignIn
+from gateway.portal.signin.tokens import SignInTokens
 from gateway.proxy import Proxy
 from gateway.risk.geo import Geo
 from gateway.risk.watch import build_watch

@@ -18,8 +18,8 @@ from gateway.gate import Gate
 from gateway.language.text import N_
 from gateway.model import IPAddress, Target
 from gateway.passes import Passes
+from gateway.portal.pages.render import Pages
 from gateway.portal.portal import MethodNotAllowed, Portal
-from gateway.portal.render import Pages
 from gateway.proxy import RelayedResponse
 from gateway.requestid import HEADER, given
 from gateway.target import CountryOf, is_trusted, peer_address, read_target

@@ -16,10 +16,10 @@ from gateway.language.text import N_
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.ownanswers import own_answer
 from gateway.policy import decide
-from gateway.portal.reader import PROGRAM
-from gateway.portal.render import Pages
+from gateway.portal.pages.reader import PROGRAM
+from gateway.portal.pages.render import Pages
+from gateway.portal.pages.words import ANOTHER_ACCOUNT, REQUEST_ACCESS
 from gateway.portal.returns import with_return
-from gateway.portal.words import ANOTHER_ACCOUNT, REQUEST_ACCESS
 from gateway.proxy import Proxy
 from gateway.requestable import requestable
 from gateway.routing import Routes

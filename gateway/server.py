@@ -35,8 +35,8 @@ from gateway.oidc.build import Provider, build_provider
 from gateway.passes import Passes
 from gateway.portal.ask import Views
 from gateway.portal.build import build_sites
+from gateway.portal.pages.reader import Reader
 from gateway.portal.portal import Portal
-from gateway.portal.reader import Reader
 from gateway.risk.geo import country_finder
 from gateway.stores.engine import open_engine
 from gateway.sweep import report_upstreams, sweep

@@ -10,13 +10,13 @@ from gateway.factors.asks import Asked
 from gateway.factors.base import Prompt, Setup
 from gateway.factors.totp import qr_image
 from gateway.model import User
-from gateway.portal.account import Item
-from gateway.portal.account_activity import WORDS, Event
-from gateway.portal.account_sessions import Place
-from gateway.portal.browsers import browser_name
-from gateway.portal.reader import Reader
-from gateway.portal.render import Pages
-from gateway.portal.words import FACTOR_LABELS, WRONG_PASSWORD
+from gateway.portal.account.activity import WORDS, Event
+from gateway.portal.account.factors import Item
+from gateway.portal.account.sessions import Place
+from gateway.portal.pages.browsers import browser_name
+from gateway.portal.pages.reader import Reader
+from gateway.portal.pages.render import Pages
+from gateway.portal.pages.words import FACTOR_LABELS, WRONG_PASSWORD
 from gateway.stores.base import AccessAsked
 from gateway.stores.base_tokens import ApiToken
 from tests.admin_samples import ADMIN_PAGES

@@ -11,8 +11,8 @@ from gateway.admin.parts import AdminParts
 from gateway.factors.bypass import Bypasses
 from gateway.factors.phones import SECOND_PHONE, forget_second_phone
 from gateway.model import SessionRecord, User
-from gateway.portal.browsers import browser_name
-from gateway.portal.words import FACTOR_LABELS
+from gateway.portal.pages.browsers import browser_name
+from gateway.portal.pages.words import FACTOR_LABELS
 from gateway.senders.masking import mask_email, mask_phone
 
 OWNED = ("totp", "webauthn")

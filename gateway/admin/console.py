@@ -12,8 +12,8 @@ from gateway.language.text import N_
 from gateway.model import Verdict
 from gateway.portal.ask import Ask
 from gateway.portal.forms import ForeignForm, check_origin, read_form, token_matches
+from gateway.portal.pages.words import STALE_FORM
 from gateway.portal.portal import MethodNotAllowed
-from gateway.portal.words import STALE_FORM
 
 
 class Console:

@@ -14,8 +14,8 @@ from gateway.invitations import Invitations, letter
 from gateway.language.text import N_
 from gateway.links import Links
 from gateway.model import User
-from gateway.portal.resets import ACCEPTED
-from gateway.portal.resets import LIFETIME as RESET_LIFETIME
+from gateway.portal.selfservice.resets import ACCEPTED
+from gateway.portal.selfservice.resets import LIFETIME as RESET_LIFETIME
 
 _TURN, _LONGEST_TURN = "turn:admin", 10.0
 NOT_HERE = N_("Users are kept elsewhere. Change them there.")

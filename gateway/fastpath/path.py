@@ -31,7 +31,7 @@ from gateway.fastpath.wire import Stock
 from gateway.language.text import N_
 from gateway.model import Decision, IPAddress, Principal, Verdict
 from gateway.policy import decide
-from gateway.portal.render import Pages
+from gateway.portal.pages.render import Pages
 from gateway.proxy import Proxy
 from gateway.proxy.balance import identity_of
 from gateway.proxy.connection import serialize

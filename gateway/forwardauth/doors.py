@@ -12,8 +12,8 @@ from gateway.forwardauth.engine import Door, Engine
 from gateway.forwardauth.peers import Page, addresses_of, find_door, find_page
 from gateway.model import Principal, Target, Verdict
 from gateway.policy import decide
-from gateway.portal.reader import PROGRAM
-from gateway.portal.render import Pages
+from gateway.portal.pages.reader import PROGRAM
+from gateway.portal.pages.render import Pages
 from gateway.portal.returns import read_return
 from gateway.routing import Routes, path_matches
 from gateway.session import SessionLayer

@@ -17,8 +17,8 @@ from gateway.forwardauth.asked import Asked, NotBelieved, Reader
 from gateway.language.text import N_
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.policy import decide
-from gateway.portal.reader import PROGRAM
-from gateway.portal.render import Pages
+from gateway.portal.pages.reader import PROGRAM
+from gateway.portal.pages.render import Pages
 from gateway.portal.returns import with_return
 from gateway.proxy import REFUSED_METHODS, origin_allowed
 from gateway.proxy.headers import HeaderRules, canonical, identity

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from gateway.oidc.requests import Return
 from gateway.portal.ask import Ask, see_other
-from gateway.portal.render import Pages
+from gateway.portal.pages.render import Pages
 
 
 class Answers:

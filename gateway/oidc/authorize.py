@@ -22,9 +22,9 @@ from gateway.oidc.scopes import described
 from gateway.oidc.tokens import ID, Tokens
 from gateway.portal.ask import Ask, see_other
 from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.pages.words import STALE_FORM
 from gateway.portal.parts import Parts
 from gateway.portal.returns import with_return
-from gateway.portal.words import STALE_FORM
 
 AUTHORIZE = "/oidc/authorize"
 

@@ -19,9 +19,9 @@ from gateway.oidc.machine import answer
 from gateway.oidc.scopes import described
 from gateway.portal.ask import Ask, see_other
 from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.pages.words import STALE_FORM, too_many
 from gateway.portal.parts import Parts
 from gateway.portal.returns import with_return
-from gateway.portal.words import STALE_FORM, too_many
 
 DEVICE = "/oidc/device"
 NO_SUCH_CODE = N_("There is no such code, or it has expired. Check it on your device.")

@@ -12,9 +12,9 @@ from gateway.oidc.tokens import user_claims
 from gateway.policy import has_two
 from gateway.portal.ask import Ask, see_other
 from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.pages.words import STALE_FORM
 from gateway.portal.parts import Parts
 from gateway.portal.returns import with_return
-from gateway.portal.words import STALE_FORM
 from gateway.stores.base_oidc import Consent, Consents, Grant, Grants, Logins
 
 GRANTS, DIAGNOSTICS = "/oidc/grants", "/oidc/diagnostics"

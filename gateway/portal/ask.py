@@ -7,8 +7,8 @@ from aiohttp import web
 
 from gateway.callers import agent_of
 from gateway.model import Target
-from gateway.portal.reader import Reader
-from gateway.portal.signin import Client
+from gateway.portal.pages.reader import Reader
+from gateway.portal.signin.signin import Client
 from gateway.session import Visit
 
 

@@ -4,25 +4,25 @@ from dataclasses import replace
 
 from gateway.domains import Domains
 from gateway.handoff import HandOffs
-from gateway.portal.access_views import access_pages
-from gateway.portal.account_build import account_pages
-from gateway.portal.account_news import AccountNews
-from gateway.portal.approve_views import ApproveViews
+from gateway.portal.account.access_views import access_pages
+from gateway.portal.account.build import account_pages
+from gateway.portal.account.enrol_views import EnrolViews
+from gateway.portal.account.enrolment import Enrolment
+from gateway.portal.account.news import AccountNews
+from gateway.portal.account.token_views import token_pages
 from gateway.portal.ask import Views
-from gateway.portal.enrol_views import EnrolViews
-from gateway.portal.enrolment import Enrolment
-from gateway.portal.handoff_views import HandOffViews
-from gateway.portal.kept_views import KeptViews
-from gateway.portal.logout_views import LogoutViews
+from gateway.portal.pages.sites import Sites
 from gateway.portal.parts import Parts
-from gateway.portal.passkey_views import PasskeyViews
-from gateway.portal.selfservice import self_service
-from gateway.portal.sites import Sites
-from gateway.portal.sms_views import SmsViews
-from gateway.portal.tabs import Tabs
-from gateway.portal.token_views import token_pages
-from gateway.portal.trail import Trail
-from gateway.portal.views import SignInViews
+from gateway.portal.selfservice.build import self_service
+from gateway.portal.signin.approve_views import ApproveViews
+from gateway.portal.signin.handoff_views import HandOffViews
+from gateway.portal.signin.kept_views import KeptViews
+from gateway.portal.signin.logout_views import LogoutViews
+from gateway.portal.signin.passkey_views import PasskeyViews
+from gateway.portal.signin.sms_views import SmsViews
+from gateway.portal.signin.tabs import Tabs
+from gateway.portal.signin.trail import Trail
+from gateway.portal.signin.views import SignInViews
 
 
 def build_pages(parts: Parts) -> Views:

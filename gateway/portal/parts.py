@@ -19,9 +19,9 @@ from gateway.keyring import KeyRing
 from gateway.limits import Limits
 from gateway.notices import Notices
 from gateway.passwordcheck import PasswordCheck
-from gateway.portal.render import Pages
-from gateway.portal.signin import SignIn
-from gateway.portal.signintokens import SignInTokens
+from gateway.portal.pages.render import Pages
+from gateway.portal.signin.signin import SignIn
+from gateway.portal.signin.tokens import SignInTokens
 from gateway.risk.geo import Geo
 from gateway.routing import Routes
 from gateway.senders.base import EmailSender

@@ -12,8 +12,8 @@ from gateway.language.text import N_
 from gateway.model import Target
 from gateway.portal.ask import Ask, View, Views
 from gateway.portal.health import Health
-from gateway.portal.render import Pages
-from gateway.portal.sites import Sites
+from gateway.portal.pages.render import Pages
+from gateway.portal.pages.sites import Sites
 from gateway.routing import path_matches
 from gateway.session import SessionLayer
 

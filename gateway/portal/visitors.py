@@ -7,7 +7,7 @@ from aiohttp import web
 
 from gateway.portal.ask import Ask
 from gateway.portal.forms import check_origin, read_form, token_matches
-from gateway.portal.render import Pages
+from gateway.portal.pages.render import Pages
 from gateway.session import SessionLayer
 
 

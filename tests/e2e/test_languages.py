@@ -18,7 +18,7 @@ from playwright.async_api import Browser, Page
 
 from gateway.config.schema import Branding
 from gateway.language.catalogues import Language
-from gateway.portal.render import Pages
+from gateway.portal.pages.render import Pages
 from tests.e2e.test_pages import violations
 from tests.page_samples import NAMES as SAMPLES
 from tests.page_samples import application

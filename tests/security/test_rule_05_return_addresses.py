@@ -24,7 +24,9 @@ async def test_no_hostile_address_survives_the_login_form(tmp_path: Path) -> Non
             rig.clock.advance(121)  # else it looks like a browser that goes round in circles
             response = await browser.get(f"/_auth/login?rd={quote(rd)}")
             assert (response.status, response.headers["Location"]) == (303, "/"), rd
-            rig.clock.advance(121)  # again and again at once would be a circle (gateway/portal/trail.py)
+            rig.clock.advance(
+                121
+            )  # again and again at once would be a circle (gateway/portal/signin/trail.py)
 
 
 @pytest.mark.parametrize("rd", ["https://evil.test/", "//evil.test", "/\\evil.test", "javascript:alert(1)"])

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from gateway.portal.resets import ACCEPTED
+from gateway.portal.selfservice.resets import ACCEPTED
 from tests.approving import (
     APPROVE,
     LATE,

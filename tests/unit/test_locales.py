@@ -16,11 +16,11 @@ from gateway.factors.sms import message
 from gateway.language.catalogues import LOCALES, NAMES, language
 from gateway.language.messages import extracted, read
 from gateway.language.text import N_
-from gateway.portal.account_news import second_phone_added
-from gateway.portal.in_templates import moment
-from gateway.portal.reader import Reader
-from gateway.portal.render import Pages
-from gateway.portal.words import too_many
+from gateway.portal.account.news import second_phone_added
+from gateway.portal.pages.in_templates import moment
+from gateway.portal.pages.reader import Reader
+from gateway.portal.pages.render import Pages
+from gateway.portal.pages.words import too_many
 from gateway.sms.change_notice import notice
 from tests.page_samples import NAMES as SAMPLES
 from tests.page_samples import sample

@@ -18,7 +18,7 @@ from gateway.errors import GatewayError, RequestRefused, TooManyAttempts
 from gateway.model import Verdict
 from gateway.portal.ask import Ask
 from gateway.portal.forms import ForeignForm, check_origin
-from gateway.portal.statuses import wording
+from gateway.portal.pages.statuses import wording
 from gateway.smallbody import read_small
 
 _LARGEST = 64 * 1024

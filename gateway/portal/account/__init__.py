@@ -1,0 +1,1 @@
+"""One's own account: look, change, add a factor, end sessions."""

@@ -1,0 +1,144 @@
+"""Adding second factors, without HTTP: who may add which, and what happens when one is proven (security rule 10).
+
+A session that proved only a password may add one factor, and only while the account has none of any kind. Whoever has
+one must have proven two within the last quarter of an hour.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from gateway.audit import Audit
+from gateway.config.schema import Enrolment as EnrolmentConfig
+from gateway.errors import TooManyAttempts
+from gateway.factors.base import Attempt, Enrols, Outcome, Setup
+from gateway.factors.build import Factors
+from gateway.factors.phones import SECOND_PHONE
+from gateway.language.text import N_
+from gateway.model import Principal, SessionRecord, User
+from gateway.portal.account.news import AccountNews
+from gateway.portal.signin.signin import Client, proven_recently
+from gateway.session import SessionLayer
+from gateway.stores.base import Ledger
+
+_TURN = 30.0
+
+
+class Permission(Enum):
+    GIVEN = auto()
+    AFTER_PROOF = auto()
+    """Once a second factor was proven (again)."""
+    REFUSED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """`record` is the risen session, `codes` the recovery codes to show once; both only for Outcome.RIGHT."""
+
+    outcome: Outcome
+    record: SessionRecord | None = None
+    codes: Sequence[str] = ()
+
+
+class Enrolment:
+    def __init__(
+        self,
+        config: EnrolmentConfig,
+        factors: Factors,
+        sessions: SessionLayer,
+        ledger: Ledger,
+        audit: Audit,
+        news: AccountNews,
+    ) -> None:
+        self._config, self._factors, self._sessions = config, factors, sessions
+        self._ledger, self._audit, self._news = ledger, audit, news
+
+    async def permission(self, principal: Principal) -> Permission:
+        if proven_recently(principal.session, self._sessions.now()):
+            return Permission.GIVEN
+        if await self.has_any(principal.user):
+            return Permission.AFTER_PROOF
+        # An unusual sign-in that must prove more can't do so with a factor that it brings along itself.
+        trusted = self._config.at_first_login and not principal.session.step_up
+        return Permission.GIVEN if trusted else Permission.REFUSED
+
+    async def has_any(self, user: User) -> bool:
+        """Whether the account has a second factor of any kind, accepted by some route or not."""
+        return any([await factor.enrolled(user) for factor in self._factors.second.values()])
+
+    def choices(self, accepted: frozenset[str]) -> list[str]:
+        """What can be added, of what the route accepts (empty: anything)."""
+        return [name for name in self._factors.enrols if not accepted or name in accepted]
+
+    def can_add(self, user: User, factor: str, accepted: frozenset[str]) -> bool:
+        """A second phone number is no factor that a route could ask for: it stands beside the first."""
+        if factor == SECOND_PHONE:
+            return bool(user.phone) and "sms" in self._config.factors
+        return factor in self.choices(accepted)
+
+    async def begin(
+        self, client: Client, principal: Principal, factor: str, form: Mapping[str, str]
+    ) -> Setup:
+        """Raises InvalidUser, SendFailed, TooManyAttempts."""
+        return await self._enrols(factor).enrol_begin(_attempt(client, principal), form)
+
+    async def finish(
+        self, client: Client, principal: Principal, factor: str, form: Mapping[str, str]
+    ) -> Added:
+        """Add the factor if it is proven; it counts for this session at once. Raises TooManyAttempts."""
+        name = principal.username
+        # Of two password-only sessions in a race, one adds the first factor.
+        async with self.turn(name):
+            if await self.permission(principal) is not Permission.GIVEN:
+                return Added(Outcome.EXPIRED)
+            outcome = await self._enrols(factor).enrol_finish(_attempt(client, principal), form)
+            if outcome is not Outcome.RIGHT:
+                self._audit.record("factor_not_added", name, client.ip, factor=factor, outcome=outcome.value)
+                return Added(outcome)
+            return await self._added(client, principal, factor)
+
+    def _enrols(self, factor: str) -> Enrols:
+        return self._factors.second_phone if factor == SECOND_PHONE else self._factors.enrols[factor]
+
+    @asynccontextmanager
+    async def turn(self, username: str) -> AsyncIterator[None]:
+        """One change of an account's factors at a time, in all workers. Raises TooManyAttempts if one is running."""
+        if not await self._ledger.claim_once(_turn(username), _TURN):
+            raise TooManyAttempts("another factor is being changed", retry_after=2)
+        try:
+            yield
+        finally:
+            await self._ledger.delete(_turn(username))
+
+    async def _added(self, client: Client, principal: Principal, factor: str) -> Added:
+        name = principal.username
+        self._news.tell(principal.user, client, "factor_added", _ADDED[factor], factor=factor)
+        if factor == SECOND_PHONE:
+            self._news.second_phone(principal.user, secrets.token_hex(8))
+            return Added(Outcome.RIGHT, principal.session)
+        first = not await self._factors.recovery.enrolled(principal.user)
+        codes = await self._factors.recovery.renew(principal.user) if first else ()
+        record = await self._sessions.rise(
+            principal, name, factor, ip=client.ip, user_agent=client.user_agent
+        )
+        self._audit.record("login", name, client.ip, factors=list(record.amr), sid=record.sid[:8])
+        return Added(Outcome.RIGHT, record, codes)
+
+
+_ADDED = {
+    "totp": N_("An authenticator app was added as second factor."),
+    "webauthn": N_("A security key or passkey was added as second factor."),
+    "sms": N_("The phone number for codes was set."),
+    SECOND_PHONE: N_("A second phone number was set. Codes can go there, too."),
+    "email": N_("The e-mail address was set."),
+}
+
+
+def _attempt(client: Client, principal: Principal) -> Attempt:
+    return Attempt(principal.user, principal.session.sid, client.ip, client.host, client.origin, client.lang)
+
+
+def _turn(username: str) -> str:
+    return f"enrol:turn:{username}"

@@ -1,0 +1,184 @@
+"""The second factors of one's own account, without HTTP: look, name, prefer, remove (security rule 10).
+
+To look, a session needs what a two-factor route asks for; to change anything, a second factor proven just now. An
+account that has one is never left without by its owner.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+from gateway.config.schema import Policy
+from gateway.directory.base import Directory, WritableDirectory
+from gateway.errors import UserUnknown
+from gateway.factors.base import given_name
+from gateway.factors.build import Factors
+from gateway.factors.phones import SECOND_PHONE, forget_second_phone
+from gateway.language.catalogues import language
+from gateway.language.text import N_
+from gateway.model import Principal, User
+from gateway.policy import has_factors
+from gateway.portal.account.enrolment import Enrolment
+from gateway.portal.account.news import AccountNews
+from gateway.portal.pages.words import FACTOR_LABELS
+from gateway.portal.signin.signin import Client, proven_recently
+from gateway.senders.masking import mask_email, mask_phone
+from gateway.session import SessionLayer
+
+OWNED = ("totp", "webauthn")
+"""Kinds that are credentials of their own: there may be several, each with a name."""
+
+
+class Access(IntEnum):
+    NONE = 0
+    LOOK = 1
+    CHANGE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One second factor as its owner sees it. `id` is the credential's, or the kind where there is just one."""
+
+    id: str
+    kind: str
+    name: str
+    detail: str = ""
+    created_at: float = 0.0
+    last_used_at: float = 0.0
+    named: bool = False
+    removable: bool = False
+    cooling: bool = False
+    """A second number that gets no codes yet."""
+
+
+class Account:
+    """`writable` is None where users are kept elsewhere."""
+
+    def __init__(
+        self,
+        factors: Factors,
+        enrolment: Enrolment,
+        sessions: SessionLayer,
+        directory: Directory,
+        writable: WritableDirectory | None,
+        news: AccountNews,
+    ) -> None:
+        self._factors, self._enrolment, self._sessions = factors, enrolment, sessions
+        self._directory, self._writable, self._news = directory, writable, news
+
+    async def access(self, principal: Principal) -> Access:
+        session = principal.session
+        if proven_recently(session, self._sessions.now()):
+            return Access.CHANGE
+        if session.step_up:
+            return Access.NONE
+        if has_factors(Policy(), session.amr):
+            return Access.LOOK
+        # Nothing more can be asked of who has no second factor at all.
+        return Access.NONE if await self._enrolment.has_any(principal.user) else Access.CHANGE
+
+    async def user(self, principal: Principal) -> User:
+        """As the directory has it now: the session's copy may be a moment old. Raises UserUnknown."""
+        user = await self._directory.get(principal.username)
+        if user is None:
+            raise UserUnknown(f"{principal.username} is gone")
+        return user
+
+    async def items(self, user: User) -> Sequence[Item]:
+        """All second factors but the recovery codes, in the order in which they are offered."""
+        found: list[Item] = []
+        for name, factor in self._factors.second.items():
+            if name in OWNED:
+                found += await self._owned(user, name)
+            elif name in ("sms", "email") and await factor.enrolled(user):
+                detail = mask_phone(user.phone) if name == "sms" else mask_email(user.email)
+                if name == "email" or user.phone:
+                    found.append(Item(name, name, FACTOR_LABELS[name], detail))
+                found += await self._second_phone(user) if name == "sms" else []
+        return [replace(item, removable=self._removable(item, found)) for item in found]
+
+    async def _owned(self, user: User, kind: str) -> list[Item]:
+        return [
+            Item(one.id, kind, one.name, FACTOR_LABELS[kind], one.created_at, one.last_used_at, named=True)
+            for one in await self._factors.credentials.list(user.username, kind)
+        ]
+
+    async def _second_phone(self, user: User) -> list[Item]:
+        return [
+            Item(
+                one.id,
+                SECOND_PHONE,
+                FACTOR_LABELS[SECOND_PHONE],
+                one.name,
+                one.created_at,
+                cooling=self._factors.phones.cooling(one),
+            )
+            for one in await self._factors.credentials.list(user.username, SECOND_PHONE)
+        ]
+
+    def _removable(self, item: Item, items: Sequence[Item]) -> bool:
+        """The last one stays. The mail address is more than a factor: it can be changed, not removed."""
+        if item.kind == SECOND_PHONE:
+            return any(one.kind != SECOND_PHONE for one in items)
+        kept_here = item.kind in OWNED or (item.kind == "sms" and self._writable is not None)
+        return kept_here and sum(one.kind != SECOND_PHONE for one in items) > 1
+
+    async def preferred(self, user: User) -> str:
+        return await self._factors.preferences.chosen(user.username)
+
+    async def recovery_left(self, user: User) -> int:
+        return await self._factors.recovery.left(user)
+
+    @property
+    def addable(self) -> Sequence[str]:
+        return list(self._factors.enrols)
+
+    def second_phone_addable(self, user: User) -> bool:
+        return self._enrolment.can_add(user, SECOND_PHONE, frozenset())
+
+    # -- changes: only with Access.CHANGE ------------------------------------------------------------------------------
+
+    async def rename(self, client: Client, principal: Principal, id: str, name: str) -> bool:
+        if not any(item.named and item.id == id for item in await self.items(await self.user(principal))):
+            return False
+        return await self._factors.credentials.rename(
+            principal.username, id, given_name({"name": name}, language(client.lang).text(N_("Unnamed")))
+        )
+
+    async def prefer(self, principal: Principal, kind: str) -> bool:
+        """Ask for this kind first from now on."""
+        if kind == SECOND_PHONE or all(
+            item.kind != kind for item in await self.items(await self.user(principal))
+        ):
+            return False
+        await self._factors.preferences.choose(principal.username, kind)
+        return True
+
+    async def remove(self, client: Client, principal: Principal, id: str) -> bool:
+        """False if there is no such factor (any more), or it is the last. Raises TooManyAttempts."""
+        # One change at a time: of two factors removed in parallel, the second would be the last.
+        async with self._enrolment.turn(principal.username):
+            user = await self.user(principal)
+            item = next((one for one in await self.items(user) if one.id == id and one.removable), None)
+            if item is None or not await self._take_away(user, item):
+                return False
+        sentence = N_("A second factor was removed: %(factor)s.", factor=FACTOR_LABELS[item.kind])
+        self._news.tell(user, client, "factor_removed", sentence, factor=item.kind)
+        return True
+
+    async def _take_away(self, user: User, item: Item) -> bool:
+        if item.kind in (*OWNED, SECOND_PHONE):
+            return await self._factors.credentials.remove(user.username, item.id)
+        await forget_second_phone(self._factors.credentials, user.username)
+        assert self._writable is not None
+        await self._writable.replace(replace(user, phone=""))
+        return True
+
+    async def renew_recovery(self, client: Client, principal: Principal) -> Sequence[str]:
+        """New codes to show once; the old ones are void. Raises TooManyAttempts."""
+        async with self._enrolment.turn(principal.username):
+            user = await self.user(principal)
+            codes = await self._factors.recovery.renew(user)
+        sentence = N_("New recovery codes were made. The old ones are void.")
+        self._news.tell(user, client, "recovery_renewed", sentence)
+        return codes

@@ -1,0 +1,89 @@
+"""One's own sessions and remembered devices: look, and end them. Pages see digests of session ids, never the ids."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from gateway.audit import Audit
+from gateway.devices import RememberedDevices
+from gateway.model import Principal, SessionRecord
+from gateway.portal.pages.browsers import browser_name
+from gateway.portal.signin.signin import Client
+from gateway.risk.geo import Geo
+from gateway.session import SessionLayer
+from gateway.stores.base import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A session or a remembered device as its owner sees it; `current` is the one that is looking."""
+
+    id: str
+    browser: str
+    ip: str
+    where: str
+    """City and country, "" if unknown."""
+    since: float
+    last_used_at: float
+    current: bool
+
+
+class AccountSessions:
+    def __init__(
+        self,
+        layer: SessionLayer,
+        records: Sessions,
+        devices: RememberedDevices,
+        audit: Audit,
+        geo: Geo,
+    ) -> None:
+        self._geo = geo
+        self._layer, self._records, self._devices, self._audit = layer, records, devices, audit
+
+    async def sessions(self, client: Client, principal: Principal) -> Sequence[Place]:
+        """Last used first."""
+        own = principal.session.sid
+        places = [
+            Place(
+                _digest(one.sid), browser_name(one.user_agent), one.ip, self._geo.place(one.ip, client.lang),
+                one.created_at, one.last_seen, one.sid == own,
+            )
+            for one in await self._records.list(principal.username)
+        ]  # fmt: skip
+        return sorted(places, key=lambda place: (not place.current, -place.last_used_at))
+
+    async def devices(self, client: Client, principal: Principal) -> Sequence[Place]:
+        current = self._devices.current(client.cookies, principal.username)
+        return [
+            Place(
+                one.id, browser_name(one.user_agent), one.ip, self._geo.place(one.ip, client.lang),
+                one.created_at, one.last_used_at, one.id == current,
+            )
+            for one in await self._devices.store.list(principal.username)
+        ]  # fmt: skip
+
+    async def end(self, client: Client, principal: Principal, id: str) -> bool:
+        """End one of the user's own sessions, True if there was one."""
+        record = next((one for one in await self._mine(principal) if _digest(one.sid) == id), None)
+        if record is None:
+            return False
+        await self._layer.end(record.sid)
+        self._audit.record("session_revoked", principal.username, client.ip, sid=record.sid[:8])
+        return True
+
+    async def end_others(self, client: Client, principal: Principal, keep: str) -> int:
+        """End all sessions of the user but `keep`; returns how many."""
+        count = await self._layer.end_others(principal.username, keep)
+        if count:
+            self._audit.record("session_revoked", principal.username, client.ip, count=count)
+        return count
+
+    async def forget_device(self, client: Client, principal: Principal, id: str) -> bool:
+        return await self._devices.revoke(principal.username, id, client.ip)
+
+    async def _mine(self, principal: Principal) -> Sequence[SessionRecord]:
+        return await self._records.list(principal.username)
+
+
+def _digest(sid: str) -> str:
+    return sha256(f"shown:{sid}".encode()).hexdigest()[:32]

@@ -1,0 +1,203 @@
+"""The account page: one page to look at, and the changes that its forms ask for."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from aiohttp import web
+
+from gateway.errors import TooManyAttempts, WeakPassword
+from gateway.factors.asks import Asks
+from gateway.language.text import N_
+from gateway.model import Principal
+from gateway.portal.account.activity import recent_activity
+from gateway.portal.account.factors import Access, Account
+from gateway.portal.account.password import PasswordChange
+from gateway.portal.account.sessions import AccountSessions
+from gateway.portal.ask import Ask, see_other
+from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.pages.render import Pages
+from gateway.portal.pages.words import FACTOR_LABELS, STALE_FORM
+from gateway.portal.returns import with_return
+from gateway.session import SessionLayer
+from gateway.stores.base import AuditLog
+
+Form = Mapping[str, str]
+Change = Callable[[Ask, Principal, Form], Awaitable[web.StreamResponse]]
+
+DONE = {
+    "renamed": N_("The new name is saved."),
+    "preferred": N_("This is what you will be asked for first."),
+    "removed": N_("It is removed."),
+    "password": N_("Your password is changed. All other sessions have ended."),
+    "ended": N_("Signed out there."),
+    "forgotten": N_("That device will be asked for the second factor again."),
+}
+GONE = N_("That is not there any more, or it is your last second factor, which has to stay.")
+WRONG_PASSWORD = N_("The current password is not right.")
+
+
+class AccountViews:
+    def __init__(
+        self,
+        account: Account,
+        places: AccountSessions,
+        passwords: PasswordChange | None,
+        activity: AuditLog,
+        asks: Asks,
+        sessions: SessionLayer,
+        pages: Pages,
+        doors: Callable[[Principal], Sequence[tuple[str, str]]],
+        *,
+        prefix: str,
+        public_url: str,
+    ) -> None:
+        self._account, self._places, self._passwords = account, places, passwords
+        self._asks, self._doors = asks, doors
+        self._activity, self._sessions, self._pages = activity, sessions, pages
+        self._here, self._prefix, self._public_url = f"{prefix}/account", prefix, public_url
+        self._changes: Mapping[str, Change] = {
+            "rename": self._rename,
+            "prefer": self._prefer,
+            "remove": self._remove,
+            "recovery": self._recovery,
+            "password": self._password,
+        }
+        self._endings: Mapping[str, Change] = {
+            "end": self._end,
+            "end_others": self._end_others,
+            "forget": self._forget,
+        }
+
+    async def page(self, ask: Ask) -> web.StreamResponse:
+        principal = ask.visit.principal
+        if principal is None:
+            return self._first(ask, "login")
+        access = await self._account.access(principal)
+        if access is Access.NONE:
+            return self._first(ask, "verify")
+        return await self._show(ask, principal, access, notice=DONE.get(ask.request.query.get("done", "")))
+
+    async def submit(self, ask: Ask) -> web.StreamResponse:
+        check_origin(ask.request, ask.here, self._public_url)
+        form = await read_form(ask.request)
+        principal = ask.visit.principal
+        if principal is None:
+            return self._first(ask, "login")
+        access = await self._account.access(principal)
+        if access is Access.NONE:
+            return self._first(ask, "verify")
+        if not token_matches(form, ask.visit.csrf):
+            return await self._show(ask, principal, access, error=STALE_FORM, status=403)
+        wanted = form.get("do", "")
+        if wanted in self._endings:  # whoever may look may also end
+            return await self._endings[wanted](ask, principal, form)
+        if access is not Access.CHANGE:
+            return self._first(ask, "verify")
+        return await self._change(ask, principal, wanted, form)
+
+    async def _change(self, ask: Ask, principal: Principal, wanted: str, form: Form) -> web.StreamResponse:
+        change = self._changes.get(wanted)
+        if change is None or (wanted == "password" and self._passwords is None):
+            return await self._show(
+                ask, principal, Access.CHANGE, error=N_("That can’t be done here."), status=400
+            )
+        try:
+            return await change(ask, principal, form)
+        except TooManyAttempts as limit:
+            return self._pages.limited(limit, ask.reader, ask.request_id)
+
+    # -- changes ---------------------------------------------------------------------------------------------------
+
+    async def _rename(self, ask: Ask, principal: Principal, form: Form) -> web.StreamResponse:
+        done = await self._account.rename(ask.client, principal, form.get("id", ""), form.get("name", ""))
+        return await self._after(ask, principal, "renamed", done)
+
+    async def _prefer(self, ask: Ask, principal: Principal, form: Form) -> web.StreamResponse:
+        done = await self._account.prefer(principal, form.get("kind", ""))
+        return await self._after(ask, principal, "preferred", done)
+
+    async def _remove(self, ask: Ask, principal: Principal, form: Form) -> web.StreamResponse:
+        done = await self._account.remove(ask.client, principal, form.get("id", ""))
+        return await self._after(ask, principal, "removed", done)
+
+    async def _recovery(self, ask: Ask, principal: Principal, form: Form) -> web.StreamResponse:
+        codes = await self._account.renew_recovery(ask.client, principal)
+        return self._pages.render(
+            "recovery_codes.html",
+            reader=ask.reader,
+            request_id=ask.request_id,
+            codes=codes,
+            onward=self._here,
+        )
+
+    async def _password(self, ask: Ask, principal: Principal, form: Form) -> web.StreamResponse:
+        assert self._passwords is not None
+        old, new = form.get("old_password", ""), form.get("password", "")
+        try:
+            record = await self._passwords.change(ask.client, principal, old, new)
+        except WeakPassword as weak:
+            return await self._show(ask, principal, Access.CHANGE, error=weak.public, status=422)
+        if record is None:
+            return await self._show(ask, principal, Access.CHANGE, error=WRONG_PASSWORD, status=401)
+        response = see_other(f"{self._here}?done=password")
+        await self._sessions.attach(ask.request, response, record.sid)
+        return response
+
+    # -- endings ---------------------------------------------------------------------------------------------------
+
+    async def _end(self, ask: Ask, principal: Principal, form: Form) -> web.StreamResponse:
+        done = await self._places.end(ask.client, principal, form.get("id", ""))
+        return await self._after(ask, principal, "ended", done)
+
+    async def _end_others(self, ask: Ask, principal: Principal, form: Form) -> web.StreamResponse:
+        await self._places.end_others(ask.client, principal, principal.session.sid)
+        return await self._after(ask, principal, "ended", True)
+
+    async def _forget(self, ask: Ask, principal: Principal, form: Form) -> web.StreamResponse:
+        done = await self._places.forget_device(ask.client, principal, form.get("id", ""))
+        return await self._after(ask, principal, "forgotten", done)
+
+    async def _after(self, ask: Ask, principal: Principal, word: str, done: bool) -> web.StreamResponse:
+        if done:
+            return see_other(f"{self._here}?done={word}")
+        access = await self._account.access(principal)
+        return await self._show(ask, principal, access, error=GONE, status=409)
+
+    # -- shared ----------------------------------------------------------------------------------------------------
+
+    async def _show(
+        self,
+        ask: Ask,
+        principal: Principal,
+        access: Access,
+        *,
+        notice: str | None = None,
+        error: str | None = None,
+        status: int = 200,
+    ) -> web.StreamResponse:
+        user = await self._account.user(principal)
+        return self._pages.render(
+            "account.html",
+            status,
+            reader=ask.reader,
+            request_id=ask.request_id,
+            csrf_token=ask.visit.csrf,
+            user=user,
+            may_change=access is Access.CHANGE,
+            items=await self._account.items(user),
+            preferred=await self._account.preferred(user),
+            second_phone_addable=self._account.second_phone_addable(user),
+            addable=[(name, FACTOR_LABELS[name]) for name in self._account.addable],
+            recovery_left=await self._account.recovery_left(user),
+            can_change_password=self._passwords is not None,
+            sessions=await self._places.sessions(ask.client, principal),
+            devices=await self._places.devices(ask.client, principal),
+            activity=await recent_activity(self._activity, user.username),
+            asked=await self._asks.waiting(user.username) is not None,
+            doors=self._doors(principal),
+            here=self._here,
+            notice=notice,
+            error=error,
+        )
+
+    def _first(self, ask: Ask, page: str) -> web.Response:
+        return see_other(with_return(f"{self._prefix}/{page}", self._here))

@@ -1,0 +1,1 @@
+"""How a page of ours is made: templates, looks, words, and who reads it."""

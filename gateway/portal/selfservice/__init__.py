@@ -1,0 +1,1 @@
+"""For people who have no password (any more): resets and invitations."""

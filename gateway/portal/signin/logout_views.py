@@ -1,0 +1,51 @@
+"""The pages of signing out."""
+
+from aiohttp import web
+
+from gateway.domains import Domains
+from gateway.portal.ask import Ask, see_other
+from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.pages.render import Pages
+from gateway.portal.signin.signin import SignIn
+from gateway.portal.signin.trail import Trail
+from gateway.session import SessionLayer
+
+
+class LogoutViews:
+    def __init__(
+        self,
+        signin: SignIn,
+        sessions: SessionLayer,
+        pages: Pages,
+        trail: Trail,
+        domains: Domains,
+        *,
+        prefix: str,
+        public_url: str,
+    ) -> None:
+        self._signin, self._sessions, self._pages = signin, sessions, pages
+        self._trail, self._domains = trail, domains
+        self._prefix, self._public_url = prefix, public_url
+
+    async def page(self, ask: Ask) -> web.StreamResponse:
+        return self._pages.render(
+            "logout.html",
+            reader=ask.reader,
+            request_id=ask.request_id,
+            csrf_token=ask.visit.csrf,
+            done=ask.visit.principal is None,
+        )
+
+    async def submit(self, ask: Ask) -> web.StreamResponse:
+        check_origin(ask.request, ask.here, self._public_url)
+        form = await read_form(ask.request)
+        if ask.visit.principal is None:
+            return see_other(f"{self._prefix}/logout")
+        if not token_matches(form, ask.visit.csrf):
+            return await self.page(ask)
+        await self._signin.sign_out(ask.client, ask.visit.principal)
+        response = see_other(f"{self._prefix}/logout")
+        remote = self._domains.is_remote(ask.here.host)
+        await self._sessions.detach(ask.request, response, host_only=remote)
+        self._trail.forget(response)  # signing in once more is no going round in circles
+        return response

@@ -1,0 +1,91 @@
+"""Signing in by passkey alone: a key that is there and has verified its user is two factors."""
+
+from aiohttp import web
+
+from gateway.errors import RequestRefused
+from gateway.factors.webauthn import WebAuthnFactor
+from gateway.language.text import N_
+from gateway.limits import Budget, Limits
+from gateway.model import Target
+from gateway.portal.ask import Ask, see_other
+from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.pages.render import Pages
+from gateway.portal.pages.words import STALE_FORM
+from gateway.portal.returns import href, read_return
+from gateway.portal.signin.signin import SignIn
+from gateway.portal.signin.tokens import SignInTokens
+from gateway.routing import Routes
+from gateway.session import SessionLayer
+
+PER_IP = Budget("passkey-ip", 120, 600, "address")
+FAILED = N_("That did not work. Please try again, or sign in with your password.")
+
+
+class PasskeyViews:
+    """`keys` is None where passwordless sign-in is switched off."""
+
+    def __init__(
+        self,
+        keys: WebAuthnFactor | None,
+        signin: SignIn,
+        sessions: SessionLayer,
+        pages: Pages,
+        routes: Routes,
+        limits: Limits,
+        *,
+        prefix: str,
+        public_url: str,
+        tokens: SignInTokens,
+    ) -> None:
+        self._tokens = tokens
+        self._keys, self._signin, self._sessions = keys, signin, sessions
+        self._pages, self._routes, self._limits = pages, routes, limits
+        self._prefix, self._public_url = prefix, public_url
+
+    async def page(self, ask: Ask) -> web.StreamResponse:
+        await self._limits.spend(PER_IP, ask.client.network)
+        destination = read_return(ask.request.query.get("rd", ""), ask.here, self._routes, self._prefix)
+        return await self._form(ask, destination)
+
+    async def submit(self, ask: Ask) -> web.StreamResponse:
+        check_origin(ask.request, ask.here, self._public_url)
+        form = await read_form(ask.request)
+        destination = read_return(form.get("rd", ""), ask.here, self._routes, self._prefix)
+        if ask.visit.principal is not None and not token_matches(form, ask.visit.csrf):
+            return see_other(href(destination, ask.here))  # another tab has signed in meanwhile
+        if not self._tokens.accepts(ask, form):
+            return await self._form(ask, destination, error=STALE_FORM, status=403)
+        await self._limits.spend(PER_IP, ask.client.network)
+        client, answer = ask.client, form.get("credential", "")
+        username = await self._known().passkey_finish(form["csrf_token"], client.origin, answer)
+        record = await self._signin.passkey(client, username) if username else None
+        if record is None:
+            return await self._form(ask, destination, error=FAILED, status=401)
+        response = see_other(href(destination, ask.here))
+        await self._sessions.attach(ask.request, response, record.sid)
+        return response
+
+    async def _form(
+        self, ask: Ask, destination: Target, *, error: str | None = None, status: int = 200
+    ) -> web.StreamResponse:
+        csrf = ask.visit.csrf or self._sessions.new_token()
+        response = self._pages.render(
+            "passkey.html",
+            status,
+            reader=ask.reader,
+            request_id=ask.request_id,
+            csrf_token=csrf,
+            rd=href(destination, ask.here),
+            options=await self._known().passkey_begin(csrf),
+            error=error,
+        )
+        if not ask.visit.csrf:
+            await self._sessions.attach(ask.request, response, None, csrf=csrf)
+        return response
+
+    def _known(self) -> WebAuthnFactor:
+        if self._keys is None:
+            raise RequestRefused(
+                "passwordless sign-in is switched off", status=404, public=N_("There is nothing here.")
+            )
+        return self._keys
