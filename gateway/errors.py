@@ -2,7 +2,8 @@
 
 GatewayError
 ├── RequestRefused          the request itself is at fault (400, 404, 413, 431 ...)
-│   └── TooManyAttempts     a budget is spent (429, with retry_after)
+│   ├── TooManyAttempts     a budget is spent (429, with retry_after)
+│   └── SessionEnded        it was ended by somebody while its user went on (403)
 ├── ClientGone              nobody is left to answer (499, for the log only)
 ├── UpstreamError           the app behind us failed
 │   ├── UpstreamUnreachable (502)
@@ -54,6 +55,11 @@ class TooManyAttempts(RequestRefused):
     def __init__(self, detail: str = "", *, retry_after: int, public: str | None = None) -> None:
         super().__init__(detail, public=public)
         self.retry_after = max(1, retry_after)
+
+
+class SessionEnded(RequestRefused):
+    status = 403
+    public: str = N_("Your session has ended. Please sign in again.")
 
 
 class ClientGone(GatewayError):

@@ -17,7 +17,7 @@ from cryptography.fernet import MultiFernet
 from gateway.clock import Clock
 from gateway.config.schema import Session as SessionConfig
 from gateway.directory.base import Directory
-from gateway.errors import StoreUnavailable, UserUnknown
+from gateway.errors import SessionEnded, StoreUnavailable, UserUnknown
 from gateway.model import Principal, SessionRecord, User
 from gateway.policy import SECOND_FACTORS
 from gateway.session.cache import Entry, SessionCache
@@ -178,7 +178,8 @@ class SessionLayer:
     ) -> SessionRecord:
         """A factor was proven: a new session id that carries what this user had proven so far; the old one ends.
 
-        `step_up` asks for a second factor whatever the route; only a real one settles that.
+        Raises SessionEnded if the old one has ended meanwhile: what it had proven counts no more. `step_up` asks
+        for a second factor whatever the route; only a real one settles that.
         """
         now = self._clock()
         old = principal.session if principal and principal.username == username else None
@@ -195,8 +196,11 @@ class SessionLayer:
             user_agent=user_agent[:300],
             step_up=(step_up or (old is not None and old.step_up)) and factor not in SECOND_FACTORS,
         )
-        await self._sessions.put(record)
-        if principal is not None:
+        if not await self._sessions.put(record, instead_of=old.sid if old else ""):
+            raise SessionEnded(f"a session of {username} ended while it was proving {factor}")
+        if old is not None:
+            self._forget(Change("session", old.sid))
+        elif principal is not None:  # somebody else's
             await self.end(principal.session.sid)
         return record
 

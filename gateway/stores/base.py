@@ -11,8 +11,8 @@ class Sessions(Protocol):
     """Session records. Deleting publishes a Change in the same transaction, so every worker hears of it."""
 
     async def get(self, sid: str) -> SessionRecord | None: ...
-    async def put(self, record: SessionRecord) -> None:
-        """Insert or replace."""
+    async def put(self, record: SessionRecord, *, instead_of: str = "") -> bool:
+        """Insert or replace. The session `instead_of` ends in the same moment; False, and nothing, if it has ended."""
         ...
 
     async def touch(self, sid: str, last_seen: float) -> None: ...

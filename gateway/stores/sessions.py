@@ -27,11 +27,16 @@ class SqlSessions:
             row = (await connection.execute(select(sessions).where(sessions.c.sid == sid))).one_or_none()
         return _record(row) if row else None
 
-    async def put(self, record: SessionRecord) -> None:
-        row = _row(record)
+    async def put(self, record: SessionRecord, *, instead_of: str = "") -> bool:
+        row, now = _row(record), self._clock()
         async with writing(self._engine) as connection:
+            if instead_of and not await _ended(connection, instead_of):
+                return False
             statement = upsert(connection, sessions).values(row)
             await connection.execute(statement.on_conflict_do_update(index_elements=["sid"], set_=row))
+            if instead_of:  # what hangs on it goes on under the new id (end_with_sessions)
+                await publish(connection, now, Change("session", instead_of))
+        return True
 
     async def touch(self, sid: str, last_seen: float) -> None:
         """Never moves `last_seen` back: workers report in any order."""
@@ -42,7 +47,7 @@ class SqlSessions:
     async def delete(self, sid: str) -> bool:
         now = self._clock()
         async with writing(self._engine) as connection:
-            gone = (await connection.execute(_deleted(sessions.c.sid == sid))).one_or_none()
+            gone = await _ended(connection, sid)
             if gone is None:
                 return False
             await end_with_sessions(connection, now, gone.username, gone.created_at)
@@ -79,9 +84,16 @@ async def end_sessions_of(
     The caller publishes the changes that come back.
     """
     mine = (sessions.c.username == username) & (sessions.c.sid != keep)
-    gone = [Change("session", row.sid) for row in await connection.execute(_deleted(mine))]
+    gone = []
+    # PostgreSQL's first look waits for a session that gets a new id just now, but only a second one sees the new id.
+    for _ in range(2):
+        gone += [Change("session", row.sid) for row in await connection.execute(_deleted(mine))]
     await end_with_sessions(connection, now, username, None)
     return gone
+
+
+async def _ended(connection: AsyncConnection, sid: str) -> Row[tuple[str, str, float]] | None:
+    return (await connection.execute(_deleted(sessions.c.sid == sid))).one_or_none()
 
 
 def _deleted(which: ColumnElement[bool]) -> ReturningDelete[tuple[str, str, float]]:

@@ -1,14 +1,18 @@
 """The contract of Sessions, on every database."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import delete, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.model import SessionRecord
 from gateway.stores.base import Change
 from gateway.stores.changes import SqlChanges
-from gateway.stores.sessions import SqlSessions
+from gateway.stores.engine import writing
+from gateway.stores.schema import sessions as table
+from gateway.stores.sessions import SqlSessions, _row
 from tests.contract.conftest import FakeClock
 
 
@@ -48,6 +52,30 @@ async def test_put_replaces_a_record(sessions: SqlSessions) -> None:
     await sessions.put(risen)
     assert await sessions.get("one") == risen
     assert len(await sessions.list()) == 1
+
+
+async def test_a_session_gets_a_new_id_once_and_only_while_it_lives(
+    sessions: SqlSessions, changes: SqlChanges
+) -> None:
+    await sessions.put(record("one"))
+    place = await changes.latest()
+    both = await asyncio.gather(*(sessions.put(record(new), instead_of="one") for new in ("two", "three")))
+    assert sorted(both) == [False, True]
+    assert [found.sid for found in await sessions.list()] == ["two" if both[0] else "three"]
+    assert Change("session", "one") in (await changes.since(place))[1]
+    assert not await sessions.put(record("four"), instead_of="never")
+    assert await sessions.get("four") is None
+
+
+async def test_no_session_escapes_its_end_under_a_new_id(engine: AsyncEngine, sessions: SqlSessions) -> None:
+    await sessions.put(record("one"))
+    async with writing(engine) as connection:  # it is getting a new id, not yet committed ...
+        await connection.execute(delete(table).where(table.c.sid == "one"))
+        await connection.execute(insert(table).values(_row(record("two"))))
+        ending = asyncio.create_task(sessions.delete_for_user("alice"))
+        await asyncio.sleep(0.2)  # ... when all sessions of the user are ended
+    assert await ending == 1
+    assert await sessions.list() == []
 
 
 async def test_a_user_agent_with_nul_is_stored_without_it(sessions: SqlSessions) -> None:

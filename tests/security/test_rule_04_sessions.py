@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from aiohttp import WSMsgType, web
 
+from gateway.errors import SessionEnded
 from gateway.keyring import KeyRing
 from gateway.model import User
 from gateway.stores.engine import open_engine
@@ -250,3 +251,18 @@ async def test_a_websocket_ends_with_the_session_that_opened_it(tmp_path: Path) 
             assert await ws.receive_str(timeout=5) == "hello"
             await browser.post("/_auth/logout", {"csrf_token": await browser.token("/_auth/logout")})
             assert (await ws.receive(timeout=5)).type is WSMsgType.CLOSE
+
+
+async def test_a_session_that_is_revoked_while_a_code_is_judged_does_not_rise(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.password()
+        await browser.get("/_auth/verify")
+        layer = rig.gateway.parts.sessions
+        (old,) = await rig.gateway.parts.records.list("alice")
+        principal = await layer.look_up(old)
+        assert principal is not None
+        await layer.end_others("alice", "")  # an administrator, just now
+        with pytest.raises(SessionEnded):
+            await layer.rise(principal, "alice", "sms", ip="203.0.113.7", user_agent="")
+        assert await rig.gateway.parts.records.list("alice") == []
