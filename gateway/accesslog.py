@@ -8,6 +8,7 @@ from aiohttp import web
 
 from gateway import metrics
 from gateway.config.schema import Log
+from gateway.proxy.response import BEGAN
 from gateway.requestid import fresh
 from gateway.trace import Trace
 
@@ -26,12 +27,18 @@ class AccessLog:
     ) -> None:
         self._config, self._chance, self._request_id = config, chance, request_id
 
-    def write(self, request: web.BaseRequest, trace: Trace, status: int, seconds: float) -> None:
+    def write(
+        self, request: web.BaseRequest, trace: Trace, status: int, started: float, ended: float
+    ) -> None:
+        """The metric is the time to the head of the answer: streams and downloads take as long as they like.
+
+        Times are of perf_counter.
+        """
         metrics.requests.labels(trace.route, str(status), trace.verdict).inc()
         if status != 101:  # a WebSocket lives as long as its page: that is no time to answer
-            metrics.latency.labels(trace.route).observe(seconds)
+            metrics.latency.labels(trace.route).observe(request.get(BEGAN, ended) - started)
         if self.wants(status):
-            self.line(request.method, trace, status, seconds, remote=request.remote)
+            self.line(request.method, trace, status, ended - started, remote=request.remote)
 
     def wants(self, status: int) -> bool:
         """Whether a request with this status is to be logged."""

@@ -71,7 +71,7 @@ class Front:
             metrics.open_requests.dec()
             if trace.span is not None:
                 trace.span.end(f"{request.method} {trace.route}", status, trace.attributes(request.method))
-            self._access.write(request, trace, status, time.perf_counter() - started)
+            self._access.write(request, trace, status, started, time.perf_counter())
         return response
 
     async def _answer(self, request: web.BaseRequest, trace: Trace) -> web.StreamResponse:

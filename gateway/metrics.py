@@ -21,7 +21,9 @@ from prometheus_client.samples import Sample
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 requests = Counter("auth_gateway_requests_total", "Requests", ["route", "status", "verdict"])
-latency = Histogram("auth_gateway_request_seconds", "Time to answer", ["route"], buckets=BUCKETS)
+latency = Histogram(
+    "auth_gateway_request_seconds", "Time until the head of the answer", ["route"], buckets=BUCKETS
+)
 open_requests = Gauge("auth_gateway_open_requests", "Requests under way", multiprocess_mode="livesum")
 sign_ins = Counter("auth_gateway_sign_ins_total", "Factors tried", ["factor", "outcome"])
 codes_sent = Counter("auth_gateway_codes_sent_total", "Codes handed to a sender", ["factor", "outcome"])

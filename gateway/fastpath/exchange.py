@@ -80,6 +80,7 @@ class Exchange:
         "_paused",
         "_spoiled",
         "_wire",
+        "began",
         "client",
         "deadline",
         "journal",
@@ -96,6 +97,8 @@ class Exchange:
         self.started = loop.time()
         self.deadline = self.started + wanted.rendered.response_time
         self.over = False
+        self.began = 0.0
+        """When the head of the answer went out (perf_counter)."""
         self.sent = 0
         """Bytes of the body that came from the upstream."""
         self._loop = loop
@@ -152,6 +155,7 @@ class Exchange:
             return
         self._answer, self._left, self._buffer = answer, answer.length, b""
         wanted.upstream.answered()
+        self.began = time.perf_counter()
         if answer.framing is Framing.CHUNKED:
             self._dechunker = Dechunker()
         self._relay(answer, answer.head, data[end + 4 :])

@@ -150,10 +150,10 @@ class FastPath:
         if status == 0:
             return
         wanted = exchange.wanted
-        seconds = time.perf_counter() - wanted.since
-        self._tally.count(wanted.site.route.label, status, seconds)
+        ended = time.perf_counter()
+        self._tally.count(wanted.site.route.label, status, (exchange.began or ended) - wanted.since)
         if self._access.wants(status):
-            self._access.line(wanted.method, self._trace(exchange, reason), status, seconds)
+            self._access.line(wanted.method, self._trace(exchange, reason), status, ended - wanted.since)
 
     def _trace(self, exchange: Exchange, reason: str) -> Trace:
         wanted, principal = exchange.wanted, exchange.wanted.rendered.principal

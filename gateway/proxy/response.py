@@ -4,6 +4,7 @@ aiohttp's StreamResponse would add Server, Date and Content-Type and encode head
 place in aiohttp's life cycle (keep-alive, access log) and writes for itself.
 """
 
+import time
 from http import HTTPStatus
 
 from aiohttp import web
@@ -32,6 +33,9 @@ NOT_IN_TRAILERS = frozenset(
         "connection",
     }
 )
+
+BEGAN = web.RequestKey("BEGAN", float)
+"""Key of the request under which stands when the head of its answer went out (perf_counter)."""
 
 
 class RelayedResponse(web.StreamResponse):
@@ -112,18 +116,23 @@ class ClientWriter:
         self.response.body_bytes += len(chunk)
         if self._chunked and chunk:
             chunk = b"%x\r\n%b\r\n" % (len(chunk), chunk)
-        head, self._head = self._head, b""
-        await self._writer.write(head + chunk if head else chunk)
+        await self._writer.write(self._take_head() + chunk)
 
     async def end(self, trailers: Pairs) -> None:
         last = b""
         if self._chunked:
             kept = [pair for pair in trailers if canonical(pair[0]) not in NOT_IN_TRAILERS]
             last = serialize(b"0", kept)
-        head, self._head = self._head, b""
-        await self._writer.write(head + last)
+        await self._writer.write(self._take_head() + last)
         await self._writer.drain()
         self.response.complete = True
+
+    def _take_head(self) -> bytes:
+        """Once; nothing after that."""
+        head, self._head = self._head, b""
+        if head:
+            self._request[BEGAN] = time.perf_counter()
+        return head
 
     def cut(self) -> None:
         """Make sure that the client sees the response as broken: no polite end, no next request."""

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,45 @@ async def test_a_websocket_is_counted_but_is_no_time_to_answer(tmp_path: Path) -
             await asyncio.sleep(0.02)
     assert counted("auth_gateway_requests_total") == 1
     assert counted("auth_gateway_request_seconds_count") == 0
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_how_long_a_stream_goes_on_is_no_time_to_answer(
+    tmp_path: Path, fast: bool, leaves: bool
+) -> None:
+    async def events(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        for _ in range(5):
+            await asyncio.sleep(0.1)
+            await answer.write(b"data: x\n\n")
+        return answer
+
+    name = f"stream-{fast}-{leaves}"
+
+    def counted(metric: str) -> float:
+        return sum(
+            one.value for one in metrics.samples() if one.name == metric and one.labels.get("route") == name
+        )
+
+    routes = [{"name": name, "host": "*", "upstream": "UPSTREAM", "policy": {"require": "bypass"}}]
+    server = {"fast_path": fast}
+    waited = 0.0
+    async with (
+        running_gateway(tmp_path, routes=routes, handler=events, server=server) as rig,
+        ClientSession() as client,
+    ):
+        for _ in range(2):
+            asked = time.perf_counter()
+            async with client.get(rig.url) as response:
+                waited += time.perf_counter() - asked
+                await (response.content.readany() if leaves else response.read())
+        for _ in range(200):
+            if counted("auth_gateway_requests_total") == 2:
+                break
+            await asyncio.sleep(0.02)
+    assert counted("auth_gateway_request_seconds_count") == 2
+    assert (
+        counted("auth_gateway_request_seconds_sum") <= waited
+    )  # the client can't have its head before it went out
