@@ -21,8 +21,10 @@ def config(tmp_path: Path) -> Path:
     return file
 
 
+BEYOND_US = [[{"key": "x", "operator": "pattern", "value": "(?<!a)b"}]]
+"""A query that our patterns can't ask about."""
 SHUT = [
-    {"domain": "a.test", "policy": "deny", "query": [[{"key": "x"}]]},
+    {"domain": "a.test", "policy": "deny", "query": BEYOND_US},
     {"domain": "a.test", "policy": "deny", "subject": "oauth2:client:x"},
     {"domain": "a.test", "policy": "deny", "networks": ["unheard-of"]},
     {"domain": "a.test", "policy": "deny", "resources": ["^/(?P<User>[a-z]+)/"]},
