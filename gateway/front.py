@@ -12,13 +12,13 @@ from gateway.accesslog import AccessLog
 from gateway.callers import agent_of, wants_html
 from gateway.config.schema import Network
 from gateway.credentials import NotAccepted
-from gateway.errors import ClientGone, GatewayError, TooManyAttempts
+from gateway.errors import ClientGone, GatewayError, SessionEnded, TooManyAttempts
 from gateway.forwardauth import ForwardAuth
 from gateway.gate import Gate
 from gateway.language.text import N_
 from gateway.model import IPAddress, Target
 from gateway.passes import Passes
-from gateway.portal.pages.render import Pages
+from gateway.portal.pages.render import Action, Pages
 from gateway.portal.portal import MethodNotAllowed, Portal
 from gateway.proxy import RelayedResponse
 from gateway.requestid import HEADER, given
@@ -138,11 +138,21 @@ class Front:
             reader=self._pages.readers.of(request),
             request_id=trace.request_id,
             retry_after=error.retry_after if isinstance(error, TooManyAttempts) else None,
-            # The address is that of the page itself, which a browser keeps better than we could write it.
-            actions=[(N_("Try again"), "")] if error.status in _PASSING and request.method == "GET" else (),
+            actions=self._ways_on(request, error, trace),
             accepts_html=wants_html(request.method, request.headers),
             headers=_headers_of(error),
         )
+
+    def _ways_on(self, request: web.BaseRequest, error: GatewayError, trace: Trace) -> list[Action]:
+        if isinstance(error, SessionEnded):
+            return [(N_("Sign in"), f"{self._prefix}/login")]
+        if error.status == 404 and trace.route == "portal":
+            return [(N_("Home"), "/")]
+        if error.status in _PASSING and request.method == "GET":
+            return [
+                (N_("Try again"), "")
+            ]  # the page itself, which a browser keeps better than we could write it
+        return []
 
 
 def _peer(request: web.BaseRequest) -> IPAddress | None:

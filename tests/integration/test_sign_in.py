@@ -136,3 +136,10 @@ async def test_unknown_pages_of_ours_are_404_and_wrong_methods_405(tmp_path: Pat
         response = await browser.session.delete(rig.url + "/_auth/login", headers=HTML)
         assert response.status == 405
         assert response.headers["Allow"] == "GET, HEAD, POST"
+
+
+async def test_a_page_that_we_do_not_have_leads_home(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig, rig.browser() as browser:
+        answer = await browser.get("/_auth/nothing")
+        assert answer.status == 404
+        assert '<a class="button wide" href="/">Home</a>' in await answer.text()
