@@ -11,6 +11,7 @@ import click
 from gateway.cli.opening import Opened, config_option, json_option, print_json, run
 from gateway.cli.user_accounts import accounts, unlink
 from gateway.cli.user_bypass import bypass
+from gateway.cli.user_factors import reset_factors
 from gateway.cli.user_import import import_users
 from gateway.cli.user_invite import invite
 from gateway.cli.user_unlock import as_facts, sentences, unlock, waits_of
@@ -41,6 +42,7 @@ user.add_command(invite)
 user.add_command(accounts)
 user.add_command(unlink)
 user.add_command(bypass)
+user.add_command(reset_factors)
 user.add_command(unlock)
 
 

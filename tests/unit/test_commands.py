@@ -479,6 +479,38 @@ def test_a_second_number_is_shown_masked_vouched_for_and_taken_away(command, sto
     assert "factors_reset" in command("audit", "tail").output
 
 
+def test_second_factors_are_taken_away_and_sessions_end(command, stored) -> None:
+    async def hold(opened: Opened) -> None:
+        for kind in ("totp", "webauthn", "recovery", SECOND_PHONE, "preference"):
+            await opened.credentials.add(Credential(f"{kind}-1", "alice", kind, "x", b"x", 1.0))
+        await opened.sessions.put(
+            SessionRecord("s", "alice", ("password",), {"password": 1.0}, 1.0, 1.0, 9e9)
+        )
+        await opened.devices.add(Device("d", "alice", "Firefox", "203.0.113.9", 1.0, 1.0, 9e9))
+
+    def held() -> list[str]:
+        return sorted(one.kind for one in stored(lambda opened: opened.credentials.list("alice")))
+
+    add(command, "alice", "--phone", "+4915112345678")
+    command("user", "bypass", "alice")
+    stored(hold)
+    assert command("user", "reset-factors", "alice", input="n\n").exit_code == 1
+    assert len(held()) == 5
+    once = command("user", "reset-factors", "alice", "--only", "totp", "--yes")
+    assert once.output == "took away from alice: totp\n"
+    assert held() == ["preference", "recovery", SECOND_PHONE, "webauthn"]
+    assert stored(lambda opened: opened.sessions.list("alice")) == []
+    assert stored(lambda opened: opened.devices.list("alice")) == []
+    all_else = command("user", "reset-factors", "alice", "--yes")
+    assert all_else.output == "took away from alice: bypass, recovery, second_phone, sms, webauthn\n"
+    assert held() == ["preference"]
+    assert json.loads(command("user", "show", "alice", "--json").output)["phone"] == ""
+    assert "is out" in command("user", "bypass", "alice", "--revoke").stderr
+    assert "none of these" in command("user", "reset-factors", "alice", "--yes").stderr
+    assert "no user" in command("user", "reset-factors", "nobody", "--yes").stderr
+    assert command("audit", "tail", "--json", "--event", "factors_reset").output.count("cli:") == 2
+
+
 def test_a_bypass_code_is_printed_once_and_noted_without_the_code(command) -> None:
     add(command, "alice")
     code = command("user", "bypass", "alice", "--for", "1h").output.strip()
