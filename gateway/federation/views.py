@@ -51,7 +51,7 @@ class ProviderViews:
     async def leave(self, ask: Ask) -> web.StreamResponse:
         """Send the browser to the provider; what it must bring back is kept here."""
         await self.parts.limits.spend(PER_IP, ask.client.network)
-        csrf = ask.visit.csrf or self.parts.sessions.new_token()
+        csrf = ask.visit.csrf or self.parts.sessions.new_csrf()
         destination = read_return(
             ask.request.query.get("rd", ""), ask.here, self.parts.routes, self.parts.prefix
         )

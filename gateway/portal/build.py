@@ -17,12 +17,14 @@ from gateway.portal.selfservice.build import self_service
 from gateway.portal.signin.approve_views import ApproveViews
 from gateway.portal.signin.handoff_views import HandOffViews
 from gateway.portal.signin.kept_views import KeptViews
+from gateway.portal.signin.login_views import LoginViews
 from gateway.portal.signin.logout_views import LogoutViews
+from gateway.portal.signin.onward import Onward
 from gateway.portal.signin.passkey_views import PasskeyViews
 from gateway.portal.signin.sms_views import SmsViews
 from gateway.portal.signin.tabs import Tabs
 from gateway.portal.signin.trail import Trail
-from gateway.portal.signin.views import SignInViews
+from gateway.portal.signin.verify_views import VerifyViews
 
 
 def build_pages(parts: Parts) -> Views:
@@ -51,20 +53,23 @@ def _sign_in(parts: Parts, *, can_reset: bool) -> Views:
     trail = Trail(
         parts.config, parts.ring, parts.pages, parts.clock, session_cookie=parts.sessions.cookie_name
     )
-    views = SignInViews(
-        parts.signin, parts.sessions, parts.pages, parts.routes, devices=parts.devices, can_reset=can_reset,
-        fallback=parts.config.sms.fallback, live=parts.sms.provider.reports is not None,
-        prefix=parts.prefix, public_url=parts.public_url, passkeys=parts.factors.passkeys is not None,
-        tokens=parts.tokens, trail=trail,
+    onward = Onward(parts.signin, parts.routes, trail, parts.prefix)
+    login = LoginViews(
+        parts.signin, parts.sessions, parts.pages, parts.tokens, onward, public_url=parts.public_url,
+        can_reset=can_reset, passkeys=parts.factors.passkeys is not None,
         providers=[(one.name, one.label or one.name) for one in parts.config.identity_providers],
+    )  # fmt: skip
+    verify = VerifyViews(
+        parts.signin, parts.sessions, parts.pages, parts.devices, onward, public_url=parts.public_url,
+        fallback=parts.config.sms.fallback, live=parts.sms.provider.reports is not None,
     )  # fmt: skip
     out = LogoutViews(
         parts.signin, parts.sessions, parts.pages, trail, Domains(parts.config),
         prefix=parts.prefix, public_url=parts.public_url,
     )  # fmt: skip
     return {
-        "/login": {"GET": views.login_page, "POST": views.login},
-        "/verify": {"GET": views.verify_page, "POST": views.verify},
+        "/login": {"GET": login.page, "POST": login.submit},
+        "/verify": {"GET": verify.page, "POST": verify.submit},
         "/logout": {"GET": out.page, "POST": out.submit},
     }
 

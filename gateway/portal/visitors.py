@@ -17,7 +17,7 @@ class VisitorForms:
 
     async def show(self, ask: Ask, name: str, status: int = 200, **context: Any) -> web.Response:
         """The page with a csrf token, and a cookie for it if the visitor has none. `context` is the template's."""
-        csrf = ask.visit.csrf or self._sessions.new_token()
+        csrf = ask.visit.csrf or self._sessions.new_csrf()
         response = self._pages.render(
             name, status, reader=ask.reader, request_id=ask.request_id, csrf_token=csrf, **context
         )

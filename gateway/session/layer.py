@@ -58,7 +58,7 @@ class SessionLayer:
         token: Callable[[], str] = secrets.token_urlsafe,
         csrf: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
-        self.new_token = csrf
+        self.new_csrf = csrf
         self._cookie = SessionCookie(config, secure=secure, fernet=fernet)
         self.cookie_name = self._cookie.name
         self._expiry, self._clock, self._token = Expiry(config), clock, token
@@ -242,7 +242,7 @@ class SessionLayer:
         It also says whose session it is and how long: when it has ended, the store knows nothing of it any more.
         `host_only` is for hosts outside `session.domain`.
         """
-        content = Content(csrf or self.new_token())
+        content = Content(csrf or self.new_csrf())
         record = await self._sessions.get(sid) if sid is not None else None
         if record is not None:
             content = Content(content.csrf, record.sid, record.username, int(record.expires_at))

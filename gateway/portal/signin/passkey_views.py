@@ -68,7 +68,7 @@ class PasskeyViews:
     async def _form(
         self, ask: Ask, destination: Target, *, error: str | None = None, status: int = 200
     ) -> web.StreamResponse:
-        csrf = ask.visit.csrf or self._sessions.new_token()
+        csrf = ask.visit.csrf or self._sessions.new_csrf()
         response = self._pages.render(
             "passkey.html",
             status,

@@ -1,0 +1,107 @@
+"""The first step's page: forms in, pages and redirects out. What is right or wrong, `signin` says."""
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from gateway.errors import TooManyAttempts
+from gateway.model import Target, Verdict
+from gateway.portal.ask import Ask
+from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.pages.render import Pages
+from gateway.portal.pages.words import STALE_FORM, WRONG_PASSWORD, too_many
+from gateway.portal.returns import href
+from gateway.portal.signin.onward import Onward
+from gateway.portal.signin.signin import SignIn
+from gateway.portal.signin.tokens import SignInTokens
+from gateway.session import SessionLayer
+
+
+class LoginViews:
+    def __init__(
+        self,
+        signin: SignIn,
+        sessions: SessionLayer,
+        pages: Pages,
+        tokens: SignInTokens,
+        onward: Onward,
+        *,
+        public_url: str,
+        can_reset: bool,
+        passkeys: bool,
+        providers: Sequence[tuple[str, str]],
+    ) -> None:
+        """`providers` are names and labels of accounts elsewhere."""
+        self._signin, self._sessions, self._pages = signin, sessions, pages
+        self._tokens, self._onward, self._public_url = tokens, onward, public_url
+        self._can_reset, self._passkeys, self._providers = can_reset, passkeys, providers
+
+    async def page(self, ask: Ask) -> web.StreamResponse:
+        destination = self._onward.wanted(ask, ask.request.query.get("rd", ""))
+        if round_in_circles := self._onward.trail.diagnosis(ask, destination):
+            return round_in_circles
+        principal = ask.visit.principal
+        verdict = self._signin.decision(destination, principal).verdict
+        if principal is None or verdict is Verdict.SIGN_IN:  # signed in, but the proof may be too old
+            hint = ask.request.query.get("login_hint", "")[:128]
+            return await self._form(ask, destination, username=hint)
+        return self._onward.to(ask, destination, principal)
+
+    async def submit(self, ask: Ask) -> web.StreamResponse:
+        check_origin(ask.request, ask.here, self._public_url)
+        form = await read_form(ask.request)
+        destination = self._onward.wanted(ask, form.get("rd", ""))
+        username = form.get("username", "")
+        if ask.visit.principal is not None and not token_matches(form, ask.visit.csrf):
+            # Another tab has signed in meanwhile: this one need not.
+            return self._onward.to(ask, destination, ask.visit.principal)
+        if not self._tokens.accepts(ask, form):
+            problem = STALE_FORM if ask.visit.csrf else self._onward.trail.cause(ask, destination).public
+            return await self._form(ask, destination, username=username, error=problem, status=403)
+        try:
+            record = await self._signin.password(
+                ask.client, username, form.get("password", ""), ask.visit.principal
+            )
+        except TooManyAttempts as limit:
+            return await self._form(
+                ask,
+                destination,
+                username=username,
+                error=too_many(limit),
+                status=429,
+                retry_after=limit.retry_after,
+            )
+        if record is None:
+            return await self._form(ask, destination, username=username, error=WRONG_PASSWORD, status=401)
+        principal = await self._sessions.principal_of(record)
+        response = self._onward.to(ask, destination, principal)
+        await self._sessions.attach(ask.request, response, record.sid)
+        return response
+
+    async def _form(
+        self,
+        ask: Ask,
+        destination: Target,
+        *,
+        username: str = "",
+        error: str | None = None,
+        status: int = 200,
+        retry_after: int | None = None,
+    ) -> web.StreamResponse:
+        response = self._pages.render(
+            "login.html",
+            status,
+            reader=ask.reader,
+            request_id=ask.request_id,
+            headers={} if retry_after is None else {"Retry-After": str(retry_after)},
+            csrf_token=(csrf := ask.visit.csrf or self._sessions.new_csrf()),
+            rd=href(destination, ask.here),
+            username=username,
+            passkeys=self._passkeys,
+            providers=self._providers,
+            can_reset=self._can_reset,
+            error=error,
+        )
+        if not ask.visit.csrf:
+            await self._sessions.attach(ask.request, response, None, csrf=csrf)
+        return response
