@@ -55,7 +55,7 @@ def test_what_a_page_links_to_exists(page: Path) -> None:
 
 
 def test_every_command_exists() -> None:
-    found = re.findall(r"(?:^|`)auth-gateway ([a-z]+)(?: ([a-z]+(?:\|[a-z]+)*))?", README, re.M)
+    found = re.findall(r"(?:^|`)auth-gateway ([a-z]+)(?: ([a-z-]+(?:\|[a-z-]+)*))?", README, re.M)
     assert len(found) > 8
     context = click.Context(main)
     for name, words in found:
