@@ -7,6 +7,7 @@ headers or decode a path, so the rule and the upstream can never see different t
 import re
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Address, ip_address
+from urllib.parse import urlsplit
 
 from multidict import CIMultiDictProxy
 
@@ -196,6 +197,13 @@ def make_target(
     host, port = parse_authority(authority)
     path, query = split_request_target(raw_target)
     return Target(scheme, host, port, method, canonical_path(path), query, client, country)
+
+
+def supposed_target(url: str, method: str, client: str, country_of: CountryOf) -> Target:
+    """The Target of a request that nobody has sent. Raises RequestRefused, and ValueError for a bad address."""
+    parts, address = urlsplit(url), ip_address(client)
+    uri = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    return make_target(parts.scheme, parts.netloc, method.upper(), uri, address, country_of(address))
 
 
 def _single(headers: Mapping[str, str], name: str) -> str:

@@ -1,7 +1,7 @@
 """What administrators end or take away: sessions, remembered devices, second factors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import ip_address
 
@@ -9,13 +9,12 @@ from gateway.admin.actor import Actor
 from gateway.admin.lockout import check_own_factors
 from gateway.admin.parts import AdminParts
 from gateway.factors.bypass import Bypasses
-from gateway.factors.phones import SECOND_PHONE, forget_second_phone
+from gateway.factors.phones import SECOND_PHONE
+from gateway.factors.taking import OWNED, Taking
 from gateway.model import SessionRecord, User
 from gateway.portal.pages.browsers import browser_name
 from gateway.portal.pages.words import FACTOR_LABELS
 from gateway.senders.masking import mask_email, mask_phone
-
-OWNED = ("totp", "webauthn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +58,9 @@ class Accesses:
     def __init__(self, admin: AdminParts) -> None:
         self._parts, self._geo = admin.parts, admin.parts.geo
         self._audit = admin.parts.audit
-        self._bypasses = Bypasses(
-            admin.parts.ledger, list
-        )  # to look and to revoke; codes are made by the command
+        # To look and to revoke; codes are made by the command.
+        self._bypasses = Bypasses(self._parts.ledger, list)
+        self._taking = Taking(self._parts.factors.credentials, self._bypasses, self._parts.writable)
 
     # -- sessions ------------------------------------------------------------------------------------------------------
 
@@ -120,7 +119,8 @@ class Accesses:
 
     async def factors(self, user: User) -> Sequence[HeldFactor]:
         found: list[HeldFactor] = []
-        for one in await self._parts.factors.credentials.list(user.username):
+        held = await self._parts.factors.credentials.list(user.username)
+        for one in held:
             if one.kind in OWNED:
                 found.append(
                     HeldFactor(
@@ -129,9 +129,10 @@ class Accesses:
                 )
         if user.phone:
             found.append(HeldFactor("sms", "sms", FACTOR_LABELS["sms"], mask_phone(user.phone)))
-        for one in await self._parts.factors.credentials.list(user.username, SECOND_PHONE):
-            label = FACTOR_LABELS[SECOND_PHONE]
-            found.append(HeldFactor(one.id, SECOND_PHONE, label, one.name, one.created_at))
+        for one in held:
+            if one.kind == SECOND_PHONE:
+                label = FACTOR_LABELS[SECOND_PHONE]
+                found.append(HeldFactor(one.id, SECOND_PHONE, label, one.name, one.created_at))
         if user.email and "email" in self._parts.factors.second:
             found.append(HeldFactor("email", "email", FACTOR_LABELS["email"], mask_email(user.email)))
         if left := await self._parts.factors.recovery.left(user):
@@ -149,7 +150,7 @@ class Accesses:
         kept = {"email"} if self._parts.writable is not None else {"email", "sms"}
         gone = [one for one in await self.factors(user) if id in ("", one.id) and one.kind not in kept]
         for factor in gone:
-            await self._take(user, factor)
+            await self._taking.take(user, factor.kind, "" if factor.id == factor.kind else factor.id)
         if gone:
             kinds = sorted({one.kind for one in gone})
             self._audit.record("factors_reset", user.username, actor.ip, by=actor.name, factors=kinds)
@@ -162,19 +163,6 @@ class Accesses:
         """Those that the user made: whoever had the factor could have made them."""
         if count := await self._parts.own_tokens.revoke_owned(username, self._parts.clock()):
             self._audit.record("token_revoked", username, actor.ip, by=actor.name, count=count)
-
-    async def _take(self, user: User, factor: HeldFactor) -> None:
-        credentials, writable = self._parts.factors.credentials, self._parts.writable
-        if factor.kind == "sms" and writable is not None:
-            await forget_second_phone(credentials, user.username)
-            await writable.replace(replace(user, phone=""))
-        elif factor.kind == "recovery":
-            for one in await credentials.list(user.username, "recovery"):
-                await credentials.remove(user.username, one.id)
-        elif factor.kind == "bypass":
-            await self._bypasses.revoke(user.username)
-        elif factor.kind in (*OWNED, SECOND_PHONE):
-            await credentials.remove(user.username, factor.id)
 
 
 def _digest(sid: str) -> str:

@@ -1,14 +1,13 @@
 """The form on the page of routes: which rule decides about a request of a real user, and why."""
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from gateway.errors import RequestRefused
 from gateway.explain import Explanation, explain
 from gateway.model import Principal, SessionRecord, Target, User
 from gateway.routing import Routes
-from gateway.target import CountryOf, check_spelling, make_target
+from gateway.target import CountryOf, check_spelling, supposed_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +45,9 @@ def answered(
 
 def _target(url: str, method: str, ip: str, country_of: CountryOf) -> Target:
     """Raises RequestRefused and ValueError."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https"):
+    if urlsplit(url).scheme not in ("http", "https"):
         raise ValueError("the address must begin with http:// or https://")
-    uri = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-    client = ip_address(ip)
-    return make_target(parts.scheme, parts.netloc, method.upper() or "GET", uri, client, country_of(client))
+    return supposed_target(url, method or "GET", ip, country_of)
 
 
 def _principal(user: User | None, amr: tuple[str, ...], now: float) -> Principal | None:

@@ -2,13 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from gateway.access_requests import PAST
-from gateway.cli.opening import Opened, config_option, json_option, print_json, run
+from gateway.cli.opening import Opened, config_option, json_option, moment, print_json, run
 from gateway.config.units import parse_duration
 from gateway.errors import GatewayError
 from gateway.stores.base import AccessAsked
@@ -37,7 +36,7 @@ def list_requests(as_json: bool, config_file: Path) -> None:
     if not found:
         click.echo("no requests", err=True)
     for one in found:
-        until = datetime.fromtimestamp(one.expires_at, UTC).isoformat(timespec="seconds")
+        until = moment(one.expires_at)
         click.echo(
             "\t".join((one.id, one.state, one.username, one.group, f"until {until}", one.page, one.why))
         )

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from gateway.cli.opening import Opened, config_option, json_option, print_json, run
+from gateway.cli.opening import Opened, config_option, json_option, moment, print_json, run
 from gateway.directory.names import folded
 from gateway.errors import GatewayError
 from gateway.stores.base import Device
@@ -35,7 +34,7 @@ def list_devices(username: str | None, as_json: bool, config_file: Path) -> None
     if not found:
         click.echo("no remembered devices", err=True)
     for one in found:
-        used = datetime.fromtimestamp(one.last_used_at, UTC).isoformat(timespec="seconds")
+        used = moment(one.last_used_at)
         click.echo("\t".join((one.id[:16], one.username, one.ip, used, one.user_agent)))
 
 

@@ -6,7 +6,6 @@ Nobody is looked up: the user's groups and proven factors are what the options s
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +16,7 @@ from gateway.errors import RequestRefused
 from gateway.explain import Explanation, explain
 from gateway.model import Principal, SessionRecord, Target, User
 from gateway.routing import Routes
-from gateway.target import CountryOf, check_spelling, make_target
+from gateway.target import CountryOf, check_spelling, supposed_target
 
 
 @dataclass(frozen=True)
@@ -65,12 +64,9 @@ def answer(config: Config, supposed: Supposed, country_of: CountryOf) -> dict[st
 
 
 def _target(supposed: Supposed, country_of: CountryOf) -> Target:
-    parts = urlsplit(supposed.url)
-    if not parts.netloc:
+    if not urlsplit(supposed.url).netloc:
         raise RequestRefused("write the whole address, such as https://app.example.com/admin")
-    uri = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-    client = ip_address(supposed.ip)
-    return make_target(parts.scheme, parts.netloc, supposed.method.upper(), uri, client, country_of(client))
+    return supposed_target(supposed.url, supposed.method, supposed.ip, country_of)
 
 
 def _principal(supposed: Supposed) -> Principal | None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.opening import Opened, config_option, json_option, print_json, run
-from gateway.cli.user_unlock import as_facts, moment, print_lifted
+from gateway.cli.opening import Opened, config_option, json_option, moment, print_json, run
+from gateway.cli.user_unlock import as_facts, print_lifted
 from gateway.errors import GatewayError
 from gateway.lifting import Blocked
 
@@ -22,13 +22,7 @@ def limit() -> None:
 def list_blocked(as_json: bool, config_file: Path) -> None:
     """List users and addresses at their limit, the longest waits first."""
 
-    async def work(opened: Opened) -> Sequence[Blocked]:
-        try:
-            return await opened.blocks.now()
-        finally:
-            await opened.state.close()
-
-    blocked = run(config_file, work)
+    blocked = run(config_file, lambda opened: opened.blocks.now())
     if as_json:
         print_json([as_facts(one) for one in blocked])
         return
@@ -46,10 +40,7 @@ def lift(name: str, as_json: bool, config_file: Path) -> None:
     """Lift it for an address (its /64 if it is IPv6), a user, or another name of the list."""
 
     async def work(opened: Opened) -> Sequence[Blocked]:
-        try:
-            lifted = await opened.blocks.lift(name)
-        finally:
-            await opened.state.close()
+        lifted = await opened.blocks.lift(name)
         if not lifted:
             raise GatewayError("nothing of that name is blocked; see `auth-gateway limit list`")
         await opened.record(

@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
@@ -24,10 +25,11 @@ from gateway.config.schema import Config, DirectoryDatabase
 from gateway.directory.base import Directory
 from gateway.directory.build import build_directory
 from gateway.directory.database import DatabaseDirectory
-from gateway.errors import ConfigError, GatewayError
+from gateway.errors import ConfigError, GatewayError, UserUnknown
 from gateway.keyring import KeyRing
 from gateway.lifting import Blocks
 from gateway.limits import Limits
+from gateway.model import User
 from gateway.passwordcheck import fingerprint
 from gateway.passwords import Passwords
 from gateway.stores.access_requests import SqlAccessRequests
@@ -90,7 +92,7 @@ class Opened:
 
     @cached_property
     def state(self) -> State:
-        """Short-lived shared state, such as links that are out. Close it."""
+        """Short-lived shared state, such as links that are out."""
         return open_state(self.config.storage, self.engine, self.clock)
 
     @cached_property
@@ -107,7 +109,6 @@ class Opened:
 
     @cached_property
     def blocks(self) -> Blocks:
-        """Close `state` after it."""
         named = partial(fingerprint, self.keys.derive(b"typed names"))
         return Blocks(Limits(self.state.ledger, self.spent), self.people, named, self.clock)
 
@@ -122,6 +123,18 @@ class Opened:
     @cached_property
     def audit(self) -> SqlAuditLog:
         return SqlAuditLog(self.engine)
+
+    async def user(self, username: str) -> User:
+        """From whatever directory it is. Raises UserUnknown."""
+        found = await self.people.get(username)
+        if found is None:
+            raise UserUnknown(f"there is no user {username}")
+        return found
+
+    async def close(self) -> None:
+        if "state" in self.__dict__:  # most commands need none
+            await self.state.close()
+        await self.engine.dispose()
 
     async def record(self, event: str, username: str = "", **data: object) -> None:
         """Note an administrator's act in the audit log (security rule 9)."""
@@ -141,6 +154,11 @@ def run(config_file: Path, work: Callable[[Opened], Awaitable[T]]) -> T:
         sys.exit(1)
 
 
+def moment(at: float) -> str:
+    """A time as commands print it: UTC, to the second."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
 def print_json(value: object) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
@@ -148,12 +166,12 @@ def print_json(value: object) -> None:
 @asynccontextmanager
 async def _opened(config_file: Path) -> AsyncIterator[Opened]:
     config = load(config_file, os.environ)
-    engine = open_engine(config.storage.url)
+    opened = Opened(config, open_engine(config.storage.url))
     try:
-        await migrate(engine)
-        yield Opened(config, engine)
+        await migrate(opened.engine)
+        yield opened
     finally:
-        await engine.dispose()
+        await opened.close()
 
 
 async def _with_opened(config_file: Path, work: Callable[[Opened], Awaitable[T]]) -> T:

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from gateway.cli.opening import Opened, config_option, json_option, print_json, run
+from gateway.cli.opening import Opened, config_option, json_option, moment, print_json, run
 from gateway.directory.names import folded
 from gateway.errors import GatewayError
 from gateway.model import SessionRecord
@@ -35,7 +34,7 @@ def list_sessions(username: str | None, as_json: bool, config_file: Path) -> Non
     if not records:
         click.echo("no sessions", err=True)
     for record in records:
-        seen = datetime.fromtimestamp(record.last_seen, UTC).isoformat(timespec="seconds")
+        seen = moment(record.last_seen)
         click.echo("\t".join((record.sid, record.username, "+".join(record.amr), record.ip, seen)))
 
 

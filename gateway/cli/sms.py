@@ -1,12 +1,11 @@
 """`auth-gateway sms …`: what SMS and calls cost today, how they arrive, and which ranges of numbers are blocked."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from gateway.cli.opening import Opened, config_option, json_option, print_json, run
+from gateway.cli.opening import Opened, config_option, json_option, moment, print_json, run
 from gateway.errors import GatewayError
 from gateway.sms.prices import Channel, micros, show_money
 from gateway.sms.ranges import unblock as lift
@@ -55,10 +54,7 @@ def unblock(range: str, config_file: Path) -> None:
 async def _facts(opened: Opened) -> Facts:
     now, spending = opened.clock(), opened.config.sms.spending
     since, messages = start_of_day(now), SqlSmsMessages(opened.engine)
-    try:
-        spent = {channel: await counted_today(opened.state.ledger, channel, now) for channel in Channel}
-    finally:
-        await opened.state.close()
+    spent = {channel: await counted_today(opened.state.ledger, channel, now) for channel in Channel}
     caps = {Channel.SMS: micros(spending.daily_cap), Channel.CALL: micros(spending.daily_voice_cap)}
     return {
         "currency": spending.currency,
@@ -86,7 +82,7 @@ def _lines(facts: Facts) -> list[str]:
         lines.append(f"  {one['country']}: {one['messages']} messages, {counts}")
     lines.append("blocked ranges:" if facts["blocked"] else "no range is blocked")
     for one in _rows(facts, "blocked"):
-        until = datetime.fromtimestamp(one["until"], UTC).isoformat(timespec="seconds")
+        until = moment(one["until"])
         lines.append(f"  {one['range']} until {until}: {one['sends']} messages, {one['verified']} verified")
     return lines
 

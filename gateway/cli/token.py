@@ -3,12 +3,11 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from gateway.cli.opening import Opened, config_option, json_option, print_json, run
+from gateway.cli.opening import Opened, config_option, json_option, moment, print_json, run
 from gateway.config.units import parse_duration
 from gateway.credentials import PREFIX, token_digest
 from gateway.directory import names
@@ -126,4 +125,4 @@ def _seconds(text: str) -> float:
 
 
 def _when(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds") if at else "never"
+    return moment(at) if at else "never"

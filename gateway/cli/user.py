@@ -3,20 +3,18 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from gateway.cli.opening import Opened, config_option, json_option, print_json, run
+from gateway.cli.opening import Opened, config_option, json_option, moment, print_json, run
 from gateway.cli.user_accounts import accounts, unlink
 from gateway.cli.user_bypass import bypass
-from gateway.cli.user_factors import reset_factors
+from gateway.cli.user_factors import reset, reset_factors
 from gateway.cli.user_import import import_users
 from gateway.cli.user_invite import invite
-from gateway.cli.user_unlock import as_facts, sentences, unlock, waits_of
-from gateway.errors import UserUnknown
-from gateway.factors.phones import SECOND_PHONE, forget_second_phone, waive_second_phone
+from gateway.cli.user_unlock import as_facts, sentences, unlock
+from gateway.factors.phones import SECOND_PHONE, waive_second_phone
 from gateway.lifting import Blocked
 from gateway.model import User
 from gateway.policy import SECOND_FACTORS
@@ -107,7 +105,7 @@ def show(username: str, as_json: bool, config_file: Path) -> None:
     """Show one user with the enrolled factors, locks and waits."""
 
     async def work(opened: Opened) -> tuple[dict[str, object], Sequence[Blocked]]:
-        found = await existing(opened, username)
+        found = await opened.user(username)
         enrolled = await opened.credentials.list(found.username)
         facts = public(found) | {
             "factors": [
@@ -116,7 +114,7 @@ def show(username: str, as_json: bool, config_file: Path) -> None:
                 if one.kind in SECOND_FACTORS | {SECOND_PHONE}
             ]
         }
-        return facts, await waits_of(opened, found)
+        return facts, await opened.blocks.of(found)
 
     facts, waits = run(config_file, work)
     if as_json:
@@ -171,15 +169,14 @@ def set_user(
         raise click.UsageError("Nothing to change: name an option.")
 
     async def work(opened: Opened) -> User:
-        found = await existing(opened, username)
+        found = await opened.user(username)
         if password is not None:
             await opened.directory.set_password(found.username, password)
             await opened.sessions.delete_for_user(found.username)
         if changes:
             await opened.directory.replace(replace(found, **changes))  # type: ignore[arg-type]  # fields of User
-        if no_second_phone and await forget_second_phone(opened.credentials, found.username):
-            await opened.sessions.delete_for_user(found.username)
-            await opened.record("factors_reset", found.username, factors=[SECOND_PHONE])
+        if no_second_phone:
+            await reset(opened, found, [SECOND_PHONE])
         if no_cool_off:
             await SqlPhoneChanges(opened.engine).waive(found.username)
             await waive_second_phone(opened.credentials, found.username)
@@ -219,7 +216,7 @@ def delete(username: str, yes: bool, config_file: Path) -> None:
     """Delete a user with the sessions and enrolled factors."""
 
     async def work(opened: Opened) -> str:
-        found = await existing(opened, username)
+        found = await opened.user(username)
         if not yes:
             click.confirm(f"Delete {found.username} with all sessions and factors?", abort=True, err=True)
         await opened.directory.delete(found.username)
@@ -233,7 +230,7 @@ def _set_disabled(config_file: Path, username: str, disabled: bool) -> None:
     verb = "disabled" if disabled else "enabled"
 
     async def work(opened: Opened) -> str:
-        found = await existing(opened, username)
+        found = await opened.user(username)
         await opened.directory.replace(replace(found, disabled=disabled))
         if disabled:
             await opened.record("user_disabled", found.username)
@@ -242,13 +239,6 @@ def _set_disabled(config_file: Path, username: str, disabled: bool) -> None:
         return found.username
 
     click.echo(f"{verb} {run(config_file, work)}")
-
-
-async def existing(opened: Opened, username: str) -> User:
-    found = await opened.people.get(username)
-    if found is None:
-        raise UserUnknown(f"there is no user {username}")
-    return found
 
 
 def read_password(from_stdin: bool) -> str:
@@ -270,7 +260,7 @@ def public(one: User) -> dict[str, object]:
 
 def _as_text(key: str, value: object) -> str:
     if key.endswith("_at") and isinstance(value, float):
-        return datetime.fromtimestamp(value, UTC).isoformat(timespec="seconds") if value else "never"
+        return moment(value) if value else "never"
     if isinstance(value, list | tuple):
         return ", ".join(" ".join(item.values()) if isinstance(item, dict) else str(item) for item in value)
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)

@@ -7,7 +7,7 @@ import click
 
 from gateway.cli.opening import Opened, config_option, run
 from gateway.config.units import parse_duration
-from gateway.errors import GatewayError, UserUnknown
+from gateway.errors import GatewayError
 from gateway.factors.bypass import Bypasses
 from gateway.language.catalogues import language
 from gateway.language.text import N_, Text
@@ -30,14 +30,9 @@ def bypass(username: str, span: str, revoke: bool, config_file: Path) -> None:
     lifetime = _seconds(span)
 
     async def work(opened: Opened) -> str:
-        user = await opened.people.get(username)
-        if user is None:
-            raise UserUnknown(f"there is no user {username}")
+        user = await opened.user(username)
         bypasses = Bypasses(opened.state.ledger, lambda: opened.keys.derive_all(b"bypass"))
-        try:
-            return await (_revoke(opened, bypasses, user) if revoke else _issue(opened, bypasses, user))
-        finally:
-            await opened.state.close()
+        return await (_revoke(opened, bypasses, user) if revoke else _issue(opened, bypasses, user))
 
     async def _issue(opened: Opened, bypasses: Bypasses, user: User) -> str:
         code = await bypasses.issue(user.username, lifetime)

@@ -33,12 +33,9 @@ def invite(
     wanted = User(username, name=name, email=email, phone=phone, groups=groups)
 
     async def work(opened: Opened) -> str:
-        try:
-            link = await _link(opened, wanted)
-            if not show:
-                await _mail(opened, email, link)
-        finally:
-            await opened.state.close()
+        link = await _link(opened, wanted)
+        if not show:
+            await _mail(opened, email, link)
         return link
 
     link = run(config_file, work)

@@ -2,15 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from gateway.cli.opening import Opened, config_option, json_option, print_json, run
-from gateway.errors import UserUnknown
+from gateway.cli.opening import Opened, config_option, json_option, moment, print_json, run
 from gateway.lifting import Blocked
-from gateway.model import User
 
 
 @click.command()
@@ -24,13 +21,8 @@ def unlock(username: str, as_json: bool, config_file: Path) -> None:
     """
 
     async def work(opened: Opened) -> Sequence[Blocked]:
-        user = await opened.people.get(username)
-        if user is None:
-            raise UserUnknown(f"there is no user {username}")
-        try:
-            lifted = await opened.blocks.unlock(user)
-        finally:
-            await opened.state.close()
+        user = await opened.user(username)
+        lifted = await opened.blocks.unlock(user)
         await opened.record("unlocked", user.username, budgets=[one.budget for one in lifted])
         return lifted
 
@@ -47,13 +39,6 @@ def print_lifted(lifted: Sequence[Blocked], as_json: bool) -> None:
         click.echo("there was nothing to lift")
 
 
-async def waits_of(opened: Opened, user: User) -> Sequence[Blocked]:
-    try:
-        return await opened.blocks.of(user)
-    finally:
-        await opened.state.close()
-
-
 def sentences(username: str, waits: Iterable[Blocked]) -> list[str]:
     return [
         f"{one.what}, after {one.count} failures; `auth-gateway user unlock {username}`"
@@ -65,7 +50,3 @@ def sentences(username: str, waits: Iterable[Blocked]) -> list[str]:
 
 def as_facts(one: Blocked) -> dict[str, object]:
     return asdict(one) | {"what": str(one.what), "lock": one.is_lock}
-
-
-def moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from gateway.errors import UserUnknown
 from gateway.model import User
 
 
@@ -42,3 +43,11 @@ class WritableDirectory(Directory, Protocol):
     async def delete(self, username: str) -> None:
         """Raises UserUnknown. Sessions and credentials go with the user."""
         ...
+
+
+async def existing(directory: Directory, username: str) -> User:
+    """A user who was there a moment ago, as the directory has them now. Raises UserUnknown."""
+    user = await directory.get(username)
+    if user is None:
+        raise UserUnknown(f"{username} is gone")
+    return user

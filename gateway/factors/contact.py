@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Literal, Protocol
 
-from gateway.directory.base import WritableDirectory
-from gateway.errors import UserUnknown
+from gateway.directory.base import WritableDirectory, existing
 from gateway.factors.base import Attempt, Factor, Outcome, Setup
 from gateway.model import User
 from gateway.stores.base import Ledger
@@ -51,9 +50,7 @@ class DirectoryContact:
         return replace(user, phone=address) if self._field == "phone" else replace(user, email=address)
 
     async def store(self, username: str, address: str) -> None:
-        user = await self._directory.get(username)
-        if user is None:
-            raise UserUnknown(f"{username} is gone")
+        user = await existing(self._directory, username)
         await self._directory.replace(self.as_if(user, address))
 
 

@@ -16,8 +16,8 @@ from cryptography.fernet import MultiFernet
 
 from gateway.clock import Clock
 from gateway.config.schema import Session as SessionConfig
-from gateway.directory.base import Directory
-from gateway.errors import SessionEnded, StoreUnavailable, UserUnknown
+from gateway.directory.base import Directory, existing
+from gateway.errors import SessionEnded, StoreUnavailable
 from gateway.model import Principal, SessionRecord, User
 from gateway.policy import SECOND_FACTORS
 from gateway.session.cache import Entry, SessionCache
@@ -218,10 +218,7 @@ class SessionLayer:
 
     async def principal_of(self, record: SessionRecord) -> Principal:
         """Who a record just made stands for. Raises UserUnknown if the user vanished meanwhile."""
-        user = await self._directory.get(record.username)
-        if user is None:
-            raise UserUnknown(f"{record.username} is gone")
-        return await self._with_grants(user, record)
+        return await self._with_grants(await existing(self._directory, record.username), record)
 
     async def with_lent_groups(self, user: User) -> User:
         """The user with the groups that somebody lent them for now, for who asks without a session."""

@@ -17,9 +17,11 @@ from gateway.factors.phones import SECOND_PHONE, SecondPhone
 from gateway.model import SessionRecord, User
 from gateway.stores.base import AuditRow, Credential, Device
 from gateway.stores.base_sms import SmsBlock, SmsMessage, start_of_day
+from gateway.stores.base_tokens import ApiToken
 from gateway.stores.phone_changes import SqlPhoneChanges
 from gateway.stores.sms_blocks import SqlSmsBlocks
 from gateway.stores.sms_messages import SqlSmsMessages
+from gateway.stores.tokens import SqlTokens
 
 T = TypeVar("T")
 PASSWORD = "correct horse battery"
@@ -494,6 +496,8 @@ def test_second_factors_are_taken_away_and_sessions_end(command, stored) -> None
     add(command, "alice", "--phone", "+4915112345678")
     command("user", "bypass", "alice")
     stored(hold)
+    own = ApiToken("t", "t", "d", (), ("*/",), (), 1.0, 9e9, owner="alice", title="backup")
+    stored(lambda opened: SqlTokens(opened.engine).add(own))
     assert command("user", "reset-factors", "alice", input="n\n").exit_code == 1
     assert len(held()) == 5
     once = command("user", "reset-factors", "alice", "--only", "totp", "--yes")
@@ -501,6 +505,7 @@ def test_second_factors_are_taken_away_and_sessions_end(command, stored) -> None
     assert held() == ["preference", "recovery", SECOND_PHONE, "webauthn"]
     assert stored(lambda opened: opened.sessions.list("alice")) == []
     assert stored(lambda opened: opened.devices.list("alice")) == []
+    assert stored(lambda opened: SqlTokens(opened.engine).owned("alice")) == []
     all_else = command("user", "reset-factors", "alice", "--yes")
     assert all_else.output == "took away from alice: bypass, recovery, second_phone, sms, webauthn\n"
     assert held() == ["preference"]

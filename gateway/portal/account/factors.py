@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from gateway.config.schema import Policy
-from gateway.directory.base import Directory, WritableDirectory
-from gateway.errors import UserUnknown
+from gateway.directory.base import Directory, WritableDirectory, existing
 from gateway.factors.base import given_name
 from gateway.factors.build import Factors
-from gateway.factors.phones import SECOND_PHONE, forget_second_phone
+from gateway.factors.phones import SECOND_PHONE
+from gateway.factors.taking import OWNED, forget_numbers
 from gateway.language.catalogues import language
 from gateway.language.text import N_
 from gateway.model import Principal, User
@@ -24,9 +24,6 @@ from gateway.portal.pages.words import FACTOR_LABELS
 from gateway.portal.signin.signin import Client, proven_recently
 from gateway.senders.masking import mask_email, mask_phone
 from gateway.session import SessionLayer
-
-OWNED = ("totp", "webauthn")
-"""Kinds that are credentials of their own: there may be several, each with a name."""
 
 
 class Access(IntEnum):
@@ -79,10 +76,7 @@ class Account:
 
     async def user(self, principal: Principal) -> User:
         """As the directory has it now: the session's copy may be a moment old. Raises UserUnknown."""
-        user = await self._directory.get(principal.username)
-        if user is None:
-            raise UserUnknown(f"{principal.username} is gone")
-        return user
+        return await existing(self._directory, principal.username)
 
     async def items(self, user: User) -> Sequence[Item]:
         """All second factors but the recovery codes, in the order in which they are offered."""
@@ -169,9 +163,8 @@ class Account:
     async def _take_away(self, user: User, item: Item) -> bool:
         if item.kind in (*OWNED, SECOND_PHONE):
             return await self._factors.credentials.remove(user.username, item.id)
-        await forget_second_phone(self._factors.credentials, user.username)
         assert self._writable is not None
-        await self._writable.replace(replace(user, phone=""))
+        await forget_numbers(self._factors.credentials, self._writable, user)
         return True
 
     async def renew_recovery(self, client: Client, principal: Principal) -> Sequence[str]:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from gateway.errors import TooManyAttempts, UserUnknown
+from gateway.directory.base import existing
+from gateway.errors import TooManyAttempts
 from gateway.language.text import N_
 from gateway.model import Principal, User
 from gateway.portal.account.enrolment import Enrolment
@@ -74,10 +75,7 @@ class TokenViews:
 
     async def _user(self, principal: Principal) -> User:
         """As the directory has it now. Raises UserUnknown."""
-        user = await self.parts.directory.get(principal.username)
-        if user is None:
-            raise UserUnknown(f"{principal.username} is gone")
-        return user
+        return await existing(self.parts.directory, principal.username)
 
     async def _show(
         self,
