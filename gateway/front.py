@@ -18,7 +18,7 @@ from gateway.gate import Gate
 from gateway.language.text import N_
 from gateway.model import IPAddress, Target
 from gateway.passes import Passes
-from gateway.portal.pages.render import Action, Pages
+from gateway.portal.pages.render import TRY_AGAIN, Action, Pages
 from gateway.portal.portal import MethodNotAllowed, Portal
 from gateway.proxy import RelayedResponse
 from gateway.requestid import HEADER, given
@@ -149,9 +149,7 @@ class Front:
         if error.status == 404 and trace.route == "portal":
             return [(N_("Home"), "/")]
         if error.status in _PASSING and request.method == "GET":
-            return [
-                (N_("Try again"), "")
-            ]  # the page itself, which a browser keeps better than we could write it
+            return [TRY_AGAIN]
         return []
 
 

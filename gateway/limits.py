@@ -47,16 +47,16 @@ class Limits:
 
     async def check(self, budget: Budget, subject: str) -> None:
         """Raises TooManyAttempts if the budget is spent already; spends nothing."""
-        count, remaining = await self._ledger.count(_key(budget, subject))
+        count, remaining = await self._ledger.count(_key(budget.name, subject))
         if count >= budget.limit:
             raise TooManyAttempts(f"budget {budget.name} is spent", retry_after=int(remaining) + 1)
 
     async def spend(self, budget: Budget, subject: str) -> int:
         """Count one hit and return how many are left. Raises TooManyAttempts when there was none left."""
-        count = await self._ledger.hit(_key(budget, subject), budget.window)
+        count = await self._ledger.hit(_key(budget.name, subject), budget.window)
         if count < budget.limit:
             return budget.limit - count
-        _, remaining = await self._ledger.count(_key(budget, subject))
+        _, remaining = await self._ledger.count(_key(budget.name, subject))
         if count > budget.limit:
             raise TooManyAttempts(f"budget {budget.name} is spent", retry_after=int(remaining) + 1)
         if budget.about:
@@ -65,10 +65,10 @@ class Limits:
 
     async def give_back(self, budget: Budget, subject: str) -> None:
         """Undo one `spend`: the attempt turned out to be none that counts."""
-        await self._ledger.hit(_key(budget, subject), budget.window, -1)
+        await self._ledger.hit(_key(budget.name, subject), budget.window, -1)
 
     async def forget(self, budget: Budget, subject: str) -> None:
-        await self._ledger.delete(_key(budget, subject))
+        await self._ledger.delete(_key(budget.name, subject))
 
     # -- for operators ---------------------------------------------------------------------------------------------
 
@@ -78,15 +78,15 @@ class Limits:
 
     async def counted(self, spent: Spent) -> tuple[int, float]:
         """The hits on it, and the seconds until they are forgotten."""
-        return await self._ledger.count(f"limit:{spent.budget}:{spent.subject}")
+        return await self._ledger.count(_key(spent.budget, spent.subject))
 
     async def lift(self, spent: Spent) -> None:
-        await self._ledger.delete(f"limit:{spent.budget}:{spent.subject}")
+        await self._ledger.delete(_key(spent.budget, spent.subject))
         await self._spent.delete(spent)
 
 
-def _key(budget: Budget, subject: str) -> str:
-    return f"limit:{budget.name}:{subject}"
+def _key(budget: str, subject: str) -> str:
+    return f"limit:{budget}:{subject}"
 
 
 def network_of(ip: str) -> str:

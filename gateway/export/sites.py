@@ -100,9 +100,8 @@ def _mistakes(config: Config, engine: str) -> Iterator[Mistake]:
         problem = "is empty, so the gateway would not believe the exported proxy"
         yield Mistake("config", 0, "server.trusted_proxies", problem, "add its address, such as 127.0.0.1/32")
     for index, route in enumerate(config.routes):
-        if (
-            not route.upstreams and engine != "haproxy"
-        ):  # which sends to the gateway what it can't serve itself
+        # HAProxy sends to the gateway what it can't serve itself.
+        if not route.upstreams and engine != "haproxy":
             key = "redirect" if route.redirect is not None else "respond"
             problem = f"is an answer of the gateway itself, which can't be exported to {engine}"
             mend = f"answer it in {engine}, or let {engine} send this path to the gateway"

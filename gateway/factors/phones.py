@@ -116,8 +116,10 @@ class Phones:
                 raise
             return Line(other)
         line = Line(first, other if other != first else "", cooling=first != attempt.user.phone)
+        if second is None:  # most users: there is nothing to have chosen
+            return line
         kept = await self._ledger.get(_slot(attempt))
-        return line.switched if second and kept == second.id.encode() else line
+        return line.switched if kept == second.id.encode() else line
 
     def _alone(self, user: User, second: str) -> Line:
         """The directory has removed the first number, so it gets nothing more."""

@@ -28,10 +28,9 @@ from gateway.fastpath.plan import (
 )
 from gateway.fastpath.tally import Tally
 from gateway.fastpath.wire import Stock
-from gateway.language.text import N_
 from gateway.model import Decision, IPAddress, Principal, Verdict
 from gateway.policy import decide
-from gateway.portal.pages.render import Pages
+from gateway.portal.pages.render import TRY_AGAIN, Pages
 from gateway.proxy import Proxy
 from gateway.proxy.balance import identity_of
 from gateway.proxy.connection import serialize
@@ -178,7 +177,7 @@ class FastPath:
             reader=self._pages.readers.of_headers(headers),
             message=error.public,
             request_id=wanted.name,
-            actions=[(N_("Try again"), "")] if wanted.method == "GET" else (),
+            actions=[TRY_AGAIN] if wanted.method == "GET" else (),
             accepts_html=wants_html(wanted.method, headers),
         )
         body = page.body if isinstance(page.body, bytes) else b""

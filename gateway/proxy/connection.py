@@ -230,10 +230,8 @@ class Connection(asyncio.Protocol):
         codings = b",".join(
             value for name, value in self._headers if name.lower() == b"transfer-encoding"
         ).lower()
-        if status < 100 or codings not in (
-            b"",
-            b"chunked",
-        ):  # another coding would be lost on the way (RFC 9112 §6.1)
+        # A coding other than chunked would be lost on the way (RFC 9112 §6.1).
+        if status < 100 or codings not in (b"", b"chunked"):
             raise ValueError("odd status or transfer coding")
         return ResponseHead(
             version=parser.get_http_version(),

@@ -83,11 +83,13 @@ class EnrolViews:
         return None
 
     def _can_add(self, ask: Ask, destination: Target, factor: str) -> bool:
-        accepted = self._signin.decision(destination, ask.visit.principal).factors
-        return self._enrolment.can_add(_principal(ask).user, factor, accepted)
+        return self._enrolment.can_add(_principal(ask).user, factor, self._accepted(ask, destination))
 
     def _choices(self, ask: Ask, destination: Target) -> list[str]:
-        return self._enrolment.choices(self._signin.decision(destination, ask.visit.principal).factors)
+        return self._enrolment.choices(self._accepted(ask, destination))
+
+    def _accepted(self, ask: Ask, destination: Target) -> frozenset[str]:
+        return self._signin.decision(destination, ask.visit.principal).factors
 
     async def _finish(
         self, ask: Ask, destination: Target, factor: str, form: Mapping[str, str]

@@ -15,6 +15,7 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from gateway.config.schema import Branding
 from gateway.errors import TooManyAttempts
 from gateway.language.catalogues import NAMES, Language, language
+from gateway.language.text import N_
 from gateway.portal.pages import assets
 from gateway.portal.pages.in_templates import speak
 from gateway.portal.pages.reader import Reader, Readers
@@ -23,6 +24,8 @@ from gateway.portal.pages.words import too_many
 
 Action = tuple[str, str]
 """What a page offers next: label and address."""
+TRY_AGAIN: Action = (N_("Try again"), "")
+"""The address is that of the page itself, which a browser keeps better than we could write it."""
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 
