@@ -37,8 +37,8 @@ format: $(VENV)/.installed-dev ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-messages: $(VENV)/.installed-dev ## collect what people read into gateway/locales (docs/translating.md)
-	$(BIN)/python -m gateway.language.messages
+messages: $(VENV)/.installed-dev ## collect what people read into gateway/i18n/locales (docs/translating.md)
+	$(BIN)/python -m gateway.i18n.extract
 
 e2e: $(VENV)/.installed-dev ## browser tests alone (needs Chromium)
 	$(BIN)/python -m pytest -q tests/e2e $(ARGS)

@@ -17,7 +17,7 @@ from bench.lab import SERVER_CORE, Lab, Server, nginx_command
 from bench.processes import free_port
 from gateway.config.schema import Passwords as PasswordsSection
 from gateway.config.schema import Server as ServerSection
-from gateway.config.sms_money import SmsBudgets
+from gateway.config.sections.sms_budgets import SmsBudgets
 
 USER, PASSWORD, PHONE = "alice", "correct horse battery", "+4915112345678"
 _COMMAND = [sys.executable, "-m", "gateway"]

@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from gateway.config.schema import Branding  # noqa: E402  # the path above comes first
-from gateway.portal.pages.render import Pages  # noqa: E402
+from gateway.portal.rendering.render import Pages  # noqa: E402
 from tests.page_samples import application  # noqa: E402
 
 BRANDING = Branding(name="Harbour Labs", support="Trouble signing in? help@harbour.example")

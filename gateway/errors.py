@@ -19,7 +19,7 @@ GatewayError
 
 from dataclasses import dataclass
 
-from gateway.language.text import N_
+from gateway.i18n.text import N_
 
 
 class GatewayError(Exception):

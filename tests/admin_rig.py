@@ -7,11 +7,11 @@ from typing import Any
 
 import aiohttp
 
-from gateway.credentials import PREFIX, token_digest
+from gateway.authn.api_credentials import PREFIX, token_digest
 from gateway.keyring import KeyRing
-from gateway.stores.base_tokens import ApiToken
-from gateway.stores.engine import open_engine
-from gateway.stores.tokens import SqlTokens
+from gateway.stores.protocols.tokens import ApiToken
+from gateway.stores.sql.engine import open_engine
+from gateway.stores.sql.tokens import SqlTokens
 from tests.rig import Browser, Rig, running_gateway
 
 ADMIN = "/_auth/admin"

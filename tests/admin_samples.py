@@ -4,24 +4,24 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
-from gateway.admin.access import HeldDevice, HeldFactor, Seat
 from gateway.admin.charts import bar_chart
-from gateway.admin.explaining import answered
+from gateway.admin.explain import answered
 from gateway.admin.overview import Overview, Warned
-from gateway.admin.people import OneTimeLink
-from gateway.admin.screen import MENU
-from gateway.admin.screens_routes import RouteRow
-from gateway.admin.screens_sms import Cap, SmsNumbers
+from gateway.admin.pages.base import MENU
+from gateway.admin.pages.routes import RouteRow
+from gateway.admin.pages.sms import Cap, SmsNumbers
+from gateway.admin.revocation import HeldDevice, HeldFactor, Seat
 from gateway.admin.traffic import Traffic
+from gateway.admin.users import OneTimeLink
+from gateway.authn.lockouts import Blocked
 from gateway.config.schema import Policy, Route
-from gateway.lifting import Blocked
 from gateway.model import User
-from gateway.proxy import UpstreamHealth
-from gateway.routing import Routes
-from gateway.stores.base import AuditRow
-from gateway.stores.base_audit import AuditEntry
-from gateway.stores.base_sms import SmsBlock, SmsMessage, SmsRates, SmsSpend
-from gateway.target import nowhere
+from gateway.policy.routes import Routes
+from gateway.proxy.proxy import UpstreamHealth
+from gateway.request.target import nowhere
+from gateway.stores.protocols.audit import AuditEntry
+from gateway.stores.protocols.core import AuditRow
+from gateway.stores.protocols.sms import SmsBlock, SmsMessage, SmsRates, SmsSpend
 
 NOW = 1_800_000_000.0
 BASE: dict[str, Any] = {"csrf_token": "t", "menu": MENU, "home": "/_auth/admin"}

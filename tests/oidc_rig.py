@@ -16,8 +16,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import aiohttp
 
-from gateway.oidc.apps import secret_hash
-from gateway.oidc.keys import SigningKeys
+from gateway.oidc.clients import secret_hash
+from gateway.oidc.signing_keys import SigningKeys
 from tests.rig import Browser, FakeClock, Rig, running_gateway
 
 SECRET = "s3cr3t-with-much-entropy"

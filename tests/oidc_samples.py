@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.oidc.own_pages import Shared
+from gateway.oidc.user_pages import Shared
 
 NOW = 1_800_000_000.0
 SCOPES = ["Know who you are", "See your name and username", "Keep its access while you are away"]

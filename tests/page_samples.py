@@ -5,20 +5,20 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.access_requests import Pending
-from gateway.factors.asks import Asked
-from gateway.factors.base import Prompt, Setup
-from gateway.factors.totp import qr_image
+from gateway.authn.factors.approval_questions import Asked
+from gateway.authn.factors.base import Prompt, Setup
+from gateway.authn.factors.totp import qr_image
 from gateway.model import User
+from gateway.portal.access_requests.requests import Pending
 from gateway.portal.account.activity import WORDS, Event
 from gateway.portal.account.factors import Item
 from gateway.portal.account.sessions import Place
-from gateway.portal.pages.browsers import browser_name
-from gateway.portal.pages.reader import Reader
-from gateway.portal.pages.render import Pages
-from gateway.portal.pages.words import FACTOR_LABELS, WRONG_PASSWORD
-from gateway.stores.base import AccessAsked
-from gateway.stores.base_tokens import ApiToken
+from gateway.portal.rendering.reader_language import Reader
+from gateway.portal.rendering.render import Pages
+from gateway.portal.rendering.texts import FACTOR_LABELS, WRONG_PASSWORD
+from gateway.portal.rendering.user_agent import browser_name
+from gateway.stores.protocols.core import AccessAsked
+from gateway.stores.protocols.tokens import ApiToken
 from tests.admin_samples import ADMIN_PAGES
 from tests.oidc_samples import OIDC_SAMPLES
 

@@ -12,8 +12,8 @@ from aiohttp import web
 from gateway.config.schema import Route
 from gateway.errors import GatewayError
 from gateway.model import Principal, SessionRecord, Target, User
-from gateway.proxy import Proxy
-from gateway.proxy.response import RelayedResponse
+from gateway.proxy.client_response import RelayedResponse
+from gateway.proxy.proxy import Proxy
 
 COOKIES = frozenset({"auth_session"})
 

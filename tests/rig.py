@@ -17,10 +17,10 @@ from aiohttp import web
 
 from gateway.config.schema import Config
 from gateway.directory.database import DatabaseDirectory
+from gateway.directory.password_hashing import Passwords
 from gateway.model import User
-from gateway.passwords import Passwords
-from gateway.server import Gateway, start_gateway
-from gateway.stores.engine import open_engine
+from gateway.server.gateway import Gateway, start_gateway
+from gateway.stores.sql.engine import open_engine
 
 PASSWORD = "correct horse battery"
 PHONE = "+4915112345678"

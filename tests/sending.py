@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gateway.config.delivery import SmsTwilio, SmsTwilioVerify
+from gateway.config.sections.sms_email import SmsTwilio, SmsTwilioVerify
 from gateway.errors import SendFailed
-from gateway.senders.retry import Backoff
+from gateway.messaging.senders.retry import Backoff
 from tests.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FROM, VERIFY_SERVICE_SID
 
 PHONE = "+4915112345678"

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from gateway.stores.base_sms import SmsMessage
+from gateway.stores.protocols.sms import SmsMessage
 from tests.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FROM, VERIFY_SERVICE_SID, FakeTwilio
 from tests.rig import Browser, Rig, running_gateway
 
@@ -42,7 +42,7 @@ async def records(rig: Rig) -> Sequence[SmsMessage]:
 
 async def spent(rig: Rig, channel: str = "sms") -> int:
     """Today, in micros."""
-    from gateway.sms.prices import Channel
+    from gateway.messaging.sms.prices import Channel
 
     return await rig.gateway.parts.sms.spend.today(Channel(channel))
 

@@ -4,27 +4,27 @@ import json
 
 from aiohttp import web
 
-from gateway.admin.access import Accesses
-from gateway.admin.api.blocks import BlockOperations
-from gateway.admin.api.document import document
-from gateway.admin.api.gateway_state import StateOperations
+from gateway.admin.api.lockouts import BlockOperations
+from gateway.admin.api.openapi import document
 from gateway.admin.api.operation import Operation
 from gateway.admin.api.records import RecordOperations
 from gateway.admin.api.router import Router
+from gateway.admin.api.state import StateOperations
 from gateway.admin.api.users import UserOperations
-from gateway.admin.blocks import AdminBlocks
-from gateway.admin.console import Console
-from gateway.admin.door import Door
-from gateway.admin.parts import AdminParts
-from gateway.admin.people import People
-from gateway.admin.screen import Paper
-from gateway.admin.screens_audit import AuditScreens
-from gateway.admin.screens_blocked import BlockedScreens
-from gateway.admin.screens_routes import RouteScreens
-from gateway.admin.screens_sessions import SessionScreens
-from gateway.admin.screens_sms import SmsScreens
-from gateway.admin.screens_users import UserScreens
-from gateway.portal.ask import Ask, Views
+from gateway.admin.authorization import Door
+from gateway.admin.dispatch import Console
+from gateway.admin.lockouts import AdminBlocks
+from gateway.admin.pages.audit import AuditScreens
+from gateway.admin.pages.base import Paper
+from gateway.admin.pages.blocked import BlockedScreens
+from gateway.admin.pages.routes import RouteScreens
+from gateway.admin.pages.sessions import SessionScreens
+from gateway.admin.pages.sms import SmsScreens
+from gateway.admin.pages.users import UserScreens
+from gateway.admin.revocation import Accesses
+from gateway.admin.services import AdminParts
+from gateway.admin.users import People
+from gateway.portal.request import Ask, Views
 
 
 def admin_pages(admin: AdminParts) -> Views:

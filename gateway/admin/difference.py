@@ -6,8 +6,8 @@ Phone numbers are masked: differences go into the audit log.
 import json
 from hashlib import sha256
 
+from gateway.messaging.senders.masking import mask_phone
 from gateway.model import User
-from gateway.senders.masking import mask_phone
 
 FIELDS = ("name", "email", "phone", "groups", "disabled")
 Difference = dict[str, tuple[object, object]]

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import yaml
 
-from gateway.admin.csvcells import csv_line
+from gateway.admin.csv_cells import csv_line
 from gateway.model import User
-from gateway.stores.base_audit import AuditEntry, AuditQuery, AuditSearch
+from gateway.stores.protocols.audit import AuditEntry, AuditQuery, AuditSearch
 
 _PAGE = 500
 COLUMNS = ("id", "time", "event", "user", "ip", "data")

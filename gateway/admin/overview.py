@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf
 
-from gateway import __version__, metrics
+from gateway import __version__
 from gateway.admin.charts import Chart, bar_chart
-from gateway.admin.parts import AdminParts
+from gateway.admin.services import AdminParts
 from gateway.admin.traffic import Traffic, together, traffic
-from gateway.config.checks import CHECKS
-from gateway.config.document import show_path
-from gateway.proxy import UpstreamHealth
+from gateway.config.checks.registry import CHECKS
+from gateway.config.yaml_document import show_path
+from gateway.observability import metrics
+from gateway.proxy.proxy import UpstreamHealth
 
 HOURS = 24
 FAILURES = ("password_failed", "code_failed", "login_refused")

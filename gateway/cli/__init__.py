@@ -9,10 +9,10 @@ from gateway import __version__
 
 COMMANDS = {
     "serve": "gateway.cli.serve:serve",
-    "demo": "gateway.cli.demo:demo",
-    "check": "gateway.cli.check:check",
+    "demo": "gateway.cli.demo.command:demo",
+    "check": "gateway.cli.check.command:check",
     "replay": "gateway.cli.replay:replay",
-    "user": "gateway.cli.user:user",
+    "user": "gateway.cli.user.command:user",
     "admin": "gateway.cli.admin:admin",
     "session": "gateway.cli.session:session",
     "token": "gateway.cli.token:token",
@@ -24,7 +24,7 @@ COMMANDS = {
     "key": "gateway.cli.key:key",
     "audit": "gateway.cli.audit:audit",
     "export": "gateway.cli.export:export",
-    "import": "gateway.cli.importing:import_from",
+    "import": "gateway.cli.importers.command:import_from",
     "version": "gateway.cli.version:version",
 }
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from gateway.access_requests import PAST
-from gateway.cli.opening import Opened, config_option, json_option, moment, print_json, run
+from gateway.cli.context import Opened, config_option, json_option, moment, print_json, run
 from gateway.config.units import parse_duration
 from gateway.errors import GatewayError
-from gateway.stores.base import AccessAsked
+from gateway.portal.access_requests.requests import PAST
+from gateway.stores.protocols.core import AccessAsked
 
 _STATES = {"grant": ("asked", "granted"), "refuse": ("asked", "refused"), "end": ("granted", "ended")}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from gateway.admin.exports import users_yaml
-from gateway.cli.opening import Opened, config_option, run
+from gateway.cli.context import Opened, config_option, run
 from gateway.model import User
 
 

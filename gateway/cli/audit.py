@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.opening import Opened, config_option, run
-from gateway.directory.names import folded
-from gateway.stores.base import AuditRow
+from gateway.cli.context import Opened, config_option, run
+from gateway.directory.identifiers import folded
+from gateway.stores.protocols.core import AuditRow
 
 _POLL_SECONDS = 0.5
 

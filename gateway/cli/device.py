@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.opening import Opened, config_option, json_option, moment, print_json, run
-from gateway.directory.names import folded
+from gateway.cli.context import Opened, config_option, json_option, moment, print_json, run
+from gateway.directory.identifiers import folded
 from gateway.errors import GatewayError
-from gateway.stores.base import Device
+from gateway.stores.protocols.core import Device
 
 
 @click.group()

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.opening import config_option
+from gateway.cli.context import config_option
 from gateway.clock import system_clock
 from gateway.config.loader import load
 from gateway.config.schema import Config
+from gateway.engines import caddy, envoy, haproxy, nginx, traefik
+from gateway.engines.plan import Plan, plan
 from gateway.errors import ConfigError
-from gateway.export import caddy, envoy, haproxy, nginx, traefik
-from gateway.export.sites import Plan, plan
 from gateway.keyring import KeyRing
 
 ENGINES = ("nginx", "haproxy", "traefik", "caddy", "envoy")

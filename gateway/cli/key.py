@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.opening import Opened, config_option, run
-from gateway.oidc.keys import SigningKeys, keys_path, longest_life
+from gateway.cli.context import Opened, config_option, run
+from gateway.oidc.signing_keys import SigningKeys, keys_path, longest_life
 
 
 @click.group()

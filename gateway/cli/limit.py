@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.opening import Opened, config_option, json_option, moment, print_json, run
-from gateway.cli.user_unlock import as_facts, print_lifted
+from gateway.authn.lockouts import Blocked
+from gateway.cli.context import Opened, config_option, json_option, moment, print_json, run
+from gateway.cli.user.unlock import as_facts, print_lifted
 from gateway.errors import GatewayError
-from gateway.lifting import Blocked
 
 
 @click.group()

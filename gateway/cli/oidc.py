@@ -4,7 +4,7 @@ import secrets
 
 import click
 
-from gateway.oidc.apps import secret_hash
+from gateway.oidc.clients import secret_hash
 
 
 @click.group()

@@ -15,14 +15,14 @@ from typing import Any, TextIO
 
 import click
 
-from gateway.cli.opening import Opened, config_option, json_option, print_json, run
+from gateway.authn.risk.geo import Geo, country_finder
+from gateway.cli.context import Opened, config_option, json_option, print_json, run
 from gateway.config.schema import Config
 from gateway.errors import RequestRefused
 from gateway.model import Principal, SessionRecord, Target, User
-from gateway.policy import decide, hinges_on_query
-from gateway.risk.geo import Geo, country_finder
-from gateway.routing import Routes
-from gateway.target import CountryOf, check_spelling, make_target
+from gateway.policy.decide import decide, hinges_on_query
+from gateway.policy.routes import Routes
+from gateway.request.target import CountryOf, check_spelling, make_target
 
 DIFFERENT = 1
 _REFUSED = "refused"

@@ -11,19 +11,19 @@ from pathlib import Path
 import click
 from sqlalchemy import select
 
-from gateway.alone import run_alone
 from gateway.config.loader import load, read
 from gateway.config.schema import Config, DirectoryDatabase
 from gateway.errors import ConfigError, GatewayError
-from gateway.listen import Listeners
-from gateway.log import configure
-from gateway.memory import preload, return_freed_blocks
-from gateway.multiprocess import shared_metrics
-from gateway.stores.engine import open_engine, reading
-from gateway.stores.migrate import migrate
-from gateway.stores.schema import users
-from gateway.tls import server_context
-from gateway.workers import Supervisor, worker_count
+from gateway.observability.log import configure
+from gateway.observability.metrics_directory import shared_metrics
+from gateway.server.process.alone import run_alone
+from gateway.server.process.memory import preload, return_freed_blocks
+from gateway.server.process.sockets import Listeners
+from gateway.server.process.supervisor import Supervisor, worker_count
+from gateway.server.tls.context import server_context
+from gateway.stores.sql.engine import open_engine, reading
+from gateway.stores.sql.migrate import migrate
+from gateway.stores.sql.schema import users
 
 log = logging.getLogger("gateway.serve")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.opening import Opened, config_option, json_option, moment, print_json, run
-from gateway.directory.names import folded
+from gateway.cli.context import Opened, config_option, json_option, moment, print_json, run
+from gateway.directory.identifiers import folded
 from gateway.errors import GatewayError
 from gateway.model import SessionRecord
 

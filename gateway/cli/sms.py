@@ -5,14 +5,14 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.opening import Opened, config_option, json_option, moment, print_json, run
+from gateway.cli.context import Opened, config_option, json_option, moment, print_json, run
 from gateway.errors import GatewayError
-from gateway.sms.prices import Channel, micros, show_money
-from gateway.sms.ranges import unblock as lift
-from gateway.sms.spend import counted_today
-from gateway.stores.base_sms import start_of_day
-from gateway.stores.sms_blocks import SqlSmsBlocks
-from gateway.stores.sms_messages import SqlSmsMessages
+from gateway.messaging.sms.prices import Channel, micros, show_money
+from gateway.messaging.sms.pumping import unblock as lift
+from gateway.messaging.sms.spending_cap import counted_today
+from gateway.stores.protocols.sms import start_of_day
+from gateway.stores.sql.sms_blocks import SqlSmsBlocks
+from gateway.stores.sql.sms_messages import SqlSmsMessages
 
 Facts = dict[str, object]
 

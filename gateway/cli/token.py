@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.opening import Opened, config_option, json_option, moment, print_json, run
+from gateway.authn.api_credentials import PREFIX, token_digest
+from gateway.cli.context import Opened, config_option, json_option, moment, print_json, run
 from gateway.config.units import parse_duration
-from gateway.credentials import PREFIX, token_digest
-from gateway.directory import names
+from gateway.directory import identifiers
 from gateway.errors import GatewayError
-from gateway.stores.base_tokens import ApiToken
-from gateway.stores.tokens import SqlTokens
+from gateway.stores.protocols.tokens import ApiToken
+from gateway.stores.sql.tokens import SqlTokens
 
 
 @click.group()
@@ -59,7 +59,7 @@ def add(
         id, secret, now = secrets.token_hex(8), secrets.token_urlsafe(32), opened.clock()
         digest = token_digest(opened.keys.derive(b"tokens"), secret)
         made = ApiToken(
-            id, names.username(name), digest, tuple(map(names.group, groups)), routes,
+            id, identifiers.username(name), digest, tuple(map(identifiers.group, groups)), routes,
             tuple(method.upper() for method in methods), now, now + lifetime if lifetime else 0.0,
             scopes=scopes,
         )  # fmt: skip
@@ -102,9 +102,9 @@ def revoke(name: str, config_file: Path) -> None:
     """End a token; running gateways hear of it within two seconds."""
 
     async def work(opened: Opened) -> None:
-        if not await SqlTokens(opened.engine).revoke(names.folded(name), opened.clock()):
+        if not await SqlTokens(opened.engine).revoke(identifiers.folded(name), opened.clock()):
             raise GatewayError(f"there is no token {name}")
-        await opened.record("token_revoked", f"token:{names.folded(name)}")
+        await opened.record("token_revoked", f"token:{identifiers.folded(name)}")
 
     run(config_file, work)
     click.echo(f"revoked {name}")

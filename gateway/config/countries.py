@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import phonenumbers
 
-from gateway.config.access import Policy
-from gateway.config.document import KeyPath
-from gateway.config.finding import Finding
+from gateway.config.checks.finding import Finding
 from gateway.config.schema import Config
+from gateway.config.sections.policy import Policy
+from gateway.config.yaml_document import KeyPath
 
 _WITHOUT_TELEPHONE = frozenset({"AQ", "BV", "GS", "HM", "PN", "TF", "UM"})
 _SLIPS = {"UK": "GB", "EN": "GB", "EL": "GR"}

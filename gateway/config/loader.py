@@ -15,12 +15,12 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.config import shape, wording
-from gateway.config.checks import CHECKS
-from gateway.config.document import Document, KeyPath, bare_word, parse
-from gateway.config.finding import Finding
+from gateway.config import error_messages, introspection
+from gateway.config.checks.finding import Finding
+from gateway.config.checks.registry import CHECKS
 from gateway.config.schema import Config
-from gateway.config.sources import expand, read_secrets
+from gateway.config.substitution import expand, read_secrets
+from gateway.config.yaml_document import Document, KeyPath, bare_word, parse
 from gateway.errors import ConfigError, Mistake
 
 log = logging.getLogger(__name__)
@@ -103,9 +103,9 @@ def _read_variables_as_words(
     """`port: ${PORT}` gives text; where the schema wants a number or truth value, read it as such."""
     changed = False
     for error in errors:
-        path = wording.key_path(values, error["loc"])
+        path = error_messages.key_path(values, error["loc"])
         if path in written and error["type"] in ("int_type", "float_type", "bool_type"):
-            _, container = wording.lookup(values, path[:-1])
+            _, container = error_messages.lookup(values, path[:-1])
             if isinstance(container[path[-1]], str):
                 container[path[-1]] = bare_word(container[path[-1]])
                 changed = True
@@ -113,10 +113,14 @@ def _read_variables_as_words(
 
 
 def _report(document: Document, error: ErrorDetails, written: dict[KeyPath, str]) -> None:
-    path = wording.key_path(document.values, error["loc"])
-    annotation, value = wording.lookup(document.values, path)
-    shown = None if SecretStr in shape.options(annotation) else written.get(path, shape.show(None, value))
-    place, problem, mend = wording.explain(document.values, path, error, shown)
+    path = error_messages.key_path(document.values, error["loc"])
+    annotation, value = error_messages.lookup(document.values, path)
+    shown = (
+        None
+        if SecretStr in introspection.options(annotation)
+        else written.get(path, introspection.show(None, value))
+    )
+    place, problem, mend = error_messages.explain(document.values, path, error, shown)
     if place not in document.bad:
         document.add(place, problem, mend)
 

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from gateway.config import shape
+from gateway.config import introspection
 from gateway.config.schema import Config, Section
 
 _HEAD = """# Configuration
@@ -73,25 +73,25 @@ def _section(path: str, section: type[Section], text: str, title: str = "") -> I
         yield _row(key, info, twins.get(key))
     yield ""
     for key, info in section.keys().items():
-        yield from _below(f"{path}.{key}".removeprefix("."), shape.annotated(info), info)
+        yield from _below(f"{path}.{key}".removeprefix("."), introspection.annotated(info), info)
 
 
 def _row(key: str, info: FieldInfo, twin: str | None) -> str:
     name = f"`{key}` (or `{twin}`)" if twin else f"`{key}`"
-    cells = (name, _kind(shape.annotated(info)), _default(info), info.description or "")
+    cells = (name, _kind(introspection.annotated(info)), _default(info), info.description or "")
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def _kind(annotation: Any) -> str:
-    if shape.providers(annotation):
-        return f"a section, see below; `{shape.chooser(annotation)}` chooses its keys"
-    if shape.sections(annotation):
+    if introspection.providers(annotation):
+        return f"a section, see below; `{introspection.chooser(annotation)}` chooses its keys"
+    if introspection.sections(annotation):
         return "a section, see below"
-    if any(shape.sections(item) for item in _items(annotation)):
+    if any(introspection.sections(item) for item in _items(annotation)):
         return "a list of sections, see below"
-    if any(shape.sections(inner) for item in _items(annotation) for inner in _items(item)):
+    if any(introspection.sections(inner) for item in _items(annotation) for inner in _items(item)):
         return "a list of mappings of names to sections, see below"
-    return shape.describe(annotation)
+    return introspection.describe(annotation)
 
 
 def _items(annotation: Any) -> tuple[Any, ...]:
@@ -108,18 +108,18 @@ def _default(info: FieldInfo) -> str:
         return ""
     if value is None or value in ((), "", {}):
         return "none"
-    return f"`{shape.show(shape.annotated(info), value)}`"
+    return f"`{introspection.show(introspection.annotated(info), value)}`"
 
 
 def _below(path: str, annotation: Any, info: FieldInfo) -> Iterator[str]:
     """The sections that a key opens: one per provider where a provider is chosen."""
     text = f"{(info.description or '').capitalize()}."
-    if kinds := shape.providers(annotation):
+    if kinds := introspection.providers(annotation):
         for provider, section in kinds.items():
-            title = f"`{path}` with `{shape.chooser(annotation)}: {provider}`"
+            title = f"`{path}` with `{introspection.chooser(annotation)}: {provider}`"
             yield from _section(path, section, section.__doc__ or text, title)
         return
-    for section in shape.sections(annotation):
+    for section in introspection.sections(annotation):
         yield from _section(path, section, text)
     for item in _items(annotation):
         yield from _below(f"{path}.NAME" if get_origin(annotation) is dict else f"{path}[]", item, info)

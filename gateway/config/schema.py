@@ -9,10 +9,24 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, StringConstraints, model_validator
 
-from gateway.config.access import AccessRequest, FactorName, Policy, Require, Rule, Times
-from gateway.config.admin import Admin
-from gateway.config.answers import Redirect, Respond
-from gateway.config.delivery import (
+from gateway.config.sections.admin import Admin
+from gateway.config.sections.answers import Redirect, Respond
+from gateway.config.sections.base import Network, SecretUrl, Section, Words
+from gateway.config.sections.directory import (
+    Directory,
+    DirectoryDatabase,
+    DirectoryFile,
+    DirectoryLdap,
+    LdapAttributes,
+)
+from gateway.config.sections.domains import Color, Domain
+from gateway.config.sections.identity_providers import GithubProvider, IdentityProvider, OidcProvider
+from gateway.config.sections.oidc import Oidc
+from gateway.config.sections.policy import AccessRequest, FactorName, Policy, Require, Rule, Times
+from gateway.config.sections.risk import Risk, RiskAction
+from gateway.config.sections.route import Headers, HealthCheck, Rewrite, Route, Timeouts, UpstreamTls
+from gateway.config.sections.session import Session
+from gateway.config.sections.sms_email import (
     Email,
     EmailBase,
     EmailConsole,
@@ -25,31 +39,10 @@ from gateway.config.delivery import (
     SmsWebhook,
     TwilioAccount,
 )
-from gateway.config.document import Document
-from gateway.config.domains import Color, Domain
-from gateway.config.federation import GithubProvider, IdentityProvider, OidcProvider
-from gateway.config.oidc import Oidc
-from gateway.config.people import (
-    Directory,
-    DirectoryDatabase,
-    DirectoryFile,
-    DirectoryLdap,
-    LdapAttributes,
-)
-from gateway.config.risk import Risk, RiskAction
-from gateway.config.route import (
-    Headers,
-    HealthCheck,
-    Rewrite,
-    Route,
-    Timeouts,
-    UpstreamTls,
-)
-from gateway.config.section import Network, SecretUrl, Section, Words
-from gateway.config.session import Session
-from gateway.config.tracing import Tracing
+from gateway.config.sections.tracing import Tracing
+from gateway.config.sections.user_tokens import UserTokens
 from gateway.config.units import Duration, Size
-from gateway.config.user_tokens import UserTokens
+from gateway.config.yaml_document import Document
 
 __all__ = [
     "AccessRequest",
@@ -205,7 +198,7 @@ class WebAuthn(Section):
 
 
 Language = Literal["en", "de", "es", "fr", "ja"]
-"""The catalogues in gateway/locales, and English."""
+"""The catalogues in gateway/i18n/locales, and English."""
 
 
 class Branding(Section):

@@ -10,10 +10,10 @@ from gateway.clock import Clock
 from gateway.config.schema import Config, DirectoryDatabase, DirectoryFile, DirectoryLdap
 from gateway.directory.base import Directory, WritableDirectory
 from gateway.directory.database import DatabaseDirectory
-from gateway.directory.file import FileChange, FileDirectory
+from gateway.directory.password_hashing import Passwords
+from gateway.directory.yaml_file import FileChange, FileDirectory
 from gateway.errors import ConfigError, Mistake
 from gateway.model import User
-from gateway.passwords import Passwords
 
 OnChange = Callable[[FileChange], Awaitable[None]]
 

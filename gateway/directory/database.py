@@ -12,20 +12,20 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.clock import Clock
-from gateway.directory import names, rows
+from gateway.directory import identifiers, user_rows
+from gateway.directory.password_hashing import Passwords
 from gateway.errors import InvalidUser, UserExists, UserUnknown
 from gateway.model import User
-from gateway.passwords import Passwords
-from gateway.stores.access_requests import forget_requests
-from gateway.stores.base import Change
-from gateway.stores.changes import publish
-from gateway.stores.devices import forget_devices
-from gateway.stores.engine import reading, writing
-from gateway.stores.federated import forget_accounts
-from gateway.stores.phone_changes import forget_phones, note_phone
-from gateway.stores.schema import credentials, oidc_consents, places, users
-from gateway.stores.sessions import end_sessions_of
-from gateway.stores.tokens import end_tokens_of
+from gateway.stores.protocols.core import Change
+from gateway.stores.sql.access_requests import forget_requests
+from gateway.stores.sql.changes import publish
+from gateway.stores.sql.devices import forget_devices
+from gateway.stores.sql.engine import reading, writing
+from gateway.stores.sql.federated_accounts import forget_accounts
+from gateway.stores.sql.phone_changes import forget_phones, note_phone
+from gateway.stores.sql.schema import credentials, oidc_consents, places, users
+from gateway.stores.sql.sessions import end_sessions_of
+from gateway.stores.sql.tokens import end_tokens_of
 
 
 class DatabaseDirectory:
@@ -36,11 +36,11 @@ class DatabaseDirectory:
 
     async def get(self, username: str) -> User | None:
         try:
-            name = names.username(username)
+            name = identifiers.username(username)
         except InvalidUser:  # what visitors type; such a user can't exist
             return None
         async with reading(self._engine) as connection:
-            found = await rows.read(connection, users.c.username == name)
+            found = await user_rows.read(connection, users.c.username == name)
         return found[0] if found else None
 
     async def authenticate(self, username: str, password: str) -> User | None:
@@ -55,7 +55,7 @@ class DatabaseDirectory:
 
     async def list(self, search: str = "") -> Sequence[User]:
         async with reading(self._engine) as connection:
-            return await rows.read(connection, rows.matching(search) if search.strip() else true())
+            return await user_rows.read(connection, user_rows.matching(search) if search.strip() else true())
 
     async def add(self, user: User, password: str | None = None) -> None:
         """Without `password`, the user keeps `user.password_hash` (imports); empty means no password yet."""
@@ -71,7 +71,7 @@ class DatabaseDirectory:
 
     async def prepared(self, user: User, password: str | None = None) -> User:
         """The user in canonical spelling with the password hashed; raises InvalidUser, WeakPassword."""
-        user = names.checked(user)
+        user = identifiers.checked(user)
         now = self._clock()
         if password is not None:
             self._passwords.check_strength(password, user.username)
@@ -84,15 +84,15 @@ class DatabaseDirectory:
         Remembered devices were trusted on the word of a second factor: they go when it changes. The number before
         is noted, for the cool-off.
         """
-        user = names.checked(user)
+        user = identifiers.checked(user)
         async with writing(self._engine) as connection:
-            before = await rows.number_before(connection, user)
+            before = await user_rows.number_before(connection, user)
             if before is not None:
                 await note_phone(connection, user.username, before, self._clock())
             if user.disabled or before:
                 await forget_devices(connection, user.username)
-            await self._update(connection, user.username, rows.facts(user))
-            await rows.write_groups(connection, user)
+            await self._update(connection, user.username, user_rows.facts(user))
+            await user_rows.write_groups(connection, user)
             now = self._clock()
             ended = await end_sessions_of(connection, now, user.username) if user.disabled else []
             await publish(connection, now, *ended, Change("user", user.username))
@@ -102,7 +102,7 @@ class DatabaseDirectory:
 
     async def set_password(self, username: str, password: str) -> None:
         """Ends no session: who changes the own password keeps the one at hand. Callers end the others."""
-        name = names.username(username)
+        name = identifiers.username(username)
         self._passwords.check_strength(password, name)
         hash = await self._passwords.hash(password)
         async with writing(self._engine) as connection:
@@ -112,14 +112,14 @@ class DatabaseDirectory:
             await publish(connection, now, Change("user", name))
 
     async def clear_password(self, username: str) -> None:
-        name, now = names.username(username), self._clock()
+        name, now = identifiers.username(username), self._clock()
         async with writing(self._engine) as connection:
             await self._update(connection, name, {"password_hash": "", "password_changed_at": now})
             await forget_devices(connection, name)
             await publish(connection, now, Change("user", name))
 
     async def delete(self, username: str) -> None:
-        name = names.username(username)
+        name = identifiers.username(username)
         async with writing(self._engine) as connection:
             gone = await connection.execute(delete(users).where(users.c.username == name))
             if gone.rowcount == 0:
@@ -137,7 +137,7 @@ class DatabaseDirectory:
             await publish(connection, now, *ended, Change("user", name))
 
     async def _insert(self, connection: AsyncConnection, user: User) -> None:
-        row = rows.facts(user) | {
+        row = user_rows.facts(user) | {
             "username": user.username,
             "password_hash": user.password_hash,
             "password_changed_at": user.password_changed_at,
@@ -147,7 +147,7 @@ class DatabaseDirectory:
             await connection.execute(insert(users).values(row))
         except IntegrityError as error:
             raise UserExists(f"there is a user {user.username} already") from error
-        await rows.write_groups(connection, user)
+        await user_rows.write_groups(connection, user)
 
     async def _update(self, connection: AsyncConnection, username: str, values: dict[str, object]) -> None:
         done = await connection.execute(update(users).where(users.c.username == username).values(values))

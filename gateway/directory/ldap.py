@@ -18,11 +18,11 @@ from ldap3.core.exceptions import LDAPException, LDAPOperationResult
 from ldap3.utils.conv import escape_filter_chars
 
 from gateway.config.schema import DirectoryLdap
-from gateway.directory.entries import ALWAYS, Entry, user_of
-from gateway.directory.names import folded
+from gateway.directory.identifiers import folded
+from gateway.directory.ldap_entries import ALWAYS, Entry, user_of
 from gateway.errors import StoreUnavailable
 from gateway.model import User
-from gateway.stores.circuit import Circuit
+from gateway.stores.redis.circuit_breaker import Circuit
 
 log = logging.getLogger("gateway.directory")
 T = TypeVar("T")

@@ -5,7 +5,7 @@ our own in `asked`, those of other gateways in `peers`. The verdict is `policy.d
 Nothing but `server.trusted_proxies` is believed: whoever may name the original request may name any.
 """
 
-from gateway.forwardauth.doors import ForwardAuth
-from gateway.forwardauth.engine import route_key
+from gateway.forwardauth.decision import route_key
+from gateway.forwardauth.endpoints import ForwardAuth
 
 __all__ = ["ForwardAuth", "route_key"]

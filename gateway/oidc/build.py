@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.errors import RequestRefused
-from gateway.language.text import N_
-from gateway.oidc.answers import Answers
-from gateway.oidc.apps import Apps
-from gateway.oidc.authentication import Authentication
-from gateway.oidc.authorize import AUTHORIZE, AuthorizeViews
+from gateway.i18n.text import N_
+from gateway.oidc.authorization_response import Answers
+from gateway.oidc.authorize_views import AUTHORIZE, AuthorizeViews
+from gateway.oidc.backchannel_logout import Logouts
+from gateway.oidc.client_authentication import Authentication
+from gateway.oidc.clients import Apps
 from gateway.oidc.consents import Asking
-from gateway.oidc.device import Devices
+from gateway.oidc.device_flow import Devices
 from gateway.oidc.device_views import DEVICE, DeviceViews
 from gateway.oidc.discovery import (
     DEVICE_START,
@@ -23,20 +24,19 @@ from gateway.oidc.discovery import (
     USERINFO,
     WELL_KNOWN,
     metadata,
-)  # fmt: skip
-from gateway.oidc.end_session import END_SESSION, EndSessionViews
-from gateway.oidc.issuing import Issuing
-from gateway.oidc.keys import SigningKeys, keys_path, longest_life
-from gateway.oidc.logouts import Logouts
-from gateway.oidc.machine import Machine
-from gateway.oidc.own_pages import DIAGNOSTICS, GRANTS, OwnPages
-from gateway.oidc.rotation import Rotation
-from gateway.oidc.token_facts import TokenFacts
+)
+from gateway.oidc.endpoint import Machine
+from gateway.oidc.grants import Issuing
+from gateway.oidc.key_rotation import Rotation
+from gateway.oidc.rp_initiated_logout import END_SESSION, EndSessionViews
+from gateway.oidc.signing_keys import SigningKeys, keys_path, longest_life
+from gateway.oidc.token_introspection import TokenFacts
 from gateway.oidc.token_views import TokenViews
 from gateway.oidc.tokens import Tokens
-from gateway.portal.ask import Ask, View, Views
-from gateway.portal.parts import Parts
-from gateway.stores.base_oidc import Consents, Grants, Logins
+from gateway.oidc.user_pages import DIAGNOSTICS, GRANTS, OwnPages
+from gateway.portal.request import Ask, View, Views
+from gateway.portal.services import Parts
+from gateway.stores.protocols.oidc import Consents, Grants, Logins
 
 CONSENT = "/oidc/consent"
 

@@ -1,9 +1,9 @@
 """Whether a user has to be asked before an app gets what it wants, and what they answered."""
 
-from gateway.audit import Audit
 from gateway.clock import Clock
-from gateway.oidc.apps import App
-from gateway.stores.base_oidc import Consent, Consents
+from gateway.observability.audit import Audit
+from gateway.oidc.clients import App
+from gateway.stores.protocols.oidc import Consent, Consents
 
 
 class Asking:

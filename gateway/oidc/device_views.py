@@ -6,22 +6,22 @@ from urllib.parse import parse_qs, urlencode
 from aiohttp import web
 
 from gateway.errors import TooManyAttempts
-from gateway.language.text import N_
+from gateway.i18n.text import N_
 from gateway.model import Decision, Principal, Target, Verdict
-from gateway.oidc.apps import App, Apps
-from gateway.oidc.authentication import Authentication
+from gateway.oidc.client_authentication import Authentication
+from gateway.oidc.client_policy import judge
+from gateway.oidc.clients import App, Apps
 from gateway.oidc.consents import Asking
-from gateway.oidc.device import INTERVAL, Devices, Waiting
+from gateway.oidc.device_flow import INTERVAL, Devices, Waiting
+from gateway.oidc.endpoint import answer
 from gateway.oidc.errors import OAuthError
-from gateway.oidc.issuing import Issuing
-from gateway.oidc.judging import judge
-from gateway.oidc.machine import answer
+from gateway.oidc.grants import Issuing
 from gateway.oidc.scopes import described
-from gateway.portal.ask import Ask, see_other
 from gateway.portal.forms import check_origin, read_form, token_matches
-from gateway.portal.pages.words import STALE_FORM, too_many
-from gateway.portal.parts import Parts
-from gateway.portal.returns import with_return
+from gateway.portal.rendering.texts import STALE_FORM, too_many
+from gateway.portal.request import Ask, see_other
+from gateway.portal.return_url import with_return
+from gateway.portal.services import Parts
 
 DEVICE = "/oidc/device"
 NO_SUCH_CODE = N_("There is no such code, or it has expired. Check it on your device.")

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from gateway.config.oidc import OidcClient
-from gateway.oidc.authorize import AUTHORIZE
-from gateway.oidc.device import DEVICE_GRANT
-from gateway.oidc.end_session import END_SESSION
-from gateway.oidc.sessions import ACR_VALUES
+from gateway.config.sections.oidc import OidcClient
+from gateway.oidc.authorize_views import AUTHORIZE
+from gateway.oidc.device_flow import DEVICE_GRANT
+from gateway.oidc.rp_initiated_logout import END_SESSION
+from gateway.oidc.session_names import ACR_VALUES
 
 WELL_KNOWN = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
 TOKEN, USERINFO, JWKS = "/oidc/token", "/oidc/userinfo", "/oidc/jwks.json"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from gateway.language.text import N_
+from gateway.i18n.text import N_
 
 _WORDS = {
     "openid": N_("Know who you are"),

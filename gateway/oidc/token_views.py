@@ -8,16 +8,16 @@ from hashlib import sha256
 
 from aiohttp import web
 
-from gateway.audit import Audit
-from gateway.oidc.apps import App
-from gateway.oidc.authentication import Authentication
-from gateway.oidc.device import DEVICE_GRANT, Devices
+from gateway.observability.audit import Audit
+from gateway.oidc.client_authentication import Authentication
+from gateway.oidc.clients import App
+from gateway.oidc.device_flow import DEVICE_GRANT, Devices
+from gateway.oidc.endpoint import answer
 from gateway.oidc.errors import OAuthError
-from gateway.oidc.issuing import INVALID, Code, Issuing
-from gateway.oidc.machine import answer
+from gateway.oidc.grants import INVALID, Code, Issuing
 from gateway.oidc.tokens import Tokens
-from gateway.portal.ask import Ask
 from gateway.portal.forms import read_form
+from gateway.portal.request import Ask
 
 Form = Mapping[str, str]
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.1

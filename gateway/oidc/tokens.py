@@ -15,10 +15,10 @@ from joserfc.errors import JoseError
 
 from gateway.clock import Clock
 from gateway.model import User
-from gateway.oidc.apps import App
-from gateway.oidc.keys import SigningKeys
-from gateway.oidc.sessions import session_name
-from gateway.stores.base_oidc import Grant
+from gateway.oidc.clients import App
+from gateway.oidc.session_names import session_name
+from gateway.oidc.signing_keys import SigningKeys
+from gateway.stores.protocols.oidc import Grant
 
 ID, ACCESS, LOGOUT = "JWT", "at+jwt", "logout+jwt"
 _LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"

@@ -7,9 +7,9 @@ from urllib.parse import parse_qsl, urlsplit
 from aiohttp import web
 
 from gateway.errors import RequestRefused
-from gateway.language.text import N_
+from gateway.i18n.text import N_
 from gateway.model import Target
-from gateway.smallbody import read_small
+from gateway.request.small_body import read_small
 
 _LARGEST = 32 * 1024
 

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from gateway.clock import Clock
 from gateway.config.schema import Route, UpstreamTls
 from gateway.errors import UpstreamTimeout, UpstreamUnreachable
-from gateway.proxy.balance import ranking, turns
-from gateway.proxy.connection import Connection
+from gateway.proxy.load_balancing import ranking, turns
+from gateway.proxy.upstream_connection import Connection
 
 log = logging.getLogger("gateway.upstream")
 P = TypeVar("P", bound=asyncio.Protocol)

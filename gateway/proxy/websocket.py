@@ -15,11 +15,11 @@ from aiohttp import web
 from gateway.config.schema import Route
 from gateway.errors import ClientGone, UpstreamUnreachable
 from gateway.model import Principal, Target
-from gateway.proxy.connection import serialize
-from gateway.proxy.http import Answer
-from gateway.proxy.response import RelayedResponse
-from gateway.proxy.rewrite import Rewriter, normal_authority
-from gateway.proxy.tunnel import Tunnel
+from gateway.proxy.client_response import RelayedResponse
+from gateway.proxy.response_headers import Rewriter, normal_authority
+from gateway.proxy.round_trip import Answer
+from gateway.proxy.upstream_connection import serialize
+from gateway.proxy.websocket_tunnel import Tunnel
 
 SESSION_ENDED = 4401
 """Close code in the range for private use (RFC 6455 §7.4.2), after HTTP's 401."""

@@ -5,6 +5,6 @@ itself, and `layer` judges, raises and ends them. The truth (both expiries, revo
 Sessions store.
 """
 
-from gateway.session.layer import Granted, SessionLayer, Visit
+from gateway.session.sessions import Granted, SessionLayer, Visit
 
 __all__ = ["Granted", "SessionLayer", "Visit"]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.model import Principal
-from gateway.stores.base import Change
+from gateway.stores.protocols.core import Change
 
 _SIZE = 50_000
 

@@ -8,25 +8,25 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.clock import Clock
 from gateway.config.schema import Config
 from gateway.keyring import KeyRing
-from gateway.stores.access_requests import SqlAccessRequests
-from gateway.stores.audit_log import SqlAuditLog
-from gateway.stores.audit_search import SqlAuditSearch
-from gateway.stores.base import AuditLog, Changes, Credentials, Ledger, Sessions, SpentBudgets
-from gateway.stores.base_sms import SmsStores
-from gateway.stores.changes import SqlChanges
-from gateway.stores.credentials import SqlCredentials
-from gateway.stores.devices import SqlDevices
-from gateway.stores.federated import SqlFederatedAccounts
-from gateway.stores.migrate import migrate
-from gateway.stores.oidc import SqlConsents, SqlGrants, SqlLogins
-from gateway.stores.phone_changes import SqlPhoneChanges
-from gateway.stores.places import SqlPlaces
-from gateway.stores.sessions import SqlSessions
-from gateway.stores.sms_blocks import SqlSmsBlocks
-from gateway.stores.sms_messages import SqlSmsMessages
-from gateway.stores.spent_budgets import SqlSpentBudgets
+from gateway.stores.protocols.core import AuditLog, Changes, Credentials, Ledger, Sessions, SpentBudgets
+from gateway.stores.protocols.sms import SmsStores
+from gateway.stores.sql.access_requests import SqlAccessRequests
+from gateway.stores.sql.audit_log import SqlAuditLog
+from gateway.stores.sql.audit_search import SqlAuditSearch
+from gateway.stores.sql.changes import SqlChanges
+from gateway.stores.sql.credentials import SqlCredentials
+from gateway.stores.sql.devices import SqlDevices
+from gateway.stores.sql.federated_accounts import SqlFederatedAccounts
+from gateway.stores.sql.migrate import migrate
+from gateway.stores.sql.oidc import SqlConsents, SqlGrants, SqlLogins
+from gateway.stores.sql.phone_changes import SqlPhoneChanges
+from gateway.stores.sql.places import SqlPlaces
+from gateway.stores.sql.sessions import SqlSessions
+from gateway.stores.sql.sms_blocks import SqlSmsBlocks
+from gateway.stores.sql.sms_messages import SqlSmsMessages
+from gateway.stores.sql.spent_budgets import SqlSpentBudgets
+from gateway.stores.sql.tokens import SqlTokens
 from gateway.stores.state import State, open_state
-from gateway.stores.tokens import SqlTokens
 
 _ENDED_KEPT = 30 * 86400.0
 """Seconds for which access requests that are over stay readable; the audit log has them for longer."""

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.clock import Clock
 from gateway.config.schema import Storage
 from gateway.errors import ConfigError, Mistake
-from gateway.stores.base import Ledger
-from gateway.stores.ledger import SqlLedger
+from gateway.stores.protocols.core import Ledger
+from gateway.stores.sql.ledger import SqlLedger
 
 
 class PurgedLedger(Ledger, Protocol):
@@ -38,8 +38,8 @@ def open_state(storage: Storage, engine: AsyncEngine, clock: Clock) -> State:
 
 def _in_redis(url: str, clock: Clock) -> State:
     try:
-        from gateway.stores.redis_ledger import RedisLedger  # an optional extra
-        from gateway.stores.redis_link import RedisLink
+        from gateway.stores.redis.connection import RedisLink
+        from gateway.stores.redis.ledger import RedisLedger  # an optional extra
     except ModuleNotFoundError:
         mend = 'pip install "auth-gateway[redis]"'
         mistake = Mistake("configuration", 0, "storage.state_url", "the Redis client is missing", mend)

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.config.schema import Passwords as PasswordSettings
+from gateway.directory.password_hashing import Passwords
 from gateway.keyring import KeyRing
-from gateway.passwords import Passwords
-from gateway.stores.engine import open_engine
-from gateway.stores.migrate import migrate
+from gateway.stores.sql.engine import open_engine
+from gateway.stores.sql.migrate import migrate
 from tests.services import create_database, postgres_server, redis_server
 
 

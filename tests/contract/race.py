@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.stores.engine import open_engine
+from gateway.stores.sql.engine import open_engine
 
 PROCESSES = 4
 ROUNDS = 15

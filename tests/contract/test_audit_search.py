@@ -2,10 +2,10 @@
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.stores.audit_log import SqlAuditLog
-from gateway.stores.audit_search import SqlAuditSearch
-from gateway.stores.base import AuditRow
-from gateway.stores.base_audit import AuditQuery
+from gateway.stores.protocols.audit import AuditQuery
+from gateway.stores.protocols.core import AuditRow
+from gateway.stores.sql.audit_log import SqlAuditLog
+from gateway.stores.sql.audit_search import SqlAuditSearch
 
 ROWS = [
     AuditRow(100.0, "login", "alice", "198.51.100.7", {"factors": ["sms"]}),

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.stores.base import Change
-from gateway.stores.changes import SqlChanges, publish
-from gateway.stores.engine import writing
+from gateway.stores.protocols.core import Change
+from gateway.stores.sql.changes import SqlChanges, publish
+from gateway.stores.sql.engine import writing
 from tests.contract.conftest import FakeClock
 
 

@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.errors import StoreUnavailable
 from gateway.keyring import KeyRing
-from gateway.stores import schema
-from gateway.stores.base import Credential
-from gateway.stores.credentials import SqlCredentials
-from gateway.stores.engine import open_engine, reading
+from gateway.stores.protocols.core import Credential
+from gateway.stores.sql import schema
+from gateway.stores.sql.credentials import SqlCredentials
+from gateway.stores.sql.engine import open_engine, reading
 from tests.contract import race
 from tests.contract.conftest import FakeClock
 

@@ -2,9 +2,9 @@
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.stores.base import Device, Place
-from gateway.stores.devices import SqlDevices
-from gateway.stores.places import SqlPlaces
+from gateway.stores.protocols.core import Device, Place
+from gateway.stores.sql.devices import SqlDevices
+from gateway.stores.sql.places import SqlPlaces
 
 
 def device(id: str, username: str = "alice", expires_at: float = 100.0) -> Device:

@@ -8,14 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.config.schema import Passwords as PasswordSettings
 from gateway.directory.database import DatabaseDirectory
+from gateway.directory.password_hashing import Passwords
 from gateway.errors import InvalidUser, UserExists, UserUnknown, WeakPassword
 from gateway.keyring import KeyRing
 from gateway.model import SessionRecord, User
-from gateway.passwords import Passwords
-from gateway.stores.base import Change, Credential
-from gateway.stores.changes import SqlChanges
-from gateway.stores.credentials import SqlCredentials
-from gateway.stores.sessions import SqlSessions
+from gateway.stores.protocols.core import Change, Credential
+from gateway.stores.sql.changes import SqlChanges
+from gateway.stores.sql.credentials import SqlCredentials
+from gateway.stores.sql.sessions import SqlSessions
 from tests.contract.conftest import FakeClock
 
 PASSWORD = "correct horse battery"

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 import redis as redis_client
 
-from gateway.audit import Audit
 from gateway.clock import Clock
-from gateway.config.sms_money import SmsSpending
+from gateway.config.sections.sms_budgets import SmsSpending
 from gateway.errors import SendFailed, StoreUnavailable
-from gateway.sms.prices import Channel
-from gateway.sms.spend import Spend
-from gateway.stores.base import AuditRow, Ledger
-from gateway.stores.ledger import SqlLedger
-from gateway.stores.migrate import migrate
-from gateway.stores.redis_ledger import RedisLedger
-from gateway.stores.redis_link import RedisLink
+from gateway.messaging.sms.prices import Channel
+from gateway.messaging.sms.spending_cap import Spend
+from gateway.observability.audit import Audit
+from gateway.stores.protocols.core import AuditRow, Ledger
+from gateway.stores.redis.connection import RedisLink
+from gateway.stores.redis.ledger import RedisLedger
+from gateway.stores.sql.ledger import SqlLedger
+from gateway.stores.sql.migrate import migrate
 from gateway.stores.state import PurgedLedger
 from tests.contract import race
 from tests.contract.conftest import FakeClock

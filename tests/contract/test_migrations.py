@@ -11,9 +11,9 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.errors import ConfigError, StoreUnavailable
-from gateway.stores.engine import open_engine, reading
-from gateway.stores.migrate import migrate
-from gateway.stores.schema import metadata
+from gateway.stores.sql.engine import open_engine, reading
+from gateway.stores.sql.migrate import migrate
+from gateway.stores.sql.schema import metadata
 
 
 def differences(connection: Connection) -> list[object]:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.model import SessionRecord
-from gateway.stores.base_oidc import Consent, Grant, Login, RefreshToken
-from gateway.stores.oidc import SqlConsents, SqlGrants, SqlLogins
-from gateway.stores.sessions import SqlSessions
+from gateway.stores.protocols.oidc import Consent, Grant, Login, RefreshToken
+from gateway.stores.sql.oidc import SqlConsents, SqlGrants, SqlLogins
+from gateway.stores.sql.sessions import SqlSessions
 from tests.contract.conftest import FakeClock
 
 GRANT = Grant("g", "web", "alice", 5.5, ("openid", "email"), {"acr": "2fa"}, 6.0, 100.0)

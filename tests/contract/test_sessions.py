@@ -8,11 +8,11 @@ from sqlalchemy import delete, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.model import SessionRecord
-from gateway.stores.base import Change
-from gateway.stores.changes import SqlChanges
-from gateway.stores.engine import writing
-from gateway.stores.schema import sessions as table
-from gateway.stores.sessions import SqlSessions, _row
+from gateway.stores.protocols.core import Change
+from gateway.stores.sql.changes import SqlChanges
+from gateway.stores.sql.engine import writing
+from gateway.stores.sql.schema import sessions as table
+from gateway.stores.sql.sessions import SqlSessions, _row
 from tests.contract.conftest import FakeClock
 
 

@@ -7,12 +7,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.config.schema import Passwords as PasswordSettings
 from gateway.directory.database import DatabaseDirectory
+from gateway.directory.password_hashing import Passwords
 from gateway.model import User
-from gateway.passwords import Passwords
-from gateway.stores.base_sms import FINAL, Delivery, SmsBlock, SmsMessage, SmsRates, SmsSpend
-from gateway.stores.phone_changes import SqlPhoneChanges
-from gateway.stores.sms_blocks import SqlSmsBlocks
-from gateway.stores.sms_messages import SqlSmsMessages
+from gateway.stores.protocols.sms import FINAL, Delivery, SmsBlock, SmsMessage, SmsRates, SmsSpend
+from gateway.stores.sql.phone_changes import SqlPhoneChanges
+from gateway.stores.sql.sms_blocks import SqlSmsBlocks
+from gateway.stores.sql.sms_messages import SqlSmsMessages
 from tests.contract.conftest import FakeClock
 from tests.contract.race import ROUNDS, winners
 

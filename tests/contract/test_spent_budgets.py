@@ -6,13 +6,15 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.authn.lockouts import Blocks
 from gateway.clock import Clock
 from gateway.config.schema import Passwords as PasswordSettings
 from gateway.directory.database import DatabaseDirectory
+from gateway.directory.password_hashing import Passwords
 from gateway.errors import TooManyAttempts
 from gateway.keyring import KeyRing
-from gateway.lifting import Blocks
-from gateway.limits import (
+from gateway.model import User
+from gateway.rate_limits import (
     CODE_FAILURES,
     CODES_PER_USER,
     PASSWORD_FAILURES,
@@ -22,13 +24,11 @@ from gateway.limits import (
     Budget,
     Limits,
 )
-from gateway.model import User
-from gateway.passwords import Passwords
-from gateway.stores.base import Ledger, Spent
-from gateway.stores.ledger import SqlLedger
-from gateway.stores.redis_ledger import RedisLedger
-from gateway.stores.redis_link import RedisLink
-from gateway.stores.spent_budgets import SqlSpentBudgets
+from gateway.stores.protocols.core import Ledger, Spent
+from gateway.stores.redis.connection import RedisLink
+from gateway.stores.redis.ledger import RedisLedger
+from gateway.stores.sql.ledger import SqlLedger
+from gateway.stores.sql.spent_budgets import SqlSpentBudgets
 from tests.contract.conftest import FakeClock
 
 ALICE = Spent("codes-user", 15, "user", "alice")

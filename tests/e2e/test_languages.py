@@ -17,8 +17,8 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, Page
 
 from gateway.config.schema import Branding
-from gateway.language.catalogues import Language
-from gateway.portal.pages.render import Pages
+from gateway.i18n.catalogues import Language
+from gateway.portal.rendering.render import Pages
 from tests.e2e.test_pages import violations
 from tests.page_samples import NAMES as SAMPLES
 from tests.page_samples import application

@@ -11,7 +11,7 @@ from axe_playwright_python.async_playwright import Axe  # type: ignore[import-un
 from playwright.async_api import Browser, Page, Response
 
 from gateway.config.schema import Branding
-from gateway.portal.pages.render import Pages
+from gateway.portal.rendering.render import Pages
 from tests.page_samples import ENGLISH, NAMES, VERIFY, application
 
 ServerFor = Callable[[web.Application], Awaitable[TestServer]]

@@ -5,10 +5,10 @@ from pathlib import Path
 import pyotp
 from playwright.async_api import Browser, Page, expect
 
-from gateway.invitations import Invitations
+from gateway.authn.invitations import Invitations
 from gateway.model import User
-from gateway.stores.engine import open_engine
-from gateway.stores.ledger import SqlLedger
+from gateway.stores.sql.engine import open_engine
+from gateway.stores.sql.ledger import SqlLedger
 from tests.e2e.test_sign_in import app, give_password
 from tests.mailbox import link_in, running_mailbox
 from tests.rig import PASSWORD, Rig, running_gateway

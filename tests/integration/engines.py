@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.cli.export import export_files
-from gateway.export.sites import plan
+from gateway.engines.plan import plan
 from tests.rig import FakeClock, Rig, running_gateway
 from tests.services import free_port, missing
 

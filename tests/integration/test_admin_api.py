@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from gateway.admin.api.reference import markdown
-from gateway.factors.phones import SecondPhone
+from gateway.authn.factors.phone_lines import SecondPhone
 from tests.admin_rig import ADMIN, add_token, administered, api
 from tests.rig import PASSWORD
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gateway.config.loader import read_text
 from gateway.config.schema import Passwords as PasswordSettings
-from gateway.passwords import Passwords
+from gateway.directory.password_hashing import Passwords
 from tests.admin_rig import ADMIN, act, administered, shown
 from tests.rig import PASSWORD, running_gateway
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.config.loader import read_text
 from gateway.errors import ConfigError
-from gateway.proxy.balance import ranking, turns
+from gateway.proxy.load_balancing import ranking, turns
 from tests.proxy_rig import serving
 from tests.rig import running_gateway
 

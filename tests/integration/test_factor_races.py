@@ -7,19 +7,19 @@ from pathlib import Path
 import pyotp
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.factors.asks import Answer, Asked, Asks
-from gateway.factors.base import Attempt, Factor, Outcome
-from gateway.factors.bypass import Bypasses
-from gateway.factors.challenge import Codes
-from gateway.factors.recovery import RecoveryFactor
-from gateway.factors.totp import STEP, TotpFactor
+from gateway.authn.factors.approval_questions import Answer, Asked, Asks
+from gateway.authn.factors.base import Attempt, Factor, Outcome
+from gateway.authn.factors.bypass import Bypasses
+from gateway.authn.factors.challenge import Codes
+from gateway.authn.factors.recovery import RecoveryFactor
+from gateway.authn.factors.totp import STEP, TotpFactor
 from gateway.keyring import KeyRing
 from gateway.model import User
-from gateway.stores.base import Credential
-from gateway.stores.credentials import SqlCredentials
-from gateway.stores.engine import open_engine
-from gateway.stores.ledger import SqlLedger
-from gateway.stores.migrate import migrate
+from gateway.stores.protocols.core import Credential
+from gateway.stores.sql.credentials import SqlCredentials
+from gateway.stores.sql.engine import open_engine
+from gateway.stores.sql.ledger import SqlLedger
+from gateway.stores.sql.migrate import migrate
 from tests.contract import race
 
 NOW = 1_800_000_000.0

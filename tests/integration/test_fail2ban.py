@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.log import JsonFormatter
+from gateway.observability.log import JsonFormatter
 from tests.rig import PASSWORD, Browser, running_gateway
 from tests.services import missing
 

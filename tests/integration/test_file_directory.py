@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from gateway.config.schema import Passwords as PasswordSettings
-from gateway.directory.file import FileDirectory, read_users
+from gateway.directory.password_hashing import Passwords
+from gateway.directory.yaml_file import FileDirectory, read_users
 from gateway.errors import ConfigError
-from gateway.passwords import Passwords
 from tests.integration.test_account import ids
 from tests.rig import PASSWORD, PHONE, running_gateway
 

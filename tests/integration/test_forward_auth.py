@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from gateway.config.presets import IDENTITY, PRESETS
+from gateway.config.sections.header_presets import IDENTITY, PRESETS
 from tests.rig import Browser, running_gateway
 
 TRUSTED = {"trusted_proxies": ["127.0.0.1/32"]}

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from aiohttp import ClientSession, web
 
-from gateway import metrics
+from gateway.observability import metrics
 from tests.rig import running_gateway
 
 ROOT = Path(__file__).resolve().parents[2]

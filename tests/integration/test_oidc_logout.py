@@ -11,7 +11,7 @@ from aiohttp import web
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from gateway.stores.base import Change
+from gateway.stores.protocols.core import Change
 from tests.oidc_rig import WEB, AppCalls, claims_of, events, provider, tokens_for
 from tests.rig import Rig, csrf_of, running_upstream
 

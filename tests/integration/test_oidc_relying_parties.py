@@ -12,7 +12,7 @@ from authlib.oidc.core import CodeIDToken  # type: ignore[import-untyped]
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from gateway.oidc.apps import secret_hash
+from gateway.oidc.clients import secret_hash
 from tests.oidc_rig import CALLBACK, SECRET, WEB, provider
 from tests.relying_parties.programs import apache, free_port, node_app, until_it_answers
 from tests.rig import Browser, FakeClock

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from gateway.cli.replay import Outcome, as_text, compare, replay
 from gateway.config.schema import Config
-from gateway.log import JsonFormatter
 from gateway.model import User
+from gateway.observability.log import JsonFormatter
 from tests.rig import running_gateway
 
 RULES: list[dict[str, Any]] = [{"paths": ["/open"], "require": "bypass"}, {"groups": ["staff"]}]

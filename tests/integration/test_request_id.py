@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from gateway import log as gateway_log
 from gateway.config.schema import Log
+from gateway.observability import log as gateway_log
 from tests.rig import Browser, running_gateway
 
 ROUTES = [

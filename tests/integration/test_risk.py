@@ -8,8 +8,8 @@ from typing import Any
 import maxminddb
 import pytest
 
+from gateway.authn.risk.geo import Geo, Location
 from gateway.errors import ConfigError
-from gateway.risk.geo import Geo, Location
 from tests.geoip import geoip_file
 from tests.mailbox import running_mailbox
 from tests.rig import Rig, running_gateway

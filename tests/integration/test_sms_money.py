@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway import metrics
+from gateway.observability import metrics
 from tests.fake_twilio import FakeTwilio
 from tests.rig import PHONE
 from tests.sms_rig import SECOND_PHONE, ask_for_code, delivery, sms_gateway, spent, verify_config

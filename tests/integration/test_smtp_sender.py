@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from gateway.config.delivery import EmailSmtp
+from gateway.config.sections.sms_email import EmailSmtp
 from gateway.errors import SendFailed
-from gateway.senders.build import build_email
-from gateway.senders.smtp import BAD_ADDRESS, SmtpSender
+from gateway.messaging.senders.build import build_email
+from gateway.messaging.senders.smtp import BAD_ADDRESS, SmtpSender
 from tests.sending import (
     CODE,
     RecordedBackoff,

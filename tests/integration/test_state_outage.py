@@ -10,8 +10,8 @@ import pytest
 
 from gateway.clock import system_clock
 from gateway.errors import StoreUnavailable
-from gateway.stores.redis_ledger import SLACK, RedisLedger
-from gateway.stores.redis_link import RedisLink
+from gateway.stores.redis.connection import RedisLink
+from gateway.stores.redis.ledger import SLACK, RedisLedger
 from tests.rig import Rig, running_gateway
 from tests.services import Daemon, redis_server
 

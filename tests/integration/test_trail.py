@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from yarl import URL
 
-from gateway.portal.signin.diagnosis import CAUSES, Facts, diagnose
+from gateway.portal.signin.redirect_loop_cause import CAUSES, Facts, diagnose
 from tests.rig import HTML, PASSWORD, Browser, Rig, running_gateway
 
 GOOD = Facts("https", "a.test", "a.test", 1, True, True, True, None)

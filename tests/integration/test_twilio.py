@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import SendFailed
-from gateway.senders.build import build_sms
-from gateway.senders.twilio import TwilioSender
+from gateway.messaging.senders.build import build_sms
+from gateway.messaging.senders.twilio.messages import TwilioSender
 from tests.fake_twilio import AUTH_TOKEN, FROM, MESSAGING_SERVICE_SID, FakeTwilio
 from tests.sending import (
     CODE,

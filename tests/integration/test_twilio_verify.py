@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.errors import SendFailed
-from gateway.senders.build import build_sms
-from gateway.senders.twilio_verify import TwilioVerify
+from gateway.messaging.senders.build import build_sms
+from gateway.messaging.senders.twilio.verify import TwilioVerify
 from tests.fake_twilio import AUTH_TOKEN, LIFETIME, FakeTwilio
 from tests.sending import PHONE, RecordedBackoff, everything_logged, everything_said, verify_config
 

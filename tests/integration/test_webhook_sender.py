@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import pytest
 from aiohttp import web
 
-from gateway.config.delivery import SmsWebhook
+from gateway.config.sections.sms_email import SmsWebhook
 from gateway.errors import SendFailed
-from gateway.senders.build import build_sms
-from gateway.senders.webhook import WebhookSender
+from gateway.messaging.senders.build import build_sms
+from gateway.messaging.senders.webhook import WebhookSender
 from tests.sending import CODE, PHONE, TEXT, RecordedBackoff, everything_logged, everything_said, free_port
 
 SECRET = "Bearer hook-secret-81c2"

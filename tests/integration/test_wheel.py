@@ -54,9 +54,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_templates_migrations_and_static_files(wheel: Path) -> None:
     names = ZipFile(wheel).namelist()
     assert "gateway/_templates/login.html" in names
-    assert "gateway/static/style.css" in names
-    assert "gateway/demo/page.html" in names
-    assert "gateway/locales/de/LC_MESSAGES/messages.po" in names
+    assert "gateway/portal/static/style.css" in names
+    assert "gateway/cli/demo/page.html" in names
+    assert "gateway/i18n/locales/de/LC_MESSAGES/messages.po" in names
     assert any(name.startswith("gateway/stores/migrations/versions/") for name in names)
     assert not any(name.startswith(("tests/", "var/")) for name in names)
 

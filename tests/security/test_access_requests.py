@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.stores.base import AccessAsked
+from gateway.stores.protocols.core import AccessAsked
 from tests.integration.test_access_requests import asked, decided, rig_with_desk
 from tests.rig import running_gateway
 

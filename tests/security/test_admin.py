@@ -7,12 +7,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from gateway.admin.csvcells import csv_line
-from gateway.factors.bypass import Bypasses
-from gateway.factors.phones import SECOND_PHONE
+from gateway.admin.csv_cells import csv_line
+from gateway.authn.factors.bypass import Bypasses
+from gateway.authn.factors.phone_lines import SECOND_PHONE
 from gateway.model import User
-from gateway.stores.base import Credential, Device
-from gateway.stores.base_tokens import ApiToken
+from gateway.stores.protocols.core import Credential, Device
+from gateway.stores.protocols.tokens import ApiToken
 from tests.admin_rig import ADMIN, API, act, add_token, administered, api, shown
 from tests.rig import Rig, running_gateway
 

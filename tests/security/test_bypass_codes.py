@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pyotp
 
-from gateway.factors.bypass import Bypasses
-from gateway.stores.engine import open_engine
-from gateway.stores.ledger import SqlLedger
+from gateway.authn.factors.bypass import Bypasses
+from gateway.stores.sql.engine import open_engine
+from gateway.stores.sql.ledger import SqlLedger
 from tests.integration.test_factor_enrolment import begin_totp, code_of
 from tests.rig import Browser, Rig, running_gateway
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.messaging.sms.cool_off import trusted_number
 from gateway.model import User
-from gateway.sms.cool_off import trusted_number
-from gateway.stores.base_sms import PhoneChange
+from gateway.stores.protocols.sms import PhoneChange
 from tests.fake_twilio import FakeTwilio
 from tests.rig import PHONE, Browser, Rig, running_gateway
 from tests.sms_rig import SECOND_PHONE, ask_for_code, sms_gateway

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 
 from gateway.config.schema import Tls
-from gateway.tls import server_context
+from gateway.server.tls.context import server_context
 from tests.integration.test_proxy_upstreams import certificate
 from tests.rig import running_gateway
 

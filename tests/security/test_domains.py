@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import text
 
-from gateway.handoff import digest
+from gateway.session.cross_domain_code import digest
 from tests.domains_rig import CONFIG, PORTAL, SHOP, WIKI, Traveller
 from tests.rig import HTML, csrf_of, running_gateway
 

@@ -17,7 +17,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from gateway.config.schema import Policy
-from gateway.policy import has_factors, has_two
+from gateway.policy.decide import has_factors, has_two
 from tests.rig import Browser, Rig, running_gateway, running_upstream
 
 KEY, OTHER = RSAKey.generate_key(2048, auto_kid=True), RSAKey.generate_key(2048, auto_kid=True)

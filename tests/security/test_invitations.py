@@ -5,10 +5,10 @@ from pathlib import Path
 
 import aiohttp
 
-from gateway.invitations import LIFETIME, Invitations
+from gateway.authn.invitations import LIFETIME, Invitations
 from gateway.model import User
-from gateway.stores.engine import open_engine
-from gateway.stores.ledger import SqlLedger
+from gateway.stores.sql.engine import open_engine
+from gateway.stores.sql.ledger import SqlLedger
 from tests.mailbox import link_in
 from tests.rig import PASSWORD, Browser, Rig, csrf_of, running_gateway
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from gateway.limits import (
+from gateway.rate_limits import (
     CODE_FAILURES,
     CODES_PER_USER,
     PASSWORD_FAILURES,

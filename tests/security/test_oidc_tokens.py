@@ -10,10 +10,10 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 from sqlalchemy import update
 
-from gateway.oidc.apps import secret_hash
-from gateway.stores.base import AccessAsked
-from gateway.stores.engine import writing
-from gateway.stores.schema import users
+from gateway.oidc.clients import secret_hash
+from gateway.stores.protocols.core import AccessAsked
+from gateway.stores.sql.engine import writing
+from gateway.stores.sql.schema import users
 from tests.oidc_rig import (
     CALLBACK,
     SECRET,

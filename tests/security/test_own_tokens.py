@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.directory.base import WritableDirectory
-from gateway.stores.base_tokens import ApiToken
+from gateway.stores.protocols.tokens import ApiToken
 from tests.rig import Browser, Rig, running_gateway
 from tests.security.test_service_accounts import basic, get, route, seen_headers, until_refused
 

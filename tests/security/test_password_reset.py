@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 
 from gateway.model import SessionRecord
-from gateway.stores.engine import open_engine
-from gateway.stores.ledger import SqlLedger
+from gateway.stores.sql.engine import open_engine
+from gateway.stores.sql.ledger import SqlLedger
 from tests.mailbox import Mailbox, link_in, running_mailbox
 from tests.rig import Browser, Rig, csrf_of, running_gateway
 
@@ -249,7 +249,7 @@ async def test_tokens_rest_as_digests_and_are_not_logged(
 
 
 async def test_a_disabled_user_gets_no_link_and_a_foreign_kind_of_link_is_none(tmp_path: Path) -> None:
-    from gateway.links import Links
+    from gateway.authn.one_time_links import Links
 
     async with running(tmp_path) as (rig, mailbox), rig.browser() as browser:
         await rig.add_user(email=MAIL)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gateway.stores.devices import SqlDevices
-from gateway.stores.engine import open_engine
+from gateway.stores.sql.devices import SqlDevices
+from gateway.stores.sql.engine import open_engine
 from tests.rig import Browser, Rig, running_gateway
 
 OTHER_PHONE = "+4915112345679"

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from gateway.config.sms_money import SmsBudgets
-from gateway.factors.challenge import random_digits
-from gateway.stores import schema
-from gateway.stores.engine import open_engine, reading
+from gateway.authn.factors.challenge import random_digits
+from gateway.config.sections.sms_budgets import SmsBudgets
+from gateway.stores.sql import schema
+from gateway.stores.sql.engine import open_engine, reading
 from tests.rig import PHONE, Rig, running_gateway
 
 PLENTY = dict.fromkeys(SmsBudgets.model_fields, 1000)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from gateway.directory.database import DatabaseDirectory
+from gateway.directory.password_hashing import Passwords
 from gateway.errors import StoreUnavailable, WeakPassword
 from gateway.model import User
-from gateway.passwords import Passwords
 from tests.rig import PASSWORD, PHONE, running_gateway
 
 

@@ -10,8 +10,8 @@ from aiohttp import WSMsgType, web
 from gateway.errors import SessionEnded
 from gateway.keyring import KeyRing
 from gateway.model import User
-from gateway.stores.engine import open_engine
-from gateway.stores.sessions import SqlSessions
+from gateway.stores.sql.engine import open_engine
+from gateway.stores.sql.sessions import SqlSessions
 from tests.rig import running_gateway
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway import smallbody
 from tests.rig import running_gateway
 from tests.security.raw import exchange, status_of
 
@@ -91,7 +90,7 @@ async def test_a_head_that_trickles_in_is_408(tmp_path: Path) -> None:
 async def test_a_form_of_ours_that_trickles_in_is_408(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(smallbody, "READ_WITHIN", 0.2)
+    monkeypatch.setattr(small_body, "READ_WITHIN", 0.2)
     head = (
         "POST /_auth/login HTTP/1.1\r\nHost: 127.0.0.1:{0}\r\nOrigin: http://127.0.0.1:{0}\r\n"
         "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nusername="

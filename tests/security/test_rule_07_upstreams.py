@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.fastpath import FastPath
+from gateway.server.fastpath import FastPath
 from tests.rig import running_gateway
 from tests.security.raw import exchange, status_of
 

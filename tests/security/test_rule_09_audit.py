@@ -12,11 +12,11 @@ from urllib.parse import urlencode
 
 import pytest
 
-from gateway import log as gateway_log
-from gateway.audit import Audit
 from gateway.config.schema import Log
-from gateway.stores.audit_log import SqlAuditLog
-from gateway.stores.engine import open_engine
+from gateway.observability import log as gateway_log
+from gateway.observability.audit import Audit
+from gateway.stores.sql.audit_log import SqlAuditLog
+from gateway.stores.sql.engine import open_engine
 from tests.rig import PASSWORD, PHONE, running_gateway
 from tests.security.raw import exchange, status_of
 

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from gateway.portal.selfservice.resets import ACCEPTED
+from gateway.authn.password_reset import ACCEPTED
 from tests.approving import (
     APPROVE,
     LATE,

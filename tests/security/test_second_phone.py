@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.factors.phones import SECOND_PHONE as KIND
-from gateway.factors.phones import SecondPhone, forget_second_phone, waive_second_phone
-from gateway.stores.base import Credential
+from gateway.authn.factors.phone_lines import SECOND_PHONE as KIND
+from gateway.authn.factors.phone_lines import SecondPhone, forget_second_phone, waive_second_phone
+from gateway.stores.protocols.core import Credential
 from tests.fake_twilio import FakeTwilio
 from tests.integration.test_account import ACCOUNT, act, add_app, ids, page
 from tests.rig import PHONE, Browser, Rig, csrf_of, running_gateway

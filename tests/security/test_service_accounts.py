@@ -9,11 +9,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.credentials import PREFIX, certificate_name, token_digest
+from gateway.authn.api_credentials import PREFIX, certificate_name, token_digest
 from gateway.keyring import KeyRing
-from gateway.stores.base_tokens import ApiToken
-from gateway.stores.engine import open_engine
-from gateway.stores.tokens import SqlTokens
+from gateway.stores.protocols.tokens import ApiToken
+from gateway.stores.sql.engine import open_engine
+from gateway.stores.sql.tokens import SqlTokens
 from tests.rig import PASSWORD, Rig, running_gateway
 
 SECRET = "s" * 43

@@ -4,12 +4,12 @@ import asyncio
 import multiprocessing
 from pathlib import Path
 
-from gateway.factors.base import Attempt, Outcome
-from gateway.factors.challenge import TRIES, Codes
+from gateway.authn.factors.base import Attempt, Outcome
+from gateway.authn.factors.challenge import TRIES, Codes
 from gateway.model import User
-from gateway.stores.engine import open_engine
-from gateway.stores.ledger import SqlLedger
-from gateway.stores.migrate import migrate
+from gateway.stores.sql.engine import open_engine
+from gateway.stores.sql.ledger import SqlLedger
+from gateway.stores.sql.migrate import migrate
 from tests.contract.race import wall_clock
 from tests.rig import Rig, running_gateway
 from tests.security.test_rule_02_codes import PLENTY

@@ -10,8 +10,8 @@ from gateway.admin.charts import bar_chart
 from gateway.admin.exports import users_yaml
 from gateway.admin.traffic import Traffic
 from gateway.cli import main
-from gateway.directory.file import read_users
-from gateway.directory.imports import Entry, read_yaml
+from gateway.directory.user_files import Entry, read_yaml
+from gateway.directory.yaml_file import read_users
 from gateway.model import User
 
 HASH = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQxMjM0NTY$lkpB9RmM/mTyMcRYsBTVo2ib9HXYC8U2tP3Bq4gZXxk"

@@ -8,8 +8,8 @@ from aiohttp.test_utils import TestClient
 
 from gateway.config.schema import Branding
 from gateway.errors import ConfigError
-from gateway.portal.pages import assets
-from gateway.portal.pages.render import Pages
+from gateway.portal.rendering import assets
+from gateway.portal.rendering.render import Pages
 from tests.page_samples import ENGLISH, LOGIN, application
 
 Client = TestClient[web.Request, web.Application]

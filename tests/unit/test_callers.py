@@ -3,7 +3,7 @@
 import pytest
 from multidict import CIMultiDict
 
-from gateway.callers import wants_html
+from gateway.request.client_kind import wants_html
 
 PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 BROWSER = {**PAGE, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}

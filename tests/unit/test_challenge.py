@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway.factors.base import Attempt, Outcome
-from gateway.factors.challenge import TRIES, Codes, random_digits
+from gateway.authn.factors.base import Attempt, Outcome
+from gateway.authn.factors.challenge import TRIES, Codes, random_digits
 from gateway.model import User
-from gateway.stores.engine import open_engine
-from gateway.stores.ledger import SqlLedger
-from gateway.stores.migrate import migrate
+from gateway.stores.sql.engine import open_engine
+from gateway.stores.sql.ledger import SqlLedger
+from gateway.stores.sql.migrate import migrate
 from tests.rig import FakeClock
 
 ALICE = Attempt(User("alice"), "session-1", "192.0.2.1", "app.test")

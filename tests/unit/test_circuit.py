@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway.errors import StoreUnavailable, UserUnknown
-from gateway.stores.circuit import FIRST_PAUSE, LONGEST_PAUSE, Circuit
+from gateway.stores.redis.circuit_breaker import FIRST_PAUSE, LONGEST_PAUSE, Circuit
 from tests.rig import FakeClock
 
 

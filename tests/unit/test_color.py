@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.portal.pages.assets import DARK, LIGHT
-from gateway.portal.pages.color import SHAPE, contrast, mix, readable, text_on
+from gateway.portal.rendering.assets import DARK, LIGHT
+from gateway.portal.rendering.contrast import SHAPE, contrast, mix, readable, text_on
 
 colors = st.tuples(*[st.integers(0, 255)] * 3).map(lambda rgb: "#{:02x}{:02x}{:02x}".format(*rgb))
 

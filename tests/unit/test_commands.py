@@ -11,17 +11,17 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway import __version__
+from gateway.authn.factors.phone_lines import SECOND_PHONE, SecondPhone
 from gateway.cli import main
-from gateway.cli.opening import Opened, run
-from gateway.factors.phones import SECOND_PHONE, SecondPhone
+from gateway.cli.context import Opened, run
 from gateway.model import SessionRecord, User
-from gateway.stores.base import AuditRow, Credential, Device
-from gateway.stores.base_sms import SmsBlock, SmsMessage, start_of_day
-from gateway.stores.base_tokens import ApiToken
-from gateway.stores.phone_changes import SqlPhoneChanges
-from gateway.stores.sms_blocks import SqlSmsBlocks
-from gateway.stores.sms_messages import SqlSmsMessages
-from gateway.stores.tokens import SqlTokens
+from gateway.stores.protocols.core import AuditRow, Credential, Device
+from gateway.stores.protocols.sms import SmsBlock, SmsMessage, start_of_day
+from gateway.stores.protocols.tokens import ApiToken
+from gateway.stores.sql.phone_changes import SqlPhoneChanges
+from gateway.stores.sql.sms_blocks import SqlSmsBlocks
+from gateway.stores.sql.sms_messages import SqlSmsMessages
+from gateway.stores.sql.tokens import SqlTokens
 
 T = TypeVar("T")
 PASSWORD = "correct horse battery"

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from gateway.cli.check import check
+from gateway.cli.check.command import check
 
 SOUND = """
 routes:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import reference, shape
+from gateway.config import introspection, reference
 from gateway.config.schema import Config, Section
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -13,9 +13,9 @@ DOCS = Path(__file__).parents[2] / "docs"
 def every_section(kind: type[Section]) -> Iterator[type[Section]]:
     yield kind
     for info in kind.keys().values():
-        annotation = shape.annotated(info)
-        for inner in (annotation, shape.child(annotation, [], 0)):
-            for section in shape.sections(inner):
+        annotation = introspection.annotated(info)
+        for inner in (annotation, introspection.child(annotation, [], 0)):
+            for section in introspection.sections(inner):
                 yield from every_section(section)
 
 

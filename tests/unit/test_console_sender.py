@@ -2,9 +2,9 @@
 
 import io
 
-from gateway.config.delivery import EmailConsole, SmsConsole
-from gateway.senders.build import build_email, build_sms
-from gateway.senders.console import ConsoleEmailSender, ConsoleSender
+from gateway.config.sections.sms_email import EmailConsole, SmsConsole
+from gateway.messaging.senders.build import build_email, build_sms
+from gateway.messaging.senders.console import ConsoleEmailSender, ConsoleSender
 
 
 async def test_a_text_message_is_framed_and_shows_the_code_but_not_the_number():

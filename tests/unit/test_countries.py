@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from gateway.cli.check import check
+from gateway.cli.check.command import check
 from gateway.config.countries import asks_countries
 from gateway.config.loader import read_text
 from gateway.config.schema import Config, Policy, Route
 from gateway.errors import ConfigError
+from gateway.forwardauth.engine_pass import is_settled
 from gateway.model import Target, Verdict
-from gateway.passes import is_settled
-from gateway.policy import decide
+from gateway.policy.decide import decide
 from tests.geoip import geoip_file
 from tests.unit.test_rules import NOW, config, target, who
 

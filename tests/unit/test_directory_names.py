@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.directory import names
+from gateway.directory import identifiers
 from gateway.errors import InvalidUser
 from gateway.model import User
 
@@ -18,8 +18,8 @@ from gateway.model import User
     ],
 )
 def test_usernames_have_one_spelling(typed: str, stored: str) -> None:
-    assert names.username(typed) == stored
-    assert names.username(stored) == stored
+    assert identifiers.username(typed) == stored
+    assert identifiers.username(stored) == stored
 
 
 @pytest.mark.parametrize(
@@ -43,13 +43,13 @@ def test_usernames_have_one_spelling(typed: str, stored: str) -> None:
 )
 def test_usernames_that_would_break_headers_or_files_are_refused(typed: str) -> None:
     with pytest.raises(InvalidUser):
-        names.username(typed)
+        identifiers.username(typed)
 
 
 @pytest.mark.parametrize("typed", ["", "  ", "a,b", "a\nb", "x" * 129, "a\u200b"])
 def test_groups_that_would_break_the_header_are_refused(typed: str) -> None:
     with pytest.raises(InvalidUser):
-        names.group(typed)
+        identifiers.group(typed)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_groups_that_would_break_the_header_are_refused(typed: str) -> None:
     [("+49 151 12345678", "+4915112345678"), ("+1 (202) 555-0123", "+12025550123"), ("", ""), (" ", "")],
 )
 def test_phone_numbers_are_stored_as_e164(typed: str, stored: str) -> None:
-    assert names.phone(typed) == stored
+    assert identifiers.phone(typed) == stored
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_phone_numbers_are_stored_as_e164(typed: str, stored: str) -> None:
 )
 def test_other_phone_numbers_are_refused(typed: str) -> None:
     with pytest.raises(InvalidUser, match="phone number"):
-        names.phone(typed)
+        identifiers.phone(typed)
 
 
 @pytest.mark.parametrize("typed", ["alice", "a@b@c", "a b@c", "a@b\r\nBcc: x@y", "a,b@c", "<a@b>"])
 def test_other_addresses_are_refused(typed: str) -> None:
     with pytest.raises(InvalidUser, match="e-mail"):
-        names.email(typed)
+        identifiers.email(typed)
 
 
 def test_a_checked_user_is_canonical_in_every_field() -> None:
@@ -82,13 +82,13 @@ def test_a_checked_user_is_canonical_in_every_field() -> None:
         phone="+49 151 12345678",
         groups=("ops", " ops ", "dev"),
     )
-    assert names.checked(typed) == User(
+    assert identifiers.checked(typed) == User(
         "alice", name="Alice", email="a@b.example", phone="+4915112345678", groups=("ops", "dev")
     )
 
 
 def test_names_of_people_may_need_invisible_characters_but_no_line_breaks() -> None:
     persian = "علی\u200cرضا"
-    assert names.checked(User("ali", name=persian)).name == persian
+    assert identifiers.checked(User("ali", name=persian)).name == persian
     with pytest.raises(InvalidUser):
-        names.checked(User("ali", name="Ali\r\nRemote-Groups: admin"))
+        identifiers.checked(User("ali", name="Ali\r\nRemote-Groups: admin"))

@@ -8,8 +8,8 @@ import yaml
 
 from gateway.cli.export import ENGINES, export_files
 from gateway.config.schema import Config
+from gateway.engines.plan import Plan, plan, protected_names
 from gateway.errors import ConfigError
-from gateway.export.sites import Plan, plan, protected_names
 
 GOLDEN = Path(__file__).parents[1] / "data" / "exports"
 

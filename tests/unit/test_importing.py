@@ -17,15 +17,15 @@ from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.cli import main
-from gateway.cli.opening import Opened, run
-from gateway.config.answers import Respond
+from gateway.cli.context import Opened, run
+from gateway.cli.importers.authelia.queries import query_of
+from gateway.cli.importers.findings import NotOurs
 from gateway.config.loader import read_text
-from gateway.importing.authelia_queries import query_of
-from gateway.importing.found import NotOurs
+from gateway.config.sections.answers import Respond
 from gateway.model import Principal, SessionRecord, User
-from gateway.policy import decide
-from gateway.routing import Routes
-from gateway.target import make_target
+from gateway.policy.decide import decide
+from gateway.policy.routes import Routes
+from gateway.request.target import make_target
 from tests.services import create_database, postgres_server
 
 T = TypeVar("T")

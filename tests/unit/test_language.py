@@ -1,9 +1,9 @@
 import pytest
 
-from gateway.language import po
-from gateway.language.catalogues import Language
-from gateway.language.negotiate import preferred
-from gateway.language.text import N_, NN_, duration, joined
+from gateway.i18n import po
+from gateway.i18n.accept_language import preferred
+from gateway.i18n.catalogues import Language
+from gateway.i18n.text import N_, NN_, duration, joined
 
 OFFERED = ("en", "de", "es", "fr", "ja", "zh-Hant")
 CATALOGUE = r"""

@@ -10,18 +10,18 @@ from typing import Any, get_args
 import pytest
 from jinja2 import Environment, FileSystemLoader, nodes
 
+from gateway.authn.factors.sms import message
 from gateway.config.schema import Branding, Language
 from gateway.errors import TooManyAttempts
-from gateway.factors.sms import message
-from gateway.language.catalogues import LOCALES, NAMES, language
-from gateway.language.messages import extracted, read
-from gateway.language.text import N_
-from gateway.portal.account.news import second_phone_added
-from gateway.portal.pages.in_templates import moment
-from gateway.portal.pages.reader import Reader
-from gateway.portal.pages.render import Pages
-from gateway.portal.pages.words import too_many
-from gateway.sms.change_notice import notice
+from gateway.i18n.catalogues import LOCALES, NAMES, language
+from gateway.i18n.extract import extracted, read
+from gateway.i18n.text import N_
+from gateway.messaging.sms.phone_change_notice import notice
+from gateway.portal.account.change_notices import second_phone_added
+from gateway.portal.rendering.reader_language import Reader
+from gateway.portal.rendering.render import Pages
+from gateway.portal.rendering.template_filters import moment
+from gateway.portal.rendering.texts import too_many
 from tests.page_samples import NAMES as SAMPLES
 from tests.page_samples import sample
 

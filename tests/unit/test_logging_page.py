@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from gateway import log as gateway_log
 from gateway.config.schema import Log
+from gateway.observability import log as gateway_log
 from tests.rig import running_gateway
 from tests.security.raw import exchange
 from tests.security.test_rule_04_sessions import websocket

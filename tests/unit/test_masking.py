@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.senders.masking import mask_email, mask_phone
+from gateway.messaging.senders.masking import mask_email, mask_phone
 
 
 @pytest.mark.parametrize(

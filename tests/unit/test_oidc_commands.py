@@ -7,7 +7,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from gateway.cli import main
-from gateway.oidc.apps import secret_hash
+from gateway.oidc.clients import secret_hash
 
 
 def test_a_secret_comes_with_the_hash_that_the_configuration_takes() -> None:

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from gateway.oidc.keys import SigningKeys
+from gateway.oidc.signing_keys import SigningKeys
 from tests.rig import FakeClock
 
 ANNOUNCE, LONGEST = 1000.0, 3600.0

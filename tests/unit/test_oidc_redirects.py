@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.config.oidc_checks import uri_problem
-from gateway.oidc.redirects import is_registered
+from gateway.config.checks.oidc import uri_problem
+from gateway.oidc.redirect_uris import is_registered
 
 LOOPBACK = "http://127.0.0.1/cb"
 REGISTERED = (

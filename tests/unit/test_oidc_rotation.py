@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.audit import Audit
 from gateway.config.loader import read_text
 from gateway.errors import ConfigError
-from gateway.oidc.keys import SigningKeys
-from gateway.oidc.rotation import Rotation
+from gateway.observability.audit import Audit
+from gateway.oidc.key_rotation import Rotation
+from gateway.oidc.signing_keys import SigningKeys
 from tests.rig import FakeClock
 
 DAY = 86400.0

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from gateway.config.loader import read_text
 from gateway.config.schema import Route
 from gateway.errors import ConfigError, RequestRefused
-from gateway.ownanswers import location
-from gateway.passes import is_settled
-from gateway.target import make_target
+from gateway.forwardauth.engine_pass import is_settled
+from gateway.request.target import make_target
+from gateway.server.fixed_answers import location
 from tests.unit.test_rules import target as sample
 
 

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.loader import read_text
-from gateway.directory.names import username
+from gateway.config.patterns import path_holds
+from gateway.directory.identifiers import username
 from gateway.errors import ConfigError, InvalidUser, RequestRefused
-from gateway.explain import explain
 from gateway.model import Verdict
-from gateway.patterns import path_holds
-from gateway.policy import decide
-from gateway.target import canonical_path
+from gateway.policy.decide import decide
+from gateway.policy.explain import explain
+from gateway.request.target import canonical_path
 from tests.unit.test_rules import NOW, config, target, who
 
 

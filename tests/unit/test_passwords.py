@@ -8,8 +8,8 @@ import pytest
 from passlib.hash import apr_md5_crypt, pbkdf2_sha512, scrypt, sha256_crypt, sha512_crypt
 
 from gateway.config.schema import Passwords as Settings
+from gateway.directory.password_hashing import Passwords, is_supported
 from gateway.errors import Overloaded, WeakPassword
-from gateway.passwords import Passwords, is_supported
 
 PASSWORD = "correct horse battery"
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.config.schema import Policy, Route
 from gateway.model import Principal, SessionRecord, Target, User, Verdict
-from gateway.policy import decide
+from gateway.policy.decide import decide
 
 FACTORS = ["password", "sms", "email", "totp", "webauthn", "recovery"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from gateway.cli.check import check
+from gateway.cli.check.command import check
 
 CONFIG = """
 routes:

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.proxy.frames import FrameTracker, close_frame
+from gateway.proxy.websocket_frames import FrameTracker, close_frame
 
 SIZES = st.sampled_from([0, 1, 125, 126, 127, 65_535, 65_536, 70_000])
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.presets import IDENTITY, PRESETS
 from gateway.config.schema import Headers, Route
+from gateway.config.sections.header_presets import IDENTITY, PRESETS
 from gateway.errors import RequestRefused
-from gateway.proxy.headers import (
+from gateway.proxy.request_headers import (
     HOP_BY_HOP,
     HeaderRules,
     Pairs,

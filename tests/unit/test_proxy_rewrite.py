@@ -3,8 +3,8 @@
 import pytest
 
 from gateway.config.schema import Rewrite, Route
-from gateway.proxy.rewrite import Rewriter
-from gateway.proxy.site import Site
+from gateway.proxy.prepared_route import Site
+from gateway.proxy.response_headers import Rewriter
 from gateway.proxy.upstreams import Address
 from tests.proxy_rig import COOKIES, make_target
 

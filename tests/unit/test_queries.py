@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.access import QueryParameter
 from gateway.config.loader import read_text
 from gateway.config.schema import Config
+from gateway.config.sections.policy import QueryParameter
 from gateway.errors import ConfigError
-from gateway.explain import explain
+from gateway.forwardauth.engine_pass import is_settled
 from gateway.model import Target, Verdict
-from gateway.passes import is_settled
-from gateway.policy import decide
-from gateway.queries import query_holds, query_readings
+from gateway.policy.decide import decide
+from gateway.policy.explain import explain
+from gateway.policy.queries import query_holds, query_readings
 from tests.unit.test_rules import NOW, config, target, who
 
 

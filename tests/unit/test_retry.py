@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.errors import SendFailed
-from gateway.senders.retry import Backoff, Miss, with_retries
+from gateway.messaging.senders.retry import Backoff, Miss, with_retries
 from tests.sending import RecordedBackoff
 
 AGAIN = Miss(SendFailed("busy", code="503"), again=True)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from gateway.config.schema import Route
 from gateway.model import Target
-from gateway.portal.returns import href, read_return
-from gateway.routing import Routes
+from gateway.policy.routes import Routes
+from gateway.portal.return_url import href, read_return
 
 HERE = Target("https", "app.test", None, "POST", "/_auth/login", "", ip_address("192.0.2.1"))
 ROUTES = Routes(

@@ -4,8 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from gateway.config.schema import Risk
-from gateway.risk.signals import (
+from gateway.authn.risk.signals import (
     Signal,
     action_for,
     device_of,
@@ -14,7 +13,8 @@ from gateway.risk.signals import (
     signals,
     to_notify,
 )
-from gateway.stores.base import Place
+from gateway.config.schema import Risk
+from gateway.stores.protocols.core import Place
 
 BERLIN, TOKYO, POTSDAM = (52.52, 13.40), (35.68, 139.69), (52.40, 13.07)
 HOUR = 3600.0

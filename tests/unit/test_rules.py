@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.loader import read_text
+from gateway.config.patterns import path_test, readings
 from gateway.config.schema import Config
 from gateway.errors import ConfigError
-from gateway.explain import explain
 from gateway.model import Decision, Principal, SessionRecord, Target, User, Verdict
-from gateway.patterns import path_test, readings
-from gateway.policy import decide
+from gateway.policy.decide import decide
+from gateway.policy.explain import explain
 
 NOW = 1_800_000_000.0  # Friday 2027-01-15 08:00 UTC
 TWO = ("password", "sms")

@@ -4,7 +4,7 @@ from email.utils import formatdate
 
 import pytest
 
-from gateway.senders.http import retry_after
+from gateway.messaging.senders.http_client import retry_after
 
 NOW = 1_800_000_000.0
 

@@ -3,18 +3,18 @@
 import phonenumbers
 import pytest
 
-from gateway.config.sms_money import SmsPumping, SmsSpending
+from gateway.authn.factors.sms import message
+from gateway.config.sections.sms_budgets import SmsPumping, SmsSpending
 from gateway.errors import SendFailed
-from gateway.factors.sms import message
-from gateway.senders.twilio_bills import cost_of
-from gateway.senders.twilio_build import is_public
-from gateway.senders.twilio_reports import TwilioReports
-from gateway.senders.twilio_voice import SENTENCES, TIMES, twiml
-from gateway.sms.numbers import check_number, country_of, range_of
-from gateway.sms.outlook import outlook
-from gateway.sms.prices import Channel, price_of, show_money
-from gateway.sms.ranges import is_pumped
-from gateway.stores.base_sms import FINAL, SmsMessage
+from gateway.messaging.senders.twilio.bills import cost_of
+from gateway.messaging.senders.twilio.build import is_public
+from gateway.messaging.senders.twilio.status_callbacks import TwilioReports
+from gateway.messaging.senders.twilio.voice import SENTENCES, TIMES, twiml
+from gateway.messaging.sms.delivery_status import outlook
+from gateway.messaging.sms.phone_numbers import check_number, country_of, range_of
+from gateway.messaging.sms.prices import Channel, price_of, show_money
+from gateway.messaging.sms.pumping import is_pumped
+from gateway.stores.protocols.sms import FINAL, SmsMessage
 from tests.fake_twilio import sign
 
 

@@ -9,7 +9,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from gateway.errors import RequestRefused
 from gateway.model import Target
-from gateway.target import (
+from gateway.request.target import (
     canonical_path,
     check_spelling,
     client_address,

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.errors import SendFailed
-from gateway.senders.twilio_errors import BAD_NUMBER, TWILIO_ERRORS, twilio_failure
+from gateway.messaging.senders.twilio.errors import BAD_NUMBER, TWILIO_ERRORS, twilio_failure
 
 PROMISED = {
     *(

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from gateway.cli.opening import Opened
-from gateway.limits import CODE_FAILURES, PASSWORD_PER_IP, PASSWORD_PER_USER, Budget, Limits
+from gateway.cli.context import Opened
+from gateway.rate_limits import CODE_FAILURES, PASSWORD_PER_IP, PASSWORD_PER_USER, Budget, Limits
 from tests.unit import test_commands
 from tests.unit.test_commands import add
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.verified import Verified
+from gateway.authn.verified_cache import Verified
 from tests.rig import FakeClock
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
 from gateway.admin.actor import Actor
-from gateway.portal.ask import Ask
+from gateway.portal.request import Ask
 
 READ, WRITE = "admin:read", "admin:write"
 M = TypeVar("M", bound=BaseModel)

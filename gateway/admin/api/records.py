@@ -2,15 +2,15 @@
 
 from aiohttp import web
 
-from gateway.admin.access import Accesses
 from gateway.admin.api import models
 from gateway.admin.api.operation import Answer, ApiCall, Operation
 from gateway.admin.exports import users_yaml
-from gateway.admin.parts import AdminParts
-from gateway.admin.screen import Paper
-from gateway.admin.screens_audit import CHANGES, stream_audit
+from gateway.admin.pages.audit import CHANGES, stream_audit
+from gateway.admin.pages.base import Paper
+from gateway.admin.revocation import Accesses
+from gateway.admin.services import AdminParts
 from gateway.errors import RequestRefused
-from gateway.stores.base_audit import AuditQuery
+from gateway.stores.protocols.audit import AuditQuery
 
 _NO_SESSION = "There is no such session."
 

@@ -10,16 +10,16 @@ from pydantic import ValidationError
 from gateway.admin.actor import Actor
 from gateway.admin.api.models import Nothing, Problem
 from gateway.admin.api.operation import Answer, ApiCall, Operation, Taken
-from gateway.admin.door import Door
-from gateway.admin.parts import AdminParts
-from gateway.admin.screen import sentence
-from gateway.credentials import NotAccepted
+from gateway.admin.authorization import Door
+from gateway.admin.pages.base import sentence
+from gateway.admin.services import AdminParts
+from gateway.authn.api_credentials import NotAccepted
 from gateway.errors import GatewayError, RequestRefused, TooManyAttempts
 from gateway.model import Verdict
-from gateway.portal.ask import Ask
 from gateway.portal.forms import ForeignForm, check_origin
-from gateway.portal.pages.statuses import wording
-from gateway.smallbody import read_small
+from gateway.portal.rendering.status_texts import wording
+from gateway.portal.request import Ask
+from gateway.request.small_body import read_small
 
 _LARGEST = 64 * 1024
 _SAFE = ("GET", "HEAD")

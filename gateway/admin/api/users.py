@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from gateway.admin.access import Accesses
 from gateway.admin.api import models
 from gateway.admin.api.operation import Answer, ApiCall, Operation
 from gateway.admin.difference import version
-from gateway.admin.parts import AdminParts
-from gateway.admin.people import OneTimeLink, People
+from gateway.admin.revocation import Accesses
+from gateway.admin.services import AdminParts
+from gateway.admin.users import OneTimeLink, People
 from gateway.errors import RequestRefused
 from gateway.model import User
 

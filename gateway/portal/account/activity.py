@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.language.text import N_
-from gateway.portal.pages.words import FACTOR_LABELS
-from gateway.stores.base import AuditLog, AuditRow
+from gateway.i18n.text import N_
+from gateway.portal.rendering.texts import FACTOR_LABELS
+from gateway.stores.protocols.core import AuditLog, AuditRow
 
 _SHOWN = 15
 _READ = 100

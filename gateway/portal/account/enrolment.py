@@ -10,18 +10,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from gateway.audit import Audit
+from gateway.authn.factors.base import Attempt, Enrols, Outcome, Setup
+from gateway.authn.factors.build import Factors
+from gateway.authn.factors.phone_lines import SECOND_PHONE
+from gateway.authn.login import Client, proven_recently
 from gateway.config.schema import Enrolment as EnrolmentConfig
 from gateway.errors import TooManyAttempts
-from gateway.factors.base import Attempt, Enrols, Outcome, Setup
-from gateway.factors.build import Factors
-from gateway.factors.phones import SECOND_PHONE
-from gateway.language.text import N_
+from gateway.i18n.text import N_
 from gateway.model import Principal, SessionRecord, User
-from gateway.portal.account.news import AccountNews
-from gateway.portal.signin.signin import Client, proven_recently
+from gateway.observability.audit import Audit
+from gateway.portal.account.change_notices import AccountNews
 from gateway.session import SessionLayer
-from gateway.stores.base import Ledger
+from gateway.stores.protocols.core import Ledger
 
 _TURN = 30.0
 

@@ -8,21 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+from gateway.authn.factors.base import given_name
+from gateway.authn.factors.build import Factors
+from gateway.authn.factors.phone_lines import SECOND_PHONE
+from gateway.authn.factors.removal import OWNED, forget_numbers
+from gateway.authn.login import Client, proven_recently
 from gateway.config.schema import Policy
 from gateway.directory.base import Directory, WritableDirectory, existing
-from gateway.factors.base import given_name
-from gateway.factors.build import Factors
-from gateway.factors.phones import SECOND_PHONE
-from gateway.factors.taking import OWNED, forget_numbers
-from gateway.language.catalogues import language
-from gateway.language.text import N_
+from gateway.i18n.catalogues import language
+from gateway.i18n.text import N_
+from gateway.messaging.senders.masking import mask_email, mask_phone
 from gateway.model import Principal, User
-from gateway.policy import has_factors
+from gateway.policy.decide import has_factors
+from gateway.portal.account.change_notices import AccountNews
 from gateway.portal.account.enrolment import Enrolment
-from gateway.portal.account.news import AccountNews
-from gateway.portal.pages.words import FACTOR_LABELS
-from gateway.portal.signin.signin import Client, proven_recently
-from gateway.senders.masking import mask_email, mask_phone
+from gateway.portal.rendering.texts import FACTOR_LABELS
 from gateway.session import SessionLayer
 
 

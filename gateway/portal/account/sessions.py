@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from gateway.audit import Audit
-from gateway.devices import RememberedDevices
+from gateway.authn.login import Client
+from gateway.authn.remembered_devices import RememberedDevices
+from gateway.authn.risk.geo import Geo
 from gateway.model import Principal, SessionRecord
-from gateway.portal.pages.browsers import browser_name
-from gateway.portal.signin.signin import Client
-from gateway.risk.geo import Geo
+from gateway.observability.audit import Audit
+from gateway.portal.rendering.user_agent import browser_name
 from gateway.session import SessionLayer
-from gateway.stores.base import Sessions
+from gateway.stores.protocols.core import Sessions
 
 
 @dataclass(frozen=True, slots=True)

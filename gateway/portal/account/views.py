@@ -4,21 +4,21 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiohttp import web
 
+from gateway.authn.factors.approval_questions import Asks
 from gateway.errors import TooManyAttempts, WeakPassword
-from gateway.factors.asks import Asks
-from gateway.language.text import N_
+from gateway.i18n.text import N_
 from gateway.model import Principal
 from gateway.portal.account.activity import recent_activity
+from gateway.portal.account.change_password import PasswordChange
 from gateway.portal.account.factors import Access, Account
-from gateway.portal.account.password import PasswordChange
 from gateway.portal.account.sessions import AccountSessions
-from gateway.portal.ask import Ask, see_other
 from gateway.portal.forms import check_origin, read_form, token_matches
-from gateway.portal.pages.render import Pages
-from gateway.portal.pages.words import FACTOR_LABELS, STALE_FORM
-from gateway.portal.returns import with_return
+from gateway.portal.rendering.render import Pages
+from gateway.portal.rendering.texts import FACTOR_LABELS, STALE_FORM
+from gateway.portal.request import Ask, see_other
+from gateway.portal.return_url import with_return
 from gateway.session import SessionLayer
-from gateway.stores.base import AuditLog
+from gateway.stores.protocols.core import AuditLog
 
 Form = Mapping[str, str]
 Change = Callable[[Ask, Principal, Form], Awaitable[web.StreamResponse]]

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from gateway.authn.login import SignIn
 from gateway.errors import TooManyAttempts
 from gateway.model import Target, Verdict
-from gateway.portal.ask import Ask
+from gateway.portal.csrf import SignInTokens
 from gateway.portal.forms import check_origin, read_form, token_matches
-from gateway.portal.pages.render import Pages
-from gateway.portal.pages.words import STALE_FORM, WRONG_PASSWORD, too_many
-from gateway.portal.returns import href
-from gateway.portal.signin.onward import Onward
-from gateway.portal.signin.signin import SignIn
-from gateway.portal.signin.tokens import SignInTokens
+from gateway.portal.rendering.render import Pages
+from gateway.portal.rendering.texts import STALE_FORM, WRONG_PASSWORD, too_many
+from gateway.portal.request import Ask
+from gateway.portal.return_url import href
+from gateway.portal.signin.next_step import Onward
 from gateway.session import SessionLayer
 
 

@@ -2,13 +2,13 @@
 
 from aiohttp import web
 
-from gateway.domains import Domains
-from gateway.portal.ask import Ask, see_other
+from gateway.authn.login import SignIn
 from gateway.portal.forms import check_origin, read_form, token_matches
-from gateway.portal.pages.render import Pages
-from gateway.portal.signin.signin import SignIn
-from gateway.portal.signin.trail import Trail
+from gateway.portal.rendering.render import Pages
+from gateway.portal.request import Ask, see_other
+from gateway.portal.signin.redirect_loop import Trail
 from gateway.session import SessionLayer
+from gateway.session.domains import Domains
 
 
 class LogoutViews:

@@ -2,19 +2,19 @@
 
 from aiohttp import web
 
+from gateway.authn.factors.webauthn import WebAuthnFactor
+from gateway.authn.login import SignIn
 from gateway.errors import RequestRefused
-from gateway.factors.webauthn import WebAuthnFactor
-from gateway.language.text import N_
-from gateway.limits import Budget, Limits
+from gateway.i18n.text import N_
 from gateway.model import Target
-from gateway.portal.ask import Ask, see_other
+from gateway.policy.routes import Routes
+from gateway.portal.csrf import SignInTokens
 from gateway.portal.forms import check_origin, read_form, token_matches
-from gateway.portal.pages.render import Pages
-from gateway.portal.pages.words import STALE_FORM
-from gateway.portal.returns import href, read_return
-from gateway.portal.signin.signin import SignIn
-from gateway.portal.signin.tokens import SignInTokens
-from gateway.routing import Routes
+from gateway.portal.rendering.render import Pages
+from gateway.portal.rendering.texts import STALE_FORM
+from gateway.portal.request import Ask, see_other
+from gateway.portal.return_url import href, read_return
+from gateway.rate_limits import Budget, Limits
 from gateway.session import SessionLayer
 
 PER_IP = Budget("passkey-ip", 120, 600, "address")

@@ -1,0 +1,53 @@
+"""The way of a request into the console: the door, then the form's token, then the page."""
+
+from dataclasses import replace
+
+from aiohttp import web
+
+from gateway.admin.authorization import Door
+from gateway.admin.pages.base import Call, Screens, sentence
+from gateway.admin.services import AdminParts
+from gateway.errors import GatewayError, RequestRefused
+from gateway.i18n.text import N_
+from gateway.model import Verdict
+from gateway.portal.dispatch import MethodNotAllowed
+from gateway.portal.forms import ForeignForm, check_origin, read_form, token_matches
+from gateway.portal.rendering.texts import STALE_FORM
+from gateway.portal.request import Ask
+
+
+class Console:
+    def __init__(self, admin: AdminParts, door: Door, screens: Screens) -> None:
+        self._admin, self._door, self._screens = admin, door, screens
+
+    async def handle(self, ask: Ask) -> web.StreamResponse:
+        decision = self._door.decide(ask)
+        principal = ask.visit.principal
+        if decision.verdict is not Verdict.ALLOW or principal is None:
+            return self._door.refuse(ask, decision)
+        screens = self._screens.get(ask.here.path.removeprefix(self._admin.home))
+        if screens is None:
+            raise RequestRefused("no such admin page", status=404, public=N_("There is nothing here."))
+        method = "GET" if ask.here.method == "HEAD" else ask.here.method
+        if method not in screens:
+            raise MethodNotAllowed("method", ", ".join(sorted(screens)))
+        call = Call(ask, self._door.actor(ask, principal))
+        if method == "GET":
+            return await screens["GET"](call)
+        form = await self._form(ask)
+        try:
+            return await screens["POST"](replace(call, form=form))
+        except GatewayError as error:
+            if error.status >= 500 and "public" not in vars(error):
+                raise
+            # The page that the form was on, with what was entered and why it was refused.
+            refused = replace(call, form=form, error=sentence(error), status=error.status)
+            return await screens["GET"](refused)
+
+    async def _form(self, ask: Ask) -> dict[str, str]:
+        """Raises ForeignForm for what was not sent from a page of ours (security rule 6)."""
+        check_origin(ask.request, ask.here, self._admin.parts.public_url)
+        form = await read_form(ask.request)
+        if not token_matches(form, ask.visit.csrf):
+            raise ForeignForm("form token does not match", public=STALE_FORM)
+        return {name: value.replace("\0", "") for name, value in form.items()}

@@ -1,0 +1,46 @@
+"""What administrators see and lift of locks and limits. Each lifting is in the audit log."""
+
+from collections.abc import Sequence
+
+from gateway.admin.actor import Actor
+from gateway.admin.services import AdminParts
+from gateway.authn.lockouts import Blocked, Blocks
+from gateway.errors import GatewayError
+from gateway.i18n.text import N_
+from gateway.model import User
+
+
+class NotBlocked(GatewayError):
+    status = 404
+    public = N_("Nothing of that name is blocked any more.")
+
+
+class AdminBlocks:
+    def __init__(self, admin: AdminParts) -> None:
+        parts = admin.parts
+        self._audit = parts.audit
+        self._blocks = Blocks(parts.limits, parts.directory, parts.passwords.fingerprint, parts.clock)
+
+    async def now(self) -> Sequence[Blocked]:
+        return await self._blocks.now()
+
+    async def of(self, user: User) -> Sequence[Blocked]:
+        return await self._blocks.of(user)
+
+    async def unlock(self, actor: Actor, user: User) -> Sequence[Blocked]:
+        """Lift every lock and limit of a user."""
+        lifted = await self._blocks.unlock(user)
+        self._note(actor, user.username, user.username, lifted)
+        return lifted
+
+    async def lift(self, actor: Actor, name: str) -> Sequence[Blocked]:
+        """Lift what is about an address or another name of `now`. Raises NotBlocked."""
+        lifted = await self._blocks.lift(name)
+        if not lifted:
+            raise NotBlocked("nothing to lift")
+        self._note(actor, lifted[0].username, lifted[0].name, lifted)
+        return lifted
+
+    def _note(self, actor: Actor, username: str, of: str, lifted: Sequence[Blocked]) -> None:
+        budgets = [one.budget for one in lifted]
+        self._audit.record("unlocked", username, actor.ip, by=actor.name, of=of, budgets=budgets)

@@ -1,0 +1,103 @@
+"""The pages that read the audit log: everything with filters and export, and the changes that people made."""
+
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from gateway.admin.exports import audit_lines
+from gateway.admin.pages.base import Call, Paper
+from gateway.errors import RequestRefused
+from gateway.i18n.text import N_
+from gateway.stores.protocols.audit import AuditQuery
+
+PAGE = 100
+CHANGES = (
+    "user_added", "user_invited", "user_changed", "user_disabled", "user_enabled", "user_deleted", "users_imported",
+    "factors_reset", "link_made", "session_revoked", "device_revoked", "unlocked", "token_added", "token_revoked",
+    "key_rotated", "access_granted", "access_refused", "access_ended", "users_exported",
+)  # fmt: skip
+FILTERS = ("user", "event", "ip", "since", "until", "text")
+BAD_TIME = N_("Write times such as 2027-01-15 or 2027-01-15T08:30.")
+
+
+class AuditScreens:
+    def __init__(self, paper: Paper) -> None:
+        self._paper, self._search = paper, paper.admin.search
+
+    async def list(self, call: Call) -> web.StreamResponse:
+        given = {name: call.query(name) for name in FILTERS}
+        entries = await self._search.newest(query_of(given), PAGE + 1, before=cursor_of(call.query("before")))
+        return self._paper.page(
+            call, "audit.html", "/audit",
+            entries=entries[:PAGE], given=given, older=_older(given, entries[:PAGE], len(entries) > PAGE),
+            export=urlencode({name: value for name, value in given.items() if value}),
+        )  # fmt: skip
+
+    async def changes(self, call: Call) -> web.StreamResponse:
+        query = AuditQuery(username=call.query("user"), events=CHANGES)
+        entries = await self._search.newest(query, PAGE + 1, before=cursor_of(call.query("before")))
+        given = {"user": call.query("user")}
+        return self._paper.page(
+            call, "changes.html", "/changes",
+            entries=entries[:PAGE], given=given, older=_older(given, entries[:PAGE], len(entries) > PAGE),
+        )  # fmt: skip
+
+    async def export(self, call: Call) -> web.StreamResponse:
+        """Streamed page by page: however long the log, little of it is in memory at a time."""
+        kind = "csv" if call.query("format") == "csv" else "ndjson"
+        query = query_of({name: call.query(name) for name in FILTERS})
+        return await stream_audit(call.ask.request, self._paper, query, kind)
+
+
+async def stream_audit(
+    request: web.BaseRequest, paper: Paper, query: AuditQuery, kind: str
+) -> web.StreamResponse:
+    type = "text/csv; charset=utf-8" if kind == "csv" else "application/x-ndjson"
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": type,
+            "Content-Disposition": f'attachment; filename="audit.{kind}"',
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+        }
+    )
+    await response.prepare(request)
+    if request.method != "HEAD":
+        async for lines in audit_lines(paper.admin.search, query, kind):
+            await response.write(lines)
+    await response.write_eof()
+    return response
+
+
+def query_of(given: dict[str, str]) -> AuditQuery:
+    """Raises RequestRefused for times that are none."""
+    events = tuple(given["event"].replace(",", " ").split())
+    return AuditQuery(
+        given["user"].strip().casefold(), events, given["ip"].strip(),
+        _time(given["since"]), _time(given["until"]), given["text"].strip(),
+    )  # fmt: skip
+
+
+def cursor_of(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else 0
+
+
+def _time(text: str) -> float:
+    """Unix seconds of a time in UTC; "" is open."""
+    if not text.strip():
+        return 0.0
+    try:
+        at = datetime.fromisoformat(text.strip())
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise RequestRefused("not a time", status=422, public=BAD_TIME) from None
+
+
+def _older(given: dict[str, str], shown: object, more: bool) -> str:
+    """The query of the next page, "" if this is the last."""
+    if not more or not isinstance(shown, list):
+        return ""
+    kept = {name: value for name, value in given.items() if value}
+    return urlencode({**kept, "before": shown[-1].id})

@@ -1,0 +1,89 @@
+"""What the pages of the console share: the call that a page answers, and how it answers."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from gateway.admin.actor import Actor
+from gateway.admin.services import AdminParts
+from gateway.errors import GatewayError
+from gateway.i18n.text import N_, Text
+from gateway.portal.request import Ask, see_other
+
+MENU = (
+    ("", N_("Overview")),
+    ("/users", N_("Users")),
+    ("/sessions", N_("Sessions")),
+    ("/blocked", N_("Blocked now")),
+    ("/audit", N_("Audit log")),
+    ("/changes", N_("Changes")),
+    ("/routes", N_("Routes")),
+    ("/sms", N_("Text messages")),
+)
+
+DONE = {
+    "added": N_("The user is added."),
+    "saved": N_("Your change is saved."),
+    "deleted": N_("The user is deleted."),
+    "disabled": N_("The user is disabled. All sessions have ended."),
+    "enabled": N_("The user can sign in again."),
+    "factors": N_("It is reset. Sessions and remembered devices of this user have ended."),
+    "ended": N_("Signed out there."),
+    "unlocked": N_("Every lock and limit of this user is lifted."),
+    "lifted": N_("It is lifted."),
+    "forgotten": N_("The devices are forgotten."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request by an administrator. `error` says why the form that came before was refused."""
+
+    ask: Ask
+    actor: Actor
+    form: Mapping[str, str] = field(default_factory=dict)
+    error: str | None = None
+    status: int = 200
+
+    def query(self, name: str) -> str:
+        """Without NUL, which PostgreSQL takes in no text."""
+        return self.ask.request.query.get(name, "")[:500].replace("\0", "")
+
+
+Screen = Callable[[Call], Awaitable[web.StreamResponse]]
+Screens = Mapping[str, Mapping[str, Screen]]
+"""Path below the console -> method -> page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """Renders pages with menu and form token."""
+
+    admin: AdminParts
+
+    def page(self, call: Call, template: str, here: str, **context: object) -> web.Response:
+        notice = DONE.get(call.query("done")) if call.error is None else None
+        return self.admin.parts.pages.render(
+            f"admin/{template}",
+            call.status,
+            reader=call.ask.reader,
+            request_id=call.ask.request_id,
+            csrf_token=call.ask.visit.csrf,
+            menu=MENU,
+            here=here,
+            home=self.admin.home,
+            error=call.error,
+            notice=notice,
+            headers=None,
+            **context,
+        )
+
+    def onward(self, path: str, **query: str) -> web.Response:
+        return see_other(f"{self.admin.home}{path}?{urlencode(query)}")
+
+
+def sentence(error: GatewayError) -> str | Text:
+    """What an administrator may read says it better, where an error has a sentence of its own."""
+    return error.public if "public" in vars(error) or not error.detail else error.detail

@@ -1,0 +1,90 @@
+"""The page about routes: what the file declares, how the apps behind are doing, and why somebody may pass or not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway.admin.explain import Answered, answered
+from gateway.admin.pages.base import Call, Paper
+from gateway.admin.services import AdminParts
+from gateway.admin.traffic import Traffic, traffic
+from gateway.config.schema import Route, Rule
+from gateway.observability import metrics
+from gateway.proxy.proxy import UpstreamHealth
+
+FACTORS = ("password", "sms", "totp", "webauthn", "email", "recovery")
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRow:
+    """`where` and what stands beside each rule are file and line."""
+
+    route: Route
+    where: str
+    rules: Sequence[tuple[Rule, str]]
+    upstreams: Sequence[UpstreamHealth]
+    traffic: Traffic
+
+
+def route_rows(admin: AdminParts) -> list[RouteRow]:
+    counted, health = traffic(metrics.samples()), admin.upstreams()
+    return [
+        RouteRow(
+            route, admin.config.where("routes", index), _rules(admin, index, route),
+            [one for one in health if one.route == route.label], counted.get(route.label, Traffic()),
+        )
+        for index, route in enumerate(admin.config.routes)
+    ]  # fmt: skip
+
+
+def _rules(admin: AdminParts, index: int, route: Route) -> list[tuple[Rule, str]]:
+    """The shared ones come first, as they are asked."""
+    where = admin.config.where
+    shared = [where("rules", number) for number in range(len(admin.config.rules))]
+    own = [where("routes", index, "rules", number) for number in range(len(route.rules))]
+    return list(zip(route.access, [*shared, *(own or [where("routes", index, "policy")])], strict=True))
+
+
+async def explained(admin: AdminParts, url: str, method: str, ip: str, username: str, amr: str) -> Answered:
+    user = await admin.parts.directory.get(username) if username else None
+    if username and user is None:
+        return Answered(refused=f"there is no user {username}")
+    if user is not None and user.disabled:
+        return Answered(refused=f"user {username} is disabled")
+    proven = tuple(name for name in FACTORS if name in amr.replace(",", " ").split())
+    parts = admin.parts
+    return answered(parts.routes, url, method, ip, user, proven, parts.clock(), parts.geo.country)
+
+
+def declared_apps(admin: AdminParts) -> list[tuple[str, str, str]]:
+    """Name, client id, and where the file declares it."""
+    clients = admin.config.oidc.clients
+    return [
+        (one.name or one.id, one.id, admin.config.where("oidc", "clients", number))
+        for number, one in enumerate(clients)
+    ]
+
+
+class RouteScreens:
+    def __init__(self, paper: Paper) -> None:
+        self._paper = paper
+
+    async def list(self, call: Call) -> web.StreamResponse:
+        admin, here = self._paper.admin, call.ask.here
+        defaults = {"url": "", "method": "GET", "ip": str(here.client), "user": "", "amr": "password, sms"}
+        given = {name: call.query(name) or value for name, value in defaults.items()}
+        answer = None
+        if given["url"]:
+            answer = await explained(
+                admin, given["url"], given["method"], given["ip"], given["user"], given["amr"]
+            )
+        return self._paper.page(
+            call,
+            "routes.html",
+            "/routes",
+            rows=route_rows(admin),
+            apps=declared_apps(admin),
+            given=given,
+            answer=answer,
+        )

@@ -1,0 +1,39 @@
+"""The overview, and the page with all sessions."""
+
+from aiohttp import web
+
+from gateway.admin.overview import overview
+from gateway.admin.pages.base import Call, Paper
+from gateway.admin.revocation import Accesses
+
+PAGE = 100
+
+
+class SessionScreens:
+    def __init__(self, paper: Paper, accesses: Accesses) -> None:
+        self._paper, self._accesses = paper, accesses
+
+    async def overview(self, call: Call) -> web.StreamResponse:
+        sessions = await self._accesses.sessions(call.actor)
+        return self._paper.page(
+            call, "overview.html", "", now=await overview(self._paper.admin, len(sessions))
+        )
+
+    async def list(self, call: Call) -> web.StreamResponse:
+        """Pages by number: the list lives, so a cursor into it would be as wrong."""
+        username = call.query("user").strip().casefold()
+        found = await self._accesses.sessions(call.actor, username)
+        page = int(number) if (number := call.query("page")).isdecimal() and len(number) < 6 else 1
+        begin = (max(page, 1) - 1) * PAGE
+        return self._paper.page(
+            call, "sessions.html", "/sessions",
+            sessions=found[begin : begin + PAGE], total=len(found), user=username,
+            next=page + 1 if len(found) > begin + PAGE else 0,
+        )  # fmt: skip
+
+    async def end(self, call: Call) -> web.StreamResponse:
+        if call.form.get("do") == "end_all" and call.form.get("user"):
+            await self._accesses.end_all(call.actor, call.form["user"])
+        else:
+            await self._accesses.end(call.actor, call.form.get("id", ""))
+        return self._paper.onward("/sessions", user=call.query("user"), done="ended")

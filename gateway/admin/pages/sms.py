@@ -1,0 +1,54 @@
+"""The page about text messages and calls: what they cost, whether they arrive, who gets none for a while."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway.admin.pages.base import Call, Paper
+from gateway.admin.services import AdminParts
+from gateway.messaging.sms.prices import Channel
+from gateway.stores.protocols.sms import SmsBlock, SmsMessage, SmsRates, SmsSpend, start_of_day
+
+_LAST = 50
+_WEEK = 7 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    channel: str
+    spent: float
+    cap: float
+
+
+@dataclass(frozen=True, slots=True)
+class SmsNumbers:
+    """Money in units of `currency`; `rates` of the last seven days."""
+
+    currency: str
+    caps: list[Cap]
+    today: list[SmsSpend]
+    rates: list[SmsRates]
+    last: list[SmsMessage]
+    blocks: list[SmsBlock]
+
+
+async def sms_numbers(admin: AdminParts) -> SmsNumbers:
+    sms, now = admin.parts.sms, admin.parts.clock()
+    caps = [
+        Cap(channel.value, await sms.spend.today(channel) / 1e6, sms.spend.cap(channel) / 1e6)
+        for channel in (Channel.SMS, Channel.CALL)
+    ]
+    reports = sms.stores.reports
+    return SmsNumbers(
+        admin.config.sms.spending.currency, caps, list(await reports.spend(start_of_day(now))),
+        list(await reports.rates(now - _WEEK)), list(await reports.last(_LAST)),
+        list(await sms.stores.blocks.list(now)),
+    )  # fmt: skip
+
+
+class SmsScreens:
+    def __init__(self, paper: Paper) -> None:
+        self._paper = paper
+
+    async def show(self, call: Call) -> web.StreamResponse:
+        return self._paper.page(call, "sms.html", "/sms", sms=await sms_numbers(self._paper.admin))

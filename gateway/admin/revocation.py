@@ -1,0 +1,169 @@
+"""What administrators end or take away: sessions, remembered devices, second factors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from ipaddress import ip_address
+
+from gateway.admin.actor import Actor
+from gateway.admin.safeguards import check_own_factors
+from gateway.admin.services import AdminParts
+from gateway.authn.factors.bypass import Bypasses
+from gateway.authn.factors.phone_lines import SECOND_PHONE
+from gateway.authn.factors.removal import OWNED, Taking
+from gateway.messaging.senders.masking import mask_email, mask_phone
+from gateway.model import SessionRecord, User
+from gateway.portal.rendering.texts import FACTOR_LABELS
+from gateway.portal.rendering.user_agent import browser_name
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A session as administrators see it: `id` is a digest, since the session's own id opens doors."""
+
+    id: str
+    username: str
+    browser: str
+    ip: str
+    country: str
+    factors: tuple[str, ...]
+    created_at: float
+    last_seen: float
+    expires_at: float
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeldDevice:
+    id: str
+    browser: str
+    ip: str
+    created_at: float
+    last_used_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFactor:
+    """`id` is the credential's, or the kind where there is just one."""
+
+    id: str
+    kind: str
+    name: str
+    detail: str = ""
+    created_at: float = 0.0
+    last_used_at: float = 0.0
+
+
+class Accesses:
+    def __init__(self, admin: AdminParts) -> None:
+        self._parts, self._geo = admin.parts, admin.parts.geo
+        self._audit = admin.parts.audit
+        # To look and to revoke; codes are made by the command.
+        self._bypasses = Bypasses(self._parts.ledger, list)
+        self._taking = Taking(self._parts.factors.credentials, self._bypasses, self._parts.writable)
+
+    # -- sessions ------------------------------------------------------------------------------------------------------
+
+    async def sessions(self, actor: Actor, username: str = "") -> Sequence[Seat]:
+        """Last used first; what has expired but was not swept yet is left out."""
+        now, idle = self._parts.clock(), self._parts.config.session.idle_timeout
+        records = await self._parts.records.list(username or None)
+        alive = [one for one in records if now < one.expires_at and now - one.last_seen < idle]
+        return [self._seat(actor, one) for one in sorted(alive, key=lambda one: (-one.last_seen, one.sid))]
+
+    def _seat(self, actor: Actor, one: SessionRecord) -> Seat:
+        return Seat(
+            _digest(one.sid), one.username, browser_name(one.user_agent), one.ip, self._country(one.ip),
+            one.amr, one.created_at, one.last_seen, one.expires_at, one.sid == actor.sid,
+        )  # fmt: skip
+
+    def _country(self, ip: str) -> str:
+        try:
+            return self._geo.locate(ip_address(ip)).country
+        except ValueError:  # sessions of other versions, or none
+            return ""
+
+    async def end(self, actor: Actor, id: str) -> bool:
+        """End one session, True if there was one."""
+        record = next((one for one in await self._parts.records.list() if _digest(one.sid) == id), None)
+        if record is None:
+            return False
+        await self._parts.sessions.end(record.sid)
+        self._audit.record(
+            "session_revoked", record.username, actor.ip, by=actor.name, sid=record.sid[:8], count=1
+        )
+        return True
+
+    async def end_all(self, actor: Actor, username: str) -> int:
+        """End all sessions of a user but the actor's own; returns how many."""
+        count = await self._parts.sessions.end_others(username, actor.sid)
+        if count:
+            self._audit.record("session_revoked", username, actor.ip, by=actor.name, count=count)
+        return count
+
+    # -- devices -------------------------------------------------------------------------------------------------------
+
+    async def devices(self, username: str) -> Sequence[HeldDevice]:
+        return [
+            HeldDevice(one.id, browser_name(one.user_agent), one.ip, one.created_at, one.last_used_at)
+            for one in await self._parts.devices.store.list(username)
+        ]
+
+    async def forget_devices(self, actor: Actor, username: str) -> int:
+        count = await self._parts.devices.store.remove_for_user(username)
+        if count:
+            self._audit.record("device_revoked", username, actor.ip, by=actor.name, count=count)
+        return count
+
+    # -- factors -------------------------------------------------------------------------------------------------------
+
+    async def factors(self, user: User) -> Sequence[HeldFactor]:
+        found: list[HeldFactor] = []
+        held = await self._parts.factors.credentials.list(user.username)
+        for one in held:
+            if one.kind in OWNED:
+                found.append(
+                    HeldFactor(
+                        one.id, one.kind, one.name, FACTOR_LABELS[one.kind], one.created_at, one.last_used_at
+                    )
+                )
+        if user.phone:
+            found.append(HeldFactor("sms", "sms", FACTOR_LABELS["sms"], mask_phone(user.phone)))
+        for one in held:
+            if one.kind == SECOND_PHONE:
+                label = FACTOR_LABELS[SECOND_PHONE]
+                found.append(HeldFactor(one.id, SECOND_PHONE, label, one.name, one.created_at))
+        if user.email and "email" in self._parts.factors.second:
+            found.append(HeldFactor("email", "email", FACTOR_LABELS["email"], mask_email(user.email)))
+        if left := await self._parts.factors.recovery.left(user):
+            found.append(HeldFactor("recovery", "recovery", FACTOR_LABELS["recovery"], str(left)))
+        if await self._bypasses.is_out(user.username):
+            found.append(HeldFactor("bypass", "bypass", FACTOR_LABELS["bypass"]))
+        return found
+
+    async def reset_factors(self, actor: Actor, user: User, id: str = "") -> int:
+        """Take away one second factor, or all but the mail address; returns how many went. Raises Locked.
+
+        Who lost a factor may have lost it to somebody: sessions and remembered devices end, too.
+        """
+        check_own_factors(actor, user)
+        kept = {"email"} if self._parts.writable is not None else {"email", "sms"}
+        gone = [one for one in await self.factors(user) if id in ("", one.id) and one.kind not in kept]
+        for factor in gone:
+            await self._taking.take(user, factor.kind, "" if factor.id == factor.kind else factor.id)
+        if gone:
+            kinds = sorted({one.kind for one in gone})
+            self._audit.record("factors_reset", user.username, actor.ip, by=actor.name, factors=kinds)
+            await self.forget_devices(actor, user.username)
+            await self.end_all(actor, user.username)
+            await self._end_tokens(actor, user.username)
+        return len(gone)
+
+    async def _end_tokens(self, actor: Actor, username: str) -> None:
+        """Those that the user made: whoever had the factor could have made them."""
+        if count := await self._parts.own_tokens.revoke_owned(username, self._parts.clock()):
+            self._audit.record("token_revoked", username, actor.ip, by=actor.name, count=count)
+
+
+def _digest(sid: str) -> str:
+    return sha256(f"shown:{sid}".encode()).hexdigest()[:32]

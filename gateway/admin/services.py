@@ -1,0 +1,30 @@
+"""What the console is made of beside the parts that all pages share."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gateway.authn.api_credentials import Credentials
+from gateway.config.schema import Config
+from gateway.model import User
+from gateway.portal.services import Parts
+from gateway.proxy.proxy import UpstreamHealth
+from gateway.stores.protocols.audit import AuditSearch
+
+
+@dataclass(frozen=True, slots=True)
+class AdminParts:
+    """`origin` says where a user is declared ("users.yaml:12"), "" where users are changed here."""
+
+    parts: Parts
+    credentials: Credentials
+    search: AuditSearch
+    upstreams: Callable[[], Sequence[UpstreamHealth]]
+    origin: Callable[[User], str]
+
+    @property
+    def config(self) -> Config:
+        return self.parts.config
+
+    @property
+    def home(self) -> str:
+        return f"{self.parts.prefix}/admin"

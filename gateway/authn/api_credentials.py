@@ -1,0 +1,254 @@
+"""Service accounts: turns an Authorization header or a client certificate into a Principal, where the route allows it.
+
+A token that a user made stands for that user, as the directory has them now. A token proves "token", a certificate
+"certificate", HTTP Basic "password": one factor each, never two. What is ours in Authorization is consumed here and
+never reaches an upstream. Failures are audited and count against the limits.
+"""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+from gateway.authn.password_check import PasswordCheck
+from gateway.authn.verified_cache import Verified
+from gateway.clock import Clock
+from gateway.config.schema import Route
+from gateway.directory.base import Directory
+from gateway.directory.identifiers import folded
+from gateway.errors import GatewayError
+from gateway.i18n.text import N_
+from gateway.model import Principal, SessionRecord, Target, User
+from gateway.observability.audit import Audit
+from gateway.rate_limits import TOKENS_PER_IP, Limits, network_of
+from gateway.stores.protocols.core import Change
+from gateway.stores.protocols.tokens import ApiToken, Tokens
+
+PREFIX = "agt_"
+_NOTE_USE_AFTER = 60.0
+
+
+class NotAccepted(GatewayError):
+    """Credentials were shown and are no good. `challenge` goes into WWW-Authenticate."""
+
+    status = 401
+    public = N_("These credentials are not accepted here.")
+
+    def __init__(self, detail: str, challenge: str) -> None:
+        super().__init__(detail)
+        self.challenge = challenge
+
+
+class OutOfScope(GatewayError):
+    status = 403
+    public = N_("This token is not meant for this.")
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """A token that is right, and for whom it stands."""
+
+    token: ApiToken
+    user: User
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Who the credentials stand for (None: there were none of ours), and whether Authorization was for us."""
+
+    principal: Principal | None = None
+    consumed: bool = False
+
+
+class Credentials:
+    """One per worker. `keys` are hash keys for tokens, newest first; `own` says whether tokens of users count."""
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        directory: Directory,
+        passwords: PasswordCheck,
+        limits: Limits,
+        audit: Audit,
+        keys: Callable[[], Sequence[bytes]],
+        clock: Clock,
+        *,
+        own: bool,
+    ) -> None:
+        self._tokens, self._directory, self._own = tokens, directory, own
+        self._passwords, self._limits = passwords, limits
+        self._audit, self._keys, self._clock = audit, keys, clock
+        self._right_tokens: Verified[Bearer] = Verified(clock)
+        self._right_passwords: Verified[User] = Verified(clock)
+
+    async def read(
+        self, route: Route, target: Target, authorization: Sequence[str], certificate: dict[str, Any] | None
+    ) -> Shown:
+        """Raises NotAccepted, OutOfScope, TooManyAttempts and StoreUnavailable."""
+        if len(authorization) == 1:
+            scheme, _, value = authorization[0].strip().partition(" ")
+            value = value.strip()
+            if scheme.lower() == "bearer" and value.startswith(PREFIX):
+                if not route.tokens:
+                    return Shown(consumed=True)  # ours, but not for here: the app must not learn it either
+                return Shown(await self._by_token(route, target, value), consumed=True)
+            if scheme.lower() == "basic" and (shown := await self._basic(route, target, value)):
+                return shown
+        if route.client_cert and certificate and (name := certificate_name(certificate)):
+            return Shown(self._principal(User(f"cert:{name}"), "certificate", target, f"cert:{name}"))
+        return Shown(consumed=len(authorization) > 1 and (route.tokens or route.basic))
+
+    def hear(self, change: Change) -> None:
+        """Passwords of a user who changed, and tokens that were revoked, are checked again."""
+        if change.kind == "user":
+            self._right_passwords.forget(lambda user: user.username == change.subject)
+            self._right_tokens.forget(lambda right: right.token.owner == change.subject)
+        elif change.kind == "all":
+            self._right_passwords.forget(lambda _: True)
+            self._right_tokens.forget(lambda _: True)
+        elif change.kind == "token":
+            self._right_tokens.forget(lambda right: token_user(right.token.name) == change.subject)
+
+    # -- tokens ----------------------------------------------------------------------------------------------------
+
+    async def by_scope(self, target: Target, authorization: Sequence[str], scope: str) -> Principal:
+        """Whose token this is, if it has the scope. Raises NotAccepted, OutOfScope, TooManyAttempts."""
+        scheme, _, value = authorization[0].strip().partition(" ")
+        if len(authorization) != 1 or scheme.lower() != "bearer" or not value.strip().startswith(PREFIX):
+            raise self._refused_token("not one of ours")
+        right = await self._good(target, value.strip())
+        token = right.token
+        if token.owner or scope not in token.scopes or (token.methods and target.method not in token.methods):
+            self._audit.record("token_out_of_scope", right.user.username, str(target.client), scope=scope)
+            raise OutOfScope(f"token {token.name} has no scope {scope}")
+        return self._principal(replace(right.user, groups=()), "token", target, f"token:{token.id}")
+
+    async def _good(self, target: Target, text: str) -> Bearer:
+        right = await self._right_tokens.get(text, str(target.client), partial(self._look_up, target, text))
+        if right.token.expires_at and right.token.expires_at <= self._clock():
+            raise self._refused_token("it has expired")
+        return right
+
+    async def _by_token(
+        self, route: Route, target: Target, text: str, username: str | None = None
+    ) -> Principal:
+        """`username` came with it in HTTP Basic, which only tokens of users do."""
+        right = await self._good(target, text)
+        token = right.token
+        if username is not None and (not token.owner or folded(username) != token.owner):
+            raise self._refused_token("it belongs to somebody else")
+        if route.label not in token.routes or (token.methods and target.method not in token.methods):
+            self._audit.record(
+                "token_out_of_scope", right.user.username, str(target.client), route=route.label
+            )
+            raise OutOfScope(f"token {token.name} is not for {target.method} on {route.label}")
+        return self._principal(right.user, "token", target, f"token:{token.id}")
+
+    async def _look_up(self, target: Target, text: str) -> Bearer:
+        address = str(target.client)
+        await self._limits.check(TOKENS_PER_IP, network_of(address))
+        id, _, secret = text.removeprefix(PREFIX).partition("_")
+        token = await self._tokens.get(id) if id and secret and text.isascii() and len(text) < 200 else None
+        expected = token.digest if token else ""
+        digests = [token_digest(key, secret) for key in self._keys()]
+        right = [hmac.compare_digest(expected, digest) for digest in digests]
+        user = await self._stands_for(token) if token and any(right) else None
+        if token is None or user is None:
+            self._audit.record("token_failed", "", address, token=ascii(id[:16])[1:-1])
+            await self._limits.spend(TOKENS_PER_IP, network_of(address))
+            raise self._refused_token("unknown")
+        if self._clock() - token.last_used_at > _NOTE_USE_AFTER or not right[0]:
+            self._audit.record("token_used", user.username, address, token=token.id)
+            await self._tokens.used(token.id, self._clock(), digests[0])
+        return Bearer(token, user)
+
+    async def _stands_for(self, token: ApiToken) -> User | None:
+        """None if the owner is gone or disabled, has a new password since, or users' tokens are switched off.
+
+        An owner who came after the token is somebody else with the same name.
+        """
+        if not token.owner:
+            return User(token_user(token.name), name=token.name, groups=token.groups)
+        owner = await self._directory.get(token.owner) if self._own else None
+        if owner is None or owner.disabled:
+            return None
+        if token.created_at < max(owner.created_at, owner.password_changed_at):
+            return None
+        return replace(owner, password_hash="")
+
+    def _refused_token(self, why: str) -> NotAccepted:
+        return NotAccepted(f"API token: {why}", 'Bearer error="invalid_token"')  # RFC 6750 §3.1
+
+    # -- HTTP Basic ------------------------------------------------------------------------------------------------
+
+    async def _basic(self, route: Route, target: Target, value: str) -> Shown | None:
+        """A user's token may come in the place of the password; it never reaches an app either."""
+        username, password = _decoded(value)
+        ours = password.startswith(PREFIX)
+        if ours and route.tokens:
+            return Shown(await self._by_token(route, target, password, username), consumed=True)
+        if route.basic:
+            return Shown(await self._by_password(target, value), consumed=True)
+        return Shown(consumed=True) if ours else None
+
+    async def _by_password(self, target: Target, value: str) -> Principal:
+        check = partial(self._check_password, target, value)
+        user = await self._right_passwords.get(value, str(target.client), check)
+        return self._principal(user, "password", target, f"basic:{user.username}")
+
+    async def _check_password(self, target: Target, value: str) -> User:
+        """With the same limits as the login page, so that this is no second door for guessing."""
+        address = str(target.client)
+        user = await self._passwords.check(*_decoded(value), address, door="basic")
+        if user is None:
+            raise NotAccepted("HTTP Basic: wrong username or password", basic_challenge(target))
+        self._audit.record("password_ok", user.username, address, door="basic")
+        return replace(user, password_hash="")
+
+    # -- what was proven -------------------------------------------------------------------------------------------
+
+    def _principal(self, user: User, factor: str, target: Target, sid: str) -> Principal:
+        now = self._clock()
+        record = SessionRecord(
+            sid, user.username, (factor,), {factor: now}, now, now, now, ip=str(target.client)
+        )
+        return Principal(user, record)
+
+
+def token_user(name: str) -> str:
+    """What apps, rules and logs call the owner of a token. No person can have this name."""
+    return f"token:{name}"
+
+
+def token_digest(key: bytes, secret: str) -> str:
+    return hmac.new(key, secret.encode(errors="surrogatepass"), sha256).hexdigest()
+
+
+def basic_challenge(target: Target) -> str:
+    return f'Basic realm="{target.host}", charset="UTF-8"'  # RFC 7617 §2.1
+
+
+def certificate_name(certificate: dict[str, Any]) -> str:
+    """The first alternative name, else the common name; "" if it has neither (RFC 9525 prefers the former)."""
+    for kind in ("email", "DNS", "URI"):
+        for have, value in certificate.get("subjectAltName", ()):
+            if have == kind:
+                return _plain(str(value))
+    names = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
+    return _plain(str(names[0])) if len(names) == 1 else ""
+
+
+def _plain(name: str) -> str:
+    return name if name.isprintable() and "," not in name and len(name) <= 128 else ""
+
+
+def _decoded(value: str) -> tuple[str, str]:
+    try:
+        username, colon, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return "", ""
+    return (username, password) if colon else ("", "")

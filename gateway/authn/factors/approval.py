@@ -1,0 +1,125 @@
+"""Approval on another signed-in device: this page shows a number, the other device asks for it.
+
+Number matching, because people approve what they did not ask for when a single tap is enough. A session that was only
+approved itself approves nobody (`vouches`): else one stolen session could renew itself for ever.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
+
+from gateway.authn.factors.approval_questions import LIFETIME, Answer, Asked, Asks
+from gateway.authn.factors.base import Attempt, Outcome, Prompt
+from gateway.clock import Clock
+from gateway.errors import TooManyAttempts
+from gateway.model import IPAddress, SessionRecord, User
+from gateway.observability.audit import Audit
+from gateway.policy.decide import LENT_FACTORS, SECOND_FACTORS, has_two
+from gateway.rate_limits import Budget, Limits
+from gateway.stores.protocols.core import Sessions
+
+# Against asking until somebody gives in. Two refusals in an hour end it: somebody else has the password.
+ASKS_PER_USER = Budget("approval-asked", 5, 900, "user")
+REFUSALS_PER_USER = Budget("approval-refused", 2, 3600, "user")
+OUTCOMES = {
+    Answer.YES: Outcome.RIGHT,
+    Answer.NO: Outcome.EXHAUSTED,
+    Answer.WRONG_NUMBER: Outcome.WRONG,
+}
+
+
+def two_digits() -> str:
+    return str(10 + secrets.randbelow(90))
+
+
+def random_id() -> str:
+    return secrets.token_urlsafe(16)
+
+
+def vouches(session: SessionRecord) -> bool:
+    """Whether a session may approve others: two factors, the second one proven by itself and not lent."""
+    own = set(session.amr) - LENT_FACTORS
+    return has_two(tuple(own)) and bool(own & SECOND_FACTORS) and not session.step_up
+
+
+class ApprovalFactor:
+    """`locate` gives the country of an address, "" if unknown; `idle_timeout` ends sessions, in seconds."""
+
+    name = "approval"
+
+    def __init__(
+        self,
+        asks: Asks,
+        sessions: Sessions,
+        limits: Limits,
+        audit: Audit,
+        clock: Clock,
+        *,
+        idle_timeout: float,
+        locate: Callable[[IPAddress], str],
+        new_number: Callable[[], str] = two_digits,
+        new_id: Callable[[], str] = random_id,
+    ) -> None:
+        self.asks = asks
+        self._sessions, self._limits, self._audit, self._clock = sessions, limits, audit, clock
+        self._idle_timeout, self._locate = idle_timeout, locate
+        self._new_number, self._new_id = new_number, new_id
+
+    async def enrolled(self, user: User) -> bool:
+        """Whether somebody could answer: another session that vouches is alive, and nobody refused too often."""
+        try:
+            await self._limits.check(REFUSALS_PER_USER, user.username)
+        except TooManyAttempts:
+            return False
+        now = self._clock()
+        return any(
+            vouches(one) and now < one.expires_at and now - one.last_seen < self._idle_timeout
+            for one in await self._sessions.list(user.username)
+        )
+
+    async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
+        name = attempt.user.username
+        waiting = await self.asks.waiting(name)
+        if waiting is not None and waiting.sid == attempt.sid:
+            return Prompt(number=waiting.number)
+        await self._limits.spend(ASKS_PER_USER, name)
+        asked = await self._asked(attempt)
+        if not await self.asks.ask(name, asked):
+            raise TooManyAttempts("another sign-in waits for approval", retry_after=int(LIFETIME))
+        self._audit.record("approval_asked", name, attempt.ip, sid=attempt.sid[:8])
+        return Prompt(number=asked.number)
+
+    async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
+        """What the other device said; nothing of the form counts."""
+        name = attempt.user.username
+        answer = await self.asks.take_answer(name, attempt.sid)
+        if answer is not None:
+            return OUTCOMES[answer]
+        return Outcome.PENDING if await self._is_mine(name, attempt.sid) else Outcome.EXPIRED
+
+    async def is_settled(self, username: str, sid: str) -> bool:
+        """Whether there is no point in waiting any longer: answered, or too old."""
+        return await self.asks.is_answered(username, sid) or not await self._is_mine(username, sid)
+
+    async def refused(self, username: str) -> None:
+        """Count a refusal; after some, nobody can ask for a while."""
+        try:
+            await self._limits.spend(REFUSALS_PER_USER, username)
+        except TooManyAttempts:
+            return  # it is closed already
+
+    async def _is_mine(self, username: str, sid: str) -> bool:
+        waiting = await self.asks.waiting(username)
+        return waiting is not None and waiting.sid == sid
+
+    async def _asked(self, attempt: Attempt) -> Asked:
+        record = await self._sessions.get(attempt.sid)
+        return Asked(
+            self._new_id(),
+            attempt.sid,
+            self._new_number(),
+            record.user_agent if record else "",
+            attempt.ip,
+            self._locate(ip_address(attempt.ip)),
+            self._clock(),
+        )

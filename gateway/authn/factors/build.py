@@ -1,0 +1,162 @@
+"""From configuration to second factors: the one place that knows every kind."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from gateway.authn.factors.approval import ApprovalFactor
+from gateway.authn.factors.approval_questions import Asks
+from gateway.authn.factors.base import Enrols, Factor
+from gateway.authn.factors.bypass import Bypasses, BypassFactor
+from gateway.authn.factors.challenge import Codes
+from gateway.authn.factors.contact_enrolment import Contact, ContactEnrolment, DirectoryContact
+from gateway.authn.factors.email import EmailFactor
+from gateway.authn.factors.phone_lines import Phones, SecondPhone
+from gateway.authn.factors.preference import Preferences
+from gateway.authn.factors.recovery import RecoveryFactor
+from gateway.authn.factors.sms import SmsFactor
+from gateway.authn.factors.sms_verify import SmsVerifyFactor
+from gateway.authn.factors.totp import TotpFactor
+from gateway.authn.factors.webauthn import WebAuthnFactor
+from gateway.authn.factors.webauthn_relying_party import RelyingParty
+from gateway.authn.risk.geo import Geo
+from gateway.clock import Clock
+from gateway.config.schema import Config
+from gateway.directory import identifiers
+from gateway.directory.base import WritableDirectory
+from gateway.keyring import KeyRing
+from gateway.messaging.senders.base import CodeService, EmailSender, SmsProvider
+from gateway.messaging.sms.cool_off import CoolOff
+from gateway.messaging.sms.dispatch import SmsDesk
+from gateway.observability.audit import Audit
+from gateway.rate_limits import Limits
+from gateway.stores.protocols.core import Credentials, Ledger, Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class FactorParts:
+    """What factors are made of."""
+
+    config: Config
+    ring: KeyRing
+    ledger: Ledger
+    credentials: Credentials
+    sessions: Sessions
+    limits: Limits
+    audit: Audit
+    sms: SmsProvider
+    desk: SmsDesk
+    cool_off: CoolOff
+    email: EmailSender
+    directory: WritableDirectory | None
+    """None where users are kept elsewhere: phone and mail address can't be changed here then."""
+    geo: Geo
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """`second` in the order in which they are offered; `enrols` those that users may add themselves.
+
+    `second_phone` adds no factor but another number for `sms`.
+    """
+
+    second: Mapping[str, Factor]
+    enrols: Mapping[str, Enrols]
+    second_phone: Enrols
+    phones: Phones
+    recovery: RecoveryFactor
+    passkeys: WebAuthnFactor | None
+    approval: ApprovalFactor
+    preferences: Preferences
+    credentials: Credentials
+
+
+def build_factors(parts: FactorParts) -> Factors:
+    config, ring = parts.config, parts.ring
+    totp = TotpFactor(
+        parts.credentials, parts.ledger, parts.clock,
+        issuer=config.branding.name, seal=ring.seal, open=ring.open,
+    )  # fmt: skip
+    site = relying_party(config)
+    keys = WebAuthnFactor(parts.credentials, parts.ledger, parts.clock, site)
+    recovery = RecoveryFactor(parts.credentials, parts.ledger, parts.clock)
+    approval = _approval(parts)
+    phones = _phones(parts)
+    sms, email = _sms(parts, phones), _email(parts)
+    every: list[Factor] = [sms, totp, keys, email, approval, recovery, _bypass(parts)]
+    left_out = set() if config.email.second_factor else {"email"}
+    enrols: list[Enrols] = [totp]
+    if site.possible:
+        enrols.append(keys)
+    adding_phone = _sms(parts, None)
+    if parts.directory is not None:
+        enrols.append(
+            _contact(
+                parts, adding_phone, DirectoryContact("sms", "phone", identifiers.phone, parts.directory)
+            )
+        )
+        enrols.append(
+            _contact(parts, email, DirectoryContact("email", "email", identifiers.email, parts.directory))
+        )
+    return Factors(
+        second={factor.name: factor for factor in every if factor.name not in left_out},
+        enrols={one.name: one for name in config.enrolment.factors for one in enrols if one.name == name},
+        second_phone=_contact(parts, adding_phone, SecondPhone(parts.credentials, parts.clock)),
+        phones=phones,
+        recovery=recovery,
+        passkeys=keys if config.webauthn.passwordless and site.possible else None,
+        approval=approval,
+        preferences=Preferences(parts.credentials, parts.clock),
+        credentials=parts.credentials,
+    )
+
+
+def _approval(parts: FactorParts) -> ApprovalFactor:
+    return ApprovalFactor(
+        Asks(parts.ledger, seal=parts.ring.seal, open=parts.ring.open),
+        parts.sessions, parts.limits, parts.audit, parts.clock,
+        idle_timeout=parts.config.session.idle_timeout, locate=lambda address: parts.geo.locate(address).country,
+    )  # fmt: skip
+
+
+def _bypass(parts: FactorParts) -> BypassFactor:
+    return BypassFactor(Bypasses(parts.ledger, lambda: parts.ring.derive_all(b"bypass")), parts.ledger)
+
+
+def relying_party(config: Config) -> RelyingParty:
+    public = urlsplit(config.server.public_url)
+    id = config.webauthn.rp_id or (config.session.domain or "").lstrip(".") or public.hostname or ""
+    return RelyingParty(id, config.branding.name, f"{public.scheme}://{public.netloc}")
+
+
+def _codes(parts: FactorParts, factor: str, length: int, lifetime: float) -> Codes:
+    def keys() -> list[bytes]:
+        return list(parts.ring.derive_all(b"codes"))
+
+    return Codes(factor, parts.ledger, keys, parts.clock, length=length, lifetime=lifetime)
+
+
+def _phones(parts: FactorParts) -> Phones:
+    lifetime = parts.config.sms.code_lifetime
+    return Phones(parts.credentials, parts.cool_off, parts.ledger, parts.clock, lifetime=lifetime)
+
+
+def _sms(parts: FactorParts, phones: Phones | None) -> Factor:
+    """Without `phones`, codes go to the very number that is being added."""
+    config, provider = parts.config.sms, parts.sms
+    codes = _codes(parts, "sms", config.code_length, config.code_lifetime)
+    if isinstance(provider.sender, CodeService):
+        return SmsVerifyFactor(config, provider.sender, codes, parts.desk, phones)
+    brand = parts.config.branding.name
+    return SmsFactor(config, provider.sender, provider.caller, codes, parts.desk, phones, brand)
+
+
+def _email(parts: FactorParts) -> Factor:
+    config = parts.config.email
+    codes = _codes(parts, "email", config.code_length, config.code_lifetime)
+    return EmailFactor(config, parts.email, codes, parts.limits, parts.config.branding.name)
+
+
+def _contact(parts: FactorParts, factor: Factor, contact: Contact) -> ContactEnrolment:
+    return ContactEnrolment(factor, contact, parts.ledger, seal=parts.ring.seal, open=parts.ring.open)

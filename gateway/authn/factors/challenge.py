@@ -1,0 +1,176 @@
+"""One-time codes: made, kept as a keyed hash, tried at most five times by one user, consumed once (security rule 2).
+
+Shared by every factor that sends a code. The hash is bound to session, user and factor, so a code taken from one
+of them is worth nothing in another; a new code replaces the old one.
+"""
+
+import hmac
+import json
+import secrets
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+
+from gateway.authn.factors.base import Attempt, Outcome
+from gateway.clock import Clock
+from gateway.errors import GatewayError, TooManyAttempts
+from gateway.stores.protocols.core import Ledger
+
+TRIES = 5
+WINDOW = 300.0
+"""Seconds for which wrong guesses are remembered: as long as a code lives."""
+
+
+class Tries:
+    """Guesses at one factor of one user: five in `window` seconds.
+
+    They are counted for the user, not for the session or the code: whoever goes back to the start, or has another
+    code sent, gets no fresh ones.
+    """
+
+    def __init__(self, factor: str, ledger: Ledger, window: float = WINDOW) -> None:
+        self._factor, self._ledger, self._window = factor, ledger, window
+
+    async def check(self, attempt: Attempt, *, wanted: int = 0) -> None:
+        """Raises TriesSpent if too many were made, or fewer than `wanted` are left; spends nothing."""
+        count, remaining = await self._ledger.count(self._slot(attempt))
+        if count + wanted > TRIES:
+            raise TriesSpent(f"no tries left at {self._factor}", retry_after=int(remaining) + 1)
+
+    async def spent(self, attempt: Attempt) -> bool:
+        """Count one guess, before it is judged; True if there was none left."""
+        return await self._ledger.hit(self._slot(attempt), self._window) > TRIES
+
+    async def forget(self, attempt: Attempt) -> None:
+        await self._ledger.delete(self._slot(attempt))
+
+    def _slot(self, attempt: Attempt) -> str:
+        return f"tries:{self._factor}:{attempt.user.username}"
+
+
+class TriesSpent(TooManyAttempts):
+    """At one factor; the user's others may be tried."""
+
+
+def random_digits(length: int) -> str:
+    return "".join(secrets.choice("0123456789") for _ in range(length))
+
+
+def normal_code(text: str) -> str:
+    """The digits that were meant: people type and paste spaces and dashes."""
+    return "".join(character for character in text if character not in " -\u00a0\u2011\u2013\t")
+
+
+class Codes:
+    """Challenges of one factor in the Ledger.
+
+    Args:
+        factor: its name, part of what the code is bound to.
+        keys: hash keys, newest first; older ones keep codes good across a key rotation.
+        lifetime: seconds.
+    """
+
+    def __init__(
+        self,
+        factor: str,
+        ledger: Ledger,
+        keys: Callable[[], list[bytes]],
+        clock: Clock,
+        *,
+        length: int,
+        lifetime: float,
+        digits: Callable[[int], str] = random_digits,
+    ) -> None:
+        self._factor, self._ledger, self._keys, self._clock = factor, ledger, keys, clock
+        self._digits = digits
+        self.length, self.lifetime = length, lifetime
+        self._tries = Tries(factor, ledger, lifetime)
+
+    async def claim_sending(self, attempt: Attempt, pause: float) -> bool:
+        """True for one caller per `pause` seconds, so that two parallel requests don't send two codes."""
+        return await self._ledger.claim_once(self._sending_slot(attempt), pause)
+
+    async def offer(
+        self, attempt: Attempt, pause: float, deliver: Callable[[], Awaitable[None]], *, again: bool
+    ) -> tuple[float, bool]:
+        """Have a code delivered unless one is out; `again` replaces it once `pause` seconds have passed.
+
+        Returns the seconds until another may be sent, and whether one was sent now. Raises TriesSpent: a code that
+        can't be tried is not sent.
+        """
+        issued = await self.issued_at(attempt)
+        wait = None if issued is None else max(0.0, issued + pause - self._clock())
+        if wait is not None and (not again or wait > 0):
+            return wait, False
+        await self._tries.check(attempt, wanted=1)
+        if not await self.claim_sending(attempt, pause):
+            return pause, False
+        before = await self._ledger.get(self._slot(attempt))
+        try:
+            await deliver()
+        except GatewayError:
+            await self._withdraw(attempt, before)
+            raise
+        return pause, True
+
+    async def issue(self, attempt: Attempt) -> str:
+        """A new code for this attempt, replacing any before it."""
+        code = self._digits(self.length)
+        challenge = {"hash": self._hash(self._keys()[0], attempt, code), "at": self._clock()}
+        await self._ledger.put(self._slot(attempt), json.dumps(challenge).encode(), self.lifetime)
+        return code
+
+    async def _withdraw(self, attempt: Attempt, before: bytes | None) -> None:
+        """Forget a code that could not be delivered; another may be sent at once.
+
+        The code from `before` stays good if sending was refused before it was replaced.
+        """
+        if await self._ledger.get(self._slot(attempt)) != before:
+            await self.void(attempt)
+        await self._ledger.delete(self._sending_slot(attempt))
+
+    async def void(self, attempt: Attempt) -> None:
+        """Forget the code; the next one still waits its time."""
+        await self._ledger.delete(self._slot(attempt))
+
+    async def issued_at(self, attempt: Attempt) -> float | None:
+        """When the running challenge was issued (Unix seconds), None if there is none."""
+        stored = await self._ledger.get(self._slot(attempt))
+        return float(json.loads(stored)["at"]) if stored else None
+
+    async def verify(self, attempt: Attempt, code: str) -> Outcome:
+        """Compare `code` with the one issued."""
+
+        async def matches() -> bool:
+            stored = await self._ledger.get(self._slot(attempt))
+            expected = str(json.loads(stored)["hash"]) if stored else ""
+            given = [self._hash(key, attempt, code) for key in self._keys()]
+            return any(hmac.compare_digest(expected, candidate) for candidate in given)
+
+        return await self.consume_if(attempt, matches)
+
+    async def consume_if(self, attempt: Attempt, matches: Callable[[], Awaitable[bool]]) -> Outcome:
+        """Count the try first, so that parallel guesses can't outrun the limit; then compare; then consume."""
+        stored = await self._ledger.get(self._slot(attempt))
+        if stored is None:
+            return Outcome.EXPIRED
+        if await self._tries.spent(attempt):
+            await self._ledger.delete(self._slot(attempt))
+            return Outcome.EXHAUSTED
+        if not await matches():
+            return Outcome.WRONG
+        # Of two requests with the right code, exactly one takes the challenge; a newer code makes it differ.
+        taken = await self._ledger.take(self._slot(attempt))
+        if taken != stored:
+            return Outcome.EXPIRED
+        await self._tries.forget(attempt)
+        return Outcome.RIGHT
+
+    def _hash(self, key: bytes, attempt: Attempt, code: str) -> str:
+        bound = "\0".join((self._factor, attempt.sid, attempt.user.username, code))
+        return hmac.new(key, bound.encode(), sha256).hexdigest()
+
+    def _slot(self, attempt: Attempt) -> str:
+        return f"challenge:{self._factor}:{attempt.sid}"
+
+    def _sending_slot(self, attempt: Attempt) -> str:
+        return f"sending:{self._factor}:{attempt.sid}"

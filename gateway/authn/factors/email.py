@@ -1,0 +1,68 @@
+"""A code by mail. Weaker than the others (a mailbox is often open on the same device); policies can leave it out."""
+
+from collections.abc import Mapping
+from math import ceil
+
+from gateway.authn.factors.base import Attempt, Outcome, Prompt
+from gateway.authn.factors.challenge import Codes, normal_code
+from gateway.authn.factors.sms import message
+from gateway.config.schema import EmailBase
+from gateway.errors import SendFailed, TooManyAttempts
+from gateway.i18n.catalogues import language
+from gateway.i18n.text import N_
+from gateway.messaging.senders.base import EmailSender
+from gateway.messaging.senders.masking import mask_email
+from gateway.model import User
+from gateway.rate_limits import Budget, Limits, network_of
+
+_HOUR = 3600.0
+
+
+class EmailFactor:
+    name = "email"
+
+    def __init__(
+        self, config: EmailBase, sender: EmailSender, codes: Codes, limits: Limits, brand: str
+    ) -> None:
+        self._config, self._sender, self._codes, self._limits = config, sender, codes, limits
+        self._brand = brand
+
+    async def enrolled(self, user: User) -> bool:
+        return bool(user.email)
+
+    async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
+        wait, sent = await self._codes.offer(
+            attempt, self._config.resend_after, lambda: self._send(attempt), again=again
+        )
+        return Prompt(mask_email(attempt.user.email), self._codes.length, ceil(wait), sent)
+
+    async def _send(self, attempt: Attempt) -> None:
+        await self._spend(attempt)
+        code = await self._codes.issue(attempt)
+        # The code is not in the subject: subjects show on locked screens.
+        say = language(attempt.lang).text
+        text = f"{message(self._brand, code, attempt.host, attempt.lang)}\n\n{say(_WARNING)}"
+        subject = N_("Your %(brand)s code", brand=self._brand)
+        await self._sender.send(attempt.user.email, say(subject), text)
+
+    async def _spend(self, attempt: Attempt) -> None:
+        """Count one mail. Raises SendFailed (code "budget") when a budget is spent."""
+        for budget, subject in (
+            (Budget("email-user", self._config.per_user_hourly, _HOUR, "user"), attempt.user.username),
+            (Budget("email-address", self._config.per_user_hourly, _HOUR, "mail"), attempt.user.email),
+            (Budget("email-ip", self._config.per_ip_hourly, _HOUR, "address"), network_of(attempt.ip)),
+        ):
+            try:
+                await self._limits.spend(budget, subject)
+            except TooManyAttempts as spent:
+                raise SendFailed(
+                    f"mail budget {budget.name} is spent",
+                    code="budget",
+                    mend=f"raise it under email, or wait {spent.retry_after} s",
+                ) from spent
+
+    async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
+        return await self._codes.verify(attempt, normal_code(form.get("code", "")))
+
+
+_WARNING = N_("If you are not signing in right now, somebody knows your password: please change it.")

@@ -1,0 +1,53 @@
+"""Which second factor a user is asked for first: the one they chose, else the one they used last.
+
+Kept among the user's credentials, so that it goes when the user goes; it proves nothing.
+"""
+
+from collections.abc import Callable, Iterable
+
+from gateway.authn.factors.totp import random_id
+from gateway.clock import Clock
+from gateway.policy.decide import LENT_FACTORS
+from gateway.stores.protocols.core import Credential, Credentials
+
+KIND = "preference"
+CHOSEN, USED = "chosen", "used"
+
+
+class Preferences:
+    def __init__(
+        self, credentials: Credentials, clock: Clock, *, new_id: Callable[[], str] = random_id
+    ) -> None:
+        self._credentials, self._clock, self._new_id = credentials, clock, new_id
+
+    async def ordered(self, username: str, factors: Iterable[str]) -> list[str]:
+        """`factors`, chosen first, else last used first."""
+        first = await self._first(username)
+        return sorted(factors, key=lambda factor: factor != first)
+
+    async def chosen(self, username: str) -> str:
+        """The factor chosen by hand, "" if none was."""
+        return (await self._kept(username)).get(CHOSEN, "")
+
+    async def choose(self, username: str, factor: str) -> None:
+        await self._keep(username, CHOSEN, factor)
+
+    async def used(self, username: str, factor: str) -> None:
+        """Remember what was used, for users who never chose; not what is for one day only or asks others."""
+        if factor not in LENT_FACTORS | {"recovery"} and (await self._kept(username)).get(USED) != factor:
+            await self._keep(username, USED, factor)
+
+    async def _first(self, username: str) -> str:
+        kept = await self._kept(username)
+        return kept.get(CHOSEN) or kept.get(USED, "")
+
+    async def _kept(self, username: str) -> dict[str, str]:
+        return {one.name: one.secret.decode() for one in await self._credentials.list(username, KIND)}
+
+    async def _keep(self, username: str, name: str, factor: str) -> None:
+        for old in await self._credentials.list(username, KIND):
+            if old.name == name:
+                await self._credentials.remove(username, old.id)
+        await self._credentials.add(
+            Credential(self._new_id(), username, KIND, name, factor.encode(), self._clock())
+        )

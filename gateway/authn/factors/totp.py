@@ -1,0 +1,132 @@
+"""Codes of an authenticator app (RFC 6238). A time step that was used once is refused ever after (§5.2).
+
+The secret rests sealed in the Credentials store, and sealed in the ledger while it is being set up.
+"""
+
+import hmac
+import secrets
+from collections.abc import Callable, Mapping
+
+import pyotp
+import segno
+
+from gateway.authn.factors.base import Attempt, Outcome, Prompt, Setup, given_name
+from gateway.authn.factors.challenge import Tries, normal_code
+from gateway.clock import Clock
+from gateway.i18n.catalogues import language
+from gateway.i18n.text import N_
+from gateway.model import User
+from gateway.stores.protocols.core import Credential, Credentials, Ledger
+
+STEP = 30
+DIGITS = 6
+DRIFT = (0, -1, 1)
+"""Steps around now that count: clocks differ, and people type slowly (RFC 6238 §5.2)."""
+_SETUP = 900.0
+Seal = Callable[[bytes], bytes]
+
+
+def random_id() -> str:
+    return secrets.token_urlsafe(16)
+
+
+class TotpFactor:
+    """`seal` and `open` are the key ring's."""
+
+    name = "totp"
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        ledger: Ledger,
+        clock: Clock,
+        *,
+        issuer: str,
+        seal: Seal,
+        open: Seal,
+        new_secret: Callable[[], str] = pyotp.random_base32,
+        new_id: Callable[[], str] = random_id,
+    ) -> None:
+        self._credentials, self._ledger, self._clock = credentials, ledger, clock
+        self._issuer, self._seal, self._open = issuer, seal, open
+        self._new_secret, self._new_id = new_secret, new_id
+        self._tries = Tries(self.name, ledger)
+
+    async def enrolled(self, user: User) -> bool:
+        return bool(await self._credentials.list(user.username, self.name))
+
+    async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
+        await self._tries.check(attempt)
+        return Prompt(code_length=DIGITS)
+
+    async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
+        if await self._tries.spent(attempt):
+            return Outcome.EXHAUSTED
+        code, now = normal_code(form.get("code", "")), self._clock()
+        for app in await self._credentials.list(attempt.user.username, self.name):
+            step = matching_step(app.secret.decode(), code, now)
+            # Of two requests with the same code, exactly one moves the counter; the other is a replay.
+            if step is not None and await self._credentials.advance(app.id, step, now):
+                await self._tries.forget(attempt)
+                return Outcome.RIGHT
+        return Outcome.WRONG
+
+    async def enrol_begin(self, attempt: Attempt, form: Mapping[str, str]) -> Setup:
+        """The same secret for as long as the setup runs: a reloaded page must fit the code already scanned."""
+        pending = await self._ledger.get(_slot(attempt))
+        secret = self._open(pending).decode() if pending else self._new_secret()
+        if pending is None:
+            await self._ledger.put(_slot(attempt), self._seal(secret.encode()), _SETUP)
+        app = pyotp.TOTP(secret, digits=DIGITS, interval=STEP)
+        uri = str(app.provisioning_uri(name=attempt.user.username, issuer_name=self._issuer))
+        return Setup(Prompt(code_length=DIGITS), _grouped(secret), uri, qr_image(uri))
+
+    async def enrol_finish(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
+        pending, now = await self._ledger.get(_slot(attempt)), self._clock()
+        if pending is None:
+            return Outcome.EXPIRED
+        secret = self._open(pending).decode()
+        step = matching_step(secret, normal_code(form.get("code", "")), now)
+        if step is None:
+            return Outcome.WRONG
+        if await self._ledger.take(_slot(attempt)) != pending:
+            return Outcome.EXPIRED
+        await self._credentials.add(
+            Credential(
+                id=self._new_id(),
+                username=attempt.user.username,
+                kind=self.name,
+                name=given_name(form, language(attempt.lang).text(N_("Authenticator app"))),
+                secret=secret.encode(),
+                created_at=now,
+                last_used_at=now,
+                counter=step,  # the code that proved the app can't sign anyone in again
+            )
+        )
+        return Outcome.RIGHT
+
+
+def matching_step(secret: str, code: str, now: float) -> int | None:
+    """The time step whose code this is, among now and DRIFT; all are compared, each in constant time."""
+    app = pyotp.TOTP(secret, digits=DIGITS, interval=STEP)
+    current = int(now) // STEP
+    found = None
+    for step in (current + drift for drift in DRIFT):
+        if hmac.compare_digest(app.generate_otp(step).encode(), code.encode()) and found is None:
+            found = step
+    return found
+
+
+def qr_image(text: str) -> str:
+    """An SVG as data: URI, which our CSP lets images be. Black on white in dark mode too: scanners need it."""
+    code = segno.make(text, error="m", micro=False)
+    return str(code.svg_data_uri(scale=5, border=4, dark="#000", light="#fff"))
+
+
+def _slot(attempt: Attempt) -> str:
+    return f"enrol:totp:{attempt.user.username}:{attempt.sid}"
+
+
+def _grouped(secret: str) -> str:
+    """In fours, for those who type it."""
+    return " ".join(secret[start : start + 4] for start in range(0, len(secret), 4))

@@ -1,0 +1,173 @@
+"""Security keys and passkeys (W3C WebAuthn Level 3): phishing can't reach them, since they sign for our origin only.
+
+Each challenge is random, kept in the ledger and taken once. A key that counts must count upwards; a copy of it is
+noticed there. With its user verified (PIN, fingerprint) a passkey also stands for the password.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from gateway.authn.factors.base import Attempt, Outcome, Prompt, Setup, given_name
+from gateway.authn.factors.challenge import Tries
+from gateway.authn.factors.webauthn_relying_party import Key, RelyingParty, parse_answer
+from gateway.clock import Clock
+from gateway.i18n.catalogues import language
+from gateway.i18n.text import N_
+from gateway.model import User
+from gateway.stores.protocols.core import Credential, Credentials, Ledger
+
+_LIFETIME = 300.0
+_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Used:
+    username: str
+    handle_matches: bool
+
+
+class WebAuthnFactor:
+    name = "webauthn"
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        ledger: Ledger,
+        clock: Clock,
+        site: RelyingParty,
+        *,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self._credentials, self._ledger, self._clock = credentials, ledger, clock
+        self._site, self._random = site, random
+        self._tries = Tries(self.name, ledger)
+
+    async def enrolled(self, user: User) -> bool:
+        return bool(await self._credentials.list(user.username, self.name))
+
+    # -- as second factor ------------------------------------------------------------------------------------------
+
+    async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
+        challenge = await self._challenge(_slot(attempt))
+        keys = await self._keys(attempt.user.username)
+        return Prompt(options=self._site.authentication(challenge, keys, verified=False))
+
+    async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
+        challenge = await self._ledger.take(_slot(attempt))
+        if challenge is None:
+            return Outcome.EXPIRED
+        if await self._tries.spent(attempt):
+            return Outcome.EXHAUSTED
+        used = await self._use(form.get("credential", ""), challenge, attempt.origin, verified=False)
+        if used is None or used.username != attempt.user.username:
+            return Outcome.WRONG
+        await self._tries.forget(attempt)
+        return Outcome.RIGHT
+
+    # -- instead of a password -------------------------------------------------------------------------------------
+
+    async def passkey_begin(self, visitor: str) -> str:
+        """Options for any passkey of ours, with its user verified; `visitor` is what the challenge is bound to."""
+        return self._site.authentication(await self._challenge(_passkey_slot(visitor)), (), verified=True)
+
+    async def passkey_finish(self, visitor: str, origin: str, answer: str) -> str | None:
+        """The username whose passkey answered, with the user verified; None if none did."""
+        challenge = await self._ledger.take(_passkey_slot(visitor))
+        if challenge is None:
+            return None
+        used = await self._use(answer, challenge, origin, verified=True)
+        # WebAuthn §7.2 step 6: nobody was named beforehand, so the key itself must name its user.
+        return used.username if used is not None and used.handle_matches else None
+
+    # -- adding one ------------------------------------------------------------------------------------------------
+
+    async def enrol_begin(self, attempt: Attempt, form: Mapping[str, str]) -> Setup:
+        challenge = await self._challenge(_enrol_slot(attempt))
+        known = await self._keys(attempt.user.username)
+        handle = known[0].handle if known else await self._handle(attempt)
+        return Setup(Prompt(options=self._site.registration(attempt.user, handle, challenge, known)))
+
+    async def enrol_finish(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
+        challenge = await self._ledger.take(_enrol_slot(attempt))
+        if challenge is None:
+            return Outcome.EXPIRED
+        made = self._site.registered(form.get("credential", ""), challenge, attempt.origin)
+        if made is None or await self._credentials.get(_name(made.credential_id)) is not None:
+            return Outcome.WRONG
+        handle = await self._ledger.take(_handle_slot(attempt))
+        if handle is None:
+            known = await self._keys(attempt.user.username)
+            handle = known[0].handle if known else self._random(_BYTES)
+        now = self._clock()
+        await self._credentials.add(
+            Credential(
+                id=_name(made.credential_id),
+                username=attempt.user.username,
+                kind=self.name,
+                name=given_name(form, language(attempt.lang).text(N_("Security key or passkey"))),
+                secret=Key(made.credential_id, made.credential_public_key, handle).packed(),
+                created_at=now,
+                last_used_at=now,
+                counter=made.sign_count,
+            )
+        )
+        return Outcome.RIGHT
+
+    # -- shared ----------------------------------------------------------------------------------------------------
+
+    async def _use(self, answer: str, challenge: bytes, origin: str, *, verified: bool) -> _Used | None:
+        given = parse_answer(answer)
+        stored = await self._credentials.get(_name(given.raw_id)) if given else None
+        if given is None or stored is None or stored.kind != self.name:
+            return None
+        key = Key.unpacked(stored.secret)
+        proof = self._site.authenticated(given, key, stored.counter, challenge, origin, verified=verified)
+        if proof is None:
+            return None
+        # Synced passkeys don't count, they answer 0 for ever (WebAuthn §6.1.1). Those that count advance in one step.
+        counts = proof.new_sign_count > 0
+        if counts and not await self._credentials.advance(stored.id, proof.new_sign_count, self._clock()):
+            return None
+        return _Used(stored.username, given.response.user_handle == key.handle)
+
+    async def _keys(self, username: str) -> Sequence[Key]:
+        return [Key.unpacked(one.secret) for one in await self._credentials.list(username, self.name)]
+
+    async def _challenge(self, slot: str) -> bytes:
+        """The running challenge, or a new one: a second tab must not void the first."""
+        running = await self._ledger.get(slot)
+        if running is None:
+            running = self._random(_BYTES)
+            await self._ledger.put(slot, running, _LIFETIME)
+        return running
+
+    async def _handle(self, attempt: Attempt) -> bytes:
+        """A random name for a user's first key; it must be the same from begin to finish."""
+        running = await self._ledger.get(_handle_slot(attempt))
+        if running is None:
+            running = self._random(_BYTES)
+            await self._ledger.put(_handle_slot(attempt), running, 2 * _LIFETIME)
+        return running
+
+
+def _name(credential_id: bytes) -> str:
+    """Credential ids may have 1023 bytes: the store's key is their digest."""
+    return sha256(credential_id).hexdigest()
+
+
+def _slot(attempt: Attempt) -> str:
+    return f"challenge:webauthn:{attempt.user.username}:{attempt.sid}"
+
+
+def _enrol_slot(attempt: Attempt) -> str:
+    return f"enrol:webauthn:{attempt.user.username}:{attempt.sid}"
+
+
+def _handle_slot(attempt: Attempt) -> str:
+    return f"enrol:webauthn-handle:{attempt.user.username}:{attempt.sid}"
+
+
+def _passkey_slot(visitor: str) -> str:
+    return f"challenge:passkey:{visitor}"

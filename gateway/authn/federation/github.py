@@ -1,0 +1,66 @@
+"""GitHub: OAuth 2.0 with an API that says who came. There is no ID token: the API's word, over TLS, is what counts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.authn.federation.base import Account, Attempt, NotSignedIn
+from gateway.authn.federation.http_client import ProviderHttp
+from gateway.authn.federation.openid import challenge, with_query
+from gateway.config.sections.identity_providers import GithubProvider as GithubConfig
+
+
+class GithubProvider:
+    def __init__(self, config: GithubConfig) -> None:
+        self._config = config
+        self._http = ProviderHttp(config.name)
+
+    async def address(self, attempt: Attempt) -> str:
+        query = {
+            "client_id": self._config.client_id,
+            "redirect_uri": attempt.redirect_uri,
+            "scope": "read:user user:email",
+            "state": attempt.state,
+            "code_challenge": challenge(attempt.verifier),
+            "code_challenge_method": "S256",
+        }
+        return with_query(f"{self._config.base_url.rstrip('/')}/login/oauth/authorize", query)
+
+    async def account(self, attempt: Attempt, answer: Mapping[str, str]) -> Account:
+        if "code" not in answer:
+            raise NotSignedIn(f"the provider said {answer.get('error', 'nothing')[:60]!r}")
+        token = await self._token(attempt, answer["code"])
+        api = self._config.api_url.rstrip("/")
+        user = await self._http.get(f"{api}/user", token=token)
+        if not isinstance(user, dict) or not isinstance(user.get("id"), int):
+            raise NotSignedIn(f"{self._config.name}: the API does not say who came")
+        emails = await self._http.get(f"{api}/user/emails", token=token)
+        return Account(
+            subject=str(user["id"]),  # logins can be renamed and taken by others; the number can't
+            username=str(user.get("login") or ""),
+            email=_primary(emails),
+            name=str(user.get("name") or ""),
+        )
+
+    async def _token(self, attempt: Attempt, code: str) -> str:
+        form = {
+            "client_id": self._config.client_id,
+            "client_secret": self._config.client_secret.get_secret_value(),
+            "code": code,
+            "redirect_uri": attempt.redirect_uri,
+            "code_verifier": attempt.verifier,
+        }
+        tokens = await self._http.post(f"{self._config.base_url.rstrip('/')}/login/oauth/access_token", form)
+        if not isinstance(tokens, dict) or not tokens.get("access_token"):
+            error = tokens.get("error") if isinstance(tokens, dict) else "no object"
+            raise NotSignedIn(f"{self._config.name}: no access token: {str(error)[:100]!r}")
+        return str(tokens["access_token"])
+
+    async def close(self) -> None:
+        await self._http.close()
+
+
+def _primary(emails: Any) -> str:
+    for one in emails if isinstance(emails, list) else ():
+        if isinstance(one, dict) and one.get("primary") is True and one.get("verified") is True:
+            return str(one.get("email", ""))
+    return ""

@@ -1,0 +1,61 @@
+"""Requests to a provider: JSON in at most a few seconds and a few hundred KiB, and every failure has a name."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+from multidict import CIMultiDict
+
+from gateway.authn.federation.base import ProviderUnavailable
+
+_TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)
+_LARGEST = 512 * 1024
+
+
+class ProviderHttp:
+    """`name` is for the log. The session is opened at the first request, in the loop that will use it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._session: aiohttp.ClientSession | None = None
+
+    async def get(self, url: str, *, token: str = "") -> Any:
+        headers = {"Accept": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        return await self._json("GET", url, headers=headers)
+
+    async def post(self, url: str, form: Mapping[str, str], authorization: str = "") -> Any:
+        headers = {"Accept": "application/json"}
+        if authorization:
+            headers["Authorization"] = authorization
+        return await self._json("POST", url, headers=headers, data=dict(form))
+
+    async def _json(self, method: str, url: str, **more: Any) -> Any:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=_TIMEOUT, headers=CIMultiDict({"User-Agent": "auth-gateway"})
+            )
+        try:
+            async with self._session.request(method, url, allow_redirects=False, **more) as answer:
+                body = await answer.content.read(_LARGEST + 1)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ProviderUnavailable(
+                f"{self._name}: {method} {url}: {error or type(error).__name__}"
+            ) from error
+        if answer.status >= 500 or len(body) > _LARGEST:
+            raise ProviderUnavailable(
+                f"{self._name}: {method} {url} answered {answer.status}, {len(body)} bytes"
+            )
+        return self._parsed(body, f"{method} {url}", answer.status)
+
+    def _parsed(self, body: bytes, what: str, status: int) -> Any:
+        try:
+            return {**parsed, "_status": status} if isinstance(parsed := json.loads(body), dict) else parsed
+        except ValueError:
+            raise ProviderUnavailable(f"{self._name}: {what} answered {status} without JSON") from None
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()

@@ -1,0 +1,54 @@
+"""Journeys to a provider and back: begun by one browser, ended there once, forgotten after ten minutes."""
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from gateway.authn.federation.base import Attempt
+from gateway.stores.protocols.core import Ledger
+
+LIFETIME = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    provider: str
+    attempt: Attempt
+    rd: str
+    browser: str
+    """Digest of the csrf token in the cookie of the browser that set out."""
+
+    def is_of(self, csrf: str) -> bool:
+        """Whether the browser that came back is the one that set out: else somebody signs others in as themselves."""
+        return bool(csrf) and hmac.compare_digest(self.browser, _digest(csrf))
+
+
+class Journeys:
+    def __init__(self, ledger: Ledger, token: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> None:
+        self._ledger, self._token = ledger, token
+
+    async def begin(self, provider: str, redirect_uri: str, rd: str, csrf: str) -> Attempt:
+        attempt = Attempt(self._token(), self._token(), self._token() + self._token(), redirect_uri)
+        journey = Journey(provider, attempt, rd, _digest(csrf))
+        await self._ledger.put(_key(attempt.state), json.dumps(asdict(journey)).encode(), LIFETIME)
+        return attempt
+
+    async def end(self, provider: str, state: str) -> Journey | None:
+        """The journey, once; None for a state that is unknown, used or of another provider."""
+        kept = await self._ledger.take(_key(state)) if state else None
+        if kept is None:
+            return None
+        values = json.loads(kept)
+        journey = Journey(**{**values, "attempt": Attempt(**values["attempt"])})
+        return journey if journey.provider == provider else None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _key(state: str) -> str:
+    return f"federated:{_digest(state)}"

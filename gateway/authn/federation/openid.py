@@ -1,0 +1,186 @@
+"""An OpenID provider: discovery, authorization code with PKCE, checks of its ID token (OpenID Connect Core 1.0)."""
+
+import hashlib
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote_plus, urlencode
+
+import aiohttp
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from gateway.authn.federation.base import Account, Attempt, NotSignedIn, ProviderUnavailable
+from gateway.authn.federation.http_client import ProviderHttp
+from gateway.clock import Clock
+from gateway.config.sections.identity_providers import OidcProvider
+
+ALGORITHMS = ["RS256", "PS256", "ES256", "ES384", "RS384", "RS512", "PS384", "PS512", "EdDSA"]
+"""Signatures by a key that only the provider has; never "none", never an HMAC of the shared secret."""
+LEEWAY = 60
+_FRESH = 3600.0
+_KEYS_AGAIN_AFTER = 30.0
+_MFA = frozenset({"mfa", "otp", "hwk", "swk", "fpt", "sc", "sms", "pop", "user"})  # RFC 8176
+
+
+class OpenIdProvider:
+    def __init__(self, config: OidcProvider, clock: Clock) -> None:
+        self._config, self._clock = config, clock
+        self._http = ProviderHttp(config.name)
+        self._found: dict[str, Any] = {}
+        self._found_at = float("-inf")
+        self._keys: KeySet | None = None
+        self._keys_at = float("-inf")
+
+    async def address(self, attempt: Attempt) -> str:
+        found = await self._discovered()
+        query = {
+            "response_type": "code",
+            "client_id": self._config.client_id,
+            "redirect_uri": attempt.redirect_uri,
+            "scope": " ".join(self._config.scopes),
+            "state": attempt.state,
+            "nonce": attempt.nonce,
+            "code_challenge": challenge(attempt.verifier),
+            "code_challenge_method": "S256",
+        }
+        return with_query(str(found["authorization_endpoint"]), query)
+
+    async def account(self, attempt: Attempt, answer: Mapping[str, str]) -> Account:
+        found = await self._discovered()
+        if (
+            found.get("authorization_response_iss_parameter_supported")
+            and answer.get("iss") != self._config.issuer
+        ):
+            raise NotSignedIn("the answer names another issuer (RFC 9207)")
+        if "code" not in answer:
+            raise NotSignedIn(f"the provider said {answer.get('error', 'nothing')[:60]!r}")
+        tokens = await self._tokens(found, attempt, answer["code"])
+        claims = await self._verified(str(tokens.get("id_token", "")), attempt.nonce)
+        if "email" not in claims and "userinfo_endpoint" in found:
+            claims = await self._with_userinfo(found, claims, str(tokens.get("access_token", "")))
+        return self._account(claims)
+
+    async def _discovered(self) -> dict[str, Any]:
+        if self._clock() - self._found_at > _FRESH:
+            found = await self._http.get(
+                f"{self._config.issuer.rstrip('/')}/.well-known/openid-configuration"
+            )
+            if not isinstance(found, dict) or found.get("issuer") != self._config.issuer:
+                name = found.get("issuer") if isinstance(found, dict) else found
+                raise ProviderUnavailable(
+                    f"{self._config.name}: discovery names the issuer {str(name)[:200]!r}"
+                )
+            if missing := {"authorization_endpoint", "token_endpoint", "jwks_uri"} - set(found):
+                raise ProviderUnavailable(
+                    f"{self._config.name}: discovery lacks {', '.join(sorted(missing))}"
+                )
+            self._found, self._found_at = found, self._clock()
+        return self._found
+
+    async def _tokens(self, found: Mapping[str, Any], attempt: Attempt, code: str) -> dict[str, Any]:
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": attempt.redirect_uri,
+            "code_verifier": attempt.verifier,
+        }
+        id, secret = self._config.client_id, self._config.client_secret.get_secret_value()
+        authorization = ""
+        # RFC 8414 §2: client_secret_basic is what is meant where nothing is said.
+        if "client_secret_basic" in found.get(
+            "token_endpoint_auth_methods_supported", ["client_secret_basic"]
+        ):
+            authorization = aiohttp.encode_basic_auth(quote_plus(id), quote_plus(secret))  # RFC 6749 §2.3.1
+        else:
+            form |= {"client_id": id, "client_secret": secret}
+        tokens = await self._http.post(str(found["token_endpoint"]), form, authorization)
+        if not isinstance(tokens, dict) or tokens["_status"] != 200:
+            error = tokens.get("error") if isinstance(tokens, dict) else "no object"
+            raise NotSignedIn(f"{self._config.name}: the token endpoint said {str(error)[:100]!r}")
+        return tokens
+
+    async def _verified(self, token: str, nonce: str) -> dict[str, Any]:
+        """OpenID Connect Core §3.1.3.7."""
+        try:
+            decoded = jwt.decode(token, await self._keys_for(token), algorithms=ALGORITHMS)
+        except (JoseError, ValueError, TypeError) as error:
+            raise NotSignedIn(f"{self._config.name}: the ID token can't be verified: {error}") from None
+        claims, now = dict(decoded.claims), self._clock()
+        audience = claims.get("aud")
+        audiences = (
+            [audience] if isinstance(audience, str) else audience if isinstance(audience, list) else []
+        )
+        sound = {
+            "iss": claims.get("iss") == self._config.issuer,
+            "aud": self._config.client_id in audiences,
+            "azp": (len(audiences) == 1 and "azp" not in claims)
+            or claims.get("azp") == self._config.client_id,
+            "exp": _is_number(claims.get("exp")) and now < claims["exp"] + LEEWAY,
+            "iat": _is_number(claims.get("iat")) and claims["iat"] < now + LEEWAY,
+            "nonce": secrets.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()),
+            "sub": isinstance(claims.get("sub"), str) and 0 < len(claims["sub"]) <= 255,
+        }
+        if wrong := [name for name, holds in sound.items() if not holds]:
+            raise NotSignedIn(f"{self._config.name}: the ID token has a wrong {', '.join(wrong)}")
+        return claims
+
+    async def _keys_for(self, token: str) -> KeySet:
+        """The provider's keys; read again for a key that we do not know, though not for every forgery."""
+        now = self._clock()
+        unknown = self._keys is not None and _kid(token) not in {key.kid for key in self._keys.keys}
+        if (
+            self._keys is None
+            or now - self._keys_at > _FRESH
+            or (unknown and now - self._keys_at > _KEYS_AGAIN_AFTER)
+        ):
+            found = await self._http.get(str((await self._discovered())["jwks_uri"]))
+            keys = [key for key in found.get("keys", ()) if key.get("kty") in ("RSA", "EC", "OKP")]
+            self._keys, self._keys_at = KeySet.import_key_set({"keys": keys}), now
+        return self._keys
+
+    async def _with_userinfo(
+        self, found: Mapping[str, Any], claims: dict[str, Any], token: str
+    ) -> dict[str, Any]:
+        more = await self._http.get(str(found["userinfo_endpoint"]), token=token)
+        if not isinstance(more, dict) or more.get("sub") != claims["sub"]:  # OpenID Connect Core §5.3.2
+            raise NotSignedIn(f"{self._config.name}: userinfo speaks of somebody else")
+        return {**more, **claims}
+
+    def _account(self, claims: Mapping[str, Any]) -> Account:
+        amr = claims.get("amr")
+        proven = {str(one) for one in amr} if isinstance(amr, list) else set()
+        return Account(
+            subject=claims["sub"],
+            username=str(claims.get(self._config.username_claim, "")),
+            email=str(claims.get("email", "")) if claims.get("email_verified") is True else "",
+            name=str(claims.get("name", "")),
+            mfa=self._config.trust_mfa and bool(_MFA & proven),
+        )
+
+    async def close(self) -> None:
+        await self._http.close()
+
+
+def challenge(verifier: str) -> str:
+    """RFC 7636 §4.2, method S256."""
+    return urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def with_query(url: str, query: Mapping[str, str]) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _kid(token: str) -> str | None:
+    from joserfc import jws
+
+    try:
+        return jws.extract_compact(token.encode()).headers().get("kid")
+    except (JoseError, ValueError):
+        return None

@@ -1,0 +1,274 @@
+"""The login itself, without HTTP: prove a password, prove a second factor, and what is still missing.
+
+Views translate forms into calls and results into pages. Whatever fails in here leaves nobody signed in.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from gateway.authn.factors.base import Attempt, Factor, Outcome, Prompt, Resend
+from gateway.authn.factors.preference import Preferences
+from gateway.authn.password_check import PasswordCheck
+from gateway.authn.remembered_devices import RememberedDevices
+from gateway.authn.risk.assessment import RiskWatch
+from gateway.directory.base import Directory
+from gateway.errors import SendFailed, TooManyAttempts
+from gateway.model import Decision, IPAddress, Principal, SessionRecord, Target, User, Verdict
+from gateway.observability import metrics
+from gateway.observability.audit import Audit
+from gateway.policy.decide import DEVICE, OWN_FACTORS, UPSTREAM_MFA, decide, has_two
+from gateway.policy.routes import Routes
+from gateway.rate_limits import CODE_FAILURES, CODES_PER_USER, Limits, network_of
+from gateway.session import SessionLayer
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Where an attempt comes from."""
+
+    address: IPAddress
+    user_agent: str
+    host: str
+    cookies: str = ""
+    """The Cookie header, for the one that says which device this is."""
+    origin: str = ""
+    """What the browser calls the origin of our page; security keys sign it."""
+    lang: str = "en"
+    """The language of the page, which messages sent meanwhile share."""
+
+    @property
+    def ip(self) -> str:
+        return str(self.address)
+
+    @property
+    def network(self) -> str:
+        """What address budgets count."""
+        return network_of(self.ip)
+
+
+Judge = Callable[[Target, Principal | None], Decision | None]
+"""What stands between a principal and a destination, None where the destination is none of its business."""
+OwnPages = Callable[[Target], bool]
+"""Whether a destination is a page of ours that changes the account: those want a recent second factor."""
+
+USER_VERIFIED = "user_verification"
+"""What a passkey proves beside being there: it knows its user by PIN or fingerprint."""
+
+RECENT = 900.0
+"""Seconds for which a second factor counts as just proven."""
+
+
+def proven_recently(session: SessionRecord, now: float) -> bool:
+    """Whether the session has two factors and proved a second one just now; neither a remembered device nor an
+    approval proves one."""
+    at = max((session.proven_at.get(factor, 0.0) for factor in OWN_FACTORS), default=0.0)
+    return has_two(session.amr) and now - at <= RECENT
+
+
+class SignIn:
+    def __init__(
+        self,
+        directory: Directory,
+        sessions: SessionLayer,
+        factors: Mapping[str, Factor],
+        limits: Limits,
+        audit: Audit,
+        routes: Routes,
+        devices: RememberedDevices,
+        risk: RiskWatch,
+        own: OwnPages,
+        meant: Callable[[Target], Target],
+        preferences: Preferences,
+        passwords: PasswordCheck,
+    ) -> None:
+        self._directory, self._sessions, self._factors = directory, sessions, factors
+        self._limits, self._audit, self._routes = limits, audit, routes
+        self._devices, self._risk = devices, risk
+        self._own, self._meant, self._preferences = own, meant, preferences
+        self._passwords = passwords
+        self.judges: list[Judge] = []
+        """Asked first: whoever has pages of its own says here what stands before them."""
+
+    # -- what is missing -----------------------------------------------------------------------------------------
+
+    def decision(self, destination: Target, principal: Principal | None) -> Decision:
+        """What stands between this principal and the destination. Where no route is, a full sign-in is due."""
+        destination = self._meant(destination)
+        for judge in self.judges:
+            if (found := judge(destination, principal)) is not None:
+                return found
+        if self._own(destination):
+            fresh = principal is not None and proven_recently(principal.session, self._sessions.now())
+            verdict = Verdict.ALLOW if fresh else Verdict.SIGN_IN if principal is None else Verdict.STEP_UP
+            return Decision(verdict, "portal", "recent_proof", OWN_FACTORS)
+        route = self._routes.find(destination)
+        if route is not None:
+            return decide(route, destination, principal, self._sessions.now())
+        verdict = Verdict.SIGN_IN if principal is None else Verdict.STEP_UP
+        if principal is not None and has_two(principal.amr):
+            verdict = Verdict.ALLOW
+        return Decision(verdict, "portal", "portal")
+
+    async def usable_factors(self, user: User, decision: Decision, amr: Sequence[str] = ()) -> list[str]:
+        """Second factors that the user has enrolled and that the decision accepts.
+
+        A session that has two (`amr`) must show who sits there, of which approval from elsewhere says nothing.
+        """
+        accepted = [f for f in self._factors.values() if not decision.factors or f.name in decision.factors]
+        again = has_two(tuple(amr))
+        names = [
+            factor.name
+            for factor in accepted
+            if not (again and factor.name == "approval") and await factor.enrolled(user)
+        ]
+        return await self._preferences.ordered(user.username, names)
+
+    # -- first factor ----------------------------------------------------------------------------------------------
+
+    async def password(
+        self, client: Client, username: str, password: str, before: Principal | None
+    ) -> SessionRecord | None:
+        """A new session if the password is right, else None. Raises TooManyAttempts and TooUnusual."""
+        user = await self._passwords.check(username, password, client.ip, door="login")
+        metrics.sign_ins.labels("password", "wrong" if user is None else "right").inc()
+        return await self._let_in(client, user, before) if user else None
+
+    async def federated(
+        self, client: Client, user: User, before: Principal | None, *, mfa: bool
+    ) -> SessionRecord:
+        """A session for whom a provider vouches; `mfa`: it did so with a second factor that we trust."""
+        metrics.sign_ins.labels("federated", "right").inc()
+        return await self._let_in(client, user, before, factor="federated", mfa=mfa)
+
+    async def _let_in(
+        self,
+        client: Client,
+        user: User,
+        before: Principal | None,
+        *,
+        factor: str = "password",
+        mfa: bool = False,
+    ) -> SessionRecord:
+        """After the first factor: a session that knows of a remembered device, and of what is unusual."""
+        device = await self._devices.recognise(client.cookies, user)
+        action = await self._risk.assess(
+            user, client.address, client.user_agent, lang=client.lang, known_device=device is not None
+        )
+        rise = partial(self._sessions.rise, ip=client.ip, user_agent=client.user_agent)
+        step_up = action == "step_up"
+        record = await rise(before, user.username, factor, step_up=step_up)
+        if factor == "password":
+            self._audit.record("password_ok", user.username, client.ip, sid=record.sid[:8])
+        else:
+            self._audit.record("federated_ok", user.username, client.ip, sid=record.sid[:8])
+        if mfa and not step_up:
+            record = await rise(Principal(user, record), user.username, UPSTREAM_MFA)
+        if device is None or step_up:
+            return record
+        record = await rise(Principal(user, record), user.username, DEVICE)
+        await self._devices.used(device, client.ip)
+        self._audit.record("login", user.username, client.ip, factors=list(record.amr), sid=record.sid[:8])
+        return record
+
+    # -- second factor ---------------------------------------------------------------------------------------------
+
+    async def begin(
+        self,
+        client: Client,
+        principal: Principal,
+        factor: str,
+        *,
+        resend: Resend | None = None,
+    ) -> Prompt:
+        """Start (or describe) a challenge. Raises SendFailed and TooManyAttempts."""
+        await self._check_locked(principal.username)
+        attempt = replace(self._attempt(client, principal), resend=resend)
+        try:
+            prompt = await self._factors[factor].begin(attempt, again=resend is not None)
+        except SendFailed as failure:
+            metrics.codes_sent.labels(factor, "failed").inc()
+            self._audit.record(
+                "send_failed", principal.username, client.ip,
+                factor=factor, code=failure.code, cause=failure.detail, mend=failure.mend,
+            )  # fmt: skip
+            raise
+        if prompt.sent:
+            metrics.codes_sent.labels(factor, "sent").inc()
+            self._audit.record("code_sent", principal.username, client.ip, factor=factor, to=prompt.hint)
+        return prompt
+
+    async def prove(
+        self, client: Client, principal: Principal, factor: str, form: Mapping[str, str]
+    ) -> tuple[Outcome, SessionRecord | None]:
+        """Judge a second factor; when right, the session rises under a new id. Raises TooManyAttempts."""
+        outcome = await self.judge(client, principal, factor, form)
+        if outcome is not Outcome.RIGHT:
+            return outcome, None
+        name = principal.username
+        await self._preferences.used(name, factor)
+        record = await self._sessions.rise(
+            principal, name, factor, ip=client.ip, user_agent=client.user_agent
+        )
+        await self._risk.settled(principal.user, client.address, client.user_agent)
+        self._audit.record("login", name, client.ip, factors=list(record.amr), sid=record.sid[:8])
+        return outcome, record
+
+    async def judge(
+        self, client: Client, principal: Principal, factor: str, form: Mapping[str, str]
+    ) -> Outcome:
+        """Judge a second factor and count the failure; nobody is signed in by this. Raises TooManyAttempts."""
+        name = principal.username
+        await self._check_locked(name)
+        outcome = await self._factors[factor].verify(self._attempt(client, principal), form)
+        if outcome is Outcome.PENDING:
+            return outcome
+        metrics.sign_ins.labels(factor, outcome.value).inc()
+        if outcome is Outcome.RIGHT:
+            await self._limits.forget(CODES_PER_USER, name)
+            await self._limits.forget(CODE_FAILURES, name)
+            return outcome
+        self._audit.record("code_failed", name, client.ip, factor=factor, outcome=outcome.value)
+        if outcome is Outcome.EXHAUSTED:
+            await self._sessions.end(principal.session.sid)
+        if outcome is not Outcome.EXPIRED:
+            await self._count_failure(client, name, factor)
+        return outcome
+
+    async def _check_locked(self, name: str) -> None:
+        await self._limits.check(CODES_PER_USER, name)
+        await self._limits.check(CODE_FAILURES, name)
+
+    async def _count_failure(self, client: Client, name: str, factor: str) -> None:
+        try:
+            await self._limits.spend(CODES_PER_USER, name)
+            left = await self._limits.spend(CODE_FAILURES, name)
+        except TooManyAttempts:
+            return  # this failure is answered as one; the next attempt meets the limit
+        if left == 0:
+            self._audit.record("locked", name, client.ip, factor=factor)
+
+    def _attempt(self, client: Client, principal: Principal) -> Attempt:
+        return Attempt(
+            principal.user, principal.session.sid, client.ip, client.host, client.origin, client.lang
+        )
+
+    async def passkey(self, client: Client, username: str) -> SessionRecord | None:
+        """A session for whom a passkey named, with its user verified: that counts as two factors."""
+        user = await self._directory.get(username)
+        if user is None or user.disabled:
+            return None
+        await self._risk.assess(user, client.address, client.user_agent, lang=client.lang)
+        rise = partial(self._sessions.rise, ip=client.ip, user_agent=client.user_agent)
+        record = await rise(None, username, "webauthn")
+        record = await rise(Principal(user, record), username, USER_VERIFIED)
+        await self._risk.settled(user, client.address, client.user_agent)
+        metrics.sign_ins.labels("passkey", "right").inc()
+        self._audit.record("login", username, client.ip, factors=list(record.amr), sid=record.sid[:8])
+        return record
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    async def sign_out(self, client: Client, principal: Principal) -> None:
+        await self._sessions.end(principal.session.sid)
+        self._audit.record("logout", principal.username, client.ip, sid=principal.session.sid[:8])

@@ -1,0 +1,86 @@
+"""One check of a password for every door: the sign-in page, HTTP Basic and the account page (security rules 2, 3, 9).
+
+Counters are kept for the name that was meant, known or not, so that they tell nothing about who exists. An attempt
+counts before it is judged, so that parallel guesses can't outrun the limits; a right one is given back. The log names
+only who exists: a name that nobody has may be a password that was typed into the wrong field.
+"""
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+
+from gateway.directory.base import Directory
+from gateway.directory.identifiers import folded
+from gateway.errors import Overloaded, StoreUnavailable
+from gateway.model import User
+from gateway.observability.audit import Audit
+from gateway.rate_limits import PASSWORD_FAILURES, PASSWORD_PER_IP, PASSWORD_PER_USER, Limits, network_of
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordCheck:
+    """`key` makes fingerprints; without it nobody can try out which name or password one stands for."""
+
+    directory: Directory
+    limits: Limits
+    audit: Audit
+    key: Callable[[], bytes]
+
+    async def check(self, username: str, password: str, ip: str, *, door: str) -> User | None:
+        """The user if the password is right, else None, counted and on record.
+
+        Raises TooManyAttempts, Overloaded, StoreUnavailable.
+        """
+        name, network = as_counted(username), network_of(ip)
+        await self.limits.check(PASSWORD_PER_IP, network)
+        await self.limits.check(PASSWORD_PER_USER, name)
+        await self.limits.check(PASSWORD_FAILURES, name)
+        await self.limits.spend(PASSWORD_PER_IP, network)
+        await self.limits.spend(PASSWORD_PER_USER, name)
+        left = await self.limits.spend(PASSWORD_FAILURES, name)
+        try:
+            user = await self.directory.authenticate(username, password) if password else None
+        except (StoreUnavailable, Overloaded):
+            await self._give_back(name, network)  # nothing was judged
+            raise
+        if user is None:
+            await self._failed(name, ip, door, locked=left == 0)
+            return None
+        await self.limits.give_back(PASSWORD_PER_IP, network)
+        await self.limits.forget(PASSWORD_PER_USER, name)
+        await self.limits.forget(PASSWORD_FAILURES, name)
+        return user
+
+    async def _give_back(self, name: str, network: str) -> None:
+        await self.limits.give_back(PASSWORD_PER_IP, network)
+        await self.limits.give_back(PASSWORD_PER_USER, name)
+        await self.limits.give_back(PASSWORD_FAILURES, name)
+
+    async def _failed(self, name: str, ip: str, door: str, *, locked: bool) -> None:
+        shown = await self.shown(name)
+        self.audit.record("password_failed", shown, ip, door=door)
+        if locked:
+            self.audit.record("locked", shown, ip, factor="password")
+
+    async def shown(self, typed: str) -> str:
+        """What the log may say of a name that somebody typed."""
+        try:
+            user = await self.directory.get(typed)
+        except StoreUnavailable:  # the failure must still count
+            user = None
+        return user.username if user else self.fingerprint(typed)
+
+    def fingerprint(self, typed: str) -> str:
+        """Equal for equal names, so that a row of guesses is seen as one."""
+        return fingerprint(self.key(), typed)
+
+
+def fingerprint(key: bytes, typed: str) -> str:
+    digest = hmac.new(key, as_counted(typed).encode(errors="surrogatepass"), sha256)
+    return f"unknown:{digest.hexdigest()[:8]}"
+
+
+def as_counted(typed: str) -> str:
+    """One spelling for all that the directory takes for the same name: full-width letters get no fresh tries."""
+    return folded(typed.strip())[:128]

@@ -1,0 +1,211 @@
+"""Setting a new password by a mailed link, without HTTP (security rule 10: the mailbox alone is not enough).
+
+The link opens a ticket; a second factor other than mail proves it; only then is a new password taken. Each step is
+bound to the browser that began it. What this answers never tells whether an account exists.
+"""
+
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+from gateway.authn.factors.base import Outcome, Prompt, Resend
+from gateway.authn.login import Client, SignIn
+from gateway.authn.one_time_links import Links
+from gateway.authn.password_check import PasswordCheck, as_counted
+from gateway.clock import Clock
+from gateway.directory.base import Directory, WritableDirectory
+from gateway.i18n.text import N_, Text
+from gateway.messaging.notices import Notices
+from gateway.model import Decision, Principal, SessionRecord, User, Verdict
+from gateway.observability.audit import Audit
+from gateway.policy.decide import SECOND_FACTORS
+from gateway.rate_limits import (
+    LINKS_PER_IP,
+    PASSWORD_FAILURES,
+    PASSWORD_PER_USER,
+    RESETS_IN_ALL,
+    RESETS_PER_IP,
+    RESETS_PER_TARGET,
+    Limits,
+)
+from gateway.stores.protocols.core import Ledger, Sessions
+
+LIFETIME = 900.0
+ACCEPTED = Decision(Verdict.STEP_UP, "portal", "reset", frozenset(SECOND_FACTORS - {"email", "approval"}))
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A reset under way. `id` is what the form carries, `browser` the csrf token it is bound to."""
+
+    id: str
+    browser: str
+    user: User
+    proven: bool
+
+    @property
+    def digest(self) -> str:
+        return sha256(f"{self.id}\0{self.browser}".encode()).hexdigest()
+
+
+class Resets:
+    """`base` is the public address of our pages, such as https://example.com/_auth."""
+
+    def __init__(
+        self,
+        directory: WritableDirectory,
+        signin: SignIn,
+        sessions: Sessions,
+        ledger: Ledger,
+        limits: Limits,
+        passwords: PasswordCheck,
+        audit: Audit,
+        notices: Notices,
+        clock: Clock,
+        *,
+        base: str,
+        token: Callable[[], str] = secrets.token_urlsafe,
+    ) -> None:
+        self._directory, self._signin, self._sessions, self._ledger = directory, signin, sessions, ledger
+        self._limits, self._passwords, self._audit = limits, passwords, audit
+        self._notices, self._clock = notices, clock
+        self._base, self._token = base, token
+        self._links = Links("reset", ledger, clock, lifetime=LIFETIME, token=token)
+
+    async def request(self, client: Client, name: str) -> None:
+        """Mail a link to whoever that is, in the background. Raises TooManyAttempts, whoever that is."""
+        wanted = as_counted(name)
+        await self._limits.spend(RESETS_PER_IP, client.network)
+        await self._limits.spend(RESETS_PER_TARGET, wanted)
+        await self._limits.spend(RESETS_IN_ALL, "")
+        self._notices.later(lambda: self._send(client, wanted))
+
+    async def _send(self, client: Client, wanted: str) -> None:
+        user = await find(self._directory, wanted)
+        # What nobody is called may be a password, typed into the wrong field.
+        self._audit.record(
+            "reset_asked", user.username if user else self._passwords.fingerprint(wanted), client.ip
+        )
+        if user is None or user.disabled or not user.email or not user.password_hash:
+            return
+        brand, link = self._notices.brand, ""
+        if await self._signin.usable_factors(user, ACCEPTED):
+            link = f"{self._base}/reset?token={await self._links.issue(user.username)}"
+        subject = N_("%(brand)s: new password", brand=brand)
+        self._notices.mail(
+            user.username, user.email, subject, _letter(brand, link), about="reset", lang=client.lang
+        )
+
+    async def open(self, client: Client, token: str, browser: str) -> Ticket | None:
+        """Use the link up and begin. Raises TooManyAttempts."""
+        await self._limits.spend(LINKS_PER_IP, client.network)
+        username = await self._links.take(token)
+        user = await self._directory.get(username) if username else None
+        if user is None or user.disabled:
+            return None
+        ticket = Ticket(self._token(), browser, user, False)
+        await self._keep(ticket)
+        self._audit.record("reset_opened", user.username, client.ip)
+        return ticket
+
+    async def ticket(self, id: str, browser: str) -> Ticket | None:
+        """The reset that this browser has under way."""
+        found = Ticket(id, browser, User(""), False)
+        value = await self._ledger.get(_slot(found))
+        state = json.loads(value) if value else {}
+        user = await self._directory.get(state["user"]) if state else None
+        # A password set meanwhile, here or elsewhere, ends what was begun before it.
+        if user is None or user.disabled or user.password_changed_at > float(state["at"]):
+            return None
+        return Ticket(id, browser, user, state["proven"] is True)
+
+    async def factors(self, ticket: Ticket) -> list[str]:
+        return await self._signin.usable_factors(ticket.user, ACCEPTED)
+
+    async def begin(self, client: Client, ticket: Ticket, factor: str, resend: Resend | None) -> Prompt:
+        """Raises SendFailed, TooManyAttempts."""
+        return await self._signin.begin(client, self._stand_in(ticket), factor, resend=resend)
+
+    async def prove(
+        self, client: Client, ticket: Ticket, factor: str, form: Mapping[str, str]
+    ) -> tuple[Outcome, Ticket]:
+        """The outcome, and the ticket to go on with: a proven one has a new id. Raises TooManyAttempts."""
+        outcome = await self._signin.judge(client, self._stand_in(ticket), factor, form)
+        if outcome is Outcome.EXHAUSTED:
+            await self._ledger.delete(_slot(ticket))
+        if outcome is not Outcome.RIGHT:
+            return outcome, ticket
+        await self._ledger.delete(_slot(ticket))
+        proven = Ticket(self._token(), ticket.browser, ticket.user, True)
+        await self._keep(proven)
+        return outcome, proven
+
+    async def finish(self, client: Client, ticket: Ticket, password: str) -> bool:
+        """Set the password, end all sessions and remembered devices, tell the user. Raises WeakPassword.
+
+        False if somebody was faster, or the second factor is missing.
+        """
+        name = ticket.user.username
+        self._directory.check_password(password, name)
+        if not ticket.proven or await self._ledger.take(_slot(ticket)) is None:
+            return False
+        await self._directory.set_password(name, password)
+        await self._sessions.delete_for_user(name)
+        await self._limits.forget(PASSWORD_PER_USER, name)
+        await self._limits.forget(PASSWORD_FAILURES, name)
+        self._audit.record("password_reset", name, client.ip)
+        brand = self._notices.brand
+        subject = N_("%(brand)s: your password was changed", brand=brand)
+        text = N_(
+            "Your password at %(brand)s was just changed by a link from a mail and your second factor "
+            "(IP address %(ip)s).\n\nAll your sessions and remembered devices were signed out. "
+            "If it was not you, tell your administrator at once.\n",
+            brand=brand, ip=client.ip,
+        )  # fmt: skip
+        self._notices.mail(name, ticket.user.email, subject, text, about="password_reset", lang=client.lang)
+        return True
+
+    async def _keep(self, ticket: Ticket) -> None:
+        state = {"user": ticket.user.username, "proven": ticket.proven, "at": self._clock()}
+        await self._ledger.put(_slot(ticket), json.dumps(state).encode(), LIFETIME)
+
+    def _stand_in(self, ticket: Ticket) -> Principal:
+        """What challenges are bound to: this ticket, which is no session and opens nothing."""
+        now = self._clock()
+        session = SessionRecord(
+            f"reset:{ticket.digest}", ticket.user.username, (), {}, now, now, now + LIFETIME
+        )
+        return Principal(ticket.user, session)
+
+
+async def find(directory: Directory, wanted: str) -> User | None:
+    """By username, or by a mail address that only one user has."""
+    user = await directory.get(wanted)
+    if user is not None or "@" not in wanted:
+        return user
+    same = [one for one in await directory.list(wanted) if as_counted(one.email) == wanted]
+    return same[0] if len(same) == 1 else None
+
+
+def _slot(ticket: Ticket) -> str:
+    return f"reset:{ticket.digest}"
+
+
+def _letter(brand: str, link: str) -> Text:
+    """Without a link for who has no second factor."""
+    if not link:
+        return N_(
+            "Somebody, probably you, wants a new password at %(brand)s.\n\n"
+            "Your account has no second factor to confirm that with. Please ask your administrator for a new "
+            "password.\nIf it was not you, there is nothing to do.\n",
+            brand=brand,
+        )
+    return N_(
+        "Somebody, probably you, wants a new password at %(brand)s.\n\n"
+        "Set it here; you will need your second factor:\n%(link)s\n\n"
+        "The link works once, for 15 minutes. If it was not you, there is nothing to do.\n",
+        brand=brand,
+        link=link,
+    )

@@ -1,0 +1,1 @@
+"""The check command: configuration, explanations and policy tests."""

@@ -1,0 +1,134 @@
+"""`auth-gateway check`: says whether a configuration is sound, and if not, everything that is wrong with it.
+
+Reads the file, its secret files and certificates; starts nothing and connects to nothing.
+"""
+
+import json
+import os
+from dataclasses import asdict
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from gateway.authn.risk.geo import Geo, country_finder
+from gateway.cli.check.explain import Supposed, answer, as_text, parse_time
+from gateway.cli.check.policy_tests import run_policy_tests
+from gateway.clock import system_clock
+from gateway.config.loader import Loaded, read
+from gateway.config.schema import FactorName, Route
+from gateway.errors import ConfigError
+from gateway.request.target import CountryOf
+
+UNSOUND = 2
+_COLUMNS = ("host", "path", "upstream", "require")
+
+
+@click.command()
+@click.option("--config", "path", default="config.yaml", show_default=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Report for scripts.")
+@click.option(
+    "--tests",
+    type=click.Path(path_type=Path),
+    help="Policy tests to run; default is NAME.tests.yaml beside NAME.yaml, if there is one.",
+)
+@click.option(
+    "--explain", "url", default="", metavar="URL", help="Say which rule decides about this URL, and why."
+)
+@click.option("--user", default="", help="... for this user; nobody is signed in without.")
+@click.option("--groups", default="", help="... who is in these groups (comma-separated).")
+@click.option("--amr", default="password,sms", show_default=True, help="... who has proven these factors.")
+@click.option("--ip", default="127.0.0.1", show_default=True, help="... from this address.")
+@click.option("--method", default="GET", show_default=True, help="... with this method.")
+@click.option("--at", default="", help="... at this time (ISO 8601); default now.")
+@click.option("--proven-at", default="", help="... with factors proven at this time; default --at.")
+def check(path: Path, as_json: bool, tests: Path | None, url: str, **supposed: str) -> None:
+    """Check the configuration and its policy tests. Exit 0, or 2 with every mistake, its line and how to mend it."""
+    try:
+        loaded = read(path, os.environ)
+        country_of = country_finder(loaded.config, Geo(loaded.config.risk.geoip_file))
+        passed = 0 if url else _run_tests(path, tests, loaded, country_of)
+    except ConfigError as error:
+        _report_mistakes(error, as_json)
+        raise click.exceptions.Exit(UNSOUND) from None
+    if url:
+        report = answer(loaded.config, _supposed(url, supposed, system_clock()), country_of)
+        click.echo(json.dumps(report, indent=2) if as_json else as_text(report))
+        return
+    click.echo(json.dumps(_as_json(loaded, passed), indent=2) if as_json else _summary(path, loaded, passed))
+
+
+def _run_tests(path: Path, tests: Path | None, loaded: Loaded, country_of: CountryOf) -> int:
+    """How many policy tests passed. Raises ConfigError with every one that did not."""
+    beside = path.with_name(f"{path.stem}.tests.yaml")
+    file = tests or (beside if beside.exists() else None)
+    return 0 if file is None else run_policy_tests(loaded.config, file, system_clock(), country_of)
+
+
+def _supposed(url: str, given: dict[str, str], now: float) -> Supposed:
+    at = parse_time(given["at"], now)
+    factors = _words(given["amr"])
+    if unknown := set(factors) - set(get_args(FactorName)):
+        raise click.BadParameter(f"there is no factor {', '.join(sorted(unknown))}", param_hint="--amr")
+    try:
+        ip = str(ip_address(given["ip"]))
+    except ValueError:
+        raise click.BadParameter(f"{given['ip']} is not an address", param_hint="--ip") from None
+    proven = parse_time(given["proven_at"], at)
+    return Supposed(
+        url, given["user"], ip, given["method"], _words(given["groups"]), dict.fromkeys(factors, proven), at
+    )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(","))))
+
+
+def _report_mistakes(error: ConfigError, as_json: bool) -> None:
+    if as_json:
+        mistakes = [asdict(mistake) for mistake in error.mistakes]
+        click.echo(json.dumps({"ok": False, "mistakes": mistakes}, indent=2))
+        return
+    count = len(error.mistakes)
+    click.echo(str(error), err=True)
+    click.echo(f"{count} mistake{'s' if count > 1 else ''}", err=True)
+
+
+def _as_json(loaded: Loaded, passed: int) -> dict[str, Any]:
+    rows = [dict(zip(_COLUMNS, _row(route), strict=True)) for route in loaded.config.routes]
+    warnings = [asdict(warning) for warning in loaded.warnings]
+    return {"ok": True, "warnings": warnings, "routes": rows, "policy_tests": passed}
+
+
+def _summary(path: Path, loaded: Loaded, passed: int) -> str:
+    server = loaded.config.server
+    lines = [f"{path} is sound. {server.public_url} on {server.listen}", ""]
+    lines += _table([_COLUMNS, *map(_row, loaded.config.routes)])
+    if passed:
+        lines += ["", f"{passed} policy test{'s' if passed > 1 else ''} passed"]
+    lines += ["", *(f"warning: {warning}" for warning in loaded.warnings)]
+    if not loaded.config.routes:
+        lines.append("warning: there are no routes, so everything is 404")
+    return "\n".join(lines).rstrip()
+
+
+def _row(route: Route) -> tuple[str, ...]:
+    return route.host, route.path, _serves(route), _required(route)
+
+
+def _serves(route: Route) -> str:
+    if route.redirect is not None:
+        return f"redirect to {route.redirect.to}"
+    return f"respond {route.respond.status}" if route.respond is not None else ", ".join(route.upstreams)
+
+
+def _required(route: Route) -> str:
+    return f"{len(route.rules)} rules" if route.rules else route.policy.require
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]

@@ -1,0 +1,1 @@
+"""What an Authelia was set up with."""

@@ -1,0 +1,76 @@
+"""TinyAuth: users as `name:bcrypt[:totp]` in an environment file or a file of users, and where it was reached."""
+
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
+
+from gateway.cli.importers.findings import THIS_MACHINE, App, Found, LeftOut, Values, listen
+from gateway.directory.password_hashing import is_supported
+from gateway.directory.user_files import BadLine, Entry
+from gateway.model import User
+
+_USERS = ("USERS", "TINYAUTH_USERS", "TINYAUTH_AUTH_USERS")
+_URL = ("APP_URL", "TINYAUTH_APP_URL", "TINYAUTH_APPURL")
+_NO_MATTER = (
+    "SECRET",
+    "PORT",
+    "ADDRESS",
+    "LOG_LEVEL",
+    "SECURE_COOKIE",
+    "COOKIE_SECURE",
+    "DISABLE_CONTINUE",
+    "APP_TITLE",
+)
+
+
+def read_environment(text: str) -> dict[str, str]:
+    """NAME=value lines, as `docker --env-file` and compose take them; compose writes each `$` twice."""
+    values: dict[str, str] = {}
+    for line in text.splitlines():
+        name, equals, value = line.strip().removeprefix("export ").removeprefix("- ").partition("=")
+        if equals and not name.startswith("#"):
+            values[name.strip()] = value.strip().strip("'\"").replace("$$", "$")
+    return values
+
+
+def read_configuration(values: Mapping[str, str], users_file: str = "") -> Found:
+    listed = next((values[name] for name in _USERS if values.get(name)), "")
+    people, apps = _people([*listed.split(","), *users_file.splitlines()])
+    url = urlsplit(next((values[name] for name in _URL if values.get(name)), ""))
+    config: Values = {
+        "server": {"listen": listen(f":{values.get('PORT', '')}", 3000), "trusted_proxies": THIS_MACHINE}
+    }
+    if url.hostname:
+        config["server"]["public_url"] = f"{url.scheme}://{url.netloc}"
+        parent = url.hostname.partition(".")[2]
+        if "." in parent:
+            config["session"] = {"domain": parent}
+    left_out = [
+        LeftOut("server.trusted_proxies", "name your proxies: only those on this machine are believed"),
+        LeftOut("routes", "TinyAuth let every user into every app: name your apps' hosts and who may enter"),
+        *_not_read(values),
+    ]
+    return Found(people, apps, config, tuple(left_out))
+
+
+def _people(lines: list[str]) -> tuple[tuple[Entry | BadLine, ...], tuple[App, ...]]:
+    people: list[Entry | BadLine] = []
+    apps: list[App] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        name, _, rest = line.strip().replace("$$", "$").partition(":")
+        hash, _, secret = rest.partition(":")
+        if not name or not is_supported(hash):
+            people.append(BadLine(number, f"{name or 'a line'}: not username, colon, bcrypt hash"))
+            continue
+        people.append(Entry(number, User(name, password_hash=hash)))
+        if secret.strip():
+            apps.append(App(name, secret.strip()))
+    return tuple(people), tuple(apps)
+
+
+def _not_read(values: Mapping[str, str]) -> Iterator[LeftOut]:
+    for name in values:
+        plain = name.removeprefix("TINYAUTH_")
+        if name not in (*_USERS, *_URL) and plain not in _NO_MATTER and "USERS_FILE" not in name:
+            yield LeftOut(name, "not read: set it up by hand if you need it")

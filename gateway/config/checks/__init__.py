@@ -1,0 +1,1 @@
+"""What a schema cannot say: mistakes between keys, and warnings."""

@@ -1,0 +1,25 @@
+"""Checks of `domains`."""
+
+from collections.abc import Iterator
+
+from gateway.config import addresses
+from gateway.config.checks.finding import Check, Finding
+from gateway.config.schema import Config
+
+
+def domains(config: Config) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for index, one in enumerate(config.domains):
+        path = ("domains", index, "domain")
+        if not addresses.is_name(one.domain) or "." not in one.domain or addresses.is_ip(one.domain):
+            mend = "write a name with a dot and nothing before it, such as `other.org`"
+            yield Finding(path, f"`{one.domain}` is not a domain", mend)
+        elif one.domain in seen:
+            yield Finding(path, f"`{one.domain}` is given twice", "remove one of them")
+        seen.add(one.domain)
+        logo = one.branding.logo_file
+        if logo and not logo.is_file():
+            yield Finding(("domains", index, "branding", "logo_file"), f"there is no file {logo}")
+
+
+DOMAIN_CHECKS: tuple[tuple[frozenset[str], Check], ...] = ((frozenset({"domains"}), domains),)

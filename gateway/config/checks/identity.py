@@ -1,0 +1,60 @@
+"""Checks of who decides and who vouches: access requests and identity providers."""
+
+from collections import Counter
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from gateway.config.checks.finding import Check, Finding
+from gateway.config.schema import Config, DirectoryDatabase, GithubProvider, OidcProvider
+
+
+def access_requests(config: Config) -> Iterator[Finding]:
+    asked_for = {group for route in config.routes for rule in route.access for group in rule.groups}
+    counts = Counter(one.group for one in config.access_requests)
+    for number, one in enumerate(config.access_requests):
+        place = ("access_requests", number)
+        if not one.approvers:
+            yield Finding((*place, "approvers"), "names nobody, so nobody could decide", "name a group")
+        if counts[one.group] > 1:
+            yield Finding((*place, "group"), f"`{one.group}` is offered twice", "keep one of them")
+        if one.group not in asked_for:
+            problem = f"no rule asks for the group `{one.group}`, so the button is never shown"
+            yield Finding((*place, "group"), problem, "name a group that a rule names", warning=True)
+
+
+def identity_providers(config: Config) -> Iterator[Finding]:
+    counts = Counter(one.name for one in config.identity_providers)
+    for number, one in enumerate(config.identity_providers):
+        place = ("identity_providers", number)
+        if counts[one.name] > 1:
+            yield Finding(
+                (*place, "name"), f"`{one.name}` is given twice", "give each provider a name of its own"
+            )
+        if one.create and not one.domains:
+            yield Finding(
+                (*place, "create"), "would let anybody in who has an account there", "name `domains`"
+            )
+        if (
+            isinstance(one, GithubProvider)
+            and one.match == "username"
+            and _is_public(one)
+            and not one.domains
+        ):
+            mend = "match by mail address, or name `domains`"
+            yield Finding((*place, "match"), "would let in whoever takes a user's name at GitHub first", mend)
+        if one.create and not isinstance(config.directory, DirectoryDatabase):
+            kind = config.directory.kind
+            yield Finding((*place, "create"), f"users can't be added to the {kind} directory", "remove it")
+        if isinstance(one, OidcProvider) and "openid" not in one.scopes:
+            yield Finding((*place, "scopes"), "lacks `openid`, so there would be no ID token", "add `openid`")
+
+
+def _is_public(provider: GithubProvider) -> bool:
+    """Whether anybody can get an account there, under any name that is free."""
+    return urlsplit(provider.base_url).hostname == "github.com"
+
+
+PEOPLE_CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
+    (frozenset({"access_requests", "routes", "rules"}), access_requests),
+    (frozenset({"identity_providers", "directory"}), identity_providers),
+)

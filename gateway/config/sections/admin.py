@@ -1,0 +1,26 @@
+"""Who may open the admin pages, and the rule that says so: they are one more route, judged by the same policy."""
+
+from pydantic import Field
+
+from gateway.config.sections.base import Network, Section
+from gateway.config.sections.policy import Policy
+from gateway.config.sections.route import Route
+from gateway.config.units import Duration
+
+
+class Admin(Section):
+    groups: tuple[str, ...] = Field(
+        ("admins",), min_length=1, description="members of any of these, with two factors, are administrators"
+    )
+    max_age: Duration = Field(
+        900.0, ge=60, description="a second factor must have been proven within this time"
+    )
+    networks: tuple[Network, ...] = Field(
+        (), description="where administrators and their API tokens come from; empty = anywhere"
+    )
+
+
+def admin_route(admin: Admin, prefix: str) -> Route:
+    """What `policy.decide` is asked about. Its upstream is never asked: the gateway answers by itself."""
+    policy = Policy(require="two_factor", groups=admin.groups, max_age=admin.max_age, networks=admin.networks)
+    return Route(name="admin", path=f"{prefix}/admin", upstream="http://localhost", policy=policy)

@@ -1,0 +1,60 @@
+"""Sign-in through somebody else's accounts: OpenID providers (Google, Entra, Keycloak, ...) and GitHub."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, StringConstraints
+
+from gateway.config.sections.base import Section, Words
+
+ProviderName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9-]{1,40}$"),
+    Words("a short name such as `google`, for addresses"),
+]
+HttpsUrl = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(https://[^\s?#]+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?[^\s?#]*)$"
+    ),
+    Words("an https address; http only on this machine"),
+]
+
+
+class ProviderBase(Section):
+    name: ProviderName = Field(description="part of the redirect address: `/_auth/federated/NAME/callback`")
+    label: str = Field("", description="on the button of the sign-in page; default is the name")
+    client_id: str = Field(min_length=1, description="what the provider calls this gateway")
+    client_secret: SecretStr = Field(description="the secret that the provider gave for it")
+    match: Literal["email", "username"] = Field(
+        "email",
+        description="how an account is found at its first sign-in: by verified mail address, or by user name",
+    )
+    domains: tuple[str, ...] = Field(
+        (), description="only accounts with a mail address in these domains; empty = any"
+    )
+    create: bool = Field(False, description="add a user for an account that matches nobody (needs `domains`)")
+    create_groups: tuple[str, ...] = Field((), description="groups of users added like that")
+
+
+class OidcProvider(ProviderBase):
+    """An OpenID provider, found by its issuer's discovery document."""
+
+    kind: Literal["oidc"] = Field(description="an OpenID provider")
+    issuer: HttpsUrl = Field(description="exactly as the provider spells it")
+    scopes: tuple[str, ...] = Field(("openid", "email", "profile"), description="what is asked for")
+    username_claim: str = Field("preferred_username", description="the claim that `match: username` compares")
+    trust_mfa: bool = Field(
+        False,
+        description="count the provider's own second factor (`amr`, `acr`) where any second factor will do",
+    )
+
+
+class GithubProvider(ProviderBase):
+    """GitHub or GitHub Enterprise, which speak OAuth 2.0 but not OpenID Connect."""
+
+    kind: Literal["github"] = Field(description="GitHub")
+    base_url: HttpsUrl = Field("https://github.com", description="where its pages are")
+    api_url: HttpsUrl = Field("https://api.github.com", description="where its API is")
+
+
+IdentityProvider = Annotated[OidcProvider | GithubProvider, Field(discriminator="kind")]

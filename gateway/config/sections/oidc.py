@@ -1,0 +1,119 @@
+"""The OpenID provider: which applications sign their users in through us, and what each may have."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from gateway.config.sections.base import Section, Words
+from gateway.config.sections.policy import Policy
+from gateway.config.units import Duration
+
+ClientId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$"),
+    Words("a name of letters, digits, dots, dashes and underscores such as `grafana`"),
+]
+SecretHash = Annotated[
+    str,
+    StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$"),
+    Words("a hash that `auth-gateway oidc secret` prints"),
+]
+Scope = Annotated[
+    str, StringConstraints(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$"), Words("a scope such as `openid`")
+]
+WebOrigin = Annotated[
+    str,
+    StringConstraints(pattern=r"^https?://[^/?#\s\\@]+$"),
+    Words("an origin such as `https://app.example.com`"),
+]
+WebUrl = Annotated[
+    str,
+    StringConstraints(pattern=r"^https?://[^\s\\#@]+$"),
+    Words("a URL such as `https://app.example.com/path`"),
+]
+AuthMethod = Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
+Grant = Literal["authorization_code", "refresh_token", "client_credentials", "device_code"]
+
+
+class Lifetimes(Section):
+    code: Duration = Field(
+        60.0, ge=1, le=600, description="between the sign-in and the app's call for tokens"
+    )
+    id: Duration = Field(300.0, ge=10, description="of an id token")
+    access: Duration = Field(3600.0, ge=10, description="of an access token")
+    refresh: Duration = Field(30 * 86400.0, ge=60, description="after which the user has to sign in again")
+    refresh_idle: Duration = Field(15 * 86400.0, ge=60, description="of a refresh token that is not used")
+    device: Duration = Field(600.0, ge=60, le=3600, description="in which a device's code must be typed in")
+
+
+class OidcClient(Section):
+    """An application that signs its users in through us. See docs/oidc.md."""
+
+    id: ClientId = Field(description="its client_id")
+    name: str = Field("", description="what users read; default is the id")
+    auth: tuple[AuthMethod, ...] = Field(
+        ("client_secret_basic", "client_secret_post"),
+        min_length=1,
+        description="how it proves that it is itself; `[none]` for apps that can keep no secret",
+    )
+    secrets: tuple[SecretHash, ...] = Field(
+        (), description="hashes from `auth-gateway oidc secret`; two while one replaces the other"
+    )
+    jwks_file: Path | None = Field(None, description="its public keys (JWK set), for private_key_jwt")
+    grants: tuple[Grant, ...] = Field(
+        ("authorization_code", "refresh_token"), min_length=1, description="how it may get tokens"
+    )
+    redirect_uris: tuple[str, ...] = Field(
+        (), description="where users return to; compared letter by letter, no patterns"
+    )
+    post_logout_redirect_uris: tuple[str, ...] = Field(
+        (), description="where users may go after signing out; compared letter by letter"
+    )
+    backchannel_logout_uri: WebUrl | None = Field(None, description="is told when a session ends")
+    origins: tuple[WebOrigin, ...] = Field(
+        (), description="origins whose scripts may call the token endpoints (CORS)"
+    )
+    scopes: tuple[Scope, ...] = Field(
+        ("openid", "profile", "email", "groups"), description="what it may ask for"
+    )
+    audience: tuple[str, ...] = Field(
+        (), description="APIs that its access tokens are for, beside our own endpoints"
+    )
+    policy: Policy = Field(Policy(), description="who may sign in to it, and how")
+    consent: Literal["none", "once", "always"] = Field(
+        "once", description="whether users are asked before it gets their data; none = it is your own app"
+    )
+    pkce: bool = Field(True, description="refuse sign-ins without PKCE; always so for `auth: [none]`")
+    id_token_alg: Literal["RS256", "ES256"] = Field(
+        "RS256", description="signature of its tokens; every client knows RS256"
+    )
+    lifetimes: Lifetimes = Field(Lifetimes(), description="how long what it gets is good")
+
+    @property
+    def label(self) -> str:
+        return self.name or self.id
+
+    @property
+    def is_public(self) -> bool:
+        return "none" in self.auth
+
+
+class Oidc(Section):
+    """Without clients there is no provider: its addresses are 404."""
+
+    clients: tuple[OidcClient, ...] = Field((), description="the applications")
+    scopes: dict[str, str] = Field(
+        default_factory=dict, description="your own scopes -> what users read about them on the consent page"
+    )
+    keys_file: Path | None = Field(
+        None,
+        description="keys that sign tokens, made at first start; none = `oidc.keys` beside session.keys_file",
+    )
+    announce: Duration = Field(
+        86400.0, description="how long a new key is published before it signs (`auth-gateway key rotate`)"
+    )
+    rotate_keys: Duration = Field(
+        0.0,
+        description="renew the keys that sign tokens after this time, such as `90d`; 0s = by command only",
+    )

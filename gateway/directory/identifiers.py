@@ -1,0 +1,99 @@
+"""What usernames, groups, phone numbers and e-mail addresses may look like, and their one canonical spelling.
+
+Pure. The rules exist because these values become HTTP headers (a comma separates groups), file columns (a
+colon separates htpasswd) and lookup keys.
+"""
+
+import re
+import unicodedata
+from dataclasses import replace
+
+import phonenumbers
+
+from gateway.errors import InvalidUser
+from gateway.i18n.text import N_
+from gateway.model import User
+
+_LONGEST = 128
+# CR and LF (Cc) would end a header; surrogates and unassigned (Cs, Cn) may not be UTF-8. Invisible characters
+# (Cf) make two names look the same; people's names need some (Persian writes a zero-width non-joiner).
+_UNSAFE = {"Cc", "Cs", "Cn", "Zl", "Zp"}
+_EMAIL = re.compile(r"[^@\s,<>\"]{1,64}@[^@\s,<>\"]{1,255}")
+
+
+def folded(username: str) -> str:
+    """The spelling that usernames are stored and compared in: "Alice" and full-width "alice" are one user."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
+
+
+def checked(user: User) -> User:
+    """The user in canonical spelling; raises InvalidUser naming the field at fault."""
+    return replace(
+        user,
+        username=username(user.username),
+        name=full_name(user.name),
+        email=email(user.email),
+        phone=phone(user.phone),
+        groups=tuple(dict.fromkeys(group(name) for name in user.groups)),
+    )
+
+
+def full_name(text: str) -> str:
+    return _plain("name", text.strip())
+
+
+def username(text: str) -> str:
+    name = folded(text)
+    if not 1 <= len(name) <= _LONGEST:
+        raise InvalidUser(f"a username has 1 to {_LONGEST} characters")
+    if any(character.isspace() or character in ":," for character in name):
+        raise InvalidUser(f"username {text!r}: spaces, colons and commas are not allowed")
+    return _plain("username", name)
+
+
+def group(text: str) -> str:
+    name = unicodedata.normalize("NFKC", text).strip()
+    if not 1 <= len(name) <= _LONGEST:
+        raise InvalidUser(f"a group name has 1 to {_LONGEST} characters")
+    if "," in name:
+        raise InvalidUser(f"group {text!r}: commas are not allowed, they separate groups")
+    return _plain("group", name)
+
+
+def email(text: str) -> str:
+    address = text.strip()
+    if address and not _EMAIL.fullmatch(address):
+        raise InvalidUser(
+            f"e-mail address {text!r}: write it like name@example.com",
+            public=N_("Please write the e-mail address like %(example)s.", example="name@example.com"),
+        )
+    return _plain("e-mail address", address)
+
+
+def phone(text: str) -> str:
+    """E.164 from a number in international form, with or without spaces; "" stays ""."""
+    if not text.strip():
+        return ""
+    try:
+        number = phonenumbers.parse(text, None)
+    except phonenumbers.NumberParseException:
+        raise InvalidUser(
+            f"phone number {text!r}: write it with country code, like +4915112345678",
+            public=N_(
+                "Please write the phone number with its country code, like %(example)s.",
+                example="+4915112345678",
+            ),
+        ) from None
+    if not phonenumbers.is_possible_number(number):
+        raise InvalidUser(
+            f"phone number {text!r}: it has too few or too many digits for its country",
+            public=N_("This phone number has too few or too many digits for its country."),
+        )
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _plain(field: str, text: str) -> str:
+    refused = _UNSAFE if field == "name" else _UNSAFE | {"Cf"}
+    if any(unicodedata.category(character) in refused for character in text):
+        raise InvalidUser(f"{field} {text!r}: control and invisible characters are not allowed")
+    return text

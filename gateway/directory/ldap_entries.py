@@ -1,0 +1,107 @@
+"""From an LDAP entry to a user. Pure. What makes no sense in an entry is left out, never guessed."""
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ldap3.core.exceptions import LDAPInvalidDnError
+from ldap3.utils.dn import parse_dn
+
+from gateway.config.schema import LdapAttributes
+from gateway.directory import identifiers
+from gateway.errors import InvalidUser
+from gateway.model import User
+
+log = logging.getLogger("gateway.directory")
+
+_CONTROL, _LOCKED, _PWD_LAST_SET, _PWD_CHANGED = (
+    "userAccountControl", "pwdAccountLockedTime", "pwdLastSet", "pwdChangedTime",
+)  # fmt: skip
+ALWAYS = (_CONTROL, _LOCKED, _PWD_LAST_SET, _PWD_CHANGED)
+_ACCOUNT_DISABLED = 0x2  # MS-ADTS §2.2.16, ADS_UF_ACCOUNT_DISABLE
+_ESCAPED = re.compile(rb"\\([0-9A-Fa-f]{2})|\\(.)")
+_FILETIME_EPOCH = 11_644_473_600  # seconds from 1601 to 1970
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    dn: str
+    raw: Mapping[str, Sequence[bytes]]
+
+    def texts(self, attribute: str) -> list[str]:
+        """Attribute names are compared without case (RFC 4512 §2.5)."""
+        for name, values in self.raw.items():
+            if name.lower() == attribute.lower():
+                return [value.decode(errors="replace") for value in values]
+        return []
+
+    def text(self, attribute: str) -> str:
+        return next(iter(self.texts(attribute)), "")
+
+
+def user_of(entry: Entry, attributes: LdapAttributes, groups: Sequence[str]) -> User | None:
+    """None if the entry has no username that we can use."""
+    try:
+        username = identifiers.username(entry.text(attributes.username))
+    except InvalidUser as error:
+        log.warning("LDAP entry %s: %s", entry.dn, error.detail)
+        return None
+    found = (_sound(identifiers.group, group_name(dn), username) for dn in groups)
+    return User(
+        username,
+        name=_sound(identifiers.full_name, entry.text(attributes.name), username),
+        email=_sound(identifiers.email, entry.text(attributes.email), username),
+        phone=_sound(identifiers.phone, entry.text(attributes.phone), username),
+        groups=tuple(dict.fromkeys(group for group in found if group)),
+        disabled=is_disabled(entry),
+        password_changed_at=password_changed_at(entry),
+    )
+
+
+def group_name(dn: str) -> str:
+    """ "staff" of "cn=staff,ou=groups,dc=example,dc=com"."""
+    try:
+        parts = parse_dn(dn, strip=True)
+    except LDAPInvalidDnError:
+        return dn
+    return _unescaped(str(parts[0][1])) if parts else ""
+
+
+def _unescaped(value: str) -> str:
+    """RFC 4514 §2.4: `\\2C` is a byte, `\\,` the character itself."""
+
+    def plain(match: re.Match[bytes]) -> bytes:
+        return bytes([int(match[1], 16)]) if match[1] else match[2]
+
+    return _ESCAPED.sub(plain, value.encode()).decode(errors="replace")
+
+
+def is_disabled(entry: Entry) -> bool:
+    """Active Directory's flag, and OpenLDAP's permanent lock (draft-behera-ldap-password-policy §5.3.3)."""
+    control = entry.text(_CONTROL)
+    if control and (not control.lstrip("-").isdigit() or int(control) & _ACCOUNT_DISABLED):
+        return True
+    return entry.text(_LOCKED).startswith("000001010000")
+
+
+def password_changed_at(entry: Entry) -> float:
+    """Unix seconds, 0.0 if the directory does not say. Older sessions end by this."""
+    filetime = entry.text(_PWD_LAST_SET)
+    if filetime.isdigit() and int(filetime):
+        return int(filetime) / 10_000_000 - _FILETIME_EPOCH
+    try:
+        changed = datetime.strptime(entry.text(_PWD_CHANGED)[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return 0.0
+    return changed.timestamp()
+
+
+def _sound(check: Callable[[str], str], text: str, username: str) -> str:
+    """The canonical value, or nothing where it can't be one."""
+    try:
+        return check(text) if text else ""
+    except InvalidUser as error:
+        log.warning("LDAP user %s: %s", username, error.detail)
+        return ""

@@ -1,0 +1,165 @@
+"""Hashes and verifies passwords (Argon2id), and refuses weak ones.
+
+The work runs in a small thread pool, so the event loop never waits for it; a flood is turned away. Imported hashes
+are in gateway.oldhashes. No password is ever logged or part of an error.
+"""
+
+import asyncio
+import gzip
+import os
+import re
+import unicodedata
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib.resources import files
+from typing import TypeVar
+
+from cryptography.exceptions import InvalidKey
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from gateway.config.schema import Passwords as Settings
+from gateway.directory import legacy_hashes
+from gateway.errors import Overloaded, WeakPassword
+from gateway.i18n.text import N_, NN_
+
+T = TypeVar("T")
+_LANES = 1
+_LENGTH = 32
+_PHC = re.compile(r"\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
+_MOST_MEMORY = 1024 * 1024  # KiB; an imported hash must not be able to exhaust the machine
+_MOST_PASSES = 64
+_MOST_LANES = 16
+
+
+class Passwords:
+    def __init__(self, settings: Settings, salt: Callable[[int], bytes] = os.urandom) -> None:
+        self._settings = settings
+        self._salt = salt
+        self._threads = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="passwords")
+        self._under_way = 0
+
+    async def hash(self, password: str) -> str:
+        """Raises Overloaded, as `verify` does."""
+        return await self._run(lambda: self._argon2().derive_phc_encoded(normalised(password)))
+
+    async def verify(self, password: str, hash: str) -> bool:
+        """False also for an empty or unknown hash, after the work of a real one."""
+        if len(password) > self._settings.max_length * 4:  # no password of ours; NFKC may have shortened it
+            return await self.dummy_verify()
+        return await self._run(lambda: self._verify(password, hash))
+
+    async def dummy_verify(self) -> bool:
+        """The work of `verify` for a user who does not exist; always False."""
+        return await self._run(self._dummy)
+
+    def needs_rehash(self, hash: str) -> bool:
+        """Whether a hash was made by another algorithm or with other parameters than ours are now."""
+        match = _PHC.fullmatch(hash)
+        wanted = (self._memory, self._settings.argon2_passes, _LANES)
+        return match is None or tuple(map(int, match.groups())) != wanted
+
+    def check_strength(self, password: str, username: str) -> None:
+        """Raises WeakPassword with a sentence for the user. No composition rules (SP 800-63B §5.1.1.2)."""
+        text = normalised(password).decode()
+        if len(text) < self._settings.min_length:
+            raise _weak(
+                NN_(
+                    "Please choose a password of at least %(count)s character.",
+                    "Please choose a password of at least %(count)s characters.",
+                    self._settings.min_length,
+                )
+            )
+        if len(text) > self._settings.max_length:
+            raise _weak(
+                NN_(
+                    "Please choose a password of at most %(count)s character.",
+                    "Please choose a password of at most %(count)s characters.",
+                    self._settings.max_length,
+                )
+            )
+        if text.casefold() in _common() or len(set(text)) == 1:
+            raise _weak(N_("This password is on the list of common passwords. Please choose another."))
+        if any(name in text.casefold() for name in _names(username)):
+            raise _weak(N_("Your password must not contain your username. Please choose another."))
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def _memory(self) -> int:
+        return max(8 * _LANES, self._settings.argon2_memory // 1024)  # RFC 9106 §3.1: at least 8 KiB a lane
+
+    def _argon2(self) -> Argon2id:
+        return Argon2id(
+            salt=self._salt(16),
+            length=_LENGTH,
+            iterations=self._settings.argon2_passes,
+            lanes=_LANES,
+            memory_cost=self._memory,
+        )
+
+    def _verify(self, password: str, hash: str) -> bool:
+        if _ours(hash):
+            return _argon2_matches(password, hash)
+        # Old hashes may be quick: the dummy on top hides from a stopwatch that this user has one.
+        return legacy_hashes.verify(password, hash) or self._dummy()
+
+    def _dummy(self) -> bool:
+        self._argon2().derive(b"a password that nobody has")
+        return False
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._under_way >= self._settings.concurrency + self._settings.queue:
+            raise Overloaded(
+                f"{self._settings.queue} password checks wait already: many people at once, or a flood of guesses; "
+                "passwords.concurrency and server.workers say how many are done at a time"
+            )
+        self._under_way += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._under_way -= 1
+
+
+def normalised(password: str) -> bytes:
+    """One spelling for what different keyboards send (NIST SP 800-63B §5.1.1.2: NFKC before hashing)."""
+    return unicodedata.normalize("NFKC", password).encode(errors="replace")
+
+
+def is_supported(hash: str) -> bool:
+    """Whether `verify` could ever say yes to this hash; imports refuse the others."""
+    return _ours(hash) or legacy_hashes.is_supported(hash)
+
+
+def _ours(hash: str) -> bool:
+    match = _PHC.fullmatch(hash)
+    if match is None:
+        return False
+    memory, passes, lanes = map(int, match.groups())
+    return memory <= _MOST_MEMORY and 1 <= passes <= _MOST_PASSES and 1 <= lanes <= _MOST_LANES
+
+
+def _argon2_matches(password: str, hash: str) -> bool:
+    try:
+        Argon2id.verify_phc_encoded(normalised(password), hash)
+    except (InvalidKey, ValueError):  # ValueError: the hash is damaged
+        return False
+    return True
+
+
+def _weak(sentence: str) -> WeakPassword:
+    return WeakPassword("the password is too weak", public=sentence)
+
+
+def _names(username: str) -> set[str]:
+    """The username and the part of it before an @; very short ones are in too many words."""
+    folded = unicodedata.normalize("NFKC", username).casefold()
+    return {name for name in (folded, folded.partition("@")[0]) if len(name) >= 3}
+
+
+@cache
+def _common() -> frozenset[str]:
+    packed = files("gateway.directory").joinpath("common_passwords.txt.gz").read_bytes()
+    _header, _, words = gzip.decompress(packed).decode().partition("\n\n")
+    return frozenset(words.split("\n"))

@@ -1,0 +1,189 @@
+"""HAProxy: the signed pass is checked in HAProxy itself (jwt_verify), without asking us for each request.
+
+Whatever a pass can't settle goes through the gateway as a proxy: no pass, one that is not valid, rules that look at
+more than the user, WebSockets, unusual paths and hosts. So a mistake here costs speed, not safety.
+"""
+
+from collections.abc import Iterator
+
+from gateway.config.schema import Route
+from gateway.config.sections.header_presets import Fact
+from gateway.engines.plan import (
+    FORWARDED,
+    MOST_COOKIES,
+    Plan,
+    Site,
+    addresses,
+    cookie_pattern,
+    identity_names,
+    path_pattern,
+    protected_names,
+    says,
+)
+from gateway.forwardauth.engine_pass import is_settled, pass_cookie, route_id
+from gateway.session.cookie import cookie_name
+
+_CLAIMS: dict[Fact, str] = {"username": "sub"}
+"""Claims of the pass that have another name than the fact."""
+
+
+def export(plan: Plan, keys: dict[str, str]) -> dict[str, str]:
+    """`keys` are the public keys that sign passes: file name -> PEM."""
+    return {"haproxy.cfg": "\n".join(_lines(plan, list(keys))) + "\n", **keys}
+
+
+def _lines(plan: Plan, keys: list[str]) -> Iterator[str]:
+    yield from _main(plan)
+    yield from _strip(plan)
+    yield from _pass(plan, keys)
+    for number, site in enumerate(plan.sites):
+        yield from _choose(number, site)
+    yield from _fetch_pass(plan)
+    yield f"    use_backend gateway if {{ path {plan.prefix} }} or {{ path -m beg {plan.prefix}/ }}"
+    for route in plan.routes:
+        yield from _use(plan, route)
+    yield "    default_backend gateway"
+    yield f"\nbackend gateway\n    server gateway {_server_address(plan.gateway)}"
+    for route in plan.routes:
+        yield from _backend(plan, route)
+
+
+def _main(plan: Plan) -> Iterator[str]:
+    tls = f" ssl crt {plan.certificate} alpn h2,http/1.1" if plan.secure else ""
+    note = f"\n# {plan.certificate}.key must hold the key of {plan.certificate}." if plan.secure else ""
+    yield f"""# Written by `auth-gateway export haproxy`. Change config.yaml and export again.
+# After `key rotate` too: until then all requests go through the gateway.{note}
+global
+    maxconn 4096
+    ssl-default-bind-options ssl-min-ver TLSv1.2
+
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 75s
+    timeout server 300s
+    timeout tunnel 1h
+    timeout http-request 15s
+    option forwardfor
+
+frontend public
+    bind {plan.listen}{tls}
+    http-request return status 404 if {{ path {plan.prefix}/forward }} or {{ path -m beg {plan.prefix}/forward/ }}"""
+
+
+def _strip(plan: Plan) -> Iterator[str]:
+    """In every spelling: header names are lower case here, and an app may read any other sign as a dash."""
+    for name in (
+        *protected_names(plan.config),
+        *FORWARDED,
+        "X-Forwarded-Proto",
+        "X-Forwarded-Host",
+        "Forwarded",
+    ):
+        yield f"    http-request del-header '^{name.lower().replace('-', '[^a-z0-9]')}$' -m reg"
+    yield f"    http-request set-header X-Forwarded-Proto {'https' if plan.secure else 'http'}"
+    yield "    http-request set-header X-Forwarded-Host %[req.hdr(host)]"
+
+
+def _pass(plan: Plan, keys: list[str]) -> Iterator[str]:
+    session = cookie_name(plan.config.session, plan.secure)
+    yield f"""    http-request set-var(txn.host) req.hdr(host),host_only,lower
+    http-request set-var(txn.now) date()
+    http-request set-var(txn.session) req.cook({session}),sha2(256),hex
+    http-request set-var(txn.pass) req.cook({pass_cookie(plan.config)})
+    http-request set-var(txn.aud) var(txn.pass),jwt_payload_query('$.aud')
+    http-request set-var(txn.exp) var(txn.pass),jwt_payload_query('$.exp','int')
+    http-request set-var(txn.cookie) var(txn.pass),jwt_payload_query('$.cookie')
+    http-request set-var(txn.routes) var(txn.pass),jwt_payload_query('$.routes')
+    http-request set-var(txn.wanted) str(pass:),concat(,txn.host,)"""
+    for name in keys:
+        yield f"    acl signed var(txn.pass),jwt_verify('ES256','{plan.state}/{name}') 1"
+    yield f"""    acl for_this_host var(txn.aud),strcmp(txn.wanted) eq 0
+    acl of_this_session var(txn.cookie),strcmp(txn.session) eq 0
+    acl alive var(txn.exp),sub(txn.now) gt 0
+    acl from_us var(txn.pass),jwt_payload_query('$.iss') -m str {plan.config.server.public_url}
+    acl has_session req.cook({session}) -m found
+    acl has_pass req.cook({pass_cookie(plan.config)}) -m found
+    acl unusual path -m sub % // /. ; \\\\
+    acl unusual var(txn.host) -m end .
+    acl unusual req.hdr(upgrade) -m found
+    acl unusual method TRACE CONNECT
+    http-request set-var(txn.good) bool(true) if has_session signed for_this_host of_this_session alive from_us"""
+
+
+def _choose(number: int, site: Site) -> Iterator[str]:
+    """The first that matches, as in the gateway; txn.route is set once."""
+    free = "!{ var(txn.route) -m found }"
+    yield f"    acl site_{number} {_host_test(site.host)}"
+    for route in site.routes:
+        name = route_id(route) if is_settled(route) else "ask"
+        path = f"{{ path -m reg '{path_pattern(route)}' }}"
+        yield f"    http-request set-var(txn.route) str({name}) if site_{number} {path} {free}"
+    yield f"    http-request set-var(txn.route) str(ask) if site_{number} {free}"
+
+
+def _host_test(host: str) -> str:
+    if host == "*":
+        return "always_true"
+    return f"var(txn.host) -m end {host[1:]}" if host.startswith("*.") else f"var(txn.host) -m str {host}"
+
+
+def _fetch_pass(plan: Plan) -> Iterator[str]:
+    """Browsers drop a pass when it expires, so its absence is what sends them for another. Pages only."""
+    yield "    acl page req.hdr(accept) -m sub text/html"
+    yield "    acl script req.hdr(sec-fetch-mode) -m found"
+    yield "    acl navigation req.hdr(sec-fetch-mode) -m str navigate"
+    settled = " ".join(route_id(route) for route in plan.routes if is_settled(route))
+    if settled:
+        where = f"{plan.prefix}/pass?rd=%[pathq,url_enc]"
+        wanted = f"has_session !has_pass !unusual page {{ method GET }} {{ var(txn.route) -m str {settled} }}"
+        ours = f"!{{ path -m beg {plan.prefix}/ }}"
+        for who in ("!script", "navigation"):
+            yield f"    http-request redirect code 302 location {where} if {wanted} {ours} {who}"
+
+
+def _use(plan: Plan, route: Route) -> Iterator[str]:
+    if not is_settled(route):
+        return
+    name = route_id(route)
+    here = f"{{ var(txn.route) -m str {name} }} !unusual"
+    holds = f"{{ var(txn.good) -m bool }} {{ var(txn.routes) -m sub ' {name} ' }}"
+    if route.access[0].require == "bypass":  # settled, so it asks nothing at all
+        holds = ""
+    yield f"    use_backend app_{plan.number(route)} if {here} {holds}".rstrip()
+
+
+def _backend(plan: Plan, route: Route) -> Iterator[str]:
+    if not is_settled(route):
+        return
+    name = cookie_pattern(plan.config)
+    yield f"\nbackend app_{plan.number(route)}"
+    yield f"    timeout connect {route.timeouts.connect:.0f}s"
+    yield f"    timeout server {max(route.timeouts.response, route.timeouts.idle):.0f}s"
+    for ours, theirs in identity_names(route).items():
+        told = says(route, ours)
+        claim = f"var(txn.pass),jwt_payload_query('$.{_CLAIMS.get(told.fact, told.fact)}')"
+        known = f"{{ var(txn.good) -m bool }} {{ {claim} -m len gt 0 }}"
+        yield f"    http-request set-header {theirs} {told.before}%[{claim}] if {known}"
+    for header, value in route.headers.add.items():
+        yield f"    http-request set-header {header} '{_literal(value)}'"
+    for _ in range(MOST_COOKIES):
+        yield f"    http-request replace-header Cookie '^((?:.*;)?\\s*){name}=[^;]*;?\\s*(.*)$' '\\1\\2'"
+    yield f"    http-request del-header Cookie if {{ req.fhdr(cookie) -m reg '(^|;)\\s*{name}=' }}"
+    yield f"    http-response replace-header Set-Cookie '^\\s*{name}\\s*=.*$' 'auth_gateway_dropped=; Max-Age=0'"
+    if route.strip_path and route.path != "/":
+        yield f"    http-request replace-path '^{route.path.rstrip('/')}/?(.*)$' '/\\1'"
+    if not route.preserve_host:
+        yield f"    http-request set-header Host {addresses(route)[0].authority}"
+    for number, address in enumerate(addresses(route)):
+        verify = "verify required ca-file @system-ca" if route.tls.verify else "verify none"
+        tls = f" ssl {verify}" if address.tls else ""
+        yield f"    server app{number} {_server_address(address.authority)}{tls}"
+
+
+def _server_address(authority: str) -> str:
+    return authority.removeprefix("unix:")
+
+
+def _literal(value: str) -> str:
+    return value.replace("%", "%%").replace("'", "'\\''")

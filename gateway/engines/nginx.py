@@ -1,0 +1,213 @@
+"""nginx: auth_request, with the gateway's answer cached for a few seconds.
+
+The cache key is all that the answer depends on: cookies, credentials, client, method and URL. Its parts stand on lines
+of their own: any other sign between them could be a client's, and make one request look like another. WebSocket
+handshakes are never cached, since their Origin counts. Upstreams get exactly the URL that was asked about.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+from gateway.config.schema import Route
+from gateway.config.units import show_duration
+from gateway.engines.plan import (
+    FORWARDED,
+    MOST_COOKIES,
+    Plan,
+    Site,
+    addresses,
+    cookie_pattern,
+    identity_names,
+    path_pattern,
+    protected_names,
+)
+from gateway.forwardauth import route_key
+
+_KEY = r"\n".join((
+    "$http_cookie", "$http_authorization", "$remote_addr", "$http_x_forwarded_for",
+    "$scheme", "$host$auth_port", "$request_method", "$request_uri",
+))  # fmt: skip
+"""nginx reads `\\n` as a line feed, which no header and no address can hold."""
+
+
+def export(plan: Plan) -> dict[str, str]:
+    return {"nginx.conf": "\n".join(_lines(plan)) + "\n"}
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    yield from _main(plan)
+    for route in plan.routes:
+        yield from _upstream(plan, route)
+    for site in plan.sites:
+        yield from _server(plan, site)
+    if not any(site.host == "*" for site in plan.sites):
+        yield f"    server {{\n        listen {plan.listen} default_server{_tls_word(plan)};"
+        yield from _tls(plan)
+        yield "        return 404;\n    }"
+    yield "}"
+
+
+def _main(plan: Plan) -> Iterator[str]:
+    yield f"""# Written by `auth-gateway export nginx`. Change config.yaml and export again.
+worker_processes auto;
+pid {plan.state}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    server_tokens off;
+    underscores_in_headers off;
+    ignore_invalid_headers on;
+    absolute_redirect off;
+    client_max_body_size 0;
+    client_body_temp_path {plan.state}/body;
+    proxy_temp_path {plan.state}/proxy;
+    fastcgi_temp_path {plan.state}/fastcgi;
+    uwsgi_temp_path {plan.state}/uwsgi;
+    scgi_temp_path {plan.state}/scgi;
+    proxy_cache_path {plan.state}/auth levels=1 keys_zone=auth:10m max_size=100m inactive=1m use_temp_path=off;
+    map $http_upgrade $connection_upgrade {{ default upgrade; "" ""; }}
+    # The port that the browser used: the host itself comes from $host, which also chose the server block.
+    map $http_host $auth_port {{ "~(?<port>:[0-9]+)$" $port; default ""; }}
+    geo $dollar {{ default "$"; }}
+    # Apps never see our cookies.
+{_cookie_map(cookie_pattern(plan.config))}
+    upstream auth_gateway {{ server {plan.gateway}; keepalive 32; }}"""
+
+
+def _cookie_map(name: str) -> str:
+    """Cut ours out one by one; should one be left (sent too often), the app gets no cookies at all."""
+    cut = f'"~*^(?<b%d>(?:.*;)?\\s*){name}=[^;]*;?\\s*(?<a%d>.*)$" $b%d$a%d'
+    steps = ["$http_cookie", *(f"$cookies_{number}" for number in range(1, MOST_COOKIES + 1))]
+    lines = [
+        f"    map {before} {after} {{ {cut % (number, number, number, number)}; default {before}; }}"
+        for number, (before, after) in enumerate(pairwise(steps), 1)
+    ]
+    lines.append(f'    map {steps[-1]} $app_cookies {{ "~*(?:^|;)\\s*{name}=" ""; default {steps[-1]}; }}')
+    return "\n".join(lines)
+
+
+def _upstream(plan: Plan, route: Route) -> Iterator[str]:
+    servers = " ".join(f"server {address.authority};" for address in addresses(route))
+    yield f"    upstream app_{plan.number(route)} {{ {servers} keepalive 32; }}"
+
+
+def _server(plan: Plan, site: Site) -> Iterator[str]:
+    default = " default_server" if site.host == "*" else ""
+    name = "_" if site.host == "*" else site.host
+    yield f"    server {{\n        listen {plan.listen}{default}{_tls_word(plan)};\n        server_name {name};"
+    yield from _tls(plan)
+    yield from _portal(plan)
+    for number, route in enumerate(site.routes):
+        yield from _ask(plan, route, number)
+        yield from _location(plan, route, number)
+    if not any(route.path == "/" for route in site.routes):
+        yield "        location / { return 404; }"
+    yield "    }"
+
+
+def _tls_word(plan: Plan) -> str:
+    return " ssl http2" if plan.secure else ""
+
+
+def _tls(plan: Plan) -> Iterator[str]:
+    if plan.secure:
+        yield f"        ssl_certificate {plan.certificate};\n        ssl_certificate_key {plan.key};"
+        yield "        ssl_protocols TLSv1.2 TLSv1.3;"
+
+
+_FROM = """            proxy_http_version 1.1;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_set_header X-Forwarded-Host $host$auth_port;
+            proxy_set_header Forwarded "";"""
+
+
+def _portal(plan: Plan) -> Iterator[str]:
+    hidden = "\n".join(f'            proxy_set_header {name} "";' for name in FORWARDED)
+    yield f"""        location ^~ {plan.prefix}/forward {{ return 404; }}
+        location ^~ {plan.prefix}/ {{
+            proxy_pass http://auth_gateway;
+            proxy_set_header Host $host$auth_port;
+            proxy_set_header Connection "";
+{_FROM}
+{hidden}
+        }}"""
+
+
+def _ask(plan: Plan, route: Route, number: int) -> Iterator[str]:
+    """The sub-request. It has no body, and says which route we chose."""
+    keep = plan.config.forward.cache
+    cache = (
+        f"""
+            proxy_cache auth;
+            proxy_cache_key "{_KEY}\\n{route_key(route)}";
+            proxy_cache_methods GET HEAD;
+            proxy_cache_valid 200 {show_duration(keep)};
+            proxy_ignore_headers Cache-Control Expires Set-Cookie Vary X-Accel-Expires;
+            proxy_cache_bypass $http_sec_websocket_key;
+            proxy_no_cache $http_sec_websocket_key;"""
+        if keep >= 1
+        else ""
+    )
+    yield f"""        location = {plan.prefix}/ask-{number} {{
+            internal;
+            proxy_pass http://auth_gateway{plan.prefix}/forward?route={route_key(route)};
+            proxy_method GET;
+            proxy_pass_request_body off;
+            proxy_set_header Content-Length "";
+            proxy_set_header Connection "";
+            proxy_set_header Upgrade "";
+            proxy_set_header Host $host$auth_port;
+            proxy_set_header X-Original-URL $scheme://$host$auth_port$request_uri;
+            proxy_set_header X-Original-Method $request_method;
+            proxy_set_header X-Forwarded-Method "";
+            proxy_set_header X-Forwarded-Uri "";
+{_FROM}{cache}
+        }}
+        location @sign_in_{number} {{
+            if ($auth_location) {{ return 302 $auth_location; }}
+            return 401;
+        }}"""
+
+
+def _location(plan: Plan, route: Route, number: int) -> Iterator[str]:
+    names = identity_names(route)
+    path = "/" if route.path == "/" else f'~ "{path_pattern(route)}"'
+    yield f"        location {path} {{"
+    yield f"            auth_request {plan.prefix}/ask-{number};"
+    yield "            auth_request_set $auth_location $upstream_http_location;"
+    yield f"            error_page 401 = @sign_in_{number};"
+    for ours in names:
+        answer = f"$upstream_http_{_variable(names[ours])}"
+        yield f"            auth_request_set $told_{_variable(ours)} {answer};"
+    if route.strip_path and route.path != "/":
+        bare = re.escape(route.path.rstrip("/"))
+        yield f'            rewrite "^{bare}/?(.*)$" /$1 break;'
+    yield f"            proxy_pass {'https' if addresses(route)[0].tls else 'http'}://app_{plan.number(route)};"
+    host = "$host$auth_port" if route.preserve_host else addresses(route)[0].authority
+    upgrade = ("$http_upgrade", "$connection_upgrade") if route.websocket else ('""', '""')
+    yield f"            proxy_set_header Host {host};"
+    yield f"            proxy_set_header Upgrade {upgrade[0]};"
+    yield f"            proxy_set_header Connection {upgrade[1]};"
+    yield "            proxy_set_header Cookie $app_cookies;"
+    yield _FROM
+    told = {theirs.lower(): f"$told_{_variable(ours)}" for ours, theirs in names.items()}
+    for name in (*protected_names(plan.config), *FORWARDED):
+        yield f"            proxy_set_header {name} {told.get(name.lower(), chr(34) * 2)};"
+    for name, value in route.headers.add.items():
+        yield f'            proxy_set_header {name} "{_quoted(value)}";'
+    yield f"            proxy_connect_timeout {route.timeouts.connect:.0f}s;"
+    yield f"            proxy_read_timeout {max(route.timeouts.response, route.timeouts.idle):.0f}s;"
+    if route.max_body:
+        yield f"            client_max_body_size {route.max_body};"
+    yield "        }"
+
+
+def _variable(name: str) -> str:
+    return name.lower().replace("-", "_")
+
+
+def _quoted(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "${dollar}")

@@ -1,0 +1,196 @@
+"""What an engine must serve, worked out once for all engines: hosts, their routes in order, upstreams, names to strip.
+
+Engines choose a route in their own way, so each tells the gateway which one it chose (`route_key`) and is refused
+if the gateway would have chosen another.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gateway.config.checks.routes import covers_host
+from gateway.config.patterns import path_matches
+from gateway.config.schema import Config, Route
+from gateway.config.sections.header_presets import IDENTITY, Told, told_by
+from gateway.errors import ConfigError, Mistake
+from gateway.proxy.request_headers import canonical
+
+FORWARDED = ("X-Forwarded-Method", "X-Forwarded-Uri", "X-Original-URL", "X-Original-Method")
+"""What only a proxy may say to the gateway, so no client's may get through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an app listens: "host:port", or "unix:/path"."""
+
+    authority: str
+    tls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One host pattern and the routes that its requests can reach, most particular path first."""
+
+    host: str
+    routes: tuple[Route, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that an engine's template needs. Addresses are "host:port"."""
+
+    config: Config
+    sites: tuple[Site, ...]
+    listen: str
+    gateway: str
+    certificate: Path | None
+    key: Path | None
+    state: Path
+    """A folder of the engine's own, for caches and key files."""
+
+    @property
+    def prefix(self) -> str:
+        return self.config.server.prefix
+
+    @property
+    def secure(self) -> bool:
+        return self.config.server.public_url.startswith("https:")
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        return self.config.routes
+
+    def number(self, route: Route) -> int:
+        return next(n for n, other in enumerate(self.routes) if other is route)
+
+
+def plan(
+    config: Config,
+    *,
+    engine: str = "",
+    listen: str = "",
+    gateway: str = "",
+    certificate: Path | None = None,
+    key: Path | None = None,
+    state: Path | None = None,
+) -> Plan:
+    """Raises ConfigError for what engines can't be told."""
+    mistakes = list(_mistakes(config, engine))
+    if mistakes:
+        raise ConfigError(mistakes)
+    tls = config.server.tls
+    parts = urlsplit(config.server.public_url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return Plan(
+        config,
+        tuple(_sites(config)),
+        listen or f"0.0.0.0:{port}",
+        gateway or config.server.listen,
+        certificate or (tls.cert_file if tls else None),
+        key or (tls.key_file if tls else None),
+        state or Path("/var/lib/auth-gateway"),
+    )
+
+
+def _mistakes(config: Config, engine: str) -> Iterator[Mistake]:
+    if not config.server.trusted_proxies:
+        problem = "is empty, so the gateway would not believe the exported proxy"
+        yield Mistake("config", 0, "server.trusted_proxies", problem, "add its address, such as 127.0.0.1/32")
+    for index, route in enumerate(config.routes):
+        # HAProxy sends to the gateway what it can't serve itself.
+        if not route.upstreams and engine != "haproxy":
+            key = "redirect" if route.redirect is not None else "respond"
+            problem = f"is an answer of the gateway itself, which can't be exported to {engine}"
+            mend = f"answer it in {engine}, or let {engine} send this path to the gateway"
+            yield Mistake("config", 0, f"routes[{index}].{key}", problem, mend)
+        for key in ("balance", "weights"):
+            if key in route.model_fields_set:
+                problem = "is how the gateway itself shares the load, which can't be exported"
+                yield Mistake(
+                    "config", 0, f"routes[{index}].{key}", problem, "remove it, and set it in the engine"
+                )
+        upstreams = [urlsplit(url) for url in route.upstreams if not url.startswith("unix:")]
+        if any(parts.path.strip("/") for parts in upstreams):
+            problem = "has a base path, which can't be exported"
+            yield Mistake("config", 0, f"routes[{index}].upstream", problem, "let the app serve it itself")
+        if len({parts.scheme for parts in upstreams}) > 1:
+            problem = "mixes http and https, which can't be exported"
+            yield Mistake("config", 0, f"routes[{index}].upstream", problem, "use one of them")
+
+
+def _sites(config: Config) -> Iterator[Site]:
+    """Particular hosts first. A route that an earlier one hides on this host is left out."""
+    hosts = dict.fromkeys(route.host.lower() for route in config.routes)
+    for host in sorted(hosts, key=_generality):
+        reached: list[Route] = []
+        for route in config.routes:
+            hidden = any(path_matches(other.path.rstrip("/") or "/", route.path) for other in reached)
+            if covers_host(route.host.lower(), host) and not hidden:
+                reached.append(route)
+        yield Site(host, tuple(reached))
+
+
+def _generality(host: str) -> tuple[int, int]:
+    return (2 if host == "*" else int(host.startswith("*.")), -len(host))
+
+
+def addresses(route: Route) -> list[Address]:
+    return [_address(url) for url in route.upstreams]
+
+
+def _address(url: str) -> Address:
+    if url.startswith("unix:"):
+        return Address(url, tls=False)
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return Address(f"{host}:{port}", parts.scheme == "https")
+
+
+def identity_names(route: Route) -> dict[str, str]:
+    """Identity header -> the name that this route's app wants, without those it must not get."""
+    renames = {canonical(ours): theirs for ours, theirs in route.headers.rename.items()}
+    names = {name: renames.get(canonical(name), name) for name in told_by(route.headers.preset)}
+    dropped = {canonical(name) for name in route.headers.drop}
+    return {ours: theirs for ours, theirs in names.items() if canonical(theirs) not in dropped}
+
+
+def says(route: Route, header: str) -> Told:
+    """What one of `identity_names` says."""
+    return told_by(route.headers.preset)[header]
+
+
+def protected_names(config: Config) -> list[str]:
+    """Every header that only we may set, under any name."""
+    renamed = (theirs for route in config.routes for theirs in route.headers.rename.values())
+    return list(dict.fromkeys((*IDENTITY, *renamed)))
+
+
+def spellings(name: str) -> list[str]:
+    """The name with each dash as dash or underscore: CGI and WSGI apps read all of these as one."""
+    first, *rest = name.split("-")
+    return [
+        "".join((first, *map("".join, zip(marks, rest, strict=True))))
+        for marks in product("-_", repeat=len(rest))
+    ]
+
+
+def cookie_pattern(config: Config) -> str:
+    """A regular expression for our cookies' names, with every prefix that browsers give a meaning to.
+
+    Whatever begins with the session cookie's name and an underscore is ours: pass, remembered device, trail and more.
+    """
+    return f"(?:__Host-|__Secure-)?{config.session.cookie_name}(?:_[a-z]+)?"
+
+
+MOST_COOKIES = 6
+"""More of ours than a browser has at one time, for engines that cut them out one by one."""
+
+
+def path_pattern(route: Route) -> str:
+    """A regular expression for the paths of a route, by whole segments."""
+    bare = re.escape(route.path.rstrip("/"))
+    return f"^{bare}(?:/|;|$)" if bare else "^/"

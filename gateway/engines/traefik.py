@@ -1,0 +1,114 @@
+"""Traefik: one dynamic configuration file (file provider) with ForwardAuth in front of every app.
+
+The static part (entry points, `providers.file`) stands in its head as a comment, since Traefik keeps the two apart.
+"""
+
+from typing import Any
+
+import yaml
+
+from gateway.config.schema import Route
+from gateway.engines.plan import (
+    FORWARDED,
+    Plan,
+    Site,
+    identity_names,
+    path_pattern,
+    protected_names,
+    spellings,
+)
+from gateway.forwardauth import route_key
+
+_HEAD = """# Written by `auth-gateway export traefik`. Change config.yaml and export again.
+# Static configuration:
+#   entryPoints: {{public: {{address: "{listen}"}}}}
+#   providers: {{file: {{filename: /etc/traefik/auth-gateway.yaml}}}}
+"""
+
+
+def export(plan: Plan) -> dict[str, str]:
+    dynamic: dict[str, Any] = {"http": {"routers": {}, "middlewares": {}, "services": {}}}
+    http = dynamic["http"]
+    _shared(plan, http)
+    for order, site in enumerate(plan.sites):
+        _site(plan, site, order, http)
+    if plan.secure and plan.certificate:
+        dynamic["tls"] = {"certificates": [{"certFile": str(plan.certificate), "keyFile": str(plan.key)}]}
+    text = yaml.safe_dump(dynamic, sort_keys=False, width=1000)
+    return {"traefik.yaml": _HEAD.format(listen=plan.listen) + text}
+
+
+def _shared(plan: Plan, http: dict[str, Any]) -> None:
+    """Traefik removes a header that is set to nothing; ForwardAuth removes only the exact names that it copies."""
+    gone = [spelling for name in (*protected_names(plan.config), *FORWARDED) for spelling in spellings(name)]
+    http["middlewares"]["strip"] = {"headers": {"customRequestHeaders": dict.fromkeys(gone, "")}}
+    http["services"]["gateway"] = _service([f"http://{plan.gateway}"])
+
+
+def _site(plan: Plan, site: Site, order: int, http: dict[str, Any]) -> None:
+    """Priorities follow our order: particular hosts first, then the order of their routes."""
+    top = 100_000 - order * 1000
+    host = _host_rule(site.host)
+    inside = f"PathRegexp(`^{plan.prefix}(?:/|$)`)"
+    hidden = f"!PathRegexp(`^{plan.prefix}/forward(?:/|$)`)"
+    http["routers"][f"portal-{order}"] = _router(plan, _all(host, inside, hidden), "gateway", ["strip"], top)
+    for number, route in enumerate(site.routes, start=1):
+        name = f"route-{plan.number(route)}"
+        rule = _all(host, f"PathRegexp(`{path_pattern(route)}`)", f"!{inside}")
+        steps = ["strip", f"{name}-auth", *_steps(route, name, http)]
+        http["middlewares"][f"{name}-auth"] = _auth(plan, route)
+        http["services"][name] = _service(list(map(_url, route.upstreams)), pass_host=route.preserve_host)
+        http["routers"][f"{name}-{order}"] = _router(plan, rule, name, steps, top - number)
+
+
+def _auth(plan: Plan, route: Route) -> dict[str, Any]:
+    return {
+        "forwardAuth": {
+            "address": f"http://{plan.gateway}{plan.prefix}/forward?route={route_key(route)}",
+            "authResponseHeaders": list(identity_names(route).values()),
+        }
+    }
+
+
+def _steps(route: Route, name: str, http: dict[str, Any]) -> list[str]:
+    """What happens between the verdict and the app."""
+    steps: dict[str, dict[str, Any]] = {}
+    if route.strip_path and route.path != "/":
+        steps[f"{name}-path"] = {"stripPrefix": {"prefixes": [route.path.rstrip("/")]}}
+    if route.headers.add:
+        steps[f"{name}-headers"] = {"headers": {"customRequestHeaders": dict(route.headers.add)}}
+    if route.max_body:
+        steps[f"{name}-body"] = {"buffering": {"maxRequestBodyBytes": route.max_body}}
+    http["middlewares"].update(steps)
+    return list(steps)
+
+
+def _router(plan: Plan, rule: str, service: str, middlewares: list[str], priority: int) -> dict[str, Any]:
+    router: dict[str, Any] = {
+        "entryPoints": ["public"],
+        "rule": rule,
+        "priority": priority,
+        "middlewares": middlewares,
+        "service": service,
+    }
+    return {**router, "tls": {}} if plan.secure else router
+
+
+def _service(urls: list[str], *, pass_host: bool = True) -> dict[str, Any]:
+    return {"loadBalancer": {"passHostHeader": pass_host, "servers": [{"url": url} for url in urls]}}
+
+
+def _host_rule(host: str) -> str:
+    if host == "*":
+        return ""
+    if host.startswith("*."):
+        return f"HostRegexp(`^.+{host[1:].replace('.', chr(92) + '.')}$`)"
+    return f"Host(`{host}`)"
+
+
+def _all(*rules: str) -> str:
+    return " && ".join(filter(None, rules))
+
+
+def _url(upstream: str) -> str:
+    return upstream.replace("unix:", "unix://") if upstream.startswith("unix:") else upstream

@@ -1,0 +1,178 @@
+"""The doors and pages of other gateways, under their addresses: swap the container, keep the proxy's configuration.
+
+Only tables and what each peer's own documentation has proxies send. Off unless `forward.compatible` names the peer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from gateway.config.schema import Config
+from gateway.config.sections.header_presets import PRESETS, Told
+from gateway.forwardauth.decision import Door
+from gateway.forwardauth.original_request import (
+    Reader,
+    from_either,
+    from_forwarded,
+    from_host,
+    from_original,
+    from_original_url,
+    from_path,
+    from_uri,
+)
+from gateway.model import Principal, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a peer: where it leads (`login`, `logout`), or `userinfo`; `back` names its return address."""
+
+    leads_to: str
+    back: str = "rd"
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """What stands where. `below` are doors that have the original path behind theirs; `portal` is for our own host."""
+
+    doors: Mapping[str, Door] = field(default_factory=dict)
+    below: Mapping[str, Door] = field(default_factory=dict)
+    pages: Mapping[str, Page] = field(default_factory=dict)
+    portal: Mapping[str, Page] = field(default_factory=dict)
+
+
+def addresses_of(config: Config) -> Addresses:
+    """The addresses of all peers that the configuration names."""
+    all_peers = {
+        "authelia": _authelia,
+        "oauth2-proxy": _oauth2_proxy,
+        "vouch": _vouch,
+        "authentik": _authentik,
+    }
+    chosen = [all_peers[name](config) for name in config.forward.compatible]
+    return Addresses(
+        *(
+            {path: it for peer in chosen for path, it in getattr(peer, part).items()}
+            for part in Addresses.__slots__
+        )
+    )
+
+
+def find_door(addresses: Addresses, request: web.BaseRequest, target: Target) -> tuple[Door, str] | None:
+    """The door at this address, and the original path behind it."""
+    for start, door in addresses.below.items():
+        if target.path.startswith(start):
+            return door, "/" + target.path.removeprefix(start).removeprefix("/")
+    found = addresses.doors.get(target.path)
+    if found is None:
+        return None
+    if target.path == _LEGACY:  # Authelia redirects only those who say where its portal is
+        found = replace(found, redirects="rd" in request.query)
+    return found, ""
+
+
+def find_page(addresses: Addresses, target: Target, portal_host: str) -> Page | None:
+    page = addresses.pages.get(target.path)
+    if page is None and target.host == portal_host:
+        page = addresses.portal.get(target.path)
+        if target.path == "/" and page is not None and f"{page.back}=" not in target.query:
+            return None  # the front page of an app on our host
+    return page
+
+
+def _forwarded_or(reader: Reader, config: Config) -> Reader:
+    return from_forwarded if config.forward.x_forwarded else reader
+
+
+def _scheme(config: Config) -> str:
+    return urlsplit(config.server.public_url).scheme
+
+
+# -- Authelia ------------------------------------------------------------------------------------------------------
+
+_LEGACY = "/api/verify"
+
+
+def _authelia(config: Config) -> Addresses:
+    told = PRESETS["remote-user"]
+    return Addresses(
+        doors={
+            _LEGACY: Door(from_either, told),
+            "/api/authz/forward-auth": Door(from_forwarded, told),
+            "/api/authz/auth-request": Door(from_original, told, redirects=False),
+        },
+        below={"/api/authz/ext-authz/": Door(from_path, told)},
+        portal={"/": Page("login"), "/logout": Page("logout")},
+    )
+
+
+# -- oauth2-proxy --------------------------------------------------------------------------------------------------
+
+
+def _oauth2_proxy(config: Config) -> Addresses:
+    told = {**PRESETS["x-auth-request"], **PRESETS["x-forwarded"], "GAP-Auth": Told("email")}
+    reader = _forwarded_or(from_uri(_scheme(config)), config)
+    return Addresses(
+        doors={"/oauth2/auth": Door(reader, told, yes=202, redirects=False, meets=_is_allowed)},
+        pages={
+            "/oauth2/sign_in": Page("login"),
+            "/oauth2/start": Page("login"),
+            "/oauth2/sign_out": Page("logout"),
+            "/oauth2/userinfo": Page("userinfo"),
+        },
+    )
+
+
+def _is_allowed(request: web.BaseRequest, principal: Principal) -> bool:
+    """`?allowed_groups=`, `allowed_emails=` and `allowed_email_domains=`: one of each that is given must fit."""
+    email = principal.user.email.lower()
+    domain = email.rpartition("@")[2]
+    groups, emails, domains = (
+        _listed(request, f"allowed_{name}") for name in ("groups", "emails", "email_domains")
+    )
+    return (
+        (groups is None or bool(groups & set(principal.groups)))
+        and (emails is None or email in {one.lower() for one in emails})
+        and (domains is None or any(_in_domain(domain, one.lower()) for one in domains))
+    )
+
+
+def _listed(request: web.BaseRequest, name: str) -> set[str] | None:
+    """None if it is not asked for; asked for with nothing in it, nobody fits."""
+    values = request.query.getall(name, None)
+    return None if values is None else {one for value in values for one in value.split(",") if one}
+
+
+def _in_domain(domain: str, wanted: str) -> bool:
+    if wanted.startswith((".", "*.")):
+        return bool(domain) and domain.endswith(wanted.removeprefix("*"))
+    return bool(domain) and domain == wanted
+
+
+# -- Vouch ---------------------------------------------------------------------------------------------------------
+
+
+def _vouch(config: Config) -> Addresses:
+    reader = _forwarded_or(from_host(_scheme(config)), config)
+    return Addresses(
+        doors={"/validate": Door(reader, {"X-Vouch-User": Told("username")}, redirects=False)},
+        portal={"/login": Page("login", "url"), "/logout": Page("logout", "url")},
+    )
+
+
+# -- authentik -----------------------------------------------------------------------------------------------------
+
+
+def _authentik(config: Config) -> Addresses:
+    told, base = PRESETS["authentik"], "/outpost.goauthentik.io"
+    return Addresses(
+        doors={
+            f"{base}/auth/nginx": Door(from_original_url, told, redirects=False),
+            f"{base}/auth/traefik": Door(from_forwarded, told),
+            f"{base}/auth/caddy": Door(from_forwarded, told),
+        },
+        below={f"{base}/auth/envoy": Door(from_path, told)},
+        pages={f"{base}/start": Page("login"), f"{base}/sign_out": Page("logout")},
+    )

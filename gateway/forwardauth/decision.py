@@ -1,0 +1,201 @@
+"""Answers for all doors: who asks is believed or not, the rules say yes or no, the door says in which words."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from gateway.config.schema import Config, Route
+from gateway.config.sections.header_presets import Told
+from gateway.errors import RequestRefused
+from gateway.forwardauth.original_request import Asked, NotBelieved, Reader
+from gateway.i18n.text import N_
+from gateway.model import Decision, Principal, Target, Verdict
+from gateway.observability.request_trace import Trace
+from gateway.policy.decide import decide
+from gateway.policy.routes import Routes, host_matches
+from gateway.portal.rendering.reader_language import PROGRAM
+from gateway.portal.rendering.render import Pages
+from gateway.portal.return_url import with_return
+from gateway.portal.unauthorized import page_for, readable_by, tell_program
+from gateway.proxy.proxy import REFUSED_METHODS, origin_allowed
+from gateway.proxy.request_headers import HeaderRules, canonical, identity
+from gateway.request.client_kind import wants_html
+from gateway.request.target import check_spelling
+from gateway.session import SessionLayer
+from gateway.session.assertions import Assertions
+from gateway.session.domains import Domains
+
+log = logging.getLogger("gateway.forwardauth")
+
+_NO_STORE = {"Cache-Control": "no-store"}
+_STRICTNESS = (Verdict.ALLOW, Verdict.STEP_UP, Verdict.SIGN_IN, Verdict.DENY)
+
+
+def _nothing_more(request: web.BaseRequest, principal: Principal) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """An endpoint that proxies ask at.
+
+    `told` are headers beside those of the route; `redirects` says whether browsers are sent to sign in by 302 or,
+    since nginx can't pass that on, by 401 with Location; `meets` is what the request itself demands of the user.
+    """
+
+    read: Reader
+    told: Mapping[str, Told] = field(default_factory=dict)
+    yes: int = 200
+    redirects: bool = True
+    names_route: bool = False
+    meets: Callable[[web.BaseRequest, Principal], bool] = _nothing_more
+
+
+class Engine:
+    def __init__(
+        self, config: Config, routes: Routes, sessions: SessionLayer, assertions: Assertions, pages: Pages
+    ) -> None:
+        self._prefix, self._public_url = config.server.prefix, config.server.public_url
+        self._shared_login, self._domains = config.session.domain is not None, Domains(config)
+        self._routes, self._sessions, self._assertions, self._pages = routes, sessions, assertions, pages
+
+    async def answer(
+        self, request: web.BaseRequest, here: Target, trace: Trace, door: Door, suffix: str
+    ) -> web.StreamResponse:
+        """Yes with identity headers, 401 or 302 with the way to sign in, 403."""
+        try:
+            asked = door.read(request, here, suffix)
+            trace.target = asked.target
+            routes = self._routes_of(asked)
+            for route in routes:
+                self._check(request, asked.target, route, names_route=door.names_route)
+        except NotBelieved as error:
+            log.warning("%s", error.detail)
+            raise
+        except RequestRefused as refusal:  # nginx understands no other refusal than 403
+            raise RequestRefused(refusal.detail, status=403, public=refusal.public) from refusal
+        principal = await self._sessions.load(";".join(request.headers.getall("Cookie", ())))
+        route, decision = self._strictest(routes, asked.target, principal)
+        decision = _demanded(request, door, principal, decision)
+        trace.route = route.label
+        trace.decided(decision, principal, self._sessions.now())
+        if decision.verdict is Verdict.ALLOW:
+            return self._allow(route, asked.target, principal, door)
+        return self._refuse(request, route, asked.target, decision, trace, door)
+
+    def _strictest(
+        self, routes: list[Route], target: Target, principal: Principal | None
+    ) -> tuple[Route, Decision]:
+        now = self._sessions.now()
+        decided = [(route, decide(route, target, principal, now)) for route in routes]
+        return max(decided, key=lambda pair: _STRICTNESS.index(pair[1].verdict))
+
+    def _routes_of(self, asked: Asked) -> list[Route]:
+        """The route of the original request; all that its host has, where the proxy does not say which path.
+
+        The answer must then be right for each of them, so their rules can't ask for what nobody knows.
+        """
+        host = asked.target.host
+        if asked.knows_path:
+            found = self._routes.find(asked.target)
+            routes = [found] if found else []
+        else:
+            routes = [route for route in self._routes.all if host_matches(route.host, host)]
+            if routes and not any(route.path == "/" for route in routes):
+                raise NotBelieved(f"forward-auth: no path is named, and {host} has no route for all of them")
+        if not routes:
+            raise RequestRefused(f"no route for {host}", public=N_("There is nothing here."))
+        for known, key in (
+            (asked.knows_path, "paths"),
+            (asked.knows_path, "query"),
+            (asked.knows_method, "methods"),
+        ):
+            if not known and any(getattr(rule, key) for route in routes for rule in route.access):
+                raise NotBelieved(
+                    f"forward-auth: the rules for {host} ask about {key}, which this proxy does not name; let it ask "
+                    "at the gateway's own endpoint instead (docs/forward-auth.md)"
+                )
+        return routes
+
+    def _check(self, request: web.BaseRequest, target: Target, route: Route, *, names_route: bool) -> None:
+        """Refuses what is wrong about the request itself."""
+        expected = request.query.get("route") if names_route else None
+        if expected is not None and expected != route_key(route):
+            raise RequestRefused(f"the proxy chose {expected[:100]!r}, the gateway {route_key(route)!r}")
+        check_spelling(target.path, route.allow_in_path)
+        if not route.upstreams:
+            raise NotBelieved(
+                f"forward-auth: the gateway itself answers for {route.label} (`redirect`, `respond`), so no app may; "
+                "let the proxy send these requests to the gateway (docs/routes.md)"
+            )
+        if target.method in REFUSED_METHODS:
+            raise RequestRefused(f"{target.method} is not proxied")
+        # Upgrade is hop-by-hop and does not arrive here; the key of the handshake does (RFC 6455 §4.1).
+        if "Sec-WebSocket-Key" in request.headers and not (
+            route.websocket and origin_allowed(request.headers.get("Origin"), target, route)
+        ):
+            raise RequestRefused("WebSocket from a foreign origin, or to a route without WebSockets")
+
+    def _allow(self, route: Route, target: Target, principal: Principal | None, door: Door) -> web.Response:
+        assertion = self._assertions.issue(principal, target.host) if principal else None
+        rules = HeaderRules.of(route, (), door.told)
+        told = [
+            pair for pair in identity(principal, assertion, rules) if canonical(pair[0]) not in rules.drop
+        ]
+        response = web.Response(status=door.yes, headers=_NO_STORE)
+        for name, value in told:
+            response.headers[name.decode()] = value.decode()
+        return response
+
+    def _refuse(
+        self,
+        request: web.BaseRequest,
+        route: Route,
+        target: Target,
+        decision: Decision,
+        trace: Trace,
+        door: Door,
+    ) -> web.StreamResponse:
+        html = wants_html(target.method, request.headers)
+        if decision.verdict is Verdict.DENY:
+            return self._pages.of(target.host).error(
+                403, reader=self._pages.readers.of(request), reason=decision.reason,
+                request_id=trace.request_id, accepts_html=html, headers=readable_by(route, request.headers),
+            )  # fmt: skip
+        where = self.page_for(page_for(decision), target)
+        location = {"Location": where} if html else {}
+        if html and door.redirects:
+            return web.Response(status=302, headers={**location, **_NO_STORE, "Vary": "Cookie"})
+        told = tell_program(route, target, decision, request.headers, page_url=where.partition("?")[0])
+        return self._pages.error(
+            401, reader=PROGRAM, reason=told.reason, request_id=trace.request_id, accepts_html=False,
+            headers={**location, **told.headers}, fields=told.fields,
+        )  # fmt: skip
+
+    def page_for(self, page: str, target: Target) -> str:
+        """On the app's own host, where the session cookie belongs; on the portal's, if they share the cookie."""
+        elsewhere = urlsplit(self._public_url).hostname != target.host
+        if self._shared_login and elsewhere and not self._domains.is_remote(target.host):
+            return with_return(f"{self._public_url}{self._prefix}/{page}", target.url)
+        return with_return(f"{target.scheme}://{target.authority}{self._prefix}/{page}", target.uri)
+
+
+def _demanded(
+    request: web.BaseRequest, door: Door, principal: Principal | None, decision: Decision
+) -> Decision:
+    """The rules' yes, unless the request to the door demands more of the user."""
+    if decision.verdict is not Verdict.ALLOW or door.meets is _nothing_more:
+        return decision
+    if principal is None:
+        return Decision(Verdict.SIGN_IN, decision.rule, "no_session")
+    if not door.meets(request, principal):
+        return Decision(Verdict.DENY, decision.rule, "asked_for_others")
+    return decision
+
+
+def route_key(route: Route) -> str:
+    """How an exported configuration names the route that it chose, for `?route=`."""
+    return f"{route.host}{route.path}"

@@ -1,0 +1,135 @@
+"""Where each proxy puts the original request: headers in, `Asked` out.
+
+Every reader has a fixed set of headers that it requires, and looks at no other. An optional one would be the
+client's: proxies pass on what they don't set themselves.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway.errors import RequestRefused
+from gateway.i18n.text import N_
+from gateway.model import Target
+from gateway.request.target import make_target
+
+_ANY_METHOD = "GET"
+_ANY_PATH = "/"
+
+
+class NotBelieved(RequestRefused):
+    """The asking proxy, not its client, must be mended. The log tells the operator how."""
+
+    status = 403
+    public = N_("This proxy is not set up to ask here. Its operator finds the reason in the gateway's log.")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The original request. What its proxy does not say is not guessed: rules that ask for it are then refused."""
+
+    target: Target
+    knows_path: bool = True
+    knows_method: bool = True
+
+
+Reader = Callable[[web.BaseRequest, Target, str], Asked]
+"""The request to us, where it was sent, and what follows our own path in it."""
+
+
+def from_forwarded(request: web.BaseRequest, here: Target, suffix: str) -> Asked:
+    """Traefik ForwardAuth and Caddy forward_auth: X-Forwarded-Method, -Proto, -Host and -Uri."""
+    names = ("Proto", "Host", "Method", "Uri")
+    scheme, authority, method, uri = (one(request, f"X-Forwarded-{name}") for name in names)
+    return Asked(make_target(scheme, authority, method, uri, here.client, here.country))
+
+
+def from_original(request: web.BaseRequest, here: Target, suffix: str) -> Asked:
+    """nginx auth_request: X-Original-URL (the whole URL) and X-Original-Method."""
+    return Asked(_original(request, here, one(request, "X-Original-Method")))
+
+
+def from_original_url(request: web.BaseRequest, here: Target, suffix: str) -> Asked:
+    """nginx as authentik's users have it: X-Original-URL alone."""
+    return Asked(_original(request, here, _ANY_METHOD), knows_method=False)
+
+
+def from_path(request: web.BaseRequest, here: Target, suffix: str) -> Asked:
+    """Envoy ext_authz: the original request itself, its path behind ours."""
+    uri = f"{suffix}?{here.query}" if here.query else suffix
+    return Asked(make_target(here.scheme, here.authority, here.method, uri, here.client, here.country))
+
+
+def from_uri(scheme: str) -> Reader:
+    """nginx as oauth2-proxy's users have it: Host and X-Forwarded-Uri; the scheme is that of `public_url`."""
+
+    def read(request: web.BaseRequest, here: Target, suffix: str) -> Asked:
+        uri = one(request, "X-Forwarded-Uri")
+        target = make_target(scheme, one(request, "Host"), _ANY_METHOD, uri, here.client, here.country)
+        return Asked(target, knows_method=False)
+
+    return read
+
+
+def from_host(scheme: str) -> Reader:
+    """nginx as Vouch's users have it: Host and nothing else."""
+
+    def read(request: web.BaseRequest, here: Target, suffix: str) -> Asked:
+        target = make_target(scheme, one(request, "Host"), _ANY_METHOD, _ANY_PATH, here.client, here.country)
+        return Asked(target, knows_path=False, knows_method=False)
+
+    return read
+
+
+def from_either(request: web.BaseRequest, here: Target, suffix: str) -> Asked:
+    """Authelia's old /api/verify takes both dialects; where both are spoken, they must say the same.
+
+    Few nginx configurations of its time name the method, so it is not believed beside X-Original-URL.
+    """
+    if not has(request, "X-Original-URL"):
+        return from_forwarded(request, here, suffix)
+    target = _original(request, here, _ANY_METHOD)
+    if has(request, "X-Forwarded-Uri"):
+        scheme, authority, uri = (one(request, f"X-Forwarded-{name}") for name in ("Proto", "Host", "Uri"))
+        if make_target(scheme, authority, _ANY_METHOD, uri, here.client, here.country) != target:
+            raise NotBelieved("forward-auth: X-Original-URL and X-Forwarded-Uri disagree", status=400)
+    return Asked(target, knows_method=False)
+
+
+def dialect_of(request: web.BaseRequest, suffix: str) -> Reader:
+    """The one dialect of our own that the request speaks.
+
+    A client may send the headers of another one through its proxy; picking either could be picking the client's.
+    """
+    signs: tuple[tuple[Reader, bool], ...] = (
+        (from_path, bool(suffix)),
+        (from_original, has(request, "X-Original-URL", "X-Original-Method")),
+        (from_forwarded, has(request, "X-Forwarded-Uri", "X-Forwarded-Method")),
+    )
+    spoken = [dialect for dialect, present in signs if present]
+    if len(spoken) != 1:
+        problem = "no headers that name the original request" if not spoken else "headers of two dialects"
+        raise NotBelieved(
+            f"forward-auth: {problem}; `auth-gateway export` writes a proxy configuration that sends one "
+            "dialect and removes the others",
+            status=400,
+        )
+    return spoken[0]
+
+
+def has(request: web.BaseRequest, *names: str) -> bool:
+    return any(request.headers.get(name) for name in names)
+
+
+def one(request: web.BaseRequest, name: str) -> str:
+    values = request.headers.getall(name, [])
+    if len(values) != 1 or not values[0]:
+        raise NotBelieved(f"forward-auth: {len(values)} {name} headers, must be one", status=400)
+    return values[0]
+
+
+def _original(request: web.BaseRequest, here: Target, method: str) -> Target:
+    scheme, _, rest = one(request, "X-Original-URL").partition("://")
+    authority, slash, path = rest.partition("/")
+    return make_target(scheme, authority, method, slash + path, here.client, here.country)

@@ -1,0 +1,1 @@
+"""Messages to people: what they cost, who delivers them, and notices about an account."""

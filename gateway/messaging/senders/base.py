@@ -1,0 +1,122 @@
+"""The seam between factors and what delivers their messages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from gateway.stores.protocols.sms import Delivery
+
+
+class Sender(Protocol):
+    """Delivers a short text to one number. One instance serves all requests of a worker."""
+
+    async def send(self, to: str, text: str, reference: str = "") -> str:
+        """Deliver `text` to `to` (E.164 number). By `reference` the provider's reports find our record.
+
+        Returns the provider's message id ("" if none). Raises SendFailed, which says whether trying again may
+        help.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...
+
+
+@runtime_checkable
+class CodeService(Protocol):
+    """A provider that makes, sends and checks the code itself (Twilio Verify)."""
+
+    async def start(self, to: str, *, call: bool = False, lang: str = "en") -> str:
+        """Send a code to `to` (E.164) or read it out in a call, in a language such as "de".
+
+        Returns the provider's id of this delivery. Raises SendFailed.
+        """
+        ...
+
+    async def check(self, to: str, code: str) -> bool:
+        """True if `code` is the one last sent to `to`; the provider consumes it. Raises SendFailed."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...
+
+
+class Caller(Protocol):
+    """Reads a code out in a call."""
+
+    async def call(self, to: str, code: str, *, lang: str = "en", reference: str = "") -> str:
+        """Call `to` (E.164) and speak a language such as "de".
+
+        Returns the provider's id of the call. Raises SendFailed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What the provider charged: `micros` are millionths of `currency`."""
+
+    micros: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a provider tells by itself of the message that we call `reference`."""
+
+    reference: str
+    delivery: Delivery
+    cost: Cost | None = None
+
+
+class Reports(Protocol):
+    """Reads a provider's reports, which anyone on the Internet could have sent."""
+
+    def read(self, query: Mapping[str, str], form: Mapping[str, str], signature: str) -> Report | None:
+        """None unless the provider signed it."""
+        ...
+
+
+class Bills(Protocol):
+    """Asks a provider what a message cost."""
+
+    async def cost(self, sid: str, channel: str) -> Cost | None:
+        """None while that is not known. Raises SendFailed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SmsProvider:
+    """All that one SMS provider can do; None is what it can't."""
+
+    sender: Sender | CodeService
+    caller: Caller | None = None
+    reports: Reports | None = None
+    bills: Bills | None = None
+    service_calls: bool = False
+    """Whether a CodeService also calls."""
+
+    @property
+    def calls(self) -> bool:
+        return self.caller is not None or self.service_calls
+
+    async def close(self) -> None:
+        """Release connections."""
+        await self.sender.close()
+
+
+class EmailSender(Protocol):
+    """Delivers a mail to one address. One instance serves all requests of a worker."""
+
+    async def send(self, to: str, subject: str, text: str, html: str | None = None) -> str:
+        """Deliver and return the Message-ID ("" if none).
+
+        Raises SendFailed, which says whether trying again may help.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...

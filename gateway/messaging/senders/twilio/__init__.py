@@ -1,0 +1,1 @@
+"""Twilio: messages, Verify, calls, status reports and bills."""

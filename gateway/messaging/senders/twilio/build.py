@@ -1,0 +1,47 @@
+"""All that Twilio can do for us, put together: messages, calls, reports and bills share one client."""
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from gateway.config.addresses import is_local
+from gateway.config.sections.sms_email import SmsTwilio, SmsTwilioVerify
+from gateway.messaging.senders.base import SmsProvider
+from gateway.messaging.senders.retry import Backoff
+from gateway.messaging.senders.twilio.bills import TwilioBills, VerifyBills
+from gateway.messaging.senders.twilio.messages import TwilioSender
+from gateway.messaging.senders.twilio.status_callbacks import TwilioReports
+from gateway.messaging.senders.twilio.verify import TwilioVerify
+from gateway.messaging.senders.twilio.voice import TwilioCaller
+
+
+def messages_provider(config: SmsTwilio, status_url: str) -> SmsProvider:
+    wanted = is_public(status_url) if config.status_callbacks is None else config.status_callbacks
+    reports = TwilioReports(config.auth_token.get_secret_value(), status_url) if wanted else None
+    callback = reports.address if reports else lambda reference: ""
+    sender = TwilioSender(config, Backoff(config.retries), callback)
+    number = calling_number(config)
+    caller = TwilioCaller(sender.api, number, callback) if number else None
+    return SmsProvider(sender, caller, reports, TwilioBills(sender.api))
+
+
+def verify_provider(config: SmsTwilioVerify) -> SmsProvider:
+    verify = TwilioVerify(config, Backoff(config.retries))
+    return SmsProvider(verify, bills=VerifyBills(verify.api), service_calls=config.voice)
+
+
+def calling_number(config: SmsTwilio) -> str:
+    """ "" where calls are not wanted, or only a name or a Messaging Service sends."""
+    sender = config.from_ or ""
+    number = config.voice_from or (sender if sender.startswith("+") else "")
+    return number if config.voice else ""
+
+
+def is_public(url: str) -> bool:
+    """Whether Twilio could reach it: it refuses a message whose status callback is a local address (21609)."""
+    host = urlsplit(url).hostname or ""
+    if not host or is_local(host):
+        return False
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return "." in host

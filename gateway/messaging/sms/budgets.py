@@ -1,0 +1,36 @@
+"""How many SMS and calls may go out: per user, number, client address, range of numbers and in all."""
+
+from collections.abc import Iterator
+
+from gateway.config.sections.sms_budgets import SmsBudgets
+from gateway.errors import SendFailed, TooManyAttempts
+from gateway.messaging.sms.phone_numbers import range_of
+from gateway.observability import metrics
+from gateway.rate_limits import Budget, Limits, network_of
+
+_HOUR, _DAY = 3600.0, 86400.0
+_ABOUT = {"user": "user", "number": "number", "ip": "address"}
+
+
+async def spend_budgets(limits: Limits, config: SmsBudgets, *, username: str, phone: str, ip: str) -> None:
+    """Count one message against all budgets. Raises SendFailed (code "budget") when one is spent."""
+    for budget, key, subject in _budgets(config, username, phone, ip):
+        try:
+            await limits.spend(budget, subject)
+        except TooManyAttempts as spent:
+            metrics.sms_refused.labels(key).inc()
+            raise SendFailed(
+                f"SMS budget {budget.name} is spent",
+                code="budget",
+                mend=f"wait {spent.retry_after} s, or raise sms.budgets.{key}; see `auth-gateway sms status`",
+            ) from spent
+
+
+def _budgets(config: SmsBudgets, username: str, phone: str, ip: str) -> Iterator[tuple[Budget, str, str]]:
+    """The narrow ones first: who has spent their own must not use up everyone's."""
+    subjects = (("user", username), ("number", phone), ("ip", network_of(ip)), ("prefix", range_of(phone)))
+    for kind, subject in (*subjects, ("", "all")):
+        for span, window in (("hourly", _HOUR), ("daily", _DAY)):
+            key = f"{kind}_{span}".lstrip("_")
+            name, about = f"sms-{kind or 'all'}-{span}", _ABOUT.get(kind, "")
+            yield Budget(name, getattr(config, key), window, about), key, subject

@@ -1,0 +1,58 @@
+"""Puts together what stands between the factors and the SMS provider."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from gateway.clock import Clock
+from gateway.config.sections.sms_email import Sms as SmsConfig
+from gateway.keyring import KeyRing
+from gateway.messaging.senders.base import SmsProvider
+from gateway.messaging.sms.cool_off import CoolOff
+from gateway.messaging.sms.delivery_reports import Deliveries
+from gateway.messaging.sms.dispatch import SmsDesk
+from gateway.messaging.sms.prices import Channel
+from gateway.messaging.sms.pumping import Ranges
+from gateway.messaging.sms.spending_cap import Spend
+from gateway.observability.audit import Audit
+from gateway.rate_limits import Limits
+from gateway.stores.protocols.core import Ledger
+from gateway.stores.protocols.sms import SmsStores
+
+
+@dataclass(frozen=True, slots=True)
+class Sms:
+    """`rounds` is work that comes round now and then."""
+
+    provider: SmsProvider
+    desk: SmsDesk
+    deliveries: Deliveries
+    cool_off: CoolOff
+    spend: Spend
+    stores: SmsStores
+    rounds: tuple[Callable[[], Awaitable[object]], ...]
+
+    async def close(self) -> None:
+        await self.provider.close()
+
+
+def build_desk(
+    config: SmsConfig,
+    provider: SmsProvider,
+    stores: SmsStores,
+    ledger: Ledger,
+    limits: Limits,
+    audit: Audit,
+    ring: KeyRing,
+    clock: Clock,
+) -> Sms:
+    spend = Spend(config.spending, ledger, audit, clock)
+    ranges = Ranges(config.pumping, stores.blocks, stores.messages, audit, clock)
+    desk = SmsDesk(
+        config, limits, spend, ranges, stores.messages,
+        lambda: ring.derive_all(b"numbers"), clock, calls=provider.calls,
+    )  # fmt: skip
+    deliveries = Deliveries(config.spending, stores.messages, spend, ledger, audit, clock, provider.bills)
+    return Sms(
+        provider, desk, deliveries, CoolOff(stores.changes, config.cool_off, clock), spend, stores,
+        rounds=(deliveries.settle, lambda: spend.today(Channel.SMS), lambda: spend.today(Channel.CALL)),
+    )  # fmt: skip

@@ -1,0 +1,74 @@
+"""The stop for SMS pumping: a range of numbers that receives and receives and never verifies gets nothing more."""
+
+import logging
+from dataclasses import replace
+
+from gateway.clock import Clock
+from gateway.config.sections.sms_budgets import SmsPumping
+from gateway.errors import SendFailed
+from gateway.observability.audit import Audit
+from gateway.stores.protocols.sms import SmsBlock, SmsBlocks, SmsMessages
+
+log = logging.getLogger("gateway.sms")
+SETTLING = 120.0
+"""Seconds that a person gets to read and type a code before its silence counts against the range."""
+
+
+class Ranges:
+    def __init__(
+        self, config: SmsPumping, blocks: SmsBlocks, messages: SmsMessages, audit: Audit, clock: Clock
+    ) -> None:
+        self._config, self._blocks, self._messages = config, blocks, messages
+        self._audit, self._clock = audit, clock
+
+    async def check(self, range: str, hashes: list[str]) -> None:
+        """`hashes` are what messages keep of the range. Raises SendFailed (code "range") if it is blocked."""
+        now, config = self._clock(), self._config
+        block = await self._blocks.get(range)
+        if block is not None and block.until > now:
+            raise _blocked(range)
+        since = max(now - config.window, block.since if block else 0.0)
+        sends, verified = await self._messages.conversion(hashes, since, now - SETTLING)
+        if is_pumped(sends, verified, config):
+            await self._block(SmsBlock(range, since, now + config.block, sends, verified))
+            raise _blocked(range)
+
+    async def _block(self, block: SmsBlock) -> None:
+        await self._blocks.put(block)
+        mend = _mend(block.range)
+        log.error(
+            "range %s is blocked: %d messages, %d verified. %s",
+            block.range,
+            block.sends,
+            block.verified,
+            mend,
+        )
+        self._audit.record(
+            "sms_range_blocked", range=block.range, sends=block.sends, verified=block.verified, mend=mend
+        )
+
+
+def is_pumped(sends: int, verified: int, config: SmsPumping) -> bool:
+    return sends >= config.sends and verified < config.conversion * sends
+
+
+async def unblock(blocks: SmsBlocks, range: str, now: float) -> bool:
+    """Lift a block; what was sent before no longer counts. False if there was none."""
+    block = await blocks.get(range)
+    if block is None or block.until <= now:
+        return False
+    await blocks.put(replace(block, since=now, until=0.0))
+    return True
+
+
+def _blocked(range: str) -> SendFailed:
+    return SendFailed(
+        "the number's range is blocked: it receives and never verifies", code="range", mend=_mend(range)
+    )
+
+
+def _mend(range: str) -> str:
+    return (
+        f"look for a flood of sign-ins (`auth-gateway sms status`, docs/sms.md); "
+        f"if they are real: `auth-gateway sms unblock {range}`"
+    )

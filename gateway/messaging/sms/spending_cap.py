@@ -1,0 +1,87 @@
+"""The daily cap in money, counted in the Ledger before anything is sent, so that no worker can overdraw it."""
+
+import logging
+
+from gateway.clock import Clock
+from gateway.config.sections.sms_budgets import SmsSpending
+from gateway.errors import SendFailed
+from gateway.messaging.sms.prices import Channel, micros, show_money
+from gateway.observability import metrics
+from gateway.observability.audit import Audit
+from gateway.stores.protocols.core import Ledger
+from gateway.stores.protocols.sms import start_of_day
+
+log = logging.getLogger("gateway.sms")
+_DAY = 86400.0
+_KEPT = 3 * _DAY
+"""A day's count outlives the day, since bills come late."""
+
+
+class Spend:
+    def __init__(self, config: SmsSpending, ledger: Ledger, audit: Audit, clock: Clock) -> None:
+        self._config, self._ledger, self._audit, self._clock = config, ledger, audit, clock
+
+    def cap(self, channel: Channel) -> int:
+        """In micros."""
+        config = self._config
+        return micros(config.daily_cap if channel is Channel.SMS else config.daily_voice_cap)
+
+    async def reserve(self, channel: Channel, amount: int) -> None:
+        """Count `amount` micros. Raises SendFailed (code "cap"), with nothing counted, if that is over the cap."""
+        total = await self._count(channel, self._clock(), amount)
+        if total > self.cap(channel):
+            await self._count(channel, self._clock(), -amount)
+            await self._tell(channel)
+            raise SendFailed(
+                f"the daily cap for {_NAMES[channel]} is reached", code="cap", mend=self._mend(channel)
+            )
+
+    async def correct(self, channel: Channel, at: float, difference: int) -> None:
+        """What was sent at the time `at` cost more or less than was counted; 0 changes nothing."""
+        if difference and self._clock() - at < _KEPT:
+            await self._count(channel, at, difference)
+
+    async def today(self, channel: Channel) -> int:
+        """Counted so far, in micros."""
+        total = await counted_today(self._ledger, channel, self._clock())
+        self._show(channel, total)
+        return total
+
+    async def _count(self, channel: Channel, at: float, amount: int) -> int:
+        total = await self._ledger.hit(_slot(channel, at), _KEPT, amount)
+        if start_of_day(at) == start_of_day(self._clock()):
+            self._show(channel, total)
+        return total
+
+    def _show(self, channel: Channel, total: int) -> None:
+        metrics.sms_spend.labels(self._config.currency, channel.value).set(total / 1_000_000)
+
+    async def _tell(self, channel: Channel) -> None:
+        """Once a day the operator hears of it, however many are turned away."""
+        if not await self._ledger.claim_once(f"{_slot(channel, self._clock())}:told", _DAY):
+            return
+        cap = show_money(self.cap(channel), self._config.currency)
+        log.error(
+            "the daily cap of %s for %s is reached; until midnight UTC sign-ins go on by sms.fallback. %s",
+            cap, _NAMES[channel], self._mend(channel),
+        )  # fmt: skip
+        self._audit.record("sms_cap_reached", channel=channel.value, cap=cap, mend=self._mend(channel))
+
+    def _mend(self, channel: Channel) -> str:
+        return (
+            f"see `auth-gateway sms status`; if these sign-ins are real, raise sms.spending.{_KEYS[channel]}"
+        )
+
+
+async def counted_today(ledger: Ledger, channel: Channel, now: float) -> int:
+    """In micros."""
+    total, _ = await ledger.count(_slot(channel, now))
+    return total
+
+
+_NAMES = {Channel.SMS: "SMS", Channel.CALL: "calls"}
+_KEYS = {Channel.SMS: "daily_cap", Channel.CALL: "daily_voice_cap"}
+
+
+def _slot(channel: Channel, at: float) -> str:
+    return f"sms-spend:{channel}:{int(start_of_day(at))}"

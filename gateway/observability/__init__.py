@@ -1,0 +1,1 @@
+"""What operators see: log, access log, audit, metrics, traces."""

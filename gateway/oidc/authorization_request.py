@@ -1,0 +1,174 @@
+"""What an app asks for when it sends a browser to sign in (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1). Pure.
+
+A request is read and judged once. While the user signs in it travels in the address, sealed: there is no state to
+fill up before anybody has signed in, and nothing that was checked can be changed on the way.
+"""
+
+import json
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+
+from gateway.errors import RequestRefused
+from gateway.i18n.text import N_
+from gateway.oidc.clients import App, Apps
+from gateway.oidc.errors import OAuthError, UnknownApp
+from gateway.oidc.session_names import ACR_VALUES
+
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # a SHA-256 in base64url (RFC 7636 §4.2)
+_PROMPTS = frozenset({"none", "login", "consent", "select_account"})
+_UNSUPPORTED = {"request": "request_not_supported", "request_uri": "request_uri_not_supported",
+                "registration": "registration_not_supported"}  # fmt: skip
+SEALED_FOR = 3600.0
+_LONGEST_SEALED = 3800
+"""With the path before it, it must fit into the return address of the sign-in page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """Where the answer goes. Everything in it was checked before it is ever used."""
+
+    client_id: str
+    redirect_uri: str
+    response_mode: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignInRequest:
+    """`login_since` and `proof_since` are times: what must have been proven after them (0: any time will do)."""
+
+    back: Return
+    scopes: tuple[str, ...]
+    nonce: str
+    challenge: str
+    silent: bool
+    ask_consent: bool
+    login_since: float
+    proof_since: float
+    acr: str
+    login_hint: str
+    subject: str
+    asked_at: float
+
+
+class Denied(OAuthError):
+    """An error that the app hears of, since we know where to send it."""
+
+    def __init__(self, back: Return, code: str, detail: str = "") -> None:
+        super().__init__(code, detail)
+        self.back = back
+
+
+def read_request(
+    params: Mapping[str, str], apps: Apps, now: float, subject_of: Callable[[str, App], str | None]
+) -> SignInRequest:
+    """Judge a request. `subject_of` reads an id_token_hint.
+
+    Raises UnknownApp where nobody may be told, Denied where the app may.
+    """
+    app = apps.find(params.get("client_id", ""))
+    if app is None:
+        raise UnknownApp(f"no client {params.get('client_id', '')[:80]!r} in oidc.clients")
+    asked = params.get("redirect_uri", "")
+    if not app.may_return_to(asked):
+        raise UnknownApp(f"client {app.id}: redirect_uri {asked[:200]!r} is not one of its redirect_uris")
+    mode = params.get("response_mode", "query")
+    back = Return(app.id, asked, mode if mode == "form_post" else "query", params.get("state", ""))
+    if mode not in ("query", "form_post"):
+        raise Denied(back, "invalid_request", "response_mode must be query or form_post")
+    for name, code in _UNSUPPORTED.items():
+        if name in params:
+            raise Denied(back, code)
+    if params.get("response_type") != "code":
+        raise Denied(back, "unsupported_response_type", "response_type must be code")
+    if "authorization_code" not in app.settings.grants:
+        raise Denied(back, "unauthorized_client", "this client may not use authorization_code")
+    request = SignInRequest(
+        back, _scopes(back, app, params), params.get("nonce", ""), _challenge(back, app, params),
+        silent=False, ask_consent=False, login_since=0.0, proof_since=0.0,
+        acr=next((value for value in params.get("acr_values", "").split() if value in ACR_VALUES), ""),
+        login_hint=params.get("login_hint", "")[:128], subject=_subject(back, app, params, subject_of),
+        asked_at=now,
+    )  # fmt: skip
+    return _with_prompt(request, params, now)
+
+
+def _scopes(back: Return, app: App, params: Mapping[str, str]) -> tuple[str, ...]:
+    scopes = tuple(dict.fromkeys(params.get("scope", "").split()))
+    if not scopes:
+        raise Denied(back, "invalid_scope", "no scope was asked for")
+    for scope in scopes:
+        if scope not in app.settings.scopes:
+            raise Denied(back, "invalid_scope", "a scope is not among those of this client")
+    return scopes
+
+
+def _challenge(back: Return, app: App, params: Mapping[str, str]) -> str:
+    """PKCE with S256 and nothing else (RFC 9700 §2.1.1); `plain` would protect nothing from who reads the request."""
+    challenge, method = params.get("code_challenge", ""), params.get("code_challenge_method", "plain")
+    if not challenge:
+        if app.settings.pkce or app.settings.is_public or "code_challenge_method" in params:
+            raise Denied(back, "invalid_request", "code_challenge is required (PKCE)")
+        return ""
+    if method != "S256" or not _CHALLENGE.fullmatch(challenge):
+        raise Denied(back, "invalid_request", "code_challenge_method must be S256")
+    return challenge
+
+
+def _subject(
+    back: Return, app: App, params: Mapping[str, str], subject_of: Callable[[str, App], str | None]
+) -> str:
+    hint = params.get("id_token_hint", "")
+    subject = subject_of(hint, app) if hint else ""
+    if subject is None:
+        raise Denied(back, "invalid_request", "id_token_hint is no id token of this client")
+    return subject
+
+
+def _with_prompt(request: SignInRequest, params: Mapping[str, str], now: float) -> SignInRequest:
+    prompts = frozenset(params.get("prompt", "").split())
+    if not prompts <= _PROMPTS or ("none" in prompts and len(prompts) > 1):
+        raise Denied(
+            request.back, "invalid_request", "prompt is none, or some of login, consent, select_account"
+        )
+    age = params.get("max_age")
+    if age is not None and not re.fullmatch(r"[0-9]{1,9}", age):
+        raise Denied(request.back, "invalid_request", "max_age is a number of seconds")
+    again = bool(prompts & {"login", "select_account"}) or (age == "0" and "none" not in prompts)
+    return replace(
+        request,
+        silent="none" in prompts,
+        ask_consent="consent" in prompts,
+        login_since=now if again else 0.0,
+        proof_since=now if again else now - int(age) if age is not None else 0.0,
+    )
+
+
+# -- sealed on its way through the sign-in ---------------------------------------------------------------------------
+
+
+def seal(request: SignInRequest, seal: Callable[[bytes], bytes]) -> str:
+    """Raises Denied where it would be too long to travel in an address."""
+    text = json.dumps({"oidc": asdict(request)}, separators=(",", ":"))
+    sealed = seal(zlib.compress(text.encode())).decode()
+    if len(sealed) > _LONGEST_SEALED:
+        raise Denied(replace(request.back, state=""), "invalid_request", "state and the rest are too long")
+    return sealed
+
+
+def unseal(sealed: str, open: Callable[[bytes], bytes], now: float) -> SignInRequest:
+    """Raises RequestRefused for what we did not seal, or too long ago."""
+    try:
+        fields = json.loads(zlib.decompress(open(sealed.encode())))["oidc"]
+        fields |= {"back": Return(**fields["back"]), "scopes": tuple(fields["scopes"])}
+        request = SignInRequest(**fields)
+    except (ValueError, KeyError, TypeError, zlib.error):
+        raise RequestRefused("a sealed sign-in request that is not ours") from None
+    if now - request.asked_at > SEALED_FOR:
+        raise RequestRefused("a sealed sign-in request that is too old", public=TOO_OLD)
+    return request
+
+
+TOO_OLD = N_("This sign-in took too long. Please go back to the application and start again.")

@@ -1,0 +1,40 @@
+"""The answer that a browser carries back to the app: by redirect, or by a form that posts itself."""
+
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from gateway.oidc.authorization_request import Return
+from gateway.portal.rendering.render import Pages
+from gateway.portal.request import Ask, see_other
+
+
+class Answers:
+    """`issuer` goes into each answer, so that an app with several providers knows whose it is (RFC 9207)."""
+
+    def __init__(self, pages: Pages, issuer: str) -> None:
+        self._pages, self._issuer = pages, issuer
+
+    def code(self, ask: Ask, back: Return, code: str) -> web.Response:
+        return self._send(ask, back, {"code": code})
+
+    def error(self, ask: Ask, back: Return, code: str, detail: str) -> web.Response:
+        described = {"error_description": detail} if detail and detail != code else {}
+        return self._send(ask, back, {"error": code, **described})
+
+    def _send(self, ask: Ask, back: Return, values: Mapping[str, str]) -> web.Response:
+        fields = {**values, **({"state": back.state} if back.state else {}), "iss": self._issuer}
+        if back.response_mode == "form_post":
+            return self._pages.render(
+                "oidc_form_post.html", reader=ask.reader, request_id=ask.request_id,
+                action=back.redirect_uri, fields=fields, at_once=True,
+            )  # fmt: skip
+        response = see_other(with_query(back.redirect_uri, fields))
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
+
+def with_query(uri: str, fields: Mapping[str, str]) -> str:
+    """The URI as it was registered, its own query kept (RFC 6749 §3.1.2)."""
+    return f"{uri}{'&' if '?' in uri else '?'}{urlencode(fields)}"

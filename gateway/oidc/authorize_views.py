@@ -1,0 +1,180 @@
+"""The authorization endpoint: an app sends a browser here, and gets it back with a code once its user has signed in.
+
+What is missing is proven on the sign-in pages that everything else uses; they come back here.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qs, urlencode
+
+from aiohttp import web
+
+from gateway.errors import RequestRefused
+from gateway.model import Decision, Principal, Target, Verdict
+from gateway.observability.audit import Audit
+from gateway.oidc.authorization_request import Denied, SignInRequest, read_request, seal, unseal
+from gateway.oidc.authorization_response import Answers
+from gateway.oidc.client_policy import judge
+from gateway.oidc.clients import App, Apps
+from gateway.oidc.consents import Asking
+from gateway.oidc.errors import UnknownApp
+from gateway.oidc.grants import Issuing
+from gateway.oidc.scopes import described
+from gateway.oidc.tokens import ID, Tokens
+from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.rendering.texts import STALE_FORM
+from gateway.portal.request import Ask, see_other
+from gateway.portal.return_url import with_return
+from gateway.portal.services import Parts
+
+AUTHORIZE = "/oidc/authorize"
+
+
+class AuthorizeViews:
+    def __init__(
+        self, parts: Parts, apps: Apps, tokens: Tokens, issuing: Issuing, asking: Asking, answers: Answers
+    ) -> None:
+        self._parts, self._apps, self._tokens = parts, apps, tokens
+        self._issuing, self._asking, self._answers = issuing, asking, answers
+        self._audit: Audit = parts.audit
+
+    # -- the request -----------------------------------------------------------------------------------------------
+
+    async def authorize(self, ask: Ask) -> web.StreamResponse:
+        try:
+            request = self._read(await _parameters(ask))
+        except Denied as denied:
+            return self._deny(ask, denied.back.client_id, denied)
+        except UnknownApp as unknown:
+            self._audit.record("oidc_refused", "", ask.client.ip, cause=unknown.detail)
+            raise
+        return await self._go_on(ask, request)
+
+    async def resume(self, ask: Ask, sealed: str) -> web.StreamResponse:
+        return await self._go_on(ask, self._unseal(sealed))
+
+    def _read(self, params: Mapping[str, str]) -> SignInRequest:
+        if "continue" in params:
+            return self._unseal(params["continue"])
+        return read_request(params, self._apps, self._parts.clock(), self._subject_of)
+
+    def _subject_of(self, hint: str, app: App) -> str | None:
+        claims = self._tokens.read(hint, ID, expired=True)
+        return str(claims["sub"]) if claims and claims.get("aud") == app.id else None
+
+    async def _go_on(self, ask: Ask, request: SignInRequest) -> web.StreamResponse:
+        try:
+            return await self._answer(ask, request, self._app(request))
+        except Denied as denied:
+            return self._deny(ask, request.back.client_id, denied)
+
+    async def _answer(self, ask: Ask, request: SignInRequest, app: App) -> web.StreamResponse:
+        principal = ask.visit.principal
+        decision = judge(app, request, ask.here, principal, self._parts.clock())
+        if decision.verdict is Verdict.DENY:
+            raise Denied(request.back, "access_denied", "the policy of this client does not let this user in")
+        if principal is None or decision.verdict is not Verdict.ALLOW:
+            return self._prove(request, decision)
+        if request.subject and request.subject != principal.username:
+            raise Denied(request.back, "login_required", "somebody else is signed in")
+        again = request.ask_consent
+        if await self._asking.needed(app, principal.username, request.scopes, again=again):
+            if request.silent:
+                raise Denied(request.back, "consent_required")
+            return self._consent_page(ask, request, app, principal)
+        return await self._let_in(ask, request, app, principal)
+
+    def _prove(self, request: SignInRequest, decision: Decision) -> web.Response:
+        """To the page that asks for what is missing, unless the app wants no page shown."""
+        sign_in = decision.verdict is Verdict.SIGN_IN
+        if request.silent:
+            raise Denied(request.back, "login_required" if sign_in else "interaction_required")
+        prefix = self._parts.prefix
+        here = f"{prefix}{AUTHORIZE}?{urlencode({'continue': self._seal(request)})}"
+        page = with_return(f"{prefix}/{'login' if sign_in else 'verify'}", here)
+        hint = urlencode({"login_hint": request.login_hint}) if request.login_hint and sign_in else ""
+        return see_other(f"{page}&{hint}" if hint else page)
+
+    async def _let_in(
+        self, ask: Ask, request: SignInRequest, app: App, principal: Principal
+    ) -> web.StreamResponse:
+        lives = app.settings.lifetimes
+        grant = await self._issuing.grant(app, principal, request.scopes, lives.code + 5)
+        back = request.back
+        code = await self._issuing.code(app, grant, back.redirect_uri, request.challenge, request.nonce)
+        self._audit.record(
+            "oidc_code_issued", principal.username, ask.client.ip,
+            client=app.id, grant=grant.id[:8], scopes=list(request.scopes),
+        )  # fmt: skip
+        return self._answers.code(ask, back, code)
+
+    def _deny(self, ask: Ask, client: str, denied: Denied) -> web.Response:
+        username = ask.visit.principal.username if ask.visit.principal else ""
+        self._audit.record("oidc_refused", username, ask.client.ip, client=client, error=denied.code)
+        return self._answers.error(ask, denied.back, denied.code, denied.detail)
+
+    # -- consent ---------------------------------------------------------------------------------------------------
+
+    def _consent_page(
+        self, ask: Ask, request: SignInRequest, app: App, principal: Principal, error: str | None = None
+    ) -> web.Response:
+        return self._parts.pages.render(
+            "oidc_consent.html", 200 if error is None else 403, reader=ask.reader, request_id=ask.request_id,
+            csrf_token=ask.visit.csrf, sealed=self._seal(request), app=app.settings.label,
+            username=principal.username,
+            scopes=described(request.scopes, self._parts.config.oidc.scopes), error=error,
+        )  # fmt: skip
+
+    async def consent(self, ask: Ask) -> web.StreamResponse:
+        """The answer to the consent page. All is judged again: the session may have ended or changed meanwhile."""
+        check_origin(ask.request, ask.here, self._parts.public_url)
+        form = await read_form(ask.request)
+        request = self._unseal(form.get("continue", ""))
+        app, principal = self._app(request), ask.visit.principal
+        decision = judge(app, request, ask.here, principal, self._parts.clock())
+        if principal is None or decision.verdict is not Verdict.ALLOW:
+            return await self._go_on(ask, request)
+        if request.subject and request.subject != principal.username:
+            return await self._go_on(ask, request)
+        if not token_matches(form, ask.visit.csrf):
+            return self._consent_page(ask, request, app, principal, STALE_FORM)
+        if form.get("do") != "allow":
+            self._asking.refused(app, principal.username, ask.client.ip)
+            return self._deny(ask, app.id, Denied(request.back, "access_denied", "the user refused"))
+        await self._asking.allowed(app, principal.username, request.scopes, ask.client.ip)
+        return await self._let_in(ask, request, app, principal)
+
+    # -- for the sign-in pages -------------------------------------------------------------------------------------
+
+    def decision(self, destination: Target, principal: Principal | None) -> Decision | None:
+        """What stands before this destination, where it is a sealed request of ours."""
+        if destination.path != f"{self._parts.prefix}{AUTHORIZE}":
+            return None
+        try:
+            request = self._unseal(parse_qs(destination.query).get("continue", [""])[0])
+            return judge(self._app(request), request, destination, principal, self._parts.clock())
+        except (RequestRefused, UnknownApp):  # the page itself says so
+            return Decision(Verdict.ALLOW, "oidc", "no_request")
+
+    # -- shared ----------------------------------------------------------------------------------------------------
+
+    def _app(self, request: SignInRequest) -> App:
+        app = self._apps.find(request.back.client_id)
+        if app is None or not app.may_return_to(request.back.redirect_uri):  # the configuration has changed
+            raise UnknownApp(f"client {request.back.client_id} or its redirect_uri is gone")
+        return app
+
+    def _seal(self, request: SignInRequest) -> str:
+        return seal(request, self._parts.ring.seal)
+
+    def _unseal(self, sealed: str) -> SignInRequest:
+        return unseal(sealed, self._parts.ring.open, self._parts.clock())
+
+
+async def _parameters(ask: Ask) -> Mapping[str, str]:
+    """From the address or a form (OpenID Connect Core §3.1.2.1); none may come twice (RFC 6749 §3.1)."""
+    if ask.here.method == "POST":
+        return await read_form(ask.request)
+    query = ask.request.query
+    if len(set(query)) != len(query):
+        raise RequestRefused("a parameter comes twice")
+    return dict(query)

@@ -1,0 +1,143 @@
+"""Which app is calling: secret in the header or in the form, a signed assertion, or no proof where none is due.
+
+One method a call (RFC 6749 §2.3), and only those that the app's configuration names.
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn
+from urllib.parse import unquote_plus
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+
+from gateway.clock import Clock
+from gateway.observability.audit import Audit
+from gateway.oidc.clients import App, Apps
+from gateway.oidc.errors import OAuthError
+from gateway.portal.request import Ask
+from gateway.rate_limits import Budget, Limits
+from gateway.stores.protocols.core import Ledger
+
+_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_ALGORITHMS = ["ES256", "RS256", "PS256", "EdDSA"]
+_LONGEST_ASSERTION = 600.0
+_SPELLING = re.compile(r"[A-Za-z0-9._-]{1,100}")
+CLIENT_PER_IP = Budget("oidc-client", 60, 600, "address")
+"""Failures; secrets can't be guessed, so this only keeps the log readable."""
+
+
+class Authentication:
+    """`audiences` are what an app may call us in its assertion: the issuer and the endpoints' addresses."""
+
+    def __init__(
+        self,
+        apps: Apps,
+        limits: Limits,
+        ledger: Ledger,
+        audit: Audit,
+        clock: Clock,
+        audiences: frozenset[str],
+    ) -> None:
+        self._apps, self._limits, self._ledger = apps, limits, ledger
+        self._audit, self._clock, self._audiences = audit, clock, audiences
+
+    async def app(self, ask: Ask, form: Mapping[str, str]) -> App:
+        """Raises OAuthError invalid_client, the same for every cause, and TooManyAttempts."""
+        authorization = ask.request.headers.getall("Authorization", ())
+        offered = [bool(authorization), "client_secret" in form, "client_assertion" in form]
+        if sum(offered) > 1 or len(authorization) > 1:
+            raise OAuthError("invalid_request", "more than one way of client authentication")
+        if authorization:
+            id, secret = _basic(authorization[0])
+            return await self._by_secret(ask, id, secret, "client_secret_basic")
+        if "client_secret" in form:
+            id, secret = form.get("client_id", ""), form["client_secret"]
+            return await self._by_secret(ask, id, secret, "client_secret_post")
+        if "client_assertion" in form:
+            return await self._by_assertion(ask, form)
+        app = self._apps.find(form.get("client_id", ""))
+        if app is None or not app.settings.is_public:
+            await self._refuse(ask, form.get("client_id", ""), "no credentials")
+        return app
+
+    async def _by_secret(self, ask: Ask, id: str, secret: str, method: str) -> App:
+        app = self._apps.find(id)
+        right = app is not None and app.has_secret(secret)
+        if app is None or not right or method not in app.settings.auth:
+            await self._refuse(ask, id, method)
+        return app
+
+    async def _by_assertion(self, ask: Ask, form: Mapping[str, str]) -> App:
+        """RFC 7523 §3: issued by the app about itself, for us, soon over, and used once."""
+        claims = self._claims(form)
+        id = str(claims.get("sub", "")) if claims else form.get("client_id", "")
+        app = self._apps.find(id)
+        if claims is None or app is None or form.get("client_id", id) != id:
+            await self._refuse(ask, id, "private_key_jwt")
+        life = float(claims["exp"]) - self._clock()
+        if not await self._ledger.claim_once(f"oidc:assertion:{id}:{claims['jti']}", life):
+            await self._refuse(ask, id, "assertion used before")
+        return app
+
+    def _claims(self, form: Mapping[str, str]) -> dict[str, Any] | None:
+        if form.get("client_assertion_type") != _ASSERTION:
+            return None
+        app = self._apps.find(form.get("client_id") or _claimed_issuer(form["client_assertion"]))
+        if app is None or app.keys is None or "private_key_jwt" not in app.settings.auth:
+            return None
+        try:
+            claims = jwt.decode(form["client_assertion"], app.keys, algorithms=_ALGORITHMS).claims
+        except (JoseError, ValueError, TypeError, KeyError):
+            return None
+        return claims if self._sound(claims, app.id) else None
+
+    def _sound(self, claims: dict[str, Any], id: str) -> bool:
+        audience, exp = claims.get("aud"), claims.get("exp")
+        named = (
+            {audience}
+            if isinstance(audience, str)
+            else set(audience)
+            if isinstance(audience, list)
+            else set()
+        )
+        jti = claims.get("jti")
+        return (
+            claims.get("iss") == claims.get("sub") == id
+            and bool(named & self._audiences)
+            and isinstance(jti, str)
+            and 0 < len(jti) <= 300
+            and isinstance(exp, int | float)
+            and 0 < exp - self._clock() <= _LONGEST_ASSERTION
+        )
+
+    async def _refuse(self, ask: Ask, id: str, how: str) -> NoReturn:
+        client = ask.client
+        name = id if _SPELLING.fullmatch(id) else ""
+        self._audit.record("oidc_client_refused", "", client.ip, client=name, how=how)
+        await self._limits.spend(CLIENT_PER_IP, client.network)
+        challenge = f'Basic realm="{ask.here.host}"' if "Authorization" in ask.request.headers else ""
+        raise OAuthError("invalid_client", "client authentication failed", status=401, challenge=challenge)
+
+
+def _basic(header: str) -> tuple[str, str]:
+    """RFC 6749 §2.3.1: both parts are form-encoded inside HTTP Basic."""
+    scheme, _, value = header.partition(" ")
+    try:
+        id, colon, secret = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return "", ""
+    return (unquote_plus(id), unquote_plus(secret)) if colon and scheme.lower() == "basic" else ("", "")
+
+
+def _claimed_issuer(assertion: str) -> str:
+    """Whose keys to check the assertion with; nothing is believed yet."""
+    try:
+        part = assertion.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        return str(claims["iss"])
+    except (ValueError, KeyError, IndexError, TypeError):
+        return ""

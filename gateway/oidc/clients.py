@@ -1,0 +1,87 @@
+"""The registered apps, each with the route that stands for it where policy decides."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from hmac import compare_digest
+from json import loads
+
+from joserfc.jwk import KeySet
+
+from gateway.config.schema import Policy, Route
+from gateway.config.sections.oidc import OidcClient
+from gateway.errors import ConfigError, Mistake
+from gateway.model import User
+from gateway.oidc.redirect_uris import is_registered
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A client of the OpenID provider. `keys` are its public keys, where it signs instead of sending a secret."""
+
+    settings: OidcClient
+    keys: KeySet | None = None
+
+    @property
+    def id(self) -> str:
+        return self.settings.id
+
+    def route(self, policy: Policy | None = None) -> Route:
+        """What `policy.decide` asks: this app's own policy, or a sharper one."""
+        return Route(name=f"oidc:{self.id}", upstream="", policy=policy or self.settings.policy)
+
+    def may_return_to(self, redirect_uri: str) -> bool:
+        return is_registered(self.settings.redirect_uris, redirect_uri, native=self.settings.is_public)
+
+    def may_end_at(self, redirect_uri: str) -> bool:
+        registered = self.settings.post_logout_redirect_uris
+        return is_registered(registered, redirect_uri, native=self.settings.is_public)
+
+    def is_for(self, user: User) -> bool:
+        """Whether the policy still lets this user in; what else it asks was proven at the sign-in."""
+        policy = self.settings.policy
+        named = not policy.users or user.username in policy.users
+        member = not policy.groups or not set(policy.groups).isdisjoint(user.groups)
+        return policy.require != "deny" and named and member
+
+    def has_secret(self, secret: str) -> bool:
+        """Equal work for every hash (their number is no secret)."""
+        digest = secret_hash(secret)
+        right = [compare_digest(digest, known) for known in self.settings.secrets]
+        return any(right)
+
+
+class Apps:
+    def __init__(self, clients: Sequence[OidcClient]) -> None:
+        """Raises ConfigError if a file of public keys can't be read."""
+        self._by_id = {client.id: App(client, _keys_of(client)) for client in clients}
+        self._origins = frozenset(origin for client in clients for origin in client.origins)
+
+    def find(self, id: str) -> App | None:
+        return self._by_id.get(id)
+
+    def allows_origin(self, origin: str) -> bool:
+        return origin in self._origins
+
+    @property
+    def all(self) -> Sequence[App]:
+        return tuple(self._by_id.values())
+
+
+def secret_hash(secret: str) -> str:
+    """As it stands in the configuration.
+
+    A fast hash is right here: secrets come from `auth-gateway oidc secret`, with 256 bits that nobody can try out.
+    Argon2 would slow down every token request and protect nothing.
+    """
+    return f"sha256:{sha256(secret.encode(errors='surrogatepass')).hexdigest()}"
+
+
+def _keys_of(client: OidcClient) -> KeySet | None:
+    if client.jwks_file is None:
+        return None
+    try:
+        return KeySet.import_key_set(loads(client.jwks_file.read_text()))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        problem = f"{client.jwks_file} can't be read as a JWK set: {type(error).__name__}"
+        raise ConfigError([Mistake("configuration", 0, "oidc.clients.jwks_file", problem)]) from None

@@ -1,0 +1,60 @@
+"""What the endpoints for programs have in common: JSON, errors as RFC 6749 §5.2 says, and CORS for browser apps."""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from gateway.errors import RequestRefused, TooManyAttempts
+from gateway.oidc.clients import Apps
+from gateway.oidc.errors import OAuthError
+from gateway.portal.request import Ask, View
+
+_HEADERS = {"Cache-Control": "no-store", "Pragma": "no-cache", "X-Content-Type-Options": "nosniff"}
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Max-Age": "600",
+}
+
+
+def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.json_response(body, status=status, headers={**_HEADERS, **(headers or {})})
+
+
+class Machine:
+    """Wraps views. No cookie counts here, so allowing an origin gives it nothing that its app has not."""
+
+    def __init__(self, apps: Apps) -> None:
+        self._apps = apps
+
+    def views(self, view: View, *methods: str) -> Mapping[str, View]:
+        """`view` under these methods, and what browsers ask before they call from another origin."""
+
+        async def guarded(ask: Ask) -> web.StreamResponse:
+            return self._with_cors(ask, await _answered(view, ask))
+
+        return {**dict.fromkeys(methods, guarded), "OPTIONS": self._preflight}
+
+    async def _preflight(self, ask: Ask) -> web.StreamResponse:
+        return self._with_cors(ask, web.Response(status=204, headers=_PREFLIGHT))
+
+    def _with_cors(self, ask: Ask, response: web.StreamResponse) -> web.StreamResponse:
+        origin = ask.request.headers.get("Origin", "")
+        response.headers["Vary"] = "Origin"
+        if self._apps.allows_origin(origin):
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Expose-Headers"] = "WWW-Authenticate"
+        return response
+
+
+async def _answered(view: View, ask: Ask) -> web.StreamResponse:
+    try:
+        return await view(ask)
+    except OAuthError as error:
+        headers = {"WWW-Authenticate": error.challenge} if error.challenge else {}
+        return answer({"error": error.code, "error_description": error.detail}, error.status, headers)
+    except TooManyAttempts as limit:
+        body = {"error": "slow_down", "error_description": limit.public}
+        return answer(body, 429, {"Retry-After": str(limit.retry_after)})
+    except RequestRefused as refused:
+        return answer({"error": "invalid_request", "error_description": refused.detail}, refused.status)

@@ -1,0 +1,214 @@
+"""From a sign-in to tokens: grants, codes, refresh tokens, and when all of them are void.
+
+Codes and refresh tokens are random and kept as digests only. A code is taken from the ledger, so of many who bring it
+one gets tokens; whoever brings it again ends the grant, with everything that was issued. The same goes for a refresh
+token that was used already: either its owner or a thief has its successor, and nobody knows which.
+"""
+
+import json
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from hashlib import sha256
+
+from gateway.clock import Clock
+from gateway.directory.base import Directory
+from gateway.model import Principal, User
+from gateway.observability.audit import Audit
+from gateway.oidc.clients import App
+from gateway.oidc.errors import OAuthError
+from gateway.oidc.session_names import context, methods
+from gateway.oidc.tokens import Tokens
+from gateway.stores.protocols.core import Ledger, Sessions
+from gateway.stores.protocols.oidc import Grant, Grants, Login, Logins
+
+OFFLINE = "offline_access"
+GRACE = 10.0
+"""Seconds in which an app with a secret may use a refresh token again: its first answer may have been lost, or two of
+its processes refreshed at once. Apps without a secret get none, since there the token alone is what a thief needs."""
+_REPLAYS_KNOWN = 86400.0
+INVALID = "the code or token is unknown, used, expired, or was issued to another client"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What a code stands for."""
+
+    grant: str
+    client_id: str
+    redirect_uri: str
+    challenge: str
+    nonce: str
+
+
+class Issuing:
+    def __init__(
+        self,
+        tokens: Tokens,
+        grants: Grants,
+        logins: Logins,
+        ledger: Ledger,
+        directory: Directory,
+        sessions: Sessions,
+        audit: Audit,
+        clock: Clock,
+        *,
+        idle_timeout: float,
+        with_lent_groups: Callable[[User], Awaitable[User]],
+        token: Callable[[], str] = secrets.token_urlsafe,
+    ) -> None:
+        self._tokens, self._grants, self._logins, self._ledger = tokens, grants, logins, ledger
+        self._directory, self._sessions, self._audit, self._clock = directory, sessions, audit, clock
+        self._idle_timeout, self._with_lent_groups, self._token = idle_timeout, with_lent_groups, token
+
+    # -- after a sign-in -------------------------------------------------------------------------------------------
+
+    async def grant(self, app: App, principal: Principal, scopes: tuple[str, ...], life: float) -> Grant:
+        """Note what the user lets the app have. It lives for `life` seconds, until the app redeems it."""
+        session, now = principal.session, self._clock()
+        facts: dict[str, object] = {
+            "auth_time": int(session.auth_time),
+            "amr": methods(session.amr),
+            "acr": context(principal),
+        }
+        grant = Grant(
+            self._token(), app.id, principal.username, session.created_at, scopes, facts, now, now + life
+        )
+        await self._grants.add(grant)
+        await self._logins.note(Login(principal.username, session.created_at, app.id, session.expires_at))
+        return grant
+
+    async def code(self, app: App, grant: Grant, redirect_uri: str, challenge: str, nonce: str) -> str:
+        code, life = self._token(), app.settings.lifetimes.code
+        stands_for = Code(grant.id, app.id, redirect_uri, challenge, nonce)
+        await self._ledger.put(_slot("replayed", code), grant.id.encode(), _REPLAYS_KNOWN)
+        await self._ledger.put(_slot("code", code), json.dumps(_fields(stands_for)).encode(), life)
+        return code
+
+    async def take_code(self, app: App, code: str, ip: str) -> Code:
+        """What the code stands for; it works no more. Raises OAuthError."""
+        taken = await self._ledger.take(_slot("code", code))
+        if taken is None:
+            if issued := await self._ledger.get(_slot("replayed", code)):
+                await self._void(issued.decode(), "code_replayed", app, ip)
+            raise OAuthError("invalid_grant", INVALID)
+        found = Code(**json.loads(taken))
+        if found.client_id != app.id:
+            await self._void(found.grant, "code_of_another_client", app, ip)
+            raise OAuthError("invalid_grant", INVALID)
+        return found
+
+    async def redeem(self, app: App, grant_id: str, nonce: str, ip: str) -> dict[str, object]:
+        """The token response for a grant that nobody has redeemed yet. Raises OAuthError."""
+        grant = await self._grants.get(grant_id)
+        user = await self.alive(app, grant) if grant else None
+        if grant is None or user is None:
+            raise OAuthError("invalid_grant", INVALID)
+        now, lives = self._clock(), app.settings.lifetimes
+        refreshes = "refresh_token" in app.settings.grants
+        refresh = self._token() if refreshes else ""
+        end = now + (lives.refresh if refreshes else lives.access)
+        until = min(end, now + lives.refresh_idle)
+        if not await self._grants.redeem(grant.id, end, token_digest(refresh) if refresh else "", until):
+            raise OAuthError("invalid_grant", INVALID)
+        self._note(grant, ip, "sign_in")
+        return self._answer(app, grant, user, grant.scopes, refresh, nonce)
+
+    # -- refreshing ------------------------------------------------------------------------------------------------
+
+    async def refresh(self, app: App, text: str, scope: str, ip: str) -> dict[str, object]:
+        """The token response for a refresh token, with its successor. Raises OAuthError."""
+        known = await self._grants.refresh_token(token_digest(text))
+        grant = await self._grants.get(known.grant_id) if known else None
+        if known is None or grant is None:
+            raise OAuthError("invalid_grant", INVALID)
+        if grant.client_id != app.id:
+            await self._void(grant.id, "refresh_of_another_client", app, ip)
+            raise OAuthError("invalid_grant", INVALID)
+        now = self._clock()
+        user = await self.alive(app, grant)
+        if user is None or min(known.expires_at, grant.expires_at) <= now:
+            await self._void(grant.id, "refresh_refused", app, ip)
+            raise OAuthError("invalid_grant", INVALID)
+        scopes = tuple(scope.split()) or grant.scopes
+        if not set(scopes) <= set(grant.scopes):
+            raise OAuthError("invalid_scope", "the scope is more than was granted")
+        fresh = self._token()
+        until = min(grant.expires_at, now + app.settings.lifetimes.refresh_idle)
+        grace = 0.0 if app.settings.is_public else GRACE
+        if not await self._grants.rotate(token_digest(text), now, token_digest(fresh), until, grace=grace):
+            await self._void(grant.id, "refresh_reused", app, ip)
+            raise OAuthError("invalid_grant", INVALID)
+        self._note(grant, ip, "refresh")
+        return self._answer(app, grant, user, scopes, fresh, "")
+
+    async def refreshable(self, text: str) -> Grant | None:
+        """The grant that a refresh token hangs on, whatever its state."""
+        known = await self._grants.refresh_token(token_digest(text))
+        return await self._grants.get(known.grant_id) if known else None
+
+    async def alive(self, app: App, grant: Grant) -> User | None:
+        """The user, if nothing has happened since that voids the grant.
+
+        With `offline_access` a grant outlives its session's own time. It never outlives a session that somebody
+        ended (the store sees to that), a new password, or the user.
+        """
+        now = self._clock()
+        user = await self._directory.get(grant.username)
+        if user is None or user.disabled or now >= grant.expires_at:
+            return None
+        user = await self._with_lent_groups(user)
+        if user.password_changed_at > grant.created_at or not app.is_for(user):
+            return None
+        if OFFLINE in grant.scopes and grant.redeemed:
+            return user
+        for session in await self._sessions.list(grant.username):
+            if session.created_at == grant.session_started:
+                living = now < session.expires_at and now - session.last_seen < self._idle_timeout
+                return user if living else None
+        return None
+
+    # -- shared ----------------------------------------------------------------------------------------------------
+
+    def _answer(
+        self, app: App, grant: Grant, user: User, scopes: tuple[str, ...], refresh: str, nonce: str
+    ) -> dict[str, object]:
+        """RFC 6749 §5.1 and OpenID Connect Core §3.1.3.3."""
+        access = self._tokens.access_token(app, scopes, grant)
+        answer: dict[str, object] = {
+            "access_token": access.text,
+            "token_type": "Bearer",
+            "expires_in": access.lifetime,
+            "scope": " ".join(scopes),
+        }
+        if refresh:
+            answer["refresh_token"] = refresh
+        if "openid" in scopes:
+            answer["id_token"] = self._tokens.id_token(
+                app, grant, user, nonce=nonce, access_token=access.text
+            )
+        return answer
+
+    async def _void(self, grant_id: str, why: str, app: App, ip: str) -> None:
+        grant = await self._grants.get(grant_id)
+        await self._grants.end(id=grant_id)
+        username = grant.username if grant else ""
+        self._audit.record("oidc_grant_voided", username, ip, client=app.id, grant=grant_id[:8], why=why)
+
+    def _note(self, grant: Grant, ip: str, how: str) -> None:
+        self._audit.record(
+            "oidc_tokens_issued", grant.username, ip,
+            client=grant.client_id, grant=grant.id[:8], scopes=list(grant.scopes), how=how,
+        )  # fmt: skip
+
+
+def _fields(code: Code) -> dict[str, str]:
+    return {name: getattr(code, name) for name in Code.__dataclass_fields__}
+
+
+def token_digest(text: str) -> str:
+    return sha256(text[:200].encode(errors="surrogatepass")).hexdigest()
+
+
+def _slot(kind: str, text: str) -> str:
+    return f"oidc:{kind}:{token_digest(text)}"

@@ -1,0 +1,91 @@
+"""Signing out at the wish of an app (OpenID Connect RP-Initiated Logout 1.0).
+
+An id token of the session at hand is proof enough that its own app asks. Anybody else could have made up the address,
+so the user is asked. The browser goes on only to an address that is registered for that app.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway.model import Principal
+from gateway.oidc.authorization_response import with_query
+from gateway.oidc.clients import Apps
+from gateway.oidc.errors import UnknownApp
+from gateway.oidc.session_names import session_name
+from gateway.oidc.tokens import ID, Tokens
+from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.request import Ask, see_other
+from gateway.portal.services import Parts
+
+END_SESSION = "/oidc/end-session"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """`onward` is where to go afterwards, "" for our own page; `sid` the session that the id token speaks of."""
+
+    onward: str
+    sid: str
+    form: Mapping[str, str]
+
+
+class EndSessionViews:
+    def __init__(self, parts: Parts, apps: Apps, tokens: Tokens) -> None:
+        self._parts, self._apps, self._tokens = parts, apps, tokens
+
+    async def page(self, ask: Ask) -> web.StreamResponse:
+        return await self._begin(ask, self._read(dict(ask.request.query)))
+
+    async def submit(self, ask: Ask) -> web.StreamResponse:
+        """Our own form comes with `do`; apps may post here as well, and are then treated as if they had redirected."""
+        form = await read_form(ask.request)
+        wish = self._read(form)
+        if form.get("do") != "sign_out":
+            return await self._begin(ask, wish)
+        check_origin(ask.request, ask.here, self._parts.public_url)
+        principal = ask.visit.principal
+        if principal is not None and not token_matches(form, ask.visit.csrf):
+            return self._ask(ask, wish, principal)
+        return await self._end(ask, wish)
+
+    async def _begin(self, ask: Ask, wish: Wish) -> web.StreamResponse:
+        principal = ask.visit.principal
+        if principal is not None:
+            session = principal.session
+            if wish.sid != session_name(session.username, session.created_at):
+                return self._ask(ask, wish, principal)
+        return await self._end(ask, wish)
+
+    async def _end(self, ask: Ask, wish: Wish) -> web.StreamResponse:
+        if ask.visit.principal is not None:
+            await self._parts.signin.sign_out(ask.client, ask.visit.principal)
+        response = see_other(wish.onward or f"{self._parts.prefix}/logout")
+        await self._parts.sessions.detach(ask.request, response)
+        return response
+
+    def _ask(self, ask: Ask, wish: Wish, principal: Principal) -> web.Response:
+        kept = ("id_token_hint", "post_logout_redirect_uri", "client_id", "state")
+        return self._parts.pages.render(
+            "oidc_logout.html", reader=ask.reader, request_id=ask.request_id, csrf_token=ask.visit.csrf,
+            username=principal.username,
+            fields={name: wish.form[name] for name in kept if wish.form.get(name)},
+        )  # fmt: skip
+
+    def _read(self, form: Mapping[str, str]) -> Wish:
+        """Raises UnknownApp where the app, its token or its address don't fit together."""
+        hint, uri = form.get("id_token_hint", ""), form.get("post_logout_redirect_uri", "")
+        claims = self._tokens.read(hint, ID, expired=True) if hint else None
+        if hint and claims is None:
+            raise UnknownApp("end-session: id_token_hint is no id token of ours")
+        id = str(claims["aud"]) if claims else form.get("client_id", "")
+        if form.get("client_id", id) != id:
+            raise UnknownApp("end-session: id_token_hint was issued to another client")
+        app = self._apps.find(id)
+        if uri and (app is None or not app.may_end_at(uri)):
+            raise UnknownApp(
+                f"end-session: {uri[:200]!r} is not among post_logout_redirect_uris of {id[:80]!r}"
+            )
+        onward = with_query(uri, {"state": form["state"]}) if uri and form.get("state") else uri
+        return Wish(onward, str(claims["sid"]) if claims else "", form)

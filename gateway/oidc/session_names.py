@@ -1,0 +1,43 @@
+"""What a session is called towards apps: a name that stays while the session's id changes with each proof.
+
+The cookie's session id never leaves the gateway in a token. Pure.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+from gateway.model import Principal
+from gateway.policy.decide import has_two
+
+ONE_FACTOR, TWO_FACTORS, PHISHING_RESISTANT = "1fa", "2fa", "phr"
+ACR_VALUES = (ONE_FACTOR, TWO_FACTORS, PHISHING_RESISTANT)
+"""Authentication contexts. "phr" is the name that OpenID's EAP ACR Values 1.0 gives to phishing-resistant proof."""
+
+# Names of RFC 8176 §2; it has none for another provider's word, which Microsoft Entra calls "fed".
+_METHODS = {
+    "password": ("pwd",), "sms": ("otp", "sms"), "email": ("otp",), "totp": ("otp",),
+    "webauthn": ("hwk",), "recovery": ("otp",), "user_verification": ("user",),
+    "federated": ("fed",), "approval": ("mca",), "bypass": ("otp",),
+}  # fmt: skip
+
+
+def session_name(username: str, started: float) -> str:
+    """The `sid` of id tokens and logout tokens (OpenID Connect Back-Channel Logout 1.0 §2.1)."""
+    return sha256(f"oidc-session:{started!r}:{username}".encode()).hexdigest()[:32]
+
+
+def methods(amr: Sequence[str]) -> list[str]:
+    """The `amr` claim: the registered names of what was proven, and `mfa` where that was two different things."""
+    names = [name for factor in amr for name in _METHODS.get(factor, ())]
+    return list(dict.fromkeys([*names, "mfa"] if has_two(amr) else names))
+
+
+def context(principal: Principal) -> str:
+    """The `acr` claim: the highest context that this session meets.
+
+    Only what was proven here counts: a remembered device or another provider's second factor is no second factor
+    towards an app.
+    """
+    if "webauthn" in principal.amr:
+        return PHISHING_RESISTANT
+    return TWO_FACTORS if has_two(principal.amr) else ONE_FACTOR

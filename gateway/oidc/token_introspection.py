@@ -1,0 +1,139 @@
+"""What is asked about tokens: userinfo, introspection (RFC 7662) and revocation (RFC 7009).
+
+A signed token alone is never enough here: its grant has to be alive.
+"""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway.clock import Clock
+from gateway.model import User
+from gateway.observability.audit import Audit
+from gateway.oidc.client_authentication import Authentication
+from gateway.oidc.clients import App, Apps
+from gateway.oidc.endpoint import answer
+from gateway.oidc.errors import OAuthError
+from gateway.oidc.grants import Issuing, token_digest
+from gateway.oidc.tokens import ACCESS, Claims, Tokens, grant_of, user_claims
+from gateway.portal.forms import read_form
+from gateway.portal.request import Ask
+from gateway.stores.protocols.core import Ledger
+from gateway.stores.protocols.oidc import Grants
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """An access token that is good now. `user` is None where an app stands for itself."""
+
+    claims: Claims
+    app: App
+    user: User | None
+
+
+class TokenFacts:
+    def __init__(
+        self,
+        authentication: Authentication,
+        apps: Apps,
+        tokens: Tokens,
+        issuing: Issuing,
+        grants: Grants,
+        ledger: Ledger,
+        audit: Audit,
+        clock: Clock,
+    ) -> None:
+        self._authentication, self._apps, self._tokens = authentication, apps, tokens
+        self._issuing, self._grants, self._ledger = issuing, grants, ledger
+        self._audit, self._clock = audit, clock
+
+    async def userinfo(self, ask: Ask) -> web.StreamResponse:
+        active = await self._active(await _bearer(ask))
+        if active is None or active.user is None:
+            raise _invalid_token("the token is unknown, expired or revoked")
+        scopes = str(active.claims["scope"]).split()
+        if "openid" not in scopes:
+            challenge = 'Bearer error="insufficient_scope", scope="openid"'
+            raise OAuthError("insufficient_scope", "needs scope openid", status=403, challenge=challenge)
+        return answer(user_claims(active.user, scopes))
+
+    async def introspect(self, ask: Ask) -> web.StreamResponse:
+        """For the app itself and for the APIs that the token is for; nobody else learns anything."""
+        form = await read_form(ask.request)
+        app = await self._authentication.app(ask, form)
+        if app.settings.is_public:
+            raise OAuthError("invalid_client", "introspection needs a client with a secret", status=401)
+        text = form.get("token", "")
+        active = await self._active(text)
+        if active is not None and (active.app.id == app.id or app.id in active.claims["aud"]):
+            username = {"username": active.user.username} if active.user else {}
+            return answer({"active": True, "token_type": "Bearer", **active.claims, **username})
+        return answer(await self._refresh_state(app, text) or {"active": False})
+
+    async def _refresh_state(self, app: App, text: str) -> dict[str, object] | None:
+        grant = await self._issuing.refreshable(text)
+        if grant is None or grant.client_id != app.id or await self._issuing.alive(app, grant) is None:
+            return None
+        known = await self._grants.refresh_token(token_digest(text))
+        if known is None or known.used_at or known.expires_at <= self._clock():
+            return None
+        return {
+            "active": True,
+            "client_id": app.id,
+            "sub": grant.username,
+            "username": grant.username,
+            "scope": " ".join(grant.scopes),
+            "exp": int(known.expires_at),
+            "iss": self._tokens.issuer,
+        }
+
+    async def revoke(self, ask: Ask) -> web.StreamResponse:
+        """A refresh token takes its whole grant along; an access token goes alone. Unknown ones are no error."""
+        form = await read_form(ask.request)
+        app = await self._authentication.app(ask, form)
+        text = form.get("token", "")
+        if not text:
+            raise OAuthError("invalid_request", "token is missing")
+        grant = await self._issuing.refreshable(text)
+        if grant is not None and grant.client_id == app.id:
+            await self._grants.end(id=grant.id)
+            self._note(ask, app, grant.username, "refresh_token")
+        claims = self._tokens.read(text, ACCESS)
+        if claims is not None and claims["client_id"] == app.id:
+            await self._ledger.claim_once(_revoked(claims), float(claims["exp"]) - self._clock())
+            self._note(ask, app, str(claims["sub"]), "access_token")
+        return answer({})
+
+    async def _active(self, text: str) -> Active | None:
+        claims = self._tokens.read(text, ACCESS)
+        app = self._apps.find(str(claims["client_id"])) if claims else None
+        if claims is None or app is None or (await self._ledger.count(_revoked(claims)))[0]:
+            return None
+        id = grant_of(claims)
+        if not id:
+            return Active(claims, app, None)
+        grant = await self._grants.get(id)
+        user = await self._issuing.alive(app, grant) if grant else None
+        return Active(claims, app, user) if user else None
+
+    def _note(self, ask: Ask, app: App, username: str, kind: str) -> None:
+        self._audit.record("oidc_revoked", username, ask.client.ip, client=app.id, kind=kind)
+
+
+def _revoked(claims: Claims) -> str:
+    return f"oidc:revoked:{claims['jti']}"
+
+
+async def _bearer(ask: Ask) -> str:
+    """RFC 6750 §2.1 and §2.2; never from the address, which ends up in logs."""
+    values = ask.request.headers.getall("Authorization", ())
+    if len(values) == 1 and values[0][:7].lower() == "bearer ":
+        return values[0][7:].strip()
+    form_type = ask.request.content_type == "application/x-www-form-urlencoded"
+    if not values and ask.here.method == "POST" and form_type:
+        return (await read_form(ask.request)).get("access_token", "")
+    raise OAuthError("invalid_request", "no access token", status=401, challenge="Bearer")
+
+
+def _invalid_token(detail: str) -> OAuthError:
+    return OAuthError("invalid_token", detail, status=401, challenge='Bearer error="invalid_token"')

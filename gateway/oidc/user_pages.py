@@ -1,0 +1,128 @@
+"""Pages for users: what they let which app have, and what is known about their session."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway.model import Decision, Principal, Target, Verdict
+from gateway.oidc.clients import Apps
+from gateway.oidc.scopes import described
+from gateway.oidc.session_names import context, methods, session_name
+from gateway.oidc.tokens import user_claims
+from gateway.policy.decide import has_two
+from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.rendering.texts import STALE_FORM
+from gateway.portal.request import Ask, see_other
+from gateway.portal.return_url import with_return
+from gateway.portal.services import Parts
+from gateway.stores.protocols.oidc import Consent, Consents, Grant, Grants, Logins
+
+GRANTS, DIAGNOSTICS = "/oidc/grants", "/oidc/diagnostics"
+_ALL_CLAIMS = ("profile", "email", "phone", "groups")
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What one app has of this user. `expires_at` is None where nothing but the consent is left."""
+
+    client_id: str
+    name: str
+    scopes: list[str]
+    created_at: float
+    expires_at: float | None
+
+
+class OwnPages:
+    def __init__(self, parts: Parts, apps: Apps, grants: Grants, consents: Consents, logins: Logins) -> None:
+        self._parts, self._apps = parts, apps
+        self._grants, self._consents, self._logins = grants, consents, logins
+        self._own = tuple(f"{parts.prefix}{path}" for path in (GRANTS, DIAGNOSTICS))
+
+    # -- grants ----------------------------------------------------------------------------------------------------
+
+    async def grants(self, ask: Ask) -> web.StreamResponse:
+        principal = self._signed_in(ask)
+        return await self._show(ask, principal) if principal else self._first(ask)
+
+    async def revoke(self, ask: Ask) -> web.StreamResponse:
+        """Ends tokens and consent, and lets the app be told."""
+        check_origin(ask.request, ask.here, self._parts.public_url)
+        form = await read_form(ask.request)
+        principal = self._signed_in(ask)
+        if principal is None:
+            return self._first(ask)
+        if not token_matches(form, ask.visit.csrf):
+            return await self._show(ask, principal, error=STALE_FORM, status=403)
+        username, client = principal.username, form.get("client", "")
+        had_consent = await self._consents.remove(username, client) if client else False
+        ended = await self._grants.end(username=username, client_id=client) if client else 0
+        if had_consent or ended:
+            await self._logins.end(username, client, self._parts.clock())
+            self._parts.audit.record("oidc_revoked", username, ask.client.ip, client=client, kind="grants")
+        return see_other(f"{self._parts.prefix}{GRANTS}")
+
+    async def _show(
+        self, ask: Ask, principal: Principal, *, error: str | None = None, status: int = 200
+    ) -> web.Response:
+        return self._parts.pages.render(
+            "oidc_grants.html", status, reader=ask.reader, request_id=ask.request_id,
+            csrf_token=ask.visit.csrf, here=f"{self._parts.prefix}{GRANTS}", error=error,
+            shared=await self._shared(principal.username),
+        )  # fmt: skip
+
+    async def _shared(self, username: str) -> list[Shared]:
+        now = self._parts.clock()
+        consents = {one.client_id: one for one in await self._consents.list(username)}
+        grants = [one for one in await self._grants.list(username) if one.redeemed and one.expires_at > now]
+        found = []
+        for client in sorted({*consents, *(grant.client_id for grant in grants)}):
+            mine = [grant for grant in grants if grant.client_id == client]
+            given: list[Grant | Consent] = [*mine, *([consents[client]] if client in consents else [])]
+            app = self._apps.find(client)
+            scopes = dict.fromkeys(scope for one in given for scope in one.scopes)
+            found.append(Shared(
+                client, app.settings.label if app else client,
+                described(list(scopes), self._parts.config.oidc.scopes),
+                min(one.created_at for one in given),
+                max((grant.expires_at for grant in mine), default=None),
+            ))  # fmt: skip
+        return found
+
+    # -- diagnostics -----------------------------------------------------------------------------------------------
+
+    async def diagnostics(self, ask: Ask) -> web.StreamResponse:
+        """One's own claims and session, as apps see them; never the session's id or the cookie."""
+        principal = self._signed_in(ask)
+        if principal is None:
+            return self._first(ask)
+        session = principal.session
+        proven = [(factor, session.proven_at[factor]) for factor in session.amr]
+        claims = user_claims(principal.user, _ALL_CLAIMS) | {
+            "acr": context(principal),
+            "amr": methods(session.amr),
+            "sid": session_name(session.username, session.created_at),
+        }
+        times = {name: getattr(session, name) for name in ("created_at", "last_seen", "expires_at")}
+        return self._parts.pages.render(
+            "oidc_diagnostics.html", reader=ask.reader, request_id=ask.request_id,
+            claims=claims, proven=proven, times=times, ip=session.ip, user_agent=session.user_agent,
+        )  # fmt: skip
+
+    # -- shared ----------------------------------------------------------------------------------------------------
+
+    def decision(self, destination: Target, principal: Principal | None) -> Decision | None:
+        """These pages want a full sign-in, as the portal's own do."""
+        if destination.path not in self._own:
+            return None
+        verdict = Verdict.SIGN_IN if principal is None else Verdict.STEP_UP
+        if principal is not None and has_two(principal.amr) and not principal.session.step_up:
+            verdict = Verdict.ALLOW
+        return Decision(verdict, "oidc", "own_page")
+
+    def _signed_in(self, ask: Ask) -> Principal | None:
+        decision = self.decision(ask.here, ask.visit.principal)
+        return ask.visit.principal if decision and decision.verdict is Verdict.ALLOW else None
+
+    def _first(self, ask: Ask) -> web.Response:
+        page = "login" if ask.visit.principal is None else "verify"
+        return see_other(with_return(f"{self._parts.prefix}/{page}", ask.here.path))

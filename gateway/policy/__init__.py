@@ -1,0 +1,1 @@
+"""May they? Pure decisions about routes, rules and groups."""

@@ -1,0 +1,116 @@
+"""Which rule decides about a request, and why: what `check --explain` prints. It asks the rules that `decide` asks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from gateway.config.schema import Route, Rule
+from gateway.model import Decision, Principal, Target
+from gateway.policy.decide import CRITERIA, Criterion, Question, decide, has_factors, is_fresh
+from gateway.policy.queries import query_readings, query_words
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One criterion or demand of one rule: what the rule wants, what the request has."""
+
+    criterion: str
+    wants: str
+    has: str
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    rule: str
+    require: str
+    answers: tuple[Answer, ...]
+    demands: tuple[Answer, ...]
+    """What a request that matches must have proven."""
+    decides: bool
+
+    @property
+    def matches(self) -> bool:
+        return all(answer.holds for answer in self.answers)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    decision: Decision
+    rules: tuple[Asked, ...]
+
+
+def explain(route: Route, target: Target, principal: Principal | None, now: float) -> Explanation:
+    queries = query_readings(target.query, route.query_names)
+    question = Question(target, principal, now, queries[0] if queries else {})
+    decision = decide(route, target, principal, now)
+    return Explanation(decision, tuple(_ask(rule, question, decision) for rule in route.access))
+
+
+def _ask(rule: Rule, question: Question, decision: Decision) -> Asked:
+    answers = tuple(_answer(rule, one, question) for one in CRITERIA if one.asked_by(rule))
+    return Asked(
+        rule.name, rule.require, answers, tuple(_demands(rule, question)), decision.rule == rule.name
+    )
+
+
+def _demands(rule: Rule, question: Question) -> Iterator[Answer]:
+    principal = question.principal
+    if rule.require in ("bypass", "deny"):
+        return
+    proven = ", ".join(principal.amr) if principal else "no session"
+    any_factors = rule.model_copy(update={"factors": ()})
+    yield Answer(
+        "require", rule.require, proven, principal is not None and has_factors(any_factors, principal.amr)
+    )
+    if rule.factors:
+        yield Answer("factors", ", ".join(rule.factors), proven, not _lacks(rule.factors, principal))
+    if rule.max_age:
+        fresh = principal is not None and is_fresh(rule, principal, question.now)
+        yield Answer("max_age", f"{rule.max_age:g} s", _ages(principal, question.now), fresh)
+
+
+def _lacks(factors: tuple[str, ...], principal: Principal | None) -> bool:
+    return principal is None or set(factors).isdisjoint(principal.amr)
+
+
+def _ages(principal: Principal | None, now: float) -> str:
+    proven = principal.session.proven_at.items() if principal else ()
+    return ", ".join(f"{factor} {now - at:.0f} s ago" for factor, at in proven)
+
+
+def _answer(rule: Rule, criterion: Criterion, question: Question) -> Answer:
+    holds = criterion.holds(rule, question)
+    return Answer(criterion.key, _wanted(rule, criterion.key), _had(rule, criterion.key, question), holds)
+
+
+def _wanted(rule: Rule, key: str) -> str:
+    if key == "query":
+        return query_words(rule.query)
+    if key != "times":
+        return ", ".join(map(str, getattr(rule, key)))
+    times = rule.times
+    return " ".join((*times.days, *times.hours, times.timezone))
+
+
+def _had(rule: Rule, key: str, question: Question) -> str:
+    target, principal = question.target, question.principal
+    match key:
+        case "hosts":
+            return target.host
+        case "paths":
+            return target.path
+        case "query":
+            return ", ".join(f"{name}={value}" for name, value in question.query.items())
+        case "methods":
+            return target.method
+        case "networks":
+            return str(target.client)
+        case "countries":
+            return target.country or "unknown"
+        case "users":
+            return principal.username if principal else "nobody"
+        case "groups":
+            return ", ".join(principal.groups) if principal else "nobody"
+    return datetime.fromtimestamp(question.now, ZoneInfo(rule.times.timezone)).strftime("%a %H:%M %Z").lower()

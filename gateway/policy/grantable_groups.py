@@ -1,0 +1,22 @@
+"""Which groups would open a page that was refused, of those that may be asked for. Pure; `decide` has the word."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gateway.config.schema import AccessRequest, Route
+from gateway.model import Principal, Target, Verdict
+from gateway.policy.decide import decide
+
+
+def requestable(
+    offered: Sequence[AccessRequest], route: Route, target: Target, principal: Principal | None, now: float
+) -> list[AccessRequest]:
+    """Those of `offered` whose group would turn a plain no into something else (a second factor may still be due)."""
+    if principal is None or decide(route, target, principal, now).verdict is not Verdict.DENY:
+        return []
+    return [one for one in offered if _would_help(one.group, route, target, principal, now)]
+
+
+def _would_help(group: str, route: Route, target: Target, principal: Principal, now: float) -> bool:
+    member = replace(principal, granted=(*principal.granted, group))
+    return decide(route, target, member, now).verdict is not Verdict.DENY

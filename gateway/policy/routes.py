@@ -1,0 +1,45 @@
+"""Finds the route of a target. First match wins; no match means the host or path is unknown to us."""
+
+from collections.abc import Sequence
+
+from gateway.config.patterns import host_matches, path_matches, readings
+from gateway.config.schema import Route
+from gateway.model import Target
+
+__all__ = ["Routes", "host_matches", "path_matches"]
+
+
+class Routes:
+    """The configured routes, with the candidates of each host found once."""
+
+    def __init__(self, routes: Sequence[Route], domains: Sequence[str] = ()) -> None:
+        """`domains` are those whose hosts are ours even where only a route for "*" serves them."""
+        self.all, self._domains = tuple(routes), tuple(domains)
+        self._by_host: dict[str, tuple[Route, ...]] = {}
+
+    def find(self, target: Target) -> Route | None:
+        """None too for a path that an app could read as that of another route: whose rules hold is no guess of ours."""
+        found, *others = (self.match(target.host, path) for path in readings(target.path))
+        return found if all(other is found for other in others) else None
+
+    def match(self, host: str, path: str) -> Route | None:
+        """The route of a lower-case host and a canonical path."""
+        for route in self._candidates(host):
+            if path_matches(route.path, path):
+                return route
+        return None
+
+    def knows_host(self, host: str) -> bool:
+        """Whether a return URL may lead there: a host named by a route. "*" names none."""
+        if any(route.host != "*" and host_matches(route.host, host) for route in self.all):
+            return True
+        ours = any(host == domain or host.endswith(f".{domain}") for domain in self._domains)
+        return ours and bool(self._candidates(host))
+
+    def _candidates(self, host: str) -> tuple[Route, ...]:
+        known = self._by_host.get(host)
+        if known is None:
+            known = tuple(route for route in self.all if host_matches(route.host, host))
+            if len(self._by_host) < 1024:  # hosts come from outside: never grow without bound
+                self._by_host[host] = known
+        return known

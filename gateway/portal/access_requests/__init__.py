@@ -1,0 +1,1 @@
+"""Users ask for access to a route, and it is lent to them for a while."""

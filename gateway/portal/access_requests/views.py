@@ -1,0 +1,154 @@
+"""The pages of access requests: ask for a group where a page was refused, and decide about such requests."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway.authn.login import proven_recently
+from gateway.config.schema import AccessRequest
+from gateway.errors import TooManyAttempts
+from gateway.model import Principal, Target
+from gateway.policy.grantable_groups import requestable
+from gateway.portal.access_requests.requests import AccessDesk
+from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.rendering.texts import STALE_FORM, too_many
+from gateway.portal.request import Ask, Views, see_other
+from gateway.portal.return_url import href, read_return, with_return
+from gateway.portal.services import Parts
+
+
+def access_pages(parts: Parts) -> Views:
+    """Pages by path, below the prefix; none where nothing can be asked for."""
+    if not parts.config.access_requests:
+        return {}
+    page_url = f"{parts.public_url.rstrip('/')}{parts.prefix}/approvals"
+    desk = AccessDesk(
+        parts.config.access_requests, parts.access_requests, parts.directory, parts.limits, parts.audit,
+        parts.notices, parts.clock, page_url=page_url,
+    )  # fmt: skip
+    views = AccessViews(parts, desk)
+    return {
+        "/access": {"GET": views.ask_page, "POST": views.ask},
+        "/approvals": {"GET": views.approvals, "POST": views.decide},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class AccessViews:
+    parts: Parts
+    desk: AccessDesk
+
+    # -- asking ------------------------------------------------------------------------------------------------------
+
+    async def ask_page(self, ask: Ask) -> web.StreamResponse:
+        destination = self._destination(ask, ask.request.query.get("rd", ""))
+        if ask.visit.principal is None:
+            return self._to("login", with_return(f"{self.parts.prefix}/access", href(destination, ask.here)))
+        return self._form(ask, destination, self._offered(destination, ask.visit.principal))
+
+    async def ask(self, ask: Ask) -> web.StreamResponse:
+        check_origin(ask.request, ask.here, self.parts.public_url)
+        form = await read_form(ask.request)
+        destination = self._destination(ask, form.get("rd", ""))
+        principal = ask.visit.principal
+        if principal is None:
+            return self._to("login", with_return(f"{self.parts.prefix}/access", href(destination, ask.here)))
+        offered = self._offered(destination, principal)
+        if not token_matches(form, ask.visit.csrf):
+            return self._form(ask, destination, offered, error=STALE_FORM, status=403)
+        group = form.get("group", "")
+        if group not in {one.group for one in offered}:
+            return self._form(ask, destination, offered, status=403)
+        try:
+            new = await self.desk.ask(principal, ask.client.ip, group, destination.url, form.get("why", ""))
+        except TooManyAttempts as limit:
+            return self._form(ask, destination, offered, error=too_many(limit), status=429)
+        return self._form(ask, destination, offered, done="asked" if new else "waiting")
+
+    def _offered(self, destination: Target, principal: Principal) -> list[AccessRequest]:
+        route = self.parts.routes.find(destination)
+        if route is None:
+            return []
+        offered = tuple(self.desk.offered.values())
+        return requestable(offered, route, destination, principal, self.parts.clock())
+
+    def _form(
+        self,
+        ask: Ask,
+        destination: Target,
+        offered: list[AccessRequest],
+        *,
+        done: str = "",
+        error: str | None = None,
+        status: int = 200,
+    ) -> web.Response:
+        return self.parts.pages.render(
+            "access.html",
+            status,
+            reader=ask.reader,
+            request_id=ask.request_id,
+            csrf_token=ask.visit.csrf,
+            rd=href(destination, ask.here),
+            page=destination.url,
+            groups=[one.group for one in offered],
+            done=done,
+            error=error,
+        )
+
+    # -- deciding ----------------------------------------------------------------------------------------------------
+
+    async def approvals(self, ask: Ask) -> web.StreamResponse:
+        principal = ask.visit.principal
+        if principal is None or not proven_recently(principal.session, self.parts.clock()):
+            return self._prove_first(principal)
+        return await self._list(ask, principal)
+
+    async def decide(self, ask: Ask) -> web.StreamResponse:
+        check_origin(ask.request, ask.here, self.parts.public_url)
+        form = await read_form(ask.request)
+        principal = ask.visit.principal
+        if principal is None or not proven_recently(principal.session, self.parts.clock()):
+            return self._prove_first(principal)
+        if not token_matches(form, ask.visit.csrf):
+            return await self._list(ask, principal, error=STALE_FORM, status=403)
+        what = form.get("do", "")
+        if what not in ("grant", "refuse", "end"):
+            return await self._list(ask, principal, status=400)
+        seconds = form.get("seconds", "")
+        done = await self.desk.decide(
+            principal,
+            ask.client.ip,
+            form.get("id", ""),
+            what,
+            float(seconds) if seconds.isdecimal() else 3600.0,
+        )
+        return await self._list(ask, principal, settled=what if done else "late")
+
+    async def _list(
+        self,
+        ask: Ask,
+        principal: Principal,
+        *,
+        settled: str = "",
+        error: str | None = None,
+        status: int = 200,
+    ) -> web.Response:
+        return self.parts.pages.render(
+            "approvals.html",
+            status,
+            reader=ask.reader,
+            request_id=ask.request_id,
+            csrf_token=ask.visit.csrf,
+            pending=await self.desk.pending(principal),
+            settled=settled,
+            error=error,
+        )
+
+    def _prove_first(self, principal: Principal | None) -> web.Response:
+        return self._to("login" if principal is None else "verify", f"{self.parts.prefix}/approvals")
+
+    def _to(self, page: str, rd: str) -> web.Response:
+        return see_other(with_return(f"{self.parts.prefix}/{page}", rd))
+
+    def _destination(self, ask: Ask, rd: str) -> Target:
+        return read_return(rd, ask.here, self.parts.routes, self.parts.prefix)

@@ -1,0 +1,110 @@
+"""The page of one's own API tokens. To make one takes two factors, the second one proven just now."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway.authn.login import proven_recently
+from gateway.directory.base import existing
+from gateway.errors import TooManyAttempts
+from gateway.i18n.text import N_
+from gateway.model import Principal, User
+from gateway.portal.account.api_tokens import NotMade, OwnTokenDesk, Wish
+from gateway.portal.account.change_notices import AccountNews
+from gateway.portal.account.enrolment import Enrolment
+from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.rendering.texts import STALE_FORM, too_many
+from gateway.portal.request import Ask, Views, see_other
+from gateway.portal.return_url import with_return
+from gateway.portal.services import Parts
+
+_ROUTE = "route:"
+ENDED = N_("The token is ended.")
+NO_SUCH = N_("That token is not there any more.")
+
+
+def token_pages(parts: Parts, enrolment: Enrolment, news: AccountNews) -> Views:
+    """Pages by path, below the prefix; none where users make no tokens."""
+    if not parts.config.user_tokens.enabled:
+        return {}
+    desk = OwnTokenDesk(
+        parts.config.user_tokens, parts.config.routes, parts.own_tokens, enrolment, news,
+        lambda: parts.ring.derive(b"tokens"), parts.clock,
+    )  # fmt: skip
+    views = TokenViews(parts, desk)
+    return {"/tokens": {"GET": views.page, "POST": views.submit}}
+
+
+@dataclass(frozen=True, slots=True)
+class TokenViews:
+    parts: Parts
+    desk: OwnTokenDesk
+
+    async def page(self, ask: Ask) -> web.StreamResponse:
+        principal = ask.visit.principal
+        if principal is None or not self._proven(principal):
+            return self._prove_first(principal)
+        notice = ENDED if ask.request.query.get("done") == "ended" else None
+        return await self._show(ask, await self._user(principal), notice=notice)
+
+    async def submit(self, ask: Ask) -> web.StreamResponse:
+        check_origin(ask.request, ask.here, self.parts.public_url)
+        form = await read_form(ask.request)
+        principal = ask.visit.principal
+        if principal is None or not self._proven(principal):
+            return self._prove_first(principal)
+        user = await self._user(principal)
+        if not token_matches(form, ask.visit.csrf):
+            return await self._show(ask, user, error=STALE_FORM, status=403)
+        if form.get("do") == "end":
+            if await self.desk.revoke(ask.client, user, form.get("id", "")):
+                return see_other(f"{self.parts.prefix}/tokens?done=ended")
+            return await self._show(ask, user, error=NO_SUCH, status=409)
+        return await self._make(ask, user, form)
+
+    async def _make(self, ask: Ask, user: User, form: dict[str, str]) -> web.StreamResponse:
+        routes = tuple(name.removeprefix(_ROUTE) for name in form if name.startswith(_ROUTE))
+        wish = Wish(form.get("name", ""), routes, form.get("days", ""), form.get("reading") == "on")
+        try:
+            token = await self.desk.make(ask.client, user, wish)
+        except NotMade as refused:
+            return await self._show(ask, user, error=refused.public, status=refused.status)
+        except TooManyAttempts as limit:
+            return await self._show(ask, user, error=too_many(limit), status=429)
+        return await self._show(ask, user, made=token)
+
+    async def _user(self, principal: Principal) -> User:
+        """As the directory has it now. Raises UserUnknown."""
+        return await existing(self.parts.directory, principal.username)
+
+    async def _show(
+        self,
+        ask: Ask,
+        user: User,
+        *,
+        made: str = "",
+        notice: str | None = None,
+        error: str | None = None,
+        status: int = 200,
+    ) -> web.Response:
+        return self.parts.pages.render(
+            "tokens.html",
+            status,
+            reader=ask.reader,
+            request_id=ask.request_id,
+            csrf_token=ask.visit.csrf,
+            username=user.username,
+            made=made,
+            tokens=await self.desk.list(user),
+            routes=self.desk.offered(user),
+            choices=self.desk.choices,
+            notice=notice,
+            error=error,
+        )
+
+    def _proven(self, principal: Principal) -> bool:
+        return proven_recently(principal.session, self.parts.clock())
+
+    def _prove_first(self, principal: Principal | None) -> web.Response:
+        page = "login" if principal is None else "verify"
+        return see_other(with_return(f"{self.parts.prefix}/{page}", f"{self.parts.prefix}/tokens"))

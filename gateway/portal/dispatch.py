@@ -1,0 +1,123 @@
+"""What lives below the reserved prefix: which page or endpoint answers which path. Anything else there is 404."""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from gateway.config.schema import Network
+from gateway.errors import RequestRefused
+from gateway.i18n.text import N_
+from gateway.model import Target
+from gateway.observability import metrics
+from gateway.policy.routes import path_matches
+from gateway.portal.health import Health
+from gateway.portal.rendering.domains import Sites
+from gateway.portal.rendering.render import Pages
+from gateway.portal.request import Ask, View, Views
+from gateway.session import SessionLayer
+from gateway.session.assertions import Assertions
+
+
+class Portal:
+    def __init__(
+        self,
+        prefix: str,
+        sites: Sites,
+        pages: Pages,
+        sessions: SessionLayer,
+        assertions: Assertions,
+        health: Health,
+        metrics_networks: tuple[Network, ...],
+        *,
+        home: str,
+    ) -> None:
+        """`home` is the host of `server.public_url`."""
+        self._prefix, self._pages = prefix, pages
+        self._sessions, self._assertions = sessions, assertions
+        self._health, self._metrics_networks = health, metrics_networks
+        self._sites = sites
+        self.outside = frozenset(path for path in sites.paths if path.startswith("/.well-known/"))
+        self._home = home
+        self._endpoints: Mapping[str, View] = {
+            "/healthz": self._healthz,
+            "/readyz": self._readyz,
+            "/metrics": self._metrics,
+            "/jwks.json": self._jwks,
+        }
+        self._static = {route.path.removeprefix(prefix): route.handler for route in pages.static_routes()}
+
+    def answers(self, host: str, path: str) -> bool:
+        """Whether this is ours: below the prefix, or one of the few addresses outside it."""
+        return path_matches(self._prefix, path) or (path in self.outside and host == self._home)
+
+    async def handle(self, request: web.BaseRequest, target: Target, request_id: str) -> web.StreamResponse:
+        path = target.path.removeprefix(self._prefix)
+        if path in self._static and target.method in ("GET", "HEAD"):
+            response: web.StreamResponse = await self._static[path](request)  # type: ignore[arg-type]
+            return response
+        views = self._views(path, self._sites.views(request, target))
+        method = "GET" if target.method == "HEAD" else target.method
+        if method not in views:
+            raise _method_not_allowed(views)
+        response = await views[method](await self._ask(request, target, request_id, path))
+        if path not in self._endpoints:
+            self._pages.readers.remember(request, response)
+        return response
+
+    def _views(self, path: str, pages: Views) -> Mapping[str, View]:
+        if path in self._endpoints:
+            return {"GET": self._endpoints[path]}
+        found = pages.get(path) or pages.get(_tree(path))
+        if found is None:
+            raise RequestRefused("no such page of ours", status=404, public=N_("There is nothing here."))
+        return found
+
+    async def _ask(self, request: web.BaseRequest, target: Target, request_id: str, path: str) -> Ask:
+        """Endpoints for machines never read a session: probes must not depend on the store."""
+        cookies = "" if path in self._endpoints else ";".join(request.headers.getall("Cookie", ()))
+        visit = await self._sessions.visit(cookies)
+        return Ask(request, target, visit, request_id, self._pages.readers.here(request))
+
+    # -- endpoints for machines ------------------------------------------------------------------------------------
+
+    async def _healthz(self, ask: Ask) -> web.Response:
+        return web.json_response({"status": "ok"}, headers=_NO_STORE)
+
+    async def _readyz(self, ask: Ask) -> web.Response:
+        report = await self._health.report()
+        status = 200 if report["status"] == "ready" else 503
+        return web.json_response(report, status=status, headers=_NO_STORE)
+
+    async def _metrics(self, ask: Ask) -> web.Response:
+        if not any(ask.here.client in network for network in self._metrics_networks):
+            raise RequestRefused("metrics from outside server.metrics_networks", status=403)
+        body, content_type = metrics.exposition()
+        return web.Response(body=body, headers={"Content-Type": content_type, **_NO_STORE})
+
+    async def _jwks(self, ask: Ask) -> web.Response:
+        headers = {"Cache-Control": "public, max-age=300"}
+        return web.Response(text=self._assertions.jwks(), content_type="application/json", headers=headers)
+
+
+def _tree(path: str) -> str:
+    """The key of whoever answers everything below the first segment: "/admin/users" -> "/admin/*"."""
+    return f"/{path[1:].partition('/')[0]}/*" if path.count("/") > 1 else ""
+
+
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+def _method_not_allowed(views: Mapping[str, View]) -> RequestRefused:
+    allowed = ", ".join(sorted({*views, "HEAD"} if "GET" in views else views))
+    return MethodNotAllowed(f"allowed here: {allowed}", allowed)
+
+
+class MethodNotAllowed(RequestRefused):
+    """`allowed` is the Allow header (RFC 9110 §10.2.1)."""
+
+    status = 405
+    public = N_("This page does not understand that kind of request.")
+
+    def __init__(self, detail: str, allowed: str) -> None:
+        super().__init__(detail)
+        self.allowed = allowed

@@ -1,0 +1,41 @@
+"""What a view of the portal is asked, read once, and the redirect that most of them answer with."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway.authn.login import Client
+from gateway.model import Target
+from gateway.portal.rendering.reader_language import Reader
+from gateway.request.client_kind import agent_of
+from gateway.session import Visit
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request to the portal, read once."""
+
+    request: web.BaseRequest
+    here: Target
+    visit: Visit
+    request_id: str
+    reader: Reader
+
+    @property
+    def client(self) -> Client:
+        headers = self.request.headers
+        cookies = ";".join(headers.getall("Cookie", ()))
+        here = self.here
+        origin = f"{here.scheme}://{here.authority}"
+        return Client(here.client, agent_of(headers), here.host, cookies, origin, self.reader.lang)
+
+
+View = Callable[[Ask], Awaitable[web.StreamResponse]]
+Views = Mapping[str, Mapping[str, View]]
+"""Path below the prefix -> method -> view."""
+
+
+def see_other(location: str) -> web.Response:
+    """303: the browser goes on with GET (RFC 9110 §15.4.4). Not cached, since it depends on the session."""
+    return web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})

@@ -1,0 +1,90 @@
+"""The page behind an invitation link: choose a password, then go on to the second factor."""
+
+from aiohttp import web
+
+from gateway.authn.invitations import Invitations
+from gateway.errors import TooManyAttempts, WeakPassword
+from gateway.i18n.text import N_
+from gateway.observability.audit import Audit
+from gateway.portal.anonymous_forms import VisitorForms
+from gateway.portal.rendering.render import Pages
+from gateway.portal.rendering.texts import NO_COOKIE, STALE_FORM
+from gateway.portal.request import Ask, see_other
+from gateway.portal.return_url import with_return
+from gateway.rate_limits import LINKS_PER_IP, Limits
+from gateway.session import SessionLayer
+
+
+class InviteViews:
+    def __init__(
+        self,
+        invitations: Invitations,
+        forms: VisitorForms,
+        sessions: SessionLayer,
+        limits: Limits,
+        audit: Audit,
+        pages: Pages,
+        *,
+        prefix: str,
+    ) -> None:
+        self._invitations, self._forms, self._sessions = invitations, forms, sessions
+        self._limits, self._audit, self._pages, self._prefix = limits, audit, pages, prefix
+
+    async def page(self, ask: Ask) -> web.StreamResponse:
+        """GET: the form. Nothing is used up by looking."""
+        return await self._guarded(ask, ask.request.query.get("token", ""), None)
+
+    async def submit(self, ask: Ask) -> web.StreamResponse:
+        form, ours = await self._forms.read(ask)
+        if not ours:
+            error = STALE_FORM if ask.visit.csrf else NO_COOKIE
+            return await self._form(ask, form.get("token", ""), 403, error=error)
+        return await self._guarded(ask, form.get("token", ""), form.get("password", ""))
+
+    async def _guarded(self, ask: Ask, token: str, password: str | None) -> web.StreamResponse:
+        try:
+            await self._limits.spend(LINKS_PER_IP, ask.client.network)
+        except TooManyAttempts as limit:
+            return self._pages.limited(limit, ask.reader, ask.request_id)
+        if password is None:
+            return await self._form(ask, token)
+        try:
+            return await self._accept(ask, token, password)
+        except WeakPassword as weak:
+            return await self._form(ask, token, 422, error=weak.public)
+
+    async def _accept(self, ask: Ask, token: str, password: str) -> web.StreamResponse:
+        """A session with the password alone: what it may have is a second factor to add, as after any sign-in."""
+        client = ask.client
+        user = await self._invitations.accept(token, password, self._audit, client.ip)
+        if user is None:
+            return self._gone(ask)
+        record = await self._sessions.rise(
+            ask.visit.principal, user.username, "password", ip=client.ip, user_agent=client.user_agent
+        )
+        response = see_other(with_return(f"{self._prefix}/enrol", "/"))
+        await self._sessions.attach(ask.request, response, record.sid)
+        return response
+
+    async def _form(
+        self, ask: Ask, token: str, status: int = 200, *, error: str | None = None
+    ) -> web.StreamResponse:
+        user = await self._invitations.invited(token)
+        if user is None:
+            return self._gone(ask)
+        return await self._forms.show(
+            ask, "invite.html", status, token=token, username=user.username, error=error
+        )
+
+    def _gone(self, ask: Ask) -> web.Response:
+        return self._pages.error(
+            410,
+            title=N_("This invitation is over"),
+            message=N_(
+                "It was used already, is too old, or was replaced. Please ask your administrator for a new one."
+            ),
+            reason="invitation_gone",
+            reader=ask.reader,
+            request_id=ask.request_id,
+            actions=[(N_("Sign in"), f"{self._prefix}/login")],
+        )

@@ -1,0 +1,124 @@
+"""The pages of setting a new password: ask for a link, open it, prove the second factor, choose the password."""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from gateway.authn.factors.base import Outcome, Prompt, Resend
+from gateway.authn.password_reset import Resets, Ticket
+from gateway.errors import SendFailed, TooManyAttempts, WeakPassword
+from gateway.i18n.text import N_
+from gateway.portal.anonymous_forms import VisitorForms
+from gateway.portal.rendering.render import Pages
+from gateway.portal.rendering.texts import (
+    FACTOR_LABELS,
+    NEW_CODE,
+    NO_COOKIE,
+    OLD_CODE,
+    STALE_FORM,
+    WRONG_CODE,
+)
+from gateway.portal.request import Ask
+
+GONE = N_("This link was used already or is too old. Please ask for a new one.")
+WRONG = {Outcome.WRONG: WRONG_CODE, Outcome.EXPIRED: OLD_CODE}
+
+
+class ResetViews:
+    def __init__(self, resets: Resets, forms: VisitorForms, pages: Pages, *, prefix: str) -> None:
+        self._resets, self._forms, self._pages, self._prefix = resets, forms, pages, prefix
+
+    async def page(self, ask: Ask) -> web.StreamResponse:
+        """GET: with a token the way on, else the form that asks for one. Nothing is used up by looking."""
+        token = ask.request.query.get("token", "")
+        return await self._show(ask, "open" if token else "ask", token=token[:128])
+
+    async def submit(self, ask: Ask) -> web.StreamResponse:
+        form, ours = await self._forms.read(ask)
+        token = form.get("token", "")
+        if not ours:
+            error = STALE_FORM if ask.visit.csrf else NO_COOKIE
+            return await self._show(ask, "open" if token else "ask", 403, token=token, error=error)
+        try:
+            return await self._step(ask, form, token)
+        except TooManyAttempts as limit:
+            return self._pages.limited(limit, ask.reader, ask.request_id)
+
+    async def _step(self, ask: Ask, form: Mapping[str, str], token: str) -> web.StreamResponse:
+        if "username" in form:
+            await self._resets.request(ask.client, form["username"])
+            return await self._show(ask, "sent")
+        browser = ask.visit.csrf
+        if token:
+            ticket = await self._resets.open(ask.client, token, browser)
+        else:
+            ticket = await self._resets.ticket(form.get("ticket", ""), browser)
+        if ticket is None:
+            return await self._show(ask, "ask", 410, error=GONE)
+        if ticket.proven:
+            return await self._password(ask, ticket, form.get("password", ""))
+        return await self._second_factor(ask, ticket, form)
+
+    async def _second_factor(self, ask: Ask, ticket: Ticket, form: Mapping[str, str]) -> web.StreamResponse:
+        usable = await self._resets.factors(ticket)
+        if not usable:
+            return await self._show(ask, "ask", 410, error=GONE)
+        wanted = form.get("factor") or form.get("method") or ""
+        factor = wanted if wanted in usable else usable[0]
+        resend = Resend.of(form)
+        if resend or form.get("factor") or not (form.get("code") or form.get("credential")):
+            return await self._challenge(ask, ticket, factor, usable, resend=resend)
+        outcome, ticket = await self._resets.prove(ask.client, ticket, factor, form)
+        if outcome is Outcome.RIGHT:
+            return await self._show(ask, "password", ticket=ticket.id, username=ticket.user.username)
+        if outcome is Outcome.EXHAUSTED:
+            return await self._show(ask, "ask", 429, error=GONE)
+        return await self._challenge(ask, ticket, factor, usable, error=WRONG[outcome])
+
+    async def _challenge(
+        self,
+        ask: Ask,
+        ticket: Ticket,
+        factor: str,
+        usable: list[str],
+        *,
+        resend: Resend | None = None,
+        error: str | None = None,
+    ) -> web.StreamResponse:
+        failed = False
+        try:
+            prompt = await self._resets.begin(ask.client, ticket, factor, resend)
+        except SendFailed as failure:
+            prompt, failed = Prompt(other=failure.instead), True
+        return await self._forms.show(
+            ask,
+            "verify.html",
+            401 if error else 503 if failed else 200,
+            action=f"{self._prefix}/reset",
+            ticket=ticket.id,
+            rd="",
+            factor=factor,
+            masked=prompt.hint,
+            options=prompt.options,
+            code_length=prompt.code_length,
+            resend_after=0,
+            other_number=prompt.other,
+            can_remember=False,
+            remember_days=0,
+            others=[(name, FACTOR_LABELS.get(name, name)) for name in usable if name != factor],
+            send_failed=failed,
+            error=error,
+            notice=NEW_CODE if resend and prompt.sent else None,
+        )
+
+    async def _password(self, ask: Ask, ticket: Ticket, password: str) -> web.StreamResponse:
+        where = {"ticket": ticket.id, "username": ticket.user.username}
+        try:
+            done = await self._resets.finish(ask.client, ticket, password)
+        except WeakPassword as weak:
+            return await self._show(ask, "password", 422, error=weak.public, **where)
+        return await self._show(ask, "done") if done else await self._show(ask, "ask", 410, error=GONE)
+
+    async def _show(self, ask: Ask, step: str, status: int = 200, **context: str) -> web.StreamResponse:
+        blank: dict[str, object] = {"token": "", "ticket": "", "username": "", "error": None}
+        return await self._forms.show(ask, "reset.html", status, **(blank | context), step=step)

@@ -1,0 +1,100 @@
+"""Between domains: leave a remote host for the portal, be let through there, arrive back with the session."""
+
+import re
+import secrets
+from urllib.parse import quote
+
+from aiohttp import web
+
+from gateway.errors import RequestRefused
+from gateway.i18n.text import N_
+from gateway.model import Target, Verdict
+from gateway.observability.audit import Audit
+from gateway.portal.request import Ask, see_other
+from gateway.portal.return_url import read_return, with_return
+from gateway.portal.services import Parts
+from gateway.portal.signin.redirect_loop import Trail
+from gateway.session.auxiliary_cookie import OwnCookie
+from gateway.session.cross_domain_code import HandOffs, digest
+from gateway.session.domains import Domains
+
+NONCE_KEPT = 600.0
+LOCAL = frozenset({"/handoff", "/logout", "/kept", "/tab"})
+"""Pages that a remote host shows itself; for all others it sends people to the portal."""
+_SIGN_IN = ("/login", "/verify", "/passkey")
+_NOT_GOOD = N_(
+    "This sign-in has been used, is too old, or began in another browser. Please open the page again."
+)
+
+
+class HandOffViews:
+    def __init__(self, parts: Parts, handoffs: HandOffs, domains: Domains, trail: Trail) -> None:
+        self._signin, self._sessions, self._routes = parts.signin, parts.sessions, parts.routes
+        self._pages, self._records, self._prefix = parts.pages, parts.records, parts.prefix
+        self._audit: Audit = parts.audit
+        self._portal = f"{parts.public_url}{parts.prefix}"
+        self._handoffs, self._domains, self._trail = handoffs, domains, trail
+        secure = parts.public_url.startswith("https:")
+        self._nonce = OwnCookie.of(parts.config.session, "nonce", secure=secure)
+
+    async def leave(self, ask: Ask) -> web.StreamResponse:
+        """On a remote host, any page that is the portal's. Who signs in here takes a nonce along and comes back."""
+        page = ask.here.path.removeprefix(self._prefix)
+        destination = read_return(ask.request.query.get("rd", ""), ask.here, self._routes, self._prefix)
+        if page not in _SIGN_IN:
+            return see_other(with_return(f"{self._portal}{page}", destination.url))
+        nonce = self._nonce.read(ask.client.cookies) or secrets.token_urlsafe()
+        response = see_other(
+            f"{self._portal}/across?to={quote(destination.url, safe='')}&nonce={digest(nonce)}"
+        )
+        self._nonce.give(response, nonce, NONCE_KEPT)
+        return response
+
+    async def across(self, ask: Ask) -> web.StreamResponse:
+        """On the portal: whoever is signed in as the destination asks for goes there with a code, others sign in."""
+        destination = read_return(ask.request.query.get("to", ""), ask.here, self._routes, self._prefix)
+        nonce_digest = ask.request.query.get("nonce", "")
+        if not self._domains.may_receive(destination) or not re.fullmatch(r"[0-9a-f]{64}", nonce_digest):
+            raise RequestRefused(f"no session is handed to {destination.scheme}://{destination.authority}")
+        if round_in_circles := self._trail.diagnosis(ask, destination):
+            return round_in_circles
+        principal = ask.visit.principal
+        verdict = self._signin.decision(destination, principal).verdict
+        if verdict in (Verdict.SIGN_IN, Verdict.STEP_UP):
+            page = "login" if verdict is Verdict.SIGN_IN else "verify"
+            return see_other(with_return(f"{self._prefix}/{page}", ask.here.uri))
+        if principal is None:
+            return see_other(destination.url)
+        return await self._hand_over(ask, destination, principal.session.sid, nonce_digest)
+
+    async def _hand_over(
+        self, ask: Ask, destination: Target, sid: str, nonce_digest: str
+    ) -> web.StreamResponse:
+        code = await self._handoffs.issue(sid, destination, nonce_digest)
+        response = see_other(
+            f"{destination.scheme}://{destination.authority}{self._prefix}/handoff?code={code}"
+        )
+        response.headers["Referrer-Policy"] = "no-referrer"
+        self._trail.sent_on(ask, destination, response)
+        return response
+
+    async def arrive(self, ask: Ask) -> web.StreamResponse:
+        """On the remote host: the code for a cookie. Only this host's own cookie is set, never one for its domain."""
+        nonce = self._nonce.read(ask.client.cookies)
+        given = await self._handoffs.redeem(ask.request.query.get("code", ""), ask.here, nonce)
+        record = (
+            await self._records.get(given.sid) if given and self._domains.is_remote(ask.here.host) else None
+        )
+        if given is None or record is None:
+            again = [(N_("Open the page again"), "/")]
+            return self._pages.error(
+                400, reader=ask.reader, message=_NOT_GOOD, request_id=ask.request_id, actions=again
+            )
+        where = given.uri if not given.uri.startswith("//") else "/"
+        response = see_other(where)
+        response.headers["Referrer-Policy"] = "no-referrer"
+        await self._sessions.attach(ask.request, response, record.sid, host_only=True)
+        self._audit.record(
+            "handed_over", record.username, ask.client.ip, host=ask.here.host, sid=record.sid[:8]
+        )
+        return response

@@ -1,0 +1,88 @@
+"""The page that asks whether a kept form is to be sent now (gateway/keptposts.py). Nothing is sent without it."""
+
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from gateway.authn.login import SignIn
+from gateway.errors import RequestRefused
+from gateway.i18n.text import N_
+from gateway.model import Principal, Verdict
+from gateway.portal.forms import check_origin, token_matches
+from gateway.portal.rendering.render import Pages
+from gateway.portal.request import Ask, see_other
+from gateway.portal.return_url import with_return
+from gateway.request.small_body import read_small
+from gateway.session.kept_posts import KeptPost, KeptPosts, read_fields
+
+_LARGEST = 1024
+GONE = N_("What you were sending is no longer kept. Please go back to the page and fill it in again.")
+
+
+class KeptViews:
+    def __init__(
+        self, posts: KeptPosts, signin: SignIn, pages: Pages, *, prefix: str, public_url: str
+    ) -> None:
+        self._posts, self._signin, self._pages = posts, signin, pages
+        self._prefix, self._public_url = prefix, public_url
+
+    async def page(self, ask: Ask) -> web.StreamResponse:
+        """GET {prefix}/kept?id=…&at=…: what would be sent, and the question."""
+        principal = ask.visit.principal
+        missing = self._missing(ask, principal)
+        if principal is None or missing is not None:
+            return see_other(with_return(f"{self._prefix}/{missing or 'login'}", ask.here.uri))
+        id = ask.request.query.get("id", "")
+        post = await self._posts.find(ask.client.cookies, id, principal)
+        if post is None:
+            return self._gone(ask)
+        return self._pages.render(
+            "kept.html", reader=ask.reader, request_id=ask.request_id, csrf_token=ask.visit.csrf,
+            id=id, at=ask.here.query, host=ask.here.host, path=urlsplit(post.url).path, size=len(post.body),
+            upload=post.content_type.startswith("multipart/"), since=post.at,
+        )  # fmt: skip
+
+    async def submit(self, ask: Ask) -> web.StreamResponse:
+        """POST: to send, the browser goes to the form's own address, where the gate swaps this body for the form.
+
+        307 keeps the method (RFC 9110 §15.4.8). The body is text/plain, which tells it from the forms of apps.
+        """
+        check_origin(ask.request, ask.here, self._public_url)
+        fields = await _read(ask.request)
+        principal = ask.visit.principal
+        id = fields.get("kept", "") or fields.get("discard", "")
+        if principal is None or not token_matches(fields, ask.visit.csrf):
+            return see_other(ask.here.uri)  # the question again, after signing in where that is due
+        post = await self._posts.find(ask.client.cookies, id, principal)
+        if post is None:
+            return self._gone(ask)
+        if "discard" in fields:
+            await self._posts.discard(ask.client.cookies, id, post, ask.client.ip)
+            return see_other("/")
+        return await self._send(ask, principal, id, post)
+
+    async def _send(self, ask: Ask, principal: Principal, id: str, post: KeptPost) -> web.StreamResponse:
+        missing = self._missing(ask, principal)
+        if missing is not None:
+            return see_other(with_return(f"{self._prefix}/{missing}", ask.here.uri))
+        if not await self._posts.release(ask.client.cookies, id, post):
+            return self._gone(ask)
+        parts = urlsplit(post.url)
+        where = parts._replace(scheme="", netloc="").geturl() or "/"
+        if where.startswith("//"):
+            where = post.url
+        return web.Response(status=307, headers={"Location": where, "Cache-Control": "no-store"})
+
+    def _missing(self, ask: Ask, principal: Principal | None) -> str | None:
+        """Which proof is due before the form may be sent: "login", "verify" or None."""
+        verdict = self._signin.decision(ask.here, principal).verdict
+        return {Verdict.SIGN_IN: "login", Verdict.STEP_UP: "verify"}.get(verdict)
+
+    def _gone(self, ask: Ask) -> web.Response:
+        return self._pages.error(410, reader=ask.reader, message=GONE, request_id=ask.request_id)
+
+
+async def _read(request: web.BaseRequest) -> dict[str, str]:
+    if request.content_type != "text/plain":
+        raise RequestRefused("not our form", status=415)
+    return read_fields(await read_small(request, _LARGEST))

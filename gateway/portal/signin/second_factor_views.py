@@ -1,0 +1,166 @@
+"""The second step's page: which factor is asked for, and what follows from what was given."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import web
+
+from gateway.authn.factors.base import Outcome, Resend
+from gateway.authn.login import SignIn
+from gateway.authn.remembered_devices import RememberedDevices
+from gateway.errors import TooManyAttempts
+from gateway.i18n.catalogues import language
+from gateway.model import Principal, Target, Verdict
+from gateway.policy.decide import LENT_FACTORS
+from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.rendering.reader_language import Reader
+from gateway.portal.rendering.render import Pages
+from gateway.portal.rendering.texts import FACTOR_LABELS, OLD_CODE, OTHER_TAB, WRONG_CODE, delivery_words
+from gateway.portal.request import Ask
+from gateway.portal.return_url import href
+from gateway.portal.signin.challenge_failed import NOT_YET, refusal
+from gateway.portal.signin.challenge_fallback import Begun, Challenges
+from gateway.portal.signin.next_step import Onward
+from gateway.session import SessionLayer
+
+TEMPLATES = {"approval": "approval.html"}
+"""Of factors that are no code to type."""
+
+
+class VerifyViews:
+    def __init__(
+        self,
+        signin: SignIn,
+        sessions: SessionLayer,
+        pages: Pages,
+        devices: RememberedDevices,
+        onward: Onward,
+        *,
+        public_url: str,
+        fallback: Sequence[str],
+        live: bool,
+    ) -> None:
+        """`fallback` stands in for SMS that are refused; `live` says whether deliveries are reported to us."""
+        self._signin, self._sessions, self._pages, self._devices = signin, sessions, pages, devices
+        self._onward, self._public_url, self._live = onward, public_url, live
+        self._challenges = Challenges(signin, fallback)
+
+    async def page(self, ask: Ask) -> web.StreamResponse:
+        destination = self._onward.wanted(ask, ask.request.query.get("rd", ""))
+        if round_in_circles := self._onward.trail.diagnosis(ask, destination):
+            return round_in_circles
+        return await self._form(ask, destination, ask.request.query.get("factor", ""))
+
+    async def submit(self, ask: Ask) -> web.StreamResponse:
+        check_origin(ask.request, ask.here, self._public_url)
+        form = await read_form(ask.request)
+        destination = self._onward.wanted(ask, form.get("rd", ""))
+        factor = form.get("factor", "")
+        if not token_matches(form, ask.visit.csrf):
+            return await self._form(ask, destination, factor, notice=OTHER_TAB, status=403)
+        if form.get("resend") or (factor and not form.get("code")):
+            return await self._form(ask, destination, factor, resend=Resend.of(form))
+        return await self._judge(ask, destination, form)
+
+    async def _judge(self, ask: Ask, destination: Target, form: dict[str, str]) -> web.StreamResponse:
+        principal = ask.visit.principal
+        if principal is None:
+            return self._onward.to_login(ask, destination)
+        decision = self._signin.decision(destination, principal)
+        usable = await self._signin.usable_factors(principal.user, decision, principal.amr)
+        factor = form.get("method", "") or (usable[0] if usable else "")
+        if decision.verdict is not Verdict.STEP_UP or factor not in usable:
+            return await self._form(ask, destination, factor)
+        try:
+            outcome, record = await self._signin.prove(ask.client, principal, factor, form)
+        except TooManyAttempts as limit:
+            return self._pages.limited(limit, ask.reader, ask.request_id)
+        if record is not None:
+            response = self._onward.to(ask, destination, await self._sessions.principal_of(record))
+            await self._sessions.attach(ask.request, response, record.sid)
+            if form.get("remember_device") and factor not in LENT_FACTORS:
+                await self._remember(ask, principal, response)
+            return response
+        return await self._refused(ask, destination, factor, outcome)
+
+    async def _remember(self, ask: Ask, principal: Principal, response: web.StreamResponse) -> None:
+        if self._devices.days:
+            client, user = ask.client, principal.user
+            await self._devices.remember(
+                response, client.cookies, user, ip=client.ip, user_agent=client.user_agent
+            )
+
+    async def _refused(
+        self, ask: Ask, destination: Target, factor: str, outcome: Outcome
+    ) -> web.StreamResponse:
+        if outcome is Outcome.PENDING:
+            return await self._form(ask, destination, factor, notice=NOT_YET)
+        if outcome is Outcome.EXHAUSTED or factor == "approval":
+            response = refusal(
+                self._pages, ask, factor, outcome, self._onward.prefix, href(destination, ask.here)
+            )
+            if outcome is Outcome.EXHAUSTED:
+                await self._sessions.detach(ask.request, response)
+            return response
+        error = WRONG_CODE if outcome is Outcome.WRONG else OLD_CODE
+        return await self._form(ask, destination, factor, error=error, status=401)
+
+    async def _form(
+        self,
+        ask: Ask,
+        destination: Target,
+        factor: str,
+        *,
+        error: str | None = None,
+        notice: str | None = None,
+        status: int = 200,
+        resend: Resend | None = None,
+    ) -> web.StreamResponse:
+        principal = ask.visit.principal
+        if principal is None:
+            return self._onward.to_login(ask, destination)
+        decision = self._signin.decision(destination, principal)
+        if decision.verdict is not Verdict.STEP_UP:
+            return self._onward.to(ask, destination, principal)
+        usable = await self._signin.usable_factors(principal.user, decision, principal.amr)
+        if not usable:
+            return self._onward.to_enrolment(ask, destination)
+        factor = factor if factor in usable else usable[0]
+        try:
+            begun = await self._challenges.begin(ask.client, principal, factor, usable, resend=resend)
+        except TooManyAttempts as limit:
+            return self._pages.limited(limit, ask.reader, ask.request_id)
+        return self._pages.render(
+            TEMPLATES.get(begun.factor, "verify.html"),
+            503 if begun.send_failed and status == 200 else status,
+            reader=ask.reader,
+            request_id=ask.request_id,
+            csrf_token=ask.visit.csrf,
+            rd=href(destination, ask.here),
+            error=error,
+            notice=begun.notice or notice,
+            can_remember=bool(self._devices.days) and not decision.factors,
+            remember_days=self._devices.days,
+            others=[(name, FACTOR_LABELS.get(name, name)) for name in usable if name != begun.factor],
+            **self._asked(begun, ask.reader),
+        )
+
+    def _asked(self, begun: Begun, reader: Reader) -> dict[str, Any]:
+        """What the template says of the challenge."""
+        prompt = begun.prompt
+        return {
+            "factor": begun.factor,
+            "masked": prompt.hint,
+            "options": prompt.options,
+            "number": prompt.number,
+            "code_length": prompt.code_length,
+            "resend_after": prompt.resend_after,
+            "send_failed": begun.send_failed,
+            "delivery": delivery_words(prompt.outlook, language(reader.lang)),
+            "delivery_final": prompt.outlook.final or not self._live,
+            "delivery_failed": prompt.outlook.state == "failed",
+            "called": prompt.outlook.channel == "call",
+            "can_call": prompt.can_call,
+            "cooling": prompt.cooling,
+            "other_number": prompt.other,
+        }

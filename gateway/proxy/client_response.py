@@ -1,0 +1,149 @@
+"""The response to the client, written head and body as the upstream sent it.
+
+aiohttp's StreamResponse would add Server, Date and Content-Type and encode header bytes anew; this one only borrows its
+place in aiohttp's life cycle (keep-alive, access log) and writes for itself.
+"""
+
+import time
+from http import HTTPStatus
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+
+from gateway.proxy.request_headers import Pairs, canonical
+from gateway.proxy.upstream_connection import ResponseHead, serialize
+
+# RFC 9110 §6.5.1: fields that frame, route or authenticate mean nothing, or mischief, in a trailer.
+NOT_IN_TRAILERS = frozenset(
+    {
+        "set-cookie",
+        "content-length",
+        "content-type",
+        "content-encoding",
+        "content-range",
+        "transfer-encoding",
+        "host",
+        "location",
+        "clear-site-data",
+        "cache-control",
+        "expires",
+        "www-authenticate",
+        "authorization",
+        "trailer",
+        "connection",
+    }
+)
+
+BEGAN = web.RequestKey("BEGAN", float)
+"""Key of the request under which stands when the head of its answer went out (perf_counter)."""
+
+
+class RelayedResponse(web.StreamResponse):
+    """What aiohttp gets back from the handler: everything it would do is done already.
+
+    `complete` is False if the upstream broke off in the middle; the client's connection was then cut.
+    `upstream` is the URL of the one that answered, for the log.
+    """
+
+    def __init__(self, status: int, reason: str = "", *, upstream: str = "") -> None:
+        super().__init__(status=status, reason=reason or _phrase(status))
+        self.complete = False
+        self.upstream = upstream
+        self.body_bytes = 0
+        self._stays_open = True
+
+    @property
+    def prepared(self) -> bool:
+        return True
+
+    @property
+    def keep_alive(self) -> bool:
+        return self._stays_open
+
+    def __repr__(self) -> str:
+        return f"<RelayedResponse {self.status} {'complete' if self.complete else 'cut'}>"
+
+    def force_close(self) -> None:
+        self._stays_open = False
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        return None
+
+
+class ClientWriter:
+    """Writes one relayed response to the client's connection, with the framing that suits the client."""
+
+    def __init__(
+        self, request: web.BaseRequest, head: ResponseHead, headers: Pairs, *, upstream: str
+    ) -> None:
+        self.response = RelayedResponse(head.status, head.reason.decode("latin-1"), upstream=upstream)
+        self._request = request
+        self._writer = request.writer
+        modern = request.version >= (1, 1)
+        self._chunked = not head.bodiless and head.length is None and modern
+        ends_by_length = head.bodiless or head.length is not None or self._chunked
+        # Bytes of a body that nobody took would be read as the next request.
+        if not (ends_by_length and request.keep_alive and request.content.is_eof()):
+            self.response.force_close()
+        self._head = serialize(
+            b"HTTP/1.1 %d %b" % (head.status, head.reason),
+            self._framed(head, headers, modern),
+        )
+
+    def _framed(self, head: ResponseHead, headers: Pairs, modern: bool) -> Pairs:
+        announces = self._chunked and head.chunked
+        pairs = [
+            (name, value)
+            for name, value in headers
+            if not (name.lower() == b"trailer" and not announces)
+            and not (
+                name.lower() == b"content-length" and (self._chunked or head.status == HTTPStatus.NO_CONTENT)
+            )
+        ]
+        if self._chunked:
+            pairs.append((b"Transfer-Encoding", b"chunked"))
+        if not self.response.keep_alive:
+            pairs.append((b"Connection", b"close"))
+        elif not modern:
+            pairs.append((b"Connection", b"keep-alive"))
+        return pairs
+
+    async def write(self, chunk: bytes) -> None:
+        """Send the head if it waits, and a piece of the body; returns when the client can take more."""
+        self.response.body_bytes += len(chunk)
+        if self._chunked and chunk:
+            chunk = b"%x\r\n%b\r\n" % (len(chunk), chunk)
+        await self._writer.write(self._take_head() + chunk)
+
+    async def end(self, trailers: Pairs) -> None:
+        last = b""
+        if self._chunked:
+            kept = [pair for pair in trailers if canonical(pair[0]) not in NOT_IN_TRAILERS]
+            last = serialize(b"0", kept)
+        await self._writer.write(self._take_head() + last)
+        await self._writer.drain()
+        self.response.complete = True
+
+    def _take_head(self) -> bytes:
+        """Once; nothing after that."""
+        head, self._head = self._head, b""
+        if head:
+            self._request[BEGAN] = time.perf_counter()
+        return head
+
+    def cut(self) -> None:
+        """Make sure that the client sees the response as broken: no polite end, no next request."""
+        self.response.force_close()
+        if self._request.transport is not None:
+            self._request.transport.abort()
+        self._request.protocol.force_close()
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""

@@ -1,0 +1,155 @@
+"""The proxy: sends an allowed request to its route's upstreams and streams the answer back.
+
+It decides nothing about who may pass. What is forwarded is `target`, never the request's own path.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from gateway.clock import Clock, system_clock
+from gateway.config.schema import Route
+from gateway.errors import RequestRefused
+from gateway.i18n.text import N_
+from gateway.model import Principal, Target
+from gateway.proxy.client_response import RelayedResponse
+from gateway.proxy.health_checks import watch
+from gateway.proxy.load_balancing import identity_of
+from gateway.proxy.prepared_route import Site
+from gateway.proxy.request_headers import Peer, named, request_headers, traced
+from gateway.proxy.round_trip import RoundTrip
+from gateway.proxy.upstreams import UpstreamHealth
+from gateway.proxy.websocket import Admitted, Tunnels, hold, open_tunnel, origin_allowed, wants_websocket
+from gateway.proxy.websocket_tunnel import Tunnel
+
+__all__ = [
+    "Admitted",
+    "Proxy",
+    "RelayedResponse",
+    "Tunnels",
+    "UpstreamHealth",
+    "origin_allowed",
+    "wants_websocket",
+]
+
+# CONNECT asks for a forward proxy; TRACE would show the assertion to the client (RFC 9110 §9.3.8).
+REFUSED_METHODS = frozenset({"CONNECT", "TRACE"})
+
+
+class Proxy:
+    """`prefix` is the gateway's own path, which no upstream ever gets."""
+
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        *,
+        session_cookie_names: frozenset[str],
+        prefix: str,
+        clock: Clock = system_clock,
+    ) -> None:
+        self.tunnels = Tunnels()
+        self._prefix = prefix
+        # By identity: two routes may be equal, and hashing a route means hashing all of its settings.
+        with_app = [route for route in routes if route.upstreams]
+        self._sites = {id(route): Site.of(route, session_cookie_names, clock) for route in with_app}
+        self._checks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        for site in self._sites.values():
+            if site.route.health is not None:
+                self._checks.append(asyncio.create_task(watch(site.pool, site.route.health)))
+
+    async def close(self) -> None:
+        """Stop the checks, say goodbye to open WebSockets, close idle connections."""
+        for check in self._checks:
+            check.cancel()
+        await asyncio.gather(*self._checks, return_exceptions=True)
+        self.tunnels.close_all()
+        await self.tunnels.emptied()
+        for site in self._sites.values():
+            site.pool.close()
+
+    def site_of(self, route: Route) -> Site:
+        return self._sites[id(route)]
+
+    def health(self) -> list[UpstreamHealth]:
+        return [one for site in self._sites.values() for one in site.pool.health()]
+
+    async def handle(
+        self,
+        request: web.BaseRequest,
+        route: Route,
+        target: Target,
+        principal: Principal | None,
+        assertion: str | None,
+        *,
+        trusted_peer: bool,
+        consumed: bool = False,
+        request_id: str = "",
+        traceparent: str = "",
+    ) -> web.StreamResponse:
+        """`consumed`: Authorization was for us and goes no further. `traceparent` replaces the client's.
+
+        Raises RequestRefused, ClientGone or UpstreamError as long as nothing of a response was sent."""
+        self._refuse(request, target)
+        site = self._sites[id(route)]
+        peer = Peer(_peer_address(request), trusted_peer)
+        raw = request.raw_headers
+        if consumed:
+            raw = tuple(pair for pair in raw if pair[0].lower() != b"authorization")
+        headers = request_headers(raw, site.rules, target, peer, principal, assertion)
+        headers = traced(headers + named(request_id, site.rules), traceparent)
+        who = identity_of(principal, target)
+        if not wants_websocket(request):
+            return await RoundTrip(request, site, target, headers, who=who).run()
+        trip = RoundTrip(request, site, target, headers, who=who, upgrade=b"websocket")
+        del headers
+        _refuse_websocket(request, route, target)
+        tunnel = Tunnel(route.timeouts.idle)
+        with self.tunnels.registered(tunnel, route, target, principal):
+            refusal = await _switch(request, site, target, trip, tunnel)
+            del trip, target, principal, assertion  # a tunnel may stand for days
+            return refusal or await hold(request, tunnel)
+
+    def _refuse(self, request: web.BaseRequest, target: Target) -> None:
+        if request.method in REFUSED_METHODS:
+            raise RequestRefused(f"{request.method} is not proxied", status=405)
+        codings = ",".join(request.headers.getall("Transfer-Encoding", ("chunked",)))
+        if codings.strip().lower() != "chunked":
+            # Ours is a new chunked body, so another coding below it would be lost (RFC 9112 §6.1).
+            raise RequestRefused("transfer coding beside chunked")
+        declares_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
+        if declares_body and (wants_websocket(request) or not request.body_exists):
+            # Where an Upgrade is asked for, two parsers may not agree whether a body or the next request follows.
+            raise RequestRefused("upgrade with a body")
+        if target.path == self._prefix or target.path.startswith(self._prefix + "/"):
+            raise RequestRefused("the gateway's own path", status=404, public=N_("There is nothing here."))
+
+
+async def _switch(
+    request: web.BaseRequest, site: Site, target: Target, trip: RoundTrip, tunnel: Tunnel
+) -> RelayedResponse | None:
+    """Open the tunnel; an upstream that refuses gives an ordinary response instead."""
+    answer = await trip.ask()
+    if answer.head.status != 101:
+        return await trip.relay(answer)
+    open_tunnel(request, answer, site.rewriter(answer.upstream.address, target), tunnel)
+    return None
+
+
+def _refuse_websocket(request: web.BaseRequest, route: Route, target: Target) -> None:
+    if not route.websocket:
+        raise RequestRefused(
+            "route without websockets", status=403, public="WebSockets are not allowed here."
+        )
+    if not origin_allowed(request.headers.get("Origin"), target, route):
+        raise RequestRefused(
+            "WebSocket from a foreign origin", status=403, public="Not allowed from this page."
+        )
+
+
+def _peer_address(request: web.BaseRequest) -> str | None:
+    """None on a unix socket."""
+    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+    return str(peer[0]) if isinstance(peer, tuple) else None

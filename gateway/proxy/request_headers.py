@@ -1,0 +1,270 @@
+"""Which headers an upstream gets. Pure: raw name/value pairs in, raw pairs out, order and bytes kept.
+
+Delete before set: everything an upstream could take for our word (identity, addresses) is removed in every spelling
+first, and then written from the Principal and the Target alone. What passes here must never be read from elsewhere.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+
+from gateway.config.schema import Route
+from gateway.config.sections.header_presets import IDENTITY, Fact, Told, told_by
+from gateway.errors import RequestRefused
+from gateway.model import Principal, Target
+from gateway.request.request_id import HEADER as REQUEST_ID
+
+Pair = tuple[bytes, bytes]
+Pairs = list[Pair]
+
+# RFC 9110 §7.6.1, and the older names that its predecessors listed.
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authentication-info",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+# What apps read to learn who connected. Names that begin with x-forwarded- belong here too.
+ADDRESS = frozenset(
+    {
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "fastly-client-ip",
+        "x-forwarded",
+        "forwarded-for",
+        "x-original-forwarded-for",
+        "x-remote-ip",
+        "x-remote-addr",
+        "x-host",
+        "x-scheme",
+        "x-url-scheme",
+        "front-end-https",
+        "x-original-url",
+        "x-original-uri",
+        "x-original-method",
+        "x-original-host",
+        "x-rewrite-url",
+    }
+)
+# By which a request asks to be taken for another than the one that rules about methods have judged.
+METHOD_OVERRIDE = frozenset({"x-http-method-override", "x-http-method", "x-method-override"})
+# Always written by us; `proxy` would become HTTP_PROXY in a CGI app ("httpoxy").
+REPLACED = frozenset(
+    {
+        "host",
+        "content-length",
+        "proxy",
+        "forwarded",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-forwarded-prefix",
+        "x-request-id",
+    }
+)
+_NO_MORE: Mapping[str, Told] = {}
+_NOT_ALNUM = re.compile(r"[^a-z0-9]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def canonical(name: str | bytes) -> str:
+    """The name as the laxest app would read it: CGI and its heirs turn case, "-", "_", "." and the like into one."""
+    text = name.decode("latin-1") if isinstance(name, bytes) else name
+    return _NOT_ALNUM.sub("-", text.strip().lower())
+
+
+def connection_options(pairs: Iterable[Pair]) -> set[str]:
+    """The header names that Connection declares to be hop-by-hop (RFC 9110 §7.6.1)."""
+    values = (value for name, value in pairs if name.lower() == b"connection")
+    return {canonical(option) for value in values for option in value.split(b",") if option.strip()}
+
+
+@dataclass(frozen=True)
+class HeaderRules:
+    """A route's header settings, compiled once."""
+
+    told: tuple[tuple[bytes, Told], ...]
+    add: Pairs
+    drop: frozenset[str]
+    protected: frozenset[str]
+    own_cookies: frozenset[bytes]
+    prefix: str = ""
+
+    @classmethod
+    def of(
+        cls, route: Route, own_cookies: Iterable[str], more: Mapping[str, Told] = _NO_MORE
+    ) -> "HeaderRules":
+        """`more` is told beside what the route's presets say."""
+        renames = {canonical(ours): theirs for ours, theirs in route.headers.rename.items()}
+        protected = {canonical(name) for name in (*IDENTITY, *renames.values(), *route.headers.add)}
+        if any(rule.methods for rule in route.access):
+            protected |= METHOD_OVERRIDE
+        told = (told_by(route.headers.preset) | dict(more)).items()
+        return cls(
+            told=tuple((renames.get(canonical(name), name).encode(), says) for name, says in told),
+            add=[(name.encode(), clean(value)) for name, value in route.headers.add.items()],
+            drop=frozenset(map(canonical, route.headers.drop)),
+            protected=frozenset(protected),
+            own_cookies=cookie_spellings(own_cookies),
+            prefix=route.path.rstrip("/") if route.strip_path else "",
+        )
+
+
+def cookie_spellings(names: Iterable[str]) -> frozenset[bytes]:
+    """Our cookie names with and without the prefixes that browsers give a meaning to (RFC 6265bis §4.1.3)."""
+    bare = {name.lower().removeprefix("__host-").removeprefix("__secure-") for name in names}
+    return frozenset((prefix + name).encode() for name in bare for prefix in ("", "__host-", "__secure-"))
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Who is at the other end of the client's connection; `trusted` is the trusted-proxy rule's word."""
+
+    address: str | None
+    trusted: bool
+
+
+def request_headers(
+    received: Sequence[Pair],
+    rules: HeaderRules,
+    target: Target,
+    peer: Peer,
+    principal: Principal | None,
+    assertion: str | None,
+) -> Pairs:
+    """End-to-end headers for the upstream. Host and framing are left to the caller, who knows the upstream."""
+    kept = [pair for pair in _end_to_end(received, rules) if peer.trusted or not _tells_address(pair[0])]
+    out = strip_own_cookies(kept, rules.own_cookies)
+    out += forwarded(received, target, peer, rules.prefix)
+    out += identity(principal, assertion, rules)
+    return [pair for pair in out if canonical(pair[0]) not in rules.drop] + rules.add
+
+
+def named(request_id: str, rules: HeaderRules) -> Pairs:
+    """The request's name in our log, unless the route drops it or sets its own."""
+    own = canonical(REQUEST_ID)
+    if not request_id or own in rules.drop or own in rules.protected:
+        return []
+    return [(REQUEST_ID.encode(), request_id.encode())]
+
+
+def _end_to_end(received: Sequence[Pair], rules: HeaderRules) -> Pairs:
+    gone = HOP_BY_HOP | REPLACED | rules.protected | connection_options(received)
+    return [pair for pair in received if canonical(pair[0]) not in gone]
+
+
+def _tells_address(name: bytes) -> bool:
+    key = canonical(name)
+    return key in ADDRESS or key.startswith("x-forwarded-")
+
+
+def strip_own_cookies(pairs: Pairs, own: frozenset[bytes]) -> Pairs:
+    """Remove our cookies from Cookie; a header without them keeps every byte, an emptied one disappears."""
+    out: Pairs = []
+    for name, value in pairs:
+        if canonical(name) == "cookie":
+            value = _without_cookies(value, own)
+            if not value:
+                continue
+        out.append((name, value))
+    return out
+
+
+def _without_cookies(value: bytes, own: frozenset[bytes]) -> bytes:
+    crumbs = value.split(b";")
+    kept = [crumb for crumb in crumbs if crumb.split(b"=", 1)[0].strip().lower() not in own]
+    if len(kept) == len(crumbs):
+        return value
+    return b";".join(kept).lstrip(b" ")
+
+
+def forwarded(received: Sequence[Pair], target: Target, peer: Peer, prefix: str = "") -> Pairs:
+    """Where the request came from, told in both dialects (RFC 7239 and X-Forwarded-*) and as Via."""
+    address = peer.address or str(target.client)
+    default_port = 443 if target.scheme == "https" else 80
+    element = f'for={_node(address)};host="{target.authority}";proto={target.scheme}'
+    pairs = [
+        ("X-Forwarded-For", _chain(received, "x-forwarded-for", address, peer)),
+        ("X-Forwarded-Proto", target.scheme.encode()),
+        ("X-Forwarded-Host", target.authority.encode()),
+        ("X-Forwarded-Port", str(target.port or default_port).encode()),
+        ("Forwarded", _chain(received, "forwarded", element, peer)),
+        ("Via", _chain(received, "via", "1.1 auth-gateway", peer)),
+    ]
+    if prefix:
+        pairs.append(("X-Forwarded-Prefix", prefix.encode()))
+    return [(name.encode(), value) for name, value in pairs]
+
+
+def _chain(received: Sequence[Pair], name: str, own: str, peer: Peer) -> bytes:
+    """What a trusted peer said before us, and then us. Only the exact spelling counts."""
+    before = [value for key, value in received if key.lower() == name.encode()] if peer.trusted else []
+    return b", ".join([*filter(None, before), own.encode()])
+
+
+def _node(address: str) -> str:
+    try:
+        return f'"[{address}]"' if isinstance(ip_address(address), IPv6Address) else address
+    except ValueError:
+        return "unknown"  # RFC 7239 §6.2
+
+
+def traced(headers: Pairs, traceparent: str) -> Pairs:
+    """Headers that tell the app of our span, if there is one (W3C Trace Context §3.2); else as they came."""
+    if not traceparent:
+        return headers
+    kept = [pair for pair in headers if pair[0].lower() not in (b"traceparent", b"tracestate")]
+    return [*kept, (b"traceparent", traceparent.encode())]
+
+
+def identity(principal: Principal | None, assertion: str | None, rules: HeaderRules) -> Pairs:
+    """Who the user is, under the names the route wants. Nobody signed in: nothing, so that absence means it."""
+    if principal is None:
+        return []
+    facts = facts_of(principal, assertion)
+    return [(name, clean(says.before + facts[says.fact])) for name, says in rules.told if facts[says.fact]]
+
+
+def facts_of(principal: Principal, assertion: str | None) -> dict[Fact, str]:
+    """What headers can tell. A group's name can't hold the sign that separates groups."""
+    user = principal.user
+    return {
+        "username": user.username,
+        "name": user.name,
+        "email": user.email,
+        "groups": ",".join(group.replace(",", "%2C") for group in principal.groups),
+        "groups_piped": "|".join(group.replace("|", "%7C") for group in principal.groups),
+        "assertion": assertion or "",
+    }
+
+
+def clean(text: str) -> bytes:
+    """A value that can't end its header line, whatever a directory holds."""
+    return _CONTROL.sub(" ", text).strip().encode("utf-8", "replace")
+
+
+def request_target(target: Target, base: str, prefix: str) -> bytes:
+    """The request line's target: canonical path without the stripped prefix, below the upstream's base path."""
+    path = target.path
+    if prefix and (path == prefix or path.startswith(prefix + "/")):
+        path = path[len(prefix) :] or "/"
+    uri = base + path + (f"?{target.query}" if target.query else "")
+    if re.search(r"[\x00-\x20\x7f]", uri):
+        raise RequestRefused("blank or control character in the request target")
+    return uri.encode("utf-8", "surrogateescape")

@@ -1,0 +1,293 @@
+"""One streaming round trip: prepare the head, find an upstream that answers, copy both bodies, finish.
+
+Nothing is buffered whole and nothing is re-encoded. Before the response head is sent, failures are exceptions of
+gateway.errors; after it, the client's connection is cut, so that a broken body never looks complete.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+
+from aiohttp import web
+
+from gateway.errors import ClientGone, RequestRefused, UpstreamError, UpstreamTimeout, UpstreamUnreachable
+from gateway.i18n.text import N_
+from gateway.model import Target
+from gateway.proxy.client_response import ClientWriter, RelayedResponse
+from gateway.proxy.prepared_route import Site
+from gateway.proxy.request_headers import Pairs, request_target
+from gateway.proxy.upstream_connection import BrokenConnection, Connection, ResponseHead, serialize
+from gateway.proxy.upstreams import ConnectTimeout, NotConnected, Upstream
+from gateway.request.malformed import cause_of
+
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+INVITE_AFTER = 1.0
+"""Seconds after which we say "100 Continue" for an upstream that does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    upstream: Upstream
+    connection: Connection
+    head: ResponseHead
+
+
+class RoundTrip:
+    """`headers` are the prepared end-to-end headers; `who` is whose upstream is asked where it is sticky; with
+    `upgrade` set the upstream is asked to switch to it."""
+
+    def __init__(
+        self,
+        request: web.BaseRequest,
+        site: Site,
+        target: Target,
+        headers: Pairs,
+        *,
+        who: str = "",
+        upgrade: bytes = b"",
+    ) -> None:
+        self._request = request
+        self._site = site
+        self._target = target
+        self._headers = headers
+        self._who = who
+        self._upgrade = upgrade
+        self._times = site.route.timeouts
+        self._idle = site.route.timeouts.idle or None
+        self._has_body = request.body_exists and not upgrade
+        self._body_touched = False
+        self._upload: asyncio.Task[None] | None = None
+        self._deadline: asyncio.Timeout | None = None
+        self._expects_100 = self._has_body and request.headers.get("Expect", "").lower() == "100-continue"
+        self._invited = not self._expects_100
+
+    async def run(self) -> RelayedResponse:
+        return await self.relay(await self.ask())
+
+    # --- asking
+
+    async def ask(self) -> Answer:
+        """The first response head that any upstream gives; the upload goes on behind it."""
+        limit, length = self._site.route.max_body, self._request.content_length
+        if limit and length is not None and length > limit:
+            raise too_large()
+        failure: UpstreamError = UpstreamUnreachable("no upstream")
+        for upstream in self._site.pool.candidates(self._who):
+            try:
+                return await self._ask_idle(upstream) or await self._ask_new(upstream)
+            except (NotConnected, ConnectTimeout) as error:
+                failure = error
+            except BrokenConnection as error:
+                if not self._replayable:
+                    raise
+                failure = error
+        raise failure
+
+    async def _ask_idle(self, upstream: Upstream) -> Answer | None:
+        """Ask on a kept connection. That it was closed while idle says nothing about the upstream."""
+        connection = upstream.reuse(replayable=self._replayable)
+        if connection is None:
+            return None
+        try:
+            return await self._ask(upstream, connection)
+        except BrokenConnection:
+            if not self._replayable:
+                raise
+            return None
+
+    async def _ask_new(self, upstream: Upstream) -> Answer:
+        connection = await upstream.connect(self._times.connect)
+        try:
+            return await self._ask(upstream, connection)
+        except BrokenConnection as error:
+            upstream.failed(error)
+            raise
+
+    @property
+    def _replayable(self) -> bool:
+        """RFC 9110 §9.2.2: repeat only what may be done twice, and only while the whole request is still ours."""
+        return self._request.method in IDEMPOTENT and not self._body_touched
+
+    async def _ask(self, upstream: Upstream, connection: Connection) -> Answer:
+        connection.begin(self._request.method, partial(self._interim, upstream))
+        connection.write(self._head_for(upstream))
+        try:
+            head = await self._response_head(connection)
+        except TimeoutError as error:
+            self._abandon(connection)
+            raise UpstreamTimeout.after(upstream.address.url, self._times.response) from error
+        except BrokenConnection as error:
+            self._abandon(connection)
+            raise BrokenConnection(f"{upstream.address.url}: {error.detail}") from error
+        except BaseException:
+            self._abandon(connection)
+            raise
+        upstream.answered()
+        return Answer(upstream, connection, head)
+
+    async def _response_head(self, connection: Connection) -> ResponseHead:
+        async with asyncio.timeout(None) as self._deadline:
+            if self._has_body:
+                self._upload = asyncio.create_task(self._send_body(connection))
+            else:
+                self._await_response()
+            head = await connection.head()
+            self._deadline = None
+        return head
+
+    def _head_for(self, upstream: Upstream) -> bytes:
+        request, address = self._request, upstream.address
+        path = request_target(self._target, address.base, self._site.rules.prefix)
+        framing = [(b"Host", self._site.host_for(address, self._target).encode())]
+        if self._upgrade:
+            framing += [(b"Connection", b"Upgrade"), (b"Upgrade", self._upgrade)]
+        elif "trailers" in request.headers.get("TE", "").lower():
+            framing += [(b"Connection", b"TE"), (b"TE", b"trailers")]
+        if request.content_length is not None:
+            framing.append((b"Content-Length", b"%d" % request.content_length))
+        elif self._has_body:
+            framing.append((b"Transfer-Encoding", b"chunked"))
+        return serialize(b"%b %b HTTP/1.1" % (request.method.encode(), path), framing + self._headers)
+
+    def _interim(self, upstream: Upstream, status: int, reason: bytes, headers: Pairs) -> None:
+        """Pass on 1xx heads (100 if asked for, 103 Early Hints), which HTTP/1.0 does not know (RFC 9110 §15.2)."""
+        if self._request.version < (1, 1) or (status == 100 and self._invited):
+            return
+        self._invited = self._invited or status == 100
+        public = self._site.rewriter(upstream.address, self._target).headers(headers)
+        self._tell_client(serialize(b"HTTP/1.1 %d %b" % (status, reason), public))
+
+    def _tell_client(self, data: bytes) -> None:
+        if self._request.transport is not None:
+            self._request.transport.write(data)
+
+    # --- the request's body
+
+    async def _send_body(self, connection: Connection) -> None:
+        """Copy the client's body to the upstream. Whoever waits for the response hears of a failure."""
+        invitation = asyncio.get_running_loop().call_later(INVITE_AFTER, self._invite)
+        try:
+            await self._copy_up(connection)
+        except RequestRefused as refused:
+            connection.fail(refused)
+        except (OSError, web.RequestPayloadError) as error:
+            gone = self._request.transport is None
+            connection.fail(
+                ClientGone() if gone else RequestRefused(f"broken request body: {cause_of(error)}")
+            )
+        else:
+            self._await_response()
+        finally:
+            invitation.cancel()
+
+    async def _copy_up(self, connection: Connection) -> None:
+        chunked, limit, sent = self._request.content_length is None, self._site.route.max_body, 0
+        while chunk := await self._next_of_upload():
+            self._body_touched = True
+            sent += len(chunk)
+            if limit and sent > limit:
+                raise too_large()
+            connection.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+            try:
+                async with asyncio.timeout(self._idle):
+                    await connection.drain()
+            except TimeoutError:
+                connection.fail(UpstreamTimeout("upstream stopped reading the request body"))
+                return
+        if chunked:
+            connection.write(b"0\r\n\r\n")
+
+    async def _next_of_upload(self) -> bytes:
+        try:
+            async with asyncio.timeout(self._idle):
+                # As it came: readany() would first join all that waits.
+                chunk, more = await self._request.content.readchunk()
+                while not chunk and more:  # the end of one of the client's chunks
+                    chunk, more = await self._request.content.readchunk()
+                return chunk
+        except TimeoutError as error:
+            raise RequestRefused(
+                "upload stalled", status=408, public=N_("The upload stopped for too long.")
+            ) from error
+
+    def _invite(self) -> None:
+        if not self._invited and self._request.version >= (1, 1):
+            self._invited = True
+            self._tell_client(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _await_response(self) -> None:
+        """The request is out: from now on the upstream's time for its response runs."""
+        if self._deadline is not None and self._times.response:
+            self._deadline.reschedule(asyncio.get_running_loop().time() + self._times.response)
+
+    # --- the response's body
+
+    async def relay(self, answer: Answer) -> RelayedResponse:
+        """Send the response to the client. From here on nothing is raised but cancellation and ClientGone."""
+        connection = answer.connection
+        self._invited = True
+        rewriter = self._site.rewriter(answer.upstream.address, self._target)
+        if answer.head.status == 101:
+            self._abandon(connection)
+            raise UpstreamUnreachable("upstream switched protocols without being asked")
+        writer = ClientWriter(
+            self._request,
+            answer.head,
+            rewriter.headers(answer.head.headers),
+            upstream=answer.upstream.address.url,
+        )
+        try:
+            await self._copy_down(connection, writer)
+        except (UpstreamError, RequestRefused, TimeoutError):
+            self._abandon(connection)
+            writer.cut()
+        except OSError as error:
+            self._abandon(connection)
+            raise ClientGone from error
+        except BaseException:
+            self._abandon(connection)
+            raise
+        else:
+            self._finish(answer)
+        return writer.response
+
+    async def _copy_down(self, connection: Connection, writer: ClientWriter) -> None:
+        if not connection.at_end():
+            await self._write(writer, connection.read_nowait())
+        while not connection.at_end():
+            chunk = connection.read_nowait() or await self._next_of_download(connection)
+            if chunk:
+                await self._write(writer, chunk)
+        async with asyncio.timeout(self._idle):
+            await writer.end(connection.trailers)
+
+    async def _write(self, writer: ClientWriter, chunk: bytes) -> None:
+        async with asyncio.timeout(self._idle):
+            await writer.write(chunk)
+
+    async def _next_of_download(self, connection: Connection) -> bytes:
+        while True:
+            try:
+                async with asyncio.timeout(self._idle):
+                    return await connection.read()
+            except TimeoutError:
+                if self._upload is None or self._upload.done():
+                    raise  # an upload that goes on watches the silence itself
+
+    # --- the end
+
+    def _finish(self, answer: Answer) -> None:
+        if self._upload is not None and not self._upload.done():
+            self._abandon(answer.connection)  # an early answer: nobody takes the rest of the body
+        else:
+            answer.upstream.release(answer.connection)
+
+    def _abandon(self, connection: Connection) -> None:
+        if self._upload is not None:
+            self._upload.cancel()
+            self._upload = None
+        connection.abort()
+
+
+def too_large() -> RequestRefused:
+    return RequestRefused("request body above max_body", status=413, public=N_("The request is too large."))

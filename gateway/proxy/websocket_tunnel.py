@@ -1,0 +1,175 @@
+"""A pair of transports joined to a raw tunnel: bytes in on one side go out on the other, with back-pressure.
+
+Both get a small protocol of ours, so an idle tunnel costs two sockets and little more. The only thing ever added is one
+Close frame, between frames, when the tunnel is closed from here.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from gateway.proxy.websocket_frames import FrameTracker, close_frame
+
+CLOSE_GRACE = 2.0
+"""Seconds that a client has to take the Close frame."""
+
+
+class _End(asyncio.Protocol):
+    """One side: hands on what arrives, and stops its peer from reading while it can't write."""
+
+    __slots__ = ("_ended", "_peer", "_received", "_transport")
+
+    def __init__(self, received: Callable[[bytes], None], ended: Callable[[], None]) -> None:
+        self._received, self._ended = received, ended
+        self._transport: asyncio.Transport | None = None
+        self._peer: _End | None = None
+
+    def join(self, transport: asyncio.Transport, peer: "_End") -> None:
+        self._transport, self._peer = transport, peer
+        transport.set_protocol(self)
+
+    @property
+    def gone(self) -> bool:
+        return self._transport is None
+
+    def write(self, data: bytes) -> None:
+        if data and self._transport is not None:
+            self._transport.write(data)
+
+    def finish(self) -> None:
+        """Close after what is buffered has been sent."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def pause(self, paused: bool) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if paused:
+            transport.pause_reading()
+        else:
+            transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        self._received(data)
+
+    def pause_writing(self) -> None:
+        if self._peer is not None:
+            self._peer.pause(True)
+
+    def resume_writing(self) -> None:
+        if self._peer is not None:
+            self._peer.pause(False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = self._peer = None
+        self._ended()
+
+
+class Tunnel:
+    """One open WebSocket. `close` ends it politely from our side, `abort` at once."""
+
+    __slots__ = ("_close", "_done", "_idle", "_last", "_timer", "_tracker", "client", "upstream", "url")
+
+    def __init__(self, idle: float) -> None:
+        self.url = ""
+        """Of the upstream that it leads to."""
+        self._tracker = FrameTracker()
+        self._close = b""
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._idle = idle
+        self._last = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self.client = _End(self.from_client, self.end)
+        self.upstream = _End(self.from_upstream, self.end)
+
+    def open(
+        self, client: asyncio.Transport, upstream: asyncio.Transport, early: bytes, greeting: bytes
+    ) -> None:
+        """Join the two transports; `early` came from the client and `greeting` from the upstream beforehand."""
+        self.client.join(client, self.upstream)
+        self.upstream.join(upstream, self.client)
+        self.upstream.write(early)
+        self._tracker.feed(greeting)
+        self.client.write(greeting)
+        client.resume_reading()
+        upstream.resume_reading()
+        self._touch()
+        if self._close:
+            self._close_at_boundary()
+            self._arm(CLOSE_GRACE, self.abort)
+        self._watch_idle()
+
+    async def wait(self) -> None:
+        await self._done
+
+    def from_client(self, data: bytes) -> None:
+        self._touch()
+        if not self._close:
+            self.upstream.write(data)
+
+    def from_upstream(self, data: bytes) -> None:
+        self._touch()
+        if not self._close:
+            self._tracker.feed(data)
+            self.client.write(data)
+        elif not self._tracker.at_boundary:
+            self.client.write(data[: self._tracker.to_boundary(data)])
+            self._close_at_boundary()
+
+    def close(self, code: int, reason: str) -> None:
+        """Send a Close frame as soon as the frame under way is complete, then hang up."""
+        if self._close or self._done.done():
+            return
+        self._close = close_frame(code, reason)
+        self._close_at_boundary()
+        self._arm(CLOSE_GRACE, self.abort)
+
+    def _close_at_boundary(self) -> None:
+        if self._tracker.at_boundary:
+            self.client.write(self._close)
+            # The client's own Close, or its hanging up, ends the tunnel. Closing now, with bytes of the client
+            # unread, would make TCP reset the connection and could take our frame along.
+            self.upstream.abort()
+
+    def end(self) -> None:
+        """One side is gone: let the other have what is on its way, and go too."""
+        if self._close and not self.client.gone:
+            return
+        self.client.finish()
+        self.upstream.finish()
+        if self.client.gone and self.upstream.gone:
+            self.stop()
+
+    def abort(self) -> None:
+        self.client.abort()
+        self.upstream.abort()
+
+    def stop(self) -> None:
+        """Nothing more will happen; lets `wait` return."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._done.done():
+            self._done.set_result(None)
+
+    def _touch(self) -> None:
+        self._last = asyncio.get_running_loop().time()
+
+    def _watch_idle(self) -> None:
+        """One timer a tunnel, moved only when it fires, not with every frame."""
+        if not self._idle or self._close:
+            return
+        left = self._last + self._idle - asyncio.get_running_loop().time()
+        if left <= 0:
+            self.close(1001, "idle")
+        else:
+            self._arm(left, self._watch_idle)
+
+    def _arm(self, delay: float, what: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(delay, what)

@@ -1,0 +1,95 @@
+"""Attempt budgets per user, address and number, kept in the Ledger so that all workers and replicas share them.
+
+What is spent is noted, so that an operator can see and lift it (lifting.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from gateway.errors import TooManyAttempts
+from gateway.stores.protocols.core import Ledger, Spent, SpentBudgets
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """At most `limit` hits in `window` seconds; `name` goes into the key and the log.
+
+    `about` says what its subjects are, as in `Spent`; what has none is not shown to operators.
+    """
+
+    name: str
+    limit: int
+    window: float
+    about: str = ""
+
+    def of(self, subject: str) -> Spent:
+        return Spent(self.name, self.limit, self.about, subject)
+
+
+PASSWORD_PER_IP = Budget("password-ip", 30, 600, "address")
+PASSWORD_PER_USER = Budget("password-user", 10, 600, "user")
+CODES_PER_USER = Budget("codes-user", 15, 900, "user")
+RESETS_PER_TARGET = Budget("reset-target", 3, 3600, "user")
+RESETS_PER_IP = Budget("reset-ip", 10, 3600, "address")
+RESETS_IN_ALL = Budget("reset-all", 500, 3600)
+ACCESS_REQUESTS_PER_USER = Budget("access-user", 10, 3600, "user")
+LINKS_PER_IP = Budget("link-ip", 30, 600, "address")
+TOKENS_PER_IP = Budget("token-ip", 30, 600, "address")
+# NIST SP 800-63B §5.2.2: no more than 100 failed attempts in a row on one account.
+PASSWORD_FAILURES = Budget("failures:password", 100, 365 * 86400, "user")
+CODE_FAILURES = Budget("failures:code", 100, 365 * 86400, "user")
+
+
+class Limits:
+    def __init__(self, ledger: Ledger, spent: SpentBudgets) -> None:
+        self._ledger, self._spent = ledger, spent
+
+    async def check(self, budget: Budget, subject: str) -> None:
+        """Raises TooManyAttempts if the budget is spent already; spends nothing."""
+        count, remaining = await self._ledger.count(_key(budget.name, subject))
+        if count >= budget.limit:
+            raise TooManyAttempts(f"budget {budget.name} is spent", retry_after=int(remaining) + 1)
+
+    async def spend(self, budget: Budget, subject: str) -> int:
+        """Count one hit and return how many are left. Raises TooManyAttempts when there was none left."""
+        count = await self._ledger.hit(_key(budget.name, subject), budget.window)
+        if count < budget.limit:
+            return budget.limit - count
+        _, remaining = await self._ledger.count(_key(budget.name, subject))
+        if count > budget.limit:
+            raise TooManyAttempts(f"budget {budget.name} is spent", retry_after=int(remaining) + 1)
+        if budget.about:
+            await self._spent.put(budget.of(subject), max(remaining, 1.0))
+        return 0
+
+    async def give_back(self, budget: Budget, subject: str) -> None:
+        """Undo one `spend`: the attempt turned out to be none that counts."""
+        await self._ledger.hit(_key(budget.name, subject), budget.window, -1)
+
+    async def forget(self, budget: Budget, subject: str) -> None:
+        await self._ledger.delete(_key(budget.name, subject))
+
+    # -- for operators ---------------------------------------------------------------------------------------------
+
+    async def spent(self) -> Sequence[Spent]:
+        """What was at its limit, and may be so still."""
+        return await self._spent.list()
+
+    async def counted(self, spent: Spent) -> tuple[int, float]:
+        """The hits on it, and the seconds until they are forgotten."""
+        return await self._ledger.count(_key(spent.budget, spent.subject))
+
+    async def lift(self, spent: Spent) -> None:
+        await self._ledger.delete(_key(spent.budget, spent.subject))
+        await self._spent.delete(spent)
+
+
+def _key(budget: str, subject: str) -> str:
+    return f"limit:{budget}:{subject}"
+
+
+def network_of(ip: str) -> str:
+    """What address budgets count: IPv6 customers own a /64, so single addresses mean nothing."""
+    address = ip_address(ip)
+    return str(ip_network((address, 64), strict=False)) if address.version == 6 else ip

@@ -1,0 +1,206 @@
+"""Decides whether a request may take the fast path, keeps watch over those that do, and counts them.
+
+The decision is made by the same functions as on the ordinary path: routes, the session cache, `decide`. Anything that
+is not a clear yes is None: the ordinary path then says no, asks the store, or does what is unusual.
+"""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+
+from gateway.clock import Clock
+from gateway.config.schema import Network
+from gateway.errors import UpstreamTimeout
+from gateway.model import Decision, IPAddress, Principal, Verdict
+from gateway.observability.access_log import AccessLog
+from gateway.observability.request_trace import Trace
+from gateway.policy.decide import decide
+from gateway.policy.routes import Routes
+from gateway.portal.rendering.render import TRY_AGAIN, Pages
+from gateway.proxy.load_balancing import identity_of
+from gateway.proxy.prepared_route import Site
+from gateway.proxy.proxy import Proxy
+from gateway.proxy.request_headers import request_target
+from gateway.proxy.upstream_connection import serialize
+from gateway.proxy.upstreams import Upstream
+from gateway.request.client_kind import wants_html
+from gateway.request.request_id import HEADER as REQUEST_ID
+from gateway.request.target import CountryOf
+from gateway.server.fastpath.exchange import Client, Exchange, Wanted
+from gateway.server.fastpath.header_plans import (
+    Plan,
+    Plans,
+    Rendered,
+    depends_on_headers_only,
+    headers_of,
+    render,
+    target_of,
+)
+from gateway.server.fastpath.metrics_tally import Tally
+from gateway.server.fastpath.request_head import split_head
+from gateway.server.fastpath.upstream_wires import Stock
+from gateway.session import SessionLayer
+from gateway.session.assertions import Assertions
+
+log = logging.getLogger("gateway.fastpath")
+
+_NAME = REQUEST_ID.encode() + b": "
+WATCH_INTERVAL = 0.25
+"""Seconds between looks for exchanges that are late, and between additions to the shared metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAddress:
+    """Where a connection comes from: parsed, as text, and whether it is TLS."""
+
+    peer: IPAddress | None
+    text: str | None
+    secure: bool
+
+
+class FastPath:
+    def __init__(
+        self,
+        routes: Routes,
+        sessions: SessionLayer,
+        assertions: Assertions,
+        proxy: Proxy,
+        pages: Pages,
+        access: AccessLog,
+        clock: Clock,
+        *,
+        below: tuple[str, ...],
+        exact: frozenset[str],
+        trusted: tuple[Network, ...],
+        header_count: int,
+        traced: bool,
+        country_of: CountryOf,
+    ) -> None:
+        """What begins with `below` or is `exact` may be ours rather than an app's, so it is not taken."""
+        self._routes, self._sessions, self._assertions, self._proxy = routes, sessions, assertions, proxy
+        self._pages, self._access, self._clock = pages, access, clock
+        self._below, self._exact = below, exact
+        self._plans = Plans(sessions.cookie_name, trusted, header_count, country_of, traced=traced)
+        self._remembers = {id(route): depends_on_headers_only(route) for route in routes.all}
+        self._stocks: dict[int, Stock] = {}
+        self._active: set[Exchange] = set()
+        self._tally = Tally()
+
+    def take(self, client: Client, address: ClientAddress, data: bytes) -> Exchange | None:
+        """An exchange, not yet started, if `data` is one whole request that is allowed and plain."""
+        head = split_head(data)
+        if head is None:
+            return None
+        line, block = head
+        plan = self._plans.find(block, address.peer, address.text, address.secure)
+        if plan is None or plan.has_authorization:
+            return None
+        method, path, query = line[1].decode(), line[2].decode(), (line[3] or b"").decode()
+        if path.startswith(self._below) or path in self._exact:
+            return None  # ours, or it looks like it
+        route = self._routes.match(plan.target.host, path)
+        if route is None or route.client_cert or route.upstream is None:
+            return None
+        principal = self._sessions.cached(plan.session) if plan.session else None
+        if plan.session and principal is None:
+            return None
+        site = self._proxy.site_of(route)
+        upstream = site.pool.next(identity_of(principal, plan.target) if site.pool.sticky else "")
+        rendered = self._render(plan, site, upstream, principal)
+        decision = rendered.decision or self._decide(plan, site, principal, method, path, query)
+        if decision.verdict is not Verdict.ALLOW or not upstream.available:
+            return None
+        name = plan.named or self._access.new_id()
+        if rendered.plain_target:
+            out = line[0][: -len(" HTTP/1.1")] + rendered.block
+        else:
+            target = target_of(plan, method, path, query)
+            out = b"%b %b" % (line[1], request_target(target, upstream.address.base, site.rules.prefix))
+            out += rendered.block
+        out += _NAME + name.encode() + b"\r\n\r\n" if rendered.named else b"\r\n"
+        stock = self._stocks.get(id(upstream)) or self._stocks.setdefault(id(upstream), Stock())
+        wanted = Wanted(data, method, path, out, site, upstream, stock, rendered, plan, name, decision)
+        exchange = Exchange(wanted, client, self, asyncio.get_running_loop())
+        self._active.add(exchange)
+        return exchange
+
+    def _render(self, plan: Plan, site: Site, upstream: Upstream, principal: Principal | None) -> Rendered:
+        slot = (id(site), upstream.address.url)
+        known = plan.rendered.get(slot)
+        now = self._clock()
+        if known is None or known.principal is not principal or now >= known.until:
+            known = render(plan, site, upstream.address, principal, self._assertions, now)
+            if self._remembers[id(site.route)]:
+                known.decision = self._decide(plan, site, principal, "GET", "/", "")
+            plan.rendered[slot] = known
+        return known
+
+    def _decide(
+        self, plan: Plan, site: Site, principal: Principal | None, method: str, path: str, query: str
+    ) -> Decision:
+        return decide(site.route, target_of(plan, method, path, query), principal, self._clock())
+
+    # -- Journal ---------------------------------------------------------------------------------------------------
+
+    def ended(self, exchange: Exchange, status: int, reason: str = "") -> None:
+        """Count and log what was answered. Status 0: the ordinary path has it, and will."""
+        self._active.discard(exchange)
+        if status == 0:
+            return
+        wanted = exchange.wanted
+        ended = time.perf_counter()
+        self._tally.count(wanted.site.route.label, status, (exchange.began or ended) - wanted.since)
+        if self._access.wants(status):
+            self._access.line(wanted.method, self._trace(exchange, reason), status, ended - wanted.since)
+
+    def _trace(self, exchange: Exchange, reason: str) -> Trace:
+        wanted, principal = exchange.wanted, exchange.wanted.rendered.principal
+        trace = self._access.new_trace(wanted.name)
+        trace.target = wanted.rendered.rewriter.target
+        trace.path = wanted.path
+        trace.route = wanted.site.route.label
+        decision = wanted.decision
+        trace.verdict, trace.reason = decision.verdict.value, reason or decision.reason
+        trace.rule, trace.upstream, trace.sent = decision.rule, wanted.upstream.address.url, exchange.sent
+        trace.agent = wanted.plan.agent
+        trace.called_by(principal, self._clock())
+        return trace
+
+    def time_out(self, exchange: Exchange) -> tuple[bytes, str]:
+        wanted = exchange.wanted
+        error = UpstreamTimeout.after(wanted.upstream.address.url, wanted.rendered.response_time)
+        log.warning("request %s: %s", wanted.name, error.detail)
+        headers = headers_of(wanted.plan.pairs)
+        page = self._pages.of(wanted.plan.target.host).error(
+            error.status,
+            reader=self._pages.readers.of_headers(headers),
+            message=error.public,
+            request_id=wanted.name,
+            actions=[TRY_AGAIN] if wanted.method == "GET" else (),
+            accepts_html=wants_html(wanted.method, headers),
+        )
+        body = page.body if isinstance(page.body, bytes) else b""
+        fields = [(name.encode(), value.encode()) for name, value in page.headers.items()]
+        fields += [(b"Server", b"auth-gateway"), (b"X-Request-Id", wanted.name.encode())]
+        fields.append((b"Content-Length", b"%d" % len(body)))
+        return serialize(b"HTTP/1.1 504 Gateway Timeout", fields) + body, error.detail
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    async def watch(self, interval: float = WATCH_INTERVAL) -> None:
+        """End what is late and add up the metrics, until cancelled."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                await asyncio.sleep(interval)
+                now = loop.time()
+                for exchange in [one for one in self._active if one.deadline < now]:
+                    exchange.late()
+                self._tally.flush()
+        finally:
+            self._tally.flush()
+
+    def close(self) -> None:
+        for stock in self._stocks.values():
+            stock.close()

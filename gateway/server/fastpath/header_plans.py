@@ -1,0 +1,182 @@
+"""What can be known of a request from its header block alone, worked out once and used for each request like it.
+
+Browsers send the same headers again and again on a connection; only the request line changes. A plan holds what the
+shared, ordinary functions (read_target, request_headers, decide) made of a block; nothing is decided anew here.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from gateway.config.schema import Network, Route
+from gateway.errors import RequestRefused
+from gateway.model import Decision, IPAddress, Principal, Target
+from gateway.proxy.prepared_route import Site
+from gateway.proxy.request_headers import Pairs, Peer, named, request_headers
+from gateway.proxy.response_headers import Rewriter
+from gateway.proxy.upstream_connection import serialize
+from gateway.proxy.upstreams import Address
+from gateway.request.client_kind import agent_of
+from gateway.request.request_id import HEADER, given
+from gateway.request.target import CountryOf, is_trusted, read_target
+from gateway.server.fastpath.request_head import read_block
+from gateway.server.fastpath.response_head import Answer, read_answer
+from gateway.session.assertions import Assertions
+from gateway.session.cookie import cookie_value
+
+_PLANS = 2048
+_ANSWERS = 16
+_LARGEST_BLOCK = 4096  # a larger one is served without being remembered
+_LARGEST_ANSWER = 1024  # likewise; clients can have a large part in what an app answers
+ASSERTION_GOOD_FOR = 60.0
+"""Seconds for which a rendered assertion is used again; it lives longer than that (see gateway.assertion)."""
+
+
+@dataclass(slots=True)
+class Rendered:
+    """A plan's header block for one route and principal, ready to send but for the end, and how to read the answer."""
+
+    principal: Principal | None
+    until: float
+    block: bytes
+    named: bool
+    """Whether the app hears of the request's name, behind the block."""
+    rewriter: Rewriter
+    response_time: float
+    idle_time: float
+    plain_target: bool
+    decision: Decision | None = None
+    """What policy says, if it says the same of every path, method and moment."""
+    answers: dict[tuple[bytes, str], Answer | None] = field(default_factory=dict)
+
+    def answer(self, head: bytes, method: str) -> Answer | None:
+        """What `read_answer` makes of a response head. Apps repeat their heads until the Date changes."""
+        slot = (head, method)
+        if slot in self.answers:
+            return self.answers[slot]
+        answer = read_answer(head, method, self.rewriter)
+        if len(head) <= _LARGEST_ANSWER:
+            if len(self.answers) >= _ANSWERS:
+                self.answers.clear()
+            self.answers[slot] = answer
+        return answer
+
+
+@dataclass(slots=True)
+class Plan:
+    target: Target
+    pairs: Pairs
+    peer: Peer
+    session: str
+    """What the session cookie holds, "" if there is none."""
+    has_authorization: bool
+    agent: str
+    named: str
+    """What a trusted proxy calls the request."""
+    rendered: dict[tuple[int, str], Rendered]
+
+
+class Plans:
+    """Plans by header block and peer, the most recently used of them.
+
+    Args:
+        cookie_name: of the session.
+        trusted: `server.trusted_proxies`.
+        header_count: more headers are for the ordinary path to refuse.
+        country_of: where a client is.
+        traced: whether we record traces; a trusted proxy's goes on on the ordinary path.
+    """
+
+    def __init__(
+        self,
+        cookie_name: str,
+        trusted: tuple[Network, ...],
+        header_count: int,
+        country_of: CountryOf,
+        *,
+        traced: bool,
+    ) -> None:
+        self._cookie_name, self._trusted, self._header_count = cookie_name, trusted, header_count
+        self._traced, self._country_of = traced, country_of
+        self._plans: OrderedDict[tuple[bytes, str | None, bool], Plan | None] = OrderedDict()
+
+    def find(self, block: bytes, peer: IPAddress | None, address: str | None, secure: bool) -> Plan | None:
+        """The plan of a block, None if requests with it are for the ordinary path."""
+        key = (block, address, secure)
+        if key in self._plans:
+            self._plans.move_to_end(key)
+            return self._plans[key]
+        plan = self._make(block, peer, address, secure)
+        if len(block) <= _LARGEST_BLOCK:
+            self._plans[key] = plan
+            if len(self._plans) > _PLANS:
+                self._plans.popitem(last=False)
+        return plan
+
+    def _make(self, block: bytes, peer: IPAddress | None, address: str | None, secure: bool) -> Plan | None:
+        pairs = read_block(block, self._header_count)
+        if pairs is None:
+            return None
+        headers = headers_of(pairs)
+        if self._traced and "traceparent" in headers and is_trusted(peer, self._trusted):
+            return None
+        try:
+            target = read_target(
+                "GET",
+                "/",
+                headers,
+                secure=secure,
+                peer=peer,
+                trusted=self._trusted,
+                country_of=self._country_of,
+            )
+        except RequestRefused:
+            return None
+        return Plan(
+            target=target,
+            pairs=pairs,
+            peer=Peer(address, is_trusted(peer, self._trusted)),
+            session=cookie_value(";".join(headers.getall("Cookie", ())), self._cookie_name),
+            has_authorization="Authorization" in headers,
+            agent=agent_of(headers),
+            named=given(headers.getall(HEADER, ()), trusted=is_trusted(peer, self._trusted)),
+            rendered={},
+        )
+
+
+def render(
+    plan: Plan, site: Site, upstream: Address, principal: Principal | None, assertions: Assertions, now: float
+) -> Rendered:
+    """The headers for this upstream, from the functions that the ordinary path uses."""
+    target = plan.target
+    assertion = assertions.issue(principal, target.host) if principal else None
+    headers = request_headers(plan.pairs, site.rules, target, plan.peer, principal, assertion)
+    host = (b"Host", site.host_for(upstream, target).encode())
+    return Rendered(
+        principal=principal,
+        until=now + ASSERTION_GOOD_FOR,
+        block=serialize(b" HTTP/1.1", [host, *headers])[:-2],
+        named=bool(named("any", site.rules)),
+        rewriter=site.rewriter(upstream, target),
+        response_time=site.route.timeouts.response or float("inf"),
+        idle_time=site.route.timeouts.idle or float("inf"),
+        plain_target=not (upstream.base or site.rules.prefix),
+    )
+
+
+def headers_of(pairs: Pairs) -> CIMultiDictProxy[str]:
+    """The pairs as aiohttp would hold them."""
+    return CIMultiDictProxy(
+        CIMultiDict((name.decode("ascii"), value.decode("utf-8", "surrogateescape")) for name, value in pairs)
+    )
+
+
+def target_of(plan: Plan, method: str, path: str, query: str) -> Target:
+    return replace(plan.target, method=method, path=path, query=query)
+
+
+def depends_on_headers_only(route: Route) -> bool:
+    """Whether the route's answer is the same for every path, query, method and moment, so that it can be remembered."""
+    asks = ("hosts", "paths", "query", "methods", "times", "max_age")
+    return not any(getattr(rule, key) for rule in route.access for key in asks)

@@ -1,0 +1,267 @@
+"""The parent process: forks workers, restarts those that die, rolls them on SIGHUP, drains them on SIGTERM.
+
+It runs no event loop and no thread, so that forking is safe; `memory.preload` has imported what workers share.
+A reload starts a whole new generation first and lets the old one drain only when the new one serves.
+"""
+
+import logging
+import math
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from gateway.clock import Clock
+from gateway.config.schema import Config
+from gateway.errors import ConfigError
+from gateway.observability.metrics_directory import forget_process
+from gateway.server.process import systemd
+from gateway.server.process.fork import Worker, fork_worker
+from gateway.server.process.signals import Signals
+from gateway.server.process.sockets import ListenError, Listeners
+from gateway.server.process.worker import run_worker
+from gateway.server.tls.context import server_context
+
+log = logging.getLogger("gateway.workers")
+
+START_TIMEOUT = 60.0
+"""A worker that does not serve by then is killed."""
+KILL_GRACE = 5.0
+"""How much longer than drain_timeout a leaving worker may live."""
+BACK_OFF = (0.1, 0.5, 1.0, 2.0, 5.0)
+"""Pause before the first, second ... restart in a row; meanwhile that slot's connections wait in its queue."""
+HEALTHY_AFTER = 30.0
+"""A worker that lived this long starts the back-off anew."""
+
+
+def worker_count(config: Config) -> int:
+    workers = config.server.workers
+    return max(1, os.cpu_count() or 1) if workers == "auto" else max(1, workers)
+
+
+def refuse_reload(error: Exception) -> None:
+    """One log line for each mistake: an operator mends them all before the next try."""
+    for mistake in error.mistakes if isinstance(error, ConfigError) else [error]:
+        log.error("reload refused: %s", mistake)
+    log.error("the old configuration stays in force")
+
+
+@dataclass(eq=False)
+class Generation:
+    """The workers of one configuration. `due` says when a dead worker's slot is filled again."""
+
+    config: Config
+    listeners: Listeners
+    workers: dict[int, Worker] = field(default_factory=dict)
+    due: dict[int, float] = field(default_factory=dict)
+    failures: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        return worker_count(self.config)
+
+    @property
+    def serving(self) -> bool:
+        return len(self.workers) == self.count and all(w.ready for w in self.workers.values())
+
+
+class Supervisor:
+    """`load` reads the configuration anew; `on_ready` is called once, when all workers serve."""
+
+    def __init__(
+        self,
+        config: Config,
+        listeners: Listeners,
+        *,
+        load: Callable[[], Config],
+        on_ready: Callable[[], None],
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._load = load
+        self._tell_ready = on_ready
+        self._clock = clock
+        self._current = Generation(config, listeners)
+        self._next: Generation | None = None
+        self._leaving: set[Worker] = set()
+        self._announced = False
+        self._stopping = False
+        self._status = 0
+        self._reload_wanted = False
+        self._selector = selectors.DefaultSelector()
+
+    def run(self) -> int:
+        """Serve until stopped; returns the exit status."""
+        with Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            self._selector.register(signals, selectors.EVENT_READ)
+            self._fill(self._current)
+            while not (self._stopping and not self._leaving):
+                for key, _ in self._selector.select(self._patience()):
+                    if isinstance(key.data, Worker):
+                        self._on_word_from(key.data)
+                    else:
+                        self._on_signals(signals.take())
+                self._do_what_is_due()
+        return self._status
+
+    def _on_signals(self, numbers: list[int]) -> None:
+        for number in numbers:
+            if number == signal.SIGHUP:
+                self._reload_wanted = True
+            elif self._stopping:
+                log.warning("stopping at once")
+                for worker in self._leaving:
+                    worker.send(signal.SIGKILL)
+            else:
+                log.info("stopping: running requests have %gs", self._current.config.server.drain_timeout)
+                self._stop()
+
+    def _on_word_from(self, worker: Worker) -> None:
+        if worker.channel.recv(16):
+            worker.ready = True
+            if worker not in self._leaving:
+                worker.deadline = math.inf
+                self._on_ready()
+        else:
+            self._on_exit(worker, self._bury(worker))
+
+    def _on_ready(self) -> None:
+        if self._next is not None and self._next.serving:
+            self._promote(self._next)
+        elif self._next is None and self._current.serving and not self._announced:
+            self._announced = True
+            self._tell_ready()
+            systemd.notify("READY=1")
+
+    def _on_exit(self, worker: Worker, status: str) -> None:
+        if worker in self._leaving:
+            self._leaving.remove(worker)
+        elif self._next is not None and self._next.workers.get(worker.number) is worker:
+            log.error(
+                "reload given up: new worker %d ended (%s); the old configuration stays",
+                worker.number,
+                status,
+            )
+            del self._next.workers[worker.number]
+            self._abandon_next()
+            systemd.notify("READY=1")
+        else:
+            self._on_loss(worker, status)
+
+    def _on_loss(self, worker: Worker, status: str) -> None:
+        current, number = self._current, worker.number
+        del current.workers[number]
+        if not self._announced:
+            # Nothing served yet: this will not mend itself, and the operator is still watching.
+            self._status = 1
+            self._stop()
+            return
+        healthy = self._clock() - worker.started > HEALTHY_AFTER
+        failures = 0 if healthy else current.failures.get(number, 0)
+        pause = BACK_OFF[min(failures, len(BACK_OFF) - 1)]
+        current.failures[number] = failures + 1
+        current.due[number] = self._clock() + pause
+        log.error("worker %d (pid %d) ended (%s); restart in %gs", number, worker.pid, status, pause)
+
+    def _patience(self) -> float | None:
+        moments = [worker.deadline for worker in self._alive()] + list(self._current.due.values())
+        soonest = min(moments, default=math.inf)
+        return None if math.isinf(soonest) else max(0.0, soonest - self._clock())
+
+    def _do_what_is_due(self) -> None:
+        now = self._clock()
+        for worker in self._alive():
+            if now >= worker.deadline:
+                log.error("worker %d (pid %d) is killed: it took too long", worker.number, worker.pid)
+                worker.deadline = math.inf
+                worker.send(signal.SIGKILL)
+        for number in [n for n, moment in self._current.due.items() if now >= moment]:
+            del self._current.due[number]
+            self._fork(self._current, number)
+        if self._reload_wanted and self._next is None and not self._stopping and self._announced:
+            self._reload_wanted = False
+            self._reload()
+
+    def _alive(self) -> Iterator[Worker]:
+        yield from list(self._leaving)
+        for generation in (self._current, self._next):
+            if generation is not None:
+                yield from list(generation.workers.values())
+
+    def _reload(self) -> None:
+        """Start a generation with the new configuration, if that is valid and its address can be had."""
+        systemd.reloading()
+        try:
+            config = self._load()
+            server_context(config.server.tls)
+            listeners = self._current.listeners
+            if config.server.listen != listeners.listen:
+                listeners = Listeners(config.server.listen)
+            self._next = Generation(config, listeners)
+            self._fill(self._next)
+        except (ConfigError, ListenError, OSError) as error:
+            refuse_reload(error)
+            self._abandon_next()
+            systemd.notify("READY=1")
+        else:
+            log.info("reload: %d new workers start", self._next.count)
+
+    def _promote(self, candidate: Generation) -> None:
+        old, self._current, self._next = self._current, candidate, None
+        self._dismiss(old)
+        if old.listeners is not candidate.listeners:
+            old.listeners.close()
+        log.info("reload done: %d workers serve the new configuration", candidate.count)
+        systemd.notify("READY=1")
+
+    def _abandon_next(self) -> None:
+        candidate, self._next = self._next, None
+        if candidate is not None:
+            self._dismiss(candidate)
+            if candidate.listeners is not self._current.listeners:
+                candidate.listeners.close()
+
+    def _stop(self) -> None:
+        self._stopping = True
+        systemd.notify("STOPPING=1")
+        self._abandon_next()
+        self._dismiss(self._current)
+        self._current.listeners.close()
+
+    def _dismiss(self, generation: Generation) -> None:
+        """Let all workers of a generation finish what they do and exit."""
+        for worker in generation.workers.values():
+            worker.send(signal.SIGTERM)
+            worker.deadline = self._clock() + generation.config.server.drain_timeout + KILL_GRACE
+        self._leaving.update(generation.workers.values())
+        generation.workers.clear()
+        generation.due.clear()
+
+    def _fill(self, generation: Generation) -> None:
+        generation.listeners.grow(generation.count)
+        for number in range(generation.count):
+            self._fork(generation, number)
+
+    def _fork(self, generation: Generation, number: int) -> None:
+        siblings = list(self._alive())
+
+        def life(channel: socket.socket) -> int:
+            self._selector.close()
+            for sibling in siblings:
+                sibling.channel.close()  # else the sibling would not notice the parent's death
+            sockets = generation.listeners.share(number, generation.count)
+            generation.listeners.keep_only(sockets)
+            return run_worker(generation.config, sockets, channel, number)
+
+        worker = fork_worker(number, life, now=self._clock())
+        worker.deadline = worker.started + START_TIMEOUT
+        generation.workers[number] = worker
+        self._selector.register(worker.channel, selectors.EVENT_READ, worker)
+
+    def _bury(self, worker: Worker) -> str:
+        self._selector.unregister(worker.channel)
+        status = worker.wait()
+        forget_process(worker.pid)
+        return status

@@ -1,0 +1,166 @@
+"""The path of a proxied request on one screen: target -> route -> session -> policy -> proxy or refusal."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+
+from aiohttp import web
+
+from gateway.authn.api_credentials import Credentials, Shown, basic_challenge
+from gateway.config.schema import AccessRequest, Route
+from gateway.errors import RequestRefused
+from gateway.i18n.text import N_
+from gateway.model import Decision, Principal, Target, Verdict
+from gateway.observability.request_trace import Trace
+from gateway.policy.decide import decide
+from gateway.policy.grantable_groups import requestable
+from gateway.policy.routes import Routes
+from gateway.portal.rendering.reader_language import PROGRAM
+from gateway.portal.rendering.render import Pages
+from gateway.portal.rendering.texts import ANOTHER_ACCOUNT, REQUEST_ACCESS
+from gateway.portal.return_url import with_return
+from gateway.portal.unauthorized import page_for, readable_by, tell_program
+from gateway.proxy.proxy import Proxy
+from gateway.request.client_kind import wants_html
+from gateway.request.target import check_spelling
+from gateway.server.fixed_answers import own_answer
+from gateway.session import SessionLayer
+from gateway.session.assertions import Assertions
+from gateway.session.kept_posts import KeptPosts
+
+
+class NoRoute(RequestRefused):
+    status = 404
+    public = N_("There is nothing here.")
+
+
+class Gate:
+    def __init__(
+        self,
+        routes: Routes,
+        sessions: SessionLayer,
+        assertions: Assertions,
+        proxy: Proxy,
+        pages: Pages,
+        credentials: Credentials,
+        kept: KeptPosts,
+        *,
+        prefix: str,
+        offered: Sequence[AccessRequest] = (),
+    ) -> None:
+        self._routes, self._sessions, self._assertions = routes, sessions, assertions
+        self._proxy, self._pages, self._prefix = proxy, pages, prefix
+        self._credentials, self._kept, self._offered = credentials, kept, offered
+
+    async def handle(
+        self, request: web.BaseRequest, target: Target, trace: Trace, *, trusted_peer: bool
+    ) -> web.StreamResponse:
+        route = self._routes.find(target)
+        if route is None:
+            raise NoRoute(f"no route for {target.host}")
+        trace.route = route.label
+        check_spelling(target.path, route.allow_in_path)
+        shown = await self._credentials_shown(request, route, target)
+        principal = shown.principal
+        if principal is None and any(rule.require != "deny" for rule in route.access):
+            principal = await self._sessions.load(";".join(request.headers.getall("Cookie", ())))
+        decision = decide(route, target, principal, now := self._sessions.now())
+        if decision.verdict is Verdict.SIGN_IN and route.cors_preflight and is_preflight(request):
+            decision = replace(decision, verdict=Verdict.ALLOW, reason="cors_preflight")
+            principal = None
+        trace.decided(decision, principal, now)
+        if decision.verdict is not Verdict.ALLOW:
+            if request.method == "POST" and (
+                kept := await self._keep(request, route, target, principal, decision)
+            ):
+                return kept
+            remedies = self._remedies(route, target, principal, now)
+            return self.refuse(request, route, target, decision, trace.request_id, remedies=remedies)
+        if answer := own_answer(route, target, public=decision.reason == "bypass"):
+            return answer
+        request = await self._kept.resume(request, target, principal)
+        assertion = self._assertions.issue(principal, target.host) if principal else None
+        with (
+            trace.span.upstream(route.label, request.method) if trace.span else nullcontext("") as traceparent
+        ):
+            return await self._proxy.handle(
+                request, route, target, principal, assertion,
+                trusted_peer=trusted_peer, consumed=shown.consumed, request_id=trace.request_id,
+                traceparent=traceparent,
+            )  # fmt: skip
+
+    async def _keep(
+        self,
+        request: web.BaseRequest,
+        route: Route,
+        target: Target,
+        principal: Principal | None,
+        decision: Decision,
+    ) -> web.StreamResponse | None:
+        """A form whose session has ended or needs a newer proof is not lost, if it may be kept."""
+        if decision.verdict is Verdict.DENY:
+            return None
+        cookies = ";".join(request.headers.getall("Cookie", ()))
+        username = principal.username if principal else self._sessions.ended(cookies)
+        page = f"{self._prefix}/{page_for(decision)}"
+        return await self._kept.keep(request, route, target, username, page)
+
+    def _remedies(
+        self, route: Route, target: Target, principal: Principal | None, now: float
+    ) -> Sequence[tuple[str, str]]:
+        """What somebody who is refused can do about it, as (words, address)."""
+        if principal is None:
+            return []
+        remedies: list[tuple[str, str]] = [(ANOTHER_ACCOUNT, f"{self._prefix}/logout")]
+        if requestable(self._offered, route, target, principal, now):
+            remedies.insert(0, (REQUEST_ACCESS, with_return(f"{self._prefix}/access", target.uri)))
+        return remedies
+
+    async def _credentials_shown(self, request: web.BaseRequest, route: Route, target: Target) -> Shown:
+        authorization = request.headers.getall("Authorization", ())
+        certificate = request.get_extra_info("peercert") if route.client_cert else None
+        if not authorization and certificate is None:
+            return Shown()
+        return await self._credentials.read(route, target, tuple(authorization), certificate)
+
+    def refuse(
+        self,
+        request: web.BaseRequest,
+        route: Route,
+        target: Target,
+        decision: Decision,
+        request_id: str,
+        *,
+        remedies: Sequence[tuple[str, str]] = (),
+    ) -> web.StreamResponse:
+        """Send browsers on to what is missing, tell programs what it is (401), and say no (403).
+
+        `remedies` is what people can do about a no.
+        """
+        html = wants_html(request.method, request.headers)
+        if decision.verdict is Verdict.DENY:
+            reader = self._pages.readers.of(request)
+            return self._pages.of(target.host).error(
+                403, reader=reader, reason=decision.reason, request_id=request_id, accepts_html=html,
+                actions=remedies, headers=readable_by(route, request.headers),
+            )  # fmt: skip
+        page = f"{self._prefix}/{page_for(decision)}"
+        if html:
+            where = with_return(page, target.uri)
+            headers = {"Location": where, "Cache-Control": "no-store", "Vary": "Cookie"}
+            return web.Response(status=303, headers=headers)
+        told = tell_program(
+            route, target, decision, request.headers,
+            page_url=f"{target.scheme}://{target.authority}{page}",
+            offer=basic_challenge(target) if route.basic and decision.verdict is Verdict.SIGN_IN else "",
+        )  # fmt: skip
+        return self._pages.error(
+            401, reader=PROGRAM, reason=told.reason, request_id=request_id, accepts_html=False,
+            headers=told.headers, fields=told.fields,
+        )  # fmt: skip
+
+
+def is_preflight(request: web.BaseRequest) -> bool:
+    """Fetch standard, "CORS-preflight request": browsers send it without cookies and without a body."""
+    named = "Origin" in request.headers and "Access-Control-Request-Method" in request.headers
+    return request.method == "OPTIONS" and named and not request.can_read_body

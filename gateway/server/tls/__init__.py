@@ -1,0 +1,1 @@
+"""TLS contexts of the listener."""

@@ -1,0 +1,295 @@
+"""Judges, raises and ends sessions.
+
+The truth is in the Sessions store; the cache in front of it makes the hot path free of I/O and forgets within a
+second what another worker or replica revoked (`follow_changes`). Proxied responses never carry our Set-Cookie.
+"""
+
+import asyncio
+import logging
+import math
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from aiohttp import web
+from cryptography.fernet import MultiFernet
+
+from gateway.clock import Clock
+from gateway.config.schema import Session as SessionConfig
+from gateway.directory.base import Directory, existing
+from gateway.errors import SessionEnded, StoreUnavailable
+from gateway.model import Principal, SessionRecord, User
+from gateway.policy.decide import SECOND_FACTORS
+from gateway.session.cache import Entry, SessionCache
+from gateway.session.cookie import Content, SessionCookie
+from gateway.session.expiry import Expiry
+from gateway.stores.protocols.core import Change, Changes, Sessions
+
+log = logging.getLogger("gateway.session")
+
+_RECHECK_AFTER = 60.0  # a cached principal is read again after this many seconds, in case a change was missed
+
+Granted = Callable[[str, float], Awaitable[Sequence[tuple[str, float]]]]
+"""Of a user name and the time now: the groups lent to that user, each with the time when that ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What a browser brought along: its csrf token ("" if it has no cookie of ours) and who it is, if anyone."""
+
+    csrf: str
+    principal: Principal | None
+
+
+class SessionLayer:
+    """Opens, starts, raises and ends sessions. One per worker."""
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        *,
+        secure: bool,
+        fernet: Callable[[], MultiFernet],
+        sessions: Sessions,
+        directory: Directory,
+        changes: Changes,
+        granted: Granted,
+        clock: Clock,
+        token: Callable[[], str] = secrets.token_urlsafe,
+        csrf: Callable[[], str] = secrets.token_urlsafe,
+    ) -> None:
+        self.new_csrf = csrf
+        self._cookie = SessionCookie(config, secure=secure, fernet=fernet)
+        self.cookie_name = self._cookie.name
+        self._expiry, self._clock, self._token = Expiry(config), clock, token
+        self._sessions, self._directory, self._changes = sessions, directory, changes
+        self._granted = granted
+        self._cache = SessionCache()
+        self._touches: set[asyncio.Task[None]] = set()
+        self.on_change: list[Callable[[Change], None]] = []
+        """Called with each change that this worker hears of."""
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def cached(self, value: str) -> Principal | None:
+        """The principal if a cookie of this value was opened before and is still good; never does I/O."""
+        entry = self._cache.get(value)
+        return self._use(entry, self._clock()) if entry else None
+
+    async def load(self, cookie_header: str) -> Principal | None:
+        """The principal of the request, or None. Raises StoreUnavailable if it must be read and can't be."""
+        return (await self.visit(cookie_header)).principal
+
+    async def visit(self, cookie_header: str) -> Visit:
+        value = self._cookie.value(cookie_header)
+        if not value:
+            return Visit("", None)
+        entry = self._cache.get(value)
+        principal = self._use(entry, self._clock()) if entry else None
+        if entry and principal:
+            return Visit(entry.csrf, principal)
+        return await self._read(value, entry)
+
+    def _use(self, entry: Entry, now: float) -> Principal | None:
+        principal = entry.principal
+        if now - entry.read_at > _RECHECK_AFTER or now >= principal.granted_until:
+            return None
+        if not self._expiry.alive(principal.session, entry.seen_at, now):
+            return None
+        entry.seen_at = now
+        if now - entry.touched_at > self._expiry.noted_after:
+            entry.touched_at = now
+            self._touch_soon(principal.session.sid, now)
+        return principal
+
+    async def _read(self, value: str, stale: Entry | None) -> Visit:
+        content = self._cookie.open(value)
+        if content is None or not content.sid:
+            return Visit(content.csrf if content else "", None)
+        now, heard = self._clock(), self._cache.heard
+        try:
+            principal = await self._principal(content.sid, now, stale.seen_at if stale else 0.0)
+        except StoreUnavailable:
+            if stale and self._expiry.alive(stale.principal.session, stale.seen_at, now):
+                stale.seen_at = now  # a session that we know goes on while the database is away
+                return Visit(stale.csrf, stale.principal)
+            raise
+        if principal is None:
+            self._cache.drop(value)
+            return Visit(content.csrf, None)
+        entry = Entry(principal, content.csrf, now, now, principal.session.last_seen)
+        if self._cache.put(value, entry, heard):
+            self._use(entry, now)
+        else:
+            await self._touch(principal.session.sid, now)  # nothing here remembers this use
+        return Visit(content.csrf, principal)
+
+    async def _principal(self, sid: str, now: float, seen: float) -> Principal | None:
+        """Read and judge a session. `seen` is when this worker last saw it used, which the store may not know yet."""
+        record = await self._sessions.get(sid)
+        if record is None:
+            return None
+        user = await self._directory.get(record.username)
+        if not self._expiry.alive(record, max(seen, record.last_seen), now):
+            await self._sessions.purge(now, self._expiry.idle)  # not deleted: nobody ended it
+            return None
+        if user is None or user.disabled:
+            await self._sessions.delete_for_user(record.username)
+            return None
+        if user.password_changed_at > record.proven_at.get("password", now):
+            await self._sessions.delete(sid)  # proven with a password that is no longer the user's
+            return None
+        return await self._with_grants(user, record)
+
+    async def _with_grants(self, user: User, record: SessionRecord) -> Principal:
+        grants = await self._granted(user.username, self._clock())
+        until = min((end for _, end in grants), default=math.inf)
+        return Principal(user, record, tuple(group for group, _ in grants), until)
+
+    def _touch_soon(self, sid: str, now: float) -> None:
+        task = asyncio.get_running_loop().create_task(self._touch(sid, now))
+        self._touches.add(task)
+        task.add_done_callback(self._touches.discard)
+
+    async def _touch(self, sid: str, now: float) -> None:
+        try:
+            await self._sessions.touch(sid, now)
+        except StoreUnavailable:
+            log.warning("session not touched: store is away")
+
+    def could_end_at(self, record: SessionRecord) -> float:
+        return self._expiry.could_end_at(record)
+
+    async def look_up(self, record: SessionRecord) -> Principal | None:
+        """Who a session stands for now, None if it has ended. Asks the store. Raises StoreUnavailable."""
+        return await self._principal(record.sid, self._clock(), 0.0)
+
+    # -- changing ------------------------------------------------------------------------------------------------
+
+    async def rise(
+        self,
+        principal: Principal | None,
+        username: str,
+        factor: str,
+        *,
+        ip: str,
+        user_agent: str,
+        step_up: bool = False,
+    ) -> SessionRecord:
+        """A factor was proven: a new session id that carries what this user had proven so far; the old one ends.
+
+        Raises SessionEnded if the old one has ended meanwhile: what it had proven counts no more. `step_up` asks
+        for a second factor whatever the route; only a real one settles that.
+        """
+        now = self._clock()
+        old = principal.session if principal and principal.username == username else None
+        proven = {**(old.proven_at if old else {}), factor: now}
+        record = SessionRecord(
+            sid=self._token(),
+            username=username,
+            amr=tuple(dict.fromkeys((*(old.amr if old else ()), factor))),
+            proven_at=proven,
+            created_at=old.created_at if old else now,
+            last_seen=now,
+            expires_at=old.expires_at if old else now + self._expiry.absolute,
+            ip=ip,
+            user_agent=user_agent[:300],
+            step_up=(step_up or (old is not None and old.step_up)) and factor not in SECOND_FACTORS,
+        )
+        if not await self._sessions.put(record, instead_of=old.sid if old else ""):
+            raise SessionEnded(f"a session of {username} ended while it was proving {factor}")
+        if old is not None:
+            self._forget(Change("session", old.sid))
+        elif principal is not None:  # somebody else's
+            await self.end(principal.session.sid)
+        return record
+
+    async def end(self, sid: str) -> None:
+        await self._sessions.delete(sid)
+        self._forget(Change("session", sid))
+
+    async def end_others(self, username: str, keep: str) -> int:
+        """End all sessions of a user but `keep`, on this worker at once; returns how many."""
+        count = await self._sessions.delete_for_user(username, keep=keep)
+        for sid in self._cache.sids_of(username):
+            if sid != keep:
+                self._forget(Change("session", sid))
+        return count
+
+    async def principal_of(self, record: SessionRecord) -> Principal:
+        """Who a record just made stands for. Raises UserUnknown if the user vanished meanwhile."""
+        return await self._with_grants(await existing(self._directory, record.username), record)
+
+    async def with_lent_groups(self, user: User) -> User:
+        """The user with the groups that somebody lent them for now, for who asks without a session."""
+        lent = await self._granted(user.username, self._clock())
+        return replace(user, groups=(*user.groups, *(group for group, _ in lent))) if lent else user
+
+    async def attach(
+        self,
+        request: web.BaseRequest,
+        response: web.StreamResponse,
+        sid: str | None,
+        *,
+        csrf: str = "",
+        host_only: bool = False,
+    ) -> None:
+        """Put a cookie for `sid` (None: a visitor) on the response, with a new csrf token unless one is given.
+
+        It also says whose session it is and how long: when it has ended, the store knows nothing of it any more.
+        `host_only` is for hosts outside `session.domain`.
+        """
+        content = Content(csrf or self.new_csrf())
+        record = await self._sessions.get(sid) if sid is not None else None
+        if record is not None:
+            content = Content(content.csrf, record.sid, record.username, int(record.expires_at))
+        await self._cookie.write(request, response, content, host_only=host_only)
+
+    def ended(self, cookie_header: str) -> str:
+        """The user whose session this cookie stood for, "" if it was none or it has ended long ago. No I/O."""
+        return self._cookie.ended(cookie_header, self._clock())
+
+    async def detach(
+        self, request: web.BaseRequest, response: web.StreamResponse, *, host_only: bool = False
+    ) -> None:
+        """Clear our cookie."""
+        await self._cookie.write(request, response, None, host_only=host_only)
+
+    # -- hearing of changes ----------------------------------------------------------------------------------------
+
+    async def follow_changes(self, interval: float = 0.5) -> None:
+        """Forget what other workers and replicas changed, until cancelled. `interval` is in seconds."""
+        cursor: int | None = None
+        while True:
+            try:
+                if cursor is None:
+                    cursor = await self._changes.latest()
+                    self.forget_all()
+                cursor, changes = await self._changes.since(cursor)
+                for change in changes:
+                    self._forget(change)
+            except StoreUnavailable as error:
+                log.warning("revocations can't be read: %s", error.detail)
+            await asyncio.sleep(interval)
+
+    def forget_all(self) -> None:
+        """Read every session again at its next request, and whatever others remember: some changes were not heard."""
+        for hear in self.on_change:
+            hear(Change("all", ""))
+        self._cache.distrust()
+
+    def forget_user(self, username: str) -> None:
+        """Read this user's sessions again at their next request, and end what hangs on them."""
+        self._forget(Change("user", username))
+
+    def _forget(self, change: Change) -> None:
+        for hear in self.on_change:
+            hear(change)
+        self._cache.forget(change)
+
+    def now(self) -> float:
+        return self._clock()
+
+    def age(self, principal: Principal) -> float:
+        """Seconds since the user last proved anything."""
+        return self._clock() - principal.session.auth_time

@@ -1,0 +1,1 @@
+"""What the rest of the gateway asks of a store, as Protocols."""

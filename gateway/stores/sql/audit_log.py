@@ -1,0 +1,77 @@
+"""The audit table. Rows arrive ready and redacted from gateway.audit; nothing is ever changed in them."""
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import Row, Select, delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.stores.protocols.core import AuditRow
+from gateway.stores.sql.engine import in_order, reading, writing
+from gateway.stores.sql.schema import audit
+
+_LOCK = 0x61757468_0003
+_Query = Select[tuple[object, ...]]
+
+
+class SqlAuditLog:
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def append(self, rows: Sequence[AuditRow]) -> None:
+        if rows:
+            async with writing(self._engine) as connection:
+                await in_order(connection, _LOCK)
+                await connection.execute(insert(audit), [_row(row) for row in rows])
+
+    async def tail(
+        self, limit: int, *, username: str | None = None, event: str | None = None, until: int | None = None
+    ) -> Sequence[AuditRow]:
+        """The newest rows, oldest first; `until` is a cursor that nothing later is wanted of."""
+        query = _only(select(audit), username, event).order_by(audit.c.id.desc()).limit(limit)
+        if until is not None:
+            query = query.where(audit.c.id <= until)
+        async with reading(self._engine) as connection:
+            return [audit_row(row) for row in reversed((await connection.execute(query)).all())]
+
+    async def latest(self) -> int:
+        """The cursor that stands after all rows so far."""
+        async with reading(self._engine) as connection:
+            return await connection.scalar(select(func.max(audit.c.id))) or 0
+
+    async def since(
+        self, cursor: int, *, username: str | None = None, event: str | None = None
+    ) -> tuple[int, Sequence[AuditRow]]:
+        """The rows after `cursor`, and the new cursor."""
+        query = _only(select(audit), username, event).where(audit.c.id > cursor).order_by(audit.c.id)
+        async with reading(self._engine) as connection:
+            rows = (await connection.execute(query)).all()
+        return (rows[-1].id if rows else cursor), [audit_row(row) for row in rows]
+
+    async def purge(self, before: float) -> int:
+        """Drop rows older than the time `before`; returns how many."""
+        async with writing(self._engine) as connection:
+            return (await connection.execute(delete(audit).where(audit.c.at < before))).rowcount
+
+
+def _only(query: _Query, username: str | None, event: str | None) -> _Query:
+    if username is not None:
+        query = query.where(audit.c.username == username)
+    if event is not None:
+        query = query.where(audit.c.event == event)
+    return query
+
+
+def _row(row: AuditRow) -> dict[str, object]:
+    username = row.username.replace("\0", "")  # what a visitor typed; PostgreSQL text holds no NUL
+    return {
+        "at": row.at,
+        "event": row.event,
+        "username": username,
+        "ip": row.ip,
+        "data": json.dumps(row.data, default=str),
+    }
+
+
+def audit_row(row: Row[tuple[object, ...]]) -> AuditRow:
+    return AuditRow(row.at, row.event, row.username, row.ip, json.loads(row.data))

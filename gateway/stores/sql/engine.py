@@ -1,0 +1,236 @@
+"""Opens the database and gives out transactions: `reading` and `writing`.
+
+The only file that knows SQLite from PostgreSQL. What the driver raises because the database is away leaves
+here as StoreUnavailable; no other error is swallowed.
+"""
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import (
+    AbstractContextManager,
+    asynccontextmanager,
+    closing,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import URL, Connection, Table, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from gateway.errors import ConfigError, Mistake, StoreUnavailable
+from gateway.stores.redis.circuit_breaker import Circuit
+
+BUSY_SECONDS = 10
+CONNECT_SECONDS = 3
+CONNECTIONS = 10
+MORE_CONNECTIONS = 5
+"""Kept open, and opened beyond that for a while, by one worker on PostgreSQL."""
+STATEMENT_SECONDS = 15
+_FORMS = 'write "sqlite:///path/to/file.db" or "postgresql://user:password@host/database"'
+
+
+def open_engine(url: str) -> AsyncEngine:
+    """An engine for storage.url; creates the folder and file of SQLite. Raises ConfigError for other URLs."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise _unusable("not a database URL") from None
+    match parsed.get_backend_name():
+        case "sqlite":
+            return _open_sqlite(parsed)
+        case "postgresql":
+            return _open_postgres(parsed)
+        case other:
+            raise _unusable(f'"{other}" is not a database that the gateway can use')
+
+
+@asynccontextmanager
+async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection for SELECTs."""
+    with _circuit(engine), _translated():
+        async with engine.connect() as connection:
+            yield connection
+
+
+@asynccontextmanager
+async def writing(engine: AsyncEngine, mode: str = "IMMEDIATE") -> AsyncIterator[AsyncConnection]:
+    """A transaction that may write, committed at the end.
+
+    SQLite takes its write lock at BEGIN: a transaction that upgrades from read to write later can't wait for
+    the lock and would fail with "database is locked".
+    """
+    with _circuit(engine), _translated():
+        async with _turn(engine), engine.connect() as connection:
+            await connection.execution_options(sqlite_begin=mode)
+            async with connection.begin():
+                yield connection
+
+
+async def in_order(connection: AsyncConnection, lock: int) -> None:
+    """Until commit, only this transaction numbers rows of the table that `lock` stands for.
+
+    PostgreSQL hands out ids before commit, so a reader could otherwise see id 6 before id 5 and step over 5.
+    Take it last in a transaction: waiting for row locks while holding it could deadlock. SQLite has one
+    writer anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+
+
+async def no_statement_timeout(connection: AsyncConnection) -> None:
+    """For the running transaction only."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text("SET LOCAL statement_timeout = 0"))
+
+
+def upsert(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """INSERT with ON CONFLICT, which both databases have but SQLAlchemy spells per dialect."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def _unusable(problem: str) -> ConfigError:
+    return ConfigError([Mistake("configuration", 0, "storage.url", problem, _FORMS)])
+
+
+def _open_sqlite(url: URL) -> AsyncEngine:
+    if not url.database or url.database == ":memory:":
+        raise _unusable("workers can't share a database in memory")
+    _create_file(Path(url.database))
+    engine = create_async_engine(
+        url.set(drivername="sqlite+aiosqlite"), connect_args={"timeout": BUSY_SECONDS}
+    )
+    event.listen(engine.sync_engine, "connect", _on_sqlite_connect)
+    event.listen(engine.sync_engine, "begin", _on_sqlite_begin)
+    return engine
+
+
+def _open_postgres(url: URL) -> AsyncEngine:
+    """Several `host=` in the URL are tried in turn until one takes writes, so that a failover is followed."""
+    query = dict(url.query)
+    if "sslmode" in query:  # libpq's name, which people copy from their provider; asyncpg calls it ssl
+        query["ssl"] = query.pop("sslmode")
+    if isinstance(query.get("host"), tuple):
+        query.setdefault("target_session_attrs", "read-write")
+    try:
+        engine = create_async_engine(
+            url.set(drivername="postgresql+asyncpg", query=query),
+            pool_pre_ping=True,  # a connection that died with its server is replaced before it is used
+            pool_size=CONNECTIONS,
+            max_overflow=MORE_CONNECTIONS,
+            pool_timeout=CONNECT_SECONDS,
+            pool_recycle=1800,
+            pool_use_lifo=True,
+            connect_args={
+                "timeout": CONNECT_SECONDS,
+                "command_timeout": STATEMENT_SECONDS + 5,  # for a server that went silent
+                "server_settings": _SERVER_SETTINGS,
+            },
+        )
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        raise _unusable('the PostgreSQL driver is missing: pip install "auth-gateway[postgres]"') from None
+    event.listen(engine.sync_engine, "handle_error", _on_postgres_error)
+    return engine
+
+
+_SERVER_SETTINGS = {
+    "application_name": "auth-gateway",
+    "statement_timeout": f"{STATEMENT_SECONDS}s",
+    "idle_in_transaction_session_timeout": "30s",
+}
+_READ_ONLY = "25006"
+
+
+def _on_postgres_error(context: ExceptionContext) -> None:
+    """A server that was demoted in a failover refuses writes on a connection that is otherwise fine."""
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True  # the pool drops its connections and finds the new primary
+
+
+def _create_file(path: Path) -> None:
+    """Make the file (mode 0600: it holds password hashes) and switch it to WAL before anyone else uses it.
+
+    The switch needs the file alone and does not wait for others, hence the lock; it is on the folder because
+    closing any descriptor of the database file would drop SQLite's own locks (fcntl(2), "record locking").
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked_folder(path.parent):
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+    except (OSError, sqlite3.Error) as error:
+        raise StoreUnavailable(f"can't open the database {path}: {error}") from error
+
+
+@contextmanager
+def _locked_folder(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _on_sqlite_connect(connection: DBAPIConnection, _record: object) -> None:
+    connection.isolation_level = None  # the driver starts no transactions of its own; _on_sqlite_begin does
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _on_sqlite_begin(connection: Connection) -> None:
+    mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+    connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+_turns: WeakKeyDictionary[AsyncEngine, asyncio.Lock] = WeakKeyDictionary()
+
+
+def _turn(engine: AsyncEngine) -> asyncio.Lock | nullcontext[None]:
+    """Writers of one process queue here in order; SQLite's busy wait between them is a lottery of sleeps."""
+    if engine.dialect.name != "sqlite":
+        return nullcontext()
+    return _turns.setdefault(engine, asyncio.Lock())
+
+
+_circuits: WeakKeyDictionary[AsyncEngine, Circuit] = WeakKeyDictionary()
+
+
+def _circuit(engine: AsyncEngine) -> AbstractContextManager[None]:
+    """While PostgreSQL is away, callers hear so at once. A file does not go away."""
+    if engine.dialect.name != "postgresql":
+        return nullcontext()
+    circuit = _circuits.get(engine) or _circuits.setdefault(engine, Circuit("the database", time.monotonic))
+    return circuit.call()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (DataError, IntegrityError, ProgrammingError):
+        raise  # ours to answer for, not an outage
+    except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
+        raise StoreUnavailable(f"the database does not answer: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    return (str(cause).splitlines() or [type(cause).__name__])[0]

@@ -1,0 +1,208 @@
+"""Grants, consents and logins of the OpenID provider in SQL.
+
+What ends grants with their session runs inside the transaction that ends the session.
+"""
+
+import builtins
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from sqlalchemy import ColumnElement, Row, case, delete, exists, insert, or_, select, true, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from gateway.stores.protocols.oidc import Consent, Grant, Login, RefreshToken
+from gateway.stores.sql.engine import reading, upsert, writing
+from gateway.stores.sql.schema import oidc_consents, oidc_grants, oidc_logins, oidc_refresh_tokens, sessions
+
+
+class SqlGrants:
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def add(self, grant: Grant) -> None:
+        row = asdict(grant) | {"scopes": json.dumps(grant.scopes), "facts": json.dumps(grant.facts)}
+        async with writing(self._engine) as connection:
+            await connection.execute(insert(oidc_grants).values(row))
+
+    async def get(self, id: str) -> Grant | None:
+        async with reading(self._engine) as connection:
+            found = await connection.execute(select(oidc_grants).where(oidc_grants.c.id == id))
+        row = found.one_or_none()
+        return _grant(row) if row else None
+
+    async def list(self, username: str) -> Sequence[Grant]:
+        query = select(oidc_grants).where(oidc_grants.c.username == username)
+        async with reading(self._engine) as connection:
+            return [_grant(row) for row in await connection.execute(query.order_by("created_at", "id"))]
+
+    async def redeem(self, id: str, expires_at: float, refresh: str, refresh_until: float) -> bool:
+        own = (oidc_grants.c.id == id) & ~oidc_grants.c.redeemed
+        async with writing(self._engine) as connection:
+            step = update(oidc_grants).where(own).values(expires_at=expires_at, redeemed=True)
+            if (await connection.execute(step)).rowcount != 1:
+                return False
+            if refresh:
+                await connection.execute(
+                    insert(oidc_refresh_tokens).values(_fresh(refresh, id, refresh_until))
+                )
+        return True
+
+    async def refresh_token(self, digest: str) -> RefreshToken | None:
+        table = oidc_refresh_tokens.c
+        query = select(table.grant_id, table.expires_at, table.used_at).where(table.digest == digest)
+        async with reading(self._engine) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return RefreshToken(*row) if row else None
+
+    async def rotate(self, digest: str, now: float, fresh: str, until: float, *, grace: float = 0.0) -> bool:
+        table = oidc_refresh_tokens
+        good = (table.c.digest == digest) & or_(table.c.used_at == 0, table.c.used_at > now - grace)
+        first = case((table.c.used_at == 0, now), else_=table.c.used_at)
+        step = update(table).where(good).values(used_at=first).returning(table.c.grant_id)
+        async with writing(self._engine) as connection:
+            grant = await connection.scalar(step)
+            if grant is None:
+                return False
+            await connection.execute(insert(table).values(_fresh(fresh, grant, until)))
+        return True
+
+    async def end(self, *, id: str = "", username: str = "", client_id: str = "") -> int:
+        columns = oidc_grants.c
+        given = ((columns.id, id), (columns.username, username), (columns.client_id, client_id))
+        which = [column == value for column, value in given if value]
+        if not which:
+            raise ValueError("all grants at once are never meant")
+        async with writing(self._engine) as connection:
+            return (await connection.execute(delete(oidc_grants).where(*which))).rowcount
+
+    async def purge(self, now: float) -> int:
+        """Drop what has expired; returns how many grants."""
+        async with writing(self._engine) as connection:
+            old = oidc_refresh_tokens.c.expires_at <= now
+            await connection.execute(delete(oidc_refresh_tokens).where(old))
+            return (
+                await connection.execute(delete(oidc_grants).where(oidc_grants.c.expires_at <= now))
+            ).rowcount
+
+
+class SqlConsents:
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def get(self, username: str, client_id: str) -> Consent | None:
+        found = await self._select(_consent_of(username, client_id))
+        return found[0] if found else None
+
+    async def put(self, consent: Consent) -> None:
+        row = asdict(consent) | {"scopes": json.dumps(consent.scopes)}
+        async with writing(self._engine) as connection:
+            statement = upsert(connection, oidc_consents).values(row)
+            keys = ["username", "client_id"]
+            await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=row))
+
+    async def remove(self, username: str, client_id: str) -> bool:
+        async with writing(self._engine) as connection:
+            gone = await connection.execute(delete(oidc_consents).where(_consent_of(username, client_id)))
+        return gone.rowcount == 1
+
+    async def list(self, username: str) -> Sequence[Consent]:
+        return await self._select(oidc_consents.c.username == username)
+
+    async def _select(self, which: ColumnElement[bool]) -> builtins.list[Consent]:
+        query = select(oidc_consents).where(which).order_by("client_id")
+        async with reading(self._engine) as connection:
+            rows = (await connection.execute(query)).all()
+        return [
+            Consent(row.username, row.client_id, tuple(json.loads(row.scopes)), row.created_at)
+            for row in rows
+        ]
+
+
+class SqlLogins:
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def note(self, login: Login) -> None:
+        row = asdict(login) | {"due_at": 0.0}
+        async with writing(self._engine) as connection:
+            statement = upsert(connection, oidc_logins).values(row)
+            keys = ["username", "session_started", "client_id"]
+            await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=row))
+
+    async def end(self, username: str, client_id: str, now: float) -> int:
+        own = (oidc_logins.c.username == username) & (oidc_logins.c.client_id == client_id)
+        async with writing(self._engine) as connection:
+            step = update(oidc_logins).where(own, oidc_logins.c.due_at == 0).values(due_at=now)
+            return (await connection.execute(step)).rowcount
+
+    async def due(self, now: float, lease: float) -> Sequence[Login]:
+        waiting = (oidc_logins.c.due_at > 0) & (oidc_logins.c.due_at <= now)
+        columns = [oidc_logins.c[name] for name in Login.__dataclass_fields__]
+        async with reading(self._engine) as connection:
+            if (
+                await connection.execute(select(oidc_logins.c.username).where(waiting).limit(1))
+            ).first() is None:
+                return []  # asked often, so the usual answer takes no write lock
+        step = update(oidc_logins).where(waiting)
+        step = step.values(due_at=now + lease, tries=oidc_logins.c.tries + 1)
+        async with writing(self._engine) as connection:
+            rows = (await connection.execute(step.returning(*columns))).all()
+        # SQLite gives whole numbers back as int after RETURNING, and apps know the session by this number's spelling.
+        return [Login(row[0], float(row[1]), row[2], float(row[3]), row[4]) for row in rows]
+
+    async def later(self, login: Login, at: float) -> None:
+        async with writing(self._engine) as connection:
+            await connection.execute(update(oidc_logins).where(_same(login)).values(due_at=at))
+
+    async def done(self, login: Login) -> None:
+        async with writing(self._engine) as connection:
+            await connection.execute(delete(oidc_logins).where(_same(login)))
+
+    async def purge(self, now: float) -> int:
+        """Drop those whose session ended in its own time; returns how many."""
+        old = (oidc_logins.c.expires_at <= now) & (oidc_logins.c.due_at == 0)
+        async with writing(self._engine) as connection:
+            return (await connection.execute(delete(oidc_logins).where(old))).rowcount
+
+
+async def end_with_sessions(
+    connection: AsyncConnection, now: float, username: str, started: float | None
+) -> None:
+    """Ends the grants of a session (None: of all sessions of this user) that is gone, and lets its apps be told.
+
+    A session that only got a new id goes on under the same user and beginning, and so do its grants.
+    """
+    for table in (oidc_grants, oidc_logins):
+        living = exists().where(
+            sessions.c.username == table.c.username, sessions.c.created_at == table.c.session_started
+        )
+        which = (table.c.username == username) & ~living
+        which &= true() if started is None else table.c.session_started == started
+        if table is oidc_grants:
+            await connection.execute(delete(table).where(which))
+        else:
+            await connection.execute(update(table).where(which, table.c.due_at == 0).values(due_at=now))
+
+
+def _consent_of(username: str, client_id: str) -> ColumnElement[bool]:
+    return (oidc_consents.c.username == username) & (oidc_consents.c.client_id == client_id)
+
+
+def _same(login: Login) -> ColumnElement[bool]:
+    return (
+        (oidc_logins.c.username == login.username)
+        & (oidc_logins.c.session_started == login.session_started)
+        & (oidc_logins.c.client_id == login.client_id)
+    )
+
+
+def _fresh(digest: str, grant_id: str, until: float) -> dict[str, object]:
+    return {"digest": digest, "grant_id": grant_id, "expires_at": until, "used_at": 0.0}
+
+
+def _grant(row: Row[tuple[object, ...]]) -> Grant:
+    fields = dict(row._mapping)
+    return Grant(
+        **fields | {"scopes": tuple(json.loads(fields["scopes"])), "facts": json.loads(fields["facts"])}
+    )

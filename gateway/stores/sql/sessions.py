@@ -1,0 +1,123 @@
+"""Session records in SQL. What ends a session publishes a Change in the same transaction."""
+
+import builtins
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Row, delete, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.dml import ReturningDelete
+
+from gateway.clock import Clock
+from gateway.model import SessionRecord
+from gateway.stores.protocols.core import Change
+from gateway.stores.sql.changes import publish
+from gateway.stores.sql.engine import reading, upsert, writing
+from gateway.stores.sql.oidc import end_with_sessions
+from gateway.stores.sql.schema import sessions
+
+
+class SqlSessions:
+    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    async def get(self, sid: str) -> SessionRecord | None:
+        async with reading(self._engine) as connection:
+            row = (await connection.execute(select(sessions).where(sessions.c.sid == sid))).one_or_none()
+        return _record(row) if row else None
+
+    async def put(self, record: SessionRecord, *, instead_of: str = "") -> bool:
+        row, now = _row(record), self._clock()
+        async with writing(self._engine) as connection:
+            if instead_of and not await _ended(connection, instead_of):
+                return False
+            statement = upsert(connection, sessions).values(row)
+            await connection.execute(statement.on_conflict_do_update(index_elements=["sid"], set_=row))
+            if instead_of:  # what hangs on it goes on under the new id (end_with_sessions)
+                await publish(connection, now, Change("session", instead_of))
+        return True
+
+    async def touch(self, sid: str, last_seen: float) -> None:
+        """Never moves `last_seen` back: workers report in any order."""
+        newer = (sessions.c.sid == sid) & (sessions.c.last_seen < last_seen)
+        async with writing(self._engine) as connection:
+            await connection.execute(update(sessions).where(newer).values(last_seen=last_seen))
+
+    async def delete(self, sid: str) -> bool:
+        now = self._clock()
+        async with writing(self._engine) as connection:
+            gone = await _ended(connection, sid)
+            if gone is None:
+                return False
+            await end_with_sessions(connection, now, gone.username, gone.created_at)
+            await publish(connection, now, Change("session", sid))
+        return True
+
+    async def delete_for_user(self, username: str, *, keep: str = "") -> int:
+        now = self._clock()
+        async with writing(self._engine) as connection:
+            ended = await end_sessions_of(connection, now, username, keep=keep)
+            await publish(connection, now, *ended)
+        return len(ended)
+
+    async def list(self, username: str | None = None) -> Sequence[SessionRecord]:
+        query = select(sessions).order_by(sessions.c.created_at, sessions.c.sid)
+        if username is not None:
+            query = query.where(sessions.c.username == username)
+        async with reading(self._engine) as connection:
+            return [_record(row) for row in await connection.execute(query)]
+
+    async def purge(self, now: float, idle_timeout: float) -> int:
+        expired = or_(sessions.c.expires_at <= now, sessions.c.last_seen <= now - idle_timeout)
+        async with writing(self._engine) as connection:
+            ended = [Change("session", row.sid) for row in await connection.execute(_deleted(expired))]
+            await publish(connection, self._clock(), *ended)
+        return len(ended)
+
+
+async def end_sessions_of(
+    connection: AsyncConnection, now: float, username: str, *, keep: str = ""
+) -> builtins.list[Change]:
+    """Inside a running transaction: all of a user's sessions but `keep`, and what hangs on those that are gone.
+
+    The caller publishes the changes that come back.
+    """
+    mine = (sessions.c.username == username) & (sessions.c.sid != keep)
+    gone = []
+    # PostgreSQL's first look waits for a session that gets a new id just now, but only a second one sees the new id.
+    for _ in range(2):
+        gone += [Change("session", row.sid) for row in await connection.execute(_deleted(mine))]
+    await end_with_sessions(connection, now, username, None)
+    return gone
+
+
+async def _ended(connection: AsyncConnection, sid: str) -> Row[tuple[str, str, float]] | None:
+    return (await connection.execute(_deleted(sessions.c.sid == sid))).one_or_none()
+
+
+def _deleted(which: ColumnElement[bool]) -> ReturningDelete[tuple[str, str, float]]:
+    columns = (sessions.c.sid, sessions.c.username, sessions.c.created_at)
+    return delete(sessions).where(which).returning(*columns)
+
+
+def _row(record: SessionRecord) -> dict[str, object]:
+    return {
+        "sid": record.sid,
+        "username": record.username,
+        "amr": json.dumps(record.amr),
+        "proven_at": json.dumps(record.proven_at),
+        "created_at": record.created_at,
+        "last_seen": record.last_seen,
+        "expires_at": record.expires_at,
+        "ip": record.ip,
+        "user_agent": record.user_agent.replace("\0", ""),  # PostgreSQL text holds no NUL
+        "step_up": record.step_up,
+    }
+
+
+def _record(row: Row[tuple[object, ...]]) -> SessionRecord:
+    fields = dict(row._mapping)
+    fields["amr"] = tuple(json.loads(fields["amr"]))
+    fields["proven_at"] = json.loads(fields["proven_at"])
+    return SessionRecord(**fields)
