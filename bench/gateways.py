@@ -15,7 +15,7 @@ import yaml
 
 from bench.lab import SERVER_CORE, Lab, Server, nginx_command
 from bench.processes import free_port
-from gateway.config.schema import Passwords as PasswordsSection
+from gateway.config.schema import PasswordRules as PasswordsSection
 from gateway.config.schema import Server as ServerSection
 from gateway.config.sections.sms_budgets import SmsBudgets
 

@@ -54,9 +54,18 @@ def wrk_command(url: str, headers: Mapping[str, str], seconds: float, connection
     fields = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
     whole = max(1, round(seconds))
     return [
-        "taskset", "-c", LOAD_CORE,
-        "wrk", "-t1", f"-c{connections}", f"-d{whole}s", "--timeout", "5s", *fields, url,
-    ]  # fmt: skip
+        "taskset",
+        "-c",
+        LOAD_CORE,
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{whole}s",
+        "--timeout",
+        "5s",
+        *fields,
+        url,
+    ]
 
 
 def upload_script(folder: Path) -> Path:

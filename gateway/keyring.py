@@ -26,7 +26,7 @@ CHECK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class KeyGeneration:
     """One generation: a secret that all symmetric keys are derived from, and an ES256 signing key."""
 
     id: str
@@ -41,10 +41,10 @@ class Key:
         )
 
 
-def new_key(now: float, token: Callable[[int], bytes] = secrets.token_bytes) -> Key:
+def new_key(now: float, token: Callable[[int], bytes] = secrets.token_bytes) -> KeyGeneration:
     id = token(8).hex()
     signing = ECKey.generate_key("P-256", {"kid": id, "use": "sig", "alg": "ES256"}, private=True)
-    return Key(id, now, token(32), signing)
+    return KeyGeneration(id, now, token(32), signing)
 
 
 class KeyRing:
@@ -63,7 +63,7 @@ class KeyRing:
         return cls(path, clock)
 
     @property
-    def keys(self) -> Sequence[Key]:
+    def keys(self) -> Sequence[KeyGeneration]:
         self._follow()
         return self._keys
 
@@ -96,7 +96,7 @@ class KeyRing:
         except InvalidToken as error:
             raise ValueError("sealed with a key that is not in the ring") from error
 
-    def rotate(self, now: float, keep: int = 3) -> Key:
+    def rotate(self, now: float, keep: int = 3) -> KeyGeneration:
         """Add a new key in front and drop the oldest beyond `keep`.
 
         At least two stay, so what the previous key sealed or signed is still good.
@@ -137,13 +137,13 @@ class KeyRing:
         self._checked_at = self._clock()
 
 
-def _to_json(key: Key) -> keyfile.Entry:
+def _to_json(key: KeyGeneration) -> keyfile.Entry:
     secret = base64.urlsafe_b64encode(key.secret).decode()
     signing = key.signing.as_dict(private=True)
     return {"id": key.id, "created_at": key.created_at, "secret": secret, "signing": signing}
 
 
-def _from_json(entry: keyfile.Entry) -> Key:
+def _from_json(entry: keyfile.Entry) -> KeyGeneration:
     """Raises KeyError, TypeError or ValueError."""
     secret = base64.urlsafe_b64decode(str(entry["secret"]))
     if len(secret) != 32:
@@ -154,4 +154,4 @@ def _from_json(entry: keyfile.Entry) -> Key:
         raise ValueError("not a signing key") from error
     if not signing.is_private or signing.curve_name != "P-256":
         raise ValueError("a signing key must be a private P-256 key")
-    return Key(str(entry["id"]), float(str(entry["created_at"])), secret, signing)
+    return KeyGeneration(str(entry["id"]), float(str(entry["created_at"])), secret, signing)

@@ -41,7 +41,7 @@ PASSWORD_FAILURES = Budget("failures:password", 100, 365 * 86400, "user")
 CODE_FAILURES = Budget("failures:code", 100, 365 * 86400, "user")
 
 
-class Limits:
+class RateLimits:
     def __init__(self, ledger: Ledger, spent: SpentBudgets) -> None:
         self._ledger, self._spent = ledger, spent
 

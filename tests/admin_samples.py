@@ -13,7 +13,7 @@ from gateway.admin.pages.sms import Cap, SmsNumbers
 from gateway.admin.revocation import HeldDevice, HeldFactor, Seat
 from gateway.admin.traffic import Traffic
 from gateway.admin.users import OneTimeLink
-from gateway.authn.lockouts import Blocked
+from gateway.authn.lockouts import Lockout
 from gateway.config.schema import Policy, Route
 from gateway.model import User
 from gateway.policy.routes import Routes
@@ -46,12 +46,25 @@ SEATS = [
     ),
 ]
 ENTRIES = [
-    AuditEntry(3, AuditRow(NOW, "user_changed", "otto", "198.51.100.7", {
-        "by": "mira", "fields": ["groups", "phone"],
-        "changes": {"groups": [["staff"], ["staff", "wiki"]], "phone": [None, "+49•••••678"]}})),
-    AuditEntry(2, AuditRow(NOW - 60, "login", "mira", "198.51.100.7", {"factors": ["password", "totp"], "sid": "x"})),
+    AuditEntry(
+        3,
+        AuditRow(
+            NOW,
+            "user_changed",
+            "otto",
+            "198.51.100.7",
+            {
+                "by": "mira",
+                "fields": ["groups", "phone"],
+                "changes": {"groups": [["staff"], ["staff", "wiki"]], "phone": [None, "+49•••••678"]},
+            },
+        ),
+    ),
+    AuditEntry(
+        2, AuditRow(NOW - 60, "login", "mira", "198.51.100.7", {"factors": ["password", "totp"], "sid": "x"})
+    ),
     AuditEntry(1, AuditRow(NOW - 90, "password_failed", "<b>nobody", "203.0.113.9", {})),
-]  # fmt: skip
+]
 TRAFFIC = Traffic(
     48210, 312, {"2": 47800, "4": 390, "5": 20}, {0.005: 20000, 0.01: 40000, 0.05: 48000, float("inf"): 48210}
 )
@@ -65,12 +78,20 @@ ROUTE = Route(
 HOURS = [f"{hour:02}:00" for hour in range(24)]
 LOGINS = [2, 1, 0, 0, 1, 4, 12, 38, 71, 64, 40, 33, 45, 52, 47, 39, 30, 22, 14, 9, 8, 6, 4, 3]
 OVERVIEW = Overview(
-    "0.1.0", 128, 3, 87, 545, 61, 402, 2, TRAFFIC,
+    "0.1.0",
+    128,
+    3,
+    87,
+    545,
+    61,
+    402,
+    2,
+    TRAFFIC,
     bar_chart(HOURS, {"good": LOGINS, "bad": [value // 9 for value in LOGINS]}),
     bar_chart(["≤ 5 ms", "≤ 10 ms", "≤ 50 ms", "∞"], {"requests": [20000, 20000, 8000, 210]}, ticks=5),
     UPSTREAMS,
     [Warned("config.yaml:3", "server.public_url", "is plain http beyond localhost", "serve https")],
-)  # fmt: skip
+)
 MESSAGE = SmsMessage(
     "m",
     "otto",
@@ -88,29 +109,46 @@ MESSAGE = SmsMessage(
     priced=True,
 )
 SMS = SmsNumbers(
-    "USD", [Cap("sms", 4.2, 100.0), Cap("call", 0.0, 20.0)], [SmsSpend("DE", "sms", "USD", 40, 3240000)],
-    [SmsRates("DE", 240, 230, 4, 6, 221)], [MESSAGE, replace(MESSAGE, status="failed", error="30003", priced=False)],
+    "USD",
+    [Cap("sms", 4.2, 100.0), Cap("call", 0.0, 20.0)],
+    [SmsSpend("DE", "sms", "USD", 40, 3240000)],
+    [SmsRates("DE", 240, 230, 4, 6, 221)],
+    [MESSAGE, replace(MESSAGE, status="failed", error="30003", priced=False)],
     [SmsBlock("+99890", NOW, NOW + 9999, 20, 0)],
-)  # fmt: skip
+)
 BLOCKED = [
-    Blocked("user", "otto", "failures:code", 100, 100, NOW + 9e6),
-    Blocked("user", "unknown:1f2e3d4c", "password-user", 10, 10, NOW + 400),
-    Blocked("address", "2001:db8:17::/64", "password-ip", 30, 30, NOW + 300),
-    Blocked("number", "+49•••••678", "sms-number-hourly", 10, 10, NOW + 200),
+    Lockout("user", "otto", "failures:code", 100, 100, NOW + 9e6),
+    Lockout("user", "unknown:1f2e3d4c", "password-user", 10, 10, NOW + 400),
+    Lockout("address", "2001:db8:17::/64", "password-ip", 30, 30, NOW + 300),
+    Lockout("number", "+49•••••678", "sms-number-hourly", 10, 10, NOW + 200),
 ]
 USER: dict[str, Any] = {
-    "user": OTTO, "version": "v", "link": None, "entered": {}, "recent": ENTRIES, "sessions": SEATS[1:],
+    "user": OTTO,
+    "version": "v",
+    "link": None,
+    "entered": {},
+    "recent": ENTRIES,
+    "sessions": SEATS[1:],
     "factors": [
-        HeldFactor("a", "totp", "Phone", "Authenticator app", NOW, NOW), HeldFactor("sms", "sms", "Text message"),
+        HeldFactor("a", "totp", "Phone", "Authenticator app", NOW, NOW),
+        HeldFactor("sms", "sms", "Text message"),
     ],
-    "devices": [HeldDevice("d", "Firefox on Linux", "198.51.100.7", NOW, NOW)], "can_change": True, "origin": "",
-    "own": False, "blocked": BLOCKED[:1],
-}  # fmt: skip
+    "devices": [HeldDevice("d", "Firefox on Linux", "198.51.100.7", NOW, NOW)],
+    "can_change": True,
+    "origin": "",
+    "own": False,
+    "blocked": BLOCKED[:1],
+}
 USERS: dict[str, Any] = {
-    "users": [MIRA, OTTO], "total": 128, "search": "",
+    "users": [MIRA, OTTO],
+    "total": 128,
+    "search": "",
     "entered": dict.fromkeys(("username", "name", "email", "phone", "groups"), ""),
-    "after": "otto", "can_change": True, "origin": lambda user: "users.yaml:12", "admins": ("admins",),
-}  # fmt: skip
+    "after": "otto",
+    "can_change": True,
+    "origin": lambda user: "users.yaml:12",
+    "admins": ("admins",),
+}
 GIVEN = dict.fromkeys(("user", "event", "ip", "since", "until", "text"), "")
 ASKED = {
     "url": "https://wiki.example.com/",
@@ -131,11 +169,21 @@ ADMIN_PAGES = {
     "admin-users-elsewhere": _page("users.html", "/users", **{**USERS, "can_change": False, "after": ""}),
     "admin-user": _page("user.html", "/users", **USER),
     "admin-user-link": _page(
-        "user.html", "/users",
-        **{**USER, "factors": [], "sessions": [], "devices": [], "recent": [], "blocked": [],
-           "link": OneTimeLink("invitation", "https://harbour.example/_auth/invite?token=abc", True)},
+        "user.html",
+        "/users",
+        **{
+            **USER,
+            "factors": [],
+            "sessions": [],
+            "devices": [],
+            "recent": [],
+            "blocked": [],
+            "link": OneTimeLink("invitation", "https://harbour.example/_auth/invite?token=abc", True),
+        },
     ),
-    "admin-user-elsewhere": _page("user.html", "/users", **{**USER, "can_change": False, "origin": "users.yaml:12"}),
+    "admin-user-elsewhere": _page(
+        "user.html", "/users", **{**USER, "can_change": False, "origin": "users.yaml:12"}
+    ),
     "admin-sessions": _page("sessions.html", "/sessions", sessions=SEATS, total=2, user="otto", next=2),
     "admin-blocked": _page("blocked.html", "/blocked", blocked=BLOCKED, total=204),
     "admin-blocked-nobody": _page("blocked.html", "/blocked", blocked=[], total=0),
@@ -143,11 +191,21 @@ ADMIN_PAGES = {
     "admin-audit-nothing": _page("audit.html", "/audit", entries=[], given=GIVEN, older="", export="user=x"),
     "admin-changes": _page("changes.html", "/changes", entries=ENTRIES[:1], given={}, older="before=1"),
     "admin-routes": _page(
-        "routes.html", "/routes", given=ASKED, apps=[("Wiki", "wiki", "config.yaml:40")],
+        "routes.html",
+        "/routes",
+        given=ASKED,
+        apps=[("Wiki", "wiki", "config.yaml:40")],
         rows=[RouteRow(ROUTE, "config.yaml:12", [(ROUTE.access[0], "config.yaml:14")], UPSTREAMS, TRAFFIC)],
         answer=answered(
-            Routes([ROUTE]), ASKED["url"], "GET", str(ip_address(ASKED["ip"])), OTTO, ("password",), NOW, nowhere
+            Routes([ROUTE]),
+            ASKED["url"],
+            "GET",
+            str(ip_address(ASKED["ip"])),
+            OTTO,
+            ("password",),
+            NOW,
+            nowhere,
         ),
     ),
     "admin-sms": _page("sms.html", "/sms", sms=SMS),
-}  # fmt: skip
+}

@@ -244,13 +244,27 @@ class FakeTwilio:
         now = formatdate(self._clock())
         path = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages/{message.sid}"
         answer = {
-            "account_sid": ACCOUNT_SID, "api_version": "2010-04-01", "sid": message.sid, "to": to,
-            "from": form.get("From"), "messaging_service_sid": service, "body": message.body,
-            "status": "accepted" if service else "queued", "direction": "outbound-api",
-            "date_created": now, "date_updated": now, "date_sent": None, "error_code": None, "error_message": None,
-            "num_media": "0", "num_segments": "1", "price": None, "price_unit": None, "uri": f"{path}.json",
+            "account_sid": ACCOUNT_SID,
+            "api_version": "2010-04-01",
+            "sid": message.sid,
+            "to": to,
+            "from": form.get("From"),
+            "messaging_service_sid": service,
+            "body": message.body,
+            "status": "accepted" if service else "queued",
+            "direction": "outbound-api",
+            "date_created": now,
+            "date_updated": now,
+            "date_sent": None,
+            "error_code": None,
+            "error_message": None,
+            "num_media": "0",
+            "num_segments": "1",
+            "price": None,
+            "price_unit": None,
+            "uri": f"{path}.json",
             "subresource_uris": {"media": f"{path}/Media.json"},
-        }  # fmt: skip
+        }
         return web.json_response(answer, status=201)
 
     async def _create_call(self, request: web.Request) -> web.Response:
@@ -265,9 +279,16 @@ class FakeTwilio:
         call = Call("CA" + secrets.token_hex(16), to, form["Twiml"], sender, form)
         self.calls.append(call)
         answer = {
-            "sid": call.sid, "account_sid": ACCOUNT_SID, "to": to, "from": sender, "status": "queued",
-            "price": None, "price_unit": "USD", "direction": "outbound-api", "api_version": "2010-04-01",
-        }  # fmt: skip
+            "sid": call.sid,
+            "account_sid": ACCOUNT_SID,
+            "to": to,
+            "from": sender,
+            "status": "queued",
+            "price": None,
+            "price_unit": "USD",
+            "direction": "outbound-api",
+            "api_version": "2010-04-01",
+        }
         return web.json_response(answer, status=201)
 
     async def _resource(self, request: web.Request) -> web.Response:
@@ -330,10 +351,19 @@ class FakeTwilio:
     def _verification_answer(self, verification: Verification, to: str, status: str) -> dict[str, object]:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock()))
         return {
-            "sid": verification.sid, "service_sid": VERIFY_SERVICE_SID, "account_sid": ACCOUNT_SID, "to": to,
-            "channel": "sms", "status": status, "valid": status == "approved", "amount": None, "payee": None,
-            "date_created": now, "date_updated": now, "send_code_attempts": verification.attempts,
-        }  # fmt: skip
+            "sid": verification.sid,
+            "service_sid": VERIFY_SERVICE_SID,
+            "account_sid": ACCOUNT_SID,
+            "to": to,
+            "channel": "sms",
+            "status": status,
+            "valid": status == "approved",
+            "amount": None,
+            "payee": None,
+            "date_created": now,
+            "date_updated": now,
+            "send_code_attempts": verification.attempts,
+        }
 
     def _deliver(self, message: Message) -> None:
         self.messages.append(message)

@@ -66,9 +66,12 @@ async def running_provider(redirect_uri: str, port: int) -> AsyncIterator[str]:
     """The issuer of a provider that sends browsers back to `redirect_uri`."""
     environment = {**os.environ, "ACCOUNTS": json.dumps(ACCOUNTS)}
     process = subprocess.Popen(
-        ["node", "provider.mjs", str(port), redirect_uri], cwd=provider_folder(), env=environment,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        ["node", "provider.mjs", str(port), redirect_uri],
+        cwd=provider_folder(),
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     issuer = f"http://127.0.0.1:{port}"
     try:
         await answering(f"{issuer}/.well-known/openid-configuration")
@@ -96,9 +99,14 @@ async def federated_rig(folder: Path, **settings: Any) -> AsyncIterator[Rig]:
     """A gateway that knows the provider as `corp`; its clock is the real one, as the provider's is."""
     port = free_port()
     corp = {
-        "kind": "oidc", "name": "corp", "label": "Corp", "issuer": f"http://127.0.0.1:{port}",
-        "client_id": "gateway", "client_secret": SECRET, **settings,
-    }  # fmt: skip
+        "kind": "oidc",
+        "name": "corp",
+        "label": "Corp",
+        "issuer": f"http://127.0.0.1:{port}",
+        "client_id": "gateway",
+        "client_secret": SECRET,
+        **settings,
+    }
     async with running_gateway(folder, identity_providers=[corp]) as rig:
         rig.clock.now = time.time()
         redirect = f"{rig.url}/_auth/federated/corp/callback"

@@ -5,14 +5,14 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.authn.factors.approval_questions import Asked
+from gateway.authn.factors.approval_questions import ApprovalQuestion
 from gateway.authn.factors.base import Prompt, Setup
 from gateway.authn.factors.totp import qr_image
 from gateway.model import User
 from gateway.portal.access_requests.requests import Pending
 from gateway.portal.account.activity import WORDS, Event
 from gateway.portal.account.factors import Item
-from gateway.portal.account.sessions import Place
+from gateway.portal.account.sessions import OwnSession
 from gateway.portal.rendering.reader_language import Reader
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import FACTOR_LABELS, WRONG_PASSWORD
@@ -67,11 +67,15 @@ ACCOUNT: dict[str, Any] = {
     "recovery_left": 8,
     "can_change_password": True,
     "sessions": [
-        Place("1", browser_name("Firefox/140.0 (Linux)"), "198.51.100.7", "Cologne, Germany", NOW, NOW, True),
-        Place("2", browser_name("Safari/605 (iPhone)"), "2001:db8::17", "", NOW, NOW - 5000, False),
+        OwnSession(
+            "1", browser_name("Firefox/140.0 (Linux)"), "198.51.100.7", "Cologne, Germany", NOW, NOW, True
+        ),
+        OwnSession("2", browser_name("Safari/605 (iPhone)"), "2001:db8::17", "", NOW, NOW - 5000, False),
     ],
     "devices": [
-        Place("3", browser_name("Firefox/140.0 (Linux)"), "198.51.100.7", "Cologne, Germany", NOW, NOW, True)
+        OwnSession(
+            "3", browser_name("Firefox/140.0 (Linux)"), "198.51.100.7", "Cologne, Germany", NOW, NOW, True
+        )
     ],
     "activity": [
         Event(NOW, WORDS["login"], "198.51.100.7"),
@@ -81,12 +85,22 @@ ACCOUNT: dict[str, Any] = {
 RESET: dict[str, Any] = {"csrf_token": "t", "step": "ask", "token": "", "ticket": "", "username": ""}
 INVITE: dict[str, Any] = {"csrf_token": "t", "token": "t", "username": "mira"}
 ACCESS: dict[str, Any] = {
-    "csrf_token": "t", "rd": "/edit", "page": "https://wiki.example.com/edit", "groups": ["wiki-editors"], "done": "",
-}  # fmt: skip
+    "csrf_token": "t",
+    "rd": "/edit",
+    "page": "https://wiki.example.com/edit",
+    "groups": ["wiki-editors"],
+    "done": "",
+}
 ASKED = AccessAsked(
-    "a1", "mira", "wiki-editors", "https://wiki.example.com/edit?page=Start", "To correct the phone list.", "asked",
-    NOW, NOW + 600_000,
-)  # fmt: skip
+    "a1",
+    "mira",
+    "wiki-editors",
+    "https://wiki.example.com/edit?page=Start",
+    "To correct the phone list.",
+    "asked",
+    NOW,
+    NOW + 600_000,
+)
 APPROVALS: dict[str, Any] = {
     "csrf_token": "t",
     "settled": "",
@@ -109,17 +123,27 @@ OWN_TOKEN = ApiToken(
     title="Backup",
 )
 TOKENS: dict[str, Any] = {
-    "csrf_token": "t", "username": "mira", "made": "", "tokens": [OWN_TOKEN], "routes": ["wiki", "calendar"],
+    "csrf_token": "t",
+    "username": "mira",
+    "made": "",
+    "tokens": [OWN_TOKEN],
+    "routes": ["wiki", "calendar"],
     "choices": [7, 30, 90],
-}  # fmt: skip
+}
 KEPT: dict[str, Any] = {
-    "csrf_token": "t", "id": "i", "at": "id=i&at=/orders/new", "host": "shop.example", "path": "/orders/new",
-    "size": 1812, "upload": True, "since": NOW,
-}  # fmt: skip
+    "csrf_token": "t",
+    "id": "i",
+    "at": "id=i&at=/orders/new",
+    "host": "shop.example",
+    "path": "/orders/new",
+    "size": 1812,
+    "upload": True,
+    "since": NOW,
+}
 APPROVE: dict[str, Any] = {
     "csrf_token": "t",
     "here": "/_auth/approve",
-    "asked": Asked("a", "s", "42", "", "203.0.113.9", "DE", NOW),
+    "asked": ApprovalQuestion("a", "s", "42", "", "203.0.113.9", "DE", NOW),
     "browser": "Firefox on Linux",
     "done": "",
     "done_words": "",

@@ -69,7 +69,13 @@ class Dialect:
 
 OUTPOST = "/outpost.goauthentik.io/auth"
 DIALECTS = [
-    Dialect("authelia legacy traefik", "/api/verify?rd=https://auth.test/", forwarded, "Remote-User", redirects=True),
+    Dialect(
+        "authelia legacy traefik",
+        "/api/verify?rd=https://auth.test/",
+        forwarded,
+        "Remote-User",
+        redirects=True,
+    ),
     Dialect("authelia legacy nginx", "/api/verify", original_url, "Remote-User", knows_method=False),
     Dialect("authelia legacy npm", "/api/verify", both, "Remote-User", knows_method=False),
     Dialect("authelia traefik", "/api/authz/forward-auth", forwarded, "Remote-User", redirects=True),
@@ -77,14 +83,19 @@ DIALECTS = [
     Dialect("authelia envoy", "/api/authz/ext-authz/", in_path, "Remote-User", redirects=True),
     Dialect("oauth2-proxy nginx", "/oauth2/auth", by_uri, "X-Auth-Request-User", yes=202, knows_method=False),
     Dialect(
-        "oauth2-proxy caddy", "/oauth2/auth", forwarded, "X-Forwarded-User", yes=202, forward={"x_forwarded": True}
+        "oauth2-proxy caddy",
+        "/oauth2/auth",
+        forwarded,
+        "X-Forwarded-User",
+        yes=202,
+        forward={"x_forwarded": True},
     ),
     Dialect("authentik nginx", f"{OUTPOST}/nginx", original_url, "X-authentik-username", knows_method=False),
     Dialect("authentik traefik", f"{OUTPOST}/traefik", forwarded, "X-authentik-username", redirects=True),
     Dialect("authentik caddy", f"{OUTPOST}/caddy", forwarded, "X-authentik-username", redirects=True),
     Dialect("authentik envoy", f"{OUTPOST}/envoy", in_path, "X-authentik-username", redirects=True),
     Dialect("vouch traefik", "/validate", forwarded, "X-Vouch-User", forward={"x_forwarded": True}),
-]  # fmt: skip
+]
 dialects = pytest.mark.parametrize("dialect", DIALECTS, ids=str)
 
 

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from gateway.config.schema import Config
 from gateway.directory.database import DatabaseDirectory
-from gateway.directory.password_hashing import Passwords
+from gateway.directory.password_hashing import PasswordHashing
 from gateway.model import User
 from gateway.server.gateway import Gateway, start_gateway
 from gateway.stores.sql.engine import open_engine
@@ -210,7 +210,7 @@ async def running_gateway(
         terminal = io.StringIO()
         gateway = await start_gateway(config, [sock], ssl_context=ssl_context, clock=clock, stream=terminal)
         engine = open_engine(config.storage.url)
-        passwords = Passwords(config.passwords)
+        passwords = PasswordHashing(config.passwords)
         directory = DatabaseDirectory(engine, passwords, clock)
         try:
             yield Rig(gateway, config, f"http://127.0.0.1:{port}", port, clock, terminal, upstream, directory)

@@ -304,10 +304,27 @@ def ldap_server(ldif: str) -> Iterator[Ldap]:
     (folder / "ad.schema").write_text(_AD_SCHEMA)
     (folder / "slapd.conf").write_text(_SLAPD.format(folder=folder))
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-keyout",
+            folder / "key.pem",
+            "-out",
+            folder / "cert.pem",
+        ],
+        check=True,
+        capture_output=True,
+    )
     urls = f"ldap://127.0.0.1:{port}/ ldaps://127.0.0.1:{tls_port}/"
     command = [str(binary), "-d", "0", "-f", str(folder / "slapd.conf"), "-h", urls]
     probe = lambda: socket.create_connection(("127.0.0.1", port), 2).close()  # noqa: E731

@@ -14,16 +14,25 @@ SECOND_PHONE = "+4915112345679"
 
 def sms_config(twilio: FakeTwilio, **more: Any) -> dict[str, Any]:
     return {
-        "provider": "twilio", "account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN, "from": FROM,
-        "base_url": twilio.url, "status_callbacks": True, **more,
-    }  # fmt: skip
+        "provider": "twilio",
+        "account_sid": ACCOUNT_SID,
+        "auth_token": AUTH_TOKEN,
+        "from": FROM,
+        "base_url": twilio.url,
+        "status_callbacks": True,
+        **more,
+    }
 
 
 def verify_config(twilio: FakeTwilio, **more: Any) -> dict[str, Any]:
     return {
-        "provider": "twilio_verify", "account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN,
-        "service_sid": VERIFY_SERVICE_SID, "base_url": twilio.url, **more,
-    }  # fmt: skip
+        "provider": "twilio_verify",
+        "account_sid": ACCOUNT_SID,
+        "auth_token": AUTH_TOKEN,
+        "service_sid": VERIFY_SERVICE_SID,
+        "base_url": twilio.url,
+        **more,
+    }
 
 
 @asynccontextmanager

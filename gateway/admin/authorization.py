@@ -9,26 +9,26 @@ from gateway.admin.services import AdminParts
 from gateway.config.sections.admin import admin_route
 from gateway.model import Decision, Principal, Verdict
 from gateway.policy.decide import decide
-from gateway.portal.request import Ask, see_other
+from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import with_return
 from gateway.request.client_kind import wants_html
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class ConsoleAuthorization:
     admin: AdminParts
 
-    def decide(self, ask: Ask) -> Decision:
+    def decide(self, ask: PortalRequest) -> Decision:
         """Lent groups don't count: who comes in could write the own name into any group, for good."""
         route = admin_route(self.admin.config.admin, self.admin.parts.prefix)
         principal = ask.visit.principal
         member = replace(principal, granted=()) if principal else None
         return decide(route, ask.here, member, self.admin.parts.clock())
 
-    def actor(self, ask: Ask, principal: Principal) -> Actor:
+    def actor(self, ask: PortalRequest, principal: Principal) -> Actor:
         return Actor(principal.username, ask.client.ip, principal.session.sid)
 
-    def refuse(self, ask: Ask, decision: Decision) -> web.StreamResponse:
+    def refuse(self, ask: PortalRequest, decision: Decision) -> web.StreamResponse:
         """Browsers are sent to what is missing and come back here; everybody else gets 401 or 403."""
         parts, html = self.admin.parts, wants_html(ask.request.method, ask.request.headers)
         if decision.verdict is Verdict.DENY:
@@ -48,7 +48,7 @@ class Door:
             401, reader=ask.reader, reason=missing, request_id=ask.request_id, accepts_html=False
         )
 
-    def note(self, ask: Ask, decision: Decision) -> None:
+    def note(self, ask: PortalRequest, decision: Decision) -> None:
         """Somebody who is signed in and is no administrator tried the door."""
         principal = ask.visit.principal
         if principal is not None:

@@ -11,7 +11,7 @@ from gateway.admin.api.records import RecordOperations
 from gateway.admin.api.router import Router
 from gateway.admin.api.state import StateOperations
 from gateway.admin.api.users import UserOperations
-from gateway.admin.authorization import Door
+from gateway.admin.authorization import ConsoleAuthorization
 from gateway.admin.dispatch import Console
 from gateway.admin.lockouts import AdminBlocks
 from gateway.admin.pages.audit import AuditScreens
@@ -23,14 +23,14 @@ from gateway.admin.pages.sms import SmsScreens
 from gateway.admin.pages.users import UserScreens
 from gateway.admin.revocation import Accesses
 from gateway.admin.services import AdminParts
-from gateway.admin.users import People
-from gateway.portal.request import Ask, Views
+from gateway.admin.users import UserChanges
+from gateway.portal.request import PortalRequest, Views
 
 
 def admin_pages(admin: AdminParts) -> Views:
     """Pages by path, below the gateway's prefix."""
-    door, paper = Door(admin), Paper(admin)
-    people, accesses, blocks = People(admin), Accesses(admin), AdminBlocks(admin)
+    door, paper = ConsoleAuthorization(admin), Paper(admin)
+    people, accesses, blocks = UserChanges(admin), Accesses(admin), AdminBlocks(admin)
     users, sessions = UserScreens(paper, people, accesses, blocks), SessionScreens(paper, accesses)
     audit, routes, blocked = AuditScreens(paper), RouteScreens(paper), BlockedScreens(paper, blocks)
     console = Console(
@@ -54,7 +54,7 @@ def admin_pages(admin: AdminParts) -> Views:
     described = json.dumps(document(operations, f"{admin.home}/api/v1"))
     router = Router(admin, door, operations, described)
 
-    async def below(ask: Ask) -> web.StreamResponse:
+    async def below(ask: PortalRequest) -> web.StreamResponse:
         api = ask.here.path.startswith(f"{admin.home}/api/")
         return await (router if api else console).handle(ask)
 
@@ -63,7 +63,7 @@ def admin_pages(admin: AdminParts) -> Views:
 
 
 def all_operations(
-    admin: AdminParts, people: People, accesses: Accesses, blocks: AdminBlocks, paper: Paper
+    admin: AdminParts, people: UserChanges, accesses: Accesses, blocks: AdminBlocks, paper: Paper
 ) -> list[Operation]:
     return [
         *StateOperations(admin, accesses).all(),

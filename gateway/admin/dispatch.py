@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from gateway.admin.authorization import Door
+from gateway.admin.authorization import ConsoleAuthorization
 from gateway.admin.pages.base import Call, Screens, sentence
 from gateway.admin.services import AdminParts
 from gateway.errors import GatewayError, RequestRefused
@@ -13,14 +13,14 @@ from gateway.model import Verdict
 from gateway.portal.dispatch import MethodNotAllowed
 from gateway.portal.forms import ForeignForm, check_origin, read_form, token_matches
 from gateway.portal.rendering.texts import STALE_FORM
-from gateway.portal.request import Ask
+from gateway.portal.request import PortalRequest
 
 
 class Console:
-    def __init__(self, admin: AdminParts, door: Door, screens: Screens) -> None:
+    def __init__(self, admin: AdminParts, door: ConsoleAuthorization, screens: Screens) -> None:
         self._admin, self._door, self._screens = admin, door, screens
 
-    async def handle(self, ask: Ask) -> web.StreamResponse:
+    async def handle(self, ask: PortalRequest) -> web.StreamResponse:
         decision = self._door.decide(ask)
         principal = ask.visit.principal
         if decision.verdict is not Verdict.ALLOW or principal is None:
@@ -44,7 +44,7 @@ class Console:
             refused = replace(call, form=form, error=sentence(error), status=error.status)
             return await screens["GET"](refused)
 
-    async def _form(self, ask: Ask) -> dict[str, str]:
+    async def _form(self, ask: PortalRequest) -> dict[str, str]:
         """Raises ForeignForm for what was not sent from a page of ours (security rule 6)."""
         check_origin(ask.request, ask.here, self._admin.parts.public_url)
         form = await read_form(ask.request)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from gateway.admin.actor import Actor
 from gateway.admin.services import AdminParts
-from gateway.authn.lockouts import Blocked, Blocks
+from gateway.authn.lockouts import Lockout, Lockouts
 from gateway.errors import GatewayError
 from gateway.i18n.text import N_
 from gateway.model import User
@@ -19,21 +19,21 @@ class AdminBlocks:
     def __init__(self, admin: AdminParts) -> None:
         parts = admin.parts
         self._audit = parts.audit
-        self._blocks = Blocks(parts.limits, parts.directory, parts.passwords.fingerprint, parts.clock)
+        self._blocks = Lockouts(parts.limits, parts.directory, parts.passwords.fingerprint, parts.clock)
 
-    async def now(self) -> Sequence[Blocked]:
+    async def now(self) -> Sequence[Lockout]:
         return await self._blocks.now()
 
-    async def of(self, user: User) -> Sequence[Blocked]:
+    async def of(self, user: User) -> Sequence[Lockout]:
         return await self._blocks.of(user)
 
-    async def unlock(self, actor: Actor, user: User) -> Sequence[Blocked]:
+    async def unlock(self, actor: Actor, user: User) -> Sequence[Lockout]:
         """Lift every lock and limit of a user."""
         lifted = await self._blocks.unlock(user)
         self._note(actor, user.username, user.username, lifted)
         return lifted
 
-    async def lift(self, actor: Actor, name: str) -> Sequence[Blocked]:
+    async def lift(self, actor: Actor, name: str) -> Sequence[Lockout]:
         """Lift what is about an address or another name of `now`. Raises NotBlocked."""
         lifted = await self._blocks.lift(name)
         if not lifted:
@@ -41,6 +41,6 @@ class AdminBlocks:
         self._note(actor, lifted[0].username, lifted[0].name, lifted)
         return lifted
 
-    def _note(self, actor: Actor, username: str, of: str, lifted: Sequence[Blocked]) -> None:
+    def _note(self, actor: Actor, username: str, of: str, lifted: Sequence[Lockout]) -> None:
         budgets = [one.budget for one in lifted]
         self._audit.record("unlocked", username, actor.ip, by=actor.name, of=of, budgets=budgets)

@@ -10,7 +10,7 @@ from gateway.admin.safeguards import check_own_factors
 from gateway.admin.services import AdminParts
 from gateway.authn.factors.bypass import Bypasses
 from gateway.authn.factors.phone_lines import SECOND_PHONE
-from gateway.authn.factors.removal import OWNED, Taking
+from gateway.authn.factors.removal import OWNED, FactorRemoval
 from gateway.messaging.senders.masking import mask_email, mask_phone
 from gateway.model import SessionRecord, User
 from gateway.portal.rendering.texts import FACTOR_LABELS
@@ -60,7 +60,7 @@ class Accesses:
         self._audit = admin.parts.audit
         # To look and to revoke; codes are made by the command.
         self._bypasses = Bypasses(self._parts.ledger, list)
-        self._taking = Taking(self._parts.factors.credentials, self._bypasses, self._parts.writable)
+        self._taking = FactorRemoval(self._parts.factors.credentials, self._bypasses, self._parts.writable)
 
     # -- sessions ------------------------------------------------------------------------------------------------------
 
@@ -73,9 +73,17 @@ class Accesses:
 
     def _seat(self, actor: Actor, one: SessionRecord) -> Seat:
         return Seat(
-            _digest(one.sid), one.username, browser_name(one.user_agent), one.ip, self._country(one.ip),
-            one.amr, one.created_at, one.last_seen, one.expires_at, one.sid == actor.sid,
-        )  # fmt: skip
+            _digest(one.sid),
+            one.username,
+            browser_name(one.user_agent),
+            one.ip,
+            self._country(one.ip),
+            one.amr,
+            one.created_at,
+            one.last_seen,
+            one.expires_at,
+            one.sid == actor.sid,
+        )
 
     def _country(self, ip: str) -> str:
         try:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gateway.authn.api_credentials import Credentials
+from gateway.authn.api_credentials import ApiCredentials
 from gateway.config.schema import Config
 from gateway.model import User
-from gateway.portal.services import Parts
+from gateway.portal.services import Services
 from gateway.proxy.proxy import UpstreamHealth
 from gateway.stores.protocols.audit import AuditSearch
 
@@ -15,8 +15,8 @@ from gateway.stores.protocols.audit import AuditSearch
 class AdminParts:
     """`origin` says where a user is declared ("users.yaml:12"), "" where users are changed here."""
 
-    parts: Parts
-    credentials: Credentials
+    parts: Services
+    credentials: ApiCredentials
     search: AuditSearch
     upstreams: Callable[[], Sequence[UpstreamHealth]]
     origin: Callable[[User], str]

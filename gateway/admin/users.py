@@ -45,7 +45,7 @@ class OneTimeLink:
     mailed: bool = False
 
 
-class People:
+class UserChanges:
     def __init__(self, admin: AdminParts) -> None:
         parts = admin.parts
         self._parts, self._audit, self._groups = parts, parts.audit, admin.config.admin.groups
@@ -85,9 +85,13 @@ class People:
             self._note_switch(actor, after)
         elif changes:
             self._audit.record(
-                "user_changed", after.username, actor.ip,
-                by=actor.name, fields=list(changes), changes=changes,
-            )  # fmt: skip
+                "user_changed",
+                after.username,
+                actor.ip,
+                by=actor.name,
+                fields=list(changes),
+                changes=changes,
+            )
         return after
 
     def _note_switch(self, actor: Actor, user: User) -> None:

@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import Any
 
 from gateway.authn.password_check import PasswordCheck
-from gateway.authn.verified_cache import Verified
+from gateway.authn.verified_cache import VerifiedCache
 from gateway.clock import Clock
 from gateway.config.schema import Route
 from gateway.directory.base import Directory
@@ -24,9 +24,9 @@ from gateway.errors import GatewayError
 from gateway.i18n.text import N_
 from gateway.model import Principal, SessionRecord, Target, User
 from gateway.observability.audit import Audit
-from gateway.rate_limits import TOKENS_PER_IP, Limits, network_of
+from gateway.rate_limits import TOKENS_PER_IP, RateLimits, network_of
 from gateway.stores.protocols.core import Change
-from gateway.stores.protocols.tokens import ApiToken, Tokens
+from gateway.stores.protocols.tokens import ApiToken, ApiTokens
 
 PREFIX = "agt_"
 _NOTE_USE_AFTER = 60.0
@@ -57,22 +57,22 @@ class Bearer:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ApiPrincipal:
     """Who the credentials stand for (None: there were none of ours), and whether Authorization was for us."""
 
     principal: Principal | None = None
     consumed: bool = False
 
 
-class Credentials:
+class ApiCredentials:
     """One per worker. `keys` are hash keys for tokens, newest first; `own` says whether tokens of users count."""
 
     def __init__(
         self,
-        tokens: Tokens,
+        tokens: ApiTokens,
         directory: Directory,
         passwords: PasswordCheck,
-        limits: Limits,
+        limits: RateLimits,
         audit: Audit,
         keys: Callable[[], Sequence[bytes]],
         clock: Clock,
@@ -82,25 +82,27 @@ class Credentials:
         self._tokens, self._directory, self._own = tokens, directory, own
         self._passwords, self._limits = passwords, limits
         self._audit, self._keys, self._clock = audit, keys, clock
-        self._right_tokens: Verified[Bearer] = Verified(clock)
-        self._right_passwords: Verified[User] = Verified(clock)
+        self._right_tokens: VerifiedCache[Bearer] = VerifiedCache(clock)
+        self._right_passwords: VerifiedCache[User] = VerifiedCache(clock)
 
     async def read(
         self, route: Route, target: Target, authorization: Sequence[str], certificate: dict[str, Any] | None
-    ) -> Shown:
+    ) -> ApiPrincipal:
         """Raises NotAccepted, OutOfScope, TooManyAttempts and StoreUnavailable."""
         if len(authorization) == 1:
             scheme, _, value = authorization[0].strip().partition(" ")
             value = value.strip()
             if scheme.lower() == "bearer" and value.startswith(PREFIX):
                 if not route.tokens:
-                    return Shown(consumed=True)  # ours, but not for here: the app must not learn it either
-                return Shown(await self._by_token(route, target, value), consumed=True)
+                    return ApiPrincipal(
+                        consumed=True
+                    )  # ours, but not for here: the app must not learn it either
+                return ApiPrincipal(await self._by_token(route, target, value), consumed=True)
             if scheme.lower() == "basic" and (shown := await self._basic(route, target, value)):
                 return shown
         if route.client_cert and certificate and (name := certificate_name(certificate)):
-            return Shown(self._principal(User(f"cert:{name}"), "certificate", target, f"cert:{name}"))
-        return Shown(consumed=len(authorization) > 1 and (route.tokens or route.basic))
+            return ApiPrincipal(self._principal(User(f"cert:{name}"), "certificate", target, f"cert:{name}"))
+        return ApiPrincipal(consumed=len(authorization) > 1 and (route.tokens or route.basic))
 
     def hear(self, change: Change) -> None:
         """Passwords of a user who changed, and tokens that were revoked, are checked again."""
@@ -185,15 +187,15 @@ class Credentials:
 
     # -- HTTP Basic ------------------------------------------------------------------------------------------------
 
-    async def _basic(self, route: Route, target: Target, value: str) -> Shown | None:
+    async def _basic(self, route: Route, target: Target, value: str) -> ApiPrincipal | None:
         """A user's token may come in the place of the password; it never reaches an app either."""
         username, password = _decoded(value)
         ours = password.startswith(PREFIX)
         if ours and route.tokens:
-            return Shown(await self._by_token(route, target, password, username), consumed=True)
+            return ApiPrincipal(await self._by_token(route, target, password, username), consumed=True)
         if route.basic:
-            return Shown(await self._by_password(target, value), consumed=True)
-        return Shown(consumed=True) if ours else None
+            return ApiPrincipal(await self._by_password(target, value), consumed=True)
+        return ApiPrincipal(consumed=True) if ours else None
 
     async def _by_password(self, target: Target, value: str) -> Principal:
         check = partial(self._check_password, target, value)

@@ -21,7 +21,7 @@ from gateway.rate_limits import (
     PASSWORD_PER_USER,
     TOKENS_PER_IP,
     Budget,
-    Limits,
+    RateLimits,
     network_of,
 )
 from gateway.stores.protocols.core import Spent
@@ -55,7 +55,7 @@ WHAT: Mapping[str, Text] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Blocked:
+class Lockout:
     """`name` is what an operator may see of whom it is about, and what lifts it."""
 
     about: str
@@ -79,30 +79,30 @@ class Blocked:
         return LOCKS.get(self.budget) or WHAT.get(self.budget.partition("-")[0]) or N_("Too many attempts")
 
 
-class Blocks:
+class Lockouts:
     """`fingerprint` is for names that nobody has."""
 
     def __init__(
-        self, limits: Limits, directory: Directory, fingerprint: Callable[[str], str], clock: Clock
+        self, limits: RateLimits, directory: Directory, fingerprint: Callable[[str], str], clock: Clock
     ) -> None:
         self._limits, self._directory = limits, directory
         self._fingerprint, self._clock = fingerprint, clock
 
-    async def now(self) -> Sequence[Blocked]:
+    async def now(self) -> Sequence[Lockout]:
         """Everything, locks and other long waits first."""
         found = [await self._look(spent) for spent in await self._limits.spent()]
         return sorted(filter(_full, found), key=lambda one: (-one.ends_at, one.name))
 
-    async def of(self, user: User) -> Sequence[Blocked]:
+    async def of(self, user: User) -> Sequence[Lockout]:
         """What this user waits for."""
         found = [await self._look(spent) for spent in await self._of(OF_USER, _subjects(user))]
         return sorted(filter(_full, found), key=lambda one: -one.ends_at)
 
-    async def unlock(self, user: User) -> Sequence[Blocked]:
+    async def unlock(self, user: User) -> Sequence[Lockout]:
         """Lift every lock and budget of a user; returns what had counted."""
         return await self._lift(await self._of(OF_USER, _subjects(user)))
 
-    async def lift(self, name: str) -> Sequence[Blocked]:
+    async def lift(self, name: str) -> Sequence[Lockout]:
         """Lift what is about an address, or whatever else `name` stands for in `now`."""
         if (address := _address(name)) is not None:
             return await self._lift(await self._of(OF_ADDRESS, [("address", address)]))
@@ -121,7 +121,7 @@ class Blocks:
         noted = [spent for spent in await self._limits.spent() if (spent.about, spent.subject) in whose]
         return list(dict.fromkeys([*certain, *noted]))
 
-    async def _lift(self, spent: Iterable[Spent]) -> Sequence[Blocked]:
+    async def _lift(self, spent: Iterable[Spent]) -> Sequence[Lockout]:
         lifted = []
         for one in spent:
             seen = await self._look(one)
@@ -130,12 +130,12 @@ class Blocks:
                 lifted.append(seen)
         return lifted
 
-    async def _look(self, spent: Spent) -> Blocked:
+    async def _look(self, spent: Spent) -> Lockout:
         count, remaining = await self._limits.counted(spent)
         name = self._hidden(spent)
         if spent.about == "user" and (user := await self._directory.get(spent.subject)) is not None:
             name = user.username
-        return Blocked(spent.about, name, spent.budget, count, spent.limit, self._clock() + remaining)
+        return Lockout(spent.about, name, spent.budget, count, spent.limit, self._clock() + remaining)
 
     def _hidden(self, spent: Spent) -> str:
         """What may be shown of a subject that no user has."""
@@ -149,7 +149,7 @@ class Blocks:
         return self._fingerprint(spent.subject)
 
 
-def _full(one: Blocked) -> bool:
+def _full(one: Lockout) -> bool:
     return one.count >= one.limit
 
 

@@ -19,12 +19,12 @@ from gateway.observability import metrics
 from gateway.observability.audit import Audit
 from gateway.policy.decide import DEVICE, OWN_FACTORS, UPSTREAM_MFA, decide, has_two
 from gateway.policy.routes import Routes
-from gateway.rate_limits import CODE_FAILURES, CODES_PER_USER, Limits, network_of
-from gateway.session import SessionLayer
+from gateway.rate_limits import CODE_FAILURES, CODES_PER_USER, RateLimits, network_of
+from gateway.session import Sessions
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class LoginOrigin:
     """Where an attempt comes from."""
 
     address: IPAddress
@@ -70,9 +70,9 @@ class SignIn:
     def __init__(
         self,
         directory: Directory,
-        sessions: SessionLayer,
+        sessions: Sessions,
         factors: Mapping[str, Factor],
-        limits: Limits,
+        limits: RateLimits,
         audit: Audit,
         routes: Routes,
         devices: RememberedDevices,
@@ -127,7 +127,7 @@ class SignIn:
     # -- first factor ----------------------------------------------------------------------------------------------
 
     async def password(
-        self, client: Client, username: str, password: str, before: Principal | None
+        self, client: LoginOrigin, username: str, password: str, before: Principal | None
     ) -> SessionRecord | None:
         """A new session if the password is right, else None. Raises TooManyAttempts and TooUnusual."""
         user = await self._passwords.check(username, password, client.ip, door="login")
@@ -135,7 +135,7 @@ class SignIn:
         return await self._let_in(client, user, before) if user else None
 
     async def federated(
-        self, client: Client, user: User, before: Principal | None, *, mfa: bool
+        self, client: LoginOrigin, user: User, before: Principal | None, *, mfa: bool
     ) -> SessionRecord:
         """A session for whom a provider vouches; `mfa`: it did so with a second factor that we trust."""
         metrics.sign_ins.labels("federated", "right").inc()
@@ -143,7 +143,7 @@ class SignIn:
 
     async def _let_in(
         self,
-        client: Client,
+        client: LoginOrigin,
         user: User,
         before: Principal | None,
         *,
@@ -175,7 +175,7 @@ class SignIn:
 
     async def begin(
         self,
-        client: Client,
+        client: LoginOrigin,
         principal: Principal,
         factor: str,
         *,
@@ -189,9 +189,14 @@ class SignIn:
         except SendFailed as failure:
             metrics.codes_sent.labels(factor, "failed").inc()
             self._audit.record(
-                "send_failed", principal.username, client.ip,
-                factor=factor, code=failure.code, cause=failure.detail, mend=failure.mend,
-            )  # fmt: skip
+                "send_failed",
+                principal.username,
+                client.ip,
+                factor=factor,
+                code=failure.code,
+                cause=failure.detail,
+                mend=failure.mend,
+            )
             raise
         if prompt.sent:
             metrics.codes_sent.labels(factor, "sent").inc()
@@ -199,7 +204,7 @@ class SignIn:
         return prompt
 
     async def prove(
-        self, client: Client, principal: Principal, factor: str, form: Mapping[str, str]
+        self, client: LoginOrigin, principal: Principal, factor: str, form: Mapping[str, str]
     ) -> tuple[Outcome, SessionRecord | None]:
         """Judge a second factor; when right, the session rises under a new id. Raises TooManyAttempts."""
         outcome = await self.judge(client, principal, factor, form)
@@ -215,7 +220,7 @@ class SignIn:
         return outcome, record
 
     async def judge(
-        self, client: Client, principal: Principal, factor: str, form: Mapping[str, str]
+        self, client: LoginOrigin, principal: Principal, factor: str, form: Mapping[str, str]
     ) -> Outcome:
         """Judge a second factor and count the failure; nobody is signed in by this. Raises TooManyAttempts."""
         name = principal.username
@@ -239,7 +244,7 @@ class SignIn:
         await self._limits.check(CODES_PER_USER, name)
         await self._limits.check(CODE_FAILURES, name)
 
-    async def _count_failure(self, client: Client, name: str, factor: str) -> None:
+    async def _count_failure(self, client: LoginOrigin, name: str, factor: str) -> None:
         try:
             await self._limits.spend(CODES_PER_USER, name)
             left = await self._limits.spend(CODE_FAILURES, name)
@@ -248,12 +253,12 @@ class SignIn:
         if left == 0:
             self._audit.record("locked", name, client.ip, factor=factor)
 
-    def _attempt(self, client: Client, principal: Principal) -> Attempt:
+    def _attempt(self, client: LoginOrigin, principal: Principal) -> Attempt:
         return Attempt(
             principal.user, principal.session.sid, client.ip, client.host, client.origin, client.lang
         )
 
-    async def passkey(self, client: Client, username: str) -> SessionRecord | None:
+    async def passkey(self, client: LoginOrigin, username: str) -> SessionRecord | None:
         """A session for whom a passkey named, with its user verified: that counts as two factors."""
         user = await self._directory.get(username)
         if user is None or user.disabled:
@@ -269,6 +274,6 @@ class SignIn:
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
-    async def sign_out(self, client: Client, principal: Principal) -> None:
+    async def sign_out(self, client: LoginOrigin, principal: Principal) -> None:
         await self._sessions.end(principal.session.sid)
         self._audit.record("logout", principal.username, client.ip, sid=principal.session.sid[:8])

@@ -15,7 +15,7 @@ from gateway.directory.identifiers import folded
 from gateway.errors import Overloaded, StoreUnavailable
 from gateway.model import User
 from gateway.observability.audit import Audit
-from gateway.rate_limits import PASSWORD_FAILURES, PASSWORD_PER_IP, PASSWORD_PER_USER, Limits, network_of
+from gateway.rate_limits import PASSWORD_FAILURES, PASSWORD_PER_IP, PASSWORD_PER_USER, RateLimits, network_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class PasswordCheck:
     """`key` makes fingerprints; without it nobody can try out which name or password one stands for."""
 
     directory: Directory
-    limits: Limits
+    limits: RateLimits
     audit: Audit
     key: Callable[[], bytes]
 

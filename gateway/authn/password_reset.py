@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from gateway.authn.factors.base import Outcome, Prompt, Resend
-from gateway.authn.login import Client, SignIn
+from gateway.authn.login import LoginOrigin, SignIn
 from gateway.authn.one_time_links import Links
 from gateway.authn.password_check import PasswordCheck, as_counted
 from gateway.clock import Clock
@@ -28,9 +28,9 @@ from gateway.rate_limits import (
     RESETS_IN_ALL,
     RESETS_PER_IP,
     RESETS_PER_TARGET,
-    Limits,
+    RateLimits,
 )
-from gateway.stores.protocols.core import Ledger, Sessions
+from gateway.stores.protocols.core import Ledger, SessionStore
 
 LIFETIME = 900.0
 ACCEPTED = Decision(Verdict.STEP_UP, "portal", "reset", frozenset(SECOND_FACTORS - {"email", "approval"}))
@@ -57,9 +57,9 @@ class Resets:
         self,
         directory: WritableDirectory,
         signin: SignIn,
-        sessions: Sessions,
+        sessions: SessionStore,
         ledger: Ledger,
-        limits: Limits,
+        limits: RateLimits,
         passwords: PasswordCheck,
         audit: Audit,
         notices: Notices,
@@ -74,7 +74,7 @@ class Resets:
         self._base, self._token = base, token
         self._links = Links("reset", ledger, clock, lifetime=LIFETIME, token=token)
 
-    async def request(self, client: Client, name: str) -> None:
+    async def request(self, client: LoginOrigin, name: str) -> None:
         """Mail a link to whoever that is, in the background. Raises TooManyAttempts, whoever that is."""
         wanted = as_counted(name)
         await self._limits.spend(RESETS_PER_IP, client.network)
@@ -82,7 +82,7 @@ class Resets:
         await self._limits.spend(RESETS_IN_ALL, "")
         self._notices.later(lambda: self._send(client, wanted))
 
-    async def _send(self, client: Client, wanted: str) -> None:
+    async def _send(self, client: LoginOrigin, wanted: str) -> None:
         user = await find(self._directory, wanted)
         # What nobody is called may be a password, typed into the wrong field.
         self._audit.record(
@@ -98,7 +98,7 @@ class Resets:
             user.username, user.email, subject, _letter(brand, link), about="reset", lang=client.lang
         )
 
-    async def open(self, client: Client, token: str, browser: str) -> Ticket | None:
+    async def open(self, client: LoginOrigin, token: str, browser: str) -> Ticket | None:
         """Use the link up and begin. Raises TooManyAttempts."""
         await self._limits.spend(LINKS_PER_IP, client.network)
         username = await self._links.take(token)
@@ -124,12 +124,12 @@ class Resets:
     async def factors(self, ticket: Ticket) -> list[str]:
         return await self._signin.usable_factors(ticket.user, ACCEPTED)
 
-    async def begin(self, client: Client, ticket: Ticket, factor: str, resend: Resend | None) -> Prompt:
+    async def begin(self, client: LoginOrigin, ticket: Ticket, factor: str, resend: Resend | None) -> Prompt:
         """Raises SendFailed, TooManyAttempts."""
         return await self._signin.begin(client, self._stand_in(ticket), factor, resend=resend)
 
     async def prove(
-        self, client: Client, ticket: Ticket, factor: str, form: Mapping[str, str]
+        self, client: LoginOrigin, ticket: Ticket, factor: str, form: Mapping[str, str]
     ) -> tuple[Outcome, Ticket]:
         """The outcome, and the ticket to go on with: a proven one has a new id. Raises TooManyAttempts."""
         outcome = await self._signin.judge(client, self._stand_in(ticket), factor, form)
@@ -142,7 +142,7 @@ class Resets:
         await self._keep(proven)
         return outcome, proven
 
-    async def finish(self, client: Client, ticket: Ticket, password: str) -> bool:
+    async def finish(self, client: LoginOrigin, ticket: Ticket, password: str) -> bool:
         """Set the password, end all sessions and remembered devices, tell the user. Raises WeakPassword.
 
         False if somebody was faster, or the second factor is missing.
@@ -162,8 +162,9 @@ class Resets:
             "Your password at %(brand)s was just changed by a link from a mail and your second factor "
             "(IP address %(ip)s).\n\nAll your sessions and remembered devices were signed out. "
             "If it was not you, tell your administrator at once.\n",
-            brand=brand, ip=client.ip,
-        )  # fmt: skip
+            brand=brand,
+            ip=client.ip,
+        )
         self._notices.mail(name, ticket.user.email, subject, text, about="password_reset", lang=client.lang)
         return True
 

@@ -19,7 +19,7 @@ LIFETIME = 60.0
 SIZE = 10_000
 
 
-class Verified(Generic[T]):
+class VerifiedCache(Generic[T]):
     def __init__(
         self,
         clock: Clock,

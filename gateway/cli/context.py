@@ -19,7 +19,7 @@ from typing import TypeVar
 import click
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.authn.lockouts import Blocks
+from gateway.authn.lockouts import Lockouts
 from gateway.authn.password_check import fingerprint
 from gateway.clock import Clock, system_clock
 from gateway.config.loader import load
@@ -27,11 +27,11 @@ from gateway.config.schema import Config, DirectoryDatabase
 from gateway.directory.base import Directory
 from gateway.directory.build import build_directory
 from gateway.directory.database import DatabaseDirectory
-from gateway.directory.password_hashing import Passwords
+from gateway.directory.password_hashing import PasswordHashing
 from gateway.errors import ConfigError, GatewayError, UserUnknown
 from gateway.keyring import KeyRing
 from gateway.model import User
-from gateway.rate_limits import Limits
+from gateway.rate_limits import RateLimits
 from gateway.stores.protocols.core import AuditRow
 from gateway.stores.sql.access_requests import SqlAccessRequests
 from gateway.stores.sql.audit_log import SqlAuditLog
@@ -66,8 +66,8 @@ class Opened:
     clock: Clock = system_clock
 
     @cached_property
-    def passwords(self) -> Passwords:
-        return Passwords(self.config.passwords)
+    def passwords(self) -> PasswordHashing:
+        return PasswordHashing(self.config.passwords)
 
     @cached_property
     def people(self) -> Directory:
@@ -108,9 +108,9 @@ class Opened:
         return SqlSpentBudgets(self.engine, self.clock, self.keys.seal, self.keys.open)
 
     @cached_property
-    def blocks(self) -> Blocks:
+    def blocks(self) -> Lockouts:
         named = partial(fingerprint, self.keys.derive(b"typed names"))
-        return Blocks(Limits(self.state.ledger, self.spent), self.people, named, self.clock)
+        return Lockouts(RateLimits(self.state.ledger, self.spent), self.people, named, self.clock)
 
     @cached_property
     def access_requests(self) -> SqlAccessRequests:

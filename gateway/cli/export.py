@@ -11,7 +11,7 @@ from gateway.clock import system_clock
 from gateway.config.loader import load
 from gateway.config.schema import Config
 from gateway.engines import caddy, envoy, haproxy, nginx, traefik
-from gateway.engines.plan import Plan, plan
+from gateway.engines.plan import EnginePlan, plan
 from gateway.errors import ConfigError
 from gateway.keyring import KeyRing
 
@@ -61,7 +61,7 @@ def export(
     _deliver(files, output)
 
 
-def export_files(engine: str, planned: Plan, config: Config) -> dict[str, str]:
+def export_files(engine: str, planned: EnginePlan, config: Config) -> dict[str, str]:
     """File name -> content; the first is the configuration itself."""
     if engine == "haproxy":
         ring = KeyRing.load_or_create(Path(config.session.keys_file), system_clock)

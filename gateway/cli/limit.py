@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from gateway.authn.lockouts import Blocked
+from gateway.authn.lockouts import Lockout
 from gateway.cli.context import Opened, config_option, json_option, moment, print_json, run
 from gateway.cli.user.unlock import as_facts, print_lifted
 from gateway.errors import GatewayError
@@ -39,7 +39,7 @@ def list_blocked(as_json: bool, config_file: Path) -> None:
 def lift(name: str, as_json: bool, config_file: Path) -> None:
     """Lift it for an address (its /64 if it is IPv6), a user, or another name of the list."""
 
-    async def work(opened: Opened) -> Sequence[Blocked]:
+    async def work(opened: Opened) -> Sequence[Lockout]:
         lifted = await opened.blocks.lift(name)
         if not lifted:
             raise GatewayError("nothing of that name is blocked; see `auth-gateway limit list`")

@@ -48,7 +48,7 @@ class _Unknown(Exception):
 
 
 @dataclass(slots=True)
-class Outcome:
+class ReplayReport:
     requests: int
     skipped: int
     unknown: int
@@ -69,7 +69,7 @@ def replay(logs: tuple[TextIO, ...], config_file: Path, most: int, as_json: bool
     Exit 0 if all get what they got, 1 with the differences, 2 for a configuration with mistakes.
     """
 
-    async def work(opened: Opened) -> Outcome:
+    async def work(opened: Opened) -> ReplayReport:
         return await compare(opened.config, (line for log in logs for line in log), opened.people.get)
 
     outcome = run(config_file, work)
@@ -82,7 +82,7 @@ def replay(logs: tuple[TextIO, ...], config_file: Path, most: int, as_json: bool
 
 async def compare(
     config: Config, lines: Iterable[str], look_up: Callable[[str], Awaitable[User | None]]
-) -> Outcome:
+) -> ReplayReport:
     """`lines` are of the access log; what is no request with a decision is skipped."""
     routes, users, counts = Routes(config.routes), dict[str, User | None](), Counter[Difference]()
     country_of = country_finder(config, Geo(config.risk.geoip_file))
@@ -105,7 +105,7 @@ async def compare(
         if difference is not None:
             counts[difference] += 1
     found = [Difference(**{**asdict(one), "count": count}) for one, count in counts.most_common()]
-    return Outcome(requests, skipped, unknown, found)
+    return ReplayReport(requests, skipped, unknown, found)
 
 
 def _entries(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -165,7 +165,7 @@ def _principal(user: User | None, name: str, ages: dict[str, float], now: float)
     return Principal(user, SessionRecord("replayed", name, tuple(proven), proven, began, now, now + 1))
 
 
-def as_text(outcome: Outcome, most: int) -> str:
+def as_text(outcome: ReplayReport, most: int) -> str:
     lines = [_as_line(one) for one in outcome.differences[:most]]
     if len(outcome.differences) > most:
         lines.append(f"... and {len(outcome.differences) - most} more kinds (--most)")

@@ -59,10 +59,16 @@ def add(
         id, secret, now = secrets.token_hex(8), secrets.token_urlsafe(32), opened.clock()
         digest = token_digest(opened.keys.derive(b"tokens"), secret)
         made = ApiToken(
-            id, identifiers.username(name), digest, tuple(map(identifiers.group, groups)), routes,
-            tuple(method.upper() for method in methods), now, now + lifetime if lifetime else 0.0,
+            id,
+            identifiers.username(name),
+            digest,
+            tuple(map(identifiers.group, groups)),
+            routes,
+            tuple(method.upper() for method in methods),
+            now,
+            now + lifetime if lifetime else 0.0,
             scopes=scopes,
-        )  # fmt: skip
+        )
         await SqlTokens(opened.engine).add(made)
         await opened.record("token_added", f"token:{made.name}", routes=list(routes), scopes=list(scopes))
         return f"{PREFIX}{id}_{secret}"

@@ -45,9 +45,21 @@ _VALUE_SYNONYMS = {
     "ssl": "tls",
 }
 _UNITS = {
-    "sec": "s", "second": "s", "min": "m", "minute": "m", "hr": "h", "hour": "h",
-    "day": "d", "week": "w", "ms": "ms", "s": "s", "m": "m", "h": "h", "d": "d", "w": "w",
-}  # fmt: skip
+    "sec": "s",
+    "second": "s",
+    "min": "m",
+    "minute": "m",
+    "hr": "h",
+    "hour": "h",
+    "day": "d",
+    "week": "w",
+    "ms": "ms",
+    "s": "s",
+    "m": "m",
+    "h": "h",
+    "d": "d",
+    "w": "w",
+}
 _TRUTHS = {"yes": "true", "on": "true", "y": "true", "1": "true", "no": "false", "off": "false", "n": "false"}
 
 
@@ -136,7 +148,8 @@ def _missing(values: Any, path: KeyPath, annotation: Any) -> str:
 
 
 def _providers(annotation: Any) -> str:
-    return f"add `{introspection.chooser(annotation)}:` with {introspection.one_of(introspection.providers(annotation))}"
+    choices = introspection.one_of(introspection.providers(annotation))
+    return f"add `{introspection.chooser(annotation)}:` with {choices}"
 
 
 def _unknown_provider(annotation: Any, value: Any) -> tuple[str, str]:

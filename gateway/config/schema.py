@@ -39,7 +39,7 @@ from gateway.config.sections.sms_email import (
     SmsWebhook,
     TwilioAccount,
 )
-from gateway.config.sections.tracing import Tracing
+from gateway.config.sections.tracing import TracingSection
 from gateway.config.sections.user_tokens import UserTokens
 from gateway.config.units import Duration, Size
 from gateway.config.yaml_document import Document
@@ -57,20 +57,20 @@ __all__ = [
     "EmailBase",
     "EmailConsole",
     "EmailSmtp",
-    "Enrolment",
+    "EnrolmentSection",
     "FactorName",
     "Forward",
     "GithubProvider",
     "Headers",
     "HealthCheck",
+    "HttpLimits",
     "IdentityProvider",
     "LdapAttributes",
-    "Limits",
     "Log",
     "Network",
     "Oidc",
     "OidcProvider",
-    "Passwords",
+    "PasswordRules",
     "Policy",
     "Redirect",
     "Require",
@@ -93,7 +93,7 @@ __all__ = [
     "Timeouts",
     "Times",
     "Tls",
-    "Tracing",
+    "TracingSection",
     "TwilioAccount",
     "UpstreamTls",
     "WebAuthn",
@@ -116,7 +116,7 @@ class Tls(Section):
     minimum: Literal["1.2", "1.3"] = Field("1.2", description="lowest TLS version accepted (in quotes)")
 
 
-class Limits(Section):
+class HttpLimits(Section):
     head_size: Size = Field(32 * 1024, description="request line and headers together; more is 431")
     header_count: int = Field(100, ge=10, description="headers in one request; more is 431")
     head_timeout: Duration = Field(15.0, description="time to send a complete head; slower is 408")
@@ -138,7 +138,7 @@ class Server(Section):
     tls: Tls | None = Field(None, description="serve https ourselves")
     prefix: Prefix = Field("/_auth", description="the path that belongs to the gateway")
     drain_timeout: Duration = Field(30.0, description="how long SIGTERM waits for running requests")
-    limits: Limits = Field(Limits(), description="what one client may cost")
+    limits: HttpLimits = Field(HttpLimits(), description="what one client may cost")
     templates: Path | None = Field(None, description="folder whose templates replace ours one by one")
     fast_path: bool = Field(
         True,
@@ -160,7 +160,7 @@ class Storage(Section):
     )
 
 
-class Passwords(Section):
+class PasswordRules(Section):
     min_length: int = Field(8, ge=8, description="characters (NIST SP 800-63B §5.1.1.2)")
     max_length: int = Field(256, ge=64, description="characters; longer ones are refused, never cut")
     argon2_memory: Size = Field(
@@ -179,7 +179,7 @@ class Passwords(Section):
 EnrolledFactor = Literal["totp", "webauthn", "sms", "email"]
 
 
-class Enrolment(Section):
+class EnrolmentSection(Section):
     at_first_login: bool = Field(
         True, description="who has no second factor at all adds one after the password; false = ask the admin"
     )
@@ -252,14 +252,16 @@ class Config(Section):
     identity_providers: tuple[IdentityProvider, ...] = Field(
         (), description="sign-in through accounts elsewhere, beside passwords (docs/federation.md)"
     )
-    passwords: Passwords = Field(Passwords(), description="rules and cost of passwords")
-    enrolment: Enrolment = Field(Enrolment(), description="how users come to second factors")
+    passwords: PasswordRules = Field(PasswordRules(), description="rules and cost of passwords")
+    enrolment: EnrolmentSection = Field(EnrolmentSection(), description="how users come to second factors")
     webauthn: WebAuthn = Field(WebAuthn(), description="security keys and passkeys")
     domains: tuple[Domain, ...] = Field((), description="further root domains (docs/domains.md)")
     branding: Branding = Field(Branding(), description="how the pages look")
     risk: Risk = Field(Risk(), description="unusual sign-ins (docs/risk.md)")
     log: Log = Field(Log(), description="what is logged")
-    tracing: Tracing = Field(Tracing(), description="OpenTelemetry traces (docs/observability.md)")
+    tracing: TracingSection = Field(
+        TracingSection(), description="OpenTelemetry traces (docs/observability.md)"
+    )
     forward: Forward = Field(Forward(), description="for proxies that ask us (docs/forward-auth.md)")
     access_requests: tuple[AccessRequest, ...] = Field(
         (), description="groups that users may ask for when a page is refused (docs/access-requests.md)"

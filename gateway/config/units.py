@@ -9,10 +9,16 @@ from gateway.config.sections.base import Words
 
 _DURATION = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _SIZE = {
-    "": 1, "B": 1,
-    "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3,
-    "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3,
-}  # fmt: skip
+    "": 1,
+    "B": 1,
+    "kB": 1000,
+    "KB": 1000,
+    "MB": 1000**2,
+    "GB": 1000**3,
+    "KiB": 1024,
+    "MiB": 1024**2,
+    "GiB": 1024**3,
+}
 _DURATION_PART = re.compile(r"([0-9]+(?:[.][0-9]+)?)(ms|s|m|h|d|w)")
 _OUT_OF_MEASURE = 1e16
 _SIZE_TEXT = re.compile(r"([0-9]+(?:[.][0-9]+)?)\s*([A-Za-z]*)")

@@ -10,7 +10,7 @@ from gateway.clock import Clock
 from gateway.config.schema import Config, DirectoryDatabase, DirectoryFile, DirectoryLdap
 from gateway.directory.base import Directory, WritableDirectory
 from gateway.directory.database import DatabaseDirectory
-from gateway.directory.password_hashing import Passwords
+from gateway.directory.password_hashing import PasswordHashing
 from gateway.directory.yaml_file import FileChange, FileDirectory
 from gateway.errors import ConfigError, Mistake
 from gateway.model import User
@@ -27,7 +27,7 @@ def _not_declared(user: User) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class People:
+class DirectoryBundle:
     """`origin` says where a user is declared ("" = in our database).
 
     `watch`, if any, tells of changes that no Change in the database tells of, until it is cancelled."""
@@ -40,23 +40,25 @@ class People:
     checks: dict[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
 
 
-def build_directory(config: Config, engine: AsyncEngine, passwords: Passwords, clock: Clock) -> People:
+def build_directory(
+    config: Config, engine: AsyncEngine, passwords: PasswordHashing, clock: Clock
+) -> DirectoryBundle:
     """Raises ConfigError."""
     section = config.directory
     match section:
         case DirectoryDatabase():
             database = DatabaseDirectory(engine, passwords, clock)
-            return People(database, database)
+            return DirectoryBundle(database, database)
         case DirectoryFile():
             file = FileDirectory(section.path, passwords)
-            return People(file, watch=file.watch, origin=file.origin)
+            return DirectoryBundle(file, watch=file.watch, origin=file.origin)
         case DirectoryLdap():
             return _ldap(section)
         case _:
             assert_never(section)
 
 
-def _ldap(section: DirectoryLdap) -> People:
+def _ldap(section: DirectoryLdap) -> DirectoryBundle:
     try:
         from gateway.directory.ldap import LdapDirectory  # an optional extra
     except ModuleNotFoundError:
@@ -64,4 +66,4 @@ def _ldap(section: DirectoryLdap) -> People:
         mistake = Mistake("configuration", 0, "directory.kind", "the LDAP client is missing", mend)
         raise ConfigError([mistake]) from None
     ldap = LdapDirectory(section)
-    return People(ldap, close=ldap.close, checks={"directory": ldap.ping})
+    return DirectoryBundle(ldap, close=ldap.close, checks={"directory": ldap.ping})

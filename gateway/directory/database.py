@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.clock import Clock
 from gateway.directory import identifiers, user_rows
-from gateway.directory.password_hashing import Passwords
+from gateway.directory.password_hashing import PasswordHashing
 from gateway.errors import InvalidUser, UserExists, UserUnknown
 from gateway.model import User
 from gateway.stores.protocols.core import Change
@@ -23,13 +23,14 @@ from gateway.stores.sql.devices import forget_devices
 from gateway.stores.sql.engine import reading, writing
 from gateway.stores.sql.federated_accounts import forget_accounts
 from gateway.stores.sql.phone_changes import forget_phones, note_phone
-from gateway.stores.sql.schema import credentials, oidc_consents, places, users
+from gateway.stores.sql.schema import credentials, places, users
+from gateway.stores.sql.schema_oidc import oidc_consents
 from gateway.stores.sql.sessions import end_sessions_of
 from gateway.stores.sql.tokens import end_tokens_of
 
 
 class DatabaseDirectory:
-    def __init__(self, engine: AsyncEngine, passwords: Passwords, clock: Clock) -> None:
+    def __init__(self, engine: AsyncEngine, passwords: PasswordHashing, clock: Clock) -> None:
         self._engine = engine
         self._passwords = passwords
         self._clock = clock

@@ -19,7 +19,7 @@ from ldap3.utils.conv import escape_filter_chars
 
 from gateway.config.schema import DirectoryLdap
 from gateway.directory.identifiers import folded
-from gateway.directory.ldap_entries import ALWAYS, Entry, user_of
+from gateway.directory.ldap_entries import ALWAYS, LdapEntry, user_of
 from gateway.errors import StoreUnavailable
 from gateway.model import User
 from gateway.stores.redis.circuit_breaker import Circuit
@@ -87,7 +87,7 @@ class LdapDirectory:
         entry = self._find(username)
         return self._user(entry) if entry else None
 
-    def _find(self, username: str) -> Entry | None:
+    def _find(self, username: str) -> LdapEntry | None:
         name = folded(username)
         if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
             return None
@@ -97,10 +97,10 @@ class LdapDirectory:
             log.error("user_filter finds several entries for one name; nobody is signed in by it")
         return found[0] if len(found) == 1 else None
 
-    def _user(self, entry: Entry) -> User | None:
+    def _user(self, entry: LdapEntry) -> User | None:
         return user_of(entry, self._settings.attributes, self._groups(entry))
 
-    def _groups(self, entry: Entry) -> Sequence[str]:
+    def _groups(self, entry: LdapEntry) -> Sequence[str]:
         """DNs of the groups."""
         base = self._settings.group_base_dn
         if base is None:
@@ -119,21 +119,27 @@ class LdapDirectory:
         users = [user for entry in found if (user := self._user(entry))]
         return sorted(users, key=lambda user: user.username)
 
-    def _search(self, base: str, question: str, limit: int = _MOST_RESULTS) -> Sequence[Entry]:
+    def _search(self, base: str, question: str, limit: int = _MOST_RESULTS) -> Sequence[LdapEntry]:
         """With a connection at hand if there is one; one that has died meanwhile is replaced once."""
         names = self._settings.attributes
         wanted = [names.username, names.name, names.email, names.phone, names.groups, *ALWAYS]
 
-        def ask(connection: Connection) -> Sequence[Entry]:
+        def ask(connection: Connection) -> Sequence[LdapEntry]:
             ok, result, response, _ = connection.search(
-                base, question, SUBTREE, attributes=wanted, size_limit=limit,
+                base,
+                question,
+                SUBTREE,
+                attributes=wanted,
+                size_limit=limit,
                 time_limit=max(1, int(self._settings.timeout)),
-            )  # fmt: skip
+            )
             # sizeLimitExceeded (4) still brings the first entries; noSuchObject (32) brings none.
             if not ok and result["result"] not in (0, 4, 32):
                 raise LDAPOperationResult(result["result"], result["description"], message=result["message"])
             return [
-                Entry(one["dn"], one["raw_attributes"]) for one in response or () if "raw_attributes" in one
+                LdapEntry(one["dn"], one["raw_attributes"])
+                for one in response or ()
+                if "raw_attributes" in one
             ]
 
         try:
@@ -173,9 +179,15 @@ class LdapDirectory:
 
     def _open_on(self, server: Server, dn: str, password: str) -> Connection | None:
         connection = Connection(
-            server, user=dn, password=password, client_strategy=SAFE_SYNC, read_only=True,
-            auto_referrals=False, receive_timeout=max(1, round(self._settings.timeout)), check_names=False,
-        )  # fmt: skip
+            server,
+            user=dn,
+            password=password,
+            client_strategy=SAFE_SYNC,
+            read_only=True,
+            auto_referrals=False,
+            receive_timeout=max(1, round(self._settings.timeout)),
+            check_names=False,
+        )
         connection.open(read_server_info=False)
         if self._settings.starttls and not connection.start_tls(read_server_info=False):
             raise LDAPException("the server refused STARTTLS")

@@ -17,8 +17,11 @@ from gateway.model import User
 log = logging.getLogger("gateway.directory")
 
 _CONTROL, _LOCKED, _PWD_LAST_SET, _PWD_CHANGED = (
-    "userAccountControl", "pwdAccountLockedTime", "pwdLastSet", "pwdChangedTime",
-)  # fmt: skip
+    "userAccountControl",
+    "pwdAccountLockedTime",
+    "pwdLastSet",
+    "pwdChangedTime",
+)
 ALWAYS = (_CONTROL, _LOCKED, _PWD_LAST_SET, _PWD_CHANGED)
 _ACCOUNT_DISABLED = 0x2  # MS-ADTS §2.2.16, ADS_UF_ACCOUNT_DISABLE
 _ESCAPED = re.compile(rb"\\([0-9A-Fa-f]{2})|\\(.)")
@@ -26,7 +29,7 @@ _FILETIME_EPOCH = 11_644_473_600  # seconds from 1601 to 1970
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LdapEntry:
     dn: str
     raw: Mapping[str, Sequence[bytes]]
 
@@ -41,7 +44,7 @@ class Entry:
         return next(iter(self.texts(attribute)), "")
 
 
-def user_of(entry: Entry, attributes: LdapAttributes, groups: Sequence[str]) -> User | None:
+def user_of(entry: LdapEntry, attributes: LdapAttributes, groups: Sequence[str]) -> User | None:
     """None if the entry has no username that we can use."""
     try:
         username = identifiers.username(entry.text(attributes.username))
@@ -78,7 +81,7 @@ def _unescaped(value: str) -> str:
     return _ESCAPED.sub(plain, value.encode()).decode(errors="replace")
 
 
-def is_disabled(entry: Entry) -> bool:
+def is_disabled(entry: LdapEntry) -> bool:
     """Active Directory's flag, and OpenLDAP's permanent lock (draft-behera-ldap-password-policy §5.3.3)."""
     control = entry.text(_CONTROL)
     if control and (not control.lstrip("-").isdigit() or int(control) & _ACCOUNT_DISABLED):
@@ -86,7 +89,7 @@ def is_disabled(entry: Entry) -> bool:
     return entry.text(_LOCKED).startswith("000001010000")
 
 
-def password_changed_at(entry: Entry) -> float:
+def password_changed_at(entry: LdapEntry) -> float:
     """Unix seconds, 0.0 if the directory does not say. Older sessions end by this."""
     filetime = entry.text(_PWD_LAST_SET)
     if filetime.isdigit() and int(filetime):

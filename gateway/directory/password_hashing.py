@@ -18,7 +18,7 @@ from typing import TypeVar
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from gateway.config.schema import Passwords as Settings
+from gateway.config.schema import PasswordRules as Settings
 from gateway.directory import legacy_hashes
 from gateway.errors import Overloaded, WeakPassword
 from gateway.i18n.text import N_, NN_
@@ -32,7 +32,7 @@ _MOST_PASSES = 64
 _MOST_LANES = 16
 
 
-class Passwords:
+class PasswordHashing:
     def __init__(self, settings: Settings, salt: Callable[[int], bytes] = os.urandom) -> None:
         self._settings = settings
         self._salt = salt

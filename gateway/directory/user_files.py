@@ -19,7 +19,7 @@ _HASHES = "bcrypt, argon2id, sha512-crypt, sha256-crypt, pbkdf2, scrypt and apr1
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ImportedUser:
     """A user to import; `password` is clear text to be hashed, None if `user` has a hash or neither is given."""
 
     line: int
@@ -33,7 +33,7 @@ class BadLine:
     problem: str
 
 
-Imported = Iterator[Entry | BadLine]
+Imported = Iterator[ImportedUser | BadLine]
 
 
 def read_htpasswd(text: str) -> Imported:
@@ -101,14 +101,14 @@ def _named(users: yaml.MappingNode) -> Imported:
 READERS = {"htpasswd": read_htpasswd, "csv": read_csv, "yaml": read_yaml}
 
 
-def _entry(line: int, values: object) -> Entry | BadLine:
+def _entry(line: int, values: object) -> ImportedUser | BadLine:
     try:
         return _checked_entry(line, values)
     except ValueError as error:
         return BadLine(line, str(error))
 
 
-def _checked_entry(line: int, values: object) -> Entry:
+def _checked_entry(line: int, values: object) -> ImportedUser:
     """Raises ValueError with what is wrong."""
     if not isinstance(values, Mapping):
         raise ValueError("expected a user with keys like username and email")
@@ -129,7 +129,7 @@ def _checked_entry(line: int, values: object) -> Entry:
         disabled=_flag(values.get("disabled")),
         password_hash=hash,
     )
-    return Entry(line, user, password or None)
+    return ImportedUser(line, user, password or None)
 
 
 def _text(field: str, value: object) -> str:

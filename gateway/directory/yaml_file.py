@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gateway.config.yaml_document import Document, parse
 from gateway.directory import identifiers
-from gateway.directory.password_hashing import Passwords, is_supported
+from gateway.directory.password_hashing import PasswordHashing, is_supported
 from gateway.errors import ConfigError, InvalidUser, StoreUnavailable
 from gateway.model import User
 
@@ -41,7 +41,7 @@ class FileChange:
 
 
 class FileDirectory:
-    def __init__(self, path: Path, passwords: Passwords) -> None:
+    def __init__(self, path: Path, passwords: PasswordHashing) -> None:
         """Raises ConfigError with every mistake of the file."""
         self._path, self._passwords = path, passwords
         self._stamp = _stamp(path)
@@ -163,9 +163,14 @@ def _user(document: Document, name: str, facts: object) -> User | None:
     if len(document.mistakes) > before:
         return None
     user = User(
-        name, name=facts.get("name", ""), email=facts.get("email", ""), phone=facts.get("phone", ""),
-        groups=tuple(facts.get("groups", ())), disabled=facts.get("disabled", False), password_hash=password,
-    )  # fmt: skip
+        name,
+        name=facts.get("name", ""),
+        email=facts.get("email", ""),
+        phone=facts.get("phone", ""),
+        groups=tuple(facts.get("groups", ())),
+        disabled=facts.get("disabled", False),
+        password_hash=password,
+    )
     try:
         return identifiers.checked(user)
     except InvalidUser as error:

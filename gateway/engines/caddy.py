@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from gateway.config.schema import Route
 from gateway.engines.plan import (
     FORWARDED,
-    Plan,
-    Site,
+    EnginePlan,
+    HostPlan,
     addresses,
     cookie_pattern,
     identity_names,
@@ -17,11 +17,11 @@ from gateway.engines.plan import (
 from gateway.forwardauth import route_key
 
 
-def export(plan: Plan) -> dict[str, str]:
+def export(plan: EnginePlan) -> dict[str, str]:
     return {"Caddyfile": "\n".join(_lines(plan)) + "\n"}
 
 
-def _lines(plan: Plan) -> Iterator[str]:
+def _lines(plan: EnginePlan) -> Iterator[str]:
     own_certificate = plan.secure and plan.certificate is None
     yield "# Written by `auth-gateway export caddy`. Change config.yaml and export again."
     yield "{\n\tadmin off" + ("" if own_certificate else "\n\tauto_https off") + "\n}"
@@ -29,7 +29,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield from _site(plan, site)
 
 
-def _site(plan: Plan, site: Site) -> Iterator[str]:
+def _site(plan: EnginePlan, site: HostPlan) -> Iterator[str]:
     host, _, port = plan.listen.rpartition(":")
     scheme = "https" if plan.secure else "http"
     name = "" if site.host == "*" else site.host
@@ -54,7 +54,7 @@ def _site(plan: Plan, site: Site) -> Iterator[str]:
     yield "\t\trespond 404\n\t}\n}"
 
 
-def _route(plan: Plan, route: Route) -> Iterator[str]:
+def _route(plan: EnginePlan, route: Route) -> Iterator[str]:
     yield f"\t\t\tforward_auth {_dial(plan.gateway)} {{"
     yield f"\t\t\t\turi {plan.prefix}/forward?route={route_key(route)}"
     yield f"\t\t\t\tcopy_headers {' '.join(identity_names(route).values())}"

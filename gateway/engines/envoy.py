@@ -10,8 +10,8 @@ import yaml
 from gateway.config.schema import Route
 from gateway.engines.plan import (
     FORWARDED,
-    Plan,
-    Site,
+    EnginePlan,
+    HostPlan,
     addresses,
     identity_names,
     path_pattern,
@@ -34,7 +34,7 @@ _TELL_CLIENT = ("location", "www-authenticate", "cache-control", "content-type")
 _ASK_FROM = ("x-forwarded-for", "x-forwarded-proto", "x-requested-with")
 
 
-def export(plan: Plan) -> dict[str, str]:
+def export(plan: EnginePlan) -> dict[str, str]:
     names = [f"app_{plan.number(route)}" for route in plan.routes]
     apps = [_app(name, route) for name, route in zip(names, plan.routes, strict=True)]
     clusters = [_cluster("gateway", [plan.gateway]), *apps]
@@ -42,7 +42,7 @@ def export(plan: Plan) -> dict[str, str]:
     return {"envoy.yaml": _HEAD + yaml.safe_dump(document, sort_keys=False, width=1000)}
 
 
-def _listener(plan: Plan) -> dict[str, Any]:
+def _listener(plan: EnginePlan) -> dict[str, Any]:
     chain: dict[str, Any] = {
         "filters": [
             {"name": "envoy.filters.network.http_connection_manager", "typed_config": _http_connections(plan)}
@@ -53,7 +53,7 @@ def _listener(plan: Plan) -> dict[str, Any]:
     return {"name": "public", "address": _socket(plan.listen), "filter_chains": [chain]}
 
 
-def _http_connections(plan: Plan) -> dict[str, Any]:
+def _http_connections(plan: EnginePlan) -> dict[str, Any]:
     return {
         "@type": f"{_TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "public",
@@ -79,7 +79,7 @@ def _typed(kind: str) -> dict[str, Any]:
     return {"@type": f"{_HTTP}.{kind}"}
 
 
-def _ext_authz(plan: Plan) -> dict[str, Any]:
+def _ext_authz(plan: EnginePlan) -> dict[str, Any]:
     told = dict.fromkeys(name for route in plan.routes for name in identity_names(route).values())
     service = {
         "server_uri": {"uri": f"http://{plan.gateway}", "cluster": "gateway", "timeout": "5s"},
@@ -108,14 +108,14 @@ def _lua(name: str, code: str) -> dict[str, Any]:
     }
 
 
-def _strip_code(plan: Plan) -> str:
+def _strip_code(plan: EnginePlan) -> str:
     """Before the verdict: ext_authz replaces only what it sets, so nothing of the client's may be left."""
     gone = dict.fromkeys(name.lower() for name in (*protected_names(plan.config), *FORWARDED))
     removals = "\n".join(f'  handle:headers():remove("{name}")' for name in gone)
     return f"function envoy_on_request(handle)\n{removals}\nend\n"
 
 
-def _cookie_code(plan: Plan) -> str:
+def _cookie_code(plan: EnginePlan) -> str:
     """Apps never see our cookies. It runs after the verdict, and not on the way to the portal."""
     own = plan.config.session.cookie_name.lower()
     return f"""function envoy_on_request(handle)
@@ -132,7 +132,7 @@ end
 """
 
 
-def _virtual_host(plan: Plan, site: Site) -> dict[str, Any]:
+def _virtual_host(plan: EnginePlan, site: HostPlan) -> dict[str, Any]:
     off = {"ext_authz": {**_typed("ext_authz.v3.ExtAuthzPerRoute"), "disabled": True}}
     hidden = {"match": _regex(f"^{plan.prefix}/forward(?:/.*)?$"), "direct_response": {"status": 404}}
     portal = {"match": {"prefix": f"{plan.prefix}/"}, "route": {"cluster": "gateway"}}
@@ -142,7 +142,7 @@ def _virtual_host(plan: Plan, site: Site) -> dict[str, Any]:
     return {"name": site.host, "domains": domains, "routes": routes}
 
 
-def _route(plan: Plan, route: Route) -> dict[str, Any]:
+def _route(plan: EnginePlan, route: Route) -> dict[str, Any]:
     action: dict[str, Any] = {
         "cluster": f"app_{plan.number(route)}",
         "timeout": f"{route.timeouts.response:.0f}s",
@@ -189,7 +189,7 @@ def _socket(authority: str) -> dict[str, Any]:
     return {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}}
 
 
-def _tls(plan: Plan) -> dict[str, Any]:
+def _tls(plan: EnginePlan) -> dict[str, Any]:
     files = {
         "certificate_chain": {"filename": str(plan.certificate)},
         "private_key": {"filename": str(plan.key)},

@@ -11,8 +11,8 @@ from gateway.config.sections.header_presets import Fact
 from gateway.engines.plan import (
     FORWARDED,
     MOST_COOKIES,
-    Plan,
-    Site,
+    EnginePlan,
+    HostPlan,
     addresses,
     cookie_pattern,
     identity_names,
@@ -27,12 +27,12 @@ _CLAIMS: dict[Fact, str] = {"username": "sub"}
 """Claims of the pass that have another name than the fact."""
 
 
-def export(plan: Plan, keys: dict[str, str]) -> dict[str, str]:
+def export(plan: EnginePlan, keys: dict[str, str]) -> dict[str, str]:
     """`keys` are the public keys that sign passes: file name -> PEM."""
     return {"haproxy.cfg": "\n".join(_lines(plan, list(keys))) + "\n", **keys}
 
 
-def _lines(plan: Plan, keys: list[str]) -> Iterator[str]:
+def _lines(plan: EnginePlan, keys: list[str]) -> Iterator[str]:
     yield from _main(plan)
     yield from _strip(plan)
     yield from _pass(plan, keys)
@@ -48,7 +48,7 @@ def _lines(plan: Plan, keys: list[str]) -> Iterator[str]:
         yield from _backend(plan, route)
 
 
-def _main(plan: Plan) -> Iterator[str]:
+def _main(plan: EnginePlan) -> Iterator[str]:
     tls = f" ssl crt {plan.certificate} alpn h2,http/1.1" if plan.secure else ""
     note = f"\n# {plan.certificate}.key must hold the key of {plan.certificate}." if plan.secure else ""
     yield f"""# Written by `auth-gateway export haproxy`. Change config.yaml and export again.
@@ -71,7 +71,7 @@ frontend public
     http-request return status 404 if {{ path {plan.prefix}/forward }} or {{ path -m beg {plan.prefix}/forward/ }}"""
 
 
-def _strip(plan: Plan) -> Iterator[str]:
+def _strip(plan: EnginePlan) -> Iterator[str]:
     """In every spelling: header names are lower case here, and an app may read any other sign as a dash."""
     for name in (
         *protected_names(plan.config),
@@ -85,7 +85,7 @@ def _strip(plan: Plan) -> Iterator[str]:
     yield "    http-request set-header X-Forwarded-Host %[req.hdr(host)]"
 
 
-def _pass(plan: Plan, keys: list[str]) -> Iterator[str]:
+def _pass(plan: EnginePlan, keys: list[str]) -> Iterator[str]:
     session = cookie_name(plan.config.session, plan.secure)
     yield f"""    http-request set-var(txn.host) req.hdr(host),host_only,lower
     http-request set-var(txn.now) date()
@@ -111,7 +111,7 @@ def _pass(plan: Plan, keys: list[str]) -> Iterator[str]:
     http-request set-var(txn.good) bool(true) if has_session signed for_this_host of_this_session alive from_us"""
 
 
-def _choose(number: int, site: Site) -> Iterator[str]:
+def _choose(number: int, site: HostPlan) -> Iterator[str]:
     """The first that matches, as in the gateway; txn.route is set once."""
     free = "!{ var(txn.route) -m found }"
     yield f"    acl site_{number} {_host_test(site.host)}"
@@ -128,7 +128,7 @@ def _host_test(host: str) -> str:
     return f"var(txn.host) -m end {host[1:]}" if host.startswith("*.") else f"var(txn.host) -m str {host}"
 
 
-def _fetch_pass(plan: Plan) -> Iterator[str]:
+def _fetch_pass(plan: EnginePlan) -> Iterator[str]:
     """Browsers drop a pass when it expires, so its absence is what sends them for another. Pages only."""
     yield "    acl page req.hdr(accept) -m sub text/html"
     yield "    acl script req.hdr(sec-fetch-mode) -m found"
@@ -142,7 +142,7 @@ def _fetch_pass(plan: Plan) -> Iterator[str]:
             yield f"    http-request redirect code 302 location {where} if {wanted} {ours} {who}"
 
 
-def _use(plan: Plan, route: Route) -> Iterator[str]:
+def _use(plan: EnginePlan, route: Route) -> Iterator[str]:
     if not is_settled(route):
         return
     name = route_id(route)
@@ -153,7 +153,7 @@ def _use(plan: Plan, route: Route) -> Iterator[str]:
     yield f"    use_backend app_{plan.number(route)} if {here} {holds}".rstrip()
 
 
-def _backend(plan: Plan, route: Route) -> Iterator[str]:
+def _backend(plan: EnginePlan, route: Route) -> Iterator[str]:
     if not is_settled(route):
         return
     name = cookie_pattern(plan.config)

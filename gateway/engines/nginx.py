@@ -14,8 +14,8 @@ from gateway.config.units import show_duration
 from gateway.engines.plan import (
     FORWARDED,
     MOST_COOKIES,
-    Plan,
-    Site,
+    EnginePlan,
+    HostPlan,
     addresses,
     cookie_pattern,
     identity_names,
@@ -24,18 +24,26 @@ from gateway.engines.plan import (
 )
 from gateway.forwardauth import route_key
 
-_KEY = r"\n".join((
-    "$http_cookie", "$http_authorization", "$remote_addr", "$http_x_forwarded_for",
-    "$scheme", "$host$auth_port", "$request_method", "$request_uri",
-))  # fmt: skip
+_KEY = r"\n".join(
+    (
+        "$http_cookie",
+        "$http_authorization",
+        "$remote_addr",
+        "$http_x_forwarded_for",
+        "$scheme",
+        "$host$auth_port",
+        "$request_method",
+        "$request_uri",
+    )
+)
 """nginx reads `\\n` as a line feed, which no header and no address can hold."""
 
 
-def export(plan: Plan) -> dict[str, str]:
+def export(plan: EnginePlan) -> dict[str, str]:
     return {"nginx.conf": "\n".join(_lines(plan)) + "\n"}
 
 
-def _lines(plan: Plan) -> Iterator[str]:
+def _lines(plan: EnginePlan) -> Iterator[str]:
     yield from _main(plan)
     for route in plan.routes:
         yield from _upstream(plan, route)
@@ -48,7 +56,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield "}"
 
 
-def _main(plan: Plan) -> Iterator[str]:
+def _main(plan: EnginePlan) -> Iterator[str]:
     yield f"""# Written by `auth-gateway export nginx`. Change config.yaml and export again.
 worker_processes auto;
 pid {plan.state}/nginx.pid;
@@ -88,12 +96,12 @@ def _cookie_map(name: str) -> str:
     return "\n".join(lines)
 
 
-def _upstream(plan: Plan, route: Route) -> Iterator[str]:
+def _upstream(plan: EnginePlan, route: Route) -> Iterator[str]:
     servers = " ".join(f"server {address.authority};" for address in addresses(route))
     yield f"    upstream app_{plan.number(route)} {{ {servers} keepalive 32; }}"
 
 
-def _server(plan: Plan, site: Site) -> Iterator[str]:
+def _server(plan: EnginePlan, site: HostPlan) -> Iterator[str]:
     default = " default_server" if site.host == "*" else ""
     name = "_" if site.host == "*" else site.host
     yield f"    server {{\n        listen {plan.listen}{default}{_tls_word(plan)};\n        server_name {name};"
@@ -107,11 +115,11 @@ def _server(plan: Plan, site: Site) -> Iterator[str]:
     yield "    }"
 
 
-def _tls_word(plan: Plan) -> str:
+def _tls_word(plan: EnginePlan) -> str:
     return " ssl http2" if plan.secure else ""
 
 
-def _tls(plan: Plan) -> Iterator[str]:
+def _tls(plan: EnginePlan) -> Iterator[str]:
     if plan.secure:
         yield f"        ssl_certificate {plan.certificate};\n        ssl_certificate_key {plan.key};"
         yield "        ssl_protocols TLSv1.2 TLSv1.3;"
@@ -124,7 +132,7 @@ _FROM = """            proxy_http_version 1.1;
             proxy_set_header Forwarded "";"""
 
 
-def _portal(plan: Plan) -> Iterator[str]:
+def _portal(plan: EnginePlan) -> Iterator[str]:
     hidden = "\n".join(f'            proxy_set_header {name} "";' for name in FORWARDED)
     yield f"""        location ^~ {plan.prefix}/forward {{ return 404; }}
         location ^~ {plan.prefix}/ {{
@@ -136,7 +144,7 @@ def _portal(plan: Plan) -> Iterator[str]:
         }}"""
 
 
-def _ask(plan: Plan, route: Route, number: int) -> Iterator[str]:
+def _ask(plan: EnginePlan, route: Route, number: int) -> Iterator[str]:
     """The sub-request. It has no body, and says which route we chose."""
     keep = plan.config.forward.cache
     cache = (
@@ -172,7 +180,7 @@ def _ask(plan: Plan, route: Route, number: int) -> Iterator[str]:
         }}"""
 
 
-def _location(plan: Plan, route: Route, number: int) -> Iterator[str]:
+def _location(plan: EnginePlan, route: Route, number: int) -> Iterator[str]:
     names = identity_names(route)
     path = "/" if route.path == "/" else f'~ "{path_pattern(route)}"'
     yield f"        location {path} {{"

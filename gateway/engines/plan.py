@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from gateway.config.checks.routes import covers_host
 from gateway.config.patterns import path_matches
 from gateway.config.schema import Config, Route
-from gateway.config.sections.header_presets import IDENTITY, Told, told_by
+from gateway.config.sections.header_presets import IDENTITY, HeaderFact, told_by
 from gateway.errors import ConfigError, Mistake
 from gateway.proxy.request_headers import canonical
 
@@ -23,7 +23,7 @@ FORWARDED = ("X-Forwarded-Method", "X-Forwarded-Uri", "X-Original-URL", "X-Origi
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class EngineUpstream:
     """Where an app listens: "host:port", or "unix:/path"."""
 
     authority: str
@@ -31,7 +31,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class HostPlan:
     """One host pattern and the routes that its requests can reach, most particular path first."""
 
     host: str
@@ -39,11 +39,11 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class EnginePlan:
     """All that an engine's template needs. Addresses are "host:port"."""
 
     config: Config
-    sites: tuple[Site, ...]
+    sites: tuple[HostPlan, ...]
     listen: str
     gateway: str
     certificate: Path | None
@@ -76,7 +76,7 @@ def plan(
     certificate: Path | None = None,
     key: Path | None = None,
     state: Path | None = None,
-) -> Plan:
+) -> EnginePlan:
     """Raises ConfigError for what engines can't be told."""
     mistakes = list(_mistakes(config, engine))
     if mistakes:
@@ -84,7 +84,7 @@ def plan(
     tls = config.server.tls
     parts = urlsplit(config.server.public_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    return Plan(
+    return EnginePlan(
         config,
         tuple(_sites(config)),
         listen or f"0.0.0.0:{port}",
@@ -121,7 +121,7 @@ def _mistakes(config: Config, engine: str) -> Iterator[Mistake]:
             yield Mistake("config", 0, f"routes[{index}].upstream", problem, "use one of them")
 
 
-def _sites(config: Config) -> Iterator[Site]:
+def _sites(config: Config) -> Iterator[HostPlan]:
     """Particular hosts first. A route that an earlier one hides on this host is left out."""
     hosts = dict.fromkeys(route.host.lower() for route in config.routes)
     for host in sorted(hosts, key=_generality):
@@ -130,24 +130,24 @@ def _sites(config: Config) -> Iterator[Site]:
             hidden = any(path_matches(other.path.rstrip("/") or "/", route.path) for other in reached)
             if covers_host(route.host.lower(), host) and not hidden:
                 reached.append(route)
-        yield Site(host, tuple(reached))
+        yield HostPlan(host, tuple(reached))
 
 
 def _generality(host: str) -> tuple[int, int]:
     return (2 if host == "*" else int(host.startswith("*.")), -len(host))
 
 
-def addresses(route: Route) -> list[Address]:
+def addresses(route: Route) -> list[EngineUpstream]:
     return [_address(url) for url in route.upstreams]
 
 
-def _address(url: str) -> Address:
+def _address(url: str) -> EngineUpstream:
     if url.startswith("unix:"):
-        return Address(url, tls=False)
+        return EngineUpstream(url, tls=False)
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return Address(f"{host}:{port}", parts.scheme == "https")
+    return EngineUpstream(f"{host}:{port}", parts.scheme == "https")
 
 
 def identity_names(route: Route) -> dict[str, str]:
@@ -158,7 +158,7 @@ def identity_names(route: Route) -> dict[str, str]:
     return {ours: theirs for ours, theirs in names.items() if canonical(theirs) not in dropped}
 
 
-def says(route: Route, header: str) -> Told:
+def says(route: Route, header: str) -> HeaderFact:
     """What one of `identity_names` says."""
     return told_by(route.headers.preset)[header]
 

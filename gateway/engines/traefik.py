@@ -10,8 +10,8 @@ import yaml
 from gateway.config.schema import Route
 from gateway.engines.plan import (
     FORWARDED,
-    Plan,
-    Site,
+    EnginePlan,
+    HostPlan,
     identity_names,
     path_pattern,
     protected_names,
@@ -26,7 +26,7 @@ _HEAD = """# Written by `auth-gateway export traefik`. Change config.yaml and ex
 """
 
 
-def export(plan: Plan) -> dict[str, str]:
+def export(plan: EnginePlan) -> dict[str, str]:
     dynamic: dict[str, Any] = {"http": {"routers": {}, "middlewares": {}, "services": {}}}
     http = dynamic["http"]
     _shared(plan, http)
@@ -38,14 +38,14 @@ def export(plan: Plan) -> dict[str, str]:
     return {"traefik.yaml": _HEAD.format(listen=plan.listen) + text}
 
 
-def _shared(plan: Plan, http: dict[str, Any]) -> None:
+def _shared(plan: EnginePlan, http: dict[str, Any]) -> None:
     """Traefik removes a header that is set to nothing; ForwardAuth removes only the exact names that it copies."""
     gone = [spelling for name in (*protected_names(plan.config), *FORWARDED) for spelling in spellings(name)]
     http["middlewares"]["strip"] = {"headers": {"customRequestHeaders": dict.fromkeys(gone, "")}}
     http["services"]["gateway"] = _service([f"http://{plan.gateway}"])
 
 
-def _site(plan: Plan, site: Site, order: int, http: dict[str, Any]) -> None:
+def _site(plan: EnginePlan, site: HostPlan, order: int, http: dict[str, Any]) -> None:
     """Priorities follow our order: particular hosts first, then the order of their routes."""
     top = 100_000 - order * 1000
     host = _host_rule(site.host)
@@ -61,7 +61,7 @@ def _site(plan: Plan, site: Site, order: int, http: dict[str, Any]) -> None:
         http["routers"][f"{name}-{order}"] = _router(plan, rule, name, steps, top - number)
 
 
-def _auth(plan: Plan, route: Route) -> dict[str, Any]:
+def _auth(plan: EnginePlan, route: Route) -> dict[str, Any]:
     return {
         "forwardAuth": {
             "address": f"http://{plan.gateway}{plan.prefix}/forward?route={route_key(route)}",
@@ -83,7 +83,9 @@ def _steps(route: Route, name: str, http: dict[str, Any]) -> list[str]:
     return list(steps)
 
 
-def _router(plan: Plan, rule: str, service: str, middlewares: list[str], priority: int) -> dict[str, Any]:
+def _router(
+    plan: EnginePlan, rule: str, service: str, middlewares: list[str], priority: int
+) -> dict[str, Any]:
     router: dict[str, Any] = {
         "entryPoints": ["public"],
         "rule": rule,

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from gateway.config.schema import Config
-from gateway.config.sections.header_presets import PRESETS, Told
-from gateway.forwardauth.decision import Door
+from gateway.config.sections.header_presets import PRESETS, HeaderFact
+from gateway.forwardauth.decision import Dialect
 from gateway.forwardauth.original_request import (
     Reader,
     from_either,
@@ -37,8 +37,8 @@ class Page:
 class Addresses:
     """What stands where. `below` are doors that have the original path behind theirs; `portal` is for our own host."""
 
-    doors: Mapping[str, Door] = field(default_factory=dict)
-    below: Mapping[str, Door] = field(default_factory=dict)
+    doors: Mapping[str, Dialect] = field(default_factory=dict)
+    below: Mapping[str, Dialect] = field(default_factory=dict)
     pages: Mapping[str, Page] = field(default_factory=dict)
     portal: Mapping[str, Page] = field(default_factory=dict)
 
@@ -60,7 +60,7 @@ def addresses_of(config: Config) -> Addresses:
     )
 
 
-def find_door(addresses: Addresses, request: web.BaseRequest, target: Target) -> tuple[Door, str] | None:
+def find_door(addresses: Addresses, request: web.BaseRequest, target: Target) -> tuple[Dialect, str] | None:
     """The door at this address, and the original path behind it."""
     for start, door in addresses.below.items():
         if target.path.startswith(start):
@@ -99,11 +99,11 @@ def _authelia(config: Config) -> Addresses:
     told = PRESETS["remote-user"]
     return Addresses(
         doors={
-            _LEGACY: Door(from_either, told),
-            "/api/authz/forward-auth": Door(from_forwarded, told),
-            "/api/authz/auth-request": Door(from_original, told, redirects=False),
+            _LEGACY: Dialect(from_either, told),
+            "/api/authz/forward-auth": Dialect(from_forwarded, told),
+            "/api/authz/auth-request": Dialect(from_original, told, redirects=False),
         },
-        below={"/api/authz/ext-authz/": Door(from_path, told)},
+        below={"/api/authz/ext-authz/": Dialect(from_path, told)},
         portal={"/": Page("login"), "/logout": Page("logout")},
     )
 
@@ -112,10 +112,10 @@ def _authelia(config: Config) -> Addresses:
 
 
 def _oauth2_proxy(config: Config) -> Addresses:
-    told = {**PRESETS["x-auth-request"], **PRESETS["x-forwarded"], "GAP-Auth": Told("email")}
+    told = {**PRESETS["x-auth-request"], **PRESETS["x-forwarded"], "GAP-Auth": HeaderFact("email")}
     reader = _forwarded_or(from_uri(_scheme(config)), config)
     return Addresses(
-        doors={"/oauth2/auth": Door(reader, told, yes=202, redirects=False, meets=_is_allowed)},
+        doors={"/oauth2/auth": Dialect(reader, told, yes=202, redirects=False, meets=_is_allowed)},
         pages={
             "/oauth2/sign_in": Page("login"),
             "/oauth2/start": Page("login"),
@@ -157,7 +157,7 @@ def _in_domain(domain: str, wanted: str) -> bool:
 def _vouch(config: Config) -> Addresses:
     reader = _forwarded_or(from_host(_scheme(config)), config)
     return Addresses(
-        doors={"/validate": Door(reader, {"X-Vouch-User": Told("username")}, redirects=False)},
+        doors={"/validate": Dialect(reader, {"X-Vouch-User": HeaderFact("username")}, redirects=False)},
         portal={"/login": Page("login", "url"), "/logout": Page("logout", "url")},
     )
 
@@ -169,10 +169,10 @@ def _authentik(config: Config) -> Addresses:
     told, base = PRESETS["authentik"], "/outpost.goauthentik.io"
     return Addresses(
         doors={
-            f"{base}/auth/nginx": Door(from_original_url, told, redirects=False),
-            f"{base}/auth/traefik": Door(from_forwarded, told),
-            f"{base}/auth/caddy": Door(from_forwarded, told),
+            f"{base}/auth/nginx": Dialect(from_original_url, told, redirects=False),
+            f"{base}/auth/traefik": Dialect(from_forwarded, told),
+            f"{base}/auth/caddy": Dialect(from_forwarded, told),
         },
-        below={f"{base}/auth/envoy": Door(from_path, told)},
+        below={f"{base}/auth/envoy": Dialect(from_path, told)},
         pages={f"{base}/start": Page("login"), f"{base}/sign_out": Page("logout")},
     )

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from gateway.config.schema import Config, Route
-from gateway.config.sections.header_presets import Told
+from gateway.config.sections.header_presets import HeaderFact
 from gateway.errors import RequestRefused
-from gateway.forwardauth.original_request import Asked, NotBelieved, Reader
+from gateway.forwardauth.original_request import NotBelieved, OriginalRequest, Reader
 from gateway.i18n.text import N_
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.observability.request_trace import Trace
@@ -24,7 +24,7 @@ from gateway.proxy.proxy import REFUSED_METHODS, origin_allowed
 from gateway.proxy.request_headers import HeaderRules, canonical, identity
 from gateway.request.client_kind import wants_html
 from gateway.request.target import check_spelling
-from gateway.session import SessionLayer
+from gateway.session import Sessions
 from gateway.session.assertions import Assertions
 from gateway.session.domains import Domains
 
@@ -39,7 +39,7 @@ def _nothing_more(request: web.BaseRequest, principal: Principal) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Dialect:
     """An endpoint that proxies ask at.
 
     `told` are headers beside those of the route; `redirects` says whether browsers are sent to sign in by 302 or,
@@ -47,23 +47,23 @@ class Door:
     """
 
     read: Reader
-    told: Mapping[str, Told] = field(default_factory=dict)
+    told: Mapping[str, HeaderFact] = field(default_factory=dict)
     yes: int = 200
     redirects: bool = True
     names_route: bool = False
     meets: Callable[[web.BaseRequest, Principal], bool] = _nothing_more
 
 
-class Engine:
+class Decider:
     def __init__(
-        self, config: Config, routes: Routes, sessions: SessionLayer, assertions: Assertions, pages: Pages
+        self, config: Config, routes: Routes, sessions: Sessions, assertions: Assertions, pages: Pages
     ) -> None:
         self._prefix, self._public_url = config.server.prefix, config.server.public_url
         self._shared_login, self._domains = config.session.domain is not None, Domains(config)
         self._routes, self._sessions, self._assertions, self._pages = routes, sessions, assertions, pages
 
     async def answer(
-        self, request: web.BaseRequest, here: Target, trace: Trace, door: Door, suffix: str
+        self, request: web.BaseRequest, here: Target, trace: Trace, door: Dialect, suffix: str
     ) -> web.StreamResponse:
         """Yes with identity headers, 401 or 302 with the way to sign in, 403."""
         try:
@@ -93,7 +93,7 @@ class Engine:
         decided = [(route, decide(route, target, principal, now)) for route in routes]
         return max(decided, key=lambda pair: _STRICTNESS.index(pair[1].verdict))
 
-    def _routes_of(self, asked: Asked) -> list[Route]:
+    def _routes_of(self, asked: OriginalRequest) -> list[Route]:
         """The route of the original request; all that its host has, where the proxy does not say which path.
 
         The answer must then be right for each of them, so their rules can't ask for what nobody knows.
@@ -139,7 +139,9 @@ class Engine:
         ):
             raise RequestRefused("WebSocket from a foreign origin, or to a route without WebSockets")
 
-    def _allow(self, route: Route, target: Target, principal: Principal | None, door: Door) -> web.Response:
+    def _allow(
+        self, route: Route, target: Target, principal: Principal | None, door: Dialect
+    ) -> web.Response:
         assertion = self._assertions.issue(principal, target.host) if principal else None
         rules = HeaderRules.of(route, (), door.told)
         told = [
@@ -157,23 +159,32 @@ class Engine:
         target: Target,
         decision: Decision,
         trace: Trace,
-        door: Door,
+        door: Dialect,
     ) -> web.StreamResponse:
         html = wants_html(target.method, request.headers)
         if decision.verdict is Verdict.DENY:
             return self._pages.of(target.host).error(
-                403, reader=self._pages.readers.of(request), reason=decision.reason,
-                request_id=trace.request_id, accepts_html=html, headers=readable_by(route, request.headers),
-            )  # fmt: skip
+                403,
+                reader=self._pages.readers.of(request),
+                reason=decision.reason,
+                request_id=trace.request_id,
+                accepts_html=html,
+                headers=readable_by(route, request.headers),
+            )
         where = self.page_for(page_for(decision), target)
         location = {"Location": where} if html else {}
         if html and door.redirects:
             return web.Response(status=302, headers={**location, **_NO_STORE, "Vary": "Cookie"})
         told = tell_program(route, target, decision, request.headers, page_url=where.partition("?")[0])
         return self._pages.error(
-            401, reader=PROGRAM, reason=told.reason, request_id=trace.request_id, accepts_html=False,
-            headers={**location, **told.headers}, fields=told.fields,
-        )  # fmt: skip
+            401,
+            reader=PROGRAM,
+            reason=told.reason,
+            request_id=trace.request_id,
+            accepts_html=False,
+            headers={**location, **told.headers},
+            fields=told.fields,
+        )
 
     def page_for(self, page: str, target: Target) -> str:
         """On the app's own host, where the session cookie belongs; on the portal's, if they share the cookie."""
@@ -184,7 +195,7 @@ class Engine:
 
 
 def _demanded(
-    request: web.BaseRequest, door: Door, principal: Principal | None, decision: Decision
+    request: web.BaseRequest, door: Dialect, principal: Principal | None, decision: Decision
 ) -> Decision:
     """The rules' yes, unless the request to the door demands more of the user."""
     if decision.verdict is not Verdict.ALLOW or door.meets is _nothing_more:

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from gateway.config.schema import Config
 from gateway.forwardauth.compatible_gateways import Page, addresses_of, find_door, find_page
-from gateway.forwardauth.decision import Door, Engine
+from gateway.forwardauth.decision import Decider, Dialect
 from gateway.forwardauth.original_request import NotBelieved, dialect_of, from_original, from_path
 from gateway.model import Principal, Target, Verdict
 from gateway.observability.request_trace import Trace
@@ -16,15 +16,15 @@ from gateway.policy.routes import Routes, path_matches
 from gateway.portal.rendering.reader_language import PROGRAM
 from gateway.portal.rendering.render import Pages
 from gateway.portal.return_url import read_return
-from gateway.session import SessionLayer
+from gateway.session import Sessions
 from gateway.session.assertions import Assertions
 
 
 class ForwardAuth:
     def __init__(
-        self, config: Config, routes: Routes, sessions: SessionLayer, assertions: Assertions, pages: Pages
+        self, config: Config, routes: Routes, sessions: Sessions, assertions: Assertions, pages: Pages
     ) -> None:
-        self._engine = Engine(config, routes, sessions, assertions, pages)
+        self._engine = Decider(config, routes, sessions, assertions, pages)
         self._routes, self._sessions, self._pages = routes, sessions, pages
         self._prefix, self._own = config.server.prefix, f"{config.server.prefix}/forward"
         portal = urlsplit(config.server.public_url)
@@ -57,10 +57,10 @@ class ForwardAuth:
         door, suffix = of_peer or self._own_door(request, here)
         return await self._engine.answer(request, here, trace, door, suffix)
 
-    def _own_door(self, request: web.BaseRequest, here: Target) -> tuple[Door, str]:
+    def _own_door(self, request: web.BaseRequest, here: Target) -> tuple[Dialect, str]:
         suffix = here.path.removeprefix(self._own)
         reader = dialect_of(request, suffix)
-        door = Door(reader, redirects=reader is not from_original, names_route=reader is not from_path)
+        door = Dialect(reader, redirects=reader is not from_original, names_route=reader is not from_path)
         return door, suffix
 
     # -- pages of peers --------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from gateway.policy.decide import decide
 from gateway.policy.routes import Routes, host_matches
 from gateway.portal.return_url import href, read_return
 from gateway.proxy.request_headers import clean, facts_of
-from gateway.session import SessionLayer
+from gateway.session import Sessions
 from gateway.session.assertions import Assertions
 from gateway.session.cookie import cookie_value
 
@@ -50,9 +50,7 @@ def is_settled(route: Route) -> bool:
 
 
 class Passes:
-    def __init__(
-        self, config: Config, routes: Routes, sessions: SessionLayer, assertions: Assertions
-    ) -> None:
+    def __init__(self, config: Config, routes: Routes, sessions: Sessions, assertions: Assertions) -> None:
         self._routes, self._sessions, self._assertions = routes, sessions, assertions
         self._prefix, self._cookie = config.server.prefix, pass_cookie(config)
         self._lifetime = int(config.forward.pass_lifetime)

@@ -26,7 +26,7 @@ class NotBelieved(RequestRefused):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class OriginalRequest:
     """The original request. What its proxy does not say is not guessed: rules that ask for it are then refused."""
 
     target: Target
@@ -34,40 +34,42 @@ class Asked:
     knows_method: bool = True
 
 
-Reader = Callable[[web.BaseRequest, Target, str], Asked]
+Reader = Callable[[web.BaseRequest, Target, str], OriginalRequest]
 """The request to us, where it was sent, and what follows our own path in it."""
 
 
-def from_forwarded(request: web.BaseRequest, here: Target, suffix: str) -> Asked:
+def from_forwarded(request: web.BaseRequest, here: Target, suffix: str) -> OriginalRequest:
     """Traefik ForwardAuth and Caddy forward_auth: X-Forwarded-Method, -Proto, -Host and -Uri."""
     names = ("Proto", "Host", "Method", "Uri")
     scheme, authority, method, uri = (one(request, f"X-Forwarded-{name}") for name in names)
-    return Asked(make_target(scheme, authority, method, uri, here.client, here.country))
+    return OriginalRequest(make_target(scheme, authority, method, uri, here.client, here.country))
 
 
-def from_original(request: web.BaseRequest, here: Target, suffix: str) -> Asked:
+def from_original(request: web.BaseRequest, here: Target, suffix: str) -> OriginalRequest:
     """nginx auth_request: X-Original-URL (the whole URL) and X-Original-Method."""
-    return Asked(_original(request, here, one(request, "X-Original-Method")))
+    return OriginalRequest(_original(request, here, one(request, "X-Original-Method")))
 
 
-def from_original_url(request: web.BaseRequest, here: Target, suffix: str) -> Asked:
+def from_original_url(request: web.BaseRequest, here: Target, suffix: str) -> OriginalRequest:
     """nginx as authentik's users have it: X-Original-URL alone."""
-    return Asked(_original(request, here, _ANY_METHOD), knows_method=False)
+    return OriginalRequest(_original(request, here, _ANY_METHOD), knows_method=False)
 
 
-def from_path(request: web.BaseRequest, here: Target, suffix: str) -> Asked:
+def from_path(request: web.BaseRequest, here: Target, suffix: str) -> OriginalRequest:
     """Envoy ext_authz: the original request itself, its path behind ours."""
     uri = f"{suffix}?{here.query}" if here.query else suffix
-    return Asked(make_target(here.scheme, here.authority, here.method, uri, here.client, here.country))
+    return OriginalRequest(
+        make_target(here.scheme, here.authority, here.method, uri, here.client, here.country)
+    )
 
 
 def from_uri(scheme: str) -> Reader:
     """nginx as oauth2-proxy's users have it: Host and X-Forwarded-Uri; the scheme is that of `public_url`."""
 
-    def read(request: web.BaseRequest, here: Target, suffix: str) -> Asked:
+    def read(request: web.BaseRequest, here: Target, suffix: str) -> OriginalRequest:
         uri = one(request, "X-Forwarded-Uri")
         target = make_target(scheme, one(request, "Host"), _ANY_METHOD, uri, here.client, here.country)
-        return Asked(target, knows_method=False)
+        return OriginalRequest(target, knows_method=False)
 
     return read
 
@@ -75,14 +77,14 @@ def from_uri(scheme: str) -> Reader:
 def from_host(scheme: str) -> Reader:
     """nginx as Vouch's users have it: Host and nothing else."""
 
-    def read(request: web.BaseRequest, here: Target, suffix: str) -> Asked:
+    def read(request: web.BaseRequest, here: Target, suffix: str) -> OriginalRequest:
         target = make_target(scheme, one(request, "Host"), _ANY_METHOD, _ANY_PATH, here.client, here.country)
-        return Asked(target, knows_path=False, knows_method=False)
+        return OriginalRequest(target, knows_path=False, knows_method=False)
 
     return read
 
 
-def from_either(request: web.BaseRequest, here: Target, suffix: str) -> Asked:
+def from_either(request: web.BaseRequest, here: Target, suffix: str) -> OriginalRequest:
     """Authelia's old /api/verify takes both dialects; where both are spoken, they must say the same.
 
     Few nginx configurations of its time name the method, so it is not believed beside X-Original-URL.
@@ -94,7 +96,7 @@ def from_either(request: web.BaseRequest, here: Target, suffix: str) -> Asked:
         scheme, authority, uri = (one(request, f"X-Forwarded-{name}") for name in ("Proto", "Host", "Uri"))
         if make_target(scheme, authority, _ANY_METHOD, uri, here.client, here.country) != target:
             raise NotBelieved("forward-auth: X-Original-URL and X-Forwarded-Uri disagree", status=400)
-    return Asked(target, knows_method=False)
+    return OriginalRequest(target, knows_method=False)
 
 
 def dialect_of(request: web.BaseRequest, suffix: str) -> Reader:

@@ -1,4 +1,4 @@
-"""`python -m gateway.language.messages` (`make messages`): brings the catalogues in line with templates and code.
+"""`python -m gateway.i18n.extract` (`make messages`): brings the catalogues in line with templates and code.
 
 For development only, since it needs Babel. New messages come in untranslated, those that nothing says any more go.
 """
@@ -64,9 +64,15 @@ def write(tag: str, catalogue: Catalog) -> None:
     """Without dates and line numbers: a change of the catalogue shows what was changed, and nothing else."""
     out = io.BytesIO()
     write_po(
-        out, catalogue, width=100, omit_header=True, ignore_obsolete=True, sort_by_file=True,
-        include_previous=False, include_lineno=False,
-    )  # fmt: skip
+        out,
+        catalogue,
+        width=100,
+        omit_header=True,
+        ignore_obsolete=True,
+        sort_by_file=True,
+        include_previous=False,
+        include_lineno=False,
+    )
     file = catalogue_file(tag)
     file.parent.mkdir(parents=True, exist_ok=True)
     header = _HEADER.format(tag=tag, plural=catalogue.plural_forms)

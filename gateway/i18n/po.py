@@ -17,7 +17,7 @@ _MAGIC = 0x950412DE
 
 
 @dataclass(slots=True)
-class Entry:
+class PoMessage:
     """One message. `parts` is keyed as the file writes it: msgid, msgid_plural, msgstr, msgstr[0] …"""
 
     parts: dict[str, str] = field(default_factory=dict)
@@ -34,10 +34,10 @@ class Entry:
         return [text for name, text in self.parts.items() if name.startswith("msgstr")]
 
 
-def entries(source: str) -> Iterator[Entry]:
+def entries(source: str) -> Iterator[PoMessage]:
     """All messages of a catalogue, its header (the one without msgid) first."""
     for block in re.split(r"\n[ \t]*\n", source):
-        entry, name = Entry(), ""
+        entry, name = PoMessage(), ""
         for line in block.splitlines():
             match = _LINE.fullmatch(line.strip())
             if line.startswith("#,") and "fuzzy" in line:

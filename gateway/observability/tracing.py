@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from gateway.config.sections.tracing import Tracing as TracingConfig
+from gateway.config.sections.tracing import TracingSection as TracingConfig
 from gateway.errors import ConfigError, Mistake
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class RequestSpan:
         self._span.end()
 
 
-class Tracing:
+class RequestTracer:
     """One worker's. `chance` gives a number from 0 to 1 for each request."""
 
     def __init__(
@@ -90,7 +90,7 @@ class Tracing:
         self._provider.shutdown()
 
 
-def build_tracing(config: TracingConfig) -> Tracing | None:
+def build_tracing(config: TracingConfig) -> RequestTracer | None:
     """None where no endpoint is named. Raises ConfigError."""
     if config.endpoint is None:
         return None
@@ -102,7 +102,7 @@ def build_tracing(config: TracingConfig) -> Tracing | None:
         mend = 'pip install "auth-gateway[otel]"'
         mistake = Mistake("configuration", 0, "tracing.endpoint", "OpenTelemetry is missing", mend)
         raise ConfigError([mistake]) from None
-    return Tracing(config, OTLPSpanExporter(endpoint=config.endpoint, timeout=5))
+    return RequestTracer(config, OTLPSpanExporter(endpoint=config.endpoint, timeout=5))
 
 
 def traceparent(span: "Span") -> str:

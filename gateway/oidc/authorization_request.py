@@ -12,14 +12,17 @@ from dataclasses import asdict, dataclass, replace
 
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
-from gateway.oidc.clients import App, Apps
+from gateway.oidc.clients import Apps, Client
 from gateway.oidc.errors import OAuthError, UnknownApp
 from gateway.oidc.session_names import ACR_VALUES
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # a SHA-256 in base64url (RFC 7636 §4.2)
 _PROMPTS = frozenset({"none", "login", "consent", "select_account"})
-_UNSUPPORTED = {"request": "request_not_supported", "request_uri": "request_uri_not_supported",
-                "registration": "registration_not_supported"}  # fmt: skip
+_UNSUPPORTED = {
+    "request": "request_not_supported",
+    "request_uri": "request_uri_not_supported",
+    "registration": "registration_not_supported",
+}
 SEALED_FOR = 3600.0
 _LONGEST_SEALED = 3800
 """With the path before it, it must fit into the return address of the sign-in page."""
@@ -62,7 +65,7 @@ class Denied(OAuthError):
 
 
 def read_request(
-    params: Mapping[str, str], apps: Apps, now: float, subject_of: Callable[[str, App], str | None]
+    params: Mapping[str, str], apps: Apps, now: float, subject_of: Callable[[str, Client], str | None]
 ) -> SignInRequest:
     """Judge a request. `subject_of` reads an id_token_hint.
 
@@ -86,16 +89,23 @@ def read_request(
     if "authorization_code" not in app.settings.grants:
         raise Denied(back, "unauthorized_client", "this client may not use authorization_code")
     request = SignInRequest(
-        back, _scopes(back, app, params), params.get("nonce", ""), _challenge(back, app, params),
-        silent=False, ask_consent=False, login_since=0.0, proof_since=0.0,
+        back,
+        _scopes(back, app, params),
+        params.get("nonce", ""),
+        _challenge(back, app, params),
+        silent=False,
+        ask_consent=False,
+        login_since=0.0,
+        proof_since=0.0,
         acr=next((value for value in params.get("acr_values", "").split() if value in ACR_VALUES), ""),
-        login_hint=params.get("login_hint", "")[:128], subject=_subject(back, app, params, subject_of),
+        login_hint=params.get("login_hint", "")[:128],
+        subject=_subject(back, app, params, subject_of),
         asked_at=now,
-    )  # fmt: skip
+    )
     return _with_prompt(request, params, now)
 
 
-def _scopes(back: Return, app: App, params: Mapping[str, str]) -> tuple[str, ...]:
+def _scopes(back: Return, app: Client, params: Mapping[str, str]) -> tuple[str, ...]:
     scopes = tuple(dict.fromkeys(params.get("scope", "").split()))
     if not scopes:
         raise Denied(back, "invalid_scope", "no scope was asked for")
@@ -105,7 +115,7 @@ def _scopes(back: Return, app: App, params: Mapping[str, str]) -> tuple[str, ...
     return scopes
 
 
-def _challenge(back: Return, app: App, params: Mapping[str, str]) -> str:
+def _challenge(back: Return, app: Client, params: Mapping[str, str]) -> str:
     """PKCE with S256 and nothing else (RFC 9700 §2.1.1); `plain` would protect nothing from who reads the request."""
     challenge, method = params.get("code_challenge", ""), params.get("code_challenge_method", "plain")
     if not challenge:
@@ -118,7 +128,7 @@ def _challenge(back: Return, app: App, params: Mapping[str, str]) -> str:
 
 
 def _subject(
-    back: Return, app: App, params: Mapping[str, str], subject_of: Callable[[str, App], str | None]
+    back: Return, app: Client, params: Mapping[str, str], subject_of: Callable[[str, Client], str | None]
 ) -> str:
     hint = params.get("id_token_hint", "")
     subject = subject_of(hint, app) if hint else ""

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from gateway.oidc.authorization_request import Return
 from gateway.portal.rendering.render import Pages
-from gateway.portal.request import Ask, see_other
+from gateway.portal.request import PortalRequest, see_other
 
 
 class Answers:
@@ -16,20 +16,24 @@ class Answers:
     def __init__(self, pages: Pages, issuer: str) -> None:
         self._pages, self._issuer = pages, issuer
 
-    def code(self, ask: Ask, back: Return, code: str) -> web.Response:
+    def code(self, ask: PortalRequest, back: Return, code: str) -> web.Response:
         return self._send(ask, back, {"code": code})
 
-    def error(self, ask: Ask, back: Return, code: str, detail: str) -> web.Response:
+    def error(self, ask: PortalRequest, back: Return, code: str, detail: str) -> web.Response:
         described = {"error_description": detail} if detail and detail != code else {}
         return self._send(ask, back, {"error": code, **described})
 
-    def _send(self, ask: Ask, back: Return, values: Mapping[str, str]) -> web.Response:
+    def _send(self, ask: PortalRequest, back: Return, values: Mapping[str, str]) -> web.Response:
         fields = {**values, **({"state": back.state} if back.state else {}), "iss": self._issuer}
         if back.response_mode == "form_post":
             return self._pages.render(
-                "oidc_form_post.html", reader=ask.reader, request_id=ask.request_id,
-                action=back.redirect_uri, fields=fields, at_once=True,
-            )  # fmt: skip
+                "oidc_form_post.html",
+                reader=ask.reader,
+                request_id=ask.request_id,
+                action=back.redirect_uri,
+                fields=fields,
+                at_once=True,
+            )
         response = see_other(with_query(back.redirect_uri, fields))
         response.headers["Referrer-Policy"] = "no-referrer"
         return response

@@ -14,24 +14,30 @@ from gateway.observability.audit import Audit
 from gateway.oidc.authorization_request import Denied, SignInRequest, read_request, seal, unseal
 from gateway.oidc.authorization_response import Answers
 from gateway.oidc.client_policy import judge
-from gateway.oidc.clients import App, Apps
+from gateway.oidc.clients import Apps, Client
 from gateway.oidc.consents import Asking
 from gateway.oidc.errors import UnknownApp
 from gateway.oidc.grants import Issuing
 from gateway.oidc.scopes import described
-from gateway.oidc.tokens import ID, Tokens
+from gateway.oidc.tokens import ID, TokenSigner
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.rendering.texts import STALE_FORM
-from gateway.portal.request import Ask, see_other
+from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import with_return
-from gateway.portal.services import Parts
+from gateway.portal.services import Services
 
 AUTHORIZE = "/oidc/authorize"
 
 
 class AuthorizeViews:
     def __init__(
-        self, parts: Parts, apps: Apps, tokens: Tokens, issuing: Issuing, asking: Asking, answers: Answers
+        self,
+        parts: Services,
+        apps: Apps,
+        tokens: TokenSigner,
+        issuing: Issuing,
+        asking: Asking,
+        answers: Answers,
     ) -> None:
         self._parts, self._apps, self._tokens = parts, apps, tokens
         self._issuing, self._asking, self._answers = issuing, asking, answers
@@ -39,7 +45,7 @@ class AuthorizeViews:
 
     # -- the request -----------------------------------------------------------------------------------------------
 
-    async def authorize(self, ask: Ask) -> web.StreamResponse:
+    async def authorize(self, ask: PortalRequest) -> web.StreamResponse:
         try:
             request = self._read(await _parameters(ask))
         except Denied as denied:
@@ -49,7 +55,7 @@ class AuthorizeViews:
             raise
         return await self._go_on(ask, request)
 
-    async def resume(self, ask: Ask, sealed: str) -> web.StreamResponse:
+    async def resume(self, ask: PortalRequest, sealed: str) -> web.StreamResponse:
         return await self._go_on(ask, self._unseal(sealed))
 
     def _read(self, params: Mapping[str, str]) -> SignInRequest:
@@ -57,17 +63,17 @@ class AuthorizeViews:
             return self._unseal(params["continue"])
         return read_request(params, self._apps, self._parts.clock(), self._subject_of)
 
-    def _subject_of(self, hint: str, app: App) -> str | None:
+    def _subject_of(self, hint: str, app: Client) -> str | None:
         claims = self._tokens.read(hint, ID, expired=True)
         return str(claims["sub"]) if claims and claims.get("aud") == app.id else None
 
-    async def _go_on(self, ask: Ask, request: SignInRequest) -> web.StreamResponse:
+    async def _go_on(self, ask: PortalRequest, request: SignInRequest) -> web.StreamResponse:
         try:
             return await self._answer(ask, request, self._app(request))
         except Denied as denied:
             return self._deny(ask, request.back.client_id, denied)
 
-    async def _answer(self, ask: Ask, request: SignInRequest, app: App) -> web.StreamResponse:
+    async def _answer(self, ask: PortalRequest, request: SignInRequest, app: Client) -> web.StreamResponse:
         principal = ask.visit.principal
         decision = judge(app, request, ask.here, principal, self._parts.clock())
         if decision.verdict is Verdict.DENY:
@@ -95,19 +101,23 @@ class AuthorizeViews:
         return see_other(f"{page}&{hint}" if hint else page)
 
     async def _let_in(
-        self, ask: Ask, request: SignInRequest, app: App, principal: Principal
+        self, ask: PortalRequest, request: SignInRequest, app: Client, principal: Principal
     ) -> web.StreamResponse:
         lives = app.settings.lifetimes
         grant = await self._issuing.grant(app, principal, request.scopes, lives.code + 5)
         back = request.back
         code = await self._issuing.code(app, grant, back.redirect_uri, request.challenge, request.nonce)
         self._audit.record(
-            "oidc_code_issued", principal.username, ask.client.ip,
-            client=app.id, grant=grant.id[:8], scopes=list(request.scopes),
-        )  # fmt: skip
+            "oidc_code_issued",
+            principal.username,
+            ask.client.ip,
+            client=app.id,
+            grant=grant.id[:8],
+            scopes=list(request.scopes),
+        )
         return self._answers.code(ask, back, code)
 
-    def _deny(self, ask: Ask, client: str, denied: Denied) -> web.Response:
+    def _deny(self, ask: PortalRequest, client: str, denied: Denied) -> web.Response:
         username = ask.visit.principal.username if ask.visit.principal else ""
         self._audit.record("oidc_refused", username, ask.client.ip, client=client, error=denied.code)
         return self._answers.error(ask, denied.back, denied.code, denied.detail)
@@ -115,16 +125,27 @@ class AuthorizeViews:
     # -- consent ---------------------------------------------------------------------------------------------------
 
     def _consent_page(
-        self, ask: Ask, request: SignInRequest, app: App, principal: Principal, error: str | None = None
+        self,
+        ask: PortalRequest,
+        request: SignInRequest,
+        app: Client,
+        principal: Principal,
+        error: str | None = None,
     ) -> web.Response:
         return self._parts.pages.render(
-            "oidc_consent.html", 200 if error is None else 403, reader=ask.reader, request_id=ask.request_id,
-            csrf_token=ask.visit.csrf, sealed=self._seal(request), app=app.settings.label,
+            "oidc_consent.html",
+            200 if error is None else 403,
+            reader=ask.reader,
+            request_id=ask.request_id,
+            csrf_token=ask.visit.csrf,
+            sealed=self._seal(request),
+            app=app.settings.label,
             username=principal.username,
-            scopes=described(request.scopes, self._parts.config.oidc.scopes), error=error,
-        )  # fmt: skip
+            scopes=described(request.scopes, self._parts.config.oidc.scopes),
+            error=error,
+        )
 
-    async def consent(self, ask: Ask) -> web.StreamResponse:
+    async def consent(self, ask: PortalRequest) -> web.StreamResponse:
         """The answer to the consent page. All is judged again: the session may have ended or changed meanwhile."""
         check_origin(ask.request, ask.here, self._parts.public_url)
         form = await read_form(ask.request)
@@ -157,7 +178,7 @@ class AuthorizeViews:
 
     # -- shared ----------------------------------------------------------------------------------------------------
 
-    def _app(self, request: SignInRequest) -> App:
+    def _app(self, request: SignInRequest) -> Client:
         app = self._apps.find(request.back.client_id)
         if app is None or not app.may_return_to(request.back.redirect_uri):  # the configuration has changed
             raise UnknownApp(f"client {request.back.client_id} or its redirect_uri is gone")
@@ -170,7 +191,7 @@ class AuthorizeViews:
         return unseal(sealed, self._parts.ring.open, self._parts.clock())
 
 
-async def _parameters(ask: Ask) -> Mapping[str, str]:
+async def _parameters(ask: PortalRequest) -> Mapping[str, str]:
     """From the address or a form (OpenID Connect Core §3.1.2.1); none may come twice (RFC 6749 §3.1)."""
     if ask.here.method == "POST":
         return await read_form(ask.request)

@@ -14,7 +14,7 @@ from gateway.errors import StoreUnavailable
 from gateway.observability.audit import Audit
 from gateway.oidc.clients import Apps
 from gateway.oidc.session_names import session_name
-from gateway.oidc.tokens import Tokens
+from gateway.oidc.tokens import TokenSigner
 from gateway.stores.protocols.core import Change
 from gateway.stores.protocols.oidc import Login, Logins
 
@@ -27,7 +27,7 @@ _LOOK_EVERY = 30.0
 
 
 class Logouts:
-    def __init__(self, apps: Apps, tokens: Tokens, logins: Logins, audit: Audit, clock: Clock) -> None:
+    def __init__(self, apps: Apps, tokens: TokenSigner, logins: Logins, audit: Audit, clock: Clock) -> None:
         self._apps, self._tokens, self._logins = apps, tokens, logins
         self._audit, self._clock = audit, clock
         self._wake = asyncio.Event()

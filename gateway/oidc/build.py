@@ -13,7 +13,7 @@ from gateway.oidc.backchannel_logout import Logouts
 from gateway.oidc.client_authentication import Authentication
 from gateway.oidc.clients import Apps
 from gateway.oidc.consents import Asking
-from gateway.oidc.device_flow import Devices
+from gateway.oidc.device_flow import DeviceFlow
 from gateway.oidc.device_views import DEVICE, DeviceViews
 from gateway.oidc.discovery import (
     DEVICE_START,
@@ -31,18 +31,18 @@ from gateway.oidc.key_rotation import Rotation
 from gateway.oidc.rp_initiated_logout import END_SESSION, EndSessionViews
 from gateway.oidc.signing_keys import SigningKeys, keys_path, longest_life
 from gateway.oidc.token_introspection import TokenFacts
-from gateway.oidc.token_views import TokenViews
-from gateway.oidc.tokens import Tokens
+from gateway.oidc.token_views import TokenEndpointViews
+from gateway.oidc.tokens import TokenSigner
 from gateway.oidc.user_pages import DIAGNOSTICS, GRANTS, OwnPages
-from gateway.portal.request import Ask, View, Views
-from gateway.portal.services import Parts
+from gateway.portal.request import PortalRequest, View, Views
+from gateway.portal.services import Services
 from gateway.stores.protocols.oidc import Consents, Grants, Logins
 
 CONSENT = "/oidc/consent"
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class OpenIDProvider:
     """`views` are by path: below the prefix, or as it stands for the well-known ones."""
 
     views: Views
@@ -53,31 +53,39 @@ class Provider:
         return [one.run() for one in (self.logouts, self.rotation) if one is not None]
 
 
-def build_provider(parts: Parts, grants: Grants, consents: Consents, logins: Logins) -> Provider:
+def build_provider(parts: Services, grants: Grants, consents: Consents, logins: Logins) -> OpenIDProvider:
     """Nothing at all where no client is configured. Raises ConfigError."""
     settings = parts.config.oidc
     if not settings.clients:
-        return Provider({})
+        return OpenIDProvider({})
     apps = Apps(settings.clients)
     keys = SigningKeys(keys_path(parts.config), parts.clock, announce=settings.announce)
-    tokens = Tokens(parts.public_url, keys, parts.clock)
+    tokens = TokenSigner(parts.public_url, keys, parts.clock)
     issuing = Issuing(
-        tokens, grants, logins, parts.ledger, parts.directory, parts.records, parts.audit, parts.clock,
-        idle_timeout=parts.config.session.idle_timeout, with_lent_groups=parts.sessions.with_lent_groups,
-    )  # fmt: skip
+        tokens,
+        grants,
+        logins,
+        parts.ledger,
+        parts.directory,
+        parts.records,
+        parts.audit,
+        parts.clock,
+        idle_timeout=parts.config.session.idle_timeout,
+        with_lent_groups=parts.sessions.with_lent_groups,
+    )
     asking = Asking(consents, parts.audit, parts.clock)
     logouts = Logouts(apps, tokens, logins, parts.audit, parts.clock)
     parts.sessions.on_change.append(logouts.hear)
     pages = _pages(parts, apps, tokens, issuing, asking, OwnPages(parts, apps, grants, consents, logins))
     machines = _machines(parts, apps, keys, tokens, issuing, asking, grants)
     rotation = Rotation(keys, parts.audit, settings.rotate_keys, longest_life(parts.config))
-    return Provider(
+    return OpenIDProvider(
         _at_home(parts, {**pages, **machines}), logouts, rotation if settings.rotate_keys else None
     )
 
 
 def _pages(
-    parts: Parts, apps: Apps, tokens: Tokens, issuing: Issuing, asking: Asking, own: OwnPages
+    parts: Services, apps: Apps, tokens: TokenSigner, issuing: Issuing, asking: Asking, own: OwnPages
 ) -> Views:
     authorize = AuthorizeViews(parts, apps, tokens, issuing, asking, Answers(parts.pages, parts.public_url))
     end = EndSessionViews(parts, apps, tokens)
@@ -92,25 +100,31 @@ def _pages(
 
 
 def _machines(
-    parts: Parts, apps: Apps, keys: SigningKeys, tokens: Tokens, issuing: Issuing, asking: Asking, grants: Grants
-) -> Views:  # fmt: skip
+    parts: Services,
+    apps: Apps,
+    keys: SigningKeys,
+    tokens: TokenSigner,
+    issuing: Issuing,
+    asking: Asking,
+    grants: Grants,
+) -> Views:
     base = parts.public_url + parts.prefix
     audiences = frozenset(
         (parts.public_url, *(base + path for path in (TOKEN, INTROSPECT, REVOKE, DEVICE_START)))
     )
     authentication = Authentication(apps, parts.limits, parts.ledger, parts.audit, parts.clock, audiences)
-    devices = Devices(parts.ledger, parts.limits, parts.clock)
+    devices = DeviceFlow(parts.ledger, parts.limits, parts.clock)
     device = DeviceViews(parts, apps, authentication, devices, issuing, asking)
     parts.signin.judges.append(device.decision)
-    token = TokenViews(authentication, issuing, devices, tokens, parts.audit)
+    token = TokenEndpointViews(authentication, issuing, devices, tokens, parts.audit)
     facts = TokenFacts(authentication, apps, tokens, issuing, grants, parts.ledger, parts.audit, parts.clock)
     machine = Machine(apps)
     described = metadata(parts.public_url, parts.prefix, parts.config.oidc.clients)
 
-    async def discovery(ask: Ask) -> web.StreamResponse:
+    async def discovery(ask: PortalRequest) -> web.StreamResponse:
         return web.json_response(described, headers={"Cache-Control": "public, max-age=300"})
 
-    async def jwks(ask: Ask) -> web.StreamResponse:
+    async def jwks(ask: PortalRequest) -> web.StreamResponse:
         return web.json_response(keys.published(), headers={"Cache-Control": "public, max-age=300"})
 
     return {
@@ -125,11 +139,11 @@ def _machines(
     }
 
 
-def _at_home(parts: Parts, views: Views) -> Views:
+def _at_home(parts: Services, views: Views) -> Views:
     """On other hosts than the portal's there is no provider: the issuer has one name."""
 
     def guarded(view: View) -> View:
-        async def answer(ask: Ask) -> web.StreamResponse:
+        async def answer(ask: PortalRequest) -> web.StreamResponse:
             if ask.here.host != parts.home:
                 raise RequestRefused(
                     "the provider is on another host", status=404, public=N_("There is nothing here.")

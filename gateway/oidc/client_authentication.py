@@ -16,10 +16,10 @@ from joserfc.errors import JoseError
 
 from gateway.clock import Clock
 from gateway.observability.audit import Audit
-from gateway.oidc.clients import App, Apps
+from gateway.oidc.clients import Apps, Client
 from gateway.oidc.errors import OAuthError
-from gateway.portal.request import Ask
-from gateway.rate_limits import Budget, Limits
+from gateway.portal.request import PortalRequest
+from gateway.rate_limits import Budget, RateLimits
 from gateway.stores.protocols.core import Ledger
 
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -36,7 +36,7 @@ class Authentication:
     def __init__(
         self,
         apps: Apps,
-        limits: Limits,
+        limits: RateLimits,
         ledger: Ledger,
         audit: Audit,
         clock: Clock,
@@ -45,7 +45,7 @@ class Authentication:
         self._apps, self._limits, self._ledger = apps, limits, ledger
         self._audit, self._clock, self._audiences = audit, clock, audiences
 
-    async def app(self, ask: Ask, form: Mapping[str, str]) -> App:
+    async def app(self, ask: PortalRequest, form: Mapping[str, str]) -> Client:
         """Raises OAuthError invalid_client, the same for every cause, and TooManyAttempts."""
         authorization = ask.request.headers.getall("Authorization", ())
         offered = [bool(authorization), "client_secret" in form, "client_assertion" in form]
@@ -64,14 +64,14 @@ class Authentication:
             await self._refuse(ask, form.get("client_id", ""), "no credentials")
         return app
 
-    async def _by_secret(self, ask: Ask, id: str, secret: str, method: str) -> App:
+    async def _by_secret(self, ask: PortalRequest, id: str, secret: str, method: str) -> Client:
         app = self._apps.find(id)
         right = app is not None and app.has_secret(secret)
         if app is None or not right or method not in app.settings.auth:
             await self._refuse(ask, id, method)
         return app
 
-    async def _by_assertion(self, ask: Ask, form: Mapping[str, str]) -> App:
+    async def _by_assertion(self, ask: PortalRequest, form: Mapping[str, str]) -> Client:
         """RFC 7523 §3: issued by the app about itself, for us, soon over, and used once."""
         claims = self._claims(form)
         id = str(claims.get("sub", "")) if claims else form.get("client_id", "")
@@ -114,7 +114,7 @@ class Authentication:
             and 0 < exp - self._clock() <= _LONGEST_ASSERTION
         )
 
-    async def _refuse(self, ask: Ask, id: str, how: str) -> NoReturn:
+    async def _refuse(self, ask: PortalRequest, id: str, how: str) -> NoReturn:
         client = ask.client
         name = id if _SPELLING.fullmatch(id) else ""
         self._audit.record("oidc_client_refused", "", client.ip, client=name, how=how)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from gateway.config.schema import FactorName, Policy
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.oidc.authorization_request import SignInRequest
-from gateway.oidc.clients import App
+from gateway.oidc.clients import Client
 from gateway.oidc.session_names import PHISHING_RESISTANT, TWO_FACTORS
 from gateway.policy.decide import FIRST_FACTORS, SECOND_FACTORS, decide
 
@@ -17,7 +17,7 @@ _AT_ONCE = 0.001
 
 
 def judge(
-    app: App, request: SignInRequest | None, here: Target, principal: Principal | None, now: float
+    app: Client, request: SignInRequest | None, here: Target, principal: Principal | None, now: float
 ) -> Decision:
     """The same `decide` that guards routes; without a request (device flow) it is the app's policy alone."""
     policy = app.settings.policy if request is None else sharpened(app.settings.policy, request, now)

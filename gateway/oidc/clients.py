@@ -16,7 +16,7 @@ from gateway.oidc.redirect_uris import is_registered
 
 
 @dataclass(frozen=True, slots=True)
-class App:
+class Client:
     """A client of the OpenID provider. `keys` are its public keys, where it signs instead of sending a secret."""
 
     settings: OidcClient
@@ -54,17 +54,17 @@ class App:
 class Apps:
     def __init__(self, clients: Sequence[OidcClient]) -> None:
         """Raises ConfigError if a file of public keys can't be read."""
-        self._by_id = {client.id: App(client, _keys_of(client)) for client in clients}
+        self._by_id = {client.id: Client(client, _keys_of(client)) for client in clients}
         self._origins = frozenset(origin for client in clients for origin in client.origins)
 
-    def find(self, id: str) -> App | None:
+    def find(self, id: str) -> Client | None:
         return self._by_id.get(id)
 
     def allows_origin(self, origin: str) -> bool:
         return origin in self._origins
 
     @property
-    def all(self) -> Sequence[App]:
+    def all(self) -> Sequence[Client]:
         return tuple(self._by_id.values())
 
 

@@ -2,7 +2,7 @@
 
 from gateway.clock import Clock
 from gateway.observability.audit import Audit
-from gateway.oidc.clients import App
+from gateway.oidc.clients import Client
 from gateway.stores.protocols.oidc import Consent, Consents
 
 
@@ -10,7 +10,7 @@ class Asking:
     def __init__(self, consents: Consents, audit: Audit, clock: Clock) -> None:
         self._consents, self._audit, self._clock = consents, audit, clock
 
-    async def needed(self, app: App, username: str, scopes: tuple[str, ...], *, again: bool) -> bool:
+    async def needed(self, app: Client, username: str, scopes: tuple[str, ...], *, again: bool) -> bool:
         """`again` is the app's own wish (prompt=consent). An app of ours (`consent: none`) never asks without it."""
         if again or app.settings.consent == "always":
             return True
@@ -19,12 +19,12 @@ class Asking:
         known = await self._consents.get(username, app.id)
         return known is None or not set(scopes) <= set(known.scopes)
 
-    async def allowed(self, app: App, username: str, scopes: tuple[str, ...], ip: str) -> None:
+    async def allowed(self, app: Client, username: str, scopes: tuple[str, ...], ip: str) -> None:
         """Remembered for these scopes and those that were allowed before."""
         known = await self._consents.get(username, app.id)
         both = tuple(dict.fromkeys((*(known.scopes if known else ()), *scopes)))
         await self._consents.put(Consent(username, app.id, both, self._clock()))
         self._audit.record("oidc_consent", username, ip, client=app.id, scopes=list(scopes))
 
-    def refused(self, app: App, username: str, ip: str) -> None:
+    def refused(self, app: Client, username: str, ip: str) -> None:
         self._audit.record("oidc_consent_refused", username, ip, client=app.id)

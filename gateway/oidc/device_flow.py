@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
-from gateway.oidc.clients import App
+from gateway.oidc.clients import Client
 from gateway.oidc.errors import OAuthError
-from gateway.rate_limits import Budget, Limits
+from gateway.rate_limits import Budget, RateLimits
 from gateway.stores.protocols.core import Ledger
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -33,16 +33,20 @@ class Waiting:
     ends: float
 
 
-class Devices:
+class DeviceFlow:
     def __init__(
-        self, ledger: Ledger, limits: Limits, clock: Callable[[], float], *,
+        self,
+        ledger: Ledger,
+        limits: RateLimits,
+        clock: Callable[[], float],
+        *,
         token: Callable[[], str] = secrets.token_urlsafe,
         choose: Callable[[str], str] = secrets.choice,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._ledger, self._limits, self._clock = ledger, limits, clock
         self._token, self._choose = token, choose
 
-    async def start(self, app: App, scopes: tuple[str, ...], network: str) -> tuple[str, str]:
+    async def start(self, app: Client, scopes: tuple[str, ...], network: str) -> tuple[str, str]:
         """A device code and a user code. Raises TooManyAttempts."""
         await self._limits.spend(DEVICE_STARTS_PER_IP, network)
         device = self._token()
@@ -77,7 +81,7 @@ class Devices:
         await self._ledger.put(waiting.slot, json.dumps(record).encode(), left)
         return True
 
-    async def collect(self, app: App, device: str) -> str:
+    async def collect(self, app: Client, device: str) -> str:
         """The grant that the owner gave; exactly one call gets it. Raises OAuthError (RFC 8628 §3.5)."""
         slot = _device_slot(device)
         found = await self._ledger.get(slot)

@@ -10,18 +10,18 @@ from gateway.i18n.text import N_
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.oidc.client_authentication import Authentication
 from gateway.oidc.client_policy import judge
-from gateway.oidc.clients import App, Apps
+from gateway.oidc.clients import Apps, Client
 from gateway.oidc.consents import Asking
-from gateway.oidc.device_flow import INTERVAL, Devices, Waiting
+from gateway.oidc.device_flow import INTERVAL, DeviceFlow, Waiting
 from gateway.oidc.endpoint import answer
 from gateway.oidc.errors import OAuthError
 from gateway.oidc.grants import Issuing
 from gateway.oidc.scopes import described
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.rendering.texts import STALE_FORM, too_many
-from gateway.portal.request import Ask, see_other
+from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import with_return
-from gateway.portal.services import Parts
+from gateway.portal.services import Services
 
 DEVICE = "/oidc/device"
 NO_SUCH_CODE = N_("There is no such code, or it has expired. Check it on your device.")
@@ -30,10 +30,10 @@ NO_SUCH_CODE = N_("There is no such code, or it has expired. Check it on your de
 class DeviceViews:
     def __init__(
         self,
-        parts: Parts,
+        parts: Services,
         apps: Apps,
         authentication: Authentication,
-        devices: Devices,
+        devices: DeviceFlow,
         issuing: Issuing,
         asking: Asking,
     ) -> None:
@@ -41,7 +41,7 @@ class DeviceViews:
         self._devices, self._issuing, self._asking = devices, issuing, asking
         self._here = f"{parts.prefix}{DEVICE}"
 
-    async def start(self, ask: Ask) -> web.StreamResponse:
+    async def start(self, ask: PortalRequest) -> web.StreamResponse:
         """RFC 8628 §3.1 and §3.2."""
         form = await read_form(ask.request)
         app = await self._authentication.app(ask, form)
@@ -52,18 +52,20 @@ class DeviceViews:
             raise OAuthError("invalid_scope", "scope is missing or not among those of this client")
         device, user = await self._devices.start(app, scopes, ask.client.network)
         page = f"{self._parts.public_url}{self._here}"
-        return answer({
-            "device_code": device,
-            "user_code": user,
-            "verification_uri": page,
-            "verification_uri_complete": f"{page}?{urlencode({'user_code': user})}",
-            "expires_in": int(app.settings.lifetimes.device),
-            "interval": INTERVAL,
-        })  # fmt: skip
+        return answer(
+            {
+                "device_code": device,
+                "user_code": user,
+                "verification_uri": page,
+                "verification_uri_complete": f"{page}?{urlencode({'user_code': user})}",
+                "expires_in": int(app.settings.lifetimes.device),
+                "interval": INTERVAL,
+            }
+        )
 
     # -- pages -----------------------------------------------------------------------------------------------------
 
-    async def page(self, ask: Ask) -> web.StreamResponse:
+    async def page(self, ask: PortalRequest) -> web.StreamResponse:
         """The form; with a code in the address it is filled in, not sent: who comes by a link has to look at it."""
         principal = ask.visit.principal
         typed = ask.request.query.get("user_code", "")[:20]
@@ -73,7 +75,7 @@ class DeviceViews:
             return self._prove(missing, typed, app)
         return self._form(ask, typed)
 
-    async def submit(self, ask: Ask) -> web.StreamResponse:
+    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
         check_origin(ask.request, ask.here, self._parts.public_url)
         form = await read_form(ask.request)
         typed, principal = form.get("user_code", "")[:20], ask.visit.principal
@@ -100,14 +102,19 @@ class DeviceViews:
         return await self._settle(ask, principal, app, waiting, typed, form.get("do", ""))
 
     async def _settle(
-        self, ask: Ask, principal: Principal, app: App, waiting: Waiting, typed: str, do: str
+        self, ask: PortalRequest, principal: Principal, app: Client, waiting: Waiting, typed: str, do: str
     ) -> web.StreamResponse:
         """First the question, then its answer."""
         if do not in ("allow", "refuse"):
             return self._show(
-                ask, 200, step="confirm", typed=typed, app=app.settings.label, username=principal.username,
+                ask,
+                200,
+                step="confirm",
+                typed=typed,
+                app=app.settings.label,
+                username=principal.username,
                 scopes=described(waiting.scopes, self._parts.config.oidc.scopes),
-            )  # fmt: skip
+            )
         grant = ""
         if do == "allow":
             life = max(waiting.ends - self._parts.clock(), 0.0)
@@ -132,20 +139,26 @@ class DeviceViews:
         verdict = Verdict.SIGN_IN if principal is None else Verdict.ALLOW
         return Decision(verdict, "oidc", "device")
 
-    def _prove(self, decision: Decision | None, typed: str, app: App | None) -> web.Response:
+    def _prove(self, decision: Decision | None, typed: str, app: Client | None) -> web.Response:
         query = {"user_code": typed, **({"app": app.id} if app else {})}
         page = "verify" if decision and decision.verdict is Verdict.STEP_UP else "login"
         return see_other(with_return(f"{self._parts.prefix}/{page}", f"{self._here}?{urlencode(query)}"))
 
-    def _form(self, ask: Ask, typed: str, *, error: str | None = None, status: int = 200) -> web.Response:
+    def _form(
+        self, ask: PortalRequest, typed: str, *, error: str | None = None, status: int = 200
+    ) -> web.Response:
         return self._show(ask, status, step="type", typed=typed, error=error)
 
-    def _show(self, ask: Ask, status: int, **context: Any) -> web.Response:
+    def _show(self, ask: PortalRequest, status: int, **context: Any) -> web.Response:
         empty: dict[str, Any] = {"typed": "", "app": "", "username": "", "scopes": [], "error": None}
         return self._parts.pages.render(
-            "oidc_device.html", status, reader=ask.reader, request_id=ask.request_id,
-            csrf_token=ask.visit.csrf, **{**empty, **context},
-        )  # fmt: skip
+            "oidc_device.html",
+            status,
+            reader=ask.reader,
+            request_id=ask.request_id,
+            csrf_token=ask.visit.csrf,
+            **{**empty, **context},
+        )
 
 
 _TO_PROVE = (Verdict.SIGN_IN, Verdict.STEP_UP)

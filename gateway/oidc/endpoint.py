@@ -7,7 +7,7 @@ from aiohttp import web
 from gateway.errors import RequestRefused, TooManyAttempts
 from gateway.oidc.clients import Apps
 from gateway.oidc.errors import OAuthError
-from gateway.portal.request import Ask, View
+from gateway.portal.request import PortalRequest, View
 
 _HEADERS = {"Cache-Control": "no-store", "Pragma": "no-cache", "X-Content-Type-Options": "nosniff"}
 _PREFLIGHT = {
@@ -30,15 +30,15 @@ class Machine:
     def views(self, view: View, *methods: str) -> Mapping[str, View]:
         """`view` under these methods, and what browsers ask before they call from another origin."""
 
-        async def guarded(ask: Ask) -> web.StreamResponse:
+        async def guarded(ask: PortalRequest) -> web.StreamResponse:
             return self._with_cors(ask, await _answered(view, ask))
 
         return {**dict.fromkeys(methods, guarded), "OPTIONS": self._preflight}
 
-    async def _preflight(self, ask: Ask) -> web.StreamResponse:
+    async def _preflight(self, ask: PortalRequest) -> web.StreamResponse:
         return self._with_cors(ask, web.Response(status=204, headers=_PREFLIGHT))
 
-    def _with_cors(self, ask: Ask, response: web.StreamResponse) -> web.StreamResponse:
+    def _with_cors(self, ask: PortalRequest, response: web.StreamResponse) -> web.StreamResponse:
         origin = ask.request.headers.get("Origin", "")
         response.headers["Vary"] = "Origin"
         if self._apps.allows_origin(origin):
@@ -47,7 +47,7 @@ class Machine:
         return response
 
 
-async def _answered(view: View, ask: Ask) -> web.StreamResponse:
+async def _answered(view: View, ask: PortalRequest) -> web.StreamResponse:
     try:
         return await view(ask)
     except OAuthError as error:

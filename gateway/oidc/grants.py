@@ -15,11 +15,11 @@ from gateway.clock import Clock
 from gateway.directory.base import Directory
 from gateway.model import Principal, User
 from gateway.observability.audit import Audit
-from gateway.oidc.clients import App
+from gateway.oidc.clients import Client
 from gateway.oidc.errors import OAuthError
 from gateway.oidc.session_names import context, methods
-from gateway.oidc.tokens import Tokens
-from gateway.stores.protocols.core import Ledger, Sessions
+from gateway.oidc.tokens import TokenSigner
+from gateway.stores.protocols.core import Ledger, SessionStore
 from gateway.stores.protocols.oidc import Grant, Grants, Login, Logins
 
 OFFLINE = "offline_access"
@@ -44,12 +44,12 @@ class Code:
 class Issuing:
     def __init__(
         self,
-        tokens: Tokens,
+        tokens: TokenSigner,
         grants: Grants,
         logins: Logins,
         ledger: Ledger,
         directory: Directory,
-        sessions: Sessions,
+        sessions: SessionStore,
         audit: Audit,
         clock: Clock,
         *,
@@ -63,7 +63,7 @@ class Issuing:
 
     # -- after a sign-in -------------------------------------------------------------------------------------------
 
-    async def grant(self, app: App, principal: Principal, scopes: tuple[str, ...], life: float) -> Grant:
+    async def grant(self, app: Client, principal: Principal, scopes: tuple[str, ...], life: float) -> Grant:
         """Note what the user lets the app have. It lives for `life` seconds, until the app redeems it."""
         session, now = principal.session, self._clock()
         facts: dict[str, object] = {
@@ -78,14 +78,14 @@ class Issuing:
         await self._logins.note(Login(principal.username, session.created_at, app.id, session.expires_at))
         return grant
 
-    async def code(self, app: App, grant: Grant, redirect_uri: str, challenge: str, nonce: str) -> str:
+    async def code(self, app: Client, grant: Grant, redirect_uri: str, challenge: str, nonce: str) -> str:
         code, life = self._token(), app.settings.lifetimes.code
         stands_for = Code(grant.id, app.id, redirect_uri, challenge, nonce)
         await self._ledger.put(_slot("replayed", code), grant.id.encode(), _REPLAYS_KNOWN)
         await self._ledger.put(_slot("code", code), json.dumps(_fields(stands_for)).encode(), life)
         return code
 
-    async def take_code(self, app: App, code: str, ip: str) -> Code:
+    async def take_code(self, app: Client, code: str, ip: str) -> Code:
         """What the code stands for; it works no more. Raises OAuthError."""
         taken = await self._ledger.take(_slot("code", code))
         if taken is None:
@@ -98,7 +98,7 @@ class Issuing:
             raise OAuthError("invalid_grant", INVALID)
         return found
 
-    async def redeem(self, app: App, grant_id: str, nonce: str, ip: str) -> dict[str, object]:
+    async def redeem(self, app: Client, grant_id: str, nonce: str, ip: str) -> dict[str, object]:
         """The token response for a grant that nobody has redeemed yet. Raises OAuthError."""
         grant = await self._grants.get(grant_id)
         user = await self.alive(app, grant) if grant else None
@@ -116,7 +116,7 @@ class Issuing:
 
     # -- refreshing ------------------------------------------------------------------------------------------------
 
-    async def refresh(self, app: App, text: str, scope: str, ip: str) -> dict[str, object]:
+    async def refresh(self, app: Client, text: str, scope: str, ip: str) -> dict[str, object]:
         """The token response for a refresh token, with its successor. Raises OAuthError."""
         known = await self._grants.refresh_token(token_digest(text))
         grant = await self._grants.get(known.grant_id) if known else None
@@ -147,7 +147,7 @@ class Issuing:
         known = await self._grants.refresh_token(token_digest(text))
         return await self._grants.get(known.grant_id) if known else None
 
-    async def alive(self, app: App, grant: Grant) -> User | None:
+    async def alive(self, app: Client, grant: Grant) -> User | None:
         """The user, if nothing has happened since that voids the grant.
 
         With `offline_access` a grant outlives its session's own time. It never outlives a session that somebody
@@ -171,7 +171,7 @@ class Issuing:
     # -- shared ----------------------------------------------------------------------------------------------------
 
     def _answer(
-        self, app: App, grant: Grant, user: User, scopes: tuple[str, ...], refresh: str, nonce: str
+        self, app: Client, grant: Grant, user: User, scopes: tuple[str, ...], refresh: str, nonce: str
     ) -> dict[str, object]:
         """RFC 6749 §5.1 and OpenID Connect Core §3.1.3.3."""
         access = self._tokens.access_token(app, scopes, grant)
@@ -189,7 +189,7 @@ class Issuing:
             )
         return answer
 
-    async def _void(self, grant_id: str, why: str, app: App, ip: str) -> None:
+    async def _void(self, grant_id: str, why: str, app: Client, ip: str) -> None:
         grant = await self._grants.get(grant_id)
         await self._grants.end(id=grant_id)
         username = grant.username if grant else ""
@@ -197,9 +197,14 @@ class Issuing:
 
     def _note(self, grant: Grant, ip: str, how: str) -> None:
         self._audit.record(
-            "oidc_tokens_issued", grant.username, ip,
-            client=grant.client_id, grant=grant.id[:8], scopes=list(grant.scopes), how=how,
-        )  # fmt: skip
+            "oidc_tokens_issued",
+            grant.username,
+            ip,
+            client=grant.client_id,
+            grant=grant.id[:8],
+            scopes=list(grant.scopes),
+            how=how,
+        )
 
 
 def _fields(code: Code) -> dict[str, str]:

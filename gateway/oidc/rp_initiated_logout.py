@@ -14,16 +14,16 @@ from gateway.oidc.authorization_response import with_query
 from gateway.oidc.clients import Apps
 from gateway.oidc.errors import UnknownApp
 from gateway.oidc.session_names import session_name
-from gateway.oidc.tokens import ID, Tokens
+from gateway.oidc.tokens import ID, TokenSigner
 from gateway.portal.forms import check_origin, read_form, token_matches
-from gateway.portal.request import Ask, see_other
-from gateway.portal.services import Parts
+from gateway.portal.request import PortalRequest, see_other
+from gateway.portal.services import Services
 
 END_SESSION = "/oidc/end-session"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class LogoutRequest:
     """`onward` is where to go afterwards, "" for our own page; `sid` the session that the id token speaks of."""
 
     onward: str
@@ -32,13 +32,13 @@ class Wish:
 
 
 class EndSessionViews:
-    def __init__(self, parts: Parts, apps: Apps, tokens: Tokens) -> None:
+    def __init__(self, parts: Services, apps: Apps, tokens: TokenSigner) -> None:
         self._parts, self._apps, self._tokens = parts, apps, tokens
 
-    async def page(self, ask: Ask) -> web.StreamResponse:
+    async def page(self, ask: PortalRequest) -> web.StreamResponse:
         return await self._begin(ask, self._read(dict(ask.request.query)))
 
-    async def submit(self, ask: Ask) -> web.StreamResponse:
+    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
         """Our own form comes with `do`; apps may post here as well, and are then treated as if they had redirected."""
         form = await read_form(ask.request)
         wish = self._read(form)
@@ -50,7 +50,7 @@ class EndSessionViews:
             return self._ask(ask, wish, principal)
         return await self._end(ask, wish)
 
-    async def _begin(self, ask: Ask, wish: Wish) -> web.StreamResponse:
+    async def _begin(self, ask: PortalRequest, wish: LogoutRequest) -> web.StreamResponse:
         principal = ask.visit.principal
         if principal is not None:
             session = principal.session
@@ -58,22 +58,25 @@ class EndSessionViews:
                 return self._ask(ask, wish, principal)
         return await self._end(ask, wish)
 
-    async def _end(self, ask: Ask, wish: Wish) -> web.StreamResponse:
+    async def _end(self, ask: PortalRequest, wish: LogoutRequest) -> web.StreamResponse:
         if ask.visit.principal is not None:
             await self._parts.signin.sign_out(ask.client, ask.visit.principal)
         response = see_other(wish.onward or f"{self._parts.prefix}/logout")
         await self._parts.sessions.detach(ask.request, response)
         return response
 
-    def _ask(self, ask: Ask, wish: Wish, principal: Principal) -> web.Response:
+    def _ask(self, ask: PortalRequest, wish: LogoutRequest, principal: Principal) -> web.Response:
         kept = ("id_token_hint", "post_logout_redirect_uri", "client_id", "state")
         return self._parts.pages.render(
-            "oidc_logout.html", reader=ask.reader, request_id=ask.request_id, csrf_token=ask.visit.csrf,
+            "oidc_logout.html",
+            reader=ask.reader,
+            request_id=ask.request_id,
+            csrf_token=ask.visit.csrf,
             username=principal.username,
             fields={name: wish.form[name] for name in kept if wish.form.get(name)},
-        )  # fmt: skip
+        )
 
-    def _read(self, form: Mapping[str, str]) -> Wish:
+    def _read(self, form: Mapping[str, str]) -> LogoutRequest:
         """Raises UnknownApp where the app, its token or its address don't fit together."""
         hint, uri = form.get("id_token_hint", ""), form.get("post_logout_redirect_uri", "")
         claims = self._tokens.read(hint, ID, expired=True) if hint else None
@@ -88,4 +91,4 @@ class EndSessionViews:
                 f"end-session: {uri[:200]!r} is not among post_logout_redirect_uris of {id[:80]!r}"
             )
         onward = with_query(uri, {"state": form["state"]}) if uri and form.get("state") else uri
-        return Wish(onward, str(claims["sid"]) if claims else "", form)
+        return LogoutRequest(onward, str(claims["sid"]) if claims else "", form)

@@ -15,10 +15,17 @@ ACR_VALUES = (ONE_FACTOR, TWO_FACTORS, PHISHING_RESISTANT)
 
 # Names of RFC 8176 §2; it has none for another provider's word, which Microsoft Entra calls "fed".
 _METHODS = {
-    "password": ("pwd",), "sms": ("otp", "sms"), "email": ("otp",), "totp": ("otp",),
-    "webauthn": ("hwk",), "recovery": ("otp",), "user_verification": ("user",),
-    "federated": ("fed",), "approval": ("mca",), "bypass": ("otp",),
-}  # fmt: skip
+    "password": ("pwd",),
+    "sms": ("otp", "sms"),
+    "email": ("otp",),
+    "totp": ("otp",),
+    "webauthn": ("hwk",),
+    "recovery": ("otp",),
+    "user_verification": ("user",),
+    "federated": ("fed",),
+    "approval": ("mca",),
+    "bypass": ("otp",),
+}
 
 
 def session_name(username: str, started: float) -> str:

@@ -11,13 +11,13 @@ from gateway.clock import Clock
 from gateway.model import User
 from gateway.observability.audit import Audit
 from gateway.oidc.client_authentication import Authentication
-from gateway.oidc.clients import App, Apps
+from gateway.oidc.clients import Apps, Client
 from gateway.oidc.endpoint import answer
 from gateway.oidc.errors import OAuthError
 from gateway.oidc.grants import Issuing, token_digest
-from gateway.oidc.tokens import ACCESS, Claims, Tokens, grant_of, user_claims
+from gateway.oidc.tokens import ACCESS, Claims, TokenSigner, grant_of, user_claims
 from gateway.portal.forms import read_form
-from gateway.portal.request import Ask
+from gateway.portal.request import PortalRequest
 from gateway.stores.protocols.core import Ledger
 from gateway.stores.protocols.oidc import Grants
 
@@ -27,7 +27,7 @@ class Active:
     """An access token that is good now. `user` is None where an app stands for itself."""
 
     claims: Claims
-    app: App
+    app: Client
     user: User | None
 
 
@@ -36,7 +36,7 @@ class TokenFacts:
         self,
         authentication: Authentication,
         apps: Apps,
-        tokens: Tokens,
+        tokens: TokenSigner,
         issuing: Issuing,
         grants: Grants,
         ledger: Ledger,
@@ -47,7 +47,7 @@ class TokenFacts:
         self._issuing, self._grants, self._ledger = issuing, grants, ledger
         self._audit, self._clock = audit, clock
 
-    async def userinfo(self, ask: Ask) -> web.StreamResponse:
+    async def userinfo(self, ask: PortalRequest) -> web.StreamResponse:
         active = await self._active(await _bearer(ask))
         if active is None or active.user is None:
             raise _invalid_token("the token is unknown, expired or revoked")
@@ -57,7 +57,7 @@ class TokenFacts:
             raise OAuthError("insufficient_scope", "needs scope openid", status=403, challenge=challenge)
         return answer(user_claims(active.user, scopes))
 
-    async def introspect(self, ask: Ask) -> web.StreamResponse:
+    async def introspect(self, ask: PortalRequest) -> web.StreamResponse:
         """For the app itself and for the APIs that the token is for; nobody else learns anything."""
         form = await read_form(ask.request)
         app = await self._authentication.app(ask, form)
@@ -70,7 +70,7 @@ class TokenFacts:
             return answer({"active": True, "token_type": "Bearer", **active.claims, **username})
         return answer(await self._refresh_state(app, text) or {"active": False})
 
-    async def _refresh_state(self, app: App, text: str) -> dict[str, object] | None:
+    async def _refresh_state(self, app: Client, text: str) -> dict[str, object] | None:
         grant = await self._issuing.refreshable(text)
         if grant is None or grant.client_id != app.id or await self._issuing.alive(app, grant) is None:
             return None
@@ -87,7 +87,7 @@ class TokenFacts:
             "iss": self._tokens.issuer,
         }
 
-    async def revoke(self, ask: Ask) -> web.StreamResponse:
+    async def revoke(self, ask: PortalRequest) -> web.StreamResponse:
         """A refresh token takes its whole grant along; an access token goes alone. Unknown ones are no error."""
         form = await read_form(ask.request)
         app = await self._authentication.app(ask, form)
@@ -116,7 +116,7 @@ class TokenFacts:
         user = await self._issuing.alive(app, grant) if grant else None
         return Active(claims, app, user) if user else None
 
-    def _note(self, ask: Ask, app: App, username: str, kind: str) -> None:
+    def _note(self, ask: PortalRequest, app: Client, username: str, kind: str) -> None:
         self._audit.record("oidc_revoked", username, ask.client.ip, client=app.id, kind=kind)
 
 
@@ -124,7 +124,7 @@ def _revoked(claims: Claims) -> str:
     return f"oidc:revoked:{claims['jti']}"
 
 
-async def _bearer(ask: Ask) -> str:
+async def _bearer(ask: PortalRequest) -> str:
     """RFC 6750 §2.1 and §2.2; never from the address, which ends up in logs."""
     values = ask.request.headers.getall("Authorization", ())
     if len(values) == 1 and values[0][:7].lower() == "bearer ":

@@ -10,39 +10,39 @@ from aiohttp import web
 
 from gateway.observability.audit import Audit
 from gateway.oidc.client_authentication import Authentication
-from gateway.oidc.clients import App
-from gateway.oidc.device_flow import DEVICE_GRANT, Devices
+from gateway.oidc.clients import Client
+from gateway.oidc.device_flow import DEVICE_GRANT, DeviceFlow
 from gateway.oidc.endpoint import answer
 from gateway.oidc.errors import OAuthError
 from gateway.oidc.grants import INVALID, Code, Issuing
-from gateway.oidc.tokens import Tokens
+from gateway.oidc.tokens import TokenSigner
 from gateway.portal.forms import read_form
-from gateway.portal.request import Ask
+from gateway.portal.request import PortalRequest
 
 Form = Mapping[str, str]
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.1
 _NAMES = {DEVICE_GRANT: "device_code"}
 
 
-class TokenViews:
+class TokenEndpointViews:
     def __init__(
         self,
         authentication: Authentication,
         issuing: Issuing,
-        devices: Devices,
-        tokens: Tokens,
+        devices: DeviceFlow,
+        tokens: TokenSigner,
         audit: Audit,
     ) -> None:
         self._authentication, self._issuing, self._devices = authentication, issuing, devices
         self._tokens, self._audit = tokens, audit
-        self._grants: Mapping[str, Callable[[Ask, App, Form], Awaitable[dict[str, object]]]] = {
+        self._grants: Mapping[str, Callable[[PortalRequest, Client, Form], Awaitable[dict[str, object]]]] = {
             "authorization_code": self._by_code,
             "refresh_token": self._by_refresh_token,
             "client_credentials": self._by_client,
             DEVICE_GRANT: self._by_device,
         }
 
-    async def token(self, ask: Ask) -> web.StreamResponse:
+    async def token(self, ask: PortalRequest) -> web.StreamResponse:
         form = await read_form(ask.request)
         app = await self._authentication.app(ask, form)
         grant = form.get("grant_type", "")
@@ -57,18 +57,18 @@ class TokenViews:
                 self._audit.record("oidc_refused", "", ask.client.ip, client=app.id, error=error.code)
             raise
 
-    async def _by_code(self, ask: Ask, app: App, form: Form) -> dict[str, object]:
+    async def _by_code(self, ask: PortalRequest, app: Client, form: Form) -> dict[str, object]:
         code = await self._issuing.take_code(app, _needed(form, "code"), ask.client.ip)
         if not hmac.compare_digest(form.get("redirect_uri", "").encode(), code.redirect_uri.encode()):
             raise OAuthError("invalid_grant", "redirect_uri is not the one of the sign-in")
         _check_verifier(code, form.get("code_verifier", ""))
         return await self._issuing.redeem(app, code.grant, code.nonce, ask.client.ip)
 
-    async def _by_refresh_token(self, ask: Ask, app: App, form: Form) -> dict[str, object]:
+    async def _by_refresh_token(self, ask: PortalRequest, app: Client, form: Form) -> dict[str, object]:
         token = _needed(form, "refresh_token")
         return await self._issuing.refresh(app, token, form.get("scope", ""), ask.client.ip)
 
-    async def _by_client(self, ask: Ask, app: App, form: Form) -> dict[str, object]:
+    async def _by_client(self, ask: PortalRequest, app: Client, form: Form) -> dict[str, object]:
         """The app for itself: no user, so no scope about one and no refresh token (RFC 6749 §4.4)."""
         about_users = {"openid", "profile", "email", "phone", "groups", "offline_access"}
         scopes = tuple(form.get("scope", "").split())
@@ -87,7 +87,7 @@ class TokenViews:
             "scope": " ".join(scopes),
         }
 
-    async def _by_device(self, ask: Ask, app: App, form: Form) -> dict[str, object]:
+    async def _by_device(self, ask: PortalRequest, app: Client, form: Form) -> dict[str, object]:
         grant = await self._devices.collect(app, _needed(form, "device_code"))
         return await self._issuing.redeem(app, grant, "", ask.client.ip)
 

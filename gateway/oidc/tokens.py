@@ -15,7 +15,7 @@ from joserfc.errors import JoseError
 
 from gateway.clock import Clock
 from gateway.model import User
-from gateway.oidc.clients import App
+from gateway.oidc.clients import Client
 from gateway.oidc.session_names import session_name
 from gateway.oidc.signing_keys import SigningKeys
 from gateway.stores.protocols.oidc import Grant
@@ -31,7 +31,7 @@ class AccessToken:
     lifetime: int
 
 
-class Tokens:
+class TokenSigner:
     """`issuer` is `server.public_url`."""
 
     def __init__(
@@ -45,7 +45,7 @@ class Tokens:
         self.issuer = issuer
         self._keys, self._clock, self._token = keys, clock, token
 
-    def id_token(self, app: App, grant: Grant, user: User, *, nonce: str, access_token: str) -> str:
+    def id_token(self, app: Client, grant: Grant, user: User, *, nonce: str, access_token: str) -> str:
         claims = {
             **self._of_now(app.settings.lifetimes.id),
             **user_claims(user, grant.scopes),
@@ -57,7 +57,7 @@ class Tokens:
         }
         return self._sign(app, claims | ({"nonce": nonce} if nonce else {}), ID)
 
-    def access_token(self, app: App, scopes: Sequence[str], grant: Grant | None) -> AccessToken:
+    def access_token(self, app: Client, scopes: Sequence[str], grant: Grant | None) -> AccessToken:
         """Without a grant the app stands for itself (client credentials)."""
         lifetime = app.settings.lifetimes.access
         claims = {
@@ -71,7 +71,7 @@ class Tokens:
         }
         return AccessToken(self._sign(app, claims, ACCESS), int(lifetime))
 
-    def logout_token(self, app: App, username: str, sid: str) -> str:
+    def logout_token(self, app: Client, username: str, sid: str) -> str:
         claims = {
             **self._of_now(120),
             "sub": username,
@@ -97,7 +97,7 @@ class Tokens:
         now = int(self._clock())
         return {"iss": self.issuer, "iat": now, "exp": now + int(lifetime)}
 
-    def _sign(self, app: App, claims: Claims, typ: str) -> str:
+    def _sign(self, app: Client, claims: Claims, typ: str) -> str:
         algorithm = app.settings.id_token_alg
         key = self._keys.signing.for_(algorithm)
         return jwt.encode({"alg": algorithm, "typ": typ, "kid": key.kid}, claims, key)

@@ -12,9 +12,9 @@ from gateway.oidc.tokens import user_claims
 from gateway.policy.decide import has_two
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.rendering.texts import STALE_FORM
-from gateway.portal.request import Ask, see_other
+from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import with_return
-from gateway.portal.services import Parts
+from gateway.portal.services import Services
 from gateway.stores.protocols.oidc import Consent, Consents, Grant, Grants, Logins
 
 GRANTS, DIAGNOSTICS = "/oidc/grants", "/oidc/diagnostics"
@@ -33,18 +33,20 @@ class Shared:
 
 
 class OwnPages:
-    def __init__(self, parts: Parts, apps: Apps, grants: Grants, consents: Consents, logins: Logins) -> None:
+    def __init__(
+        self, parts: Services, apps: Apps, grants: Grants, consents: Consents, logins: Logins
+    ) -> None:
         self._parts, self._apps = parts, apps
         self._grants, self._consents, self._logins = grants, consents, logins
         self._own = tuple(f"{parts.prefix}{path}" for path in (GRANTS, DIAGNOSTICS))
 
     # -- grants ----------------------------------------------------------------------------------------------------
 
-    async def grants(self, ask: Ask) -> web.StreamResponse:
+    async def grants(self, ask: PortalRequest) -> web.StreamResponse:
         principal = self._signed_in(ask)
         return await self._show(ask, principal) if principal else self._first(ask)
 
-    async def revoke(self, ask: Ask) -> web.StreamResponse:
+    async def revoke(self, ask: PortalRequest) -> web.StreamResponse:
         """Ends tokens and consent, and lets the app be told."""
         check_origin(ask.request, ask.here, self._parts.public_url)
         form = await read_form(ask.request)
@@ -62,13 +64,18 @@ class OwnPages:
         return see_other(f"{self._parts.prefix}{GRANTS}")
 
     async def _show(
-        self, ask: Ask, principal: Principal, *, error: str | None = None, status: int = 200
+        self, ask: PortalRequest, principal: Principal, *, error: str | None = None, status: int = 200
     ) -> web.Response:
         return self._parts.pages.render(
-            "oidc_grants.html", status, reader=ask.reader, request_id=ask.request_id,
-            csrf_token=ask.visit.csrf, here=f"{self._parts.prefix}{GRANTS}", error=error,
+            "oidc_grants.html",
+            status,
+            reader=ask.reader,
+            request_id=ask.request_id,
+            csrf_token=ask.visit.csrf,
+            here=f"{self._parts.prefix}{GRANTS}",
+            error=error,
             shared=await self._shared(principal.username),
-        )  # fmt: skip
+        )
 
     async def _shared(self, username: str) -> list[Shared]:
         now = self._parts.clock()
@@ -80,17 +87,20 @@ class OwnPages:
             given: list[Grant | Consent] = [*mine, *([consents[client]] if client in consents else [])]
             app = self._apps.find(client)
             scopes = dict.fromkeys(scope for one in given for scope in one.scopes)
-            found.append(Shared(
-                client, app.settings.label if app else client,
-                described(list(scopes), self._parts.config.oidc.scopes),
-                min(one.created_at for one in given),
-                max((grant.expires_at for grant in mine), default=None),
-            ))  # fmt: skip
+            found.append(
+                Shared(
+                    client,
+                    app.settings.label if app else client,
+                    described(list(scopes), self._parts.config.oidc.scopes),
+                    min(one.created_at for one in given),
+                    max((grant.expires_at for grant in mine), default=None),
+                )
+            )
         return found
 
     # -- diagnostics -----------------------------------------------------------------------------------------------
 
-    async def diagnostics(self, ask: Ask) -> web.StreamResponse:
+    async def diagnostics(self, ask: PortalRequest) -> web.StreamResponse:
         """One's own claims and session, as apps see them; never the session's id or the cookie."""
         principal = self._signed_in(ask)
         if principal is None:
@@ -104,9 +114,15 @@ class OwnPages:
         }
         times = {name: getattr(session, name) for name in ("created_at", "last_seen", "expires_at")}
         return self._parts.pages.render(
-            "oidc_diagnostics.html", reader=ask.reader, request_id=ask.request_id,
-            claims=claims, proven=proven, times=times, ip=session.ip, user_agent=session.user_agent,
-        )  # fmt: skip
+            "oidc_diagnostics.html",
+            reader=ask.reader,
+            request_id=ask.request_id,
+            claims=claims,
+            proven=proven,
+            times=times,
+            ip=session.ip,
+            user_agent=session.user_agent,
+        )
 
     # -- shared ----------------------------------------------------------------------------------------------------
 
@@ -119,10 +135,10 @@ class OwnPages:
             verdict = Verdict.ALLOW
         return Decision(verdict, "oidc", "own_page")
 
-    def _signed_in(self, ask: Ask) -> Principal | None:
+    def _signed_in(self, ask: PortalRequest) -> Principal | None:
         decision = self.decision(ask.here, ask.visit.principal)
         return ask.visit.principal if decision and decision.verdict is Verdict.ALLOW else None
 
-    def _first(self, ask: Ask) -> web.Response:
+    def _first(self, ask: PortalRequest) -> web.Response:
         page = "login" if ask.visit.principal is None else "verify"
         return see_other(with_return(f"{self._parts.prefix}/{page}", ask.here.path))

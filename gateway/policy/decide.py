@@ -32,7 +32,7 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PolicyQuestion:
     """What rules are asked about."""
 
     target: Target
@@ -52,33 +52,33 @@ class Criterion:
 
     key: str
     reason: str
-    holds: Callable[[Rule, Question], bool]
+    holds: Callable[[Rule, PolicyQuestion], bool]
 
     def asked_by(self, rule: Rule) -> bool:
         return bool(getattr(rule, self.key))
 
 
-def _host(rule: Rule, question: Question) -> bool:
+def _host(rule: Rule, question: PolicyQuestion) -> bool:
     return any(host_holds(pattern, question.target.host, question.name) for pattern in rule.hosts)
 
 
-def _path(rule: Rule, question: Question) -> bool:
+def _path(rule: Rule, question: PolicyQuestion) -> bool:
     return any(path_holds(pattern, question.target.path, question.name) for pattern in rule.paths)
 
 
-def _method(rule: Rule, question: Question) -> bool:
+def _method(rule: Rule, question: PolicyQuestion) -> bool:
     return question.target.method in rule.methods
 
 
-def _query(rule: Rule, question: Question) -> bool:
+def _query(rule: Rule, question: PolicyQuestion) -> bool:
     return query_holds(rule.query, question.query)
 
 
-def _network(rule: Rule, question: Question) -> bool:
+def _network(rule: Rule, question: PolicyQuestion) -> bool:
     return any(question.target.client in network for network in rule.networks)
 
 
-def _country(rule: Rule, question: Question) -> bool:
+def _country(rule: Rule, question: PolicyQuestion) -> bool:
     """Where nobody knows the country, no rule lets in by it, and one that denies all but some denies."""
     country = question.target.country
     if not country:
@@ -88,15 +88,15 @@ def _country(rule: Rule, question: Question) -> bool:
     return country in rule.countries
 
 
-def _time(rule: Rule, question: Question) -> bool:
+def _time(rule: Rule, question: PolicyQuestion) -> bool:
     return is_within(rule.times, question.now)
 
 
-def _user(rule: Rule, question: Question) -> bool:
+def _user(rule: Rule, question: PolicyQuestion) -> bool:
     return question.principal is not None and question.principal.username in rule.users
 
 
-def _group(rule: Rule, question: Question) -> bool:
+def _group(rule: Rule, question: PolicyQuestion) -> bool:
     return question.principal is not None and not set(rule.groups).isdisjoint(question.principal.groups)
 
 
@@ -125,13 +125,13 @@ def decide(route: Route, target: Target, principal: Principal | None, now: float
 def _of_every_query(route: Route, target: Target, principal: Principal | None, now: float) -> Decision:
     """Likewise for the query, where a rule asks about one."""
     if not route.query_names:
-        return _first_match(route, Question(target, principal, now, {}))
+        return _first_match(route, PolicyQuestion(target, principal, now, {}))
     queries = query_readings(target.query, route.query_names)
-    answers = {_first_match(route, Question(target, principal, now, query)) for query in queries}
+    answers = {_first_match(route, PolicyQuestion(target, principal, now, query)) for query in queries}
     return answers.pop() if len(answers) == 1 else Decision(Verdict.DENY, route.label, "ambiguous_query")
 
 
-def _first_match(route: Route, question: Question) -> Decision:
+def _first_match(route: Route, question: PolicyQuestion) -> Decision:
     """Anonymous callers are sent to sign in where a rule asks who they are and signing in could help."""
     unknown: Rule | None = None
     missed = "no_rule"
@@ -154,7 +154,7 @@ def _first_match(route: Route, question: Question) -> Decision:
 
 def hinges_on_query(route: Route, target: Target, principal: Principal | None, now: float) -> bool:
     """Whether a rule would match but for its query, so that who doesn't know the query can't tell what is decided."""
-    question = Question(target, principal, now, {})
+    question = PolicyQuestion(target, principal, now, {})
     return any(
         "query" in asked and _first_miss(rule, asked - {"query"}, OF_REQUEST, question) is None
         for rule, asked in route.asked
@@ -167,7 +167,7 @@ def about_somebody(rule: Rule) -> bool:
 
 
 def _first_miss(
-    rule: Rule, asked: frozenset[str], criteria: tuple[Criterion, ...], question: Question
+    rule: Rule, asked: frozenset[str], criteria: tuple[Criterion, ...], question: PolicyQuestion
 ) -> Criterion | None:
     for criterion in criteria:
         if criterion.key in asked and not criterion.holds(rule, question):
@@ -175,7 +175,7 @@ def _first_miss(
     return None
 
 
-def judge(rule: Rule, question: Question) -> Decision:
+def judge(rule: Rule, question: PolicyQuestion) -> Decision:
     """What a rule that matches says: yes, no, or what is missing."""
     principal = question.principal
     if rule.require == "deny":

@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 
 from gateway.config.schema import Route, Rule
 from gateway.model import Decision, Principal, Target
-from gateway.policy.decide import CRITERIA, Criterion, Question, decide, has_factors, is_fresh
+from gateway.policy.decide import CRITERIA, Criterion, PolicyQuestion, decide, has_factors, is_fresh
 from gateway.policy.queries import query_readings, query_words
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CriterionExplanation:
     """One criterion or demand of one rule: what the rule wants, what the request has."""
 
     criterion: str
@@ -22,11 +22,11 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RuleExplanation:
     rule: str
     require: str
-    answers: tuple[Answer, ...]
-    demands: tuple[Answer, ...]
+    answers: tuple[CriterionExplanation, ...]
+    demands: tuple[CriterionExplanation, ...]
     """What a request that matches must have proven."""
     decides: bool
 
@@ -38,37 +38,39 @@ class Asked:
 @dataclass(frozen=True, slots=True)
 class Explanation:
     decision: Decision
-    rules: tuple[Asked, ...]
+    rules: tuple[RuleExplanation, ...]
 
 
 def explain(route: Route, target: Target, principal: Principal | None, now: float) -> Explanation:
     queries = query_readings(target.query, route.query_names)
-    question = Question(target, principal, now, queries[0] if queries else {})
+    question = PolicyQuestion(target, principal, now, queries[0] if queries else {})
     decision = decide(route, target, principal, now)
     return Explanation(decision, tuple(_ask(rule, question, decision) for rule in route.access))
 
 
-def _ask(rule: Rule, question: Question, decision: Decision) -> Asked:
+def _ask(rule: Rule, question: PolicyQuestion, decision: Decision) -> RuleExplanation:
     answers = tuple(_answer(rule, one, question) for one in CRITERIA if one.asked_by(rule))
-    return Asked(
+    return RuleExplanation(
         rule.name, rule.require, answers, tuple(_demands(rule, question)), decision.rule == rule.name
     )
 
 
-def _demands(rule: Rule, question: Question) -> Iterator[Answer]:
+def _demands(rule: Rule, question: PolicyQuestion) -> Iterator[CriterionExplanation]:
     principal = question.principal
     if rule.require in ("bypass", "deny"):
         return
     proven = ", ".join(principal.amr) if principal else "no session"
     any_factors = rule.model_copy(update={"factors": ()})
-    yield Answer(
+    yield CriterionExplanation(
         "require", rule.require, proven, principal is not None and has_factors(any_factors, principal.amr)
     )
     if rule.factors:
-        yield Answer("factors", ", ".join(rule.factors), proven, not _lacks(rule.factors, principal))
+        yield CriterionExplanation(
+            "factors", ", ".join(rule.factors), proven, not _lacks(rule.factors, principal)
+        )
     if rule.max_age:
         fresh = principal is not None and is_fresh(rule, principal, question.now)
-        yield Answer("max_age", f"{rule.max_age:g} s", _ages(principal, question.now), fresh)
+        yield CriterionExplanation("max_age", f"{rule.max_age:g} s", _ages(principal, question.now), fresh)
 
 
 def _lacks(factors: tuple[str, ...], principal: Principal | None) -> bool:
@@ -80,9 +82,11 @@ def _ages(principal: Principal | None, now: float) -> str:
     return ", ".join(f"{factor} {now - at:.0f} s ago" for factor, at in proven)
 
 
-def _answer(rule: Rule, criterion: Criterion, question: Question) -> Answer:
+def _answer(rule: Rule, criterion: Criterion, question: PolicyQuestion) -> CriterionExplanation:
     holds = criterion.holds(rule, question)
-    return Answer(criterion.key, _wanted(rule, criterion.key), _had(rule, criterion.key, question), holds)
+    return CriterionExplanation(
+        criterion.key, _wanted(rule, criterion.key), _had(rule, criterion.key, question), holds
+    )
 
 
 def _wanted(rule: Rule, key: str) -> str:
@@ -94,7 +98,7 @@ def _wanted(rule: Rule, key: str) -> str:
     return " ".join((*times.days, *times.hours, times.timezone))
 
 
-def _had(rule: Rule, key: str, question: Question) -> str:
+def _had(rule: Rule, key: str, question: PolicyQuestion) -> str:
     target, principal = question.target, question.principal
     match key:
         case "hosts":

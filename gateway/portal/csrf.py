@@ -15,7 +15,7 @@ from aiohttp import web
 from gateway.clock import Clock
 from gateway.model import Target
 from gateway.portal.forms import token_matches
-from gateway.portal.request import Ask
+from gateway.portal.request import PortalRequest
 
 GOOD_FOR = 12 * 3600.0
 """Seconds for which an old form is taken."""
@@ -46,7 +46,7 @@ class SignInTokens:
         ours = any(hmac.compare_digest(_signed(key, text).encode(), given) for key in self._keys())
         return ours and 0 <= self._clock() - int(issued) <= GOOD_FOR
 
-    def accepts(self, ask: Ask, form: Mapping[str, str]) -> bool:
+    def accepts(self, ask: PortalRequest, form: Mapping[str, str]) -> bool:
         """Whether a sign-in form counts: its token is the cookie's, or an old one of ours that our own page sent.
 
         Without any cookie of ours it does not: signing in would lead nowhere.

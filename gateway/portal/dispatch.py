@@ -13,8 +13,8 @@ from gateway.policy.routes import path_matches
 from gateway.portal.health import Health
 from gateway.portal.rendering.domains import Sites
 from gateway.portal.rendering.render import Pages
-from gateway.portal.request import Ask, View, Views
-from gateway.session import SessionLayer
+from gateway.portal.request import PortalRequest, View, Views
+from gateway.session import Sessions
 from gateway.session.assertions import Assertions
 
 
@@ -24,7 +24,7 @@ class Portal:
         prefix: str,
         sites: Sites,
         pages: Pages,
-        sessions: SessionLayer,
+        sessions: Sessions,
         assertions: Assertions,
         health: Health,
         metrics_networks: tuple[Network, ...],
@@ -72,29 +72,31 @@ class Portal:
             raise RequestRefused("no such page of ours", status=404, public=N_("There is nothing here."))
         return found
 
-    async def _ask(self, request: web.BaseRequest, target: Target, request_id: str, path: str) -> Ask:
+    async def _ask(
+        self, request: web.BaseRequest, target: Target, request_id: str, path: str
+    ) -> PortalRequest:
         """Endpoints for machines never read a session: probes must not depend on the store."""
         cookies = "" if path in self._endpoints else ";".join(request.headers.getall("Cookie", ()))
         visit = await self._sessions.visit(cookies)
-        return Ask(request, target, visit, request_id, self._pages.readers.here(request))
+        return PortalRequest(request, target, visit, request_id, self._pages.readers.here(request))
 
     # -- endpoints for machines ------------------------------------------------------------------------------------
 
-    async def _healthz(self, ask: Ask) -> web.Response:
+    async def _healthz(self, ask: PortalRequest) -> web.Response:
         return web.json_response({"status": "ok"}, headers=_NO_STORE)
 
-    async def _readyz(self, ask: Ask) -> web.Response:
+    async def _readyz(self, ask: PortalRequest) -> web.Response:
         report = await self._health.report()
         status = 200 if report["status"] == "ready" else 503
         return web.json_response(report, status=status, headers=_NO_STORE)
 
-    async def _metrics(self, ask: Ask) -> web.Response:
+    async def _metrics(self, ask: PortalRequest) -> web.Response:
         if not any(ask.here.client in network for network in self._metrics_networks):
             raise RequestRefused("metrics from outside server.metrics_networks", status=403)
         body, content_type = metrics.exposition()
         return web.Response(body=body, headers={"Content-Type": content_type, **_NO_STORE})
 
-    async def _jwks(self, ask: Ask) -> web.Response:
+    async def _jwks(self, ask: PortalRequest) -> web.Response:
         headers = {"Cache-Control": "public, max-age=300"}
         return web.Response(text=self._assertions.jwks(), content_type="application/json", headers=headers)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from gateway.authn.login import Client
+from gateway.authn.login import LoginOrigin
 from gateway.model import Target
 from gateway.portal.rendering.reader_language import Reader
 from gateway.request.client_kind import agent_of
@@ -13,7 +13,7 @@ from gateway.session import Visit
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class PortalRequest:
     """A request to the portal, read once."""
 
     request: web.BaseRequest
@@ -23,15 +23,15 @@ class Ask:
     reader: Reader
 
     @property
-    def client(self) -> Client:
+    def client(self) -> LoginOrigin:
         headers = self.request.headers
         cookies = ";".join(headers.getall("Cookie", ()))
         here = self.here
         origin = f"{here.scheme}://{here.authority}"
-        return Client(here.client, agent_of(headers), here.host, cookies, origin, self.reader.lang)
+        return LoginOrigin(here.client, agent_of(headers), here.host, cookies, origin, self.reader.lang)
 
 
-View = Callable[[Ask], Awaitable[web.StreamResponse]]
+View = Callable[[PortalRequest], Awaitable[web.StreamResponse]]
 Views = Mapping[str, Mapping[str, View]]
 """Path below the prefix -> method -> view."""
 

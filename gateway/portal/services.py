@@ -24,17 +24,17 @@ from gateway.observability.audit import Audit
 from gateway.policy.routes import Routes
 from gateway.portal.csrf import SignInTokens
 from gateway.portal.rendering.render import Pages
-from gateway.rate_limits import Limits
+from gateway.rate_limits import RateLimits
 from gateway.request.target import parse_authority
-from gateway.session import SessionLayer
+from gateway.session import Sessions
 from gateway.session.assertions import Assertions
 from gateway.session.kept_posts import KeptPosts
-from gateway.stores.protocols.core import AccessRequests, AuditLog, FederatedAccounts, Ledger, Sessions
+from gateway.stores.protocols.core import AccessRequests, AuditLog, FederatedAccounts, Ledger, SessionStore
 from gateway.stores.protocols.tokens import OwnTokens
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Services:
     """`writable` is None where users are kept elsewhere (LDAP, a file)."""
 
     config: Config
@@ -43,15 +43,15 @@ class Parts:
     routes: Routes
     directory: Directory
     writable: WritableDirectory | None
-    records: Sessions
+    records: SessionStore
     ledger: Ledger
     audit_log: AuditLog
     access_requests: AccessRequests
     federated: FederatedAccounts
     own_tokens: OwnTokens
     audit: Audit
-    sessions: SessionLayer
-    limits: Limits
+    sessions: Sessions
+    limits: RateLimits
     passwords: PasswordCheck
     geo: Geo
     sms: Sms

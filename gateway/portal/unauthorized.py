@@ -18,7 +18,7 @@ _LONGEST = 2000  # a longer address of a page is not put into a header
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class UnauthorizedAnswer:
     """`reason` and `fields` are for the JSON body."""
 
     reason: str
@@ -39,7 +39,7 @@ def tell_program(
     *,
     page_url: str,
     offer: str = "",
-) -> Told:
+) -> UnauthorizedAnswer:
     """The 401. `page_url` is where the missing proof is given; `offer` one more way, for WWW-Authenticate.
 
     The address to come back to is that of the page whose script asked, never that of its API call.
@@ -53,7 +53,7 @@ def tell_program(
         LOGIN_HEADER: login,
         **readable_by(route, asked),
     }
-    return Told(reason, headers, {"login_url": login})
+    return UnauthorizedAnswer(reason, headers, {"login_url": login})
 
 
 def readable_by(route: Route, asked: Mapping[str, str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from gateway.model import Principal, Target
 from gateway.proxy.client_response import RelayedResponse
 from gateway.proxy.health_checks import watch
 from gateway.proxy.load_balancing import identity_of
-from gateway.proxy.prepared_route import Site
+from gateway.proxy.prepared_route import PreparedRoute
 from gateway.proxy.request_headers import Peer, named, request_headers, traced
 from gateway.proxy.round_trip import RoundTrip
 from gateway.proxy.upstreams import UpstreamHealth
@@ -52,7 +52,7 @@ class Proxy:
         self._prefix = prefix
         # By identity: two routes may be equal, and hashing a route means hashing all of its settings.
         with_app = [route for route in routes if route.upstreams]
-        self._sites = {id(route): Site.of(route, session_cookie_names, clock) for route in with_app}
+        self._sites = {id(route): PreparedRoute.of(route, session_cookie_names, clock) for route in with_app}
         self._checks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -70,7 +70,7 @@ class Proxy:
         for site in self._sites.values():
             site.pool.close()
 
-    def site_of(self, route: Route) -> Site:
+    def site_of(self, route: Route) -> PreparedRoute:
         return self._sites[id(route)]
 
     def health(self) -> list[UpstreamHealth]:
@@ -128,7 +128,7 @@ class Proxy:
 
 
 async def _switch(
-    request: web.BaseRequest, site: Site, target: Target, trip: RoundTrip, tunnel: Tunnel
+    request: web.BaseRequest, site: PreparedRoute, target: Target, trip: RoundTrip, tunnel: Tunnel
 ) -> RelayedResponse | None:
     """Open the tunnel; an upstream that refuses gives an ordinary response instead."""
     answer = await trip.ask()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
 from gateway.config.schema import Route
-from gateway.config.sections.header_presets import IDENTITY, Fact, Told, told_by
+from gateway.config.sections.header_presets import IDENTITY, Fact, HeaderFact, told_by
 from gateway.errors import RequestRefused
 from gateway.model import Principal, Target
 from gateway.request.request_id import HEADER as REQUEST_ID
@@ -78,7 +78,7 @@ REPLACED = frozenset(
         "x-request-id",
     }
 )
-_NO_MORE: Mapping[str, Told] = {}
+_NO_MORE: Mapping[str, HeaderFact] = {}
 _NOT_ALNUM = re.compile(r"[^a-z0-9]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -99,7 +99,7 @@ def connection_options(pairs: Iterable[Pair]) -> set[str]:
 class HeaderRules:
     """A route's header settings, compiled once."""
 
-    told: tuple[tuple[bytes, Told], ...]
+    told: tuple[tuple[bytes, HeaderFact], ...]
     add: Pairs
     drop: frozenset[str]
     protected: frozenset[str]
@@ -108,7 +108,7 @@ class HeaderRules:
 
     @classmethod
     def of(
-        cls, route: Route, own_cookies: Iterable[str], more: Mapping[str, Told] = _NO_MORE
+        cls, route: Route, own_cookies: Iterable[str], more: Mapping[str, HeaderFact] = _NO_MORE
     ) -> "HeaderRules":
         """`more` is told beside what the route's presets say."""
         renames = {canonical(ours): theirs for ours, theirs in route.headers.rename.items()}

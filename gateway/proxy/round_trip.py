@@ -14,9 +14,9 @@ from gateway.errors import ClientGone, RequestRefused, UpstreamError, UpstreamTi
 from gateway.i18n.text import N_
 from gateway.model import Target
 from gateway.proxy.client_response import ClientWriter, RelayedResponse
-from gateway.proxy.prepared_route import Site
+from gateway.proxy.prepared_route import PreparedRoute
 from gateway.proxy.request_headers import Pairs, request_target
-from gateway.proxy.upstream_connection import BrokenConnection, Connection, ResponseHead, serialize
+from gateway.proxy.upstream_connection import BrokenConnection, ResponseHead, UpstreamConnection, serialize
 from gateway.proxy.upstreams import ConnectTimeout, NotConnected, Upstream
 from gateway.request.malformed import cause_of
 
@@ -26,9 +26,9 @@ INVITE_AFTER = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class UpstreamResponse:
     upstream: Upstream
-    connection: Connection
+    connection: UpstreamConnection
     head: ResponseHead
 
 
@@ -39,7 +39,7 @@ class RoundTrip:
     def __init__(
         self,
         request: web.BaseRequest,
-        site: Site,
+        site: PreparedRoute,
         target: Target,
         headers: Pairs,
         *,
@@ -66,7 +66,7 @@ class RoundTrip:
 
     # --- asking
 
-    async def ask(self) -> Answer:
+    async def ask(self) -> UpstreamResponse:
         """The first response head that any upstream gives; the upload goes on behind it."""
         limit, length = self._site.route.max_body, self._request.content_length
         if limit and length is not None and length > limit:
@@ -83,7 +83,7 @@ class RoundTrip:
                 failure = error
         raise failure
 
-    async def _ask_idle(self, upstream: Upstream) -> Answer | None:
+    async def _ask_idle(self, upstream: Upstream) -> UpstreamResponse | None:
         """Ask on a kept connection. That it was closed while idle says nothing about the upstream."""
         connection = upstream.reuse(replayable=self._replayable)
         if connection is None:
@@ -95,7 +95,7 @@ class RoundTrip:
                 raise
             return None
 
-    async def _ask_new(self, upstream: Upstream) -> Answer:
+    async def _ask_new(self, upstream: Upstream) -> UpstreamResponse:
         connection = await upstream.connect(self._times.connect)
         try:
             return await self._ask(upstream, connection)
@@ -108,7 +108,7 @@ class RoundTrip:
         """RFC 9110 §9.2.2: repeat only what may be done twice, and only while the whole request is still ours."""
         return self._request.method in IDEMPOTENT and not self._body_touched
 
-    async def _ask(self, upstream: Upstream, connection: Connection) -> Answer:
+    async def _ask(self, upstream: Upstream, connection: UpstreamConnection) -> UpstreamResponse:
         connection.begin(self._request.method, partial(self._interim, upstream))
         connection.write(self._head_for(upstream))
         try:
@@ -123,9 +123,9 @@ class RoundTrip:
             self._abandon(connection)
             raise
         upstream.answered()
-        return Answer(upstream, connection, head)
+        return UpstreamResponse(upstream, connection, head)
 
-    async def _response_head(self, connection: Connection) -> ResponseHead:
+    async def _response_head(self, connection: UpstreamConnection) -> ResponseHead:
         async with asyncio.timeout(None) as self._deadline:
             if self._has_body:
                 self._upload = asyncio.create_task(self._send_body(connection))
@@ -163,7 +163,7 @@ class RoundTrip:
 
     # --- the request's body
 
-    async def _send_body(self, connection: Connection) -> None:
+    async def _send_body(self, connection: UpstreamConnection) -> None:
         """Copy the client's body to the upstream. Whoever waits for the response hears of a failure."""
         invitation = asyncio.get_running_loop().call_later(INVITE_AFTER, self._invite)
         try:
@@ -180,7 +180,7 @@ class RoundTrip:
         finally:
             invitation.cancel()
 
-    async def _copy_up(self, connection: Connection) -> None:
+    async def _copy_up(self, connection: UpstreamConnection) -> None:
         chunked, limit, sent = self._request.content_length is None, self._site.route.max_body, 0
         while chunk := await self._next_of_upload():
             self._body_touched = True
@@ -222,7 +222,7 @@ class RoundTrip:
 
     # --- the response's body
 
-    async def relay(self, answer: Answer) -> RelayedResponse:
+    async def relay(self, answer: UpstreamResponse) -> RelayedResponse:
         """Send the response to the client. From here on nothing is raised but cancellation and ClientGone."""
         connection = answer.connection
         self._invited = True
@@ -251,7 +251,7 @@ class RoundTrip:
             self._finish(answer)
         return writer.response
 
-    async def _copy_down(self, connection: Connection, writer: ClientWriter) -> None:
+    async def _copy_down(self, connection: UpstreamConnection, writer: ClientWriter) -> None:
         if not connection.at_end():
             await self._write(writer, connection.read_nowait())
         while not connection.at_end():
@@ -265,7 +265,7 @@ class RoundTrip:
         async with asyncio.timeout(self._idle):
             await writer.write(chunk)
 
-    async def _next_of_download(self, connection: Connection) -> bytes:
+    async def _next_of_download(self, connection: UpstreamConnection) -> bytes:
         while True:
             try:
                 async with asyncio.timeout(self._idle):
@@ -276,13 +276,13 @@ class RoundTrip:
 
     # --- the end
 
-    def _finish(self, answer: Answer) -> None:
+    def _finish(self, answer: UpstreamResponse) -> None:
         if self._upload is not None and not self._upload.done():
             self._abandon(answer.connection)  # an early answer: nobody takes the rest of the body
         else:
             answer.upstream.release(answer.connection)
 
-    def _abandon(self, connection: Connection) -> None:
+    def _abandon(self, connection: UpstreamConnection) -> None:
         if self._upload is not None:
             self._upload.cancel()
             self._upload = None

@@ -40,14 +40,14 @@ class ResponseHead:
 Interim = Callable[[int, bytes, Pairs], None]
 
 
-class Connection(asyncio.Protocol):
+class UpstreamConnection(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.fresh = True  # no exchange has been completed on it
         self.idle_since = 0.0
         self.trailers: Pairs = []
         self.tail = b""  # what came behind a 101
-        self.forget: Callable[[Connection], None] | None = None
+        self.forget: Callable[[UpstreamConnection], None] | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._method = ""
         self._interim: Interim | None = None

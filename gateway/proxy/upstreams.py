@@ -16,7 +16,7 @@ from gateway.clock import Clock
 from gateway.config.schema import Route, UpstreamTls
 from gateway.errors import UpstreamTimeout, UpstreamUnreachable
 from gateway.proxy.load_balancing import ranking, turns
-from gateway.proxy.upstream_connection import Connection
+from gateway.proxy.upstream_connection import UpstreamConnection
 
 log = logging.getLogger("gateway.upstream")
 P = TypeVar("P", bound=asyncio.Protocol)
@@ -49,7 +49,7 @@ class UpstreamHealth:
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class UpstreamAddress:
     """A parsed upstream URL. `base` is its path without a trailing slash, prepended to what is forwarded."""
 
     url: str
@@ -60,7 +60,7 @@ class Address:
     base: str = ""
 
     @classmethod
-    def parse(cls, url: str) -> "Address":
+    def parse(cls, url: str) -> "UpstreamAddress":
         if url.startswith("unix:"):
             return cls(url, False, "localhost", 80, unix_path="/" + url.removeprefix("unix:").lstrip("/"))
         parts = urlsplit(url)
@@ -93,7 +93,7 @@ def tls_context(settings: UpstreamTls) -> ssl.SSLContext:
 class Upstream:
     """One address with its idle connections and what is known of its health."""
 
-    def __init__(self, address: Address, tls: UpstreamTls, clock: Clock) -> None:
+    def __init__(self, address: UpstreamAddress, tls: UpstreamTls, clock: Clock) -> None:
         self.address = address
         self.passing = True  # the health check's word
         self.error = ""
@@ -101,7 +101,7 @@ class Upstream:
         self._down_until = 0.0
         self._server_name = tls.server_name
         self._context = tls_context(tls) if address.tls else None
-        self._idle: deque[Connection] = deque()
+        self._idle: deque[UpstreamConnection] = deque()
 
     @property
     def available(self) -> bool:
@@ -123,7 +123,7 @@ class Upstream:
             log.warning("upstream answers again: %s", self.address.url)
             self.error = ""
 
-    def reuse(self, *, replayable: bool) -> Connection | None:
+    def reuse(self, *, replayable: bool) -> UpstreamConnection | None:
         """The most recently used idle connection that is good for this request."""
         oldest = self._clock() - (KEEP_IDLE if replayable else RISKY_AFTER)
         while self._idle:
@@ -136,9 +136,9 @@ class Upstream:
                 return connection
         return None
 
-    async def connect(self, timeout: float) -> Connection:  # noqa: ASYNC109 - the caller's setting, one meaning
+    async def connect(self, timeout: float) -> UpstreamConnection:  # noqa: ASYNC109 - the caller's setting, one meaning
         """A new connection; its failure marks the upstream."""
-        return await self.open(Connection, timeout)
+        return await self.open(UpstreamConnection, timeout)
 
     async def open(self, factory: Callable[[], P], timeout: float) -> P:  # noqa: ASYNC109
         """A new connection that speaks the protocol that `factory` makes."""
@@ -165,7 +165,7 @@ class Upstream:
         )
         return connection
 
-    def release(self, connection: Connection) -> None:
+    def release(self, connection: UpstreamConnection) -> None:
         """Keep a connection for the next request if it is good for one, close it if not."""
         self._close_old()
         if not connection.reusable or len(self._idle) >= IDLE_CONNECTIONS:
@@ -176,7 +176,7 @@ class Upstream:
         connection.forget = self._forget
         self._idle.append(connection)
 
-    def _forget(self, connection: Connection) -> None:
+    def _forget(self, connection: UpstreamConnection) -> None:
         self._idle.remove(connection)
 
     def _close_old(self) -> None:
@@ -189,7 +189,7 @@ class Upstream:
             self._drop(self._idle.popleft())
 
     @staticmethod
-    def _drop(connection: Connection) -> None:
+    def _drop(connection: UpstreamConnection) -> None:
         connection.forget = None
         connection.abort()
 
@@ -199,7 +199,7 @@ class Pool:
 
     def __init__(self, route: Route, clock: Clock) -> None:
         self.route = route
-        self.upstreams = [Upstream(Address.parse(url), route.tls, clock) for url in route.upstreams]
+        self.upstreams = [Upstream(UpstreamAddress.parse(url), route.tls, clock) for url in route.upstreams]
         self._weights = route.weights or (1,) * len(self.upstreams)
         self._turns = turns(self._weights)
         self._next = 0

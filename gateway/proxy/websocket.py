@@ -17,7 +17,7 @@ from gateway.errors import ClientGone, UpstreamUnreachable
 from gateway.model import Principal, Target
 from gateway.proxy.client_response import RelayedResponse
 from gateway.proxy.response_headers import Rewriter, normal_authority
-from gateway.proxy.round_trip import Answer
+from gateway.proxy.round_trip import UpstreamResponse
 from gateway.proxy.upstream_connection import serialize
 from gateway.proxy.websocket_tunnel import Tunnel
 
@@ -143,7 +143,9 @@ class _EarlyBytes:
         """The tunnel hears of the end itself."""
 
 
-def open_tunnel(request: web.BaseRequest, answer: Answer, rewriter: Rewriter, tunnel: Tunnel) -> None:
+def open_tunnel(
+    request: web.BaseRequest, answer: UpstreamResponse, rewriter: Rewriter, tunnel: Tunnel
+) -> None:
     """Pass the upstream's 101 to the client and join the two connections."""
     client, upstream = request.transport, answer.connection.transport
     if client is None:
@@ -162,7 +164,7 @@ def open_tunnel(request: web.BaseRequest, answer: Answer, rewriter: Rewriter, tu
     tunnel.open(client, upstream, early.data, answer.connection.tail)
 
 
-def _switches(answer: Answer) -> bool:
+def _switches(answer: UpstreamResponse) -> bool:
     upgrades = [value for name, value in answer.head.headers if name.lower() == b"upgrade"]
     return b"".join(upgrades).strip().lower() == b"websocket"
 

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.authn.api_credentials import Credentials
+from gateway.authn.api_credentials import ApiCredentials
 from gateway.authn.factors.build import FactorParts, build_factors
 from gateway.authn.login import SignIn
 from gateway.authn.password_check import PasswordCheck
@@ -21,8 +21,8 @@ from gateway.authn.risk.geo import Geo
 from gateway.clock import Clock
 from gateway.config.schema import Config
 from gateway.config.sections.admin import admin_route
-from gateway.directory.build import People, build_directory
-from gateway.directory.password_hashing import Passwords
+from gateway.directory.build import DirectoryBundle, build_directory
+from gateway.directory.password_hashing import PasswordHashing
 from gateway.forwardauth.engine_pass import pass_cookie
 from gateway.keyring import KeyRing
 from gateway.messaging.notices import Notices
@@ -30,18 +30,18 @@ from gateway.messaging.senders.build import build_email, build_sms
 from gateway.messaging.sms.build import build_desk
 from gateway.messaging.sms.phone_change_notice import ChangeNotice
 from gateway.observability.audit import Audit
-from gateway.observability.tracing import Tracing, build_tracing
+from gateway.observability.tracing import RequestTracer, build_tracing
 from gateway.policy.routes import Routes
 from gateway.portal.csrf import SignInTokens
 from gateway.portal.health import Health
 from gateway.portal.rendering.reader_language import LANGUAGE_COOKIE
 from gateway.portal.rendering.render import Pages
 from gateway.portal.return_url import is_own_page, stands_for
-from gateway.portal.services import Parts
+from gateway.portal.services import Services
 from gateway.proxy.proxy import Proxy
-from gateway.rate_limits import Limits
+from gateway.rate_limits import RateLimits
 from gateway.server.websocket_watch import TunnelWatch
-from gateway.session import Granted, SessionLayer
+from gateway.session import Granted, Sessions
 from gateway.session.assertions import Assertions
 from gateway.session.auxiliary_cookie import PURPOSES
 from gateway.session.kept_posts import KeptPosts
@@ -52,28 +52,34 @@ from gateway.stores.build import Stores, build_stores
 class Composed:
     """All that a worker starts, uses and closes; `parts` is what the pages share."""
 
-    parts: Parts
+    parts: Services
     stores: Stores
-    people: People
-    passwords: Passwords
+    people: DirectoryBundle
+    passwords: PasswordHashing
     proxy: Proxy
     tunnel_watch: TunnelWatch
     health: Health
-    credentials: Credentials
-    tracing: Tracing | None
+    credentials: ApiCredentials
+    tracing: RequestTracer | None
 
 
 def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO) -> Composed:
     """Connects to nothing yet; `stream` is where the console senders write. Raises ConfigError."""
     ring = KeyRing.load_or_create(Path(config.session.keys_file), clock)
     stores = build_stores(config, engine, ring, clock)
-    passwords = Passwords(config.passwords)
+    passwords = PasswordHashing(config.passwords)
     people = build_directory(config, engine, passwords, clock)
     parts = _parts(config, ring, stores, people, clock, stream)
-    credentials = Credentials(
-        stores.tokens, people.directory, parts.passwords, parts.limits, parts.audit,
-        lambda: ring.derive_all(b"tokens"), clock, own=config.user_tokens.enabled,
-    )  # fmt: skip
+    credentials = ApiCredentials(
+        stores.tokens,
+        people.directory,
+        parts.passwords,
+        parts.limits,
+        parts.audit,
+        lambda: ring.derive_all(b"tokens"),
+        clock,
+        own=config.user_tokens.enabled,
+    )
     proxy = Proxy(
         config.routes, session_cookie_names=own_cookies(parts), prefix=config.server.prefix, clock=clock
     )
@@ -87,21 +93,27 @@ def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO
     )
 
 
-def _change_notice(parts: Parts) -> ChangeNotice:
+def _change_notice(parts: Services) -> ChangeNotice:
     return ChangeNotice(
-        parts.config.sms, parts.directory, parts.sms.stores.changes, parts.sms_notices, parts.notices,
-        parts.ledger, parts.audit, parts.clock,
-    )  # fmt: skip
+        parts.config.sms,
+        parts.directory,
+        parts.sms.stores.changes,
+        parts.sms_notices,
+        parts.notices,
+        parts.ledger,
+        parts.audit,
+        parts.clock,
+    )
 
 
 def _parts(
-    config: Config, ring: KeyRing, stores: Stores, people: People, clock: Clock, stream: TextIO
-) -> Parts:
+    config: Config, ring: KeyRing, stores: Stores, people: DirectoryBundle, clock: Clock, stream: TextIO
+) -> Services:
     secure = config.server.public_url.startswith("https:")
     prefix = config.server.prefix
     routes, limits, audit = (
         Routes(config.routes, [one.domain for one in config.domains]),
-        Limits(stores.ledger, stores.spent),
+        RateLimits(stores.ledger, stores.spent),
         Audit(stores.audit_log, clock),
     )
     checked = PasswordCheck(people.directory, limits, audit, lambda: ring.derive(b"typed names"))
@@ -109,14 +121,27 @@ def _parts(
     email = build_email(config.email, stream)
     provider = build_sms(config.sms, stream, status_url=f"{config.server.public_url}{prefix}/sms/status")
     sms = build_desk(
-        config.sms, provider, stores.sms, stores.ledger, limits, audit, ring, clock,
-    )  # fmt: skip
+        config.sms,
+        provider,
+        stores.sms,
+        stores.ledger,
+        limits,
+        audit,
+        ring,
+        clock,
+    )
     tokens = SignInTokens(lambda: ring.derive_all(b"csrf"), clock)
-    sessions = SessionLayer(
-        config.session, secure=secure, fernet=lambda: ring.fernet, sessions=stores.sessions,
-        directory=people.directory, changes=stores.changes, granted=_granted(config, stores), clock=clock,
+    sessions = Sessions(
+        config.session,
+        secure=secure,
+        fernet=lambda: ring.fernet,
+        sessions=stores.sessions,
+        directory=people.directory,
+        changes=stores.changes,
+        granted=_granted(config, stores),
+        clock=clock,
         csrf=tokens.new,
-    )  # fmt: skip
+    )
     factors = build_factors(
         FactorParts(
             config,
@@ -137,26 +162,58 @@ def _parts(
     )
     notices = Notices(email, audit, config.branding.name, config.branding.language)
     devices = RememberedDevices(
-        config.session, secure=secure, fernet=lambda: ring.fernet, store=stores.devices, audit=audit,
+        config.session,
+        secure=secure,
+        fernet=lambda: ring.fernet,
+        store=stores.devices,
+        audit=audit,
         clock=clock,
-    )  # fmt: skip
+    )
     risk = build_watch(config, geo, stores.places, audit, notices, clock)
     signin = SignIn(
-        people.directory, sessions, factors.second, limits, audit,
-        Routes((admin_route(config.admin, prefix), *config.routes)), devices, risk,
+        people.directory,
+        sessions,
+        factors.second,
+        limits,
+        audit,
+        Routes((admin_route(config.admin, prefix), *config.routes)),
+        devices,
+        risk,
         lambda destination: is_own_page(destination, prefix),
-        lambda destination: stands_for(destination, prefix, routes), factors.preferences, checked,
-    )  # fmt: skip
+        lambda destination: stands_for(destination, prefix, routes),
+        factors.preferences,
+        checked,
+    )
     pages = _pages(config, secure)
-    return Parts(
-        config, clock, ring, routes, people.directory, people.writable, stores.sessions, stores.ledger,
-        stores.audit_log, stores.access_requests, stores.federated, stores.tokens, audit,
-        sessions, limits, checked, geo, sms,
-        email, factors, notices, devices,
-        Assertions(config.server.public_url, lambda: list(ring.signing_keys), clock), signin, tokens,
+    return Services(
+        config,
+        clock,
+        ring,
+        routes,
+        people.directory,
+        people.writable,
+        stores.sessions,
+        stores.ledger,
+        stores.audit_log,
+        stores.access_requests,
+        stores.federated,
+        stores.tokens,
+        audit,
+        sessions,
+        limits,
+        checked,
+        geo,
+        sms,
+        email,
+        factors,
+        notices,
+        devices,
+        Assertions(config.server.public_url, lambda: list(ring.signing_keys), clock),
+        signin,
+        tokens,
         KeptPosts(config, ring, stores.ledger, audit, clock),
         pages,
-    )  # fmt: skip
+    )
 
 
 def _granted(config: Config, stores: Stores) -> Granted:
@@ -181,10 +238,13 @@ def _form_targets(config: Config, secure: bool) -> tuple[str, ...]:
 def _pages(config: Config, secure: bool) -> Pages:
     """All looks: the portal's, and those of each further domain."""
     make = partial(
-        Pages, prefix=config.server.prefix, templates=config.server.templates, hsts=secure,
+        Pages,
+        prefix=config.server.prefix,
+        templates=config.server.templates,
+        hsts=secure,
         form_action=_form_targets(config, secure),
         apps=bool(config.oidc.clients),
-    )  # fmt: skip
+    )
     pages = make(config.branding)
     for one in config.domains:
         looks = config.branding.model_copy(update=one.branding.model_dump(exclude_none=True))
@@ -192,7 +252,7 @@ def _pages(config: Config, secure: bool) -> Pages:
     return pages
 
 
-def own_cookies(parts: Parts) -> frozenset[str]:
+def own_cookies(parts: Services) -> frozenset[str]:
     """The cookies that never reach an app and that no app can set (security rule 6)."""
     name = parts.config.session.cookie_name
     bare = (name, *(f"{name}_{purpose}" for purpose in PURPOSES))

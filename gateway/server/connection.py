@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from gateway.config.schema import Limits
+from gateway.config.schema import HttpLimits
 from gateway.observability import metrics
 from gateway.request.malformed import Page, answer, as_bytes, cause_of, status_of
 from gateway.request.target import peer_address
@@ -24,7 +24,7 @@ from gateway.server.fastpath.fast_path import ClientAddress
 log = logging.getLogger("gateway.connection")
 
 
-class Connection(RequestHandler):
+class ClientConnection(RequestHandler):
     """One client connection of a `ConnectionServer`."""
 
     __slots__ = (
@@ -38,7 +38,7 @@ class Connection(RequestHandler):
         "chosen",
     )
 
-    def __init__(self, owner: "ConnectionServer", limits: Limits, **kwargs: Any) -> None:
+    def __init__(self, owner: "ConnectionServer", limits: HttpLimits, **kwargs: Any) -> None:
         super().__init__(owner, **kwargs)
         self._owner, self._limits = owner, limits
         self._head_timer: asyncio.TimerHandle | None = None
@@ -229,7 +229,7 @@ class Request(web.BaseRequest):
     @property
     def keep_alive(self) -> bool:
         protocol = self.protocol
-        return super().keep_alive and not (isinstance(protocol, Connection) and protocol.draining)
+        return super().keep_alive and not (isinstance(protocol, ClientConnection) and protocol.draining)
 
 
 class ConnectionServer(web.Server):
@@ -238,7 +238,7 @@ class ConnectionServer(web.Server):
     def __init__(
         self,
         handler: Any,
-        limits: Limits,
+        limits: HttpLimits,
         *,
         fast: FastPath | None = None,
         page: Page | None = None,
@@ -265,4 +265,4 @@ class ConnectionServer(web.Server):
         return Request(message, payload, protocol, writer, task, self._loop)
 
     def __call__(self) -> RequestHandler:
-        return Connection(self, self._limits, loop=self._loop, **self._connection_kwargs)
+        return ClientConnection(self, self._limits, loop=self._loop, **self._connection_kwargs)

@@ -26,7 +26,7 @@ from gateway.errors import StoreUnavailable
 from gateway.forwardauth import ForwardAuth
 from gateway.forwardauth.engine_pass import Passes
 from gateway.observability.access_log import AccessLog
-from gateway.oidc.build import Provider, build_provider
+from gateway.oidc.build import OpenIDProvider, build_provider
 from gateway.portal.dispatch import Portal
 from gateway.portal.rendering.reader_language import Reader
 from gateway.portal.request import Views
@@ -37,8 +37,8 @@ from gateway.server.composition import Composed, compose
 from gateway.server.connection import ConnectionServer
 from gateway.server.drain import CANCEL_GRACE, drain
 from gateway.server.fastpath import FastPath
-from gateway.server.handler import Front
-from gateway.server.proxied import Gate
+from gateway.server.handler import Handler
+from gateway.server.proxied import GuardedProxy
 from gateway.stores.sql.engine import open_engine
 
 log = logging.getLogger("gateway.server")
@@ -133,49 +133,80 @@ class Gateway:
             await asyncio.to_thread(self._composed.tracing.close)
 
 
-def _portal(composed: Composed, provider: Provider) -> Portal:
+def _portal(composed: Composed, provider: OpenIDProvider) -> Portal:
     parts, server = composed.parts, composed.parts.config.server
     sites = build_sites(parts, {**federation_pages(parts), **provider.views, **_admin(composed)})
     return Portal(
-        server.prefix, sites, parts.pages, parts.sessions, parts.assertions,
-        composed.health, server.metrics_networks, home=parts.home,
-    )  # fmt: skip
+        server.prefix,
+        sites,
+        parts.pages,
+        parts.sessions,
+        parts.assertions,
+        composed.health,
+        server.metrics_networks,
+        home=parts.home,
+    )
 
 
-def _front(composed: Composed, access: AccessLog, forward: ForwardAuth, portal: Portal) -> Front:
+def _front(composed: Composed, access: AccessLog, forward: ForwardAuth, portal: Portal) -> Handler:
     parts = composed.parts
     server = parts.config.server
-    gate = Gate(
-        parts.routes, parts.sessions, parts.assertions, composed.proxy, parts.pages, composed.credentials,
+    gate = GuardedProxy(
+        parts.routes,
+        parts.sessions,
+        parts.assertions,
+        composed.proxy,
+        parts.pages,
+        composed.credentials,
         parts.kept,
-        prefix=server.prefix, offered=parts.config.access_requests,
-    )  # fmt: skip
-    return Front(
-        gate, portal, parts.pages, access, forward,
+        prefix=server.prefix,
+        offered=parts.config.access_requests,
+    )
+    return Handler(
+        gate,
+        portal,
+        parts.pages,
+        access,
+        forward,
         Passes(parts.config, parts.routes, parts.sessions, parts.assertions),
-        prefix=server.prefix, trusted=server.trusted_proxies, host=urlsplit(server.public_url).netloc,
-        tracing=composed.tracing, country_of=country_finder(parts.config, parts.geo),
-    )  # fmt: skip
+        prefix=server.prefix,
+        trusted=server.trusted_proxies,
+        host=urlsplit(server.public_url).netloc,
+        tracing=composed.tracing,
+        country_of=country_finder(parts.config, parts.geo),
+    )
 
 
 def _admin(composed: Composed) -> Views:
     parts = composed.parts
     return admin_pages(
         AdminParts(
-            parts, composed.credentials, composed.stores.audit_search, composed.proxy.health,
+            parts,
+            composed.credentials,
+            composed.stores.audit_search,
+            composed.proxy.health,
             composed.people.origin,
         )
-    )  # fmt: skip
+    )
 
 
 def _fast_path(composed: Composed, access: AccessLog, forward: ForwardAuth, portal: Portal) -> FastPath:
     parts, server = composed.parts, composed.parts.config.server
     return FastPath(
-        parts.routes, parts.sessions, parts.assertions, composed.proxy, parts.pages, access, parts.clock,
-        below=(server.prefix, *forward.below), exact=portal.outside | forward.exact, trusted=server.trusted_proxies,
-        header_count=server.limits.header_count, traced=composed.tracing is not None,
+        parts.routes,
+        parts.sessions,
+        parts.assertions,
+        composed.proxy,
+        parts.pages,
+        access,
+        parts.clock,
+        below=(server.prefix, *forward.below),
+        exact=portal.outside | forward.exact,
+        trusted=server.trusted_proxies,
+        header_count=server.limits.header_count,
+        traced=composed.tracing is not None,
         country_of=country_finder(parts.config, parts.geo),
-    )  # fmt: skip
+    )
 
 
 async def start_gateway(

@@ -17,24 +17,24 @@ from gateway.model import IPAddress, Target
 from gateway.observability import metrics
 from gateway.observability.access_log import AccessLog
 from gateway.observability.request_trace import Trace
-from gateway.observability.tracing import Tracing
+from gateway.observability.tracing import RequestTracer
 from gateway.portal.dispatch import MethodNotAllowed, Portal
 from gateway.portal.rendering.render import TRY_AGAIN, Action, Pages
 from gateway.proxy.proxy import RelayedResponse
 from gateway.request.client_kind import agent_of, wants_html
 from gateway.request.request_id import HEADER, given
 from gateway.request.target import CountryOf, is_trusted, peer_address, read_target
-from gateway.server.proxied import Gate
+from gateway.server.proxied import GuardedProxy
 
 log = logging.getLogger("gateway.front")
 _PASSING = (502, 503, 504)
 _GONE = 499  # nginx' number for a client that did not wait
 
 
-class Front:
+class Handler:
     def __init__(
         self,
-        gate: Gate,
+        gate: GuardedProxy,
         portal: Portal,
         pages: Pages,
         access: AccessLog,
@@ -45,7 +45,7 @@ class Front:
         trusted: tuple[Network, ...],
         host: str,
         country_of: CountryOf,
-        tracing: Tracing | None = None,
+        tracing: RequestTracer | None = None,
     ) -> None:
         """`host` is meant by requests that name none."""
         self._tracing, self._country_of = tracing, country_of

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from gateway.authn.api_credentials import Credentials, Shown, basic_challenge
+from gateway.authn.api_credentials import ApiCredentials, ApiPrincipal, basic_challenge
 from gateway.config.schema import AccessRequest, Route
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
@@ -24,7 +24,7 @@ from gateway.proxy.proxy import Proxy
 from gateway.request.client_kind import wants_html
 from gateway.request.target import check_spelling
 from gateway.server.fixed_answers import own_answer
-from gateway.session import SessionLayer
+from gateway.session import Sessions
 from gateway.session.assertions import Assertions
 from gateway.session.kept_posts import KeptPosts
 
@@ -34,15 +34,15 @@ class NoRoute(RequestRefused):
     public = N_("There is nothing here.")
 
 
-class Gate:
+class GuardedProxy:
     def __init__(
         self,
         routes: Routes,
-        sessions: SessionLayer,
+        sessions: Sessions,
         assertions: Assertions,
         proxy: Proxy,
         pages: Pages,
-        credentials: Credentials,
+        credentials: ApiCredentials,
         kept: KeptPosts,
         *,
         prefix: str,
@@ -84,10 +84,16 @@ class Gate:
             trace.span.upstream(route.label, request.method) if trace.span else nullcontext("") as traceparent
         ):
             return await self._proxy.handle(
-                request, route, target, principal, assertion,
-                trusted_peer=trusted_peer, consumed=shown.consumed, request_id=trace.request_id,
+                request,
+                route,
+                target,
+                principal,
+                assertion,
+                trusted_peer=trusted_peer,
+                consumed=shown.consumed,
+                request_id=trace.request_id,
                 traceparent=traceparent,
-            )  # fmt: skip
+            )
 
     async def _keep(
         self,
@@ -116,11 +122,13 @@ class Gate:
             remedies.insert(0, (REQUEST_ACCESS, with_return(f"{self._prefix}/access", target.uri)))
         return remedies
 
-    async def _credentials_shown(self, request: web.BaseRequest, route: Route, target: Target) -> Shown:
+    async def _credentials_shown(
+        self, request: web.BaseRequest, route: Route, target: Target
+    ) -> ApiPrincipal:
         authorization = request.headers.getall("Authorization", ())
         certificate = request.get_extra_info("peercert") if route.client_cert else None
         if not authorization and certificate is None:
-            return Shown()
+            return ApiPrincipal()
         return await self._credentials.read(route, target, tuple(authorization), certificate)
 
     def refuse(
@@ -141,23 +149,36 @@ class Gate:
         if decision.verdict is Verdict.DENY:
             reader = self._pages.readers.of(request)
             return self._pages.of(target.host).error(
-                403, reader=reader, reason=decision.reason, request_id=request_id, accepts_html=html,
-                actions=remedies, headers=readable_by(route, request.headers),
-            )  # fmt: skip
+                403,
+                reader=reader,
+                reason=decision.reason,
+                request_id=request_id,
+                accepts_html=html,
+                actions=remedies,
+                headers=readable_by(route, request.headers),
+            )
         page = f"{self._prefix}/{page_for(decision)}"
         if html:
             where = with_return(page, target.uri)
             headers = {"Location": where, "Cache-Control": "no-store", "Vary": "Cookie"}
             return web.Response(status=303, headers=headers)
         told = tell_program(
-            route, target, decision, request.headers,
+            route,
+            target,
+            decision,
+            request.headers,
             page_url=f"{target.scheme}://{target.authority}{page}",
             offer=basic_challenge(target) if route.basic and decision.verdict is Verdict.SIGN_IN else "",
-        )  # fmt: skip
+        )
         return self._pages.error(
-            401, reader=PROGRAM, reason=told.reason, request_id=request_id, accepts_html=False,
-            headers=told.headers, fields=told.fields,
-        )  # fmt: skip
+            401,
+            reader=PROGRAM,
+            reason=told.reason,
+            request_id=request_id,
+            accepts_html=False,
+            headers=told.headers,
+            fields=told.fields,
+        )
 
 
 def is_preflight(request: web.BaseRequest) -> bool:

@@ -15,7 +15,7 @@ from gateway.model import Principal, Verdict
 from gateway.policy.decide import decide
 from gateway.proxy.proxy import Admitted, Tunnels
 from gateway.proxy.websocket import NOT_ALLOWED
-from gateway.session import SessionLayer
+from gateway.session import Sessions
 from gateway.stores.protocols.core import Change
 
 log = logging.getLogger("gateway.tunnelwatch")
@@ -30,7 +30,7 @@ class _Known:
 
 
 class TunnelWatch:
-    def __init__(self, sessions: SessionLayer, tunnels: Tunnels) -> None:
+    def __init__(self, sessions: Sessions, tunnels: Tunnels) -> None:
         self._sessions, self._tunnels = sessions, tunnels
         self._known: dict[str, _Known] = {}
         self._changed = asyncio.Event()

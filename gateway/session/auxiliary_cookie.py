@@ -12,12 +12,12 @@ _LONGEST = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class OwnCookie:
+class AuxiliaryCookie:
     name: str
     secure: bool
 
     @classmethod
-    def of(cls, session: Session, purpose: str, *, secure: bool) -> "OwnCookie":
+    def of(cls, session: Session, purpose: str, *, secure: bool) -> "AuxiliaryCookie":
         """`purpose` is one of PURPOSES. RFC 6265bis §4.1.3: the prefix pins the cookie to its host and to https."""
         return cls(f"{'__Host-' if secure else ''}{session.cookie_name}_{purpose}", secure)
 

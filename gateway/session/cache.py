@@ -14,7 +14,7 @@ _SIZE = 50_000
 
 
 @dataclass(slots=True)
-class Entry:
+class CachedSession:
     """One session as it was read. Times are Unix times by our clock."""
 
     principal: Principal
@@ -27,14 +27,14 @@ class Entry:
 
 class SessionCache:
     def __init__(self) -> None:
-        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._entries: OrderedDict[str, CachedSession] = OrderedDict()
         self.heard = 0
         """Counts changes: what was read before one came may be out of date already and is not remembered."""
 
-    def get(self, value: str) -> Entry | None:
+    def get(self, value: str) -> CachedSession | None:
         return self._entries.get(value)
 
-    def put(self, value: str, entry: Entry, heard: int) -> bool:
+    def put(self, value: str, entry: CachedSession, heard: int) -> bool:
         """Remember what was read when `heard` changes were known; False if another has come meanwhile."""
         if heard != self.heard:
             return False
@@ -65,6 +65,6 @@ class SessionCache:
         return [session.sid for session in sessions if session.username == username]
 
 
-def _is_about(change: Change, entry: Entry) -> bool:
+def _is_about(change: Change, entry: CachedSession) -> bool:
     session = entry.principal.session
     return change.subject == (session.sid if change.kind == "session" else session.username)

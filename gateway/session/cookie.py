@@ -74,8 +74,12 @@ class SessionCookie:
     def __init__(self, config: SessionConfig, *, secure: bool, fernet: Callable[[], MultiFernet]) -> None:
         self.name = cookie_name(config, secure)
         flags: dict[str, object] = {
-            "cookie_name": self.name, "path": "/", "secure": secure, "httponly": True, "samesite": "Lax",
-        }  # fmt: skip
+            "cookie_name": self.name,
+            "path": "/",
+            "secure": secure,
+            "httponly": True,
+            "samesite": "Lax",
+        }
         self._storage = RingCookieStorage(fernet, domain=config.domain, **flags)
         self._of_one_host = RingCookieStorage(fernet, domain=None, **flags)
 

@@ -23,7 +23,7 @@ from gateway.observability.audit import Audit
 from gateway.request.client_kind import wants_html
 from gateway.request.replace_body import with_body
 from gateway.request.small_body import read_small
-from gateway.session.auxiliary_cookie import OwnCookie
+from gateway.session.auxiliary_cookie import AuxiliaryCookie
 from gateway.stores.protocols.core import Ledger
 
 KEPT_FOR = 600.0
@@ -76,7 +76,7 @@ class KeptPosts:
     ) -> None:
         self._largest, self._prefix = config.session.keep_posts, config.server.prefix
         secure = config.server.public_url.startswith("https:")
-        self._cookie = OwnCookie.of(config.session, "kept", secure=secure)
+        self._cookie = AuxiliaryCookie.of(config.session, "kept", secure=secure)
         self._ring, self._ledger, self._audit, self._clock, self._token = ring, ledger, audit, clock, token
 
     # -- keeping ---------------------------------------------------------------------------------------------------

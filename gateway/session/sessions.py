@@ -20,10 +20,10 @@ from gateway.directory.base import Directory, existing
 from gateway.errors import SessionEnded, StoreUnavailable
 from gateway.model import Principal, SessionRecord, User
 from gateway.policy.decide import SECOND_FACTORS
-from gateway.session.cache import Entry, SessionCache
+from gateway.session.cache import CachedSession, SessionCache
 from gateway.session.cookie import Content, SessionCookie
 from gateway.session.expiry import Expiry
-from gateway.stores.protocols.core import Change, Changes, Sessions
+from gateway.stores.protocols.core import Change, Changes, SessionStore
 
 log = logging.getLogger("gateway.session")
 
@@ -41,7 +41,7 @@ class Visit:
     principal: Principal | None
 
 
-class SessionLayer:
+class Sessions:
     """Opens, starts, raises and ends sessions. One per worker."""
 
     def __init__(
@@ -50,7 +50,7 @@ class SessionLayer:
         *,
         secure: bool,
         fernet: Callable[[], MultiFernet],
-        sessions: Sessions,
+        sessions: SessionStore,
         directory: Directory,
         changes: Changes,
         granted: Granted,
@@ -90,7 +90,7 @@ class SessionLayer:
             return Visit(entry.csrf, principal)
         return await self._read(value, entry)
 
-    def _use(self, entry: Entry, now: float) -> Principal | None:
+    def _use(self, entry: CachedSession, now: float) -> Principal | None:
         principal = entry.principal
         if now - entry.read_at > _RECHECK_AFTER or now >= principal.granted_until:
             return None
@@ -102,7 +102,7 @@ class SessionLayer:
             self._touch_soon(principal.session.sid, now)
         return principal
 
-    async def _read(self, value: str, stale: Entry | None) -> Visit:
+    async def _read(self, value: str, stale: CachedSession | None) -> Visit:
         content = self._cookie.open(value)
         if content is None or not content.sid:
             return Visit(content.csrf if content else "", None)
@@ -117,7 +117,7 @@ class SessionLayer:
         if principal is None:
             self._cache.drop(value)
             return Visit(content.csrf, None)
-        entry = Entry(principal, content.csrf, now, now, principal.session.last_seen)
+        entry = CachedSession(principal, content.csrf, now, now, principal.session.last_seen)
         if self._cache.put(value, entry, heard):
             self._use(entry, now)
         else:

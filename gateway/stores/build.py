@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.clock import Clock
 from gateway.config.schema import Config
 from gateway.keyring import KeyRing
-from gateway.stores.protocols.core import AuditLog, Changes, Credentials, Ledger, Sessions, SpentBudgets
+from gateway.stores.protocols.core import AuditLog, Changes, Credentials, Ledger, SessionStore, SpentBudgets
 from gateway.stores.protocols.sms import SmsStores
 from gateway.stores.sql.access_requests import SqlAccessRequests
 from gateway.stores.sql.audit_log import SqlAuditLog
@@ -39,7 +39,7 @@ class Stores:
     """`purges` drop what has expired; each is called now and then."""
 
     engine: AsyncEngine
-    sessions: Sessions
+    sessions: SessionStore
     state: State
     spent: SpentBudgets
     changes: Changes
@@ -82,9 +82,22 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
     access_requests, spent = SqlAccessRequests(engine), SqlSpentBudgets(engine, clock, ring.seal, ring.open)
     messages, blocks, phones = SqlSmsMessages(engine), SqlSmsBlocks(engine), SqlPhoneChanges(engine)
     return Stores(
-        engine, sessions, state, spent, changes, audit_log, SqlCredentials(engine, ring.seal, ring.open), devices,
-        places, tokens, SqlAuditSearch(engine), access_requests,
-        SmsStores(messages, messages, blocks, phones), grants, SqlConsents(engine), logins,
+        engine,
+        sessions,
+        state,
+        spent,
+        changes,
+        audit_log,
+        SqlCredentials(engine, ring.seal, ring.open),
+        devices,
+        places,
+        tokens,
+        SqlAuditSearch(engine),
+        access_requests,
+        SmsStores(messages, messages, blocks, phones),
+        grants,
+        SqlConsents(engine),
+        logins,
         SqlFederatedAccounts(engine),
         purges=(
             lambda: sessions.purge(clock(), config.session.idle_timeout),
@@ -102,4 +115,4 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
             lambda: blocks.purge(clock() - config.sms.pumping.window),
             lambda: phones.purge(clock() - max(config.sms.cool_off, _UNTOLD)),
         ),
-    )  # fmt: skip
+    )

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.config.schema import Passwords as PasswordSettings
-from gateway.directory.password_hashing import Passwords
+from gateway.config.schema import PasswordRules as PasswordSettings
+from gateway.directory.password_hashing import PasswordHashing
 from gateway.keyring import KeyRing
 from gateway.stores.sql.engine import open_engine
 from gateway.stores.sql.migrate import migrate
@@ -81,7 +81,7 @@ def ring(tmp_path: Path, clock: FakeClock) -> KeyRing:
 
 
 @pytest.fixture
-def passwords() -> Iterator[Passwords]:
-    passwords = Passwords(PasswordSettings(argon2_memory=64 * 1024, argon2_passes=1))
+def passwords() -> Iterator[PasswordHashing]:
+    passwords = PasswordHashing(PasswordSettings(argon2_memory=64 * 1024, argon2_passes=1))
     yield passwords
     passwords.close()

@@ -6,9 +6,9 @@ import bcrypt
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.config.schema import Passwords as PasswordSettings
+from gateway.config.schema import PasswordRules as PasswordSettings
 from gateway.directory.database import DatabaseDirectory
-from gateway.directory.password_hashing import Passwords
+from gateway.directory.password_hashing import PasswordHashing
 from gateway.errors import InvalidUser, UserExists, UserUnknown, WeakPassword
 from gateway.keyring import KeyRing
 from gateway.model import SessionRecord, User
@@ -24,7 +24,7 @@ ALICE = User(
 )
 
 
-class CountingPasswords(Passwords):
+class CountingPasswords(PasswordHashing):
     """Real hashing that also counts how often the expensive work was done."""
 
     work = 0
@@ -132,7 +132,7 @@ async def test_stronger_parameters_are_applied_at_sign_in(
     directory: DatabaseDirectory, engine: AsyncEngine, clock: FakeClock
 ) -> None:
     await directory.add(ALICE, PASSWORD)
-    stronger = Passwords(PasswordSettings(argon2_memory=128 * 1024, argon2_passes=2))
+    stronger = PasswordHashing(PasswordSettings(argon2_memory=128 * 1024, argon2_passes=2))
     assert await DatabaseDirectory(engine, stronger, clock).authenticate("alice", PASSWORD) is not None
     stored = await directory.get("alice")
     assert stored is not None

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.errors import ConfigError, StoreUnavailable
 from gateway.stores.sql.engine import open_engine, reading
 from gateway.stores.sql.migrate import migrate
-from gateway.stores.sql.schema import metadata
+from gateway.stores.sql.schema_oidc import metadata
 
 
 def differences(connection: Connection) -> list[object]:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.config.schema import Passwords as PasswordSettings
+from gateway.config.schema import PasswordRules as PasswordSettings
 from gateway.directory.database import DatabaseDirectory
-from gateway.directory.password_hashing import Passwords
+from gateway.directory.password_hashing import PasswordHashing
 from gateway.model import User
 from gateway.stores.protocols.sms import FINAL, Delivery, SmsBlock, SmsMessage, SmsRates, SmsSpend
 from gateway.stores.sql.phone_changes import SqlPhoneChanges
@@ -19,10 +19,19 @@ from tests.contract.race import ROUNDS, winners
 
 def message(id: str, **fields: object) -> SmsMessage:
     facts = {
-        "username": "alice", "session": "s", "masked": "+49•••••678", "number": "n", "range": "r",
-        "country": "DE", "provider": "twilio", "channel": "sms", "micros": 100_000, "currency": "USD",
-        "created_at": 10.0, **fields,
-    }  # fmt: skip
+        "username": "alice",
+        "session": "s",
+        "masked": "+49•••••678",
+        "number": "n",
+        "range": "r",
+        "country": "DE",
+        "provider": "twilio",
+        "channel": "sms",
+        "micros": 100_000,
+        "currency": "USD",
+        "created_at": 10.0,
+        **fields,
+    }
     return SmsMessage(id, **facts)  # type: ignore[arg-type]
 
 
@@ -106,7 +115,7 @@ async def test_a_block_ends_by_time(engine: AsyncEngine) -> None:
 
 @pytest.fixture
 def directory(engine: AsyncEngine, clock: FakeClock) -> DatabaseDirectory:
-    passwords = Passwords(PasswordSettings(argon2_memory=64 * 1024, argon2_passes=1))
+    passwords = PasswordHashing(PasswordSettings(argon2_memory=64 * 1024, argon2_passes=1))
     return DatabaseDirectory(engine, passwords, clock)
 
 

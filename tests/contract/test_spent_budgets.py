@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.authn.lockouts import Blocks
+from gateway.authn.lockouts import Lockouts
 from gateway.clock import Clock
-from gateway.config.schema import Passwords as PasswordSettings
+from gateway.config.schema import PasswordRules as PasswordSettings
 from gateway.directory.database import DatabaseDirectory
-from gateway.directory.password_hashing import Passwords
+from gateway.directory.password_hashing import PasswordHashing
 from gateway.errors import TooManyAttempts
 from gateway.keyring import KeyRing
 from gateway.model import User
@@ -22,7 +22,7 @@ from gateway.rate_limits import (
     PASSWORD_PER_USER,
     TOKENS_PER_IP,
     Budget,
-    Limits,
+    RateLimits,
 )
 from gateway.stores.protocols.core import Ledger, Spent
 from gateway.stores.redis.connection import RedisLink
@@ -86,30 +86,30 @@ async def ledger(request: pytest.FixtureRequest, engine: AsyncEngine, clock: Fak
 
 
 @pytest.fixture
-def limits(ledger: Ledger, spent: SqlSpentBudgets) -> Limits:
-    return Limits(ledger, spent)
+def limits(ledger: Ledger, spent: SqlSpentBudgets) -> RateLimits:
+    return RateLimits(ledger, spent)
 
 
 @pytest.fixture
-async def blocks(limits: Limits, engine: AsyncEngine, clock: Clock):
-    passwords = Passwords(PasswordSettings(argon2_memory=64 * 1024, argon2_passes=1))
+async def blocks(limits: RateLimits, engine: AsyncEngine, clock: Clock):
+    passwords = PasswordHashing(PasswordSettings(argon2_memory=64 * 1024, argon2_passes=1))
     directory = DatabaseDirectory(engine, passwords, clock)
     await directory.add(User("alice", email="alice@example.test", phone="+4915112345678"))
-    yield Blocks(limits, directory, lambda typed: f"unknown:{len(typed)}", clock)
+    yield Lockouts(limits, directory, lambda typed: f"unknown:{len(typed)}", clock)
     passwords.close()
 
 
-async def use_up(limits: Limits, budget: Budget, subject: str, hits: int = 0) -> None:
+async def use_up(limits: RateLimits, budget: Budget, subject: str, hits: int = 0) -> None:
     for _ in range(hits or budget.limit):
         await limits.spend(budget, subject)
 
 
-async def names(blocks: Blocks) -> set[tuple[str, str]]:
+async def names(blocks: Lockouts) -> set[tuple[str, str]]:
     return {(one.name, one.budget) for one in await blocks.now()}
 
 
 async def test_only_what_is_at_its_limit_now_is_shown_and_never_a_typed_name(
-    limits: Limits, blocks: Blocks, clock: FakeClock
+    limits: RateLimits, blocks: Lockouts, clock: FakeClock
 ) -> None:
     await use_up(limits, PASSWORD_PER_USER, "hunter2")
     await use_up(limits, SMS_PER_NUMBER, "+4915112345678")
@@ -124,7 +124,7 @@ async def test_only_what_is_at_its_limit_now_is_shown_and_never_a_typed_name(
     assert ("unknown:7", "password-user") not in await names(blocks)
 
 
-async def test_a_try_that_was_given_back_blocks_nobody(limits: Limits, blocks: Blocks) -> None:
+async def test_a_try_that_was_given_back_blocks_nobody(limits: RateLimits, blocks: Lockouts) -> None:
     await use_up(limits, PASSWORD_PER_USER, "alice")
     await limits.give_back(PASSWORD_PER_USER, "alice")
     assert await blocks.now() == []
@@ -133,7 +133,7 @@ async def test_a_try_that_was_given_back_blocks_nobody(limits: Limits, blocks: B
 
 
 async def test_unlocking_lifts_every_lock_and_budget_of_the_user_and_nobody_elses(
-    limits: Limits, blocks: Blocks
+    limits: RateLimits, blocks: Lockouts
 ) -> None:
     user = User("alice", email="alice@example.test", phone="+4915112345678")
     for budget in (PASSWORD_FAILURES, CODE_FAILURES, CODES_PER_USER):
@@ -145,8 +145,12 @@ async def test_unlocking_lifts_every_lock_and_budget_of_the_user_and_nobody_else
     assert locks == {"failures:code", "failures:password"}
     lifted = {one.budget: one.count for one in await blocks.unlock(user)}
     assert lifted == {
-        "failures:password": 100, "failures:code": 100, "codes-user": 15, "password-user": 9, "sms-number-hourly": 2,
-    }  # fmt: skip
+        "failures:password": 100,
+        "failures:code": 100,
+        "codes-user": 15,
+        "password-user": 9,
+        "sms-number-hourly": 2,
+    }
     assert await blocks.of(user) == []
     assert await names(blocks) == {("unknown:3", "failures:code")}
     for budget in (PASSWORD_FAILURES, CODE_FAILURES, CODES_PER_USER, PASSWORD_PER_USER):
@@ -156,7 +160,7 @@ async def test_unlocking_lifts_every_lock_and_budget_of_the_user_and_nobody_else
 
 
 @pytest.mark.parametrize("name", ["2001:db8::77", "2001:db8::/64"])
-async def test_an_address_is_lifted_with_its_network(limits: Limits, blocks: Blocks, name: str) -> None:
+async def test_an_address_is_lifted_with_its_network(limits: RateLimits, blocks: Lockouts, name: str) -> None:
     await use_up(limits, PASSWORD_PER_IP, "2001:db8::/64")
     await use_up(limits, TOKENS_PER_IP, "2001:db8::/64", 3)
     assert [(one.name, one.budget) for one in await blocks.lift(name)] == [
@@ -169,7 +173,7 @@ async def test_an_address_is_lifted_with_its_network(limits: Limits, blocks: Blo
 
 @pytest.mark.parametrize("name", ["unknown:7", "Hunter2", "+49•••••678", "+4915199999678"])
 async def test_what_no_user_has_is_lifted_as_it_is_shown_or_by_its_name(
-    limits: Limits, blocks: Blocks, name: str
+    limits: RateLimits, blocks: Lockouts, name: str
 ) -> None:
     await use_up(limits, PASSWORD_PER_USER, "hunter2")
     await use_up(limits, SMS_PER_NUMBER, "+4915199999678")
@@ -178,7 +182,7 @@ async def test_what_no_user_has_is_lifted_as_it_is_shown_or_by_its_name(
     assert len(before - await names(blocks)) == 1
 
 
-async def test_a_users_name_lifts_what_unlocking_does(limits: Limits, blocks: Blocks) -> None:
+async def test_a_users_name_lifts_what_unlocking_does(limits: RateLimits, blocks: Lockouts) -> None:
     await use_up(limits, CODE_FAILURES, "alice")
     assert [one.budget for one in await blocks.lift("Alice")] == ["failures:code"]
 

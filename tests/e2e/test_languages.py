@@ -2,7 +2,7 @@
 
 Axe looks at each page in English (test_pages.py, light and dark) and from right to left (here, light: colours don't
 depend on the direction). Catalogues change nothing that axe judges but words: that their markup is the English one,
-and that each page names its language, tests/unit/test_locales.py knows. What words can break is the width of small
+and that each page names its language, tests/unit/i18n/test_locales.py knows. What words can break is the width of small
 screens: the made-up language has the longest ones, and German the longest of those we ship.
 """
 

@@ -20,8 +20,11 @@ from tests.admin_rig import ADMIN, add_token, administered, api
 from tests.rig import PASSWORD
 
 CHECKS = [
-    not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance,
-]  # fmt: skip
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
 EXAMPLES = 5
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "admin-api.md"
 
@@ -53,8 +56,12 @@ async def test_users_are_added_read_changed_and_deleted(tmp_path: Path) -> None:
         await rig.gateway.parts.audit.flush()
         changes = (await call("GET", "/changes?user=carol"))[1]["items"]
         assert [one["event"] for one in changes] == [
-            "user_deleted", "link_made", "user_disabled", "user_changed", "user_added",
-        ]  # fmt: skip
+            "user_deleted",
+            "link_made",
+            "user_disabled",
+            "user_changed",
+            "user_added",
+        ]
         assert changes[3]["data"]["changes"] == {"name": [None, "C"]}
         assert {one["data"]["by"] for one in changes} == {"token:ci"}
 
@@ -103,9 +110,13 @@ def fuzz(document: dict[str, Any], base: str, headers: dict[str, str]) -> int:
 
         @given(case=operation.as_strategy())
         @settings(
-            max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+            max_examples=EXAMPLES,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
-        )  # fmt: skip
+        )
         def hold(case: schemathesis.Case) -> None:
             nonlocal calls
             calls += 1

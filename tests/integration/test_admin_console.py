@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from gateway.config.loader import read_text
-from gateway.config.schema import Passwords as PasswordSettings
-from gateway.directory.password_hashing import Passwords
+from gateway.config.schema import PasswordRules as PasswordSettings
+from gateway.directory.password_hashing import PasswordHashing
 from tests.admin_rig import ADMIN, act, administered, shown
 from tests.rig import PASSWORD, running_gateway
 
@@ -26,9 +26,16 @@ async def test_every_page_opens_and_is_like_all_our_pages(tmp_path: Path) -> Non
 async def test_a_user_is_added_edited_disabled_enabled_and_deleted(tmp_path: Path) -> None:
     async with administered(tmp_path) as (rig, browser):
         status, where = await act(
-            browser, "/users", "add", username="Carol", name="Carol C", email="", phone="", groups="a, b",
+            browser,
+            "/users",
+            "add",
+            username="Carol",
+            name="Carol C",
+            email="",
+            phone="",
+            groups="a, b",
             password=PASSWORD,
-        )  # fmt: skip
+        )
         assert (status, where) == (303, f"{ADMIN}/user?name=carol&done=added")
         page = await shown(browser, "/user?name=carol")
         version = re.findall(r'name="version" value="(\w+)"', page)[0]
@@ -112,7 +119,7 @@ async def test_routes_say_where_they_are_declared_and_why_somebody_may_pass(tmp_
 
 
 async def test_users_of_a_file_are_shown_with_their_line_and_not_changed(tmp_path: Path) -> None:
-    hashed = await Passwords(PasswordSettings(argon2_memory=65536, argon2_passes=1)).hash(PASSWORD)
+    hashed = await PasswordHashing(PasswordSettings(argon2_memory=65536, argon2_passes=1)).hash(PASSWORD)
     file = tmp_path / "users.yaml"
     file.write_text(
         f"users:\n  alice: {{password: '{hashed}', phone: '+4915112345678', groups: [admins]}}\n"

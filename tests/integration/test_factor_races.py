@@ -7,7 +7,7 @@ from pathlib import Path
 import pyotp
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.authn.factors.approval_questions import Answer, Asked, Asks
+from gateway.authn.factors.approval_questions import ApprovalAnswer, ApprovalQuestion, ApprovalQuestions
 from gateway.authn.factors.base import Attempt, Factor, Outcome
 from gateway.authn.factors.bypass import Bypasses
 from gateway.authn.factors.challenge import Codes
@@ -95,13 +95,13 @@ def test_a_recovery_code_signs_in_one_of_four_processes(tmp_path: Path) -> None:
     assert won == {round: 1 if round < 10 else 0 for round in range(race.ROUNDS)}
 
 
-def asks_of(engine: AsyncEngine, keys: Path) -> Asks:
+def asks_of(engine: AsyncEngine, keys: Path) -> ApprovalQuestions:
     ring = KeyRing.load_or_create(keys, lambda: NOW)
-    return Asks(SqlLedger(engine, lambda: NOW), seal=ring.seal, open=ring.open)
+    return ApprovalQuestions(SqlLedger(engine, lambda: NOW), seal=ring.seal, open=ring.open)
 
 
-def asked(round: int) -> Asked:
-    return Asked(f"id-{round}", f"sid-{round}", "42", "", "192.0.2.1", "", NOW)
+def asked(round: int) -> ApprovalQuestion:
+    return ApprovalQuestion(f"id-{round}", f"sid-{round}", "42", "", "192.0.2.1", "", NOW)
 
 
 def test_a_question_is_answered_and_its_answer_fetched_by_one_of_four_processes(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_question_is_answered_and_its_answer_fetched_by_one_of_four_processes(
     async def ask(engine: AsyncEngine) -> None:
         for round in range(race.ROUNDS):
             assert await asks_of(engine, keys).ask(f"user-{round}", asked(round))
-            await asks_of(engine, keys).answer(f"other-{round}", asked(round), Answer.YES)
+            await asks_of(engine, keys).answer(f"other-{round}", asked(round), ApprovalAnswer.YES)
 
     prepare(url, ask)
 
@@ -118,7 +118,7 @@ def test_a_question_is_answered_and_its_answer_fetched_by_one_of_four_processes(
         return await asks_of(engine, keys).take(f"user-{round}", f"id-{round}") is not None
 
     async def fetch(engine: AsyncEngine, round: int) -> bool:
-        return await asks_of(engine, keys).take_answer(f"other-{round}", f"sid-{round}") is Answer.YES
+        return await asks_of(engine, keys).take_answer(f"other-{round}", f"sid-{round}") is ApprovalAnswer.YES
 
     for act in (take, fetch):
         assert race.winners(url, act) == dict.fromkeys(range(race.ROUNDS), 1)

@@ -81,9 +81,13 @@ async def test_names_may_match_and_users_be_created_for_a_domain(tmp_path: Path)
 
 async def test_a_provider_that_is_away_leaves_the_password(tmp_path: Path) -> None:
     away = {
-        "kind": "oidc", "name": "corp", "label": "Corp", "issuer": "http://127.0.0.1:9", "client_id": "x",
+        "kind": "oidc",
+        "name": "corp",
+        "label": "Corp",
+        "issuer": "http://127.0.0.1:9",
+        "client_id": "x",
         "client_secret": "y",
-    }  # fmt: skip
+    }
     async with running_gateway(tmp_path, identity_providers=[away]) as rig, rig.browser() as browser:
         await rig.add_user()
         answer = await browser.get("/_auth/federated/corp?rd=/wiki")
@@ -138,9 +142,13 @@ async def test_github_speaks_oauth_and_its_primary_verified_address_counts(tmp_p
     github = FakeGithub()
     async with running_upstream(github.handle) as server:
         settings = {
-            "kind": "github", "name": "github", "client_id": "id", "client_secret": "secret",
-            "base_url": server.url, "api_url": server.url,
-        }  # fmt: skip
+            "kind": "github",
+            "name": "github",
+            "client_id": "id",
+            "client_secret": "secret",
+            "base_url": server.url,
+            "api_url": server.url,
+        }
         async with running_gateway(tmp_path, identity_providers=[settings]) as rig:
             await rig.add_user("mira", email="mira@example.com")
             for verified, code, status in ((False, "c0de", 403), (True, "wrong", 403), (True, "c0de", 303)):

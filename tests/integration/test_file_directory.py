@@ -9,8 +9,8 @@ import bcrypt
 import pytest
 import yaml
 
-from gateway.config.schema import Passwords as PasswordSettings
-from gateway.directory.password_hashing import Passwords
+from gateway.config.schema import PasswordRules as PasswordSettings
+from gateway.directory.password_hashing import PasswordHashing
 from gateway.directory.yaml_file import FileDirectory, read_users
 from gateway.errors import ConfigError
 from tests.integration.test_account import ids
@@ -34,14 +34,14 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def passwords() -> Iterator[Passwords]:
-    passwords = Passwords(PasswordSettings(argon2_memory=64 * 1024, argon2_passes=1))
+def passwords() -> Iterator[PasswordHashing]:
+    passwords = PasswordHashing(PasswordSettings(argon2_memory=64 * 1024, argon2_passes=1))
     yield passwords
     passwords.close()
 
 
 async def test_users_are_found_in_every_spelling_and_passwords_checked(
-    file: Path, passwords: Passwords
+    file: Path, passwords: PasswordHashing
 ) -> None:
     directory = FileDirectory(file, passwords)
     user = await directory.authenticate("Alice", PASSWORD)
@@ -52,7 +52,7 @@ async def test_users_are_found_in_every_spelling_and_passwords_checked(
     assert [one.username for one in await directory.list("STAFF")] == ["alice"]
 
 
-async def test_a_changed_file_is_read_again(file: Path, passwords: Passwords) -> None:
+async def test_a_changed_file_is_read_again(file: Path, passwords: PasswordHashing) -> None:
     directory = FileDirectory(file, passwords)
     write(file, {"carol": {"password": HASH}})
     assert await directory.get("alice") is None
@@ -60,7 +60,7 @@ async def test_a_changed_file_is_read_again(file: Path, passwords: Passwords) ->
 
 
 async def test_a_bad_file_changes_nothing_and_the_log_names_each_mistake(
-    file: Path, passwords: Passwords, caplog: pytest.LogCaptureFixture
+    file: Path, passwords: PasswordHashing, caplog: pytest.LogCaptureFixture
 ) -> None:
     directory = FileDirectory(file, passwords)
     file.write_text("users:\n  alice:\n    password: plain text\n  carol:\n    grups: [a]\n  'a b': {}\n")
@@ -79,9 +79,21 @@ async def test_a_bad_file_changes_nothing_and_the_log_names_each_mistake(
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "users: 5", "users: {a: 5}", "users: {a: {groups: staff}}", "users: {a: {}, A: {}}", "usres: {}",
-     "users: {a: {phone: '12'}}", "users: {a: {disabled: 'no'}}", "a: [", "\x00", "users: {a: {groups: ['a,b']}}"],
-)  # fmt: skip
+    [
+        "",
+        "[]",
+        "users: 5",
+        "users: {a: 5}",
+        "users: {a: {groups: staff}}",
+        "users: {a: {}, A: {}}",
+        "usres: {}",
+        "users: {a: {phone: '12'}}",
+        "users: {a: {disabled: 'no'}}",
+        "a: [",
+        "\x00",
+        "users: {a: {groups: ['a,b']}}",
+    ],
+)
 def test_every_mistake_is_a_config_error(tmp_path: Path, content: str) -> None:
     path = tmp_path / "users.yaml"
     path.write_text(content)

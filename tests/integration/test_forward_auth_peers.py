@@ -80,8 +80,11 @@ async def test_userinfo_tells_of_nobody_whom_the_app_would_not_be_told_of(tmp_pa
         await browser.code()
         facts = await (await browser.get("/oauth2/userinfo")).json()
         assert facts == {
-            "user": "alice", "email": "a@example.com", "groups": ["ops"], "preferredUsername": "alice",
-        }  # fmt: skip
+            "user": "alice",
+            "email": "a@example.com",
+            "groups": ["ops"],
+            "preferredUsername": "alice",
+        }
 
 
 async def test_addresses_of_peers_that_are_not_named_belong_to_the_app(tmp_path: Path) -> None:

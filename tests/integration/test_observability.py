@@ -36,9 +36,16 @@ def series() -> dict[str, set[str]]:
     """Every series that the gateway exposes, with its labels."""
     found: dict[str, set[str]] = {}
     for one in (
-        metrics.requests, metrics.latency, metrics.open_requests, metrics.sign_ins, metrics.codes_sent,
-        metrics.upstream_up, metrics.sms_total, metrics.sms_refused, metrics.sms_spend,
-    ):  # fmt: skip
+        metrics.requests,
+        metrics.latency,
+        metrics.open_requests,
+        metrics.sign_ins,
+        metrics.codes_sent,
+        metrics.upstream_up,
+        metrics.sms_total,
+        metrics.sms_refused,
+        metrics.sms_spend,
+    ):
         (family,) = one.describe()
         ends = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(family.type, ("",))
         for end in ends:

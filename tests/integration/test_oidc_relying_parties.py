@@ -55,9 +55,12 @@ async def test_authlib_signs_in_refreshes_and_checks_the_id_token(tmp_path: Path
         answer = (await browser.session.get(url, allow_redirects=False)).headers["Location"]
         call = asyncio.to_thread  # authlib's client blocks
         token = await call(
-            client.fetch_token, found["token_endpoint"],
-            authorization_response=answer, state=state, code_verifier=verifier,
-        )  # fmt: skip
+            client.fetch_token,
+            found["token_endpoint"],
+            authorization_response=answer,
+            state=state,
+            code_verifier=verifier,
+        )
         decoded = jwt.decode(
             token["id_token"], KeySet.import_key_set(await fetched(found["jwks_uri"])), algorithms=["RS256"]
         )

@@ -151,23 +151,32 @@ SETUPS = {
     "authelia nginx": ("nginx", AUTHELIA, "auth", {}, SHARED | {"forward": {"compatible": ["authelia"]}}),
     "authentik nginx": ("nginx", AUTHENTIK, "auth", {}, SHARED | {"forward": {"compatible": ["authentik"]}}),
     "oauth2-proxy nginx": (
-        "nginx", OAUTH2_PROXY % "= @oauth2_signin", "app", OWN_HOST, {"forward": {"compatible": ["oauth2-proxy"]}},
+        "nginx",
+        OAUTH2_PROXY % "= @oauth2_signin",
+        "app",
+        OWN_HOST,
+        {"forward": {"compatible": ["oauth2-proxy"]}},
     ),
     "oauth2-proxy nginx, as it was": (
-        "nginx", OAUTH2_PROXY % "=403 /oauth2/sign_in", "app", OWN_HOST,
+        "nginx",
+        OAUTH2_PROXY % "=403 /oauth2/sign_in",
+        "app",
+        OWN_HOST,
         {"forward": {"compatible": ["oauth2-proxy"]}},
     ),
     "oauth2-proxy caddy": (
-        "caddy", CADDY, "app", OWN_HOST, {"forward": {"compatible": ["oauth2-proxy"], "x_forwarded": True}},
+        "caddy",
+        CADDY,
+        "app",
+        OWN_HOST,
+        {"forward": {"compatible": ["oauth2-proxy"], "x_forwarded": True}},
     ),
-}  # fmt: skip
+}
 
 
 class Loopback(AbstractResolver):
     async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
-        return [
-            {"hostname": host, "host": "127.0.0.1", "port": port, "family": 2, "proto": 0, "flags": 0}
-        ]  # fmt: skip
+        return [{"hostname": host, "host": "127.0.0.1", "port": port, "family": 2, "proto": 0, "flags": 0}]
 
     async def close(self) -> None:
         pass
@@ -179,8 +188,10 @@ async def set_up(setup: str, folder: Path) -> AsyncIterator[tuple[Rig, str]]:
     engine, template, portal, server, overrides = SETUPS[setup]
     port = free_port()
     server = {
-        "public_url": f"http://{portal}.example.test:{port}", "trusted_proxies": ["127.0.0.1/32"], **server,
-    }  # fmt: skip
+        "public_url": f"http://{portal}.example.test:{port}",
+        "trusted_proxies": ["127.0.0.1/32"],
+        **server,
+    }
     routes = [{"host": "app.example.test", "upstream": "UPSTREAM"}]
     async with running_gateway(folder, clock=RealClock(), server=server, routes=routes, **overrides) as rig:
         state = folder / engine

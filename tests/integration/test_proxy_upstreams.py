@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from gateway.config.schema import HealthCheck, Route, Timeouts, UpstreamTls
 from gateway.errors import UpstreamTimeout, UpstreamUnreachable
-from gateway.proxy.upstreams import Address
+from gateway.proxy.upstreams import UpstreamAddress
 from tests.proxy_rig import Front, fronting, get, listening, scripted, serving, until
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -40,27 +40,30 @@ async def hello(request: web.BaseRequest) -> web.Response:
 @pytest.mark.parametrize(
     ("url", "parsed"),
     [
-        ("http://app", Address("http://app", False, "app", 80)),
-        ("https://app:8443/base/", Address("https://app:8443/base/", True, "app", 8443, base="/base")),
-        ("http://[::1]:9000", Address("http://[::1]:9000", False, "::1", 9000)),
+        ("http://app", UpstreamAddress("http://app", False, "app", 80)),
+        (
+            "https://app:8443/base/",
+            UpstreamAddress("https://app:8443/base/", True, "app", 8443, base="/base"),
+        ),
+        ("http://[::1]:9000", UpstreamAddress("http://[::1]:9000", False, "::1", 9000)),
         (
             "unix:/run/app.sock",
-            Address("unix:/run/app.sock", False, "localhost", 80, unix_path="/run/app.sock"),
+            UpstreamAddress("unix:/run/app.sock", False, "localhost", 80, unix_path="/run/app.sock"),
         ),
         (
             "unix:///run/app.sock",
-            Address("unix:///run/app.sock", False, "localhost", 80, unix_path="/run/app.sock"),
+            UpstreamAddress("unix:///run/app.sock", False, "localhost", 80, unix_path="/run/app.sock"),
         ),
     ],
 )
-def test_upstream_urls_are_understood(url: str, parsed: Address) -> None:
-    assert Address.parse(url) == parsed
+def test_upstream_urls_are_understood(url: str, parsed: UpstreamAddress) -> None:
+    assert UpstreamAddress.parse(url) == parsed
 
 
 @pytest.mark.parametrize("url", ["ftp://app", "app:80", "http://", ""])
 def test_other_urls_are_not(url: str) -> None:
     with pytest.raises(ValueError):
-        Address.parse(url)
+        UpstreamAddress.parse(url)
 
 
 async def test_a_unix_socket_is_an_upstream(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from gateway.cli.replay import Outcome, as_text, compare, replay
+from gateway.cli.replay import ReplayReport, as_text, compare, replay
 from gateway.config.schema import Config
 from gateway.model import User
 from gateway.observability.log import JsonFormatter
@@ -41,7 +41,7 @@ async def look_up(name: str) -> User | None:
     return User(name, groups=("staff",)) if name == "alice" else None
 
 
-def kinds(outcome: Outcome) -> set[tuple[str, str, str, str, int]]:
+def kinds(outcome: ReplayReport) -> set[tuple[str, str, str, str, int]]:
     return {(one.path, one.user, one.was, one.would_be, one.count) for one in outcome.differences}
 
 
@@ -109,10 +109,18 @@ def test_the_command_tells_differences_and_exits_1(tmp_path: Path) -> None:
         )
     )
     entry = {
-        "event": "request", "ts": "2027-01-15T08:00:00.000Z", "client": "192.0.2.1", "method": "GET",
-        "host": "app.test", "path": "/\u001b[2J",
-        "route": "*/", "user": "", "verdict": "sign_in", "reason": "no_session", "factors": {},
-    }  # fmt: skip
+        "event": "request",
+        "ts": "2027-01-15T08:00:00.000Z",
+        "client": "192.0.2.1",
+        "method": "GET",
+        "host": "app.test",
+        "path": "/\u001b[2J",
+        "route": "*/",
+        "user": "",
+        "verdict": "sign_in",
+        "reason": "no_session",
+        "factors": {},
+    }
     log.write_text(json.dumps({**entry, "path": "/wiki"}) + "\n" + json.dumps(entry) + "\n")
     result = CliRunner().invoke(replay, [str(log), "--config", str(file)])
     assert result.exit_code == 1, result.output

@@ -48,9 +48,16 @@ class Replicas:
     async def command(self, *words: str, text: str = "") -> None:
         config = str(self.folder / "a.yaml")
         process = await asyncio.create_subprocess_exec(
-            *COMMAND[:-2], *words, "--config", config, cwd=self.folder, env=environment(),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
+            *COMMAND[:-2],
+            *words,
+            "--config",
+            config,
+            cwd=self.folder,
+            env=environment(),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
         output, _ = await process.communicate(text.encode())
         assert process.returncode == 0, output.decode()
 
@@ -63,13 +70,17 @@ def write_config(
     folder: Path, name: str, port: int, public_url: str, app: str, stores: dict[str, str]
 ) -> Path:
     config = {
-        "server": {"listen": f"127.0.0.1:{port}", "public_url": public_url, "workers": 1,
-                   "trusted_proxies": ["127.0.0.0/8"]},
+        "server": {
+            "listen": f"127.0.0.1:{port}",
+            "public_url": public_url,
+            "workers": 1,
+            "trusted_proxies": ["127.0.0.0/8"],
+        },
         "session": {"keys_file": str(folder / "session.keys")},
         "storage": stores,
         "passwords": {"argon2_memory": "8MiB", "argon2_passes": 1},
         "routes": [{"host": "*", "path": "/", "upstream": app}],
-    }  # fmt: skip
+    }
     file = folder / f"{name}.yaml"
     file.write_text(yaml.safe_dump(config))
     return file
@@ -78,9 +89,13 @@ def write_config(
 @asynccontextmanager
 async def replica(folder: Path, config: Path, port: int) -> AsyncIterator[Serving]:
     process = await asyncio.create_subprocess_exec(
-        *COMMAND, str(config), cwd=folder, env=environment(),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+        *COMMAND,
+        str(config),
+        cwd=folder,
+        env=environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
     serving = Serving(folder, port, process)
 
     async def read() -> None:
@@ -106,9 +121,11 @@ async def haproxy(port: int, a: int, b: int) -> AsyncIterator[None]:
         missing("haproxy is not installed")
     places = {"LISTEN": f"127.0.0.1:{port}", "GATEWAY_A": f"127.0.0.1:{a}", "GATEWAY_B": f"127.0.0.1:{b}"}
     process = subprocess.Popen(
-        [binary, "-db", "-f", str(HAPROXY)], env=environment(**places),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [binary, "-db", "-f", str(HAPROXY)],
+        env=environment(**places),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         async with asyncio.timeout(20), aiohttp.ClientSession() as client:
             while True:

@@ -112,9 +112,15 @@ async def test_a_new_country_asks_for_a_second_factor_even_where_a_password_woul
     signals = {line["signal"]: line for line in recorded(caplog, "risk_signal")}
     assert set(signals) == {"new_network", "new_country"}
     assert signals["new_country"] | {"at": 0} == {
-        "at": 0, "event": "risk_signal", "user": "alice", "ip": TOKYO,
-        "signal": "new_country", "action": "step_up", "country": "JP", "known": ["DE"],
-    }  # fmt: skip
+        "at": 0,
+        "event": "risk_signal",
+        "user": "alice",
+        "ip": TOKYO,
+        "signal": "new_country",
+        "action": "step_up",
+        "country": "JP",
+        "known": ["DE"],
+    }
 
 
 async def test_a_password_alone_teaches_no_new_country(tmp_path: Path, geoip: Path) -> None:

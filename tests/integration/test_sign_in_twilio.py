@@ -12,16 +12,23 @@ from tests.rig import PHONE, running_gateway
 
 def messages(twilio: FakeTwilio, **more: Any) -> dict[str, Any]:
     return {
-        "provider": "twilio", "account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN, "from": FROM,
-        "base_url": twilio.url, **more,
-    }  # fmt: skip
+        "provider": "twilio",
+        "account_sid": ACCOUNT_SID,
+        "auth_token": AUTH_TOKEN,
+        "from": FROM,
+        "base_url": twilio.url,
+        **more,
+    }
 
 
 def verify(twilio: FakeTwilio) -> dict[str, Any]:
     return {
-        "provider": "twilio_verify", "account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN,
-        "service_sid": VERIFY_SERVICE_SID, "base_url": twilio.url,
-    }  # fmt: skip
+        "provider": "twilio_verify",
+        "account_sid": ACCOUNT_SID,
+        "auth_token": AUTH_TOKEN,
+        "service_sid": VERIFY_SERVICE_SID,
+        "base_url": twilio.url,
+    }
 
 
 async def test_a_code_through_the_messages_api_opens_the_app(tmp_path: Path) -> None:

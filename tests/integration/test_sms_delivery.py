@@ -20,8 +20,11 @@ async def test_the_page_follows_a_message_to_the_phone(tmp_path: Path) -> None:
         assert (await delivery(browser))["state"] == "sent"
         assert await twilio.report(twilio.messages[0], "delivered") == 204
         assert await delivery(browser) == {
-            "state": "delivered", "text": "Delivered to your phone.", "final": True, "status": 200
-        }  # fmt: skip
+            "state": "delivered",
+            "text": "Delivered to your phone.",
+            "final": True,
+            "status": 200,
+        }
         page = await (await browser.get("/_auth/verify")).text()  # without JavaScript, by a reload
         assert "Delivered to your phone." in page
         assert "data-delivery" not in page

@@ -147,9 +147,17 @@ async def test_tokens_do_what_their_scope_says(tmp_path: Path) -> None:
 
 
 FOREIGN = (
-    {"password_hash": "x"}, {"username": "eve"}, {"created_at": 1}, {"groups": "admins"}, {"disabled": "no"},
-    {"name": 1}, {"groups": [["admins"]]}, [], "x", {"name": "a", "is_admin": True},
-)  # fmt: skip
+    {"password_hash": "x"},
+    {"username": "eve"},
+    {"created_at": 1},
+    {"groups": "admins"},
+    {"disabled": "no"},
+    {"name": 1},
+    {"groups": [["admins"]]},
+    [],
+    "x",
+    {"name": "a", "is_admin": True},
+)
 
 
 async def test_fields_that_are_not_meant_to_be_changed_are_refused(tmp_path: Path) -> None:
@@ -173,8 +181,10 @@ async def test_forms_change_no_more_than_they_show(tmp_path: Path) -> None:
         after = await bob(rig)
         assert (after.name, after.groups) == ("B", ("x",))
         assert (after.password_hash, after.disabled, after.created_at) == (
-            before.password_hash, False, before.created_at,
-        )  # fmt: skip
+            before.password_hash,
+            False,
+            before.created_at,
+        )
 
 
 async def test_nobody_locks_themselves_or_the_last_administrator_out(tmp_path: Path) -> None:
@@ -199,8 +209,9 @@ async def test_nobody_locks_themselves_or_the_last_administrator_out(tmp_path: P
         ):
             status, problem, _ = await api(client, rig, method, path, token, json=body)
             assert (status, problem["detail"]) == (
-                409, "This is the last administrator. Make somebody else one first.",
-            )  # fmt: skip
+                409,
+                "This is the last administrator. Make somebody else one first.",
+            )
         alice = await rig.directory.get("alice")
         assert alice
         assert alice.groups == ("admins",)
@@ -233,8 +244,16 @@ async def test_what_visitors_typed_is_shown_as_text(tmp_path: Path) -> None:
         form = {"username": "carol", "password": "correct horse battery", "csrf_token": token, "rd": "/"}
         await visitor.post("/_auth/login", form, **{"User-Agent": attack})
         await rig.gateway.parts.audit.flush()
-        pages = ("/users", "/user?name=carol", "/sessions", "/audit", "/changes", f"/users?q={attack}",
-                 f"/audit?text={attack}", f"/routes?url={attack}&user={attack}")  # fmt: skip
+        pages = (
+            "/users",
+            "/user?name=carol",
+            "/sessions",
+            "/audit",
+            "/changes",
+            f"/users?q={attack}",
+            f"/audit?text={attack}",
+            f"/routes?url={attack}&user={attack}",
+        )
         for path in pages:
             assert attack not in await shown(browser, path), path
         assert "&lt;script&gt;" in await shown(browser, "/audit")

@@ -56,8 +56,13 @@ async def test_a_certificate_is_one_factor_where_its_door_is_open(tmp_path: Path
         assert set(anonymous.values()) == {401}
         known = await statuses(rig.port, caller(cert_file, robot))
         assert known == {
-            "/one": 200, "/robots": 200, "/others": 403, "/two": 401, "/machine": 200, "/closed": 401,
-        }  # fmt: skip
+            "/one": 200,
+            "/robots": 200,
+            "/others": 403,
+            "/two": 401,
+            "/machine": 200,
+            "/closed": 401,
+        }
         async with aiohttp.ClientSession() as client:
             url = f"https://127.0.0.1:{rig.port}/open"
             context = caller(cert_file, robot)

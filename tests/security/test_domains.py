@@ -107,12 +107,21 @@ async def test_nobody_gets_a_code_for_a_nonce_that_is_not_theirs_into_their_brow
 @pytest.mark.parametrize(
     "to",
     [
-        "http://evil.test:PORT/", "http://other.org.evil.test:PORT/", "http://evilother.org:PORT/",
-        "http://wiki.other.org@evil.test:PORT/", "https://wiki.other.org:PORT/", "http://wiki.other.org:1/",
-        "//wiki.other.org:PORT/", "/", "", "http://login.example.com:PORT/", "http://app.example.com:PORT/",
-        "javascript:alert(1)", "http://wiki.other.org:PORT\\@evil.test/",
+        "http://evil.test:PORT/",
+        "http://other.org.evil.test:PORT/",
+        "http://evilother.org:PORT/",
+        "http://wiki.other.org@evil.test:PORT/",
+        "https://wiki.other.org:PORT/",
+        "http://wiki.other.org:1/",
+        "//wiki.other.org:PORT/",
+        "/",
+        "",
+        "http://login.example.com:PORT/",
+        "http://app.example.com:PORT/",
+        "javascript:alert(1)",
+        "http://wiki.other.org:PORT\\@evil.test/",
     ],
-)  # fmt: skip
+)
 async def test_no_session_leaves_for_anywhere_else(tmp_path: Path, to: str) -> None:
     async with running_gateway(tmp_path, **CONFIG) as rig, Traveller(rig) as browser:
         await signed_in(browser)

@@ -54,9 +54,16 @@ class ForgingProvider:
         self.asked.append({key: str(value) for key, value in (await request.post()).items()})
         now = int(time.time())
         claims = {
-            "iss": self.url, "aud": "gateway", "sub": "m1", "exp": now + 300, "iat": now, "nonce": self.nonce,
-            "email": "mira@example.com", "email_verified": True, "amr": ["pwd", "otp"],
-        }  # fmt: skip
+            "iss": self.url,
+            "aud": "gateway",
+            "sub": "m1",
+            "exp": now + 300,
+            "iat": now,
+            "nonce": self.nonce,
+            "email": "mira@example.com",
+            "email_verified": True,
+            "amr": ["pwd", "otp"],
+        }
         return web.json_response(
             {"access_token": "a", "token_type": "Bearer", "id_token": self.forge(claims, self.url)}
         )
@@ -72,9 +79,13 @@ async def forging_rig(folder: Path, **settings: Any) -> AsyncIterator[tuple[Rig,
     async with running_upstream(provider.handle) as server:
         provider.url = server.url
         corp = {
-            "kind": "oidc", "name": "corp", "issuer": server.url, "client_id": "gateway", "client_secret": "hush",
+            "kind": "oidc",
+            "name": "corp",
+            "issuer": server.url,
+            "client_id": "gateway",
+            "client_secret": "hush",
             **settings,
-        }  # fmt: skip
+        }
         partner = {**corp, "name": "partner"}
         async with running_gateway(folder, identity_providers=[corp, partner]) as rig:
             rig.clock.now = time.time()

@@ -37,9 +37,13 @@ async def send(
     browser: Browser, body: bytes = FORM, kind: str = URLENCODED, where: str = WHERE, **headers: str
 ) -> ClientResponse:
     sent = {
-        "Accept": "text/html", "Origin": browser.rig.url, "Content-Type": kind, "Sec-Fetch-Mode": "navigate",
-        "Sec-Fetch-Site": "same-origin", **headers,
-    }  # fmt: skip
+        "Accept": "text/html",
+        "Origin": browser.rig.url,
+        "Content-Type": kind,
+        "Sec-Fetch-Mode": "navigate",
+        "Sec-Fetch-Site": "same-origin",
+        **headers,
+    }
     url = browser.rig.url + where
     return await browser.session.post(
         url, data=body, headers={k: v for k, v in sent.items() if v}, allow_redirects=False

@@ -99,8 +99,9 @@ async def test_the_api_lists_and_lifts_and_says_who_did(
         await use_up(rig, PASSWORD_PER_IP, "203.0.113.9")
         items = (await api(client, rig, "GET", "/blocked", token))[1]["items"]
         assert [(one["about"], one["name"], one["is_lock"]) for one in items] == [
-            ("user", "bob", True), ("address", "203.0.113.9", False),
-        ]  # fmt: skip
+            ("user", "bob", True),
+            ("address", "203.0.113.9", False),
+        ]
         lift = {"json": {"name": "203.0.113.9"}}
         status, body, _ = await api(client, rig, "POST", "/blocked/lift", token, **lift)
         assert (status, body["items"][0]["count"]) == (200, 30)

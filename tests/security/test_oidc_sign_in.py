@@ -23,13 +23,25 @@ from tests.oidc_rig import (
 from tests.rig import csrf_of
 
 WRONG_REDIRECTS = [
-    "", "https://evil.example/", f"{CALLBACK}/", f"{CALLBACK}?x=1", f"{CALLBACK}#f", f"{CALLBACK}/../x",
-    CALLBACK.upper(), CALLBACK.replace("https", "http"), CALLBACK.replace(".com", ".com.evil.example"),
-    CALLBACK.replace("app", "app@evil.example"), CALLBACK.replace("/callback", ":443/callback"),
-    CALLBACK.replace("/callback", "/%63allback"), CALLBACK + "%0d%0aSet-Cookie:x=1", f" {CALLBACK}",
+    "",
+    "https://evil.example/",
+    f"{CALLBACK}/",
+    f"{CALLBACK}?x=1",
+    f"{CALLBACK}#f",
+    f"{CALLBACK}/../x",
+    CALLBACK.upper(),
+    CALLBACK.replace("https", "http"),
+    CALLBACK.replace(".com", ".com.evil.example"),
+    CALLBACK.replace("app", "app@evil.example"),
+    CALLBACK.replace("/callback", ":443/callback"),
+    CALLBACK.replace("/callback", "/%63allback"),
+    CALLBACK + "%0d%0aSet-Cookie:x=1",
+    f" {CALLBACK}",
     "javascript:alert(1)",
-    "//app.example.com/callback", CALLBACK.replace("//", "/\\"), "http://127.0.0.1:9/cb",
-]  # fmt: skip
+    "//app.example.com/callback",
+    CALLBACK.replace("//", "/\\"),
+    "http://127.0.0.1:9/cb",
+]
 
 
 async def test_nobody_is_sent_to_an_address_that_is_not_registered(tmp_path: Path) -> None:

@@ -255,17 +255,24 @@ async def test_a_signed_assertion_counts_once_and_for_us_only(tmp_path: Path) ->
     jwks = tmp_path / "app.jwks"
     jwks.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
     app = {
-        **WEB, "auth": ["private_key_jwt"], "secrets": [], "jwks_file": str(jwks),
+        **WEB,
+        "auth": ["private_key_jwt"],
+        "secrets": [],
+        "jwks_file": str(jwks),
         "grants": ["client_credentials"],
-    }  # fmt: skip
+    }
     async with provider(tmp_path, app) as rig:
         numbers = iter(range(100))
 
         def assertion(by: ECKey = key, **change: object) -> str:
             claims = {
-                "iss": "web", "sub": "web", "aud": rig.url, "jti": f"j{next(numbers)}",
-                "exp": int(rig.clock()) + 60, **change,
-            }  # fmt: skip
+                "iss": "web",
+                "sub": "web",
+                "aud": rig.url,
+                "jti": f"j{next(numbers)}",
+                "exp": int(rig.clock()) + 60,
+                **change,
+            }
             return jwt.encode({"alg": "ES256"}, {k: v for k, v in claims.items() if v is not None}, by)
 
         async def outcome(text: str) -> str:
@@ -280,9 +287,13 @@ async def test_a_signed_assertion_counts_once_and_for_us_only(tmp_path: Path) ->
         assert await outcome(once) == "fine"
         assert await outcome(once) == "invalid_client"
         for change in (
-            {"aud": "https://other.example"}, {"exp": int(rig.clock()) - 1}, {"exp": int(rig.clock()) + 7200},
-            {"iss": "spa"}, {"jti": None}, {"exp": None},
-        ):  # fmt: skip
+            {"aud": "https://other.example"},
+            {"exp": int(rig.clock()) - 1},
+            {"exp": int(rig.clock()) + 7200},
+            {"iss": "spa"},
+            {"jti": None},
+            {"exp": None},
+        ):
             assert await outcome(assertion(**change)) == "invalid_client", change
         assert await outcome(assertion(by=foreign)) == "invalid_client"
         unsigned = assertion().split(".")
@@ -454,9 +465,16 @@ async def test_nothing_secret_is_stored_or_logged(tmp_path: Path) -> None:
         await rig.gateway.parts.audit.flush()
         stored = b"".join(file.read_bytes() for file in tmp_path.glob("gateway.db*"))
         for secret in (
-            unused, code, tokens["refresh_token"], tokens["access_token"], start["device_code"],
-            start["user_code"], start["user_code"].replace("-", ""), SECRET, proof.verifier,
-        ):  # fmt: skip
+            unused,
+            code,
+            tokens["refresh_token"],
+            tokens["access_token"],
+            start["device_code"],
+            start["user_code"],
+            start["user_code"].replace("-", ""),
+            SECRET,
+            proof.verifier,
+        ):
             assert secret.encode() not in stored
 
 

@@ -17,8 +17,15 @@ TRUSTED = {"trusted_proxies": ["127.0.0.1/32"]}
 RULES: list[dict[str, Any]] = [{"countries": ["DE"], "require": "bypass"}, {"require": "deny"}]
 
 BANNED = {"countries": ["JP"], "require": "deny"}
-ANSWERS = (("/x", BERLIN, 200), ("/x", TOKYO, 403), ("/x", NOWHERE, 403), ("/x", f"{BERLIN}, {TOKYO}", 403),
-           ("/open", BERLIN, 200), ("/open", TOKYO, 403), ("/open", NOWHERE, 200))  # fmt: skip
+ANSWERS = (
+    ("/x", BERLIN, 200),
+    ("/x", TOKYO, 403),
+    ("/x", NOWHERE, 403),
+    ("/x", f"{BERLIN}, {TOKYO}", 403),
+    ("/open", BERLIN, 200),
+    ("/open", TOKYO, 403),
+    ("/open", NOWHERE, 200),
+)
 
 
 def settings(folder: Path, **server: Any) -> dict[str, Any]:

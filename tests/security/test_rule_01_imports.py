@@ -11,7 +11,7 @@ from gateway.cli import main
 from gateway.config.loader import read_text
 from gateway.config.schema import Config
 from gateway.model import User
-from tests.unit.test_importing import verdict
+from tests.unit.cli.test_importers import verdict
 
 
 @pytest.fixture

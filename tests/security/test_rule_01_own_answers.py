@@ -16,11 +16,14 @@ def routes() -> list[dict[str, Any]]:
     return [
         {"path": "/robots.txt", "respond": {"body": ROBOTS}, "policy": {"require": "bypass"}},
         {"path": "/secret", "respond": {"body": "42", "content_type": "application/json"}},
-        {"path": "/old", "redirect": {"to": "https://wiki.test/w", "status": 308, "keep_path": True},
-         "policy": {"require": "bypass"}},
+        {
+            "path": "/old",
+            "redirect": {"to": "https://wiki.test/w", "status": 308, "keep_path": True},
+            "policy": {"require": "bypass"},
+        },
         {"path": "/moved", "redirect": {"to": "/new"}, "policy": {"require": "one_factor"}},
         {"path": "/", "upstream": "UPSTREAM"},
-    ]  # fmt: skip
+    ]
 
 
 async def test_open_answers_are_for_all_and_others_for_who_may_pass(tmp_path: Path) -> None:

@@ -13,8 +13,22 @@ TRUSTED = {"trusted_proxies": ["127.0.0.1/32"]}
 OPENING = {"query": [{"key": {"matches": "k[0-9]+"}}], "require": "bypass"}
 CLOSING = {"query": [{"admin": {"present": True}}], "require": "deny"}
 ALLOWED = ("/?key=k1", "/x?a=b&key=k22", "/?key=%6b1", "/?key=k1&key=k2", "/open", "/open?a=b", "/open?Admin")
-REFUSED = ("/", "/?", "/?key", "/?key=x", "/?key=k1&admin", "/?key=k1&%61dmin=", "/?key=k1;admin=1", "/?key=k1&key=x",
-           "/?key=k1&admin[]=", "/key=k1", "/?Key=k1", "/open?admin", "/open?a;admin=1", "/open?admin[x]")  # fmt: skip
+REFUSED = (
+    "/",
+    "/?",
+    "/?key",
+    "/?key=x",
+    "/?key=k1&admin",
+    "/?key=k1&%61dmin=",
+    "/?key=k1;admin=1",
+    "/?key=k1&key=x",
+    "/?key=k1&admin[]=",
+    "/key=k1",
+    "/?Key=k1",
+    "/open?admin",
+    "/open?a;admin=1",
+    "/open?admin[x]",
+)
 
 
 def routes() -> list[dict[str, Any]]:

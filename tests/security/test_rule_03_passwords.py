@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from gateway.directory.database import DatabaseDirectory
-from gateway.directory.password_hashing import Passwords
+from gateway.directory.password_hashing import PasswordHashing
 from gateway.errors import StoreUnavailable, WeakPassword
 from gateway.model import User
 from tests.rig import PASSWORD, PHONE, running_gateway
 
 
-class CountingPasswords(Passwords):
+class CountingPasswords(PasswordHashing):
     """The real thing, counting how much work is done."""
 
     work = 0
@@ -147,7 +147,7 @@ async def test_a_sign_in_brings_an_old_hash_to_todays_parameters(tmp_path: Path)
     async with running_gateway(tmp_path) as rig:
         await rig.add_user()
         before = await rig.directory.get("alice")
-        stronger = Passwords(rig.config.passwords.model_copy(update={"argon2_passes": 3}))
+        stronger = PasswordHashing(rig.config.passwords.model_copy(update={"argon2_passes": 3}))
         directory = DatabaseDirectory(rig.directory._engine, stronger, rig.clock)
         assert await directory.authenticate("alice", "a wrong password") is None
         assert await directory.get("alice") == before

@@ -76,8 +76,11 @@ async def test_websockets_from_foreign_pages_are_refused(tmp_path: Path) -> None
         await rig.add_user()
         await browser.sign_in()
         upgrade = {
-            "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Origin": "https://evil.test",
-        }  # fmt: skip
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+            "Origin": "https://evil.test",
+        }
         assert (await browser.get("/ws", **upgrade)).status == 403
         assert rig.upstream.requests == []

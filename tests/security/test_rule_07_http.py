@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.request import small_body
 from tests.rig import running_gateway
 from tests.security.raw import exchange, status_of
 

@@ -31,9 +31,12 @@ async def test_websockets_and_scripts_get_401_with_one_factor(tmp_path: Path) ->
         await rig.add_user()
         await browser.password(rd="/one")
         upgrade = {
-            "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Origin": rig.url,
-        }  # fmt: skip
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+            "Origin": rig.url,
+        }
         response = await browser.get("/two", **upgrade)
         assert response.status == 401
         assert (await response.json())["error"] == "second_factor_required"

@@ -39,9 +39,15 @@ ROUTES = [
 async def add_token(rig: Rig, **changes: Any) -> None:
     ring = KeyRing.load_or_create(rig.config.session.keys_file, rig.clock)
     token = ApiToken(
-        "0123456789abcdef", "ci", token_digest(ring.derive(b"tokens"), SECRET), (),
-        ("*/one", "*/two", "*/machine", "*/members"), (), rig.clock(), 0.0,
-    )  # fmt: skip
+        "0123456789abcdef",
+        "ci",
+        token_digest(ring.derive(b"tokens"), SECRET),
+        (),
+        ("*/one", "*/two", "*/machine", "*/members"),
+        (),
+        rig.clock(),
+        0.0,
+    )
     engine = open_engine(rig.config.storage.url)
     await SqlTokens(engine).add(replace(token, **changes))
     await engine.dispose()

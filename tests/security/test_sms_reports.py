@@ -27,8 +27,11 @@ async def test_a_report_counts_only_with_twilios_signature(tmp_path: Path) -> No
 
 async def test_a_signature_for_one_message_is_worth_nothing_for_another(tmp_path: Path) -> None:
     async with (
-        FakeTwilio() as twilio, sms_gateway(tmp_path, twilio) as rig, rig.browser() as one, rig.browser() as two
-    ):  # fmt: skip
+        FakeTwilio() as twilio,
+        sms_gateway(tmp_path, twilio) as rig,
+        rig.browser() as one,
+        rig.browser() as two,
+    ):
         await rig.add_user()
         await rig.add_user("bob", phone=SECOND_PHONE)
         await ask_for_code(one)

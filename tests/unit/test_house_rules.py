@@ -119,7 +119,7 @@ def test_the_rules_see_what_they_forbid() -> None:
 
 
 def test_every_audit_event_is_in_the_operators_table() -> None:
-    """A quick look; tests/unit/test_logging_page.py compares the fields, too."""
+    """A quick look; tests/unit/docs/test_logging_page.py compares the fields, too."""
     page = (ROOT / "docs" / "logging.md").read_text(encoding="utf-8")
     calls = [re.findall(r"\brecord\(\s*\"(\w+)\"", file.read_text()) for file in FILES]
     events = {event for found in calls for event in found}

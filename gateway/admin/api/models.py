@@ -73,7 +73,7 @@ class Lift(Taken):
     name: Username = Field(description="an address, a username, or another `name` of the list")
 
 
-class Question(Taken):
+class ExplainQuestion(Taken):
     url: Line
     method: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{1,20}$")] = "GET"
     ip: Line = "127.0.0.1"
@@ -283,7 +283,7 @@ class OverviewOut(Given):
     unsent: int
 
 
-class Problem(Given):
+class ApiProblem(Given):
     """RFC 9457."""
 
     type: str = "about:blank"

@@ -8,16 +8,24 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from gateway import __version__
-from gateway.admin.api.models import Problem
+from gateway.admin.api.models import ApiProblem
 from gateway.admin.api.operation import Operation
 
 _REF = "#/components/schemas/{model}"
 _ALWAYS = (401, 403, 422, 429, 503)
 _WORDS = {
-    400: "Not understood", 401: "Sign in first", 403: "Not allowed", 404: "Not found", 409: "Refused, with the reason",
-    412: "Changed meanwhile", 413: "Too large", 415: "Not JSON", 422: "Does not fit", 429: "Too many attempts",
+    400: "Not understood",
+    401: "Sign in first",
+    403: "Not allowed",
+    404: "Not found",
+    409: "Refused, with the reason",
+    412: "Changed meanwhile",
+    413: "Too large",
+    415: "Not JSON",
+    422: "Does not fit",
+    429: "Too many attempts",
     503: "Unavailable for a moment",
-}  # fmt: skip
+}
 _Json = dict[str, Any]  # JSON
 
 
@@ -41,15 +49,19 @@ def document(operations: Sequence[Operation], base: str) -> _Json:
             "schemas": _schemas(operations),
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
-                "session": {"type": "apiKey", "in": "header", "name": "X-CSRF-Token",
-                            "description": "beside the session's cookie, for changes"},
+                "session": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-CSRF-Token",
+                    "description": "beside the session's cookie, for changes",
+                },
             },
         },
-    }  # fmt: skip
+    }
 
 
 def _schemas(operations: Sequence[Operation]) -> _Json:
-    wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(Problem, "serialization"): None}
+    wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(ApiProblem, "serialization"): None}
     for one in operations:
         if one.body:
             wanted[(one.body, "validation")] = None
@@ -66,8 +78,11 @@ def _operation(one: Operation) -> _Json:
         "summary": one.summary,
         "description": f"Scope of API tokens: `{one.scope}`.",
         "parameters": [*_in_path(one), *_in_query(one), *_if_match(one)],
-        "responses": {str(one.status): _success(one), **{str(status): _refusal(status) for status in _refusals(one)}},
-    }  # fmt: skip
+        "responses": {
+            str(one.status): _success(one),
+            **{str(status): _refusal(status) for status in _refusals(one)},
+        },
+    }
     if one.body:
         described["requestBody"] = {
             "required": True,
@@ -93,7 +108,7 @@ def _success(one: Operation) -> _Json:
 
 
 def _refusal(status: int) -> _Json:
-    content: _Json = {"application/problem+json": {"schema": _ref(Problem)}}
+    content: _Json = {"application/problem+json": {"schema": _ref(ApiProblem)}}
     if status == 400:  # paths that can't be read never come as far as the API
         content["application/json"] = {"schema": {"type": "object"}}
     return {"description": _WORDS[status], "content": content}
@@ -110,19 +125,29 @@ def _in_query(one: Operation) -> list[_Json]:
     required = schema.get("required", ())
     return [
         {
-            "name": name, "in": "query", "required": name in required, "description": field.pop("description", ""),
+            "name": name,
+            "in": "query",
+            "required": name in required,
+            "description": field.pop("description", ""),
             "schema": field,
         }
         for name, field in schema.get("properties", {}).items()
-    ]  # fmt: skip
+    ]
 
 
 def _if_match(one: Operation) -> list[_Json]:
     if not one.versioned or one.method == "GET":
         return []
     text = "the ETag that the change was made from: refused with 412 if it is another one by now"
-    return [{"name": "If-Match", "in": "header", "required": False, "description": text,
-             "schema": {"type": "string", "pattern": '^"[0-9a-f]{16}"$'}}]  # fmt: skip
+    return [
+        {
+            "name": "If-Match",
+            "in": "header",
+            "required": False,
+            "description": text,
+            "schema": {"type": "string", "pattern": '^"[0-9a-f]{16}"$'},
+        }
+    ]
 
 
 def _ref(model: type[BaseModel]) -> _Json:

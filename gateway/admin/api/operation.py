@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
 from gateway.admin.actor import Actor
-from gateway.portal.request import Ask
+from gateway.portal.request import PortalRequest
 
 READ, WRITE = "admin:read", "admin:write"
 M = TypeVar("M", bound=BaseModel)
@@ -31,7 +31,7 @@ class Given(BaseModel):
 class ApiCall:
     """`args` are the parts of the path; `seen` is the version in If-Match, "" without."""
 
-    ask: Ask
+    ask: PortalRequest
     actor: Actor
     csrf: str
     args: Mapping[str, str]
@@ -44,13 +44,13 @@ class ApiCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     body: Given | None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Run = Callable[[ApiCall], Awaitable[Answer | web.StreamResponse]]
+Run = Callable[[ApiCall], Awaitable[ApiResponse | web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from gateway.admin.api import models
-from gateway.admin.api.operation import Answer, ApiCall, Operation
+from gateway.admin.api.operation import ApiCall, ApiResponse, Operation
 from gateway.admin.exports import users_yaml
 from gateway.admin.pages.audit import CHANGES, stream_audit
 from gateway.admin.pages.base import Paper
@@ -21,21 +21,62 @@ class RecordOperations:
 
     def all(self) -> list[Operation]:
         return [
-            Operation("GET", "/sessions", "listSessions", "Sessions, last used first", self.sessions,
-                      query=models.SessionsQuery, gives=models.SessionsPage),
-            Operation("DELETE", "/sessions/{id}", "endSession", "End one session", self.end,
-                      status=204, refusals=(404,)),
-            Operation("GET", "/audit", "listAudit", "The audit log, newest first", self.audit,
-                      query=models.AuditPageQuery, gives=models.AuditPage),
-            Operation("GET", "/audit/export", "exportAudit", "The audit log as a stream", self.export,
-                      query=models.AuditExportQuery, media=("text/csv", "application/x-ndjson")),
-            Operation("GET", "/changes", "listChanges", "What people changed, newest first", self.changes,
-                      query=models.AuditPageQuery, gives=models.AuditPage),
-            Operation("GET", "/export/users.yaml", "exportUsers", "Users without password hashes", self.users,
-                      media=("application/yaml",)),
-        ]  # fmt: skip
+            Operation(
+                "GET",
+                "/sessions",
+                "listSessions",
+                "Sessions, last used first",
+                self.sessions,
+                query=models.SessionsQuery,
+                gives=models.SessionsPage,
+            ),
+            Operation(
+                "DELETE",
+                "/sessions/{id}",
+                "endSession",
+                "End one session",
+                self.end,
+                status=204,
+                refusals=(404,),
+            ),
+            Operation(
+                "GET",
+                "/audit",
+                "listAudit",
+                "The audit log, newest first",
+                self.audit,
+                query=models.AuditPageQuery,
+                gives=models.AuditPage,
+            ),
+            Operation(
+                "GET",
+                "/audit/export",
+                "exportAudit",
+                "The audit log as a stream",
+                self.export,
+                query=models.AuditExportQuery,
+                media=("text/csv", "application/x-ndjson"),
+            ),
+            Operation(
+                "GET",
+                "/changes",
+                "listChanges",
+                "What people changed, newest first",
+                self.changes,
+                query=models.AuditPageQuery,
+                gives=models.AuditPage,
+            ),
+            Operation(
+                "GET",
+                "/export/users.yaml",
+                "exportUsers",
+                "Users without password hashes",
+                self.users,
+                media=("application/yaml",),
+            ),
+        ]
 
-    async def sessions(self, call: ApiCall) -> Answer:
+    async def sessions(self, call: ApiCall) -> ApiResponse:
         query = call.read(models.SessionsQuery)
         found = list(await self._accesses.sessions(call.actor, query.username.casefold()))
         ids = [one.id for one in found]
@@ -43,32 +84,38 @@ class RecordOperations:
         shown = rest[: query.limit]
         more = shown[-1].id if len(rest) > query.limit else None
         items = [models.SessionOut(**{**_fields(one), "factors": list(one.factors)}) for one in shown]
-        return Answer(models.SessionsPage(items=items, next=more))
+        return ApiResponse(models.SessionsPage(items=items, next=more))
 
-    async def end(self, call: ApiCall) -> Answer:
+    async def end(self, call: ApiCall) -> ApiResponse:
         if not await self._accesses.end(call.actor, call.args["id"]):
             raise RequestRefused("no such session", status=404, public=_NO_SESSION)
-        return Answer(None, 204)
+        return ApiResponse(None, 204)
 
-    async def audit(self, call: ApiCall) -> Answer:
+    async def audit(self, call: ApiCall) -> ApiResponse:
         return await self._page(call, ())
 
-    async def changes(self, call: ApiCall) -> Answer:
+    async def changes(self, call: ApiCall) -> ApiResponse:
         return await self._page(call, CHANGES)
 
-    async def _page(self, call: ApiCall, events: tuple[str, ...]) -> Answer:
+    async def _page(self, call: ApiCall, events: tuple[str, ...]) -> ApiResponse:
         query = call.read(models.AuditPageQuery)
         wanted = _wanted(query, events)
         found = await self._admin.search.newest(wanted, query.limit + 1, before=query.cursor)
         shown = found[: query.limit]
         items = [
             models.AuditOut(
-                id=one.id, at=one.row.at, event=one.row.event, user=one.row.username, ip=one.row.ip,
+                id=one.id,
+                at=one.row.at,
+                event=one.row.event,
+                user=one.row.username,
+                ip=one.row.ip,
                 data=one.row.data,
             )
             for one in shown
-        ]  # fmt: skip
-        return Answer(models.AuditPage(items=items, next=shown[-1].id if len(found) > len(shown) else None))
+        ]
+        return ApiResponse(
+            models.AuditPage(items=items, next=shown[-1].id if len(found) > len(shown) else None)
+        )
 
     async def export(self, call: ApiCall) -> web.StreamResponse:
         query = call.read(models.AuditExportQuery)

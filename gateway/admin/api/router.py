@@ -8,9 +8,9 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from gateway.admin.actor import Actor
-from gateway.admin.api.models import Nothing, Problem
-from gateway.admin.api.operation import Answer, ApiCall, Operation, Taken
-from gateway.admin.authorization import Door
+from gateway.admin.api.models import ApiProblem, Nothing
+from gateway.admin.api.operation import ApiCall, ApiResponse, Operation, Taken
+from gateway.admin.authorization import ConsoleAuthorization
 from gateway.admin.pages.base import sentence
 from gateway.admin.services import AdminParts
 from gateway.authn.api_credentials import NotAccepted
@@ -18,7 +18,7 @@ from gateway.errors import GatewayError, RequestRefused, TooManyAttempts
 from gateway.model import Verdict
 from gateway.portal.forms import ForeignForm, check_origin
 from gateway.portal.rendering.status_texts import wording
-from gateway.portal.request import Ask
+from gateway.portal.request import PortalRequest
 from gateway.request.small_body import read_small
 
 _LARGEST = 64 * 1024
@@ -44,17 +44,19 @@ class BadInput(RequestRefused):
 class Router:
     """`document` is the description of all operations, for whoever may read."""
 
-    def __init__(self, admin: AdminParts, door: Door, operations: Sequence[Operation], document: str) -> None:
+    def __init__(
+        self, admin: AdminParts, door: ConsoleAuthorization, operations: Sequence[Operation], document: str
+    ) -> None:
         self._admin, self._door, self._operations, self._document = admin, door, operations, document
 
-    async def handle(self, ask: Ask) -> web.StreamResponse:
+    async def handle(self, ask: PortalRequest) -> web.StreamResponse:
         """Every error of ours is a problem+json."""
         try:
             return await self._answer(ask)
         except GatewayError as error:
             return _problem(ask, error)
 
-    async def _answer(self, ask: Ask) -> web.StreamResponse:
+    async def _answer(self, ask: PortalRequest) -> web.StreamResponse:
         path = ask.here.path.removeprefix(f"{self._admin.home}/api")
         method = "GET" if ask.here.method == "HEAD" else ask.here.method
         operation, args, others = self._find(method, path.removeprefix("/v1"))
@@ -84,7 +86,7 @@ class Router:
                 others = True
         return None, {}, others
 
-    async def _actor(self, ask: Ask, scope: str) -> tuple[Actor, str]:
+    async def _actor(self, ask: PortalRequest, scope: str) -> tuple[Actor, str]:
         """By API token, or by an administrator's session, which needs its csrf token for changes (rule 6)."""
         shown = ask.request.headers.getall("Authorization", ())
         if shown:
@@ -107,7 +109,7 @@ class Router:
         return self._door.actor(ask, principal), ask.visit.csrf
 
 
-def _query(ask: Ask, model: type[Taken]) -> Taken:
+def _query(ask: PortalRequest, model: type[Taken]) -> Taken:
     pairs = list(ask.request.query.items())
     if len({name for name, _ in pairs}) != len(pairs):
         raise BadInput(["query: a parameter is given twice"])
@@ -132,7 +134,7 @@ def _said(where: str, error: ValidationError) -> list[str]:
     return [": ".join((".".join(map(str, (where, *one["loc"]))), one["msg"])) for one in found[:20]]
 
 
-def _response(answer: Answer) -> web.Response:
+def _response(answer: ApiResponse) -> web.Response:
     headers = {**_HEADERS, **answer.headers}
     if answer.body is None:
         return web.Response(status=204, headers=headers)
@@ -144,8 +146,8 @@ def _response(answer: Answer) -> web.Response:
     )
 
 
-def _problem(ask: Ask, error: GatewayError) -> web.Response:
-    body = Problem(
+def _problem(ask: PortalRequest, error: GatewayError) -> web.Response:
+    body = ApiProblem(
         title=str(wording(error.status).title),
         status=error.status,
         detail=str(sentence(error) if error.status < 500 else error.public),

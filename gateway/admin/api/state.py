@@ -1,7 +1,7 @@
 """How the gateway does: overview, routes, explain, text messages."""
 
 from gateway.admin.api import models
-from gateway.admin.api.operation import Answer, ApiCall, Operation
+from gateway.admin.api.operation import ApiCall, ApiResponse, Operation
 from gateway.admin.overview import overview
 from gateway.admin.pages.routes import RouteRow, explained, route_rows
 from gateway.admin.pages.sms import sms_numbers
@@ -15,57 +15,94 @@ class StateOperations:
 
     def all(self) -> list[Operation]:
         return [
-            Operation("GET", "/me", "me", "Who is asking, and the token for changes", self.me, gives=models.Me),
-            Operation("GET", "/overview", "overview", "Numbers of the last 24 hours", self.overview,
-                      gives=models.OverviewOut),
-            Operation("GET", "/routes", "listRoutes", "Routes with health and traffic", self.routes,
-                      gives=models.RoutesOut),
-            Operation("POST", "/explain", "explain", "Which rule decides about a request, and why", self.explain,
-                      body=models.Question, gives=models.Explained, refusals=(422,)),
-            Operation("GET", "/sms", "sms", "Spend and delivery of text messages and calls", self.sms,
-                      gives=models.SmsOut),
-        ]  # fmt: skip
+            Operation(
+                "GET", "/me", "me", "Who is asking, and the token for changes", self.me, gives=models.Me
+            ),
+            Operation(
+                "GET",
+                "/overview",
+                "overview",
+                "Numbers of the last 24 hours",
+                self.overview,
+                gives=models.OverviewOut,
+            ),
+            Operation(
+                "GET",
+                "/routes",
+                "listRoutes",
+                "Routes with health and traffic",
+                self.routes,
+                gives=models.RoutesOut,
+            ),
+            Operation(
+                "POST",
+                "/explain",
+                "explain",
+                "Which rule decides about a request, and why",
+                self.explain,
+                body=models.ExplainQuestion,
+                gives=models.Explained,
+                refusals=(422,),
+            ),
+            Operation(
+                "GET",
+                "/sms",
+                "sms",
+                "Spend and delivery of text messages and calls",
+                self.sms,
+                gives=models.SmsOut,
+            ),
+        ]
 
-    async def me(self, call: ApiCall) -> Answer:
-        return Answer(models.Me(name=call.actor.name, csrf_token=call.csrf))
+    async def me(self, call: ApiCall) -> ApiResponse:
+        return ApiResponse(models.Me(name=call.actor.name, csrf_token=call.csrf))
 
-    async def overview(self, call: ApiCall) -> Answer:
+    async def overview(self, call: ApiCall) -> ApiResponse:
         now = await overview(self._admin, len(await self._accesses.sessions(call.actor)))
-        return Answer(
+        return ApiResponse(
             models.OverviewOut(**{name: getattr(now, name) for name in models.OverviewOut.model_fields})
         )
 
-    async def routes(self, call: ApiCall) -> Answer:
-        return Answer(models.RoutesOut(items=[_route(row) for row in route_rows(self._admin)]))
+    async def routes(self, call: ApiCall) -> ApiResponse:
+        return ApiResponse(models.RoutesOut(items=[_route(row) for row in route_rows(self._admin)]))
 
-    async def explain(self, call: ApiCall) -> Answer:
-        asked = call.read(models.Question)
+    async def explain(self, call: ApiCall) -> ApiResponse:
+        asked = call.read(models.ExplainQuestion)
         answer = await explained(
             self._admin, asked.url, asked.method, asked.ip, asked.username, " ".join(asked.factors)
         )
         if answer.explanation is None:
-            return Answer(
+            return ApiResponse(
                 models.Explained(route="", verdict="refused", rule="", reason=answer.refused, rules=[])
             )
         decision = answer.explanation.decision
         rules = [models.RuleOut.model_validate(rule) for rule in answer.explanation.rules]
-        return Answer(
+        return ApiResponse(
             models.Explained(
-                route=answer.route, verdict=decision.verdict.value, rule=decision.rule, reason=decision.reason,
+                route=answer.route,
+                verdict=decision.verdict.value,
+                rule=decision.rule,
+                reason=decision.reason,
                 rules=rules,
             )
-        )  # fmt: skip
+        )
 
-    async def sms(self, call: ApiCall) -> Answer:
-        return Answer(models.SmsOut.model_validate(await sms_numbers(self._admin)))
+    async def sms(self, call: ApiCall) -> ApiResponse:
+        return ApiResponse(models.SmsOut.model_validate(await sms_numbers(self._admin)))
 
 
 def _route(row: RouteRow) -> models.RouteOut:
     traffic = row.traffic
     return models.RouteOut(
-        route=row.route.label, host=row.route.host, path=row.route.path, declared_in=row.where,
+        route=row.route.label,
+        host=row.route.host,
+        path=row.route.path,
+        declared_in=row.where,
         rules=[f"{rule.name}: {rule.require}" for rule, _ in row.rules],
         upstreams=[models.UpstreamOut.model_validate(one) for one in row.upstreams],
-        requests=traffic.requests, refused=traffic.refused, failed=traffic.failed,
-        p50=traffic.quantile(0.5), p99=traffic.quantile(0.99),
-    )  # fmt: skip
+        requests=traffic.requests,
+        refused=traffic.refused,
+        failed=traffic.failed,
+        p50=traffic.quantile(0.5),
+        p99=traffic.quantile(0.99),
+    )

@@ -13,10 +13,26 @@ from gateway.stores.protocols.audit import AuditQuery
 
 PAGE = 100
 CHANGES = (
-    "user_added", "user_invited", "user_changed", "user_disabled", "user_enabled", "user_deleted", "users_imported",
-    "factors_reset", "link_made", "session_revoked", "device_revoked", "unlocked", "token_added", "token_revoked",
-    "key_rotated", "access_granted", "access_refused", "access_ended", "users_exported",
-)  # fmt: skip
+    "user_added",
+    "user_invited",
+    "user_changed",
+    "user_disabled",
+    "user_enabled",
+    "user_deleted",
+    "users_imported",
+    "factors_reset",
+    "link_made",
+    "session_revoked",
+    "device_revoked",
+    "unlocked",
+    "token_added",
+    "token_revoked",
+    "key_rotated",
+    "access_granted",
+    "access_refused",
+    "access_ended",
+    "users_exported",
+)
 FILTERS = ("user", "event", "ip", "since", "until", "text")
 BAD_TIME = N_("Write times such as 2027-01-15 or 2027-01-15T08:30.")
 
@@ -29,19 +45,27 @@ class AuditScreens:
         given = {name: call.query(name) for name in FILTERS}
         entries = await self._search.newest(query_of(given), PAGE + 1, before=cursor_of(call.query("before")))
         return self._paper.page(
-            call, "audit.html", "/audit",
-            entries=entries[:PAGE], given=given, older=_older(given, entries[:PAGE], len(entries) > PAGE),
+            call,
+            "audit.html",
+            "/audit",
+            entries=entries[:PAGE],
+            given=given,
+            older=_older(given, entries[:PAGE], len(entries) > PAGE),
             export=urlencode({name: value for name, value in given.items() if value}),
-        )  # fmt: skip
+        )
 
     async def changes(self, call: Call) -> web.StreamResponse:
         query = AuditQuery(username=call.query("user"), events=CHANGES)
         entries = await self._search.newest(query, PAGE + 1, before=cursor_of(call.query("before")))
         given = {"user": call.query("user")}
         return self._paper.page(
-            call, "changes.html", "/changes",
-            entries=entries[:PAGE], given=given, older=_older(given, entries[:PAGE], len(entries) > PAGE),
-        )  # fmt: skip
+            call,
+            "changes.html",
+            "/changes",
+            entries=entries[:PAGE],
+            given=given,
+            older=_older(given, entries[:PAGE], len(entries) > PAGE),
+        )
 
     async def export(self, call: Call) -> web.StreamResponse:
         """Streamed page by page: however long the log, little of it is in memory at a time."""
@@ -75,9 +99,13 @@ def query_of(given: dict[str, str]) -> AuditQuery:
     """Raises RequestRefused for times that are none."""
     events = tuple(given["event"].replace(",", " ").split())
     return AuditQuery(
-        given["user"].strip().casefold(), events, given["ip"].strip(),
-        _time(given["since"]), _time(given["until"]), given["text"].strip(),
-    )  # fmt: skip
+        given["user"].strip().casefold(),
+        events,
+        given["ip"].strip(),
+        _time(given["since"]),
+        _time(given["until"]),
+        given["text"].strip(),
+    )
 
 
 def cursor_of(text: str) -> int:

@@ -10,7 +10,7 @@ from gateway.admin.actor import Actor
 from gateway.admin.services import AdminParts
 from gateway.errors import GatewayError
 from gateway.i18n.text import N_, Text
-from gateway.portal.request import Ask, see_other
+from gateway.portal.request import PortalRequest, see_other
 
 MENU = (
     ("", N_("Overview")),
@@ -41,7 +41,7 @@ DONE = {
 class Call:
     """A request by an administrator. `error` says why the form that came before was refused."""
 
-    ask: Ask
+    ask: PortalRequest
     actor: Actor
     form: Mapping[str, str] = field(default_factory=dict)
     error: str | None = None

@@ -31,11 +31,14 @@ def route_rows(admin: AdminParts) -> list[RouteRow]:
     counted, health = traffic(metrics.samples()), admin.upstreams()
     return [
         RouteRow(
-            route, admin.config.where("routes", index), _rules(admin, index, route),
-            [one for one in health if one.route == route.label], counted.get(route.label, Traffic()),
+            route,
+            admin.config.where("routes", index),
+            _rules(admin, index, route),
+            [one for one in health if one.route == route.label],
+            counted.get(route.label, Traffic()),
         )
         for index, route in enumerate(admin.config.routes)
-    ]  # fmt: skip
+    ]
 
 
 def _rules(admin: AdminParts, index: int, route: Route) -> list[tuple[Rule, str]]:

@@ -26,10 +26,14 @@ class SessionScreens:
         page = int(number) if (number := call.query("page")).isdecimal() and len(number) < 6 else 1
         begin = (max(page, 1) - 1) * PAGE
         return self._paper.page(
-            call, "sessions.html", "/sessions",
-            sessions=found[begin : begin + PAGE], total=len(found), user=username,
+            call,
+            "sessions.html",
+            "/sessions",
+            sessions=found[begin : begin + PAGE],
+            total=len(found),
+            user=username,
             next=page + 1 if len(found) > begin + PAGE else 0,
-        )  # fmt: skip
+        )
 
     async def end(self, call: Call) -> web.StreamResponse:
         if call.form.get("do") == "end_all" and call.form.get("user"):

@@ -40,10 +40,13 @@ async def sms_numbers(admin: AdminParts) -> SmsNumbers:
     ]
     reports = sms.stores.reports
     return SmsNumbers(
-        admin.config.sms.spending.currency, caps, list(await reports.spend(start_of_day(now))),
-        list(await reports.rates(now - _WEEK)), list(await reports.last(_LAST)),
+        admin.config.sms.spending.currency,
+        caps,
+        list(await reports.spend(start_of_day(now))),
+        list(await reports.rates(now - _WEEK)),
+        list(await reports.last(_LAST)),
         list(await sms.stores.blocks.list(now)),
-    )  # fmt: skip
+    )
 
 
 class SmsScreens:

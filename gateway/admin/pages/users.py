@@ -10,7 +10,7 @@ from gateway.admin.exports import users_yaml
 from gateway.admin.lockouts import AdminBlocks
 from gateway.admin.pages.base import Call, Paper
 from gateway.admin.revocation import Accesses
-from gateway.admin.users import OneTimeLink, People
+from gateway.admin.users import OneTimeLink, UserChanges
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
 from gateway.model import User
@@ -24,7 +24,7 @@ UNKNOWN_ACT = N_("That can’t be done here.")
 
 
 class UserScreens:
-    def __init__(self, paper: Paper, people: People, accesses: Accesses, blocks: AdminBlocks) -> None:
+    def __init__(self, paper: Paper, people: UserChanges, accesses: Accesses, blocks: AdminBlocks) -> None:
         self._paper, self._people, self._accesses, self._blocks = paper, people, accesses, blocks
         self._acts: Mapping[str, Callable[[Call, User], Awaitable[web.StreamResponse]]] = {
             "save": self._save,
@@ -43,12 +43,18 @@ class UserScreens:
         found = await self._paper.admin.parts.directory.list(search)
         rest = [user for user in found if user.username > after]
         return self._paper.page(
-            call, "users.html", "/users",
-            users=rest[:PAGE], total=len(found), search=search, entered={**_EMPTY, **call.form},
+            call,
+            "users.html",
+            "/users",
+            users=rest[:PAGE],
+            total=len(found),
+            search=search,
+            entered={**_EMPTY, **call.form},
             after=rest[PAGE - 1].username if len(rest) > PAGE else "",
-            can_change=self._people.can_change, origin=self._paper.admin.origin,
+            can_change=self._people.can_change,
+            origin=self._paper.admin.origin,
             admins=self._paper.admin.config.admin.groups,
-        )  # fmt: skip
+        )
 
     async def add(self, call: Call) -> web.StreamResponse:
         wanted = _edited(User(call.form.get("username", "")), call.form)
@@ -85,14 +91,22 @@ class UserScreens:
     async def _page(self, call: Call, user: User, link: OneTimeLink | None = None) -> web.StreamResponse:
         recent = await self._paper.admin.search.newest(AuditQuery(username=user.username), _RECENT)
         return self._paper.page(
-            call, "user.html", "/users",
-            user=user, version=version(user), link=link, recent=recent, entered=call.form,
+            call,
+            "user.html",
+            "/users",
+            user=user,
+            version=version(user),
+            link=link,
+            recent=recent,
+            entered=call.form,
             factors=await self._accesses.factors(user),
             sessions=await self._accesses.sessions(call.actor, user.username),
-            devices=await self._accesses.devices(user.username), blocked=await self._blocks.of(user),
-            can_change=self._people.can_change, origin=self._paper.admin.origin(user),
+            devices=await self._accesses.devices(user.username),
+            blocked=await self._blocks.of(user),
+            can_change=self._people.can_change,
+            origin=self._paper.admin.origin(user),
             own=user.username == call.actor.name,
-        )  # fmt: skip
+        )
 
     async def _save(self, call: Call, user: User) -> web.StreamResponse:
         await self._people.change(call.actor, _edited(user, call.form), call.form.get("version", "-"))
@@ -140,6 +154,9 @@ def _edited(user: User, form: Mapping[str, str]) -> User:
     """Only what the form shows can be changed by it."""
     groups = tuple(name.strip() for name in form.get("groups", "").split(",") if name.strip())
     return replace(
-        user, name=form.get("name", ""), email=form.get("email", ""), phone=form.get("phone", ""),
+        user,
+        name=form.get("name", ""),
+        email=form.get("email", ""),
+        phone=form.get("phone", ""),
         groups=groups,
-    )  # fmt: skip
+    )

@@ -8,23 +8,28 @@ import secrets
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 
-from gateway.authn.factors.approval_questions import LIFETIME, Answer, Asked, Asks
+from gateway.authn.factors.approval_questions import (
+    LIFETIME,
+    ApprovalAnswer,
+    ApprovalQuestion,
+    ApprovalQuestions,
+)
 from gateway.authn.factors.base import Attempt, Outcome, Prompt
 from gateway.clock import Clock
 from gateway.errors import TooManyAttempts
 from gateway.model import IPAddress, SessionRecord, User
 from gateway.observability.audit import Audit
 from gateway.policy.decide import LENT_FACTORS, SECOND_FACTORS, has_two
-from gateway.rate_limits import Budget, Limits
-from gateway.stores.protocols.core import Sessions
+from gateway.rate_limits import Budget, RateLimits
+from gateway.stores.protocols.core import SessionStore
 
 # Against asking until somebody gives in. Two refusals in an hour end it: somebody else has the password.
 ASKS_PER_USER = Budget("approval-asked", 5, 900, "user")
 REFUSALS_PER_USER = Budget("approval-refused", 2, 3600, "user")
 OUTCOMES = {
-    Answer.YES: Outcome.RIGHT,
-    Answer.NO: Outcome.EXHAUSTED,
-    Answer.WRONG_NUMBER: Outcome.WRONG,
+    ApprovalAnswer.YES: Outcome.RIGHT,
+    ApprovalAnswer.NO: Outcome.EXHAUSTED,
+    ApprovalAnswer.WRONG_NUMBER: Outcome.WRONG,
 }
 
 
@@ -49,9 +54,9 @@ class ApprovalFactor:
 
     def __init__(
         self,
-        asks: Asks,
-        sessions: Sessions,
-        limits: Limits,
+        asks: ApprovalQuestions,
+        sessions: SessionStore,
+        limits: RateLimits,
         audit: Audit,
         clock: Clock,
         *,
@@ -112,9 +117,9 @@ class ApprovalFactor:
         waiting = await self.asks.waiting(username)
         return waiting is not None and waiting.sid == sid
 
-    async def _asked(self, attempt: Attempt) -> Asked:
+    async def _asked(self, attempt: Attempt) -> ApprovalQuestion:
         record = await self._sessions.get(attempt.sid)
-        return Asked(
+        return ApprovalQuestion(
             self._new_id(),
             attempt.sid,
             self._new_number(),

@@ -16,14 +16,14 @@ LIFETIME = 150.0
 Seal = Callable[[bytes], bytes]
 
 
-class Answer(StrEnum):
+class ApprovalAnswer(StrEnum):
     YES = "yes"
     NO = "no"
     WRONG_NUMBER = "wrong"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ApprovalQuestion:
     """Who asks. `number` is shown on the device that signs in and typed on the one that approves."""
 
     id: str
@@ -35,13 +35,13 @@ class Asked:
     at: float
 
 
-class Asks:
+class ApprovalQuestions:
     """`seal` and `open` are the key ring's."""
 
     def __init__(self, ledger: Ledger, *, seal: Seal, open: Seal) -> None:
         self._ledger, self._seal, self._open = ledger, seal, open
 
-    async def ask(self, username: str, asked: Asked) -> bool:
+    async def ask(self, username: str, asked: ApprovalQuestion) -> bool:
         """False while another sign-in of this user waits: a thief's question must not push the owner's away."""
         if not await self._ledger.claim_once(_turn(username), LIFETIME):
             return False
@@ -49,11 +49,11 @@ class Asks:
         await self._ledger.put(_slot(username), self._seal(json.dumps(asdict(asked)).encode()), LIFETIME)
         return True
 
-    async def waiting(self, username: str) -> Asked | None:
+    async def waiting(self, username: str) -> ApprovalQuestion | None:
         sealed = await self._ledger.get(_slot(username))
         return self._read(sealed) if sealed else None
 
-    async def take(self, username: str, id: str) -> Asked | None:
+    async def take(self, username: str, id: str) -> ApprovalQuestion | None:
         """The question `id`, for whoever gets to answer it; None if it is gone."""
         sealed = await self._ledger.get(_slot(username))
         if sealed is None or self._read(sealed).id != id:
@@ -63,19 +63,19 @@ class Asks:
         await self._ledger.delete(_turn(username))
         return self._read(sealed)
 
-    async def answer(self, username: str, asked: Asked, answer: Answer) -> None:
+    async def answer(self, username: str, asked: ApprovalQuestion, answer: ApprovalAnswer) -> None:
         await self._ledger.put(_answer(username, asked.sid), answer.value.encode(), LIFETIME)
 
     async def is_answered(self, username: str, sid: str) -> bool:
         return await self._ledger.get(_answer(username, sid)) is not None
 
-    async def take_answer(self, username: str, sid: str) -> Answer | None:
+    async def take_answer(self, username: str, sid: str) -> ApprovalAnswer | None:
         """What was answered to this session; of several that ask at once, one is told."""
         said = await self._ledger.take(_answer(username, sid))
-        return Answer(said.decode()) if said else None
+        return ApprovalAnswer(said.decode()) if said else None
 
-    def _read(self, sealed: bytes) -> Asked:
-        return Asked(**json.loads(self._open(sealed)))
+    def _read(self, sealed: bytes) -> ApprovalQuestion:
+        return ApprovalQuestion(**json.loads(self._open(sealed)))
 
 
 def _slot(username: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from gateway.authn.factors.approval import ApprovalFactor
-from gateway.authn.factors.approval_questions import Asks
+from gateway.authn.factors.approval_questions import ApprovalQuestions
 from gateway.authn.factors.base import Enrols, Factor
 from gateway.authn.factors.bypass import Bypasses, BypassFactor
 from gateway.authn.factors.challenge import Codes
@@ -27,10 +27,10 @@ from gateway.directory.base import WritableDirectory
 from gateway.keyring import KeyRing
 from gateway.messaging.senders.base import CodeService, EmailSender, SmsProvider
 from gateway.messaging.sms.cool_off import CoolOff
-from gateway.messaging.sms.dispatch import SmsDesk
+from gateway.messaging.sms.dispatch import SmsDispatch
 from gateway.observability.audit import Audit
-from gateway.rate_limits import Limits
-from gateway.stores.protocols.core import Credentials, Ledger, Sessions
+from gateway.rate_limits import RateLimits
+from gateway.stores.protocols.core import Credentials, Ledger, SessionStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,11 @@ class FactorParts:
     ring: KeyRing
     ledger: Ledger
     credentials: Credentials
-    sessions: Sessions
-    limits: Limits
+    sessions: SessionStore
+    limits: RateLimits
     audit: Audit
     sms: SmsProvider
-    desk: SmsDesk
+    desk: SmsDispatch
     cool_off: CoolOff
     email: EmailSender
     directory: WritableDirectory | None
@@ -75,9 +75,13 @@ class Factors:
 def build_factors(parts: FactorParts) -> Factors:
     config, ring = parts.config, parts.ring
     totp = TotpFactor(
-        parts.credentials, parts.ledger, parts.clock,
-        issuer=config.branding.name, seal=ring.seal, open=ring.open,
-    )  # fmt: skip
+        parts.credentials,
+        parts.ledger,
+        parts.clock,
+        issuer=config.branding.name,
+        seal=ring.seal,
+        open=ring.open,
+    )
     site = relying_party(config)
     keys = WebAuthnFactor(parts.credentials, parts.ledger, parts.clock, site)
     recovery = RecoveryFactor(parts.credentials, parts.ledger, parts.clock)
@@ -114,10 +118,14 @@ def build_factors(parts: FactorParts) -> Factors:
 
 def _approval(parts: FactorParts) -> ApprovalFactor:
     return ApprovalFactor(
-        Asks(parts.ledger, seal=parts.ring.seal, open=parts.ring.open),
-        parts.sessions, parts.limits, parts.audit, parts.clock,
-        idle_timeout=parts.config.session.idle_timeout, locate=lambda address: parts.geo.locate(address).country,
-    )  # fmt: skip
+        ApprovalQuestions(parts.ledger, seal=parts.ring.seal, open=parts.ring.open),
+        parts.sessions,
+        parts.limits,
+        parts.audit,
+        parts.clock,
+        idle_timeout=parts.config.session.idle_timeout,
+        locate=lambda address: parts.geo.locate(address).country,
+    )
 
 
 def _bypass(parts: FactorParts) -> BypassFactor:

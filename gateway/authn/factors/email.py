@@ -13,7 +13,7 @@ from gateway.i18n.text import N_
 from gateway.messaging.senders.base import EmailSender
 from gateway.messaging.senders.masking import mask_email
 from gateway.model import User
-from gateway.rate_limits import Budget, Limits, network_of
+from gateway.rate_limits import Budget, RateLimits, network_of
 
 _HOUR = 3600.0
 
@@ -22,7 +22,7 @@ class EmailFactor:
     name = "email"
 
     def __init__(
-        self, config: EmailBase, sender: EmailSender, codes: Codes, limits: Limits, brand: str
+        self, config: EmailBase, sender: EmailSender, codes: Codes, limits: RateLimits, brand: str
     ) -> None:
         self._config, self._sender, self._codes, self._limits = config, sender, codes, limits
         self._brand = brand

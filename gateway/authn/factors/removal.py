@@ -15,7 +15,7 @@ KINDS = (*OWNED, "recovery", SECOND_PHONE, "sms", "bypass")
 
 
 @dataclass(frozen=True, slots=True)
-class Taking:
+class FactorRemoval:
     """`directory` is None where users are kept elsewhere: their number stays."""
 
     credentials: Credentials

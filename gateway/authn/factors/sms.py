@@ -14,7 +14,7 @@ from gateway.i18n.text import N_
 from gateway.messaging.senders.base import Caller, Sender
 from gateway.messaging.senders.masking import mask_phone
 from gateway.messaging.sms.delivery_status import outlook
-from gateway.messaging.sms.dispatch import Errand, SmsDesk
+from gateway.messaging.sms.dispatch import OutgoingSms, SmsDispatch
 from gateway.messaging.sms.prices import Channel
 from gateway.model import User
 
@@ -35,7 +35,7 @@ class SmsFactor:
         sender: Sender,
         caller: Caller | None,
         codes: Codes,
-        desk: SmsDesk,
+        desk: SmsDispatch,
         phones: Phones | None,
         brand: str,
     ) -> None:
@@ -47,9 +47,14 @@ class SmsFactor:
 
     async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
         return await begin_on_line(
-            self._codes, self._desk, self._phones, attempt, self._send,
-            pause=self._config.resend_after, again=again,
-        )  # fmt: skip
+            self._codes,
+            self._desk,
+            self._phones,
+            attempt,
+            self._send,
+            pause=self._config.resend_after,
+            again=again,
+        )
 
     async def _send(self, attempt: Attempt) -> None:
         admission = await self._desk.admit(errand(attempt), channel_of(attempt))
@@ -73,7 +78,7 @@ class SmsFactor:
 
 async def begin_on_line(
     codes: Codes,
-    desk: SmsDesk,
+    desk: SmsDispatch,
     phones: Phones | None,
     attempt: Attempt,
     send: Callable[[Attempt], Awaitable[None]],
@@ -133,8 +138,8 @@ def towards(attempt: Attempt, line: Line) -> Attempt:
     return replace(attempt, user=replace(attempt.user, phone=line.phone))
 
 
-def errand(attempt: Attempt) -> Errand:
-    return Errand(attempt.user.username, attempt.user.phone, attempt.sid, attempt.ip)
+def errand(attempt: Attempt) -> OutgoingSms:
+    return OutgoingSms(attempt.user.username, attempt.user.phone, attempt.sid, attempt.ip)
 
 
 def channel_of(attempt: Attempt) -> Channel:

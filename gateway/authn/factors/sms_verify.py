@@ -12,7 +12,7 @@ from gateway.authn.factors.phone_lines import Phones
 from gateway.authn.factors.sms import begin_on_line, channel_of, errand, has_number, line_of, void_if_gone
 from gateway.config.schema import SmsBase
 from gateway.messaging.senders.base import CodeService
-from gateway.messaging.sms.dispatch import SmsDesk
+from gateway.messaging.sms.dispatch import SmsDispatch
 from gateway.messaging.sms.prices import Channel
 from gateway.model import User
 
@@ -23,7 +23,7 @@ class SmsVerifyFactor:
     name = "sms"
 
     def __init__(
-        self, config: SmsBase, service: CodeService, codes: Codes, desk: SmsDesk, phones: Phones | None
+        self, config: SmsBase, service: CodeService, codes: Codes, desk: SmsDispatch, phones: Phones | None
     ) -> None:
         self._config, self._service, self._codes = config, service, codes
         self._desk, self._phones = desk, phones
@@ -33,9 +33,14 @@ class SmsVerifyFactor:
 
     async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
         return await begin_on_line(
-            self._codes, self._desk, self._phones, attempt, self._start,
-            pause=self._config.resend_after, again=again,
-        )  # fmt: skip
+            self._codes,
+            self._desk,
+            self._phones,
+            attempt,
+            self._start,
+            pause=self._config.resend_after,
+            again=again,
+        )
 
     async def _start(self, attempt: Attempt) -> None:
         admission = await self._desk.admit(errand(attempt), channel_of(attempt))

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from gateway.authn.factors.base import Attempt, Outcome, Prompt, Setup, given_name
 from gateway.authn.factors.challenge import Tries
-from gateway.authn.factors.webauthn_relying_party import Key, RelyingParty, parse_answer
+from gateway.authn.factors.webauthn_relying_party import RegisteredKey, RelyingParty, parse_answer
 from gateway.clock import Clock
 from gateway.i18n.catalogues import language
 from gateway.i18n.text import N_
@@ -107,7 +107,7 @@ class WebAuthnFactor:
                 username=attempt.user.username,
                 kind=self.name,
                 name=given_name(form, language(attempt.lang).text(N_("Security key or passkey"))),
-                secret=Key(made.credential_id, made.credential_public_key, handle).packed(),
+                secret=RegisteredKey(made.credential_id, made.credential_public_key, handle).packed(),
                 created_at=now,
                 last_used_at=now,
                 counter=made.sign_count,
@@ -122,7 +122,7 @@ class WebAuthnFactor:
         stored = await self._credentials.get(_name(given.raw_id)) if given else None
         if given is None or stored is None or stored.kind != self.name:
             return None
-        key = Key.unpacked(stored.secret)
+        key = RegisteredKey.unpacked(stored.secret)
         proof = self._site.authenticated(given, key, stored.counter, challenge, origin, verified=verified)
         if proof is None:
             return None
@@ -132,8 +132,10 @@ class WebAuthnFactor:
             return None
         return _Used(stored.username, given.response.user_handle == key.handle)
 
-    async def _keys(self, username: str) -> Sequence[Key]:
-        return [Key.unpacked(one.secret) for one in await self._credentials.list(username, self.name)]
+    async def _keys(self, username: str) -> Sequence[RegisteredKey]:
+        return [
+            RegisteredKey.unpacked(one.secret) for one in await self._credentials.list(username, self.name)
+        ]
 
     async def _challenge(self, slot: str) -> bytes:
         """The running challenge, or a new one: a second tab must not void the first."""

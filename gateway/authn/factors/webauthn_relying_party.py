@@ -33,7 +33,7 @@ MALFORMED = (WebAuthnException, ValueError, TypeError, KeyError, IndexError, Att
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class RegisteredKey:
     """A registered key. `handle` is the random name under which the key knows its user."""
 
     id: bytes
@@ -45,7 +45,7 @@ class Key:
         return json.dumps({name: bytes_to_base64url(value) for name, value in fields.items()}).encode()
 
     @classmethod
-    def unpacked(cls, data: bytes) -> "Key":
+    def unpacked(cls, data: bytes) -> "RegisteredKey":
         return cls(**{name: base64url_to_bytes(value) for name, value in json.loads(data).items()})
 
 
@@ -72,7 +72,9 @@ class RelyingParty:
         ours = host == self.id or host.endswith(f".{self.id}")
         return list(dict.fromkeys([self.origin, *([here] if ours else [])]))
 
-    def registration(self, user: User, handle: bytes, challenge: bytes, known: Sequence[Key]) -> str:
+    def registration(
+        self, user: User, handle: bytes, challenge: bytes, known: Sequence[RegisteredKey]
+    ) -> str:
         """Options for navigator.credentials.create(), as JSON."""
         return options_to_json(
             generate_registration_options(
@@ -90,7 +92,7 @@ class RelyingParty:
             )
         )
 
-    def authentication(self, challenge: bytes, known: Sequence[Key], *, verified: bool) -> str:
+    def authentication(self, challenge: bytes, known: Sequence[RegisteredKey], *, verified: bool) -> str:
         """Options for navigator.credentials.get(), as JSON; without `known` keys any passkey of ours may answer."""
         need = UserVerificationRequirement.REQUIRED if verified else UserVerificationRequirement.PREFERRED
         return options_to_json(
@@ -117,7 +119,7 @@ class RelyingParty:
     def authenticated(
         self,
         answer: AuthenticationCredential,
-        key: Key,
+        key: RegisteredKey,
         count: int,
         challenge: bytes,
         here: str,
@@ -146,5 +148,5 @@ def parse_answer(text: str) -> AuthenticationCredential | None:
         return None
 
 
-def _descriptors(keys: Sequence[Key]) -> list[PublicKeyCredentialDescriptor]:
+def _descriptors(keys: Sequence[RegisteredKey]) -> list[PublicKeyCredentialDescriptor]:
     return [PublicKeyCredentialDescriptor(id=key.id) for key in keys]

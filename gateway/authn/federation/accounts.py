@@ -6,7 +6,7 @@ A mail address or name that the provider hands to somebody else later opens noth
 import re
 from dataclasses import dataclass
 
-from gateway.authn.federation.base import Account, NotSignedIn
+from gateway.authn.federation.base import NotSignedIn, ProviderAccount
 from gateway.clock import Clock
 from gateway.config.sections.identity_providers import ProviderBase
 from gateway.directory.base import Directory, WritableDirectory
@@ -29,7 +29,7 @@ class AccountLinks:
     audit: Audit
     clock: Clock
 
-    async def user(self, provider: ProviderBase, account: Account, ip: str) -> User:
+    async def user(self, provider: ProviderBase, account: ProviderAccount, ip: str) -> User:
         """Raises NotSignedIn for accounts of nobody, of the wrong domain, and of users who may not sign in."""
         if provider.domains and _domain(account.email) not in provider.domains:
             raise NotSignedIn(f"{provider.name}: the mail domain is not among `domains`", public=UNKNOWN)
@@ -39,7 +39,7 @@ class AccountLinks:
             raise NotSignedIn(f"{provider.name}: no user for this account, or a disabled one", public=UNKNOWN)
         return user
 
-    async def _first_time(self, provider: ProviderBase, account: Account, ip: str) -> User | None:
+    async def _first_time(self, provider: ProviderBase, account: ProviderAccount, ip: str) -> User | None:
         user = await self._match(provider, account)
         if user is None and provider.create:
             user = await self._create(provider, account)
@@ -52,7 +52,7 @@ class AccountLinks:
         self.audit.record("account_linked", user.username, ip, provider=provider.name)
         return user
 
-    async def _match(self, provider: ProviderBase, account: Account) -> User | None:
+    async def _match(self, provider: ProviderBase, account: ProviderAccount) -> User | None:
         if provider.match == "username":
             return await self.directory.get(account.username) if account.username else None
         if not account.email:
@@ -61,7 +61,7 @@ class AccountLinks:
         found = [user for user in await self.directory.list(wanted) if user.email.casefold() == wanted]
         return found[0] if len(found) == 1 else None  # an address of two users says nothing
 
-    async def _create(self, provider: ProviderBase, account: Account) -> User | None:
+    async def _create(self, provider: ProviderBase, account: ProviderAccount) -> User | None:
         if self.writable is None or not account.email:
             return None
         name = re.sub(r"[^a-z0-9._-]", "-", (account.username or account.email.partition("@")[0]).casefold())

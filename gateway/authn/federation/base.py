@@ -25,7 +25,7 @@ class NotSignedIn(GatewayError):
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class ProviderLogin:
     """One journey to a provider and back. `verifier` is PKCE's (RFC 7636), `nonce` OpenID Connect's."""
 
     state: str
@@ -35,7 +35,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class ProviderAccount:
     """Who came back. `subject` never changes and is never given to somebody else; `email` is "" unless verified."""
 
     subject: str
@@ -45,12 +45,12 @@ class Account:
     mfa: bool = False
 
 
-class Provider(Protocol):
-    async def address(self, attempt: Attempt) -> str:
+class FederationProvider(Protocol):
+    async def address(self, attempt: ProviderLogin) -> str:
         """Where to send the browser. Raises ProviderUnavailable."""
         ...
 
-    async def account(self, attempt: Attempt, answer: Mapping[str, str]) -> Account:
+    async def account(self, attempt: ProviderLogin, answer: Mapping[str, str]) -> ProviderAccount:
         """Who the callback's query speaks of. Raises NotSignedIn and ProviderUnavailable."""
         ...
 

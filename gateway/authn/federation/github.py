@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.authn.federation.base import Account, Attempt, NotSignedIn
+from gateway.authn.federation.base import NotSignedIn, ProviderAccount, ProviderLogin
 from gateway.authn.federation.http_client import ProviderHttp
 from gateway.authn.federation.openid import challenge, with_query
 from gateway.config.sections.identity_providers import GithubProvider as GithubConfig
 
 
-class GithubProvider:
+class Github:
     def __init__(self, config: GithubConfig) -> None:
         self._config = config
         self._http = ProviderHttp(config.name)
 
-    async def address(self, attempt: Attempt) -> str:
+    async def address(self, attempt: ProviderLogin) -> str:
         query = {
             "client_id": self._config.client_id,
             "redirect_uri": attempt.redirect_uri,
@@ -25,7 +25,7 @@ class GithubProvider:
         }
         return with_query(f"{self._config.base_url.rstrip('/')}/login/oauth/authorize", query)
 
-    async def account(self, attempt: Attempt, answer: Mapping[str, str]) -> Account:
+    async def account(self, attempt: ProviderLogin, answer: Mapping[str, str]) -> ProviderAccount:
         if "code" not in answer:
             raise NotSignedIn(f"the provider said {answer.get('error', 'nothing')[:60]!r}")
         token = await self._token(attempt, answer["code"])
@@ -34,14 +34,14 @@ class GithubProvider:
         if not isinstance(user, dict) or not isinstance(user.get("id"), int):
             raise NotSignedIn(f"{self._config.name}: the API does not say who came")
         emails = await self._http.get(f"{api}/user/emails", token=token)
-        return Account(
+        return ProviderAccount(
             subject=str(user["id"]),  # logins can be renamed and taken by others; the number can't
             username=str(user.get("login") or ""),
             email=_primary(emails),
             name=str(user.get("name") or ""),
         )
 
-    async def _token(self, attempt: Attempt, code: str) -> str:
+    async def _token(self, attempt: ProviderLogin, code: str) -> str:
         form = {
             "client_id": self._config.client_id,
             "client_secret": self._config.client_secret.get_secret_value(),

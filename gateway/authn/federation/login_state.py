@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from gateway.authn.federation.base import Attempt
+from gateway.authn.federation.base import ProviderLogin
 from gateway.stores.protocols.core import Ledger
 
 LIFETIME = 600.0
@@ -16,7 +16,7 @@ LIFETIME = 600.0
 @dataclass(frozen=True, slots=True)
 class Journey:
     provider: str
-    attempt: Attempt
+    attempt: ProviderLogin
     rd: str
     browser: str
     """Digest of the csrf token in the cookie of the browser that set out."""
@@ -26,12 +26,12 @@ class Journey:
         return bool(csrf) and hmac.compare_digest(self.browser, _digest(csrf))
 
 
-class Journeys:
+class LoginStates:
     def __init__(self, ledger: Ledger, token: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> None:
         self._ledger, self._token = ledger, token
 
-    async def begin(self, provider: str, redirect_uri: str, rd: str, csrf: str) -> Attempt:
-        attempt = Attempt(self._token(), self._token(), self._token() + self._token(), redirect_uri)
+    async def begin(self, provider: str, redirect_uri: str, rd: str, csrf: str) -> ProviderLogin:
+        attempt = ProviderLogin(self._token(), self._token(), self._token() + self._token(), redirect_uri)
         journey = Journey(provider, attempt, rd, _digest(csrf))
         await self._ledger.put(_key(attempt.state), json.dumps(asdict(journey)).encode(), LIFETIME)
         return attempt
@@ -42,7 +42,7 @@ class Journeys:
         if kept is None:
             return None
         values = json.loads(kept)
-        journey = Journey(**{**values, "attempt": Attempt(**values["attempt"])})
+        journey = Journey(**{**values, "attempt": ProviderLogin(**values["attempt"])})
         return journey if journey.provider == provider else None
 
 

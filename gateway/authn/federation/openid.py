@@ -12,7 +12,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from gateway.authn.federation.base import Account, Attempt, NotSignedIn, ProviderUnavailable
+from gateway.authn.federation.base import NotSignedIn, ProviderAccount, ProviderLogin, ProviderUnavailable
 from gateway.authn.federation.http_client import ProviderHttp
 from gateway.clock import Clock
 from gateway.config.sections.identity_providers import OidcProvider
@@ -34,7 +34,7 @@ class OpenIdProvider:
         self._keys: KeySet | None = None
         self._keys_at = float("-inf")
 
-    async def address(self, attempt: Attempt) -> str:
+    async def address(self, attempt: ProviderLogin) -> str:
         found = await self._discovered()
         query = {
             "response_type": "code",
@@ -48,7 +48,7 @@ class OpenIdProvider:
         }
         return with_query(str(found["authorization_endpoint"]), query)
 
-    async def account(self, attempt: Attempt, answer: Mapping[str, str]) -> Account:
+    async def account(self, attempt: ProviderLogin, answer: Mapping[str, str]) -> ProviderAccount:
         found = await self._discovered()
         if (
             found.get("authorization_response_iss_parameter_supported")
@@ -80,7 +80,7 @@ class OpenIdProvider:
             self._found, self._found_at = found, self._clock()
         return self._found
 
-    async def _tokens(self, found: Mapping[str, Any], attempt: Attempt, code: str) -> dict[str, Any]:
+    async def _tokens(self, found: Mapping[str, Any], attempt: ProviderLogin, code: str) -> dict[str, Any]:
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -149,10 +149,10 @@ class OpenIdProvider:
             raise NotSignedIn(f"{self._config.name}: userinfo speaks of somebody else")
         return {**more, **claims}
 
-    def _account(self, claims: Mapping[str, Any]) -> Account:
+    def _account(self, claims: Mapping[str, Any]) -> ProviderAccount:
         amr = claims.get("amr")
         proven = {str(one) for one in amr} if isinstance(amr, list) else set()
-        return Account(
+        return ProviderAccount(
             subject=claims["sub"],
             username=str(claims.get(self._config.username_claim, "")),
             email=str(claims.get("email", "")) if claims.get("email_verified") is True else "",

@@ -16,7 +16,7 @@ from gateway.cli.demo.app import make_app
 from gateway.clock import system_clock
 from gateway.config.schema import Config, Log
 from gateway.directory.database import DatabaseDirectory
-from gateway.directory.password_hashing import Passwords
+from gateway.directory.password_hashing import PasswordHashing
 from gateway.errors import UserExists
 from gateway.model import User
 from gateway.observability.log import configure
@@ -100,7 +100,7 @@ async def _upstream() -> AsyncIterator[str]:
 async def _prepare_user(config: Config, password: str) -> None:
     """A new password at each start, because the last one stands in somebody's terminal history."""
     engine = open_engine(config.storage.url)
-    passwords = Passwords(config.passwords)
+    passwords = PasswordHashing(config.passwords)
     try:
         await migrate(engine)
         directory = DatabaseDirectory(engine, passwords, system_clock)

@@ -14,11 +14,11 @@ import click
 import pyotp
 
 from gateway.cli.context import Opened, run
-from gateway.cli.importers.findings import App, Found, LeftOut, as_yaml
+from gateway.cli.importers.findings import Found, ImportedTotp, LeftOut, as_yaml
 from gateway.cli.user.bulk_import import hashed, sorted_out
 from gateway.config.loader import read_text
 from gateway.directory import identifiers
-from gateway.directory.user_files import BadLine, Entry
+from gateway.directory.user_files import BadLine, ImportedUser
 from gateway.errors import ConfigError, GatewayError
 from gateway.stores.protocols.core import Credential
 
@@ -57,7 +57,7 @@ def take_over(source: str, read: Reader, output: Path | None, config_file: Path,
 
 
 async def _take_over(opened: Opened, found: Found, source: str, *, apply: bool) -> Counts:
-    entries = [one for one in found.people if isinstance(one, Entry)]
+    entries = [one for one in found.people if isinstance(one, ImportedUser)]
     good, bad = await sorted_out(opened, entries)
     bad += [one for one in found.people if isinstance(one, BadLine)]
     left_out = [LeftOut(f"line {one.line}", one.problem) for one in bad]
@@ -71,7 +71,7 @@ async def _take_over(opened: Opened, found: Found, source: str, *, apply: bool) 
     return Counts(len(good), len(apps), left_out)
 
 
-async def _fits(opened: Opened, app: App, good: list[Entry], left_out: list[LeftOut]) -> bool:
+async def _fits(opened: Opened, app: ImportedTotp, good: list[ImportedUser], left_out: list[LeftOut]) -> bool:
     """Only for users who come along now, or who are here without an app."""
     where = f"authenticator app of {app.username}"
     try:
@@ -90,7 +90,7 @@ async def _fits(opened: Opened, app: App, good: list[Entry], left_out: list[Left
     return True
 
 
-def _credential(app: App, now: float) -> Credential:
+def _credential(app: ImportedTotp, now: float) -> Credential:
     secret = app.secret.upper().replace(" ", "").rstrip("=").encode()
     username = identifiers.username(app.username)
     return Credential(secrets.token_urlsafe(16), username, "totp", "Authenticator app", secret, now)

@@ -11,7 +11,7 @@ from gateway.cli.importers.apply import take_over
 from gateway.cli.importers.authelia import storage as authelia_storage
 from gateway.cli.importers.authelia import users_and_hosts
 from gateway.cli.importers.findings import Found, joined
-from gateway.directory.user_files import Entry, read_htpasswd
+from gateway.directory.user_files import ImportedUser, read_htpasswd
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 apply_option = click.option("--apply", is_flag=True, help="Do it; without, only tell what would be done.")
@@ -134,7 +134,7 @@ def from_htpasswd(file: Path, groups: tuple[str, ...], apply: bool, config_file:
     async def read() -> Found:
         lines = read_htpasswd(_text(file))
         people = (
-            replace(one, user=replace(one.user, groups=groups)) if isinstance(one, Entry) else one
+            replace(one, user=replace(one.user, groups=groups)) if isinstance(one, ImportedUser) else one
             for one in lines
         )
         return Found(people=tuple(people))

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from gateway.directory.user_files import BadLine, Entry
+from gateway.directory.user_files import BadLine, ImportedUser
 
 Values = dict[str, Any]
 THIS_MACHINE = ["127.0.0.1/32", "::1/128"]
@@ -23,7 +23,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
-class App:
+class ImportedTotp:
     """The authenticator app of a user; `secret` is base32."""
 
     username: str
@@ -32,8 +32,8 @@ class App:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    people: tuple[Entry | BadLine, ...] = ()
-    apps: tuple[App, ...] = ()
+    people: tuple[ImportedUser | BadLine, ...] = ()
+    apps: tuple[ImportedTotp, ...] = ()
     config: Values = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
 

@@ -10,30 +10,74 @@ from urllib.parse import urlsplit
 
 from gateway.cli.importers.findings import THIS_MACHINE, Found, LeftOut, Values, as_list, listen, whole_path
 from gateway.config.patterns import path_test
-from gateway.directory.user_files import Entry, read_htpasswd
+from gateway.directory.user_files import ImportedUser, read_htpasswd
 from gateway.errors import GatewayError
 from gateway.model import User
 
 Options = dict[str, Any]
 _LISTS = frozenset(
     {
-        "upstream", "skip_auth_route", "skip_auth_regex", "api_route", "trusted_ip", "trusted_proxy_ip",
-        "allowed_group", "email_domain", "cookie_domain", "whitelist_domain", "htpasswd_user_group",
+        "upstream",
+        "skip_auth_route",
+        "skip_auth_regex",
+        "api_route",
+        "trusted_ip",
+        "trusted_proxy_ip",
+        "allowed_group",
+        "email_domain",
+        "cookie_domain",
+        "whitelist_domain",
+        "htpasswd_user_group",
     }
-)  # fmt: skip
+)
 """Flags that may come several times; the file has them in the plural."""
 _NO_MATTER = frozenset(
     {
-        "client_id", "client_secret", "client_secret_file", "cookie_secret", "cookie_secret_file", "provider",
-        "provider_display_name", "scope", "oidc_issuer_url", "redirect_url", "reverse_proxy", "set_xauthrequest",
-        "http_address", "https_address", "proxy_prefix", "cookie_domains", "cookie_secure", "cookie_httponly",
-        "cookie_name", "cookie_samesite", "pass_user_headers", "pass_host_header", "email_domains", "upstreams",
-        "skip_auth_routes", "skip_auth_regex", "skip_auth_preflight", "trusted_ips", "trusted_proxy_ips",
-        "allowed_groups", "htpasswd_file", "htpasswd_user_groups", "authenticated_emails_file", "api_routes",
-        "ssl_upstream_insecure_skip_verify", "skip_provider_button", "display_htpasswd_form", "proxy_websockets",
-        "upstream_timeout", "whitelist_domains", "session_store_type", "redis_connection_url", "code_challenge_method",
+        "client_id",
+        "client_secret",
+        "client_secret_file",
+        "cookie_secret",
+        "cookie_secret_file",
+        "provider",
+        "provider_display_name",
+        "scope",
+        "oidc_issuer_url",
+        "redirect_url",
+        "reverse_proxy",
+        "set_xauthrequest",
+        "http_address",
+        "https_address",
+        "proxy_prefix",
+        "cookie_domains",
+        "cookie_secure",
+        "cookie_httponly",
+        "cookie_name",
+        "cookie_samesite",
+        "pass_user_headers",
+        "pass_host_header",
+        "email_domains",
+        "upstreams",
+        "skip_auth_routes",
+        "skip_auth_regex",
+        "skip_auth_preflight",
+        "trusted_ips",
+        "trusted_proxy_ips",
+        "allowed_groups",
+        "htpasswd_file",
+        "htpasswd_user_groups",
+        "authenticated_emails_file",
+        "api_routes",
+        "ssl_upstream_insecure_skip_verify",
+        "skip_provider_button",
+        "display_htpasswd_form",
+        "proxy_websockets",
+        "upstream_timeout",
+        "whitelist_domains",
+        "session_store_type",
+        "redis_connection_url",
+        "code_challenge_method",
     }
-)  # fmt: skip
+)
 """Either translated below, or without a counterpart that could matter here."""
 _STATIC = frozenset(
     str(status) for status in range(200, 600) if status // 100 != 3 and status not in (204, 205)
@@ -101,14 +145,14 @@ def read_people(htpasswd: str, emails: str, options: Options) -> Found:
     groups = tuple(map(str, as_list(options.get("htpasswd_user_groups"))))
     known = list(read_htpasswd(htpasswd))
     people = [
-        Entry(one.line, User(one.user.username, groups=groups, password_hash=one.user.password_hash))
-        if isinstance(one, Entry)
+        ImportedUser(one.line, User(one.user.username, groups=groups, password_hash=one.user.password_hash))
+        if isinstance(one, ImportedUser)
         else one
         for one in known
     ]
     for line, address in enumerate(emails.splitlines(), 1):
         if address.strip() and not address.startswith("#"):
-            people.append(Entry(line, User(address.strip().lower(), email=address.strip())))
+            people.append(ImportedUser(line, User(address.strip().lower(), email=address.strip())))
     return Found(people=tuple(people))
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
-from gateway.cli.importers.findings import THIS_MACHINE, App, Found, LeftOut, Values, listen
+from gateway.cli.importers.findings import THIS_MACHINE, Found, ImportedTotp, LeftOut, Values, listen
 from gateway.directory.password_hashing import is_supported
-from gateway.directory.user_files import BadLine, Entry
+from gateway.directory.user_files import BadLine, ImportedUser
 from gateway.model import User
 
 _USERS = ("USERS", "TINYAUTH_USERS", "TINYAUTH_AUTH_USERS")
@@ -52,9 +52,9 @@ def read_configuration(values: Mapping[str, str], users_file: str = "") -> Found
     return Found(people, apps, config, tuple(left_out))
 
 
-def _people(lines: list[str]) -> tuple[tuple[Entry | BadLine, ...], tuple[App, ...]]:
-    people: list[Entry | BadLine] = []
-    apps: list[App] = []
+def _people(lines: list[str]) -> tuple[tuple[ImportedUser | BadLine, ...], tuple[ImportedTotp, ...]]:
+    people: list[ImportedUser | BadLine] = []
+    apps: list[ImportedTotp] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -63,9 +63,9 @@ def _people(lines: list[str]) -> tuple[tuple[Entry | BadLine, ...], tuple[App, .
         if not name or not is_supported(hash):
             people.append(BadLine(number, f"{name or 'a line'}: not username, colon, bcrypt hash"))
             continue
-        people.append(Entry(number, User(name, password_hash=hash)))
+        people.append(ImportedUser(number, User(name, password_hash=hash)))
         if secret.strip():
-            apps.append(App(name, secret.strip()))
+            apps.append(ImportedTotp(name, secret.strip()))
     return tuple(people), tuple(apps)
 
 

@@ -12,7 +12,7 @@ import click
 
 from gateway.cli.context import Opened, config_option, run
 from gateway.directory import identifiers
-from gateway.directory.user_files import READERS, BadLine, Entry
+from gateway.directory.user_files import READERS, BadLine, ImportedUser
 from gateway.errors import GatewayError
 from gateway.model import User
 
@@ -31,7 +31,7 @@ def import_users(file: Path, kind: str | None, dry_run: bool, skip_bad: bool, co
     """Import users from a file. FILE is htpasswd, CSV with a header line, or YAML."""
     lines = list(READERS[kind or _kind(file)](_content(file)))
     bad = [line for line in lines if isinstance(line, BadLine)]
-    entries = [line for line in lines if isinstance(line, Entry)]
+    entries = [line for line in lines if isinstance(line, ImportedUser)]
 
     async def work(opened: Opened) -> tuple[int, list[BadLine]]:
         good, refused = await sorted_out(opened, entries)
@@ -50,10 +50,12 @@ def import_users(file: Path, kind: str | None, dry_run: bool, skip_bad: bool, co
     sys.exit(1 if problems else 0)
 
 
-async def sorted_out(opened: Opened, entries: Sequence[Entry]) -> tuple[list[Entry], list[BadLine]]:
+async def sorted_out(
+    opened: Opened, entries: Sequence[ImportedUser]
+) -> tuple[list[ImportedUser], list[BadLine]]:
     """The entries that can be added, in canonical spelling, and what is wrong with the others."""
     taken = {user.username for user in await opened.directory.list()}
-    good: list[Entry] = []
+    good: list[ImportedUser] = []
     bad: list[BadLine] = []
     for entry in entries:
         try:
@@ -71,7 +73,7 @@ async def sorted_out(opened: Opened, entries: Sequence[Entry]) -> tuple[list[Ent
     return good, bad
 
 
-async def hashed(opened: Opened, entries: Sequence[Entry]) -> list[User]:
+async def hashed(opened: Opened, entries: Sequence[ImportedUser]) -> list[User]:
     """Hashing takes a moment for each user: the bar on stderr appears only on a terminal."""
     with click.progressbar(entries, label="hashing", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
         return [await opened.directory.prepared(entry.user, entry.password) for entry in bar]

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from gateway.authn.factors.phone_lines import SECOND_PHONE, waive_second_phone
-from gateway.authn.lockouts import Blocked
+from gateway.authn.lockouts import Lockout
 from gateway.cli.context import Opened, config_option, json_option, moment, print_json, run
 from gateway.cli.user.accounts import accounts, unlink
 from gateway.cli.user.bulk_import import import_users
@@ -104,7 +104,7 @@ def list_users(search: str, as_json: bool, config_file: Path) -> None:
 def show(username: str, as_json: bool, config_file: Path) -> None:
     """Show one user with the enrolled factors, locks and waits."""
 
-    async def work(opened: Opened) -> tuple[dict[str, object], Sequence[Blocked]]:
+    async def work(opened: Opened) -> tuple[dict[str, object], Sequence[Lockout]]:
         found = await opened.user(username)
         enrolled = await opened.credentials.list(found.username)
         facts = public(found) | {

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from gateway.authn.factors.bypass import Bypasses
-from gateway.authn.factors.removal import KINDS, Taking
+from gateway.authn.factors.removal import KINDS, FactorRemoval
 from gateway.cli.context import Opened, config_option, run
 from gateway.config.schema import DirectoryDatabase
 from gateway.errors import GatewayError
@@ -45,7 +45,7 @@ async def reset(opened: Opened, user: User, wanted: Iterable[str]) -> list[str]:
     """Take these kinds away, end what they vouched for, and note it; returns of which there was something."""
     database = isinstance(opened.config.directory, DirectoryDatabase)
     bypasses = Bypasses(opened.state.ledger, list)  # to revoke; none is made
-    taking = Taking(opened.credentials, bypasses, opened.directory if database else None)
+    taking = FactorRemoval(opened.credentials, bypasses, opened.directory if database else None)
     gone = sorted([kind for kind in wanted if await taking.take(user, kind)])
     if gone:
         await opened.devices.remove_for_user(user.username)

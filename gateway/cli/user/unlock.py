@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gateway.authn.lockouts import Blocked
+from gateway.authn.lockouts import Lockout
 from gateway.cli.context import Opened, config_option, json_option, moment, print_json, run
 
 
@@ -20,7 +20,7 @@ def unlock(username: str, as_json: bool, config_file: Path) -> None:
     Make sure that the user, not somebody else, made the attempts: `auth-gateway audit tail --user NAME`.
     """
 
-    async def work(opened: Opened) -> Sequence[Blocked]:
+    async def work(opened: Opened) -> Sequence[Lockout]:
         user = await opened.user(username)
         lifted = await opened.blocks.unlock(user)
         await opened.record("unlocked", user.username, budgets=[one.budget for one in lifted])
@@ -29,7 +29,7 @@ def unlock(username: str, as_json: bool, config_file: Path) -> None:
     print_lifted(run(config_file, work), as_json)
 
 
-def print_lifted(lifted: Sequence[Blocked], as_json: bool) -> None:
+def print_lifted(lifted: Sequence[Lockout], as_json: bool) -> None:
     if as_json:
         print_json([as_facts(one) for one in lifted])
         return
@@ -39,7 +39,7 @@ def print_lifted(lifted: Sequence[Blocked], as_json: bool) -> None:
         click.echo("there was nothing to lift")
 
 
-def sentences(username: str, waits: Iterable[Blocked]) -> list[str]:
+def sentences(username: str, waits: Iterable[Lockout]) -> list[str]:
     return [
         f"{one.what}, after {one.count} failures; `auth-gateway user unlock {username}`"
         if one.is_lock
@@ -48,5 +48,5 @@ def sentences(username: str, waits: Iterable[Blocked]) -> list[str]:
     ]
 
 
-def as_facts(one: Blocked) -> dict[str, object]:
+def as_facts(one: Lockout) -> dict[str, object]:
     return asdict(one) | {"what": str(one.what), "lock": one.is_lock}

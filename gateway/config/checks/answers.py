@@ -11,9 +11,20 @@ from gateway.config.sections.answers import Redirect, Respond
 from gateway.config.yaml_document import KeyPath
 
 _OF_APPS = (
-    "balance", "weights", "strip_path", "preserve_host", "headers", "rewrite", "timeouts", "health", "tls", "max_body",
-    "websocket", "websocket_origins", "cors_preflight",
-)  # fmt: skip
+    "balance",
+    "weights",
+    "strip_path",
+    "preserve_host",
+    "headers",
+    "rewrite",
+    "timeouts",
+    "health",
+    "tls",
+    "max_body",
+    "websocket",
+    "websocket_origins",
+    "cors_preflight",
+)
 _PRINTABLE = re.compile(r"[!-~]+")
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; *[!-~]+)*")
 

@@ -9,28 +9,28 @@ from cryptography.x509 import load_pem_x509_certificates
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class CertificateProblem:
     key: str
     text: str
     mend: str = ""
 
 
-def pair_problem(cert_file: Path, key_file: Path) -> Problem | None:
+def pair_problem(cert_file: Path, key_file: Path) -> CertificateProblem | None:
     """The first thing that is wrong with the pair, under the key that is at fault."""
     for name, file in (("cert_file", cert_file), ("key_file", key_file)):
         if problem := file_problem(file):
-            return Problem(name, problem, "check the path and who may read it")
+            return CertificateProblem(name, problem, "check the path and who may read it")
     try:
         certificate = load_pem_x509_certificates(cert_file.read_bytes())[0]
     except (ValueError, OSError):
-        return Problem("cert_file", f"{cert_file} is not a PEM certificate")
+        return CertificateProblem("cert_file", f"{cert_file} is not a PEM certificate")
     try:
         key = load_pem_private_key(key_file.read_bytes(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm, OSError):
-        return Problem("key_file", f"{key_file} is not a PEM private key without passphrase")
+        return CertificateProblem("key_file", f"{key_file} is not a PEM private key without passphrase")
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if certificate.public_key().public_bytes(*form) != key.public_key().public_bytes(*form):
-        return Problem("key_file", f"{key_file} does not belong to {cert_file}")
+        return CertificateProblem("key_file", f"{key_file} does not belong to {cert_file}")
     return None
 
 

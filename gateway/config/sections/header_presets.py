@@ -14,7 +14,7 @@ ASSERTION = "X-Auth-Assertion"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class HeaderFact:
     """What a header says: a fact about the user, behind a fixed text."""
 
     fact: Fact
@@ -23,44 +23,44 @@ class Told:
 
 _GOOGLE = "accounts.google.com:"
 
-PRESETS: dict[str, dict[str, Told]] = {
+PRESETS: dict[str, dict[str, HeaderFact]] = {
     "remote-user": {
-        "Remote-User": Told("username"),
-        "Remote-Name": Told("name"),
-        "Remote-Email": Told("email"),
-        "Remote-Groups": Told("groups"),
+        "Remote-User": HeaderFact("username"),
+        "Remote-Name": HeaderFact("name"),
+        "Remote-Email": HeaderFact("email"),
+        "Remote-Groups": HeaderFact("groups"),
     },
     "x-forwarded": {
-        "X-Forwarded-User": Told("username"),
-        "X-Forwarded-Email": Told("email"),
-        "X-Forwarded-Groups": Told("groups"),
-        "X-Forwarded-Preferred-Username": Told("username"),
+        "X-Forwarded-User": HeaderFact("username"),
+        "X-Forwarded-Email": HeaderFact("email"),
+        "X-Forwarded-Groups": HeaderFact("groups"),
+        "X-Forwarded-Preferred-Username": HeaderFact("username"),
     },
     "x-auth-request": {
-        "X-Auth-Request-User": Told("username"),
-        "X-Auth-Request-Email": Told("email"),
-        "X-Auth-Request-Groups": Told("groups"),
-        "X-Auth-Request-Preferred-Username": Told("username"),
+        "X-Auth-Request-User": HeaderFact("username"),
+        "X-Auth-Request-Email": HeaderFact("email"),
+        "X-Auth-Request-Groups": HeaderFact("groups"),
+        "X-Auth-Request-Preferred-Username": HeaderFact("username"),
     },
     "authentik": {
-        "X-authentik-username": Told("username"),
-        "X-authentik-groups": Told("groups_piped"),
-        "X-authentik-email": Told("email"),
-        "X-authentik-name": Told("name"),
-        "X-authentik-uid": Told("username"),
-        "X-authentik-jwt": Told("assertion"),
+        "X-authentik-username": HeaderFact("username"),
+        "X-authentik-groups": HeaderFact("groups_piped"),
+        "X-authentik-email": HeaderFact("email"),
+        "X-authentik-name": HeaderFact("name"),
+        "X-authentik-uid": HeaderFact("username"),
+        "X-authentik-jwt": HeaderFact("assertion"),
     },
     "goog-iap": {
-        "X-Goog-Authenticated-User-Email": Told("email", _GOOGLE),
-        "X-Goog-Authenticated-User-Id": Told("username", _GOOGLE),
-        "X-Goog-IAP-JWT-Assertion": Told("assertion"),
+        "X-Goog-Authenticated-User-Email": HeaderFact("email", _GOOGLE),
+        "X-Goog-Authenticated-User-Id": HeaderFact("username", _GOOGLE),
+        "X-Goog-IAP-JWT-Assertion": HeaderFact("assertion"),
     },
     "cf-access": {
-        "Cf-Access-Authenticated-User-Email": Told("email"),
-        "Cf-Access-Jwt-Assertion": Told("assertion"),
+        "Cf-Access-Authenticated-User-Email": HeaderFact("email"),
+        "Cf-Access-Jwt-Assertion": HeaderFact("assertion"),
     },
 }
-ALWAYS = {ASSERTION: Told("assertion")}
+ALWAYS = {ASSERTION: HeaderFact("assertion")}
 
 _NEVER_TOLD = (
     "X-Auth-Request-Access-Token",
@@ -83,6 +83,6 @@ IDENTITY: tuple[str, ...] = (
 """Everything that an app could take for our word about the user."""
 
 
-def told_by(presets: tuple[str, ...]) -> dict[str, Told]:
+def told_by(presets: tuple[str, ...]) -> dict[str, HeaderFact]:
     """Header name -> what it says, for a route with these presets."""
     return {name: told for preset in presets for name, told in PRESETS[preset].items()} | ALWAYS

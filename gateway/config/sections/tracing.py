@@ -5,7 +5,7 @@ from pydantic import Field
 from gateway.config.sections.base import SecretUrl, Section
 
 
-class Tracing(Section):
+class TracingSection(Section):
     """Needs the extra `otel`. A trusted proxy that has begun a trace decides whether it is recorded."""
 
     endpoint: SecretUrl | None = Field(

@@ -8,14 +8,14 @@ from gateway.i18n.catalogues import language
 from gateway.i18n.text import Text
 from gateway.messaging.notices import Notices
 from gateway.messaging.senders.base import CodeService, SmsProvider
-from gateway.messaging.sms.dispatch import Errand, SmsDesk
+from gateway.messaging.sms.dispatch import OutgoingSms, SmsDispatch
 from gateway.messaging.sms.prices import Channel
 from gateway.model import User
 from gateway.observability.audit import Audit
 
 
 class SmsNotices:
-    def __init__(self, provider: SmsProvider, desk: SmsDesk, notices: Notices, audit: Audit) -> None:
+    def __init__(self, provider: SmsProvider, desk: SmsDispatch, notices: Notices, audit: Audit) -> None:
         self._provider, self._desk, self._notices, self._audit = provider, desk, notices, audit
 
     async def send(self, user: User, phone: str, words: Text, *, id: str, about: str) -> None:
@@ -24,12 +24,16 @@ class SmsNotices:
         if isinstance(sender, CodeService):  # it sends codes and nothing else
             return
         text = language(self._notices.lang).text(words)
-        errand = Errand(user.username, phone, f"notice:{id}", "127.0.0.1", text_only=True)
+        errand = OutgoingSms(user.username, phone, f"notice:{id}", "127.0.0.1", text_only=True)
         try:
             admission = await self._desk.admit(errand, Channel.SMS)
             await self._desk.hand_over(admission, lambda id: sender.send(phone, text, id))
         except SendFailed as failure:
             self._audit.record(
-                "send_failed", user.username, factor="notice", about=about,
-                code=failure.code, cause=failure.detail,
-            )  # fmt: skip
+                "send_failed",
+                user.username,
+                factor="notice",
+                about=about,
+                code=failure.code,
+                cause=failure.detail,
+            )

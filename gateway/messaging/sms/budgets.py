@@ -6,13 +6,15 @@ from gateway.config.sections.sms_budgets import SmsBudgets
 from gateway.errors import SendFailed, TooManyAttempts
 from gateway.messaging.sms.phone_numbers import range_of
 from gateway.observability import metrics
-from gateway.rate_limits import Budget, Limits, network_of
+from gateway.rate_limits import Budget, RateLimits, network_of
 
 _HOUR, _DAY = 3600.0, 86400.0
 _ABOUT = {"user": "user", "number": "number", "ip": "address"}
 
 
-async def spend_budgets(limits: Limits, config: SmsBudgets, *, username: str, phone: str, ip: str) -> None:
+async def spend_budgets(
+    limits: RateLimits, config: SmsBudgets, *, username: str, phone: str, ip: str
+) -> None:
     """Count one message against all budgets. Raises SendFailed (code "budget") when one is spent."""
     for budget, key, subject in _budgets(config, username, phone, ip):
         try:

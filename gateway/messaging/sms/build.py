@@ -9,12 +9,12 @@ from gateway.keyring import KeyRing
 from gateway.messaging.senders.base import SmsProvider
 from gateway.messaging.sms.cool_off import CoolOff
 from gateway.messaging.sms.delivery_reports import Deliveries
-from gateway.messaging.sms.dispatch import SmsDesk
+from gateway.messaging.sms.dispatch import SmsDispatch
 from gateway.messaging.sms.prices import Channel
 from gateway.messaging.sms.pumping import Ranges
 from gateway.messaging.sms.spending_cap import Spend
 from gateway.observability.audit import Audit
-from gateway.rate_limits import Limits
+from gateway.rate_limits import RateLimits
 from gateway.stores.protocols.core import Ledger
 from gateway.stores.protocols.sms import SmsStores
 
@@ -24,7 +24,7 @@ class Sms:
     """`rounds` is work that comes round now and then."""
 
     provider: SmsProvider
-    desk: SmsDesk
+    desk: SmsDispatch
     deliveries: Deliveries
     cool_off: CoolOff
     spend: Spend
@@ -40,19 +40,30 @@ def build_desk(
     provider: SmsProvider,
     stores: SmsStores,
     ledger: Ledger,
-    limits: Limits,
+    limits: RateLimits,
     audit: Audit,
     ring: KeyRing,
     clock: Clock,
 ) -> Sms:
     spend = Spend(config.spending, ledger, audit, clock)
     ranges = Ranges(config.pumping, stores.blocks, stores.messages, audit, clock)
-    desk = SmsDesk(
-        config, limits, spend, ranges, stores.messages,
-        lambda: ring.derive_all(b"numbers"), clock, calls=provider.calls,
-    )  # fmt: skip
+    desk = SmsDispatch(
+        config,
+        limits,
+        spend,
+        ranges,
+        stores.messages,
+        lambda: ring.derive_all(b"numbers"),
+        clock,
+        calls=provider.calls,
+    )
     deliveries = Deliveries(config.spending, stores.messages, spend, ledger, audit, clock, provider.bills)
     return Sms(
-        provider, desk, deliveries, CoolOff(stores.changes, config.cool_off, clock), spend, stores,
+        provider,
+        desk,
+        deliveries,
+        CoolOff(stores.changes, config.cool_off, clock),
+        spend,
+        stores,
         rounds=(deliveries.settle, lambda: spend.today(Channel.SMS), lambda: spend.today(Channel.CALL)),
-    )  # fmt: skip
+    )

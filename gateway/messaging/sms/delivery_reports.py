@@ -43,9 +43,14 @@ class Deliveries:
             count_status(message, delivery.status)
             if delivery.problem:
                 self._audit.record(
-                    "sms_undelivered", message.username, channel=message.channel, to=message.masked,
-                    code=delivery.error, cause=delivery.cause, mend=delivery.mend,
-                )  # fmt: skip
+                    "sms_undelivered",
+                    message.username,
+                    channel=message.channel,
+                    to=message.masked,
+                    code=delivery.error,
+                    cause=delivery.cause,
+                    mend=delivery.mend,
+                )
             if report.cost is not None:
                 await self._bill(message, report.cost)
         return message is not None

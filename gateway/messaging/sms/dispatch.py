@@ -20,7 +20,7 @@ from gateway.messaging.sms.prices import Channel, price_of
 from gateway.messaging.sms.pumping import Ranges
 from gateway.messaging.sms.spending_cap import Spend
 from gateway.observability import metrics
-from gateway.rate_limits import Limits
+from gateway.rate_limits import RateLimits
 from gateway.stores.protocols.sms import FINAL, Delivery, SmsMessage, SmsMessages
 
 MAYBE_SENT = ("timeout", "connection_lost", "bad_answer")
@@ -28,7 +28,7 @@ MAYBE_SENT = ("timeout", "connection_lost", "bad_answer")
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class OutgoingSms:
     """Whose code goes where: `session` is the id of what waits for it."""
 
     username: str
@@ -43,18 +43,18 @@ class Errand:
 class Admission:
     """A message that may go, through `channel`; its price is counted already."""
 
-    errand: Errand
+    errand: OutgoingSms
     channel: Channel
     micros: int
 
 
-class SmsDesk:
+class SmsDispatch:
     """`keys` hash numbers and ranges, newest first; `calls` says whether the provider can call."""
 
     def __init__(
         self,
         config: Sms,
-        limits: Limits,
+        limits: RateLimits,
         spend: Spend,
         ranges: Ranges,
         messages: SmsMessages,
@@ -68,7 +68,7 @@ class SmsDesk:
         self._messages, self._keys, self._clock = messages, keys, clock
         self.calls, self._token = calls, token
 
-    async def admit(self, errand: Errand, channel: Channel) -> Admission:
+    async def admit(self, errand: OutgoingSms, channel: Channel) -> Admission:
         """Raises SendFailed whose code says which rule refused: country, number, range, budget or cap."""
         try:
             return await self._admitted(errand, channel)
@@ -77,7 +77,7 @@ class SmsDesk:
                 metrics.sms_refused.labels(refused.code).inc()
             raise
 
-    async def _admitted(self, errand: Errand, channel: Channel) -> Admission:
+    async def _admitted(self, errand: OutgoingSms, channel: Channel) -> Admission:
         phone = errand.phone
         check_number(phone, self._config.allowed_countries)
         await self._ranges.check(range_of(phone), self._hashes(range_of(phone)))
@@ -91,10 +91,10 @@ class SmsDesk:
                 raise
             return await self._reserved(errand, Channel.CALL)
 
-    def _may_call(self, errand: Errand) -> bool:
+    def _may_call(self, errand: OutgoingSms) -> bool:
         return self.calls and not errand.text_only and "voice" in self._config.fallback
 
-    async def _reserved(self, errand: Errand, channel: Channel) -> Admission:
+    async def _reserved(self, errand: OutgoingSms, channel: Channel) -> Admission:
         micros = price_of(errand.phone, channel, self._config.spending)
         await self._spend.reserve(channel, micros)
         return Admission(errand, channel, micros)

@@ -71,10 +71,12 @@ def notice(brand: str, phone: str, *, cools: bool) -> Text:
         return N_(
             "The phone number of your %(brand)s account was changed to %(number)s; for now, codes still come here. "
             "If this was not you, tell your administrator at once.",
-            brand=brand, number=mask_phone(phone, dot="*"),
-        )  # fmt: skip
+            brand=brand,
+            number=mask_phone(phone, dot="*"),
+        )
     return N_(
         "The phone number of your %(brand)s account was changed to %(number)s. "
         "If this was not you, tell your administrator at once.",
-        brand=brand, number=mask_phone(phone, dot="*"),
-    )  # fmt: skip
+        brand=brand,
+        number=mask_phone(phone, dot="*"),
+    )

@@ -63,8 +63,10 @@ class Spend:
         cap = show_money(self.cap(channel), self._config.currency)
         log.error(
             "the daily cap of %s for %s is reached; until midnight UTC sign-ins go on by sms.fallback. %s",
-            cap, _NAMES[channel], self._mend(channel),
-        )  # fmt: skip
+            cap,
+            _NAMES[channel],
+            self._mend(channel),
+        )
         self._audit.record("sms_cap_reached", channel=channel.value, cap=cap, mend=self._mend(channel))
 
     def _mend(self, channel: Channel) -> str:

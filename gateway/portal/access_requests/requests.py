@@ -15,7 +15,7 @@ from gateway.i18n.text import N_, Text
 from gateway.messaging.notices import Notices
 from gateway.model import Principal
 from gateway.observability.audit import Audit
-from gateway.rate_limits import ACCESS_REQUESTS_PER_USER, Limits
+from gateway.rate_limits import ACCESS_REQUESTS_PER_USER, RateLimits
 from gateway.stores.protocols.core import AccessAsked, AccessRequests
 
 OPEN_FOR = 7 * 86400.0
@@ -45,7 +45,7 @@ class AccessDesk:
         offered: Sequence[AccessRequest],
         store: AccessRequests,
         directory: Directory,
-        limits: Limits,
+        limits: RateLimits,
         audit: Audit,
         notices: Notices,
         clock: Clock,

@@ -12,20 +12,26 @@ from gateway.policy.grantable_groups import requestable
 from gateway.portal.access_requests.requests import AccessDesk
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.rendering.texts import STALE_FORM, too_many
-from gateway.portal.request import Ask, Views, see_other
+from gateway.portal.request import PortalRequest, Views, see_other
 from gateway.portal.return_url import href, read_return, with_return
-from gateway.portal.services import Parts
+from gateway.portal.services import Services
 
 
-def access_pages(parts: Parts) -> Views:
+def access_pages(parts: Services) -> Views:
     """Pages by path, below the prefix; none where nothing can be asked for."""
     if not parts.config.access_requests:
         return {}
     page_url = f"{parts.public_url.rstrip('/')}{parts.prefix}/approvals"
     desk = AccessDesk(
-        parts.config.access_requests, parts.access_requests, parts.directory, parts.limits, parts.audit,
-        parts.notices, parts.clock, page_url=page_url,
-    )  # fmt: skip
+        parts.config.access_requests,
+        parts.access_requests,
+        parts.directory,
+        parts.limits,
+        parts.audit,
+        parts.notices,
+        parts.clock,
+        page_url=page_url,
+    )
     views = AccessViews(parts, desk)
     return {
         "/access": {"GET": views.ask_page, "POST": views.ask},
@@ -35,18 +41,18 @@ def access_pages(parts: Parts) -> Views:
 
 @dataclass(frozen=True, slots=True)
 class AccessViews:
-    parts: Parts
+    parts: Services
     desk: AccessDesk
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
-    async def ask_page(self, ask: Ask) -> web.StreamResponse:
+    async def ask_page(self, ask: PortalRequest) -> web.StreamResponse:
         destination = self._destination(ask, ask.request.query.get("rd", ""))
         if ask.visit.principal is None:
             return self._to("login", with_return(f"{self.parts.prefix}/access", href(destination, ask.here)))
         return self._form(ask, destination, self._offered(destination, ask.visit.principal))
 
-    async def ask(self, ask: Ask) -> web.StreamResponse:
+    async def ask(self, ask: PortalRequest) -> web.StreamResponse:
         check_origin(ask.request, ask.here, self.parts.public_url)
         form = await read_form(ask.request)
         destination = self._destination(ask, form.get("rd", ""))
@@ -74,7 +80,7 @@ class AccessViews:
 
     def _form(
         self,
-        ask: Ask,
+        ask: PortalRequest,
         destination: Target,
         offered: list[AccessRequest],
         *,
@@ -97,13 +103,13 @@ class AccessViews:
 
     # -- deciding ----------------------------------------------------------------------------------------------------
 
-    async def approvals(self, ask: Ask) -> web.StreamResponse:
+    async def approvals(self, ask: PortalRequest) -> web.StreamResponse:
         principal = ask.visit.principal
         if principal is None or not proven_recently(principal.session, self.parts.clock()):
             return self._prove_first(principal)
         return await self._list(ask, principal)
 
-    async def decide(self, ask: Ask) -> web.StreamResponse:
+    async def decide(self, ask: PortalRequest) -> web.StreamResponse:
         check_origin(ask.request, ask.here, self.parts.public_url)
         form = await read_form(ask.request)
         principal = ask.visit.principal
@@ -126,7 +132,7 @@ class AccessViews:
 
     async def _list(
         self,
-        ask: Ask,
+        ask: PortalRequest,
         principal: Principal,
         *,
         settled: str = "",
@@ -150,5 +156,5 @@ class AccessViews:
     def _to(self, page: str, rd: str) -> web.Response:
         return see_other(with_return(f"{self.parts.prefix}/{page}", rd))
 
-    def _destination(self, ask: Ask, rd: str) -> Target:
+    def _destination(self, ask: PortalRequest, rd: str) -> Target:
         return read_return(rd, ask.here, self.parts.routes, self.parts.prefix)

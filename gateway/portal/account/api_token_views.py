@@ -9,45 +9,50 @@ from gateway.directory.base import existing
 from gateway.errors import TooManyAttempts
 from gateway.i18n.text import N_
 from gateway.model import Principal, User
-from gateway.portal.account.api_tokens import NotMade, OwnTokenDesk, Wish
+from gateway.portal.account.api_tokens import NotMade, OwnTokenDesk, TokenRequest
 from gateway.portal.account.change_notices import AccountNews
-from gateway.portal.account.enrolment import Enrolment
+from gateway.portal.account.enrolment import FactorEnrolment
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.rendering.texts import STALE_FORM, too_many
-from gateway.portal.request import Ask, Views, see_other
+from gateway.portal.request import PortalRequest, Views, see_other
 from gateway.portal.return_url import with_return
-from gateway.portal.services import Parts
+from gateway.portal.services import Services
 
 _ROUTE = "route:"
 ENDED = N_("The token is ended.")
 NO_SUCH = N_("That token is not there any more.")
 
 
-def token_pages(parts: Parts, enrolment: Enrolment, news: AccountNews) -> Views:
+def token_pages(parts: Services, enrolment: FactorEnrolment, news: AccountNews) -> Views:
     """Pages by path, below the prefix; none where users make no tokens."""
     if not parts.config.user_tokens.enabled:
         return {}
     desk = OwnTokenDesk(
-        parts.config.user_tokens, parts.config.routes, parts.own_tokens, enrolment, news,
-        lambda: parts.ring.derive(b"tokens"), parts.clock,
-    )  # fmt: skip
-    views = TokenViews(parts, desk)
+        parts.config.user_tokens,
+        parts.config.routes,
+        parts.own_tokens,
+        enrolment,
+        news,
+        lambda: parts.ring.derive(b"tokens"),
+        parts.clock,
+    )
+    views = OwnTokenViews(parts, desk)
     return {"/tokens": {"GET": views.page, "POST": views.submit}}
 
 
 @dataclass(frozen=True, slots=True)
-class TokenViews:
-    parts: Parts
+class OwnTokenViews:
+    parts: Services
     desk: OwnTokenDesk
 
-    async def page(self, ask: Ask) -> web.StreamResponse:
+    async def page(self, ask: PortalRequest) -> web.StreamResponse:
         principal = ask.visit.principal
         if principal is None or not self._proven(principal):
             return self._prove_first(principal)
         notice = ENDED if ask.request.query.get("done") == "ended" else None
         return await self._show(ask, await self._user(principal), notice=notice)
 
-    async def submit(self, ask: Ask) -> web.StreamResponse:
+    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
         check_origin(ask.request, ask.here, self.parts.public_url)
         form = await read_form(ask.request)
         principal = ask.visit.principal
@@ -62,9 +67,9 @@ class TokenViews:
             return await self._show(ask, user, error=NO_SUCH, status=409)
         return await self._make(ask, user, form)
 
-    async def _make(self, ask: Ask, user: User, form: dict[str, str]) -> web.StreamResponse:
+    async def _make(self, ask: PortalRequest, user: User, form: dict[str, str]) -> web.StreamResponse:
         routes = tuple(name.removeprefix(_ROUTE) for name in form if name.startswith(_ROUTE))
-        wish = Wish(form.get("name", ""), routes, form.get("days", ""), form.get("reading") == "on")
+        wish = TokenRequest(form.get("name", ""), routes, form.get("days", ""), form.get("reading") == "on")
         try:
             token = await self.desk.make(ask.client, user, wish)
         except NotMade as refused:
@@ -79,7 +84,7 @@ class TokenViews:
 
     async def _show(
         self,
-        ask: Ask,
+        ask: PortalRequest,
         user: User,
         *,
         made: str = "",

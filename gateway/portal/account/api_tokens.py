@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from gateway.authn.api_credentials import PREFIX, token_digest
-from gateway.authn.login import Client
+from gateway.authn.login import LoginOrigin
 from gateway.clock import Clock
 from gateway.config.schema import Route
 from gateway.config.sections.user_tokens import UserTokens
 from gateway.errors import GatewayError
 from gateway.i18n.text import N_
 from gateway.model import Principal, SessionRecord, Target, User, Verdict
-from gateway.policy.decide import CRITERIA, OF_SUBJECT, Question, judge
+from gateway.policy.decide import CRITERIA, OF_SUBJECT, PolicyQuestion, judge
 from gateway.portal.account.change_notices import AccountNews
-from gateway.portal.account.enrolment import Enrolment
+from gateway.portal.account.enrolment import FactorEnrolment
 from gateway.stores.protocols.tokens import ApiToken, OwnTokens
 
 DAYS = (7, 30, 90)
@@ -40,7 +40,7 @@ class TooManyTokens(NotMade):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class TokenRequest:
     """The form as it came."""
 
     title: str
@@ -57,7 +57,7 @@ class OwnTokenDesk:
         config: UserTokens,
         routes: Sequence[Route],
         store: OwnTokens,
-        enrolment: Enrolment,
+        enrolment: FactorEnrolment,
         news: AccountNews,
         key: Callable[[], bytes],
         clock: Clock,
@@ -83,7 +83,7 @@ class OwnTokenDesk:
         now = self._clock()
         return [one for one in await self._store.owned(user.username) if now < one.expires_at]
 
-    async def make(self, client: Client, user: User, wish: Wish) -> str:
+    async def make(self, client: LoginOrigin, user: User, wish: TokenRequest) -> str:
         """The token, to be shown once. Raises NotMade and TooManyAttempts."""
         title = " ".join(wish.title.split())
         known = wish.days in map(str, self.choices) and set(wish.routes) <= set(self.offered(user))
@@ -95,16 +95,23 @@ class OwnTokenDesk:
             id, secret, now = self._id(), self._secret(), self._clock()
             await self._store.add(
                 ApiToken(
-                    id, id, token_digest(self._key(), secret), (), wish.routes,
-                    READING if wish.reading_only else (), now, now + int(wish.days) * 86400.0,
-                    owner=user.username, title=title,
+                    id,
+                    id,
+                    token_digest(self._key(), secret),
+                    (),
+                    wish.routes,
+                    READING if wish.reading_only else (),
+                    now,
+                    now + int(wish.days) * 86400.0,
+                    owner=user.username,
+                    title=title,
                 )
-            )  # fmt: skip
+            )
         sentence = N_("An access token was made: %(name)s.", name=title)
         self._news.tell(user, client, "token_added", sentence, token=id, routes=list(wish.routes))
         return f"{PREFIX}{id}_{secret}"
 
-    async def revoke(self, client: Client, user: User, id: str) -> bool:
+    async def revoke(self, client: LoginOrigin, user: User, id: str) -> bool:
         """False if this user has no such token (any more)."""
         mine = {one.id: one for one in await self._store.owned(user.username)}
         if id not in mine or not await self._store.revoke_owned(user.username, self._clock(), id):
@@ -120,7 +127,7 @@ def could_open(route: Route, user: User, now: float) -> bool:
         return False
     record = SessionRecord("", user.username, ("token",), {"token": now}, now, now, now)
     target = Target("https", route.host, None, "GET", route.path, "", _NOBODY)
-    question = Question(target, Principal(user, record), now, {})
+    question = PolicyQuestion(target, Principal(user, record), now, {})
     certain = [one for one in CRITERIA if one in OF_SUBJECT or (one.key == "hosts" and "*" not in route.host)]
     for rule, asked in route.asked:
         if any(one.key in asked and not one.holds(rule, question) for one in certain):

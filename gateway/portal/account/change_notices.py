@@ -1,6 +1,6 @@
 """Tells of changes to an account: the audit log always, its owner by mail to the address from before the change."""
 
-from gateway.authn.login import Client
+from gateway.authn.login import LoginOrigin
 from gateway.errors import SendFailed
 from gateway.i18n.text import N_, Text
 from gateway.messaging.notices import Notices
@@ -14,15 +14,17 @@ class AccountNews:
     def __init__(self, audit: Audit, notices: Notices, texts: SmsNotices, cool_off: CoolOff) -> None:
         self._audit, self._notices, self._texts, self._cool_off = audit, notices, texts, cool_off
 
-    def tell(self, user: User, client: Client, event: str, sentence: str, **data: object) -> None:
+    def tell(self, user: User, client: LoginOrigin, event: str, sentence: str, **data: object) -> None:
         """`user` as it was before. Neither `sentence` nor `data` may hold a secret or a whole number."""
         self._audit.record(event, user.username, client.ip, **data)
         brand = self._notices.brand
         text = N_(
             "Your account at %(brand)s was changed (IP address %(ip)s):\n\n%(what)s\n\n"
             "If this was you, there is nothing to do. If not, tell your administrator at once.\n",
-            brand=brand, ip=client.ip, what=sentence,
-        )  # fmt: skip
+            brand=brand,
+            ip=client.ip,
+            what=sentence,
+        )
         subject = N_("%(brand)s: your account was changed", brand=brand)
         self._notices.mail(user.username, user.email, subject, text, about=event, lang=client.lang)
 

@@ -1,20 +1,20 @@
 """Changing one's own password: the old one is asked for, and every other session ends (security rules 3 and 4)."""
 
-from gateway.authn.login import Client
+from gateway.authn.login import LoginOrigin
 from gateway.authn.password_check import PasswordCheck
 from gateway.directory.base import WritableDirectory
 from gateway.i18n.text import N_
 from gateway.model import Principal, SessionRecord
 from gateway.portal.account.change_notices import AccountNews
 from gateway.portal.account.sessions import AccountSessions
-from gateway.session import SessionLayer
+from gateway.session import Sessions
 
 
 class PasswordChange:
     def __init__(
         self,
         directory: WritableDirectory,
-        layer: SessionLayer,
+        layer: Sessions,
         sessions: AccountSessions,
         passwords: PasswordCheck,
         news: AccountNews,
@@ -22,7 +22,9 @@ class PasswordChange:
         self._directory, self._layer, self._sessions = directory, layer, sessions
         self._passwords, self._news = passwords, news
 
-    async def change(self, client: Client, principal: Principal, old: str, new: str) -> SessionRecord | None:
+    async def change(
+        self, client: LoginOrigin, principal: Principal, old: str, new: str
+    ) -> SessionRecord | None:
         """The session to go on with, under a new id; None if `old` is wrong. Raises WeakPassword, TooManyAttempts."""
         name = principal.username
         self._directory.check_password(new, name)

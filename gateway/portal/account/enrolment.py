@@ -13,14 +13,14 @@ from enum import Enum, auto
 from gateway.authn.factors.base import Attempt, Enrols, Outcome, Setup
 from gateway.authn.factors.build import Factors
 from gateway.authn.factors.phone_lines import SECOND_PHONE
-from gateway.authn.login import Client, proven_recently
-from gateway.config.schema import Enrolment as EnrolmentConfig
+from gateway.authn.login import LoginOrigin, proven_recently
+from gateway.config.schema import EnrolmentSection as EnrolmentConfig
 from gateway.errors import TooManyAttempts
 from gateway.i18n.text import N_
 from gateway.model import Principal, SessionRecord, User
 from gateway.observability.audit import Audit
 from gateway.portal.account.change_notices import AccountNews
-from gateway.session import SessionLayer
+from gateway.session import Sessions
 from gateway.stores.protocols.core import Ledger
 
 _TURN = 30.0
@@ -42,12 +42,12 @@ class Added:
     codes: Sequence[str] = ()
 
 
-class Enrolment:
+class FactorEnrolment:
     def __init__(
         self,
         config: EnrolmentConfig,
         factors: Factors,
-        sessions: SessionLayer,
+        sessions: Sessions,
         ledger: Ledger,
         audit: Audit,
         news: AccountNews,
@@ -79,13 +79,13 @@ class Enrolment:
         return factor in self.choices(accepted)
 
     async def begin(
-        self, client: Client, principal: Principal, factor: str, form: Mapping[str, str]
+        self, client: LoginOrigin, principal: Principal, factor: str, form: Mapping[str, str]
     ) -> Setup:
         """Raises InvalidUser, SendFailed, TooManyAttempts."""
         return await self._enrols(factor).enrol_begin(_attempt(client, principal), form)
 
     async def finish(
-        self, client: Client, principal: Principal, factor: str, form: Mapping[str, str]
+        self, client: LoginOrigin, principal: Principal, factor: str, form: Mapping[str, str]
     ) -> Added:
         """Add the factor if it is proven; it counts for this session at once. Raises TooManyAttempts."""
         name = principal.username
@@ -112,7 +112,7 @@ class Enrolment:
         finally:
             await self._ledger.delete(_turn(username))
 
-    async def _added(self, client: Client, principal: Principal, factor: str) -> Added:
+    async def _added(self, client: LoginOrigin, principal: Principal, factor: str) -> Added:
         name = principal.username
         self._news.tell(principal.user, client, "factor_added", _ADDED[factor], factor=factor)
         if factor == SECOND_PHONE:
@@ -136,7 +136,7 @@ _ADDED = {
 }
 
 
-def _attempt(client: Client, principal: Principal) -> Attempt:
+def _attempt(client: LoginOrigin, principal: Principal) -> Attempt:
     return Attempt(principal.user, principal.session.sid, client.ip, client.host, client.origin, client.lang)
 
 

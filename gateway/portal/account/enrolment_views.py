@@ -10,13 +10,13 @@ from gateway.errors import InvalidUser, SendFailed, TooManyAttempts
 from gateway.i18n.text import N_
 from gateway.model import Principal, Target
 from gateway.policy.routes import Routes
-from gateway.portal.account.enrolment import Added, Enrolment, Permission
+from gateway.portal.account.enrolment import Added, FactorEnrolment, Permission
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import FACTOR_LABELS, STALE_FORM, WRONG_CODE
-from gateway.portal.request import Ask, see_other
+from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import href, read_return, with_return
-from gateway.session import SessionLayer
+from gateway.session import Sessions
 
 WRONG = {
     "webauthn": N_("That did not work. Please try again."),
@@ -27,9 +27,9 @@ NOT_SENT = N_("We could not send a code there right now. Please check it, or try
 class EnrolViews:
     def __init__(
         self,
-        enrolment: Enrolment,
+        enrolment: FactorEnrolment,
         signin: SignIn,
-        sessions: SessionLayer,
+        sessions: Sessions,
         pages: Pages,
         routes: Routes,
         *,
@@ -40,14 +40,14 @@ class EnrolViews:
         self._pages, self._routes = pages, routes
         self._prefix, self._public_url = prefix, public_url
 
-    async def page(self, ask: Ask) -> web.StreamResponse:
+    async def page(self, ask: PortalRequest) -> web.StreamResponse:
         """GET: the choice, or the setup of the factor chosen."""
         destination = self._return(ask, ask.request.query.get("rd", ""))
         factor = ask.request.query.get("factor", "")
         refused = await self._refused(ask, destination, factor)
         return refused or await self._show(ask, destination, factor, {})
 
-    async def submit(self, ask: Ask) -> web.StreamResponse:
+    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
         check_origin(ask.request, ask.here, self._public_url)
         form = await read_form(ask.request)
         destination = self._return(ask, form.get("rd", ""))
@@ -61,7 +61,7 @@ class EnrolViews:
             return await self._finish(ask, destination, factor, form)
         return await self._show(ask, destination, factor, form)
 
-    async def _refused(self, ask: Ask, destination: Target, factor: str) -> web.Response | None:
+    async def _refused(self, ask: PortalRequest, destination: Target, factor: str) -> web.Response | None:
         """Where to go first, if this session may not add a factor (now)."""
         here = with_return(f"{self._prefix}/enrol", href(destination, ask.here))
         if ask.visit.principal is None:
@@ -82,17 +82,17 @@ class EnrolViews:
             )
         return None
 
-    def _can_add(self, ask: Ask, destination: Target, factor: str) -> bool:
+    def _can_add(self, ask: PortalRequest, destination: Target, factor: str) -> bool:
         return self._enrolment.can_add(_principal(ask).user, factor, self._accepted(ask, destination))
 
-    def _choices(self, ask: Ask, destination: Target) -> list[str]:
+    def _choices(self, ask: PortalRequest, destination: Target) -> list[str]:
         return self._enrolment.choices(self._accepted(ask, destination))
 
-    def _accepted(self, ask: Ask, destination: Target) -> frozenset[str]:
+    def _accepted(self, ask: PortalRequest, destination: Target) -> frozenset[str]:
         return self._signin.decision(destination, ask.visit.principal).factors
 
     async def _finish(
-        self, ask: Ask, destination: Target, factor: str, form: Mapping[str, str]
+        self, ask: PortalRequest, destination: Target, factor: str, form: Mapping[str, str]
     ) -> web.StreamResponse:
         principal = _principal(ask)
         try:
@@ -106,7 +106,7 @@ class EnrolViews:
             error = N_("That took too long or too many tries. Please start again.")
         return await self._show(ask, destination, factor, {}, error=error, status=401)
 
-    async def _done(self, ask: Ask, destination: Target, added: Added) -> web.StreamResponse:
+    async def _done(self, ask: PortalRequest, destination: Target, added: Added) -> web.StreamResponse:
         assert added.record is not None
         where = href(destination, ask.here)
         response = see_other(where)
@@ -123,7 +123,7 @@ class EnrolViews:
 
     async def _show(
         self,
-        ask: Ask,
+        ask: PortalRequest,
         destination: Target,
         factor: str,
         form: Mapping[str, str],
@@ -152,11 +152,11 @@ class EnrolViews:
             error=error,
         )
 
-    def _return(self, ask: Ask, rd: str) -> Target:
+    def _return(self, ask: PortalRequest, rd: str) -> Target:
         return read_return(rd, ask.here, self._routes, self._prefix)
 
 
-def _principal(ask: Ask) -> Principal:
+def _principal(ask: PortalRequest) -> Principal:
     """`_refused` has sent everyone else away."""
     assert ask.visit.principal is not None
     return ask.visit.principal

@@ -12,7 +12,7 @@ from gateway.authn.factors.base import given_name
 from gateway.authn.factors.build import Factors
 from gateway.authn.factors.phone_lines import SECOND_PHONE
 from gateway.authn.factors.removal import OWNED, forget_numbers
-from gateway.authn.login import Client, proven_recently
+from gateway.authn.login import LoginOrigin, proven_recently
 from gateway.config.schema import Policy
 from gateway.directory.base import Directory, WritableDirectory, existing
 from gateway.i18n.catalogues import language
@@ -21,9 +21,9 @@ from gateway.messaging.senders.masking import mask_email, mask_phone
 from gateway.model import Principal, User
 from gateway.policy.decide import has_factors
 from gateway.portal.account.change_notices import AccountNews
-from gateway.portal.account.enrolment import Enrolment
+from gateway.portal.account.enrolment import FactorEnrolment
 from gateway.portal.rendering.texts import FACTOR_LABELS
-from gateway.session import SessionLayer
+from gateway.session import Sessions
 
 
 class Access(IntEnum):
@@ -48,14 +48,14 @@ class Item:
     """A second number that gets no codes yet."""
 
 
-class Account:
+class AccountFactors:
     """`writable` is None where users are kept elsewhere."""
 
     def __init__(
         self,
         factors: Factors,
-        enrolment: Enrolment,
-        sessions: SessionLayer,
+        enrolment: FactorEnrolment,
+        sessions: Sessions,
         directory: Directory,
         writable: WritableDirectory | None,
         news: AccountNews,
@@ -132,7 +132,7 @@ class Account:
 
     # -- changes: only with Access.CHANGE ------------------------------------------------------------------------------
 
-    async def rename(self, client: Client, principal: Principal, id: str, name: str) -> bool:
+    async def rename(self, client: LoginOrigin, principal: Principal, id: str, name: str) -> bool:
         if not any(item.named and item.id == id for item in await self.items(await self.user(principal))):
             return False
         return await self._factors.credentials.rename(
@@ -148,7 +148,7 @@ class Account:
         await self._factors.preferences.choose(principal.username, kind)
         return True
 
-    async def remove(self, client: Client, principal: Principal, id: str) -> bool:
+    async def remove(self, client: LoginOrigin, principal: Principal, id: str) -> bool:
         """False if there is no such factor (any more), or it is the last. Raises TooManyAttempts."""
         # One change at a time: of two factors removed in parallel, the second would be the last.
         async with self._enrolment.turn(principal.username):
@@ -167,7 +167,7 @@ class Account:
         await forget_numbers(self._factors.credentials, self._writable, user)
         return True
 
-    async def renew_recovery(self, client: Client, principal: Principal) -> Sequence[str]:
+    async def renew_recovery(self, client: LoginOrigin, principal: Principal) -> Sequence[str]:
         """New codes to show once; the old ones are void. Raises TooManyAttempts."""
         async with self._enrolment.turn(principal.username):
             user = await self.user(principal)

@@ -4,16 +4,16 @@ from functools import partial
 
 from gateway.portal.account.change_notices import AccountNews
 from gateway.portal.account.change_password import PasswordChange
-from gateway.portal.account.enrolment import Enrolment
-from gateway.portal.account.factors import Account
+from gateway.portal.account.enrolment import FactorEnrolment
+from gateway.portal.account.factors import AccountFactors
 from gateway.portal.account.links import doors
 from gateway.portal.account.sessions import AccountSessions
 from gateway.portal.account.views import AccountViews
 from gateway.portal.request import Views
-from gateway.portal.services import Parts
+from gateway.portal.services import Services
 
 
-def account_pages(parts: Parts, enrolment: Enrolment, news: AccountNews) -> Views:
+def account_pages(parts: Services, enrolment: FactorEnrolment, news: AccountNews) -> Views:
     """Pages by path, below the prefix."""
     places = AccountSessions(parts.sessions, parts.records, parts.devices, parts.audit, parts.geo)
     password = (
@@ -22,7 +22,7 @@ def account_pages(parts: Parts, enrolment: Enrolment, news: AccountNews) -> View
         else None
     )
     views = AccountViews(
-        Account(parts.factors, enrolment, parts.sessions, parts.directory, parts.writable, news),
+        AccountFactors(parts.factors, enrolment, parts.sessions, parts.directory, parts.writable, news),
         places,
         password,
         parts.audit_log,

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from gateway.authn.login import Client
+from gateway.authn.login import LoginOrigin
 from gateway.authn.remembered_devices import RememberedDevices
 from gateway.authn.risk.geo import Geo
 from gateway.model import Principal, SessionRecord
 from gateway.observability.audit import Audit
 from gateway.portal.rendering.user_agent import browser_name
-from gateway.session import SessionLayer
-from gateway.stores.protocols.core import Sessions
+from gateway.session import Sessions
+from gateway.stores.protocols.core import SessionStore
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class OwnSession:
     """A session or a remembered device as its owner sees it; `current` is the one that is looking."""
 
     id: str
@@ -31,8 +31,8 @@ class Place:
 class AccountSessions:
     def __init__(
         self,
-        layer: SessionLayer,
-        records: Sessions,
+        layer: Sessions,
+        records: SessionStore,
         devices: RememberedDevices,
         audit: Audit,
         geo: Geo,
@@ -40,29 +40,39 @@ class AccountSessions:
         self._geo = geo
         self._layer, self._records, self._devices, self._audit = layer, records, devices, audit
 
-    async def sessions(self, client: Client, principal: Principal) -> Sequence[Place]:
+    async def sessions(self, client: LoginOrigin, principal: Principal) -> Sequence[OwnSession]:
         """Last used first."""
         own = principal.session.sid
         places = [
-            Place(
-                _digest(one.sid), browser_name(one.user_agent), one.ip, self._geo.place(one.ip, client.lang),
-                one.created_at, one.last_seen, one.sid == own,
+            OwnSession(
+                _digest(one.sid),
+                browser_name(one.user_agent),
+                one.ip,
+                self._geo.place(one.ip, client.lang),
+                one.created_at,
+                one.last_seen,
+                one.sid == own,
             )
             for one in await self._records.list(principal.username)
-        ]  # fmt: skip
+        ]
         return sorted(places, key=lambda place: (not place.current, -place.last_used_at))
 
-    async def devices(self, client: Client, principal: Principal) -> Sequence[Place]:
+    async def devices(self, client: LoginOrigin, principal: Principal) -> Sequence[OwnSession]:
         current = self._devices.current(client.cookies, principal.username)
         return [
-            Place(
-                one.id, browser_name(one.user_agent), one.ip, self._geo.place(one.ip, client.lang),
-                one.created_at, one.last_used_at, one.id == current,
+            OwnSession(
+                one.id,
+                browser_name(one.user_agent),
+                one.ip,
+                self._geo.place(one.ip, client.lang),
+                one.created_at,
+                one.last_used_at,
+                one.id == current,
             )
             for one in await self._devices.store.list(principal.username)
-        ]  # fmt: skip
+        ]
 
-    async def end(self, client: Client, principal: Principal, id: str) -> bool:
+    async def end(self, client: LoginOrigin, principal: Principal, id: str) -> bool:
         """End one of the user's own sessions, True if there was one."""
         record = next((one for one in await self._mine(principal) if _digest(one.sid) == id), None)
         if record is None:
@@ -71,14 +81,14 @@ class AccountSessions:
         self._audit.record("session_revoked", principal.username, client.ip, sid=record.sid[:8])
         return True
 
-    async def end_others(self, client: Client, principal: Principal, keep: str) -> int:
+    async def end_others(self, client: LoginOrigin, principal: Principal, keep: str) -> int:
         """End all sessions of the user but `keep`; returns how many."""
         count = await self._layer.end_others(principal.username, keep)
         if count:
             self._audit.record("session_revoked", principal.username, client.ip, count=count)
         return count
 
-    async def forget_device(self, client: Client, principal: Principal, id: str) -> bool:
+    async def forget_device(self, client: LoginOrigin, principal: Principal, id: str) -> bool:
         return await self._devices.revoke(principal.username, id, client.ip)
 
     async def _mine(self, principal: Principal) -> Sequence[SessionRecord]:

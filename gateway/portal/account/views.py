@@ -4,24 +4,24 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiohttp import web
 
-from gateway.authn.factors.approval_questions import Asks
+from gateway.authn.factors.approval_questions import ApprovalQuestions
 from gateway.errors import TooManyAttempts, WeakPassword
 from gateway.i18n.text import N_
 from gateway.model import Principal
 from gateway.portal.account.activity import recent_activity
 from gateway.portal.account.change_password import PasswordChange
-from gateway.portal.account.factors import Access, Account
+from gateway.portal.account.factors import Access, AccountFactors
 from gateway.portal.account.sessions import AccountSessions
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import FACTOR_LABELS, STALE_FORM
-from gateway.portal.request import Ask, see_other
+from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import with_return
-from gateway.session import SessionLayer
+from gateway.session import Sessions
 from gateway.stores.protocols.core import AuditLog
 
 Form = Mapping[str, str]
-Change = Callable[[Ask, Principal, Form], Awaitable[web.StreamResponse]]
+Change = Callable[[PortalRequest, Principal, Form], Awaitable[web.StreamResponse]]
 
 DONE = {
     "renamed": N_("The new name is saved."),
@@ -38,12 +38,12 @@ WRONG_PASSWORD = N_("The current password is not right.")
 class AccountViews:
     def __init__(
         self,
-        account: Account,
+        account: AccountFactors,
         places: AccountSessions,
         passwords: PasswordChange | None,
         activity: AuditLog,
-        asks: Asks,
-        sessions: SessionLayer,
+        asks: ApprovalQuestions,
+        sessions: Sessions,
         pages: Pages,
         doors: Callable[[Principal], Sequence[tuple[str, str]]],
         *,
@@ -67,7 +67,7 @@ class AccountViews:
             "forget": self._forget,
         }
 
-    async def page(self, ask: Ask) -> web.StreamResponse:
+    async def page(self, ask: PortalRequest) -> web.StreamResponse:
         principal = ask.visit.principal
         if principal is None:
             return self._first(ask, "login")
@@ -76,7 +76,7 @@ class AccountViews:
             return self._first(ask, "verify")
         return await self._show(ask, principal, access, notice=DONE.get(ask.request.query.get("done", "")))
 
-    async def submit(self, ask: Ask) -> web.StreamResponse:
+    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
         check_origin(ask.request, ask.here, self._public_url)
         form = await read_form(ask.request)
         principal = ask.visit.principal
@@ -94,7 +94,9 @@ class AccountViews:
             return self._first(ask, "verify")
         return await self._change(ask, principal, wanted, form)
 
-    async def _change(self, ask: Ask, principal: Principal, wanted: str, form: Form) -> web.StreamResponse:
+    async def _change(
+        self, ask: PortalRequest, principal: Principal, wanted: str, form: Form
+    ) -> web.StreamResponse:
         change = self._changes.get(wanted)
         if change is None or (wanted == "password" and self._passwords is None):
             return await self._show(
@@ -107,19 +109,19 @@ class AccountViews:
 
     # -- changes ---------------------------------------------------------------------------------------------------
 
-    async def _rename(self, ask: Ask, principal: Principal, form: Form) -> web.StreamResponse:
+    async def _rename(self, ask: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
         done = await self._account.rename(ask.client, principal, form.get("id", ""), form.get("name", ""))
         return await self._after(ask, principal, "renamed", done)
 
-    async def _prefer(self, ask: Ask, principal: Principal, form: Form) -> web.StreamResponse:
+    async def _prefer(self, ask: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
         done = await self._account.prefer(principal, form.get("kind", ""))
         return await self._after(ask, principal, "preferred", done)
 
-    async def _remove(self, ask: Ask, principal: Principal, form: Form) -> web.StreamResponse:
+    async def _remove(self, ask: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
         done = await self._account.remove(ask.client, principal, form.get("id", ""))
         return await self._after(ask, principal, "removed", done)
 
-    async def _recovery(self, ask: Ask, principal: Principal, form: Form) -> web.StreamResponse:
+    async def _recovery(self, ask: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
         codes = await self._account.renew_recovery(ask.client, principal)
         return self._pages.render(
             "recovery_codes.html",
@@ -129,7 +131,7 @@ class AccountViews:
             onward=self._here,
         )
 
-    async def _password(self, ask: Ask, principal: Principal, form: Form) -> web.StreamResponse:
+    async def _password(self, ask: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
         assert self._passwords is not None
         old, new = form.get("old_password", ""), form.get("password", "")
         try:
@@ -144,19 +146,21 @@ class AccountViews:
 
     # -- endings ---------------------------------------------------------------------------------------------------
 
-    async def _end(self, ask: Ask, principal: Principal, form: Form) -> web.StreamResponse:
+    async def _end(self, ask: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
         done = await self._places.end(ask.client, principal, form.get("id", ""))
         return await self._after(ask, principal, "ended", done)
 
-    async def _end_others(self, ask: Ask, principal: Principal, form: Form) -> web.StreamResponse:
+    async def _end_others(self, ask: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
         await self._places.end_others(ask.client, principal, principal.session.sid)
         return await self._after(ask, principal, "ended", True)
 
-    async def _forget(self, ask: Ask, principal: Principal, form: Form) -> web.StreamResponse:
+    async def _forget(self, ask: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
         done = await self._places.forget_device(ask.client, principal, form.get("id", ""))
         return await self._after(ask, principal, "forgotten", done)
 
-    async def _after(self, ask: Ask, principal: Principal, word: str, done: bool) -> web.StreamResponse:
+    async def _after(
+        self, ask: PortalRequest, principal: Principal, word: str, done: bool
+    ) -> web.StreamResponse:
         if done:
             return see_other(f"{self._here}?done={word}")
         access = await self._account.access(principal)
@@ -166,7 +170,7 @@ class AccountViews:
 
     async def _show(
         self,
-        ask: Ask,
+        ask: PortalRequest,
         principal: Principal,
         access: Access,
         *,
@@ -199,5 +203,5 @@ class AccountViews:
             error=error,
         )
 
-    def _first(self, ask: Ask, page: str) -> web.Response:
+    def _first(self, ask: PortalRequest, page: str) -> web.Response:
         return see_other(with_return(f"{self._prefix}/{page}", self._here))

@@ -40,7 +40,8 @@ class Sites:
 
 def _remote(pages: Views, leave: View) -> Views:
     return {
-        path: views if path in LOCAL or not path.startswith("/") or path.startswith(("/oidc", "/.well-known"))
+        path: views
+        if path in LOCAL or not path.startswith("/") or path.startswith(("/oidc", "/.well-known"))
         else {"GET": leave, "POST": leave}
         for path, views in pages.items()
-    }  # fmt: skip
+    }

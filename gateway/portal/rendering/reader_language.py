@@ -66,9 +66,14 @@ class Readers:
         lang = self._asked(request)
         if lang is not None:
             response.set_cookie(
-                LANGUAGE_COOKIE, lang, max_age=_KEPT, path=self._path,
-                secure=self._secure, httponly=True, samesite="Lax",
-            )  # fmt: skip
+                LANGUAGE_COOKIE,
+                lang,
+                max_age=_KEPT,
+                path=self._path,
+                secure=self._secure,
+                httponly=True,
+                samesite="Lax",
+            )
 
     def _asked(self, request: web.BaseRequest) -> str | None:
         lang = request.query.get("lang")

@@ -213,6 +213,8 @@ class Pages:
 
     def _json_error(self, status: int, body: Mapping[str, str], headers: Mapping[str, str]) -> web.Response:
         return web.Response(
-            text=json.dumps(body), status=status, content_type="application/json",
+            text=json.dumps(body),
+            status=status,
+            content_type="application/json",
             headers={**headers, **self._headers},
-        )  # fmt: skip
+        )

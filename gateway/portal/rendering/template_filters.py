@@ -49,5 +49,9 @@ def moment(seconds: float) -> Text:
     at = datetime.fromtimestamp(seconds, UTC)
     return N_(
         "%(year)s-%(month)s-%(day)s %(hour)s:%(minute)s",
-        year=f"{at:%Y}", month=f"{at:%m}", day=f"{at:%d}", hour=f"{at:%H}", minute=f"{at:%M}",
-    )  # fmt: skip
+        year=f"{at:%Y}",
+        month=f"{at:%m}",
+        day=f"{at:%d}",
+        hour=f"{at:%H}",
+        minute=f"{at:%M}",
+    )

@@ -9,10 +9,10 @@ from gateway.observability.audit import Audit
 from gateway.portal.anonymous_forms import VisitorForms
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import NO_COOKIE, STALE_FORM
-from gateway.portal.request import Ask, see_other
+from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import with_return
-from gateway.rate_limits import LINKS_PER_IP, Limits
-from gateway.session import SessionLayer
+from gateway.rate_limits import LINKS_PER_IP, RateLimits
+from gateway.session import Sessions
 
 
 class InviteViews:
@@ -20,8 +20,8 @@ class InviteViews:
         self,
         invitations: Invitations,
         forms: VisitorForms,
-        sessions: SessionLayer,
-        limits: Limits,
+        sessions: Sessions,
+        limits: RateLimits,
         audit: Audit,
         pages: Pages,
         *,
@@ -30,18 +30,18 @@ class InviteViews:
         self._invitations, self._forms, self._sessions = invitations, forms, sessions
         self._limits, self._audit, self._pages, self._prefix = limits, audit, pages, prefix
 
-    async def page(self, ask: Ask) -> web.StreamResponse:
+    async def page(self, ask: PortalRequest) -> web.StreamResponse:
         """GET: the form. Nothing is used up by looking."""
         return await self._guarded(ask, ask.request.query.get("token", ""), None)
 
-    async def submit(self, ask: Ask) -> web.StreamResponse:
+    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
         form, ours = await self._forms.read(ask)
         if not ours:
             error = STALE_FORM if ask.visit.csrf else NO_COOKIE
             return await self._form(ask, form.get("token", ""), 403, error=error)
         return await self._guarded(ask, form.get("token", ""), form.get("password", ""))
 
-    async def _guarded(self, ask: Ask, token: str, password: str | None) -> web.StreamResponse:
+    async def _guarded(self, ask: PortalRequest, token: str, password: str | None) -> web.StreamResponse:
         try:
             await self._limits.spend(LINKS_PER_IP, ask.client.network)
         except TooManyAttempts as limit:
@@ -53,7 +53,7 @@ class InviteViews:
         except WeakPassword as weak:
             return await self._form(ask, token, 422, error=weak.public)
 
-    async def _accept(self, ask: Ask, token: str, password: str) -> web.StreamResponse:
+    async def _accept(self, ask: PortalRequest, token: str, password: str) -> web.StreamResponse:
         """A session with the password alone: what it may have is a second factor to add, as after any sign-in."""
         client = ask.client
         user = await self._invitations.accept(token, password, self._audit, client.ip)
@@ -67,7 +67,7 @@ class InviteViews:
         return response
 
     async def _form(
-        self, ask: Ask, token: str, status: int = 200, *, error: str | None = None
+        self, ask: PortalRequest, token: str, status: int = 200, *, error: str | None = None
     ) -> web.StreamResponse:
         user = await self._invitations.invited(token)
         if user is None:
@@ -76,7 +76,7 @@ class InviteViews:
             ask, "invite.html", status, token=token, username=user.username, error=error
         )
 
-    def _gone(self, ask: Ask) -> web.Response:
+    def _gone(self, ask: PortalRequest) -> web.Response:
         return self._pages.error(
             410,
             title=N_("This invitation is over"),

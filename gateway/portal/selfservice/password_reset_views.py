@@ -18,7 +18,7 @@ from gateway.portal.rendering.texts import (
     STALE_FORM,
     WRONG_CODE,
 )
-from gateway.portal.request import Ask
+from gateway.portal.request import PortalRequest
 
 GONE = N_("This link was used already or is too old. Please ask for a new one.")
 WRONG = {Outcome.WRONG: WRONG_CODE, Outcome.EXPIRED: OLD_CODE}
@@ -28,12 +28,12 @@ class ResetViews:
     def __init__(self, resets: Resets, forms: VisitorForms, pages: Pages, *, prefix: str) -> None:
         self._resets, self._forms, self._pages, self._prefix = resets, forms, pages, prefix
 
-    async def page(self, ask: Ask) -> web.StreamResponse:
+    async def page(self, ask: PortalRequest) -> web.StreamResponse:
         """GET: with a token the way on, else the form that asks for one. Nothing is used up by looking."""
         token = ask.request.query.get("token", "")
         return await self._show(ask, "open" if token else "ask", token=token[:128])
 
-    async def submit(self, ask: Ask) -> web.StreamResponse:
+    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
         form, ours = await self._forms.read(ask)
         token = form.get("token", "")
         if not ours:
@@ -44,7 +44,7 @@ class ResetViews:
         except TooManyAttempts as limit:
             return self._pages.limited(limit, ask.reader, ask.request_id)
 
-    async def _step(self, ask: Ask, form: Mapping[str, str], token: str) -> web.StreamResponse:
+    async def _step(self, ask: PortalRequest, form: Mapping[str, str], token: str) -> web.StreamResponse:
         if "username" in form:
             await self._resets.request(ask.client, form["username"])
             return await self._show(ask, "sent")
@@ -59,7 +59,9 @@ class ResetViews:
             return await self._password(ask, ticket, form.get("password", ""))
         return await self._second_factor(ask, ticket, form)
 
-    async def _second_factor(self, ask: Ask, ticket: Ticket, form: Mapping[str, str]) -> web.StreamResponse:
+    async def _second_factor(
+        self, ask: PortalRequest, ticket: Ticket, form: Mapping[str, str]
+    ) -> web.StreamResponse:
         usable = await self._resets.factors(ticket)
         if not usable:
             return await self._show(ask, "ask", 410, error=GONE)
@@ -77,7 +79,7 @@ class ResetViews:
 
     async def _challenge(
         self,
-        ask: Ask,
+        ask: PortalRequest,
         ticket: Ticket,
         factor: str,
         usable: list[str],
@@ -111,7 +113,7 @@ class ResetViews:
             notice=NEW_CODE if resend and prompt.sent else None,
         )
 
-    async def _password(self, ask: Ask, ticket: Ticket, password: str) -> web.StreamResponse:
+    async def _password(self, ask: PortalRequest, ticket: Ticket, password: str) -> web.StreamResponse:
         where = {"ticket": ticket.id, "username": ticket.user.username}
         try:
             done = await self._resets.finish(ask.client, ticket, password)
@@ -119,6 +121,8 @@ class ResetViews:
             return await self._show(ask, "password", 422, error=weak.public, **where)
         return await self._show(ask, "done") if done else await self._show(ask, "ask", 410, error=GONE)
 
-    async def _show(self, ask: Ask, step: str, status: int = 200, **context: str) -> web.StreamResponse:
+    async def _show(
+        self, ask: PortalRequest, step: str, status: int = 200, **context: str
+    ) -> web.StreamResponse:
         blank: dict[str, object] = {"token": "", "ticket": "", "username": "", "error": None}
         return await self._forms.show(ask, "reset.html", status, **(blank | context), step=step)

@@ -8,10 +8,10 @@ from gateway.portal.anonymous_forms import VisitorForms
 from gateway.portal.request import View, Views
 from gateway.portal.selfservice.invitation_views import InviteViews
 from gateway.portal.selfservice.password_reset_views import ResetViews
-from gateway.portal.services import Parts
+from gateway.portal.services import Services
 
 
-def self_service(parts: Parts) -> Views:
+def self_service(parts: Services) -> Views:
     """Pages by path, below the prefix."""
     directory, pages, prefix = parts.writable, parts.pages, parts.prefix
     if directory is None:
@@ -23,9 +23,17 @@ def self_service(parts: Parts) -> Views:
     views: dict[str, Mapping[str, View]] = {"/invite": {"GET": invite.page, "POST": invite.submit}}
     if parts.config.passwords.reset_by_mail:
         resets = Resets(
-            directory, parts.signin, parts.records, parts.ledger, parts.limits, parts.passwords,
-            parts.audit, parts.notices, parts.clock, base=base,
-        )  # fmt: skip
+            directory,
+            parts.signin,
+            parts.records,
+            parts.ledger,
+            parts.limits,
+            parts.passwords,
+            parts.audit,
+            parts.notices,
+            parts.clock,
+            base=base,
+        )
         reset = ResetViews(resets, forms, pages, prefix=prefix)
         views["/reset"] = {"GET": reset.page, "POST": reset.submit}
     return views

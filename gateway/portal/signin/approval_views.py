@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from gateway.authn.factors.approval import ApprovalFactor, vouches
-from gateway.authn.factors.approval_questions import Answer, Asked
+from gateway.authn.factors.approval_questions import ApprovalAnswer, ApprovalQuestion
 from gateway.authn.login import proven_recently
 from gateway.clock import Clock
 from gateway.errors import RequestRefused
@@ -22,7 +22,7 @@ from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM
 from gateway.portal.rendering.user_agent import browser_name
-from gateway.portal.request import Ask, see_other
+from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import with_return
 
 ROUNDS = 10
@@ -52,7 +52,7 @@ class ApproveViews:
         self._here, self._prefix, self._public_url = f"{prefix}/approve", prefix, public_url
         self._clock = clock
 
-    async def page(self, ask: Ask) -> web.StreamResponse:
+    async def page(self, ask: PortalRequest) -> web.StreamResponse:
         principal = ask.visit.principal
         if principal is None or not vouches(principal.session):
             return self._first(ask, principal)
@@ -60,7 +60,7 @@ class ApproveViews:
         done = ask.request.query.get("done", "")
         return self._show(ask, asked, done=done if done in DONE else "")
 
-    async def submit(self, ask: Ask) -> web.StreamResponse:
+    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
         check_origin(ask.request, ask.here, self._public_url)
         form = await read_form(ask.request)
         principal = ask.visit.principal
@@ -77,10 +77,12 @@ class ApproveViews:
         await self._settle(ask, principal, asked, answer)
         return see_other(f"{self._here}?done={answer.value}")
 
-    async def _settle(self, ask: Ask, principal: Principal, asked: Asked, answer: Answer) -> None:
+    async def _settle(
+        self, ask: PortalRequest, principal: Principal, asked: ApprovalQuestion, answer: ApprovalAnswer
+    ) -> None:
         user, ip = principal.user, ask.client.ip
         sid = principal.session.sid[:8]
-        if answer is Answer.YES:
+        if answer is ApprovalAnswer.YES:
             self._audit.record("approval_given", user.username, ip, sid=sid, asked_from=asked.ip)
         else:
             await self._factor.refused(user.username)
@@ -90,7 +92,7 @@ class ApproveViews:
             self._tell(ask, principal, asked)
         await self._factor.asks.answer(user.username, asked, answer)
 
-    def _tell(self, ask: Ask, principal: Principal, asked: Asked) -> None:
+    def _tell(self, ask: PortalRequest, principal: Principal, asked: ApprovalQuestion) -> None:
         user, brand = principal.user, self._notices.brand
         browser = browser_name(asked.user_agent)
         subject = N_("%(brand)s: a sign-in was refused", brand=brand)
@@ -99,13 +101,15 @@ class ApproveViews:
             "It came from %(browser)s, IP address %(ip)s. Whoever that was knew your password.\n\n"
             "If it was you (a wrong number also refuses), there is nothing to do. "
             "If not, change your password at once.\n",
-            brand=brand, browser=browser, ip=asked.ip,
-        )  # fmt: skip
+            brand=brand,
+            browser=browser,
+            ip=asked.ip,
+        )
         self._notices.mail(
             user.username, user.email, subject, text, about="approval_refused", lang=ask.client.lang
         )
 
-    def _first(self, ask: Ask, principal: Principal | None) -> web.StreamResponse:
+    def _first(self, ask: PortalRequest, principal: Principal | None) -> web.StreamResponse:
         """What is missing before this browser may approve anything."""
         if principal is None:
             return see_other(with_return(f"{self._prefix}/login", self._here))
@@ -114,7 +118,13 @@ class ApproveViews:
         return see_other(with_return(f"{self._prefix}/verify", self._here))
 
     def _show(
-        self, ask: Ask, asked: Asked | None, *, done: str = "", error: str | None = None, status: int = 200
+        self,
+        ask: PortalRequest,
+        asked: ApprovalQuestion | None,
+        *,
+        done: str = "",
+        error: str | None = None,
+        status: int = 200,
     ) -> web.StreamResponse:
         return self._pages.render(
             "approve.html",
@@ -132,7 +142,7 @@ class ApproveViews:
 
     # -- waiting -------------------------------------------------------------------------------------------------
 
-    async def wait_for_question(self, ask: Ask) -> web.StreamResponse:
+    async def wait_for_question(self, ask: PortalRequest) -> web.StreamResponse:
         """GET by the approving page: whether another question is there than the one it shows (`?seen=`)."""
         principal = _somebody(ask)
         if not vouches(principal.session):
@@ -145,21 +155,21 @@ class ApproveViews:
 
         return await _told(other)
 
-    async def wait_for_answer(self, ask: Ask) -> web.StreamResponse:
+    async def wait_for_answer(self, ask: PortalRequest) -> web.StreamResponse:
         """GET by the page that signs in: whether its form is worth sending."""
         principal = _somebody(ask)
         return await _told(lambda: self._factor.is_settled(principal.username, principal.session.sid))
 
 
-def judged(asked: Asked, principal: Principal, number: str | None) -> Answer:
+def judged(asked: ApprovalQuestion, principal: Principal, number: str | None) -> ApprovalAnswer:
     """`number` is what was typed, None for a refusal. Nobody answers their own question."""
     if number is None or asked.sid == principal.session.sid:
-        return Answer.NO
+        return ApprovalAnswer.NO
     right = hmac.compare_digest(number.encode(), asked.number.encode())
-    return Answer.YES if right else Answer.WRONG_NUMBER
+    return ApprovalAnswer.YES if right else ApprovalAnswer.WRONG_NUMBER
 
 
-def _somebody(ask: Ask) -> Principal:
+def _somebody(ask: PortalRequest) -> Principal:
     if ask.visit.principal is None:
         raise RequestRefused("nobody waits here", status=401, public="Please sign in.")
     return ask.visit.principal

@@ -6,7 +6,7 @@ from gateway.authn.factors.base import Outcome
 from gateway.authn.factors.challenge import WINDOW
 from gateway.i18n.text import N_
 from gateway.portal.rendering.render import Pages
-from gateway.portal.request import Ask
+from gateway.portal.request import PortalRequest
 from gateway.portal.return_url import with_return
 
 NOT_YET = N_("Nobody has answered yet.")
@@ -18,7 +18,9 @@ APPROVAL = {
 }
 
 
-def refusal(pages: Pages, ask: Ask, factor: str, outcome: Outcome, prefix: str, onward: str) -> web.Response:
+def refusal(
+    pages: Pages, ask: PortalRequest, factor: str, outcome: Outcome, prefix: str, onward: str
+) -> web.Response:
     """A page of its own: asking anew must be the user's decision, since it disturbs another device."""
     over, approval = outcome is Outcome.EXHAUSTED, factor == "approval"
     message = APPROVAL[outcome] if approval else TOO_MANY

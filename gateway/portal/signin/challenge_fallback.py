@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from gateway.authn.factors.base import Prompt, Resend
 from gateway.authn.factors.challenge import TriesSpent
-from gateway.authn.login import Client, SignIn
+from gateway.authn.login import LoginOrigin, SignIn
 from gateway.errors import SendFailed
 from gateway.model import Principal
 from gateway.portal.rendering.texts import FELL_BACK, NEW_CODE, TRIED_OUT
@@ -35,7 +35,7 @@ class Challenges:
 
     async def begin(
         self,
-        client: Client,
+        client: LoginOrigin,
         principal: Principal,
         factor: str,
         usable: Sequence[str],

@@ -10,11 +10,11 @@ from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
 from gateway.model import Target, Verdict
 from gateway.observability.audit import Audit
-from gateway.portal.request import Ask, see_other
+from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import read_return, with_return
-from gateway.portal.services import Parts
-from gateway.portal.signin.redirect_loop import Trail
-from gateway.session.auxiliary_cookie import OwnCookie
+from gateway.portal.services import Services
+from gateway.portal.signin.redirect_loop import RedirectLoop
+from gateway.session.auxiliary_cookie import AuxiliaryCookie
 from gateway.session.cross_domain_code import HandOffs, digest
 from gateway.session.domains import Domains
 
@@ -28,16 +28,16 @@ _NOT_GOOD = N_(
 
 
 class HandOffViews:
-    def __init__(self, parts: Parts, handoffs: HandOffs, domains: Domains, trail: Trail) -> None:
+    def __init__(self, parts: Services, handoffs: HandOffs, domains: Domains, trail: RedirectLoop) -> None:
         self._signin, self._sessions, self._routes = parts.signin, parts.sessions, parts.routes
         self._pages, self._records, self._prefix = parts.pages, parts.records, parts.prefix
         self._audit: Audit = parts.audit
         self._portal = f"{parts.public_url}{parts.prefix}"
         self._handoffs, self._domains, self._trail = handoffs, domains, trail
         secure = parts.public_url.startswith("https:")
-        self._nonce = OwnCookie.of(parts.config.session, "nonce", secure=secure)
+        self._nonce = AuxiliaryCookie.of(parts.config.session, "nonce", secure=secure)
 
-    async def leave(self, ask: Ask) -> web.StreamResponse:
+    async def leave(self, ask: PortalRequest) -> web.StreamResponse:
         """On a remote host, any page that is the portal's. Who signs in here takes a nonce along and comes back."""
         page = ask.here.path.removeprefix(self._prefix)
         destination = read_return(ask.request.query.get("rd", ""), ask.here, self._routes, self._prefix)
@@ -50,7 +50,7 @@ class HandOffViews:
         self._nonce.give(response, nonce, NONCE_KEPT)
         return response
 
-    async def across(self, ask: Ask) -> web.StreamResponse:
+    async def across(self, ask: PortalRequest) -> web.StreamResponse:
         """On the portal: whoever is signed in as the destination asks for goes there with a code, others sign in."""
         destination = read_return(ask.request.query.get("to", ""), ask.here, self._routes, self._prefix)
         nonce_digest = ask.request.query.get("nonce", "")
@@ -68,7 +68,7 @@ class HandOffViews:
         return await self._hand_over(ask, destination, principal.session.sid, nonce_digest)
 
     async def _hand_over(
-        self, ask: Ask, destination: Target, sid: str, nonce_digest: str
+        self, ask: PortalRequest, destination: Target, sid: str, nonce_digest: str
     ) -> web.StreamResponse:
         code = await self._handoffs.issue(sid, destination, nonce_digest)
         response = see_other(
@@ -78,7 +78,7 @@ class HandOffViews:
         self._trail.sent_on(ask, destination, response)
         return response
 
-    async def arrive(self, ask: Ask) -> web.StreamResponse:
+    async def arrive(self, ask: PortalRequest) -> web.StreamResponse:
         """On the remote host: the code for a cookie. Only this host's own cookie is set, never one for its domain."""
         nonce = self._nonce.read(ask.client.cookies)
         given = await self._handoffs.redeem(ask.request.query.get("code", ""), ask.here, nonce)

@@ -6,49 +6,49 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.authn.federation.accounts import AccountLinks
-from gateway.authn.federation.base import NotSignedIn, Provider, ProviderUnavailable
-from gateway.authn.federation.github import GithubProvider
-from gateway.authn.federation.login_state import Journeys
+from gateway.authn.federation.base import FederationProvider, NotSignedIn, ProviderUnavailable
+from gateway.authn.federation.github import Github
+from gateway.authn.federation.login_state import LoginStates
 from gateway.authn.federation.openid import OpenIdProvider
 from gateway.config.sections.identity_providers import GithubProvider as GithubConfig
 from gateway.config.sections.identity_providers import IdentityProvider
 from gateway.errors import GatewayError
 from gateway.i18n.text import N_
 from gateway.model import Verdict
-from gateway.portal.request import Ask, View, Views, see_other
+from gateway.portal.request import PortalRequest, View, Views, see_other
 from gateway.portal.return_url import href, read_return, with_return
-from gateway.portal.services import Parts
+from gateway.portal.services import Services
 from gateway.rate_limits import Budget
 
 PER_IP = Budget("federated-ip", 60, 600, "address")
 STRAYED = N_("That sign-in was begun elsewhere, or too long ago. Please try again.")
 
 
-def federation_pages(parts: Parts) -> Views:
+def federation_pages(parts: Services) -> Views:
     """Pages by path, below the prefix."""
     links = AccountLinks(parts.federated, parts.directory, parts.writable, parts.audit, parts.clock)
     views: dict[str, Mapping[str, View]] = {}
     for config in parts.config.identity_providers:
-        one = ProviderViews(parts, config, _provider(parts, config), Journeys(parts.ledger), links)
+        one = ProviderViews(parts, config, _provider(parts, config), LoginStates(parts.ledger), links)
         parts.closing.append(one.provider.close)
         views[f"/federated/{config.name}"] = {"GET": one.leave}
         views[f"/federated/{config.name}/callback"] = {"GET": one.come_back}
     return views
 
 
-def _provider(parts: Parts, config: IdentityProvider) -> Provider:
-    return GithubProvider(config) if isinstance(config, GithubConfig) else OpenIdProvider(config, parts.clock)
+def _provider(parts: Services, config: IdentityProvider) -> FederationProvider:
+    return Github(config) if isinstance(config, GithubConfig) else OpenIdProvider(config, parts.clock)
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderViews:
-    parts: Parts
+    parts: Services
     config: IdentityProvider
-    provider: Provider
-    journeys: Journeys
+    provider: FederationProvider
+    journeys: LoginStates
     links: AccountLinks
 
-    async def leave(self, ask: Ask) -> web.StreamResponse:
+    async def leave(self, ask: PortalRequest) -> web.StreamResponse:
         """Send the browser to the provider; what it must bring back is kept here."""
         await self.parts.limits.spend(PER_IP, ask.client.network)
         csrf = ask.visit.csrf or self.parts.sessions.new_csrf()
@@ -66,7 +66,7 @@ class ProviderViews:
             await self.parts.sessions.attach(ask.request, response, None, csrf=csrf)
         return response
 
-    async def come_back(self, ask: Ask) -> web.StreamResponse:
+    async def come_back(self, ask: PortalRequest) -> web.StreamResponse:
         """The provider's answer: checked, matched to a user, and a session whose second factor is still ours to ask."""
         await self.parts.limits.spend(PER_IP, ask.client.network)
         answer = dict(ask.request.query)
@@ -88,7 +88,7 @@ class ProviderViews:
         await self.parts.sessions.attach(ask.request, response, record.sid)
         return response
 
-    def _strayed(self, ask: Ask, rd: str) -> web.Response:
+    def _strayed(self, ask: PortalRequest, rd: str) -> web.Response:
         """Another tab may have signed in meanwhile: then this one need not, and nothing of the answer is used."""
         if ask.visit.principal is not None:
             return see_other(href(read_return(rd, ask.here, self.parts.routes, self.parts.prefix), ask.here))
@@ -97,7 +97,7 @@ class ProviderViews:
     def _redirect_uri(self) -> str:
         return f"{self.parts.public_url.rstrip('/')}{self.parts.prefix}/federated/{self.config.name}/callback"
 
-    def _failed(self, ask: Ask, error: GatewayError, rd: str) -> web.Response:
+    def _failed(self, ask: PortalRequest, error: GatewayError, rd: str) -> web.Response:
         self.parts.audit.record(
             "federated_failed", "", ask.client.ip, provider=self.config.name, cause=error.detail[:300]
         )

@@ -1,4 +1,4 @@
-"""The page that asks whether a kept form is to be sent now (gateway/keptposts.py). Nothing is sent without it."""
+"""The page that asks whether a kept form is to be sent now (gateway/session/kept_posts.py). Nothing is sent without it."""
 
 from urllib.parse import urlsplit
 
@@ -10,7 +10,7 @@ from gateway.i18n.text import N_
 from gateway.model import Principal, Verdict
 from gateway.portal.forms import check_origin, token_matches
 from gateway.portal.rendering.render import Pages
-from gateway.portal.request import Ask, see_other
+from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import with_return
 from gateway.request.small_body import read_small
 from gateway.session.kept_posts import KeptPost, KeptPosts, read_fields
@@ -26,7 +26,7 @@ class KeptViews:
         self._posts, self._signin, self._pages = posts, signin, pages
         self._prefix, self._public_url = prefix, public_url
 
-    async def page(self, ask: Ask) -> web.StreamResponse:
+    async def page(self, ask: PortalRequest) -> web.StreamResponse:
         """GET {prefix}/kept?id=…&at=…: what would be sent, and the question."""
         principal = ask.visit.principal
         missing = self._missing(ask, principal)
@@ -37,12 +37,20 @@ class KeptViews:
         if post is None:
             return self._gone(ask)
         return self._pages.render(
-            "kept.html", reader=ask.reader, request_id=ask.request_id, csrf_token=ask.visit.csrf,
-            id=id, at=ask.here.query, host=ask.here.host, path=urlsplit(post.url).path, size=len(post.body),
-            upload=post.content_type.startswith("multipart/"), since=post.at,
-        )  # fmt: skip
+            "kept.html",
+            reader=ask.reader,
+            request_id=ask.request_id,
+            csrf_token=ask.visit.csrf,
+            id=id,
+            at=ask.here.query,
+            host=ask.here.host,
+            path=urlsplit(post.url).path,
+            size=len(post.body),
+            upload=post.content_type.startswith("multipart/"),
+            since=post.at,
+        )
 
-    async def submit(self, ask: Ask) -> web.StreamResponse:
+    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
         """POST: to send, the browser goes to the form's own address, where the gate swaps this body for the form.
 
         307 keeps the method (RFC 9110 §15.4.8). The body is text/plain, which tells it from the forms of apps.
@@ -61,7 +69,9 @@ class KeptViews:
             return see_other("/")
         return await self._send(ask, principal, id, post)
 
-    async def _send(self, ask: Ask, principal: Principal, id: str, post: KeptPost) -> web.StreamResponse:
+    async def _send(
+        self, ask: PortalRequest, principal: Principal, id: str, post: KeptPost
+    ) -> web.StreamResponse:
         missing = self._missing(ask, principal)
         if missing is not None:
             return see_other(with_return(f"{self._prefix}/{missing}", ask.here.uri))
@@ -73,12 +83,12 @@ class KeptViews:
             where = post.url
         return web.Response(status=307, headers={"Location": where, "Cache-Control": "no-store"})
 
-    def _missing(self, ask: Ask, principal: Principal | None) -> str | None:
+    def _missing(self, ask: PortalRequest, principal: Principal | None) -> str | None:
         """Which proof is due before the form may be sent: "login", "verify" or None."""
         verdict = self._signin.decision(ask.here, principal).verdict
         return {Verdict.SIGN_IN: "login", Verdict.STEP_UP: "verify"}.get(verdict)
 
-    def _gone(self, ask: Ask) -> web.Response:
+    def _gone(self, ask: PortalRequest) -> web.Response:
         return self._pages.error(410, reader=ask.reader, message=GONE, request_id=ask.request_id)
 
 

@@ -11,20 +11,20 @@ from gateway.portal.csrf import SignInTokens
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM, WRONG_PASSWORD, too_many
-from gateway.portal.request import Ask
+from gateway.portal.request import PortalRequest
 from gateway.portal.return_url import href
-from gateway.portal.signin.next_step import Onward
-from gateway.session import SessionLayer
+from gateway.portal.signin.next_step import NextStep
+from gateway.session import Sessions
 
 
 class LoginViews:
     def __init__(
         self,
         signin: SignIn,
-        sessions: SessionLayer,
+        sessions: Sessions,
         pages: Pages,
         tokens: SignInTokens,
-        onward: Onward,
+        onward: NextStep,
         *,
         public_url: str,
         can_reset: bool,
@@ -36,7 +36,7 @@ class LoginViews:
         self._tokens, self._onward, self._public_url = tokens, onward, public_url
         self._can_reset, self._passkeys, self._providers = can_reset, passkeys, providers
 
-    async def page(self, ask: Ask) -> web.StreamResponse:
+    async def page(self, ask: PortalRequest) -> web.StreamResponse:
         destination = self._onward.wanted(ask, ask.request.query.get("rd", ""))
         if round_in_circles := self._onward.trail.diagnosis(ask, destination):
             return round_in_circles
@@ -47,7 +47,7 @@ class LoginViews:
             return await self._form(ask, destination, username=hint)
         return self._onward.to(ask, destination, principal)
 
-    async def submit(self, ask: Ask) -> web.StreamResponse:
+    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
         check_origin(ask.request, ask.here, self._public_url)
         form = await read_form(ask.request)
         destination = self._onward.wanted(ask, form.get("rd", ""))
@@ -80,7 +80,7 @@ class LoginViews:
 
     async def _form(
         self,
-        ask: Ask,
+        ask: PortalRequest,
         destination: Target,
         *,
         username: str = "",

@@ -5,9 +5,9 @@ from aiohttp import web
 from gateway.authn.login import SignIn
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.rendering.render import Pages
-from gateway.portal.request import Ask, see_other
-from gateway.portal.signin.redirect_loop import Trail
-from gateway.session import SessionLayer
+from gateway.portal.request import PortalRequest, see_other
+from gateway.portal.signin.redirect_loop import RedirectLoop
+from gateway.session import Sessions
 from gateway.session.domains import Domains
 
 
@@ -15,9 +15,9 @@ class LogoutViews:
     def __init__(
         self,
         signin: SignIn,
-        sessions: SessionLayer,
+        sessions: Sessions,
         pages: Pages,
-        trail: Trail,
+        trail: RedirectLoop,
         domains: Domains,
         *,
         prefix: str,
@@ -27,7 +27,7 @@ class LogoutViews:
         self._trail, self._domains = trail, domains
         self._prefix, self._public_url = prefix, public_url
 
-    async def page(self, ask: Ask) -> web.StreamResponse:
+    async def page(self, ask: PortalRequest) -> web.StreamResponse:
         return self._pages.render(
             "logout.html",
             reader=ask.reader,
@@ -36,7 +36,7 @@ class LogoutViews:
             done=ask.visit.principal is None,
         )
 
-    async def submit(self, ask: Ask) -> web.StreamResponse:
+    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
         check_origin(ask.request, ask.here, self._public_url)
         form = await read_form(ask.request)
         if ask.visit.principal is None:

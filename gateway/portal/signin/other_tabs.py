@@ -8,7 +8,7 @@ from aiohttp import web
 from gateway.authn.login import SignIn
 from gateway.model import Verdict
 from gateway.policy.routes import Routes
-from gateway.portal.request import Ask
+from gateway.portal.request import PortalRequest
 from gateway.portal.return_url import href, read_return, with_return
 
 
@@ -16,7 +16,7 @@ class Tabs:
     def __init__(self, signin: SignIn, routes: Routes, *, prefix: str) -> None:
         self._signin, self._routes, self._prefix = signin, routes, prefix
 
-    async def state(self, ask: Ask) -> web.StreamResponse:
+    async def state(self, ask: PortalRequest) -> web.StreamResponse:
         """GET {prefix}/tab?rd=…: which step is due (login, verify, done) and the address to go on at."""
         destination = read_return(ask.request.query.get("rd", ""), ask.here, self._routes, self._prefix)
         principal, where = ask.visit.principal, href(destination, ask.here)

@@ -12,10 +12,10 @@ from gateway.portal.csrf import SignInTokens
 from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM
-from gateway.portal.request import Ask, see_other
+from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import href, read_return
-from gateway.rate_limits import Budget, Limits
-from gateway.session import SessionLayer
+from gateway.rate_limits import Budget, RateLimits
+from gateway.session import Sessions
 
 PER_IP = Budget("passkey-ip", 120, 600, "address")
 FAILED = N_("That did not work. Please try again, or sign in with your password.")
@@ -28,10 +28,10 @@ class PasskeyViews:
         self,
         keys: WebAuthnFactor | None,
         signin: SignIn,
-        sessions: SessionLayer,
+        sessions: Sessions,
         pages: Pages,
         routes: Routes,
-        limits: Limits,
+        limits: RateLimits,
         *,
         prefix: str,
         public_url: str,
@@ -42,12 +42,12 @@ class PasskeyViews:
         self._pages, self._routes, self._limits = pages, routes, limits
         self._prefix, self._public_url = prefix, public_url
 
-    async def page(self, ask: Ask) -> web.StreamResponse:
+    async def page(self, ask: PortalRequest) -> web.StreamResponse:
         await self._limits.spend(PER_IP, ask.client.network)
         destination = read_return(ask.request.query.get("rd", ""), ask.here, self._routes, self._prefix)
         return await self._form(ask, destination)
 
-    async def submit(self, ask: Ask) -> web.StreamResponse:
+    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
         check_origin(ask.request, ask.here, self._public_url)
         form = await read_form(ask.request)
         destination = read_return(form.get("rd", ""), ask.here, self._routes, self._prefix)
@@ -66,7 +66,7 @@ class PasskeyViews:
         return response
 
     async def _form(
-        self, ask: Ask, destination: Target, *, error: str | None = None, status: int = 200
+        self, ask: PortalRequest, destination: Target, *, error: str | None = None, status: int = 200
     ) -> web.StreamResponse:
         csrf = ask.visit.csrf or self._sessions.new_csrf()
         response = self._pages.render(

@@ -16,10 +16,10 @@ from gateway.config.schema import Config
 from gateway.keyring import KeyRing
 from gateway.model import Target
 from gateway.portal.rendering.render import Pages
-from gateway.portal.request import Ask
+from gateway.portal.request import PortalRequest
 from gateway.portal.return_url import href
 from gateway.portal.signin.redirect_loop_cause import Cause, Facts, diagnose
-from gateway.session.auxiliary_cookie import OwnCookie
+from gateway.session.auxiliary_cookie import AuxiliaryCookie
 
 log = logging.getLogger("gateway.trail")
 ROUNDS = 3
@@ -27,16 +27,16 @@ WITHIN = 120.0
 """Seconds from one arrival to the next for them to count as one trail."""
 
 
-class Trail:
+class RedirectLoop:
     def __init__(
         self, config: Config, ring: KeyRing, pages: Pages, clock: Clock, *, session_cookie: str
     ) -> None:
         self._secure = config.server.public_url.startswith("https:")
-        self._cookie = OwnCookie.of(config.session, "trail", secure=self._secure)
+        self._cookie = AuxiliaryCookie.of(config.session, "trail", secure=self._secure)
         self._domain, self._session_cookie = config.session.domain, session_cookie
         self._ring, self._pages, self._clock = ring, pages, clock
 
-    def sent_on(self, ask: Ask, destination: Target, response: web.StreamResponse) -> None:
+    def sent_on(self, ask: PortalRequest, destination: Target, response: web.StreamResponse) -> None:
         """A browser is sent to its destination as signed in: once more?"""
         rounds = self._rounds(ask, destination) + 1
         state = json.dumps([_name(destination), rounds, self._clock()])
@@ -45,19 +45,24 @@ class Trail:
     def forget(self, response: web.StreamResponse) -> None:
         self._cookie.drop(response)
 
-    def diagnosis(self, ask: Ask, destination: Target) -> web.Response | None:
+    def diagnosis(self, ask: PortalRequest, destination: Target) -> web.Response | None:
         """The page that says what is wrong, if the browser is here again after ROUNDS arrivals in a row."""
         if self._rounds(ask, destination) < ROUNDS:
             return None
         cause = self.cause(ask, destination)
         response = self._pages.render(
-            "loop.html", 409, reader=ask.reader, request_id=ask.request_id, message=cause.public, reason=cause.code,
+            "loop.html",
+            409,
+            reader=ask.reader,
+            request_id=ask.request_id,
+            message=cause.public,
+            reason=cause.code,
             again=href(destination, ask.here),
-        )  # fmt: skip
+        )
         self.forget(response)
         return response
 
-    def cause(self, ask: Ask, destination: Target) -> Cause:
+    def cause(self, ask: PortalRequest, destination: Target) -> Cause:
         """Why the sign-in does not hold; the operator reads it in the log."""
         here = ask.here
         cause = diagnose(
@@ -74,11 +79,16 @@ class Trail:
         )
         log.warning(
             "request %s: sign-in at %s://%s for %s does not hold (%s): %s",
-            ask.request_id, here.scheme, here.authority, destination.host, cause.code, cause.operator,
-        )  # fmt: skip
+            ask.request_id,
+            here.scheme,
+            here.authority,
+            destination.host,
+            cause.code,
+            cause.operator,
+        )
         return cause
 
-    def _rounds(self, ask: Ask, destination: Target) -> int:
+    def _rounds(self, ask: PortalRequest, destination: Target) -> int:
         sealed = self._cookie.read(ask.client.cookies)
         try:
             name, rounds, at = json.loads(self._ring.open(sealed.encode())) if sealed else ("", 0, 0.0)

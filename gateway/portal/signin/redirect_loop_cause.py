@@ -79,8 +79,15 @@ ASKED_AGAIN = Cause(
     "gateway with the same prefix is in between, or a forward-auth proxy does not pass Cookie on",
 )
 CAUSES = (
-    PLAIN_HTTP, COOKIE_DOMAIN, NO_COOKIE, TWO_COOKIES, UNREADABLE, OTHER_HOST, SESSION_LOST, ASKED_AGAIN,
-)  # fmt: skip
+    PLAIN_HTTP,
+    COOKIE_DOMAIN,
+    NO_COOKIE,
+    TWO_COOKIES,
+    UNREADABLE,
+    OTHER_HOST,
+    SESSION_LOST,
+    ASKED_AGAIN,
+)
 
 
 def diagnose(facts: Facts) -> Cause:

@@ -16,12 +16,12 @@ from gateway.portal.forms import check_origin, read_form, token_matches
 from gateway.portal.rendering.reader_language import Reader
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import FACTOR_LABELS, OLD_CODE, OTHER_TAB, WRONG_CODE, delivery_words
-from gateway.portal.request import Ask
+from gateway.portal.request import PortalRequest
 from gateway.portal.return_url import href
 from gateway.portal.signin.challenge_failed import NOT_YET, refusal
 from gateway.portal.signin.challenge_fallback import Begun, Challenges
-from gateway.portal.signin.next_step import Onward
-from gateway.session import SessionLayer
+from gateway.portal.signin.next_step import NextStep
+from gateway.session import Sessions
 
 TEMPLATES = {"approval": "approval.html"}
 """Of factors that are no code to type."""
@@ -31,10 +31,10 @@ class VerifyViews:
     def __init__(
         self,
         signin: SignIn,
-        sessions: SessionLayer,
+        sessions: Sessions,
         pages: Pages,
         devices: RememberedDevices,
-        onward: Onward,
+        onward: NextStep,
         *,
         public_url: str,
         fallback: Sequence[str],
@@ -45,13 +45,13 @@ class VerifyViews:
         self._onward, self._public_url, self._live = onward, public_url, live
         self._challenges = Challenges(signin, fallback)
 
-    async def page(self, ask: Ask) -> web.StreamResponse:
+    async def page(self, ask: PortalRequest) -> web.StreamResponse:
         destination = self._onward.wanted(ask, ask.request.query.get("rd", ""))
         if round_in_circles := self._onward.trail.diagnosis(ask, destination):
             return round_in_circles
         return await self._form(ask, destination, ask.request.query.get("factor", ""))
 
-    async def submit(self, ask: Ask) -> web.StreamResponse:
+    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
         check_origin(ask.request, ask.here, self._public_url)
         form = await read_form(ask.request)
         destination = self._onward.wanted(ask, form.get("rd", ""))
@@ -62,7 +62,9 @@ class VerifyViews:
             return await self._form(ask, destination, factor, resend=Resend.of(form))
         return await self._judge(ask, destination, form)
 
-    async def _judge(self, ask: Ask, destination: Target, form: dict[str, str]) -> web.StreamResponse:
+    async def _judge(
+        self, ask: PortalRequest, destination: Target, form: dict[str, str]
+    ) -> web.StreamResponse:
         principal = ask.visit.principal
         if principal is None:
             return self._onward.to_login(ask, destination)
@@ -83,7 +85,7 @@ class VerifyViews:
             return response
         return await self._refused(ask, destination, factor, outcome)
 
-    async def _remember(self, ask: Ask, principal: Principal, response: web.StreamResponse) -> None:
+    async def _remember(self, ask: PortalRequest, principal: Principal, response: web.StreamResponse) -> None:
         if self._devices.days:
             client, user = ask.client, principal.user
             await self._devices.remember(
@@ -91,7 +93,7 @@ class VerifyViews:
             )
 
     async def _refused(
-        self, ask: Ask, destination: Target, factor: str, outcome: Outcome
+        self, ask: PortalRequest, destination: Target, factor: str, outcome: Outcome
     ) -> web.StreamResponse:
         if outcome is Outcome.PENDING:
             return await self._form(ask, destination, factor, notice=NOT_YET)
@@ -107,7 +109,7 @@ class VerifyViews:
 
     async def _form(
         self,
-        ask: Ask,
+        ask: PortalRequest,
         destination: Target,
         factor: str,
         *,

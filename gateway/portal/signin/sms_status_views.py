@@ -13,10 +13,10 @@ from gateway.i18n.catalogues import language
 from gateway.messaging.senders.base import Reports
 from gateway.messaging.sms.delivery_reports import Deliveries
 from gateway.messaging.sms.delivery_status import outlook
-from gateway.messaging.sms.dispatch import SmsDesk
+from gateway.messaging.sms.dispatch import SmsDispatch
 from gateway.portal.forms import read_form
 from gateway.portal.rendering.texts import delivery_words
-from gateway.portal.request import Ask
+from gateway.portal.request import PortalRequest
 
 log = logging.getLogger("gateway.sms")
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -25,10 +25,10 @@ _NO_STORE = {"Cache-Control": "no-store"}
 class SmsViews:
     """`reports` is None where the provider reports nothing."""
 
-    def __init__(self, reports: Reports | None, deliveries: Deliveries, desk: SmsDesk) -> None:
+    def __init__(self, reports: Reports | None, deliveries: Deliveries, desk: SmsDispatch) -> None:
         self._reports, self._deliveries, self._desk = reports, deliveries, desk
 
-    async def status(self, ask: Ask) -> web.StreamResponse:
+    async def status(self, ask: PortalRequest) -> web.StreamResponse:
         """POST by the provider. What we don't know is taken without a word, so that it is not sent again."""
         if self._reports is None:
             raise RequestRefused("no SMS provider reports here", status=404, public="There is nothing here.")
@@ -43,7 +43,7 @@ class SmsViews:
         await self._deliveries.take(report)
         return web.Response(status=204, headers=_NO_STORE)
 
-    async def delivery(self, ask: Ask) -> web.StreamResponse:
+    async def delivery(self, ask: PortalRequest) -> web.StreamResponse:
         """GET by the script of the page that waits."""
         principal = ask.visit.principal
         if principal is None:

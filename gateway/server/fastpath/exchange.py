@@ -15,16 +15,16 @@ import httptools
 from gateway.errors import UpstreamError
 from gateway.model import Decision
 from gateway.proxy.client_response import NOT_IN_TRAILERS
-from gateway.proxy.prepared_route import Site
+from gateway.proxy.prepared_route import PreparedRoute
 from gateway.proxy.request_headers import canonical
 from gateway.proxy.upstream_connection import serialize
 from gateway.proxy.upstreams import Upstream
-from gateway.server.fastpath.header_plans import Plan, Rendered
-from gateway.server.fastpath.response_head import HEAD_LIMIT, Answer, Dechunker, Framing, chunk
-from gateway.server.fastpath.upstream_wires import Stock, Wire
+from gateway.server.fastpath.header_plans import HeaderPlan, Rendered
+from gateway.server.fastpath.response_head import HEAD_LIMIT, Dechunker, FastResponseHead, Framing, chunk
+from gateway.server.fastpath.upstream_wires import UpstreamWire, WirePool
 
 
-class Client(Protocol):
+class ExchangeClient(Protocol):
     """What an exchange needs of the client's connection."""
 
     transport: asyncio.Transport | None
@@ -59,11 +59,11 @@ class Wanted:
     method: str
     path: str
     out: bytes
-    site: Site
+    site: PreparedRoute
     upstream: Upstream
-    stock: Stock
+    stock: WirePool
     rendered: Rendered
-    plan: Plan
+    plan: HeaderPlan
     name: str
     decision: Decision
     since: float = field(default_factory=time.perf_counter)
@@ -91,7 +91,7 @@ class Exchange:
     )
 
     def __init__(
-        self, wanted: Wanted, client: Client, journal: Journal, loop: asyncio.AbstractEventLoop
+        self, wanted: Wanted, client: ExchangeClient, journal: Journal, loop: asyncio.AbstractEventLoop
     ) -> None:
         self.wanted, self.client, self.journal = wanted, client, journal
         self.started = loop.time()
@@ -102,8 +102,8 @@ class Exchange:
         self.sent = 0
         """Bytes of the body that came from the upstream."""
         self._loop = loop
-        self._wire: Wire | None = None
-        self._answer: Answer | None = None
+        self._wire: UpstreamWire | None = None
+        self._answer: FastResponseHead | None = None
         self._dechunker: Dechunker | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._buffer = b""
@@ -119,7 +119,7 @@ class Exchange:
 
     async def _connect(self) -> None:
         try:
-            wire = await self.wanted.upstream.open(Wire, self.wanted.site.route.timeouts.connect)
+            wire = await self.wanted.upstream.open(UpstreamWire, self.wanted.site.route.timeouts.connect)
         except UpstreamError:
             self._fall_back()
             return
@@ -128,7 +128,7 @@ class Exchange:
         else:
             self._send(wire)
 
-    def _send(self, wire: Wire) -> None:
+    def _send(self, wire: UpstreamWire) -> None:
         self._wire, wire.listener = wire, self
         if wire.transport is not None:
             wire.transport.write(self.wanted.out)
@@ -160,7 +160,7 @@ class Exchange:
             self._dechunker = Dechunker()
         self._relay(answer, answer.head, data[end + 4 :])
 
-    def _relay(self, answer: Answer, head: bytes, data: bytes) -> None:
+    def _relay(self, answer: FastResponseHead, head: bytes, data: bytes) -> None:
         """Send on what came of the body, behind the head if that is still to be sent."""
         if answer.framing is Framing.LENGTH:
             size = len(data)

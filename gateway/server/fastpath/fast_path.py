@@ -19,7 +19,7 @@ from gateway.policy.decide import decide
 from gateway.policy.routes import Routes
 from gateway.portal.rendering.render import TRY_AGAIN, Pages
 from gateway.proxy.load_balancing import identity_of
-from gateway.proxy.prepared_route import Site
+from gateway.proxy.prepared_route import PreparedRoute
 from gateway.proxy.proxy import Proxy
 from gateway.proxy.request_headers import request_target
 from gateway.proxy.upstream_connection import serialize
@@ -27,9 +27,9 @@ from gateway.proxy.upstreams import Upstream
 from gateway.request.client_kind import wants_html
 from gateway.request.request_id import HEADER as REQUEST_ID
 from gateway.request.target import CountryOf
-from gateway.server.fastpath.exchange import Client, Exchange, Wanted
+from gateway.server.fastpath.exchange import Exchange, ExchangeClient, Wanted
 from gateway.server.fastpath.header_plans import (
-    Plan,
+    HeaderPlan,
     Plans,
     Rendered,
     depends_on_headers_only,
@@ -39,8 +39,8 @@ from gateway.server.fastpath.header_plans import (
 )
 from gateway.server.fastpath.metrics_tally import Tally
 from gateway.server.fastpath.request_head import split_head
-from gateway.server.fastpath.upstream_wires import Stock
-from gateway.session import SessionLayer
+from gateway.server.fastpath.upstream_wires import WirePool
+from gateway.session import Sessions
 from gateway.session.assertions import Assertions
 
 log = logging.getLogger("gateway.fastpath")
@@ -63,7 +63,7 @@ class FastPath:
     def __init__(
         self,
         routes: Routes,
-        sessions: SessionLayer,
+        sessions: Sessions,
         assertions: Assertions,
         proxy: Proxy,
         pages: Pages,
@@ -83,11 +83,11 @@ class FastPath:
         self._below, self._exact = below, exact
         self._plans = Plans(sessions.cookie_name, trusted, header_count, country_of, traced=traced)
         self._remembers = {id(route): depends_on_headers_only(route) for route in routes.all}
-        self._stocks: dict[int, Stock] = {}
+        self._stocks: dict[int, WirePool] = {}
         self._active: set[Exchange] = set()
         self._tally = Tally()
 
-    def take(self, client: Client, address: ClientAddress, data: bytes) -> Exchange | None:
+    def take(self, client: ExchangeClient, address: ClientAddress, data: bytes) -> Exchange | None:
         """An exchange, not yet started, if `data` is one whole request that is allowed and plain."""
         head = split_head(data)
         if head is None:
@@ -119,13 +119,15 @@ class FastPath:
             out = b"%b %b" % (line[1], request_target(target, upstream.address.base, site.rules.prefix))
             out += rendered.block
         out += _NAME + name.encode() + b"\r\n\r\n" if rendered.named else b"\r\n"
-        stock = self._stocks.get(id(upstream)) or self._stocks.setdefault(id(upstream), Stock())
+        stock = self._stocks.get(id(upstream)) or self._stocks.setdefault(id(upstream), WirePool())
         wanted = Wanted(data, method, path, out, site, upstream, stock, rendered, plan, name, decision)
         exchange = Exchange(wanted, client, self, asyncio.get_running_loop())
         self._active.add(exchange)
         return exchange
 
-    def _render(self, plan: Plan, site: Site, upstream: Upstream, principal: Principal | None) -> Rendered:
+    def _render(
+        self, plan: HeaderPlan, site: PreparedRoute, upstream: Upstream, principal: Principal | None
+    ) -> Rendered:
         slot = (id(site), upstream.address.url)
         known = plan.rendered.get(slot)
         now = self._clock()
@@ -137,7 +139,13 @@ class FastPath:
         return known
 
     def _decide(
-        self, plan: Plan, site: Site, principal: Principal | None, method: str, path: str, query: str
+        self,
+        plan: HeaderPlan,
+        site: PreparedRoute,
+        principal: Principal | None,
+        method: str,
+        path: str,
+        query: str,
     ) -> Decision:
         return decide(site.route, target_of(plan, method, path, query), principal, self._clock())
 

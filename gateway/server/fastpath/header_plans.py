@@ -12,16 +12,16 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from gateway.config.schema import Network, Route
 from gateway.errors import RequestRefused
 from gateway.model import Decision, IPAddress, Principal, Target
-from gateway.proxy.prepared_route import Site
+from gateway.proxy.prepared_route import PreparedRoute
 from gateway.proxy.request_headers import Pairs, Peer, named, request_headers
 from gateway.proxy.response_headers import Rewriter
 from gateway.proxy.upstream_connection import serialize
-from gateway.proxy.upstreams import Address
+from gateway.proxy.upstreams import UpstreamAddress
 from gateway.request.client_kind import agent_of
 from gateway.request.request_id import HEADER, given
 from gateway.request.target import CountryOf, is_trusted, read_target
 from gateway.server.fastpath.request_head import read_block
-from gateway.server.fastpath.response_head import Answer, read_answer
+from gateway.server.fastpath.response_head import FastResponseHead, read_answer
 from gateway.session.assertions import Assertions
 from gateway.session.cookie import cookie_value
 
@@ -48,9 +48,9 @@ class Rendered:
     plain_target: bool
     decision: Decision | None = None
     """What policy says, if it says the same of every path, method and moment."""
-    answers: dict[tuple[bytes, str], Answer | None] = field(default_factory=dict)
+    answers: dict[tuple[bytes, str], FastResponseHead | None] = field(default_factory=dict)
 
-    def answer(self, head: bytes, method: str) -> Answer | None:
+    def answer(self, head: bytes, method: str) -> FastResponseHead | None:
         """What `read_answer` makes of a response head. Apps repeat their heads until the Date changes."""
         slot = (head, method)
         if slot in self.answers:
@@ -64,7 +64,7 @@ class Rendered:
 
 
 @dataclass(slots=True)
-class Plan:
+class HeaderPlan:
     target: Target
     pairs: Pairs
     peer: Peer
@@ -99,9 +99,11 @@ class Plans:
     ) -> None:
         self._cookie_name, self._trusted, self._header_count = cookie_name, trusted, header_count
         self._traced, self._country_of = traced, country_of
-        self._plans: OrderedDict[tuple[bytes, str | None, bool], Plan | None] = OrderedDict()
+        self._plans: OrderedDict[tuple[bytes, str | None, bool], HeaderPlan | None] = OrderedDict()
 
-    def find(self, block: bytes, peer: IPAddress | None, address: str | None, secure: bool) -> Plan | None:
+    def find(
+        self, block: bytes, peer: IPAddress | None, address: str | None, secure: bool
+    ) -> HeaderPlan | None:
         """The plan of a block, None if requests with it are for the ordinary path."""
         key = (block, address, secure)
         if key in self._plans:
@@ -114,7 +116,9 @@ class Plans:
                 self._plans.popitem(last=False)
         return plan
 
-    def _make(self, block: bytes, peer: IPAddress | None, address: str | None, secure: bool) -> Plan | None:
+    def _make(
+        self, block: bytes, peer: IPAddress | None, address: str | None, secure: bool
+    ) -> HeaderPlan | None:
         pairs = read_block(block, self._header_count)
         if pairs is None:
             return None
@@ -133,7 +137,7 @@ class Plans:
             )
         except RequestRefused:
             return None
-        return Plan(
+        return HeaderPlan(
             target=target,
             pairs=pairs,
             peer=Peer(address, is_trusted(peer, self._trusted)),
@@ -146,7 +150,12 @@ class Plans:
 
 
 def render(
-    plan: Plan, site: Site, upstream: Address, principal: Principal | None, assertions: Assertions, now: float
+    plan: HeaderPlan,
+    site: PreparedRoute,
+    upstream: UpstreamAddress,
+    principal: Principal | None,
+    assertions: Assertions,
+    now: float,
 ) -> Rendered:
     """The headers for this upstream, from the functions that the ordinary path uses."""
     target = plan.target
@@ -172,7 +181,7 @@ def headers_of(pairs: Pairs) -> CIMultiDictProxy[str]:
     )
 
 
-def target_of(plan: Plan, method: str, path: str, query: str) -> Target:
+def target_of(plan: HeaderPlan, method: str, path: str, query: str) -> Target:
     return replace(plan.target, method=method, path=path, query=query)
 
 

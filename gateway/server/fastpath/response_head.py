@@ -23,7 +23,7 @@ class Framing(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FastResponseHead:
     """`head` is ready for the client; `length` counts for LENGTH; `reusable` is the upstream connection's future."""
 
     status: int
@@ -62,7 +62,7 @@ def _kind(name: bytes) -> _Kind:
     return kind
 
 
-def read_answer(head: bytes, method: str, rewriter: Rewriter) -> Answer | None:
+def read_answer(head: bytes, method: str, rewriter: Rewriter) -> FastResponseHead | None:
     """What a response head (without its empty line) means; None if it is unusual: the ordinary path should ask again.
 
     Unusual are 1xx, options in Connection beyond keep-alive and close, trailers announced, and any odd framing.
@@ -108,7 +108,9 @@ def read_answer(head: bytes, method: str, rewriter: Rewriter) -> Answer | None:
     if framing in (Framing.CHUNKED, Framing.UNTIL_CLOSE):
         lines.append(b"Transfer-Encoding: chunked")
     public = b"\r\n".join(lines) + b"\r\n\r\n"
-    return Answer(status, public, framing, max(length, 0), not closes and framing is not Framing.UNTIL_CLOSE)
+    return FastResponseHead(
+        status, public, framing, max(length, 0), not closes and framing is not Framing.UNTIL_CLOSE
+    )
 
 
 def _framing(status: int, method: str, length: int, chunked: bool) -> Framing:

@@ -14,7 +14,7 @@ class Listener(Protocol):
     def upstream_lost(self, clean: bool) -> None: ...
 
 
-class Wire(asyncio.Protocol):
+class UpstreamWire(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.listener: Listener | None = None
@@ -40,13 +40,13 @@ class Wire(asyncio.Protocol):
             self.transport.abort()
 
 
-class Stock:
+class WirePool:
     """Idle wires to one upstream, the most recently used on top. `now` is the loop's time."""
 
     def __init__(self) -> None:
-        self._idle: deque[Wire] = deque()
+        self._idle: deque[UpstreamWire] = deque()
 
-    def take(self, now: float) -> Wire | None:
+    def take(self, now: float) -> UpstreamWire | None:
         while self._idle:
             wire = self._idle.pop()
             if wire.transport is None or wire.transport.is_closing():
@@ -58,7 +58,7 @@ class Stock:
             return wire
         return None
 
-    def put(self, wire: Wire, now: float) -> None:
+    def put(self, wire: UpstreamWire, now: float) -> None:
         wire.listener = None
         if wire.transport is None or len(self._idle) >= IDLE_CONNECTIONS:
             wire.abort()

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from gateway.stores.sql.schema import metadata
+from gateway.stores.sql.schema_oidc import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():

@@ -7,7 +7,7 @@ from typing import Protocol
 from gateway.model import SessionRecord
 
 
-class Sessions(Protocol):
+class SessionStore(Protocol):
     """Session records. Deleting publishes a Change in the same transaction, so every worker hears of it."""
 
     async def get(self, sid: str) -> SessionRecord | None: ...

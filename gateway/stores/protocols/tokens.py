@@ -27,7 +27,7 @@ class ApiToken:
     title: str = ""
 
 
-class Tokens(Protocol):
+class ApiTokens(Protocol):
     """What checking a token needs."""
 
     async def get(self, id: str) -> ApiToken | None: ...

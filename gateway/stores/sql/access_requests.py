@@ -21,10 +21,18 @@ class SqlAccessRequests:
         slot = f"{asked.username}\n{asked.group}"
         stale = (table.c.slot == slot) & (table.c.expires_at <= asked.asked_at)
         values = {
-            "id": asked.id, "slot": slot, "username": asked.username, "group": asked.group,
-            "page": asked.page.replace("\0", ""), "why": asked.why.replace("\0", ""), "state": asked.state,
-            "asked_at": asked.asked_at, "expires_at": asked.expires_at, "decided_by": "", "decided_at": 0.0,
-        }  # fmt: skip
+            "id": asked.id,
+            "slot": slot,
+            "username": asked.username,
+            "group": asked.group,
+            "page": asked.page.replace("\0", ""),
+            "why": asked.why.replace("\0", ""),
+            "state": asked.state,
+            "asked_at": asked.asked_at,
+            "expires_at": asked.expires_at,
+            "decided_by": "",
+            "decided_at": 0.0,
+        }
         try:
             async with writing(self._engine) as connection:
                 await connection.execute(update(table).where(stale).values(slot=table.c.id))

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.stores.protocols.oidc import Consent, Grant, Login, RefreshToken
 from gateway.stores.sql.engine import reading, upsert, writing
-from gateway.stores.sql.schema import oidc_consents, oidc_grants, oidc_logins, oidc_refresh_tokens, sessions
+from gateway.stores.sql.schema import sessions
+from gateway.stores.sql.schema_oidc import oidc_consents, oidc_grants, oidc_logins, oidc_refresh_tokens
 
 
 class SqlGrants:

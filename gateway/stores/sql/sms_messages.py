@@ -27,9 +27,12 @@ class SqlSmsMessages:
         same = table.c.sid.in_(("", delivery.sid)) if delivery.sid else table.c.id == id
         onward = (table.c.id == id) & (table.c.stage < delivery.stage) & same
         values = {
-            "status": delivery.status, "stage": delivery.stage, "updated_at": at,
-            "error": delivery.error, "problem": delivery.problem,
-        }  # fmt: skip
+            "status": delivery.status,
+            "stage": delivery.stage,
+            "updated_at": at,
+            "error": delivery.error,
+            "problem": delivery.problem,
+        }
         if delivery.sid:
             values["sid"] = delivery.sid
         async with writing(self._engine) as connection:

@@ -10,8 +10,14 @@ from typing import Any
 from gateway.cli.importers.findings import NotOurs, Values, as_list, whole_text
 from gateway.config.patterns import expression
 
-_KEYS = {"present": "present", "absent": "present", "equal": "one_of", "not equal": "none_of",
-         "pattern": "matches", "not pattern": "matches_not"}  # fmt: skip
+_KEYS = {
+    "present": "present",
+    "absent": "present",
+    "equal": "one_of",
+    "not equal": "none_of",
+    "pattern": "matches",
+    "not pattern": "matches_not",
+}
 
 
 def query_of(rule: Mapping[str, Any]) -> list[Values]:

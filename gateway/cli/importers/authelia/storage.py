@@ -14,7 +14,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from gateway.cli.importers.findings import App, Found, LeftOut
+from gateway.cli.importers.findings import Found, ImportedTotp, LeftOut
 from gateway.errors import GatewayError
 
 _APPS = "SELECT username, algorithm, digits, period, secret FROM totp_configurations ORDER BY username"
@@ -44,7 +44,7 @@ def read_storage(stored: Stored, passphrase: bytes) -> Found:
     for username, algorithm, digits, period, sealed in stored.apps:
         secret = decrypted(bytes(sealed), passphrase).decode()
         if (str(algorithm).upper(), int(digits), int(period)) == _OURS:
-            apps.append(App(str(username), secret))
+            apps.append(ImportedTotp(str(username), secret))
         else:
             why = f"uses {algorithm}, {digits} digits, {period} s; ours are SHA1, 6 digits, 30 s: enrol again"
             left_out.append(LeftOut(f"authenticator app of {username}", why))

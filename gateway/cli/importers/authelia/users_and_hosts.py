@@ -13,7 +13,7 @@ from gateway.config.checks.rules import covers
 from gateway.config.patterns import USER
 from gateway.config.schema import Rule
 from gateway.directory.password_hashing import is_supported
-from gateway.directory.user_files import BadLine, Entry
+from gateway.directory.user_files import BadLine, ImportedUser
 from gateway.errors import GatewayError
 from gateway.model import User
 
@@ -47,7 +47,7 @@ def read_users(text: str) -> Found:
     return Found(people=tuple(people), left_out=tuple(left_out))
 
 
-def _person(name: str, facts: object, line: int, left_out: list[LeftOut]) -> Entry | BadLine:
+def _person(name: str, facts: object, line: int, left_out: list[LeftOut]) -> ImportedUser | BadLine:
     if not isinstance(facts, Mapping):
         return BadLine(line, f"{name} is not a user with keys like password and email")
     hash = str(facts.get("password") or "").removeprefix("{CRYPT}")
@@ -64,7 +64,7 @@ def _person(name: str, facts: object, line: int, left_out: list[LeftOut]) -> Ent
         disabled=facts.get("disabled") is True,
         password_hash=hash,
     )
-    return Entry(line, user)
+    return ImportedUser(line, user)
 
 
 def read_configuration(text: str, options: Options) -> Found:

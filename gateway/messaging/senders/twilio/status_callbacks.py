@@ -18,13 +18,23 @@ from gateway.messaging.senders.twilio.errors import twilio_failure
 from gateway.stores.protocols.sms import FINAL, Delivery
 
 STAGES = {
-    "accepted": 1, "scheduled": 1, "queued": 1,
-    "initiated": 2, "sending": 2,
-    "sent": 3, "ringing": 3,
+    "accepted": 1,
+    "scheduled": 1,
+    "queued": 1,
+    "initiated": 2,
+    "sending": 2,
+    "sent": 3,
+    "ringing": 3,
     "in-progress": 4,
-    "delivered": FINAL, "read": FINAL, "undelivered": FINAL, "failed": FINAL, "canceled": FINAL,
-    "completed": FINAL, "busy": FINAL, "no-answer": FINAL,
-}  # fmt: skip
+    "delivered": FINAL,
+    "read": FINAL,
+    "undelivered": FINAL,
+    "failed": FINAL,
+    "canceled": FINAL,
+    "completed": FINAL,
+    "busy": FINAL,
+    "no-answer": FINAL,
+}
 """How far a status is; Twilio's callbacks arrive in any order, and sometimes twice."""
 _PROBLEMS = {
     "busy": N_("Your line was busy."),

@@ -1,0 +1,137 @@
+"""What is exported: golden files for the engines that can't run here, and invariants for all of them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gateway.cli.export import ENGINES, export_files
+from gateway.config.schema import Config
+from gateway.engines.plan import EnginePlan, plan, protected_names
+from gateway.errors import ConfigError
+
+GOLDEN = Path(__file__).parents[2] / "data" / "exports"
+
+
+def planned(tmp_path: Path, **overrides: Any) -> EnginePlan:
+    routes = [
+        {
+            "host": "app.example.com",
+            "path": "/api",
+            "upstream": ["http://10.0.0.1:9000", "http://10.0.0.2:9000"],
+            "strip_path": True,
+            "policy": {"methods": ["GET"]},
+        },
+        {
+            "host": "app.example.com",
+            "upstream": "https://app.internal",
+            "preserve_host": False,
+            "headers": {"rename": {"Remote-User": "X-Who"}, "add": {"X-From": "gateway"}},
+        },
+        {"host": "*.example.com", "upstream": "http://10.0.0.3:80", "policy": {"require": "bypass"}},
+    ]
+    values = {
+        "server": {
+            "listen": "127.0.0.1:8080",
+            "public_url": "https://login.example.com",
+            "trusted_proxies": ["127.0.0.1/32"],
+        },
+        "session": {"keys_file": str(tmp_path / "session.keys")},
+        "routes": routes,
+    }
+    config = Config.model_validate({**values, **overrides})
+    return plan(config, certificate=Path("/etc/tls/cert.pem"), key=Path("/etc/tls/key.pem"))
+
+
+@pytest.mark.parametrize("engine", ["traefik", "envoy"])
+def test_the_export_is_the_golden_file(engine: str, tmp_path: Path) -> None:
+    what = planned(tmp_path)
+    ((name, content),) = export_files(engine, what, what.config).items()
+    assert content == (GOLDEN / name).read_text()
+    assert isinstance(yaml.safe_load(content), dict)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_hides_the_door_for_proxies_and_strips_every_identity_header(
+    engine: str, tmp_path: Path
+) -> None:
+    what = planned(tmp_path)
+    text = next(iter(export_files(engine, what, what.config).values())).lower()
+    assert "/_auth/forward" in text
+    for name in protected_names(what.config):
+        assert name.lower() in text or name.lower().replace("-", "[^a-z0-9]") in text
+
+
+def test_middlewares_and_services_that_traefik_names_exist(tmp_path: Path) -> None:
+    what = planned(tmp_path)
+    http = yaml.safe_load(export_files("traefik", what, what.config)["traefik.yaml"])["http"]
+    for router in http["routers"].values():
+        assert router["service"] in http["services"]
+        assert set(router["middlewares"]) <= set(http["middlewares"])
+        assert router["middlewares"][0] == "strip"
+    guarded = [router for name, router in http["routers"].items() if name.startswith("route-")]
+    assert guarded
+    assert all(any(step.endswith("-auth") for step in router["middlewares"]) for router in guarded)
+
+
+def test_envoy_asks_before_every_app_and_fails_closed(tmp_path: Path) -> None:
+    what = planned(tmp_path)
+    document = yaml.safe_load(export_files("envoy", what, what.config)["envoy.yaml"])["static_resources"]
+    manager = document["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    assert [one["name"] for one in manager["http_filters"]] == ["strip", "ext_authz", "cookies", "router"]
+    assert manager["http_filters"][1]["typed_config"]["failure_mode_allow"] is False
+    clusters = {one["name"] for one in document["clusters"]}
+    for host in manager["route_config"]["virtual_hosts"]:
+        for route in host["routes"]:
+            cluster = route.get("route", {}).get("cluster")
+            assert cluster is None or cluster in clusters
+            assert ("typed_per_filter_config" in route) == (cluster in (None, "gateway"))
+
+
+def test_what_an_engine_can_not_be_told_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="would not believe the exported proxy"):
+        planned(tmp_path, server={"public_url": "https://login.example.com"})
+    with pytest.raises(ConfigError, match="has a base path"):
+        planned(tmp_path, routes=[{"upstream": "http://10.0.0.1/base"}])
+
+
+ANSWERED = [
+    {"host": "app.test", "path": "/robots.txt", "respond": {"body": "x"}, "policy": {"require": "bypass"}},
+    {"host": "app.test", "path": "/old", "redirect": {"to": "/new"}},
+    {"host": "app.test", "upstream": "http://127.0.0.1:1"},
+]
+
+
+@pytest.mark.parametrize("engine", [engine for engine in ENGINES if engine != "haproxy"])
+def test_answers_of_the_gateway_itself_are_refused(engine: str, tmp_path: Path) -> None:
+    config = replace_routes(planned(tmp_path).config)
+    with pytest.raises(ConfigError) as caught:
+        plan(config, engine=engine)
+    assert (
+        f"routes[0].respond: is an answer of the gateway itself, which can't be exported to {engine}"
+        in str(caught.value)
+    )
+    assert "routes[1].redirect" in str(caught.value)
+
+
+def test_haproxy_sends_them_to_the_gateway(tmp_path: Path) -> None:
+    config = replace_routes(planned(tmp_path).config)
+    what = plan(config, engine="haproxy", certificate=Path("/etc/tls/cert.pem"), key=Path("/etc/tls/key.pem"))
+    text = export_files("haproxy", what, config)["haproxy.cfg"]
+    assert "backend app_2" in text
+    assert "app_0" not in text
+    assert "app_1" not in text
+    assert "str(ask) if site_0 { path -m reg '^/robots\\.txt(?:/|;|$)' }" in text
+
+
+@pytest.mark.parametrize(("key", "value"), [("balance", "sticky"), ("weights", [2, 1])])
+def test_no_export_forgets_how_the_load_is_shared(key: str, value: Any, tmp_path: Path) -> None:
+    routes = [{"upstream": ["http://127.0.0.1:1", "http://127.0.0.1:2"], key: value}]
+    with pytest.raises(ConfigError, match=f"{key}: is how the gateway itself shares the load"):
+        plan(replace_routes(planned(tmp_path).config, routes), engine="haproxy")
+
+
+def replace_routes(config: Config, routes: list[dict[str, Any]] = ANSWERED) -> Config:
+    values = config.model_dump(exclude={"routes"}, exclude_unset=True)
+    return Config.model_validate({**values, "routes": routes})

@@ -1,0 +1,263 @@
+"""The catalogues are complete and say the same as the English, and no template says anything that nobody marked."""
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from itertools import combinations
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from jinja2 import Environment, FileSystemLoader, nodes
+
+from gateway.authn.factors.sms import message
+from gateway.config.schema import Branding, Language
+from gateway.errors import TooManyAttempts
+from gateway.i18n.catalogues import LOCALES, NAMES, language
+from gateway.i18n.extract import extracted, read
+from gateway.i18n.text import N_
+from gateway.messaging.sms.phone_change_notice import notice
+from gateway.portal.account.change_notices import second_phone_added
+from gateway.portal.rendering.reader_language import Reader
+from gateway.portal.rendering.render import Pages
+from gateway.portal.rendering.template_filters import moment
+from gateway.portal.rendering.texts import too_many
+from tests.page_samples import NAMES as SAMPLES
+from tests.page_samples import sample
+
+ROOT = Path(__file__).resolve().parents[3]
+TAGS = sorted(set(NAMES) - {"en"})
+TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+WANTED = {one.id: one for one in extracted() if one.id}
+
+# What must be the same in every language: place holders, markup, what scripts fill in, addresses.
+FIXED = re.compile(r"%\(\w+\)s|%%|<[^>]*>|\{\w+\}|START|JavaScript")
+
+
+def forms(text: str | tuple[str, ...]) -> list[str]:
+    return [text] if isinstance(text, str) else list(text)
+
+
+# -- catalogues ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_every_message_is_translated(tag: str) -> None:
+    catalogue = {one.id: one for one in read(tag) if one.id}
+    assert sorted(str(id) for id in WANTED if id not in catalogue) == [], "run `make messages`"
+    assert [one.id for one in catalogue.values() if not all(forms(one.string)) or one.fuzzy] == []
+    assert sorted(str(id) for id in catalogue if id not in WANTED) == [], "run `make messages`"
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_place_holders_and_markup_are_those_of_the_english(tag: str) -> None:
+    for one in read(tag):
+        expected = sorted(FIXED.findall(forms(one.id)[-1]))
+        for said in filter(None, forms(one.string) if one.id else []):
+            assert sorted(FIXED.findall(said)) == expected, one.id
+            # Translations stand in attributes and between tags as they are.
+            assert '"' not in said or '"' in forms(one.id)[-1], one.id
+            assert said.count("\n") == forms(one.id)[-1].count("\n"), one.id
+            assert said == said.strip(" ")
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_the_gateway_says_what_the_catalogue_says(tag: str) -> None:
+    """Our reader of catalogues and Babel's agree on every message."""
+    spoken = language(tag)
+    for one in read(tag):
+        if not (one.id and all(forms(one.string))):
+            continue
+        values = {name: f"<{name}>" for name in re.findall(r"%\((\w+)\)s", forms(one.id)[-1])}
+        if isinstance(one.id, str):
+            assert spoken.say(one.id, values) == one.string % values
+        else:
+            for count in (0, 1, 2, 5, 1_000_000):
+                told = spoken.plural(*one.id, values | {"count": count})
+                assert told in [form % (values | {"count": spoken.number(count)}) for form in one.string]
+
+
+def test_the_languages_are_those_that_the_configuration_knows() -> None:
+    folders = {folder.name for folder in LOCALES.iterdir() if folder.is_dir()}
+    assert folders == set(TAGS)
+    assert set(NAMES) == set(get_args(Language)) == set(Branding().languages)
+
+
+@pytest.mark.parametrize("tag", NAMES)
+def test_every_page_names_its_language(tag: str) -> None:
+    pages = Pages(Branding())
+    for name in SAMPLES:
+        response = sample(pages, name, Reader(tag, ""))
+        assert f'<html lang="{tag}" dir="ltr">' in str(response.text)
+        assert response.headers["Content-Language"] == tag
+
+
+def test_no_two_languages_say_the_same_sentence() -> None:
+    """Somebody once pasted the German into every catalogue: complete, with the right place holders, and wrong."""
+    same = []
+    said = {tag: {one.id: forms(one.string) for one in read(tag) if one.id} for tag in TAGS}
+    said["en"] = {id: forms(id) for id in WANTED}
+    for (one, its), (other, theirs) in combinations(said.items(), 2):
+        for id in its.keys() & theirs.keys():
+            shared = set(its[id]) & set(theirs[id])
+            same += [(one, other, text) for text in shared if letters(text) > WORD]
+    assert same == []
+
+
+WORD = 14
+"""Languages share words of so many letters ("Administration"), but no sentences."""
+
+
+def letters(text: str) -> int:
+    return sum(letter.isalpha() for letter in FIXED.sub("", text))
+
+
+# -- a few whole sentences -----------------------------------------------------------------------------------------
+
+
+def test_every_place_holder_is_a_string() -> None:
+    """Numbers arrive written as the language writes them, so `%(count)d` would fail."""
+    wrong = [id for id in WANTED if re.search(r"%(?!%|\(\w+\)s)", "".join(forms(id)).replace("%%", ""))]
+    assert wrong == []
+
+
+def test_numbers_times_and_nested_texts_are_in_the_language() -> None:
+    limit = TooManyAttempts(retry_after=540)
+    assert language("de").text(too_many(limit)) == (
+        "Zu viele Versuche. Bitte warten Sie 9 Minuten und versuchen Sie es dann noch einmal."
+    )
+    numbers = {tag: language(tag).number(1234567) for tag in NAMES}
+    assert numbers == {
+        "en": "1,234,567",
+        "de": "1.234.567",
+        "es": "1.234.567",
+        "fr": "1\u202f234\u202f567",
+        "ja": "1,234,567",
+    }
+    assert language("ja").text(moment(1_800_000_000)) == "2027/01/15 08:00"
+    assert language("en").text(moment(1_800_000_000)) == "2027-01-15 08:00"
+    assert (
+        language("fr").text(N_("%(event)s: %(factor)s", event=N_("Signed in"), factor="x"))
+        == "Connexion\u00a0: x"
+    )
+
+
+GSM = (
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
+    "¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+"""The letters of GSM 03.38: with them alone an SMS holds 160 letters, with any other 70."""
+
+
+@pytest.mark.parametrize("tag", NAMES)
+def test_a_code_fits_into_one_sms_and_browsers_find_it_there(tag: str) -> None:
+    text = message("Harbour Labs", "12345678", "auth.harbour.example", tag)
+    assert text.endswith("\n\n@auth.harbour.example #12345678")
+    assert "12345678" in text.splitlines()[0]
+    assert len(text) <= (160 if set(text) <= set(GSM) else 70)
+    assert set(text) <= set(GSM) or tag == "ja"
+
+
+@pytest.mark.parametrize("tag", NAMES)
+def test_texts_without_a_code_cost_no_double_price_either(tag: str) -> None:
+    cases = [("", True), ("+4915112345679", True), ("+4915112345679", False)]
+    texts = [language(tag).text(notice("Harbour Labs", phone, cools=cools)) for phone, cools in cases]
+    texts.append(language(tag).text(second_phone_added("Harbour Labs")))
+    assert tag == "ja" or [set(text) - set(GSM) for text in texts] == [set()] * 4
+
+
+# -- templates -----------------------------------------------------------------------------------------------------
+
+SPOKEN_ATTRIBUTES = {
+    "alt",
+    "title",
+    "placeholder",
+    "aria-label",
+    "data-auto-submit",
+    "data-problem",
+    "content",
+}
+NOT_WORDS = {
+    "width=device-width, initial-scale=1": "for browsers",
+    "light dark": "for browsers",
+    "noindex": "for robots",
+    "UTC": "the same in every language",
+    "wide": "a class of the body (block `width`)",
+    "wide admin": "classes of the body (block `width`)",
+    "auth-gateway": "a name",
+    "by": "a key of the audit log, shown as it is written there",
+    "max_age": "a key of the configuration",
+    "5xx": "a class of statuses",
+    "≤  ms": "a unit",
+}
+"""Text in templates that nobody reads -> why."""
+
+
+class Visible(HTMLParser):
+    """What people read on a page: text, and the attributes that are read out or shown."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(source)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value or "" for name, value in attrs if name in SPOKEN_ATTRIBUTES]
+
+    def handle_data(self, data: str) -> None:
+        self.found.append(data)
+
+
+def unmarked(source: str) -> Iterator[str]:
+    """Text that a template shows without `_()` or `{% trans %}`."""
+    environment = Environment(extensions=["jinja2.ext.i18n"], loader=FileSystemLoader(ROOT / "templates"))
+    environment.newstyle_gettext = True  # type: ignore[attr-defined]
+    tree = environment.parse(source)
+    pieces = [_piece(child) for output in tree.find_all(nodes.Output) for child in output.nodes]
+    for text in Visible("".join(pieces)).found:
+        words = text.replace("\0", "").strip()
+        if re.search(r"[^\W\d_]{2}", words) and words not in NOT_WORDS:
+            yield words
+    yield from _constants(tree)
+
+
+def _piece(node: nodes.Node) -> str:
+    return node.data if isinstance(node, nodes.TemplateData) else "\0"
+
+
+def _constants(node: nodes.Node) -> Iterator[str]:
+    """Sentences in expressions, such as `{{ "Yes" if done else "Not yet" }}`: they begin with a capital letter."""
+    for child in node.iter_child_nodes():
+        if isinstance(child, nodes.Const):
+            if isinstance(child.value, str) and re.match(r"[A-Z][a-z]", child.value):
+                yield child.value
+        elif not _is_marked(child):
+            yield from _constants(child)
+
+
+def _is_marked(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Call) and getattr(node.node, "name", "") in ("_", "gettext", "ngettext")
+
+
+@pytest.mark.parametrize("file", TEMPLATES, ids=lambda file: file.name)
+def test_all_that_a_template_says_is_marked(file: Path) -> None:
+    assert list(unmarked(file.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("<p>Hello</p>", ["Hello"]),
+        ("<p>{{ _('Hello') }}</p>", []),
+        ("<p>{% trans %}Hello{% endtrans %} {{ name }}</p>", []),
+        ("{% if a %}<b>or</b> so{% endif %}", ["or", "so"]),
+        ("<a aria-label='Close' href='Close' class=Close>x</a>", ["Close"]),
+        ("<a aria-label='{{ _('Close') }}: {{ x }}'>×</a>", []),
+        ("{{ 'Yes' if done else 'no' }}", ["Yes"]),
+        ("{% set a = {'x': 'Check this', 'y': _('That')} %}", ["Check this"]),
+        ("{# Comment #}<!-- Note --><input value='Username'>", []),
+    ],
+)
+def test_unmarked_text_would_be_found(source: str, found: list[Any]) -> None:
+    assert list(unmarked(source)) == found

@@ -1,0 +1,63 @@
+"""Where people may be sent after signing in (security rule 5)."""
+
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.config.schema import Route
+from gateway.model import Target
+from gateway.policy.routes import Routes
+from gateway.portal.return_url import href, read_return
+
+HERE = Target("https", "app.test", None, "POST", "/_auth/login", "", ip_address("192.0.2.1"))
+ROUTES = Routes(
+    [
+        Route(host="app.test", upstream="http://127.0.0.1:1"),
+        Route(host="*.wiki.test", upstream="http://127.0.0.1:1"),
+        Route(host="*", upstream="http://127.0.0.1:1"),
+    ]
+)
+HOSTILE = (
+    (Path(__file__).parents[2] / "data" / "hostile_return_urls.txt").read_text(encoding="utf-8").splitlines()
+)
+
+
+def landing(rd: str) -> str:
+    return href(read_return(rd, HERE, ROUTES, "/_auth"), HERE)
+
+
+@pytest.mark.parametrize("rd", HOSTILE)
+def test_hostile_return_urls_fall_back_to_the_root(rd: str) -> None:
+    assert landing(rd) == "/"
+
+
+@pytest.mark.parametrize(
+    ("rd", "expected"),
+    [
+        ("/", "/"),
+        ("/dash?x=1&y=%2F", "/dash?x=1&y=%2F"),
+        ("/a#part", "/a"),
+        ("https://app.test/x", "/x"),
+        ("https://en.wiki.test/page?q", "https://en.wiki.test/page?q"),
+        ("https://en.wiki.test", "https://en.wiki.test/"),
+        ("http://en.wiki.test:8080/p", "http://en.wiki.test:8080/p"),
+        ("", "/"),
+    ],
+)
+def test_our_own_addresses_are_kept(rd: str, expected: str) -> None:
+    assert landing(rd) == expected
+
+
+@given(st.text(max_size=60) | st.from_regex(r"(https?:)?[/\\]{0,4}[a-z.@:%\\/]{0,30}", fullmatch=True))
+def test_no_text_leads_to_a_foreign_host(rd: str) -> None:
+    where = landing(rd)
+    assert not where.startswith(("//", "/\\"))
+    if not where.startswith("/"):
+        host = urlsplit(where).hostname or ""
+        assert host == "app.test" or host.endswith(".wiki.test")
+    assert "\r" not in where
+    assert "\n" not in where
