@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 p
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test lint format messages e2e bench wheel clean
+.PHONY: help run serve test lint format messages e2e bench hops wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ e2e: $(VENV)/.installed-dev ## browser tests alone (needs Chromium)
 
 bench: $(VENV)/.installed-dev ## measure beside nginx, HAProxy, Caddy, oauth2-proxy (ARGS=--quick)
 	$(BIN)/python -m bench.bench $(ARGS)
+
+hops: $(VENV)/.installed-dev ## count the files that a request enters (ARGS=-v lists them)
+	@$(BIN)/python -m tests.hops $(ARGS)
 
 wheel: $(VENV)/.installed-dev ## build dist/*.whl
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
