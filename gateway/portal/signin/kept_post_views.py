@@ -1,4 +1,4 @@
-"""The page that asks whether a kept form is to be sent now (gateway/session/kept_posts.py). Nothing is sent without it."""
+"""The page that asks whether a kept form is to be sent now (session/kept_posts.py). Nothing is sent without it."""
 
 from urllib.parse import urlsplit
 

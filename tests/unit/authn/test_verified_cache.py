@@ -1,4 +1,4 @@
-"""Twin of gateway/authn/verified_cache.py: what was right is remembered for a minute, and forgotten the moment it changes."""
+"""What was right is remembered for a minute and forgotten once it changes."""
 
 import asyncio
 
