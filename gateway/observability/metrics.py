@@ -45,6 +45,7 @@ upstream_up = Gauge(
     ["route", "upstream"],
     multiprocess_mode="mostrecent",
 )
+log_lines_lost = Counter("auth_gateway_log_lines_lost_total", "Lines of the log that nobody read fast enough")
 
 
 def exposition() -> tuple[bytes, str]:

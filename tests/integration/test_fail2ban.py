@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.observability.log import JsonFormatter
+from gateway.config.schema import Log
+from gateway.observability.log import configure
 from tests.rig import PASSWORD, Browser, running_gateway
 from tests.services import missing
 
@@ -24,16 +25,13 @@ FORGED = (
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[Path]:
     """What the gateway writes to standard output, in a file."""
-    handler = logging.FileHandler(tmp_path / "gateway.log", encoding="utf-8")
-    handler.setFormatter(JsonFormatter())
-    logger = logging.getLogger("gateway")
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    yield tmp_path / "gateway.log"
-    logger.removeHandler(handler)
-    logger.setLevel(level)
-    handler.close()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    with (tmp_path / "gateway.log").open("w", encoding="utf-8") as file:
+        configure(Log(), file)
+        yield tmp_path / "gateway.log"
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 def program(name: str) -> str:

@@ -1,7 +1,9 @@
 """A configuration asked about recorded traffic: the log of a real gateway, read by the command and its function."""
 
+import io
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +12,26 @@ import yaml
 from click.testing import CliRunner
 
 from gateway.cli.replay import ReplayReport, as_text, compare, replay
-from gateway.config.schema import Config
+from gateway.config.schema import Config, Log
 from gateway.model import User
-from gateway.observability.log import JsonFormatter
+from gateway.observability.log import configure
 from tests.rig import running_gateway
 
 RULES: list[dict[str, Any]] = [{"paths": ["/open"], "require": "bypass"}, {"groups": ["staff"]}]
 
 
-async def recorded(folder: Path, caplog: pytest.LogCaptureFixture) -> list[str]:
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    root, stream = logging.getLogger(), io.StringIO()
+    handlers, level = root.handlers[:], root.level
+    configure(Log(), stream)
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+async def recorded(folder: Path, log: io.StringIO) -> list[str]:
     """What a gateway logs while alice, who is of the staff, and a stranger use it."""
-    caplog.set_level(logging.INFO, "gateway.access")
     routes = [{"host": "*", "path": "/", "upstream": "UPSTREAM", "rules": RULES}]
     async with running_gateway(folder, routes=routes) as rig:
         await rig.add_user("alice", groups=("staff",))
@@ -30,7 +41,7 @@ async def recorded(folder: Path, caplog: pytest.LogCaptureFixture) -> list[str]:
                 assert (await alice.get(path)).status == 200
             assert (await stranger.get("/wiki")).status == 303
             assert (await stranger.get("/open/b")).status == 200
-    return [JsonFormatter().format(one) for one in caplog.records if one.name == "gateway.access"]
+    return [line for line in log.getvalue().splitlines() if json.loads(line)["logger"] == "gateway.access"]
 
 
 def config(*rules: dict[str, Any]) -> Config:
@@ -45,24 +56,24 @@ def kinds(outcome: ReplayReport) -> set[tuple[str, str, str, str, int]]:
     return {(one.path, one.user, one.was, one.would_be, one.count) for one in outcome.differences}
 
 
-async def test_the_same_rules_say_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    lines = await recorded(tmp_path, caplog)
+async def test_the_same_rules_say_the_same(tmp_path: Path, log: io.StringIO) -> None:
+    lines = await recorded(tmp_path, log)
     outcome = await compare(config(*RULES), lines, look_up)
     assert (outcome.requests, outcome.skipped, outcome.differences) == (5, 0, [])
 
 
 async def test_rules_that_ask_for_what_is_not_in_the_log_are_not_guessed(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, log: io.StringIO
 ) -> None:
-    lines = await recorded(tmp_path, caplog)
+    lines = await recorded(tmp_path, log)
     rule = {"query": [{"token": {"present": True}}], "paths": ["/wiki"]}
     outcome = await compare(config(rule, *RULES), lines, look_up)
     assert (outcome.requests, outcome.unknown, outcome.differences) == (2, 3, [])
     assert "3 were not asked about" in as_text(outcome, 1)
 
 
-async def test_other_rules_differ_where_they_should(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    lines = await recorded(tmp_path, caplog)
+async def test_other_rules_differ_where_they_should(tmp_path: Path, log: io.StringIO) -> None:
+    lines = await recorded(tmp_path, log)
     stricter = await compare(config({"groups": ["staff"], "factors": ["webauthn"]}), lines, look_up)
     assert kinds(stricter) == {
         ("/wiki", "alice", "allow", "step_up", 2),
@@ -73,8 +84,8 @@ async def test_other_rules_differ_where_they_should(tmp_path: Path, caplog: pyte
     assert kinds(looser) == {("/wiki", "", "sign_in", "allow", 1)}
 
 
-async def test_somebody_who_left_would_be_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    lines = await recorded(tmp_path, caplog)
+async def test_somebody_who_left_would_be_nobody(tmp_path: Path, log: io.StringIO) -> None:
+    lines = await recorded(tmp_path, log)
 
     async def gone(name: str) -> User | None:
         return None

@@ -4,6 +4,7 @@ A byte from the child says that it serves; end-of-file says, on either side, tha
 Only for a parent without threads or event loop: a fork copies locks as they are.
 """
 
+import logging
 import math
 import os
 import signal
@@ -68,6 +69,7 @@ def _live(life: Callable[[socket.socket], int], channel: socket.socket) -> None:
     except BaseException:
         traceback.print_exc()
     finally:
+        logging.shutdown()  # writes the lines that wait; os._exit would not
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

@@ -1,0 +1,280 @@
+"""Whole log lines on their way to standard output: gathered, written with few calls, and never waited for.
+
+Whoever reads the log may be slow or stand still. Lines then wait here up to a bound; those above it are lost, counted,
+and the log says how many as soon as it is read again. Requests go on meanwhile.
+"""
+
+import asyncio
+import os
+import select
+import socket
+import stat
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol, TextIO
+
+GATHER = 0.1
+"""Seconds that a line of the access log may wait for others."""
+RETRY = 0.05
+"""Seconds until a reader that was too slow is tried again."""
+MOST_WAITING = 1024 * 1024
+"""Bytes that may wait for the reader."""
+FAREWELL = 2.0
+"""Seconds that a process which ends waits for the reader."""
+_FILE_CHUNK = 64 * 1024
+
+
+class Sink(Protocol):
+    """Where lines go."""
+
+    chunk: int
+    """Bytes that one `send` writes as a whole or not at all, so that workers who share a pipe never mix their lines."""
+
+    def send(self, data: bytes) -> int:
+        """Write without waiting; returns how many bytes were taken. Raises OSError."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Wait until something can be written again, `seconds` at most."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class PipeSink:
+    """A pipe or a terminal.
+
+    Opened anew through /proc, so that O_NONBLOCK is ours alone and not also our parent's, whose terminal it may be.
+    Where that is not allowed, the pipe is asked before each write.
+    """
+
+    chunk = select.PIPE_BUF
+
+    def __init__(self, fd: int) -> None:
+        try:
+            self._fd, self._own = (
+                os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY),
+                True,
+            )
+        except OSError:
+            self._fd, self._own = fd, False
+
+    def send(self, data: bytes) -> int:
+        if not self._own and not select.select((), (self._fd,), (), 0)[1]:
+            return 0
+        try:
+            return os.write(self._fd, data)
+        except BlockingIOError:
+            return 0
+
+    def wait(self, seconds: float) -> None:
+        poll = select.poll()
+        poll.register(self._fd, select.POLLOUT)
+        poll.poll(seconds * 1000)
+
+    def close(self) -> None:
+        if self._own:
+            os.close(self._fd)
+
+
+class SocketSink:
+    """A stream socket: systemd connects a service's standard output to its journal with one."""
+
+    chunk = select.PIPE_BUF
+
+    def __init__(self, fd: int) -> None:
+        self._socket = socket.socket(fileno=os.dup(fd))
+
+    def send(self, data: bytes) -> int:
+        try:
+            return self._socket.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+
+    def wait(self, seconds: float) -> None:
+        poll = select.poll()
+        poll.register(self._socket, select.POLLOUT)
+        poll.poll(seconds * 1000)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class FileSink:
+    """A file on a disk. It is not opened anew: workers share one position in it, and so append."""
+
+    chunk = _FILE_CHUNK
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def send(self, data: bytes) -> int:
+        return os.write(self._fd, data)
+
+    def wait(self, seconds: float) -> None:
+        """A disk keeps nobody waiting for a reader."""
+
+    def close(self) -> None:
+        """The file belongs to whoever opened it."""
+
+
+class StreamSink:
+    """A stream without a file descriptor, in tests. Each line is there at once."""
+
+    chunk = 0
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def send(self, data: bytes) -> int:
+        self._stream.write(data.decode())
+        self._stream.flush()
+        return len(data)
+
+    def wait(self, seconds: float) -> None:
+        """Never full."""
+
+    def close(self) -> None:
+        """The stream belongs to whoever opened it."""
+
+
+def sink_of(stream: TextIO) -> Sink:
+    """The way to write to `stream` without waiting."""
+    try:
+        fd = stream.fileno()
+        mode = os.fstat(fd).st_mode
+    except (AttributeError, OSError, ValueError):
+        return StreamSink(stream)
+    if stat.S_ISFIFO(mode) or os.isatty(fd):
+        return PipeSink(fd)
+    return SocketSink(fd) if stat.S_ISSOCK(mode) else FileSink(fd)
+
+
+class LogOutput:
+    """`report` makes the line that tells how many were lost."""
+
+    def __init__(self, sink: Sink, report: Callable[[int], bytes], most: int = MOST_WAITING) -> None:
+        self.on_loss: Callable[[int], object] = lambda count: None
+        """Told how many lines were lost, as it happens."""
+        self._sink, self._report, self._most = sink, report, most
+        self._lines: deque[bytes] = deque()
+        self._size = 0
+        self._rest = b""
+        """A chunk that was not taken, or what was not taken of it."""
+        self._unreported = 0
+        self._stuck = False
+        self._awaited: asyncio.AbstractEventLoop | None = None
+        """The loop that flushes soon. Its timer is never cancelled: other threads log, too, and may not touch it."""
+        self._lock = threading.RLock()  # a finaliser may log while we hold it
+
+    def write(self, line: bytes) -> None:
+        """Write a line, and what waits before it, now."""
+        with self._lock:
+            self._keep(line)
+            self._flush()
+
+    def later(self, line: bytes) -> None:
+        """Write a line soon, with others; needs a running event loop, else it is written now."""
+        with self._lock:
+            if not self._stuck and self._size + len(line) > self._sink.chunk:
+                self._flush()
+            if not self._keep(line):
+                return
+            if not self._stuck and self._size >= self._sink.chunk:
+                self._flush()
+            elif self._awaited is None or self._awaited.is_closed():
+                self._flush_in(GATHER)
+
+    def flush(self) -> None:
+        """Write what can be written without waiting."""
+        with self._lock:
+            self._flush()
+
+    def finish(self, seconds: float = FAREWELL) -> None:
+        """Write everything; a reader that stands still is waited for `seconds` at most."""
+        deadline = time.monotonic() + seconds
+        with self._lock:
+            self._flush()
+            while self._stuck and (left := deadline - time.monotonic()) > 0:
+                self._sink.wait(left)
+                self._flush()
+
+    def close(self) -> None:
+        self._sink.close()
+
+    def forget(self) -> None:
+        """After a fork: what waited in the parent is the parent's to write."""
+        self._lock = threading.RLock()
+        self._lines.clear()
+        self._size, self._rest, self._unreported, self._stuck, self._awaited = 0, b"", 0, False, None
+
+    def _keep(self, line: bytes) -> bool:
+        if self._size + len(line) > self._most:
+            self._lose(1)
+            return False
+        self._lines.append(line)
+        self._size += len(line)
+        return True
+
+    def _lose(self, lines: int) -> None:
+        self._unreported += lines
+        self.on_loss(lines)
+
+    def _flush(self) -> None:
+        try:
+            self._stuck = not self._send_all()
+        except OSError:  # nobody will ever read it, or the disk is full
+            self._lose(self._rest.count(b"\n") + len(self._lines))
+            self._lines.clear()
+            self._size, self._rest, self._stuck = 0, b"", False
+        if self._stuck:
+            self._flush_in(RETRY)
+
+    def _send_all(self) -> bool:
+        while True:
+            self._rest = self._rest or self._next_chunk()
+            while self._rest:
+                taken = self._sink.send(self._rest)
+                self._size -= taken
+                self._rest = self._rest[taken:]
+                if self._rest:
+                    return False
+                self._rest = self._next_chunk()
+            if not self._unreported:
+                return True
+            line, self._unreported = self._report(self._unreported), 0
+            self._lines.append(line)
+            self._size += len(line)
+
+    def _next_chunk(self) -> bytes:
+        """As many whole lines as the sink takes at once."""
+        lines, limit = self._lines, self._sink.chunk
+        if self._size <= limit:
+            chunk = b"".join(lines)
+            lines.clear()
+            return chunk
+        taken: list[bytes] = []
+        size = 0
+        while lines and (not taken or size + len(lines[0]) <= limit):
+            taken.append(lines.popleft())
+            size += len(taken[-1])
+        return b"".join(taken)
+
+    def _flush_in(self, seconds: float) -> None:
+        if self._awaited is not None and not self._awaited.is_closed():
+            return
+        try:
+            self._awaited = asyncio.get_running_loop()
+        except RuntimeError:  # no event loop here: the next line tries again, and so does the end
+            self._awaited = None
+            if not self._stuck:
+                self._flush()
+        else:
+            self._awaited.call_later(seconds, self._on_time)
+
+    def _on_time(self) -> None:
+        with self._lock:
+            self._awaited = None
+            self._flush()
