@@ -5,7 +5,6 @@ our own in `asked`, those of other gateways in `peers`. The verdict is `policy.d
 Nothing but `server.trusted_proxies` is believed: whoever may name the original request may name any.
 """
 
-from gateway.forwardauth.decision import route_key
-from gateway.forwardauth.endpoints import ForwardAuth
+from gateway.forwardauth.decision import ForwardAuth, route_key
 
 __all__ = ["ForwardAuth", "route_key"]

@@ -3,7 +3,7 @@
 Only tables and what each peer's own documentation has proxies send. Off unless `forward.compatible` names the peer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
@@ -11,8 +11,8 @@ from aiohttp import web
 
 from gateway.config.schema import Config
 from gateway.config.sections.header_presets import PRESETS, HeaderFact
-from gateway.forwardauth.decision import Dialect
 from gateway.forwardauth.original_request import (
+    Dialect,
     Reader,
     from_either,
     from_forwarded,
@@ -22,7 +22,14 @@ from gateway.forwardauth.original_request import (
     from_path,
     from_uri,
 )
-from gateway.model import Principal, Target
+from gateway.model import Principal, Target, Verdict
+from gateway.observability.access_log import Trace
+from gateway.policy.decide import decide
+from gateway.policy.routes import Routes
+from gateway.portal.rendering.reader_language import PROGRAM
+from gateway.portal.rendering.render import Pages
+from gateway.portal.return_url import read_return
+from gateway.session import Sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,73 @@ def find_page(addresses: Addresses, target: Target, portal_host: str) -> Page | 
         if target.path == "/" and page is not None and f"{page.back}=" not in target.query:
             return None  # the front page of an app on our host
     return page
+
+
+class CompatiblePages:
+    """The pages of other gateways: most lead on to ours, and `userinfo` tells an app who is signed in."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        routes: Routes,
+        sessions: Sessions,
+        pages: Pages,
+        page_for: Callable[[str, Target], str],
+    ) -> None:
+        """`page_for` gives the URL of a page of ours (`login`, `logout`) that leads back to a target."""
+        self._prefix, self._scheme = config.server.prefix, _scheme(config)
+        self._routes, self._sessions, self._pages, self._page_for = routes, sessions, pages, page_for
+
+    async def answer(
+        self, request: web.BaseRequest, here: Target, trace: Trace, page: Page
+    ) -> web.StreamResponse:
+        trace.route = "portal"
+        if "X-Forwarded-Proto" not in request.headers:  # few of the peers' configurations send it
+            here = replace(here, scheme=self._scheme)
+        if page.leads_to == "userinfo":
+            return await self._userinfo(request, here, trace)
+        back: str = request.query.get(page.back) or request.headers.get("X-Auth-Request-Redirect") or ""
+        destination = read_return(back, here, self._routes, self._prefix)
+        return self._onward(request, trace, self._page_for(page.leads_to, destination))
+
+    def _onward(self, request: web.BaseRequest, trace: Trace, where: str) -> web.Response:
+        """A redirect that also works as the body of another status: nginx' `error_page 401 =403 /oauth2/sign_in`."""
+        response = self._pages.error(
+            401,
+            reader=self._pages.readers.of(request),
+            reason="sign_in_required",
+            request_id=trace.request_id,
+            actions=[("Go on", where)],
+            headers={"Location": where, "Refresh": f"0; url={where}"},
+        )
+        response.set_status(303)
+        return response
+
+    async def _userinfo(self, request: web.BaseRequest, here: Target, trace: Trace) -> web.Response:
+        """Whom the app at this host would be told of, and nobody else: a half finished sign-in is none."""
+        principal = await self._sessions.load(";".join(request.headers.getall("Cookie", ())))
+        if principal is None or not self._is_in(principal, here):
+            return self._pages.error(
+                401,
+                reader=PROGRAM,
+                reason="sign_in_required",
+                request_id=trace.request_id,
+                accepts_html=False,
+            )
+        user = principal.user
+        facts = {"user": user.username, "email": user.email, "groups": list(user.groups)}
+        return web.json_response(
+            {**facts, "preferredUsername": user.username}, headers={"Cache-Control": "no-store"}
+        )
+
+    def _is_in(self, principal: Principal, here: Target) -> bool:
+        root = replace(here, method="GET", path="/", query="")
+        route = self._routes.find(root)
+        return (
+            route is not None
+            and decide(route, root, principal, self._sessions.now()).verdict is Verdict.ALLOW
+        )
 
 
 def _forwarded_or(reader: Reader, config: Config) -> Reader:

@@ -1,8 +1,8 @@
-"""Answers for all doors: who asks is believed or not, the rules say yes or no, the door says in which words."""
+"""Answers "may this pass?" for other proxies: the dialect of the address that is asked at reads the original request,
+the policy decides, and the answer is given in the words of that dialect."""
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -10,12 +10,22 @@ from aiohttp import web
 from gateway.config.schema import Config, Route
 from gateway.config.sections.header_presets import HeaderFact
 from gateway.errors import RequestRefused
-from gateway.forwardauth.original_request import NotBelieved, OriginalRequest, Reader
+from gateway.forwardauth.compatible_gateways import CompatiblePages, addresses_of, find_door, find_page
+from gateway.forwardauth.original_request import (
+    Dialect,
+    NotBelieved,
+    OriginalRequest,
+    Reader,
+    dialect_of,
+    from_forwarded,
+    from_original,
+    from_path,
+)
 from gateway.i18n.text import N_
 from gateway.model import Decision, Principal, Target, Verdict
-from gateway.observability.request_trace import Trace
+from gateway.observability.access_log import Trace
 from gateway.policy.decide import decide
-from gateway.policy.routes import Routes, host_matches
+from gateway.policy.routes import Routes, host_matches, path_matches
 from gateway.portal.rendering.reader_language import PROGRAM
 from gateway.portal.rendering.render import Pages
 from gateway.portal.return_url import with_return
@@ -34,35 +44,58 @@ _NO_STORE = {"Cache-Control": "no-store"}
 _STRICTNESS = (Verdict.ALLOW, Verdict.STEP_UP, Verdict.SIGN_IN, Verdict.DENY)
 
 
-def _nothing_more(request: web.BaseRequest, principal: Principal) -> bool:
-    return True
+class ForwardAuth:
+    """Answers the questions of other proxies, at our own address and at those of `forward.compatible`."""
 
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """An endpoint that proxies ask at.
-
-    `told` are headers beside those of the route; `redirects` says whether browsers are sent to sign in by 302 or,
-    since nginx can't pass that on, by 401 with Location; `meets` is what the request itself demands of the user.
-    """
-
-    read: Reader
-    told: Mapping[str, HeaderFact] = field(default_factory=dict)
-    yes: int = 200
-    redirects: bool = True
-    names_route: bool = False
-    meets: Callable[[web.BaseRequest, Principal], bool] = _nothing_more
-
-
-class Decider:
     def __init__(
         self, config: Config, routes: Routes, sessions: Sessions, assertions: Assertions, pages: Pages
     ) -> None:
+        """`exact` are whole paths and `below` starts of paths that may look like an app's but are answered here."""
         self._prefix, self._public_url = config.server.prefix, config.server.public_url
         self._shared_login, self._domains = config.session.domain is not None, Domains(config)
         self._routes, self._sessions, self._assertions, self._pages = routes, sessions, assertions, pages
+        self._own, self._portal_host = f"{self._prefix}/forward", urlsplit(self._public_url).hostname or ""
+        self._own_dialects: dict[Reader, Dialect] = {
+            reader: Dialect(
+                reader, redirects=reader is not from_original, names_route=reader is not from_path
+            )
+            for reader in (from_forwarded, from_original, from_path)
+        }
+        self._peers = addresses_of(config)
+        self._peer_pages = CompatiblePages(
+            config, routes=routes, sessions=sessions, pages=pages, page_for=self.page_for
+        )
+        self.exact = frozenset((*self._peers.doors, *self._peers.pages, *self._peers.portal))
+        self.below: tuple[str, ...] = tuple(self._peers.below)
+        self._rules: dict[tuple[int, int], HeaderRules] = {}
 
-    async def answer(
+    def takes(self, host: str, path: str) -> bool:
+        """Whether this address, which may look like an app's, is answered here."""
+        if path in self.exact:
+            return path not in self._peers.portal or host == self._portal_host
+        return path_matches(self._own, path) or path.startswith(self.below)
+
+    async def handle(
+        self, request: web.BaseRequest, here: Target, trace: Trace, *, trusted_peer: bool
+    ) -> web.StreamResponse | None:
+        """The answer; None if the address is not one of ours after all."""
+        of_peer: tuple[Dialect, str] | None = None
+        if here.path in self.exact or here.path.startswith(self.below):
+            if page := find_page(self._peers, here, self._portal_host):
+                return await self._peer_pages.answer(request, here, trace, page)
+            of_peer = find_door(self._peers, request, here)
+        if of_peer is None and not path_matches(self._own, here.path):
+            return None
+        if not trusted_peer:
+            raise NotBelieved(
+                f"forward-auth asked by {here.client}, which is not in server.trusted_proxies; "
+                "add the proxy's address there"
+            )
+        suffix = here.path.removeprefix(self._own)
+        door, suffix = of_peer or (self._own_dialects[dialect_of(request, suffix)], suffix)
+        return await self._answer(request, here, trace, door, suffix)
+
+    async def _answer(
         self, request: web.BaseRequest, here: Target, trace: Trace, door: Dialect, suffix: str
     ) -> web.StreamResponse:
         """Yes with identity headers, 401 or 302 with the way to sign in, 403."""
@@ -143,7 +176,7 @@ class Decider:
         self, route: Route, target: Target, principal: Principal | None, door: Dialect
     ) -> web.Response:
         assertion = self._assertions.issue(principal, target.host) if principal else None
-        rules = HeaderRules.of(route, (), door.told)
+        rules = self._rules_for(route, door.told)
         told = [
             pair for pair in identity(principal, assertion, rules) if canonical(pair[0]) not in rules.drop
         ]
@@ -151,6 +184,13 @@ class Decider:
         for name, value in told:
             response.headers[name.decode()] = value.decode()
         return response
+
+    def _rules_for(self, route: Route, told: Mapping[str, HeaderFact]) -> HeaderRules:
+        """Made once for each pair. By identity: routes and tables of headers live as long as this, and are few."""
+        key = (id(route), id(told))
+        if key not in self._rules:
+            self._rules[key] = HeaderRules.of(route, (), told)
+        return self._rules[key]
 
     def _refuse(
         self,
@@ -198,7 +238,7 @@ def _demanded(
     request: web.BaseRequest, door: Dialect, principal: Principal | None, decision: Decision
 ) -> Decision:
     """The rules' yes, unless the request to the door demands more of the user."""
-    if decision.verdict is not Verdict.ALLOW or door.meets is _nothing_more:
+    if decision.verdict is not Verdict.ALLOW or door.meets is None:
         return decision
     if principal is None:
         return Decision(Verdict.SIGN_IN, decision.rule, "no_session")

@@ -4,14 +4,15 @@ Every reader has a fixed set of headers that it requires, and looks at no other.
 client's: proxies pass on what they don't set themselves.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from gateway.config.sections.header_presets import HeaderFact
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
-from gateway.model import Target
+from gateway.model import Principal, Target
 from gateway.request.target import make_target
 
 _ANY_METHOD = "GET"
@@ -36,6 +37,22 @@ class OriginalRequest:
 
 Reader = Callable[[web.BaseRequest, Target, str], OriginalRequest]
 """The request to us, where it was sent, and what follows our own path in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """An endpoint that proxies ask at.
+
+    `told` are headers beside those of the route; `redirects` says whether browsers are sent to sign in by 302 or,
+    since nginx can't pass that on, by 401 with Location; `meets` is what the request itself demands of the user.
+    """
+
+    read: Reader
+    told: Mapping[str, HeaderFact] = field(default_factory=dict)
+    yes: int = 200
+    redirects: bool = True
+    names_route: bool = False
+    meets: Callable[[web.BaseRequest, Principal], bool] | None = None
 
 
 def from_forwarded(request: web.BaseRequest, here: Target, suffix: str) -> OriginalRequest:

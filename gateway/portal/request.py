@@ -8,7 +8,7 @@ from aiohttp import web
 from gateway.authn.login import LoginOrigin
 from gateway.model import Target
 from gateway.portal.rendering.reader_language import Reader
-from gateway.request.client_kind import agent_of
+from gateway.request.target import agent_of
 from gateway.session import Visit
 
 

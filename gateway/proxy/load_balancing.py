@@ -4,8 +4,6 @@ import hashlib
 import math
 from collections.abc import Sequence
 
-from gateway.model import Principal, Target
-
 
 def turns(weights: Sequence[int]) -> tuple[int, ...]:
     """One round: each upstream as often as it weighs, and as evenly spread as can be (nginx calls it smooth)."""
@@ -29,8 +27,3 @@ def _share(who: str, url: str) -> float:
     """Between 0 and 1, both excluded."""
     digest = hashlib.blake2b(f"{who}\0{url}".encode("utf-8", "surrogatepass"), digest_size=6).digest()
     return (int.from_bytes(digest) + 0.5) / 2**48
-
-
-def identity_of(principal: Principal | None, target: Target) -> str:
-    """Whose requests stay together: a user's, also after the next sign-in; an address's where nobody is signed in."""
-    return f"user {principal.username}" if principal else f"address {target.client}"

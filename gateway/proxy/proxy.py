@@ -15,12 +15,10 @@ from gateway.i18n.text import N_
 from gateway.model import Principal, Target
 from gateway.proxy.client_response import RelayedResponse
 from gateway.proxy.health_checks import watch
-from gateway.proxy.load_balancing import identity_of
-from gateway.proxy.prepared_route import PreparedRoute
 from gateway.proxy.request_headers import Peer, named, request_headers, traced
 from gateway.proxy.round_trip import RoundTrip
-from gateway.proxy.upstreams import UpstreamHealth
-from gateway.proxy.websocket import Admitted, Tunnels, hold, open_tunnel, origin_allowed, wants_websocket
+from gateway.proxy.upstreams import PreparedRoute, UpstreamHealth
+from gateway.proxy.websocket import Admitted, Tunnels, hold, open_tunnel, origin_allowed
 from gateway.proxy.websocket_tunnel import Tunnel
 
 __all__ = [
@@ -29,6 +27,7 @@ __all__ = [
     "RelayedResponse",
     "Tunnels",
     "UpstreamHealth",
+    "identity_of",
     "origin_allowed",
     "wants_websocket",
 ]
@@ -127,6 +126,20 @@ class Proxy:
             raise RequestRefused("the gateway's own path", status=404, public=N_("There is nothing here."))
 
 
+def wants_websocket(request: web.BaseRequest) -> bool:
+    """RFC 6455 §4.2.1. HTTP/1.0 and requests with another Upgrade are ordinary requests."""
+    options = {
+        option.strip().lower() for option in ",".join(request.headers.getall("Connection", ())).split(",")
+    }
+    upgrade = request.headers.get("Upgrade", "").strip().lower()
+    return (
+        request.method == "GET"
+        and upgrade == "websocket"
+        and "upgrade" in options
+        and request.version >= (1, 1)
+    )
+
+
 async def _switch(
     request: web.BaseRequest, site: PreparedRoute, target: Target, trip: RoundTrip, tunnel: Tunnel
 ) -> RelayedResponse | None:
@@ -153,3 +166,8 @@ def _peer_address(request: web.BaseRequest) -> str | None:
     """None on a unix socket."""
     peer = request.transport.get_extra_info("peername") if request.transport is not None else None
     return str(peer[0]) if isinstance(peer, tuple) else None
+
+
+def identity_of(principal: Principal | None, target: Target) -> str:
+    """Whose requests stay together: a user's, also after the next sign-in; an address's where nobody is signed in."""
+    return f"user {principal.username}" if principal else f"address {target.client}"

@@ -14,10 +14,9 @@ from gateway.errors import ClientGone, RequestRefused, UpstreamError, UpstreamTi
 from gateway.i18n.text import N_
 from gateway.model import Target
 from gateway.proxy.client_response import ClientWriter, RelayedResponse
-from gateway.proxy.prepared_route import PreparedRoute
 from gateway.proxy.request_headers import Pairs, request_target
 from gateway.proxy.upstream_connection import BrokenConnection, ResponseHead, UpstreamConnection, serialize
-from gateway.proxy.upstreams import ConnectTimeout, NotConnected, Upstream
+from gateway.proxy.upstreams import ConnectTimeout, NotConnected, PreparedRoute, Upstream
 from gateway.request.malformed import cause_of
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -71,7 +70,7 @@ class RoundTrip:
         limit, length = self._site.route.max_body, self._request.content_length
         if limit and length is not None and length > limit:
             raise too_large()
-        failure: UpstreamError = UpstreamUnreachable("no upstream")
+        failure: UpstreamError | None = None
         for upstream in self._site.pool.candidates(self._who):
             try:
                 return await self._ask_idle(upstream) or await self._ask_new(upstream)
@@ -81,7 +80,7 @@ class RoundTrip:
                 if not self._replayable:
                     raise
                 failure = error
-        raise failure
+        raise failure or UpstreamUnreachable("no upstream")
 
     async def _ask_idle(self, upstream: Upstream) -> UpstreamResponse | None:
         """Ask on a kept connection. That it was closed while idle says nothing about the upstream."""

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import ssl
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -15,7 +15,10 @@ from urllib.parse import urlsplit
 from gateway.clock import Clock
 from gateway.config.schema import Route, UpstreamTls
 from gateway.errors import UpstreamTimeout, UpstreamUnreachable
+from gateway.model import Target
 from gateway.proxy.load_balancing import ranking, turns
+from gateway.proxy.request_headers import HeaderRules
+from gateway.proxy.response_headers import Rewriter
 from gateway.proxy.upstream_connection import UpstreamConnection
 
 log = logging.getLogger("gateway.upstream")
@@ -231,3 +234,33 @@ class Pool:
     def close(self) -> None:
         for upstream in self.upstreams:
             upstream.close()
+
+
+@dataclass(frozen=True)
+class PreparedRoute:
+    """A route made ready for proxying: its header rules compiled, its upstreams parsed."""
+
+    route: Route
+    rules: HeaderRules
+    pool: Pool
+
+    @classmethod
+    def of(cls, route: Route, own_cookies: Iterable[str], clock: Clock) -> "PreparedRoute":
+        return cls(route, HeaderRules.of(route, own_cookies), Pool(route, clock))
+
+    def host_for(self, upstream: UpstreamAddress, target: Target) -> str:
+        return target.authority if self.route.preserve_host else upstream.authority
+
+    def rewriter(self, upstream: UpstreamAddress, target: Target) -> Rewriter:
+        """An upstream that sees the public Host believes it to be its own, often with the wrong scheme."""
+        own = {(scheme, upstream.authority) for scheme in ("http", "https")}
+        if self.route.preserve_host:
+            own |= {("http", target.authority), (target.scheme, target.authority)}
+        return Rewriter(
+            rules=self.route.rewrite,
+            target=target,
+            origins=frozenset(own),
+            own_cookies=self.rules.own_cookies,
+            base=upstream.base,
+            prefix=self.rules.prefix,
+        )

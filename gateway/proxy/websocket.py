@@ -28,20 +28,6 @@ NOT_ALLOWED = 4403
 GOING_AWAY = 1001
 
 
-def wants_websocket(request: web.BaseRequest) -> bool:
-    """RFC 6455 §4.2.1. HTTP/1.0 and requests with another Upgrade are ordinary requests."""
-    options = {
-        option.strip().lower() for option in ",".join(request.headers.getall("Connection", ())).split(",")
-    }
-    upgrade = request.headers.get("Upgrade", "").strip().lower()
-    return (
-        request.method == "GET"
-        and upgrade == "websocket"
-        and "upgrade" in options
-        and request.version >= (1, 1)
-    )
-
-
 def origin_allowed(origin: str | None, target: Target, route: Route) -> bool:
     """Whether a page of this origin may open a WebSocket here. Browsers always send one; other programs need not."""
     if origin is None:

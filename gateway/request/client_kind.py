@@ -32,8 +32,3 @@ def wants_html(method: str, headers: Mapping[str, str]) -> bool:
     if headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
         return False
     return headers.get("Sec-Fetch-Dest", "document") in _SHOWN and "text/html" in headers.get("Accept", "")
-
-
-def agent_of(headers: Mapping[str, str]) -> str:
-    """What the caller says it is, in characters that can be stored and logged: headers may hold any bytes."""
-    return headers.get("User-Agent", "").encode(errors="replace").decode()

@@ -212,3 +212,8 @@ def _single(headers: Mapping[str, str], name: str) -> str:
     if len(values) > 1 or (values and "," in values[0]):
         raise RequestRefused(f"several values in {name}")
     return values[0].strip() if values else ""
+
+
+def agent_of(headers: Mapping[str, str]) -> str:
+    """What the caller says it is, in characters that can be stored and logged: headers may hold any bytes."""
+    return headers.get("User-Agent", "").encode(errors="replace").decode()

@@ -93,9 +93,10 @@ class Gateway:
             sweep((*self.stores.purges, *self.parts.sms.rounds)),
             report_upstreams(self.proxy),
             self._composed.tunnel_watch.run(),
-            self._fast.watch(),
             *self._provider.beside(),
         ]
+        if self.parts.config.server.fast_path:
+            works.append(self._fast.watch())
         if self._composed.people.watch is not None:
             works.append(self._composed.people.watch(self._on_file_change))
         return works

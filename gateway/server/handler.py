@@ -15,15 +15,14 @@ from gateway.forwardauth.engine_pass import Passes
 from gateway.i18n.text import N_
 from gateway.model import IPAddress, Target
 from gateway.observability import metrics
-from gateway.observability.access_log import AccessLog
-from gateway.observability.request_trace import Trace
+from gateway.observability.access_log import AccessLog, Trace
 from gateway.observability.tracing import RequestTracer
 from gateway.portal.dispatch import MethodNotAllowed, Portal
 from gateway.portal.rendering.render import TRY_AGAIN, Action, Pages
 from gateway.proxy.proxy import RelayedResponse
-from gateway.request.client_kind import agent_of, wants_html
+from gateway.request.client_kind import wants_html
 from gateway.request.request_id import HEADER, given
-from gateway.request.target import CountryOf, is_trusted, peer_address, read_target
+from gateway.request.target import CountryOf, agent_of, is_trusted, peer_address, read_target
 from gateway.server.proxied import GuardedProxy
 
 log = logging.getLogger("gateway.front")

@@ -11,7 +11,7 @@ from gateway.config.schema import AccessRequest, Route
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
 from gateway.model import Decision, Principal, Target, Verdict
-from gateway.observability.request_trace import Trace
+from gateway.observability.access_log import Trace
 from gateway.policy.decide import decide
 from gateway.policy.grantable_groups import requestable
 from gateway.policy.routes import Routes
@@ -76,9 +76,12 @@ class GuardedProxy:
                 return kept
             remedies = self._remedies(route, target, principal, now)
             return self.refuse(request, route, target, decision, trace.request_id, remedies=remedies)
-        if answer := own_answer(route, target, public=decision.reason == "bypass"):
+        if route.upstream is None and (
+            answer := own_answer(route, target, public=decision.reason == "bypass")
+        ):
             return answer
-        request = await self._kept.resume(request, target, principal)
+        if request.method == "POST":
+            request = await self._kept.resume(request, target, principal)
         assertion = self._assertions.issue(principal, target.host) if principal else None
         with (
             trace.span.upstream(route.label, request.method) if trace.span else nullcontext("") as traceparent

@@ -7,7 +7,8 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gateway.model import Principal
+from gateway.config.schema import Session as SessionConfig
+from gateway.model import Principal, SessionRecord
 from gateway.stores.protocols.core import Change
 
 _SIZE = 50_000
@@ -23,6 +24,23 @@ class CachedSession:
     seen_at: float
     touched_at: float
     """When the store was last told that the session is in use."""
+
+
+class Expiry:
+    """When a session ends by itself: after a time without use, and after a time from its beginning whatever the use."""
+
+    def __init__(self, config: SessionConfig) -> None:
+        self.idle, self.absolute = config.idle_timeout, config.absolute_timeout
+        self.noted_after = min(60.0, self.idle / 10)
+        """Seconds of use after which the store is told of it: it may be that late in knowing the last one."""
+
+    def alive(self, record: SessionRecord, seen: float, now: float) -> bool:
+        """`seen` is when the session was last used."""
+        return now < record.expires_at and now - seen < self.idle
+
+    def could_end_at(self, record: SessionRecord) -> float:
+        """Until then the session has not expired, as far as this record tells."""
+        return min(record.expires_at, record.last_seen + self.idle + self.noted_after)
 
 
 class SessionCache:

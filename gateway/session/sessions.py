@@ -20,9 +20,8 @@ from gateway.directory.base import Directory, existing
 from gateway.errors import SessionEnded, StoreUnavailable
 from gateway.model import Principal, SessionRecord, User
 from gateway.policy.decide import SECOND_FACTORS
-from gateway.session.cache import CachedSession, SessionCache
+from gateway.session.cache import CachedSession, Expiry, SessionCache
 from gateway.session.cookie import Content, SessionCookie
-from gateway.session.expiry import Expiry
 from gateway.stores.protocols.core import Change, Changes, SessionStore
 
 log = logging.getLogger("gateway.session")

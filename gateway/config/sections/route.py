@@ -121,11 +121,11 @@ class Route(Section):
         (), description="spellings refused by default because apps read them differently"
     )
 
-    @property
+    @cached_property
     def upstreams(self) -> tuple[str, ...]:
         return (self.upstream,) if isinstance(self.upstream, str) else self.upstream or ()
 
-    @property
+    @cached_property
     def label(self) -> str:
         return self.name or f"{self.host}{self.path}"
 

@@ -15,10 +15,9 @@ import httptools
 from gateway.errors import UpstreamError
 from gateway.model import Decision
 from gateway.proxy.client_response import NOT_IN_TRAILERS
-from gateway.proxy.prepared_route import PreparedRoute
 from gateway.proxy.request_headers import canonical
 from gateway.proxy.upstream_connection import serialize
-from gateway.proxy.upstreams import Upstream
+from gateway.proxy.upstreams import PreparedRoute, Upstream
 from gateway.server.fastpath.header_plans import HeaderPlan, Rendered
 from gateway.server.fastpath.response_head import HEAD_LIMIT, Dechunker, FastResponseHead, Framing, chunk
 from gateway.server.fastpath.upstream_wires import UpstreamWire, WirePool

@@ -13,17 +13,14 @@ from gateway.clock import Clock
 from gateway.config.schema import Network
 from gateway.errors import UpstreamTimeout
 from gateway.model import Decision, IPAddress, Principal, Verdict
-from gateway.observability.access_log import AccessLog
-from gateway.observability.request_trace import Trace
+from gateway.observability.access_log import AccessLog, Trace
 from gateway.policy.decide import decide
 from gateway.policy.routes import Routes
 from gateway.portal.rendering.render import TRY_AGAIN, Pages
-from gateway.proxy.load_balancing import identity_of
-from gateway.proxy.prepared_route import PreparedRoute
-from gateway.proxy.proxy import Proxy
+from gateway.proxy.proxy import Proxy, identity_of
 from gateway.proxy.request_headers import request_target
 from gateway.proxy.upstream_connection import serialize
-from gateway.proxy.upstreams import Upstream
+from gateway.proxy.upstreams import PreparedRoute, Upstream
 from gateway.request.client_kind import wants_html
 from gateway.request.request_id import HEADER as REQUEST_ID
 from gateway.request.target import CountryOf

@@ -12,14 +12,12 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from gateway.config.schema import Network, Route
 from gateway.errors import RequestRefused
 from gateway.model import Decision, IPAddress, Principal, Target
-from gateway.proxy.prepared_route import PreparedRoute
 from gateway.proxy.request_headers import Pairs, Peer, named, request_headers
 from gateway.proxy.response_headers import Rewriter
 from gateway.proxy.upstream_connection import serialize
-from gateway.proxy.upstreams import UpstreamAddress
-from gateway.request.client_kind import agent_of
+from gateway.proxy.upstreams import PreparedRoute, UpstreamAddress
 from gateway.request.request_id import HEADER, given
-from gateway.request.target import CountryOf, is_trusted, read_target
+from gateway.request.target import CountryOf, agent_of, is_trusted, read_target
 from gateway.server.fastpath.request_head import read_block
 from gateway.server.fastpath.response_head import FastResponseHead, read_answer
 from gateway.session.assertions import Assertions

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from gateway.config.schema import Log
 from gateway.model import Target
-from gateway.observability.access_log import AccessLog
+from gateway.observability.access_log import AccessLog, Trace
 from gateway.observability.log import JsonFormatter, TextFormatter, configure
-from gateway.observability.request_trace import Trace
 
 FORGED = "a user=root event=login"
 CONTROLS = (

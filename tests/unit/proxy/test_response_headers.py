@@ -3,9 +3,8 @@
 import pytest
 
 from gateway.config.schema import Rewrite, Route
-from gateway.proxy.prepared_route import PreparedRoute
 from gateway.proxy.response_headers import Rewriter
-from gateway.proxy.upstreams import UpstreamAddress
+from gateway.proxy.upstreams import PreparedRoute, UpstreamAddress
 from tests.proxy_rig import COOKIES, make_target
 
 UPSTREAM = "http://backend.internal:9000"
