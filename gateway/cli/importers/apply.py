@@ -3,6 +3,7 @@
 Authenticator apps are stored before their users, so nobody is ever here with a password alone who had more.
 """
 
+import asyncio
 import os
 import secrets
 import sys
@@ -14,9 +15,11 @@ import click
 import pyotp
 
 from gateway.cli.context import Opened, run
-from gateway.cli.importers.findings import Found, ImportedTotp, LeftOut, as_yaml
+from gateway.cli.importers.comparison import Row, compare, table
+from gateway.cli.importers.findings import Found, ImportedTotp, LeftOut, as_yaml, users_of
 from gateway.cli.user.bulk_import import hashed, sorted_out
 from gateway.config.loader import read_text
+from gateway.config.schema import Config
 from gateway.directory import identifiers
 from gateway.directory.user_files import BadLine, ImportedUser
 from gateway.errors import ConfigError, GatewayError
@@ -33,27 +36,74 @@ class Counts:
 
 
 def take_over(source: str, read: Reader, output: Path | None, config_file: Path, *, apply: bool) -> None:
-    async def work(opened: Opened) -> tuple[Found, Counts]:
-        found = await read()
-        return found, await _take_over(opened, found, source, apply=apply)
+    """Tell what an original has and who could pass there, and with `apply` take it over.
 
-    found, counts = run(config_file, work)
-    mistakes = _mistakes(found, source)
-    if found.config:
-        text = as_yaml(found, source)
-        if output:
-            output.write_text(text)
-        else:
-            click.echo(text)
+    Exits with 0; 1 where something needs the operator's hand; 3 where the import stops, because it would let in
+    more people than the original, and then neither writes nor stores anything.
+    """
+    found = asyncio.run(_checked(read))
+    config, mistakes = _understood(found, source)
+    rows = compare(found.original, config, users_of(found)) if found.original and config else []
+    stops = [*found.stops, *(_looser(row) for row in rows if row.looser)]
+    counts = _counted(found, source, config_file, apply=apply and not stops)
+    if found.config and not stops:
+        _write(as_yaml(found, source), output)
     for one in (*found.left_out, *counts.left_out, *mistakes):
         click.echo(f"left out: {one.where}: {one.why}", err=True)
-    would = "" if apply else "would be "
+    would = "" if apply and not stops else "would be "
     click.echo(
         f"{counts.users} users and {counts.apps} authenticator apps {would}imported", err=bool(found.config)
     )
+    if rows:
+        click.echo("\n".join(table(rows)), err=True)
+    for one in stops:
+        click.echo(f"stops here: {one.where}: {one.why}", err=True)
+    if stops:
+        click.echo("nothing was written or imported", err=True)
+        sys.exit(3)
     if not apply:
         click.echo("nothing was changed; say --apply to do it", err=True)
     sys.exit(1 if counts.left_out or mistakes else 0)
+
+
+async def _checked(read: Reader) -> Found:
+    try:
+        return await read()
+    except GatewayError as error:
+        click.echo(f"auth-gateway: {error.detail}", err=True)
+        sys.exit(1)
+
+
+def _looser(row: Row) -> LeftOut:
+    """A mistake of ours in the translation: told, never acted upon."""
+    who = ", ".join(row.people[:4])
+    return LeftOut(row.sample.rule, f"{row.sample.method} {row.sample.host}{row.sample.path} opens to {who}")
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output:
+        output.write_text(text)
+    else:
+        click.echo(text)
+
+
+def _counted(found: Found, source: str, config_file: Path, *, apply: bool) -> Counts:
+    """Whom and what the database takes. Telling needs no database of ours: without one nobody is here yet."""
+    if not apply and not config_file.exists():
+        good, bad = [], [one for one in found.people if isinstance(one, BadLine)]
+        for one in found.people:
+            if isinstance(one, ImportedUser):
+                try:
+                    identifiers.checked(one.user)
+                    good.append(one)
+                except GatewayError as error:
+                    bad.append(BadLine(one.line, error.detail))
+        return Counts(len(good), len(found.apps), [LeftOut(f"line {one.line}", one.problem) for one in bad])
+
+    async def work(opened: Opened) -> Counts:
+        return await _take_over(opened, found, source, apply=apply)
+
+    return run(config_file, work)
 
 
 async def _take_over(opened: Opened, found: Found, source: str, *, apply: bool) -> Counts:
@@ -96,12 +146,13 @@ def _credential(app: ImportedTotp, now: float) -> Credential:
     return Credential(secrets.token_urlsafe(16), username, "totp", "Authenticator app", secret, now)
 
 
-def _mistakes(found: Found, source: str) -> list[LeftOut]:
-    """What `check` would say of the configuration that is written."""
+def _understood(found: Found, source: str) -> tuple[Config | None, list[LeftOut]]:
+    """The configuration that is written, and what `check` would say of it."""
     if not found.config:
-        return []
+        return None, []
     try:
-        read_text(as_yaml(found, source), source, os.environ)
+        return read_text(as_yaml(found, source), source, os.environ).config, []
     except ConfigError as error:
-        return [LeftOut(one.key or "config", f"{one.problem}: mend it by hand") for one in error.mistakes]
-    return []
+        return None, [
+            LeftOut(one.key or "config", f"{one.problem}: mend it by hand") for one in error.mistakes
+        ]

@@ -6,17 +6,27 @@ from pathlib import Path
 import click
 
 from gateway.cli.context import config_option
-from gateway.cli.importers import oauth2_proxy, tinyauth
+from gateway.cli.importers import tinyauth, vouch
 from gateway.cli.importers.apply import take_over
 from gateway.cli.importers.authelia import storage as authelia_storage
 from gateway.cli.importers.authelia import users_and_hosts
+from gateway.cli.importers.environment import read_environment
 from gateway.cli.importers.findings import Found, joined
+from gateway.cli.importers.oauth2_proxy.options import read_options
+from gateway.cli.importers.oauth2_proxy.upstreams import read_configuration, read_people
+from gateway.cli.importers.pomerium import routes as pomerium
 from gateway.directory.user_files import ImportedUser, read_htpasswd
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 apply_option = click.option("--apply", is_flag=True, help="Do it; without, only tell what would be done.")
 output_option = click.option(
     "--output", type=click.Path(path_type=Path), help="Write the configuration there instead of printing it."
+)
+only_group_option = click.option(
+    "--only-group",
+    default="",
+    metavar="NAME",
+    help="A group that stands in for limits on who may pass that can't be said here.",
 )
 
 
@@ -82,6 +92,7 @@ async def _from_storage(storage: Path | None, url: str, passphrase: bytes) -> Fo
 @click.option("--env-file", type=_FILE, help="A file with its OAUTH2_PROXY_… variables.")
 @click.option("--htpasswd", type=_FILE, help="The file of --htpasswd-file.")
 @click.option("--emails", type=_FILE, help="The file of --authenticated-emails-file.")
+@only_group_option
 @output_option
 @apply_option
 @config_option
@@ -91,6 +102,7 @@ def from_oauth2_proxy(
     env_file: Path | None,
     htpasswd: Path | None,
     emails: Path | None,
+    only_group: str,
     output: Path | None,
     apply: bool,
     config_file: Path,
@@ -98,10 +110,11 @@ def from_oauth2_proxy(
     """Upstreams, exceptions and users of oauth2-proxy."""
 
     async def read() -> Found:
-        environment = tinyauth.read_environment(_text(env_file))
-        options = oauth2_proxy.read_options(_text(cfg), _text(flags), environment)
-        people = oauth2_proxy.read_people(_text(htpasswd), _text(emails), options)
-        return joined([people, oauth2_proxy.read_configuration(options)])
+        environment = read_environment(_text(env_file))
+        options = read_options(_text(cfg), _text(flags), environment)
+        people = read_people(_text(htpasswd), _text(emails), options)
+        rules = read_configuration(options, people, emails=emails is not None, only_group=only_group)
+        return joined([people, rules])
 
     take_over("oauth2-proxy", read, output, config_file, apply=apply)
 
@@ -118,9 +131,40 @@ def from_tinyauth(
     """Users of TinyAuth with their hashes and authenticator apps."""
 
     async def read() -> Found:
-        return tinyauth.read_configuration(tinyauth.read_environment(_text(env_file)), _text(users_file))
+        return tinyauth.read_configuration(read_environment(_text(env_file)), _text(users_file))
 
     take_over("tinyauth", read, output, config_file, apply=apply)
+
+
+@import_from.command("vouch")
+@click.option("--configuration", type=_FILE, required=True, help="config.yml")
+@only_group_option
+@output_option
+@apply_option
+@config_option
+def from_vouch(
+    configuration: Path, only_group: str, output: Path | None, apply: bool, config_file: Path
+) -> None:
+    """Hosts and who may pass of Vouch Proxy."""
+
+    async def read() -> Found:
+        return vouch.read_configuration(_text(configuration), only_group)
+
+    take_over("vouch", read, output, config_file, apply=apply)
+
+
+@import_from.command("pomerium")
+@click.option("--configuration", type=_FILE, required=True, help="config.yaml")
+@output_option
+@apply_option
+@config_option
+def from_pomerium(configuration: Path, output: Path | None, apply: bool, config_file: Path) -> None:
+    """Routes and policies of Pomerium."""
+
+    async def read() -> Found:
+        return pomerium.read_configuration(_text(configuration))
+
+    take_over("pomerium", read, output, config_file, apply=apply)
 
 
 @import_from.command("htpasswd")

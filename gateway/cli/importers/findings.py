@@ -1,13 +1,17 @@
-"""What an importer found, and what it had to leave out."""
+"""What an importer found, what it had to leave out, and who could pass before."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from enum import IntEnum
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import yaml
 
+from gateway.directory import identifiers
 from gateway.directory.user_files import BadLine, ImportedUser
+from gateway.errors import InvalidUser
+from gateway.model import User
 
 Values = dict[str, Any]
 THIS_MACHINE = ["127.0.0.1/32", "::1/128"]
@@ -30,12 +34,57 @@ class ImportedTotp:
     secret: str = field(repr=False)
 
 
+class Access(IntEnum):
+    """What somebody must prove to be let in, from the loosest to the strictest."""
+
+    ANYTHING = 0
+    ONE_FACTOR = 1
+    TWO_FACTORS = 2
+    NEVER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A request that tells the original's rules apart. `rule` is where it comes from; `client` an IP address."""
+
+    rule: str
+    host: str
+    path: str = "/"
+    method: str = "GET"
+    client: str = "192.0.2.1"
+    query: str = ""
+
+
+class Original(Protocol):
+    """The rules of the other gateway as it read them itself, so that ours can be compared with them."""
+
+    def samples(self, people: Sequence[User]) -> Sequence[Sample]:
+        """At least one for each rule."""
+        ...
+
+    def named(self) -> Sequence[User]:
+        """Whom the rules name, one member of each group they name, and somebody whom they don't."""
+        ...
+
+    def access(self, sample: Sample, person: User | None) -> Access:
+        """What `person` (None: a stranger, who can't sign in) had to prove there."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
+    """All of an original that was understood.
+
+    `stops` are limits on who may pass that can't be said here: with one of them nothing is imported, because what
+    is left would let in more people than before.
+    """
+
     people: tuple[ImportedUser | BadLine, ...] = ()
     apps: tuple[ImportedTotp, ...] = ()
     config: Values = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
+    stops: tuple[LeftOut, ...] = ()
+    original: Original | None = None
 
 
 def joined(parts: Iterable[Found]) -> Found:
@@ -46,6 +95,8 @@ def joined(parts: Iterable[Found]) -> Found:
         tuple(app for part in all_parts for app in part.apps),
         {key: value for part in all_parts for key, value in part.config.items()},
         tuple(one for part in all_parts for one in part.left_out),
+        tuple(one for part in all_parts for one in part.stops),
+        next((part.original for part in reversed(all_parts) if part.original), None),
     )
 
 
@@ -61,6 +112,33 @@ def as_list(value: object) -> list[Any]:
     if value is None:
         return []
     return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def username(text: str) -> str:
+    """The spelling in which our rules and users know a name; as it is where nobody can have it."""
+    try:
+        return identifiers.username(text)
+    except InvalidUser:
+        return text
+
+
+def named_people(users: Iterable[str], groups: Iterable[str]) -> list[User]:
+    """Made-up people for `Original.named`, where users live in a directory that is not imported."""
+    people = [User(username(name)) for name in dict.fromkeys(users)]
+    people += [User(f"any-of-{username(group)}", groups=(group,)) for group in dict.fromkeys(groups)]
+    return [*people, User("anybody-else")]
+
+
+def users_of(found: Found) -> list[User]:
+    """Who comes along, in our spelling."""
+    people = []
+    for one in found.people:
+        if isinstance(one, ImportedUser):
+            try:
+                people.append(identifiers.checked(one.user))
+            except InvalidUser:
+                continue  # told by the import itself, with its line
+    return people
 
 
 def listen(address: str, port: int) -> str:

@@ -10,6 +10,14 @@ from gateway.model import User
 
 _USERS = ("USERS", "TINYAUTH_USERS", "TINYAUTH_AUTH_USERS")
 _URL = ("APP_URL", "TINYAUTH_APP_URL", "TINYAUTH_APPURL")
+_LIMITS = (
+    *("USERS_ALLOW", "USERS_BLOCK", "OAUTH_WHITELIST", "OAUTH_GROUPS", "LDAP_GROUPS"),
+    *("IP_ALLOW", "IP_BLOCK", "IP_BYPASS", "PATH_ALLOW", "PATH_BLOCK"),
+)
+_MEND = (
+    "says who may pass; routes are not taken over, so write it into the policy of the app's route and take the "
+    "variable out of the file that is read"
+)
 _NO_MATTER = (
     "SECRET",
     "PORT",
@@ -22,17 +30,8 @@ _NO_MATTER = (
 )
 
 
-def read_environment(text: str) -> dict[str, str]:
-    """NAME=value lines, as `docker --env-file` and compose take them; compose writes each `$` twice."""
-    values: dict[str, str] = {}
-    for line in text.splitlines():
-        name, equals, value = line.strip().removeprefix("export ").removeprefix("- ").partition("=")
-        if equals and not name.startswith("#"):
-            values[name.strip()] = value.strip().strip("'\"").replace("$$", "$")
-    return values
-
-
 def read_configuration(values: Mapping[str, str], users_file: str = "") -> Found:
+    """Users, their apps and where it was reached. Who may open which app was said for each app: that stops it."""
     listed = next((values[name] for name in _USERS if values.get(name)), "")
     people, apps = _people([*listed.split(","), *users_file.splitlines()])
     url = urlsplit(next((values[name] for name in _URL if values.get(name)), ""))
@@ -49,7 +48,16 @@ def read_configuration(values: Mapping[str, str], users_file: str = "") -> Found
         LeftOut("routes", "TinyAuth let every user into every app: name your apps' hosts and who may enter"),
         *_not_read(values),
     ]
-    return Found(people, apps, config, tuple(left_out))
+    if not url.hostname:
+        why = "not given, so server.public_url is http://localhost:8080: write the address that people use"
+        left_out.append(LeftOut("APP_URL", why))
+    stops = tuple(LeftOut(name, _MEND) for name in values if _limits(name) and values[name])
+    return Found(people, apps, config, tuple(left_out), stops)
+
+
+def _limits(name: str) -> bool:
+    """Whether a variable says who may pass, such as TINYAUTH_APPS_WIKI_USERS_ALLOW or OAUTH_WHITELIST."""
+    return name.endswith(_LIMITS) or any(f"{part}_" in name for part in ("IP_ALLOW", "IP_BLOCK"))
 
 
 def _people(lines: list[str]) -> tuple[tuple[ImportedUser | BadLine, ...], tuple[ImportedTotp, ...]]:
@@ -72,5 +80,7 @@ def _people(lines: list[str]) -> tuple[tuple[ImportedUser | BadLine, ...], tuple
 def _not_read(values: Mapping[str, str]) -> Iterator[LeftOut]:
     for name in values:
         plain = name.removeprefix("TINYAUTH_")
+        if _limits(name):
+            continue
         if name not in (*_USERS, *_URL) and plain not in _NO_MATTER and "USERS_FILE" not in name:
             yield LeftOut(name, "not read: set it up by hand if you need it")

@@ -315,7 +315,7 @@ def test_oauth2_proxys_file_becomes_routes_and_rules(command, stored) -> None:
         DATA / "emails",
         "--apply",
     )
-    ops = User("o", groups=("ops",))
+    ops = User("alice", groups=("ops",))  # of the htpasswd file, and in a group that may pass
     assert [route.path for route in config.routes] == ["/ready", "/only", "/api", "/"]
     assert config.routes[0].respond == Respond(status=202, body="Authenticated")
     for url, how, expected in (

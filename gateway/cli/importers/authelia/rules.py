@@ -12,7 +12,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from gateway.cli.importers.authelia.queries import query_of
-from gateway.cli.importers.findings import LeftOut, NotOurs, Values, as_list, whole_path
+from gateway.cli.importers.findings import LeftOut, NotOurs, Values, as_list, username, whole_path
 from gateway.config.patterns import path_test
 from gateway.errors import GatewayError
 
@@ -23,6 +23,9 @@ _LITERAL_END = re.compile(r"((?:\\\.[A-Za-z0-9-]+)+)\$?$")
 _LITERAL_BEGIN = re.compile(r"\^((?:(?:[A-Za-z0-9/_-]|\\\.)(?![?*{]))*)")
 _INSTEAD = {True: "what it opened goes by the rules after it", False: "what it might match is refused"}
 _FACTORS = ("totp", "webauthn")
+_NO_HOST = "never matched there: a `*` only counts as the first label, so this domain was the name of no host"
+_ANY_LABELS = re.compile(r"\^\(?(?:\?:)?\.[*+]\)?((?:\\\.[A-Za-z0-9-]+)+)\$")
+"""A host pattern that says what `*.example.com` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,9 @@ def rules_of(root: Mapping[str, Any], left_out: list[LeftOut], *, ignore_queries
             values, problems = _translated(rule, subject, networks, ignore_queries=ignore_queries)
             left_out += [LeftOut(where, f"{problem}; {_INSTEAD[policy == 'bypass']}") for problem in problems]
             if problems and policy == "bypass":
+                continue
+            if not problems and values.get("hosts") == []:
+                left_out.append(LeftOut(where, _NO_HOST))
                 continue
             values["require"] = "deny" if problems else policy
             if values["require"] == "two_factor":
@@ -68,7 +74,7 @@ def _translated(
     )
     for key, read in steps:
         try:
-            if wanted := read():
+            if (wanted := read()) or (key == "hosts" and rule.get("domain")):
                 values[key] = wanted
         except NotOurs as problem:
             problems.append(str(problem))
@@ -91,6 +97,8 @@ def _names(subject: _Subject, kind: str, problems: list[str]) -> list[str]:
     if unknown := [part for part in subject.parts if not part.startswith(("user:", "group:"))]:
         raise NotOurs(f"subject `{unknown[0]}` is neither a user nor a group")
     names = [part.removeprefix(kind) for part in subject.parts if part.startswith(kind)]
+    if kind == "user:":
+        names = list(dict.fromkeys(map(username, names)))
     if subject.all_at_once and len(names) > 1:
         problems.append(f"subject wants {' and '.join(names)} at once")
         return names[:1]
@@ -105,8 +113,12 @@ def _hosts(rule: Mapping[str, Any], problems: list[str]) -> list[str]:
         if name.startswith("{group}.") or (name.startswith("{user}.") and rule.get("policy") == "bypass"):
             problems.append(f"domain `{domain}` depends on who asks")
             name = "*" + name[name.index(".") :]
-        found.append(name)
+        if "*" not in name.removeprefix("*."):
+            found.append(name)
     for pattern in map(str, as_list(rule.get("domain_regex"))):
+        if said := _ANY_LABELS.fullmatch(pattern):
+            found.append("*" + said[1].replace("\\", "").lower())
+            continue
         problems.append(f"domain_regex `{pattern}` is a regular expression for hosts")
         end = _LITERAL_END.search(pattern)
         if end is None or "|" in pattern or not pattern.endswith("$"):

@@ -1,14 +1,18 @@
 """Authelia: users_database.yml, the access rules of configuration.yml, and what the configuration says of hosts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 
+from gateway.cli.importers.authelia.not_read import not_read, times_of
+from gateway.cli.importers.authelia.original import AutheliaRules
+from gateway.cli.importers.authelia.password_hashes import complete
 from gateway.cli.importers.authelia.rules import rules_of
 from gateway.cli.importers.findings import THIS_MACHINE, Found, LeftOut, Values, as_list, listen
+from gateway.cli.importers.reachable_rules import reachable
 from gateway.config.checks.rules import covers
 from gateway.config.patterns import USER
 from gateway.config.schema import Rule
@@ -19,15 +23,6 @@ from gateway.model import User
 
 NOWHERE = "http://127.0.0.1:9"
 """Stands for apps whose address Authelia never knew; proxies that only ask never need it."""
-_TRANSLATED = (
-    "access_control",
-    "definitions",
-    "session",
-    "server",
-    "storage",
-    "authentication_backend",
-    "totp",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +45,7 @@ def read_users(text: str) -> Found:
 def _person(name: str, facts: object, line: int, left_out: list[LeftOut]) -> ImportedUser | BadLine:
     if not isinstance(facts, Mapping):
         return BadLine(line, f"{name} is not a user with keys like password and email")
-    hash = str(facts.get("password") or "").removeprefix("{CRYPT}")
+    hash = complete(str(facts.get("password") or "").removeprefix("{CRYPT}"))
     if not is_supported(hash):
         return BadLine(line, f"{name}: this kind of password hash is not supported")
     if facts.get("phone_number"):
@@ -72,7 +67,7 @@ def read_configuration(text: str, options: Options) -> Found:
     root = _mapping(text, "access_control")
     left_out: list[LeftOut] = []
     translated = rules_of(root, left_out, ignore_queries=options.ignore_queries)
-    rules = _without_hidden(translated, left_out)
+    rules = reachable(translated, left_out)
     portal = _portal(root, left_out)
     default = root["access_control"].get("default_policy", "deny")
     config: Values = {
@@ -81,7 +76,7 @@ def read_configuration(text: str, options: Options) -> Found:
             "trusted_proxies": THIS_MACHINE,
             **({"public_url": portal["url"]} if portal["url"] else {}),
         },
-        "session": {"domain": portal["domain"]} if portal["domain"] else {},
+        "session": ({"domain": portal["domain"]} if portal["domain"] else {}) | times_of(root, left_out),
         "forward": {"compatible": ["authelia"]},
         "rules": rules,
         "routes": [_route(host, default, rules) for host in _hosts(translated, portal["domain"])],
@@ -89,8 +84,12 @@ def read_configuration(text: str, options: Options) -> Found:
     left_out.append(
         LeftOut("server.trusted_proxies", "name your proxies: only those on this machine are believed")
     )
-    left_out += _not_read(root)
-    return Found(config={key: value for key, value in config.items() if value}, left_out=tuple(left_out))
+    left_out += not_read(root)
+    return Found(
+        config={key: value for key, value in config.items() if value},
+        left_out=tuple(left_out),
+        original=AutheliaRules(root, portal["domain"]),
+    )
 
 
 def _mapping(text: str, key: str) -> dict[str, Any]:
@@ -118,7 +117,10 @@ def _portal(root: Mapping[str, Any], left_out: list[LeftOut]) -> dict[str, str]:
     for number, cookie in enumerate(cookies[1:], 1):
         where = f"session.cookies[{number}] ({cookie.get('domain')})"
         left_out.append(LeftOut(where, "set up the further domain by hand"))
-    domain, url = str(first.get("domain") or ""), urlsplit(str(first.get("authelia_url") or ""))
+    domain, url = (
+        str(first.get("domain") or "").lower().lstrip("."),
+        urlsplit(str(first.get("authelia_url") or "")),
+    )
     if url.netloc or not domain:
         return {"domain": domain, "url": f"{url.scheme}://{url.netloc}" if url.netloc else ""}
     left_out.append(LeftOut("session.cookies.authelia_url", f"is not given; auth.{domain} is a guess"))
@@ -128,18 +130,6 @@ def _portal(root: Mapping[str, Any], left_out: list[LeftOut]) -> dict[str, str]:
 def _address(root: Mapping[str, Any]) -> str:
     server = root.get("server") or {}
     return str(server.get("address") or f"{server.get('host') or ''}:{server.get('port') or 9091}")
-
-
-def _without_hidden(rules: list[Values], left_out: list[LeftOut]) -> list[Values]:
-    """Rules that an earlier one hides are mistakes here, so they go."""
-    kept: list[tuple[Values, Rule]] = []
-    for values in rules:
-        rule = Rule.model_validate(values)
-        if any(covers(other, rule) for _, other in kept):
-            left_out.append(LeftOut(values["name"], "never counted: an earlier rule takes all its requests"))
-        else:
-            kept.append((values, rule))
-    return [values for values, _ in kept]
 
 
 def _hosts(rules: list[Values], domain: str) -> list[str]:
@@ -162,9 +152,3 @@ def policy_of(name: str) -> Values:
     if name == "two_factor":
         return {"require": "two_factor", "factors": ["totp", "webauthn"]}
     return {"require": name if name in ("bypass", "one_factor") else "deny"}
-
-
-def _not_read(root: Mapping[str, Any]) -> Iterator[LeftOut]:
-    for key in root:
-        if key not in _TRANSLATED:
-            yield LeftOut(str(key), "not read: set it up by hand if you need it")

@@ -1,0 +1,1 @@
+"""What an oauth2-proxy was set up with."""

@@ -1,0 +1,1 @@
+"""What a Pomerium was set up with."""
