@@ -55,3 +55,20 @@ def test_what_is_imported_before_a_fork_is_left_alone_by_the_collector() -> None
     assert run(
         "preload('gateway.model'); print(gc.get_freeze_count() > 0, 'gateway.model' in sys.modules)"
     ) == ("True True")
+
+
+FAULTS = """
+import resource
+def faults(size):  # pages of the system that 200 blocks of this size cost, one after the other
+    bytearray(size)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(200): bytearray(size)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+@pytest.mark.parametrize("size", [256 * 1024 + 33, 900 * 1024])
+def test_blocks_as_large_as_a_read_are_not_mapped_anew_each_time(size: int) -> None:
+    """A TLS connection reads into 256 KiB, and a little more is what the allocator is asked for."""
+    assert int(run(f"{FAULTS}\nreturn_freed_blocks(); print(faults({size}))")) < 1000
