@@ -11,8 +11,7 @@ from gateway.errors import GatewayError, RequestRefused
 from gateway.i18n.text import N_
 from gateway.model import Verdict
 from gateway.portal.dispatch import MethodNotAllowed
-from gateway.portal.forms import ForeignForm, check_origin, read_form, token_matches
-from gateway.portal.rendering.texts import STALE_FORM
+from gateway.portal.forms import posted
 from gateway.portal.request import PortalRequest
 
 
@@ -46,8 +45,5 @@ class Console:
 
     async def _form(self, ask: PortalRequest) -> dict[str, str]:
         """Raises ForeignForm for what was not sent from a page of ours (security rule 6)."""
-        check_origin(ask.request, ask.here, self._admin.parts.public_url)
-        form = await read_form(ask.request)
-        if not token_matches(form, ask.visit.csrf):
-            raise ForeignForm("form token does not match", public=STALE_FORM)
+        form = await posted(ask)
         return {name: value.replace("\0", "") for name, value in form.items()}

@@ -20,7 +20,7 @@ from gateway.oidc.errors import UnknownApp
 from gateway.oidc.grants import Issuing
 from gateway.oidc.scopes import described
 from gateway.oidc.tokens import ID, TokenSigner
-from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.forms import posted, posted_by_anyone
 from gateway.portal.rendering.texts import STALE_FORM
 from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import with_return
@@ -147,16 +147,15 @@ class AuthorizeViews:
 
     async def consent(self, ask: PortalRequest) -> web.StreamResponse:
         """The answer to the consent page. All is judged again: the session may have ended or changed meanwhile."""
-        check_origin(ask.request, ask.here, self._parts.public_url)
-        form = await read_form(ask.request)
-        request = self._unseal(form.get("continue", ""))
+        form = await posted(ask)
+        request = self._unseal(form.unproven.get("continue", ""))
         app, principal = self._app(request), ask.visit.principal
         decision = judge(app, request, ask.here, principal, self._parts.clock())
         if principal is None or decision.verdict is not Verdict.ALLOW:
             return await self._go_on(ask, request)
         if request.subject and request.subject != principal.username:
             return await self._go_on(ask, request)
-        if not token_matches(form, ask.visit.csrf):
+        if not form.genuine:
             return self._consent_page(ask, request, app, principal, STALE_FORM)
         if form.get("do") != "allow":
             self._asking.refused(app, principal.username, ask.client.ip)
@@ -194,7 +193,7 @@ class AuthorizeViews:
 async def _parameters(ask: PortalRequest) -> Mapping[str, str]:
     """From the address or a form (OpenID Connect Core §3.1.2.1); none may come twice (RFC 6749 §3.1)."""
     if ask.here.method == "POST":
-        return await read_form(ask.request)
+        return await posted_by_anyone(ask)
     query = ask.request.query
     if len(set(query)) != len(query):
         raise RequestRefused("a parameter comes twice")

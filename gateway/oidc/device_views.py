@@ -17,7 +17,7 @@ from gateway.oidc.endpoint import answer
 from gateway.oidc.errors import OAuthError
 from gateway.oidc.grants import Issuing
 from gateway.oidc.scopes import described
-from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.forms import posted, posted_by_anyone
 from gateway.portal.rendering.texts import STALE_FORM, too_many
 from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import with_return
@@ -43,7 +43,7 @@ class DeviceViews:
 
     async def start(self, ask: PortalRequest) -> web.StreamResponse:
         """RFC 8628 §3.1 and §3.2."""
-        form = await read_form(ask.request)
+        form = await posted_by_anyone(ask)
         app = await self._authentication.app(ask, form)
         scopes = tuple(form.get("scope", "").split())
         if "device_code" not in app.settings.grants:
@@ -76,12 +76,11 @@ class DeviceViews:
         return self._form(ask, typed)
 
     async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        check_origin(ask.request, ask.here, self._parts.public_url)
-        form = await read_form(ask.request)
-        typed, principal = form.get("user_code", "")[:20], ask.visit.principal
+        form = await posted(ask)
+        typed, principal = form.unproven.get("user_code", "")[:20], ask.visit.principal
         if principal is None:
             return self._prove(None, typed, None)
-        if not token_matches(form, ask.visit.csrf):
+        if not form.genuine:
             return self._form(ask, typed, error=STALE_FORM, status=403)
         try:
             waiting = await self._devices.find(typed, principal.username, ask.client.network)

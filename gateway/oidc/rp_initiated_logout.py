@@ -15,7 +15,7 @@ from gateway.oidc.clients import Apps
 from gateway.oidc.errors import UnknownApp
 from gateway.oidc.session_names import session_name
 from gateway.oidc.tokens import ID, TokenSigner
-from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.forms import confirmed, posted_by_anyone
 from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.services import Services
 
@@ -40,13 +40,13 @@ class EndSessionViews:
 
     async def submit(self, ask: PortalRequest) -> web.StreamResponse:
         """Our own form comes with `do`; apps may post here as well, and are then treated as if they had redirected."""
-        form = await read_form(ask.request)
-        wish = self._read(form)
-        if form.get("do") != "sign_out":
+        fields = await posted_by_anyone(ask)
+        wish = self._read(fields)
+        if fields.get("do") != "sign_out":
             return await self._begin(ask, wish)
-        check_origin(ask.request, ask.here, self._parts.public_url)
+        form = confirmed(ask, fields)
         principal = ask.visit.principal
-        if principal is not None and not token_matches(form, ask.visit.csrf):
+        if principal is not None and not form.genuine:
             return self._ask(ask, wish, principal)
         return await self._end(ask, wish)
 

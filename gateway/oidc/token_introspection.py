@@ -16,7 +16,7 @@ from gateway.oidc.endpoint import answer
 from gateway.oidc.errors import OAuthError
 from gateway.oidc.grants import Issuing, token_digest
 from gateway.oidc.tokens import ACCESS, Claims, TokenSigner, grant_of, user_claims
-from gateway.portal.forms import read_form
+from gateway.portal.forms import posted_by_anyone
 from gateway.portal.request import PortalRequest
 from gateway.stores.protocols.core import Ledger
 from gateway.stores.protocols.oidc import Grants
@@ -59,7 +59,7 @@ class TokenFacts:
 
     async def introspect(self, ask: PortalRequest) -> web.StreamResponse:
         """For the app itself and for the APIs that the token is for; nobody else learns anything."""
-        form = await read_form(ask.request)
+        form = await posted_by_anyone(ask)
         app = await self._authentication.app(ask, form)
         if app.settings.is_public:
             raise OAuthError("invalid_client", "introspection needs a client with a secret", status=401)
@@ -89,7 +89,7 @@ class TokenFacts:
 
     async def revoke(self, ask: PortalRequest) -> web.StreamResponse:
         """A refresh token takes its whole grant along; an access token goes alone. Unknown ones are no error."""
-        form = await read_form(ask.request)
+        form = await posted_by_anyone(ask)
         app = await self._authentication.app(ask, form)
         text = form.get("token", "")
         if not text:
@@ -131,7 +131,7 @@ async def _bearer(ask: PortalRequest) -> str:
         return values[0][7:].strip()
     form_type = ask.request.content_type == "application/x-www-form-urlencoded"
     if not values and ask.here.method == "POST" and form_type:
-        return (await read_form(ask.request)).get("access_token", "")
+        return (await posted_by_anyone(ask)).get("access_token", "")
     raise OAuthError("invalid_request", "no access token", status=401, challenge="Bearer")
 
 

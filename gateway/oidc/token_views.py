@@ -16,7 +16,7 @@ from gateway.oidc.endpoint import answer
 from gateway.oidc.errors import OAuthError
 from gateway.oidc.grants import INVALID, Code, Issuing
 from gateway.oidc.tokens import TokenSigner
-from gateway.portal.forms import read_form
+from gateway.portal.forms import posted_by_anyone
 from gateway.portal.request import PortalRequest
 
 Form = Mapping[str, str]
@@ -43,7 +43,7 @@ class TokenEndpointViews:
         }
 
     async def token(self, ask: PortalRequest) -> web.StreamResponse:
-        form = await read_form(ask.request)
+        form = await posted_by_anyone(ask)
         app = await self._authentication.app(ask, form)
         grant = form.get("grant_type", "")
         if grant not in self._grants:

@@ -10,7 +10,7 @@ from gateway.oidc.scopes import described
 from gateway.oidc.session_names import context, methods, session_name
 from gateway.oidc.tokens import user_claims
 from gateway.policy.decide import has_two
-from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.forms import posted
 from gateway.portal.rendering.texts import STALE_FORM
 from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import with_return
@@ -48,12 +48,11 @@ class OwnPages:
 
     async def revoke(self, ask: PortalRequest) -> web.StreamResponse:
         """Ends tokens and consent, and lets the app be told."""
-        check_origin(ask.request, ask.here, self._parts.public_url)
-        form = await read_form(ask.request)
+        form = await posted(ask)
         principal = self._signed_in(ask)
         if principal is None:
             return self._first(ask)
-        if not token_matches(form, ask.visit.csrf):
+        if not form.genuine:
             return await self._show(ask, principal, error=STALE_FORM, status=403)
         username, client = principal.username, form.get("client", "")
         had_consent = await self._consents.remove(username, client) if client else False

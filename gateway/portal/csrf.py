@@ -1,28 +1,55 @@
-"""The csrf token of sign-in forms: one that we can recognise as ours, even when the cookie beside it is another.
+"""Whether a form was sent by a page of ours, in this browser (security rule 6): its origin, and its csrf token.
 
-Several tabs that open at once each get a cookie, of which the browser keeps the last, and signing in or out in one tab
-changes the cookie under all forms that stand open. Such a form is no attack. It is taken when its token is one that we
-made not long ago *and* the browser itself says that our own page sent it: no other site can make a browser say so.
+Sign-in forms have a token that we can recognise as ours, even when the cookie beside it is another. Several tabs that
+open at once each get a cookie, of which the browser keeps the last, and signing in or out in one tab changes the cookie
+under all forms that stand open. Such a form is no attack. It is taken when its token is one that we made not long ago
+*and* the browser itself says that our own page sent it: no other site can make a browser say so.
 """
 
 import hmac
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
-
-from aiohttp import web
+from urllib.parse import urlsplit
 
 from gateway.clock import Clock
-from gateway.model import Target
-from gateway.portal.forms import token_matches
+from gateway.errors import RequestRefused
+from gateway.i18n.text import N_
 from gateway.portal.request import PortalRequest
 
 GOOD_FOR = 12 * 3600.0
 """Seconds for which an old form is taken."""
 
 
+class ForeignForm(RequestRefused):
+    """The form was sent by a page that is not ours."""
+
+    status = 403
+    public = N_("This form was not sent from our own page. Please go back and try again.")
+
+
+def check_origin(ask: PortalRequest) -> None:
+    """Browsers say where a request comes from (Origin, Sec-Fetch-Site); it must be us. Raises ForeignForm."""
+    headers, own = ask.request.headers, _origin_of_host(ask)
+    origin = headers.get("Origin")
+    if origin is not None:
+        if origin not in (own, _origin_of_url(ask.public_url)):
+            raise ForeignForm(
+                f"Origin {origin[:100]!r} is not {own}; behind a proxy, "
+                "list it in server.trusted_proxies so that X-Forwarded-Proto and -Host count"
+            )
+        return
+    if headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        raise ForeignForm("Sec-Fetch-Site says cross-site")
+
+
+def token_matches(token: str, csrf: str) -> bool:
+    """Whether this is the csrf token of the cookie; a browser without one has none that matches."""
+    return bool(csrf) and hmac.compare_digest(token.encode(), csrf.encode())
+
+
 class SignInTokens:
-    """`keys` are those of the ring for this purpose, newest first."""
+    """Makes and recognises the tokens of sign-in forms. `keys` are those of the ring for this purpose, newest first."""
 
     def __init__(
         self,
@@ -46,22 +73,32 @@ class SignInTokens:
         ours = any(hmac.compare_digest(_signed(key, text).encode(), given) for key in self._keys())
         return ours and 0 <= self._clock() - int(issued) <= GOOD_FOR
 
-    def accepts(self, ask: PortalRequest, form: Mapping[str, str]) -> bool:
+    def accepts(self, ask: PortalRequest, fields: Mapping[str, str]) -> bool:
         """Whether a sign-in form counts: its token is the cookie's, or an old one of ours that our own page sent.
 
         Without any cookie of ours it does not: signing in would lead nowhere.
         """
-        if token_matches(form, ask.visit.csrf):
+        token = fields.get("csrf_token", "")
+        if token_matches(token, ask.visit.csrf):
             return True
-        old = self.is_recent(form.get("csrf_token", ""))
-        return bool(ask.visit.csrf) and old and sent_by_our_page(ask.request, ask.here)
+        return bool(ask.visit.csrf) and self.is_recent(token) and sent_by_our_page(ask)
 
 
-def sent_by_our_page(request: web.BaseRequest, here: Target) -> bool:
+def sent_by_our_page(ask: PortalRequest) -> bool:
     """Whether the browser vouches for it. Stricter than `check_origin`: silence is not enough."""
-    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+    headers = ask.request.headers
+    if headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         return False
-    return request.headers.get("Origin") == f"{here.scheme}://{here.authority}"
+    return headers.get("Origin") == _origin_of_host(ask)
+
+
+def _origin_of_host(ask: PortalRequest) -> str:
+    return f"{ask.here.scheme}://{ask.here.authority}"
+
+
+def _origin_of_url(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _signed(key: bytes, text: str) -> str:

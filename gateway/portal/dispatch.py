@@ -30,14 +30,15 @@ class Portal:
         metrics_networks: tuple[Network, ...],
         *,
         home: str,
+        public_url: str,
     ) -> None:
-        """`home` is the host of `server.public_url`."""
+        """`home` is the host of `public_url` (`server.public_url`)."""
         self._prefix, self._pages = prefix, pages
         self._sessions, self._assertions = sessions, assertions
         self._health, self._metrics_networks = health, metrics_networks
         self._sites = sites
         self.outside = frozenset(path for path in sites.paths if path.startswith("/.well-known/"))
-        self._home = home
+        self._home, self._public_url = home, public_url
         self._endpoints: Mapping[str, View] = {
             "/healthz": self._healthz,
             "/readyz": self._readyz,
@@ -78,7 +79,8 @@ class Portal:
         """Endpoints for machines never read a session: probes must not depend on the store."""
         cookies = "" if path in self._endpoints else ";".join(request.headers.getall("Cookie", ()))
         visit = await self._sessions.visit(cookies)
-        return PortalRequest(request, target, visit, request_id, self._pages.readers.here(request))
+        reader = self._pages.readers.here(request)
+        return PortalRequest(request, target, visit, request_id, reader, self._public_url)
 
     # -- endpoints for machines ------------------------------------------------------------------------------------
 

@@ -21,6 +21,8 @@ class PortalRequest:
     visit: Visit
     request_id: str
     reader: Reader
+    public_url: str
+    """`server.public_url`: the portal's own address, whatever host the request is for."""
 
     @property
     def client(self) -> LoginOrigin:

@@ -60,7 +60,6 @@ def _sign_in(parts: Services, *, can_reset: bool) -> Views:
         parts.pages,
         parts.tokens,
         onward,
-        public_url=parts.public_url,
         can_reset=can_reset,
         passkeys=parts.factors.passkeys is not None,
         providers=[(one.name, one.label or one.name) for one in parts.config.identity_providers],
@@ -71,7 +70,6 @@ def _sign_in(parts: Services, *, can_reset: bool) -> Views:
         parts.pages,
         parts.devices,
         onward,
-        public_url=parts.public_url,
         fallback=parts.config.sms.fallback,
         live=parts.sms.provider.reports is not None,
     )
@@ -82,7 +80,6 @@ def _sign_in(parts: Services, *, can_reset: bool) -> Views:
         trail,
         Domains(parts.config),
         prefix=parts.prefix,
-        public_url=parts.public_url,
     )
     return {
         "/login": {"GET": login.page, "POST": login.submit},
@@ -112,7 +109,7 @@ def _tabs(parts: Services) -> Views:
 
 
 def _kept(parts: Services) -> Views:
-    views = KeptViews(parts.kept, parts.signin, parts.pages, prefix=parts.prefix, public_url=parts.public_url)
+    views = KeptViews(parts.kept, parts.signin, parts.pages, prefix=parts.prefix)
     return {"/kept": {"GET": views.page, "POST": views.submit}}
 
 
@@ -125,7 +122,6 @@ def _passkey(parts: Services) -> Views:
         parts.routes,
         parts.limits,
         prefix=parts.prefix,
-        public_url=parts.public_url,
         tokens=parts.tokens,
     )
     return {"/passkey": {"GET": views.page, "POST": views.submit}}
@@ -143,7 +139,6 @@ def _approve(parts: Services) -> Views:
         parts.audit,
         parts.pages,
         prefix=parts.prefix,
-        public_url=parts.public_url,
         clock=parts.clock,
     )
     return {
@@ -161,6 +156,5 @@ def _enrol(parts: Services, enrolment: FactorEnrolment) -> Views:
         parts.pages,
         parts.routes,
         prefix=parts.prefix,
-        public_url=parts.public_url,
     )
     return {"/enrol": {"GET": views.page, "POST": views.submit}}

@@ -146,6 +146,7 @@ def _portal(composed: Composed, provider: OpenIDProvider) -> Portal:
         composed.health,
         server.metrics_networks,
         home=parts.home,
+        public_url=parts.public_url,
     )
 
 

@@ -1,6 +1,5 @@
 """The way of a request into the API: who it is, whether a browser was tricked, which operation, what it takes."""
 
-import hmac
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
 
@@ -16,7 +15,7 @@ from gateway.admin.services import AdminParts
 from gateway.authn.api_credentials import NotAccepted
 from gateway.errors import GatewayError, RequestRefused, TooManyAttempts
 from gateway.model import Verdict
-from gateway.portal.forms import ForeignForm, check_origin
+from gateway.portal.csrf import ForeignForm, check_origin, token_matches
 from gateway.portal.rendering.status_texts import wording
 from gateway.portal.request import PortalRequest
 from gateway.request.small_body import read_small
@@ -102,9 +101,8 @@ class Router:
         if decision.verdict is not Verdict.ALLOW or principal is None:
             raise NotAccepted(f"{decision.verdict}: {decision.reason}", 'Bearer realm="admin"')
         if ask.here.method not in _SAFE:
-            check_origin(ask.request, ask.here, self._admin.parts.public_url)
-            given = ask.request.headers.get("X-CSRF-Token", "")
-            if not ask.visit.csrf or not hmac.compare_digest(given.encode(), ask.visit.csrf.encode()):
+            check_origin(ask)
+            if not token_matches(ask.request.headers.get("X-CSRF-Token", ""), ask.visit.csrf):
                 raise ForeignForm("X-CSRF-Token does not match")
         return self._door.actor(ask, principal), ask.visit.csrf
 

@@ -10,7 +10,7 @@ from gateway.errors import TooManyAttempts
 from gateway.model import Principal, Target
 from gateway.policy.grantable_groups import requestable
 from gateway.portal.access_requests.requests import AccessDesk
-from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.forms import posted
 from gateway.portal.rendering.texts import STALE_FORM, too_many
 from gateway.portal.request import PortalRequest, Views, see_other
 from gateway.portal.return_url import href, read_return, with_return
@@ -53,14 +53,13 @@ class AccessViews:
         return self._form(ask, destination, self._offered(destination, ask.visit.principal))
 
     async def ask(self, ask: PortalRequest) -> web.StreamResponse:
-        check_origin(ask.request, ask.here, self.parts.public_url)
-        form = await read_form(ask.request)
-        destination = self._destination(ask, form.get("rd", ""))
+        form = await posted(ask)
+        destination = self._destination(ask, form.unproven.get("rd", ""))
         principal = ask.visit.principal
         if principal is None:
             return self._to("login", with_return(f"{self.parts.prefix}/access", href(destination, ask.here)))
         offered = self._offered(destination, principal)
-        if not token_matches(form, ask.visit.csrf):
+        if not form.genuine:
             return self._form(ask, destination, offered, error=STALE_FORM, status=403)
         group = form.get("group", "")
         if group not in {one.group for one in offered}:
@@ -110,12 +109,11 @@ class AccessViews:
         return await self._list(ask, principal)
 
     async def decide(self, ask: PortalRequest) -> web.StreamResponse:
-        check_origin(ask.request, ask.here, self.parts.public_url)
-        form = await read_form(ask.request)
+        form = await posted(ask)
         principal = ask.visit.principal
         if principal is None or not proven_recently(principal.session, self.parts.clock()):
             return self._prove_first(principal)
-        if not token_matches(form, ask.visit.csrf):
+        if not form.genuine:
             return await self._list(ask, principal, error=STALE_FORM, status=403)
         what = form.get("do", "")
         if what not in ("grant", "refuse", "end"):

@@ -12,7 +12,7 @@ from gateway.model import Principal, User
 from gateway.portal.account.api_tokens import NotMade, OwnTokenDesk, TokenRequest
 from gateway.portal.account.change_notices import AccountNews
 from gateway.portal.account.enrolment import FactorEnrolment
-from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.forms import PostedForm, posted
 from gateway.portal.rendering.texts import STALE_FORM, too_many
 from gateway.portal.request import PortalRequest, Views, see_other
 from gateway.portal.return_url import with_return
@@ -53,13 +53,12 @@ class OwnTokenViews:
         return await self._show(ask, await self._user(principal), notice=notice)
 
     async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        check_origin(ask.request, ask.here, self.parts.public_url)
-        form = await read_form(ask.request)
+        form = await posted(ask)
         principal = ask.visit.principal
         if principal is None or not self._proven(principal):
             return self._prove_first(principal)
         user = await self._user(principal)
-        if not token_matches(form, ask.visit.csrf):
+        if not form.genuine:
             return await self._show(ask, user, error=STALE_FORM, status=403)
         if form.get("do") == "end":
             if await self.desk.revoke(ask.client, user, form.get("id", "")):
@@ -67,7 +66,7 @@ class OwnTokenViews:
             return await self._show(ask, user, error=NO_SUCH, status=409)
         return await self._make(ask, user, form)
 
-    async def _make(self, ask: PortalRequest, user: User, form: dict[str, str]) -> web.StreamResponse:
+    async def _make(self, ask: PortalRequest, user: User, form: PostedForm) -> web.StreamResponse:
         routes = tuple(name.removeprefix(_ROUTE) for name in form if name.startswith(_ROUTE))
         wish = TokenRequest(form.get("name", ""), routes, form.get("days", ""), form.get("reading") == "on")
         try:

@@ -11,7 +11,7 @@ from gateway.i18n.text import N_
 from gateway.model import Principal, Target
 from gateway.policy.routes import Routes
 from gateway.portal.account.enrolment import Added, FactorEnrolment, Permission
-from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.forms import posted
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import FACTOR_LABELS, STALE_FORM, WRONG_CODE
 from gateway.portal.request import PortalRequest, see_other
@@ -34,11 +34,10 @@ class EnrolViews:
         routes: Routes,
         *,
         prefix: str,
-        public_url: str,
     ) -> None:
         self._enrolment, self._signin, self._sessions = enrolment, signin, sessions
         self._pages, self._routes = pages, routes
-        self._prefix, self._public_url = prefix, public_url
+        self._prefix = prefix
 
     async def page(self, ask: PortalRequest) -> web.StreamResponse:
         """GET: the choice, or the setup of the factor chosen."""
@@ -48,14 +47,13 @@ class EnrolViews:
         return refused or await self._show(ask, destination, factor, {})
 
     async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        check_origin(ask.request, ask.here, self._public_url)
-        form = await read_form(ask.request)
-        destination = self._return(ask, form.get("rd", ""))
-        factor = form.get("factor", "")
+        form = await posted(ask)
+        destination = self._return(ask, form.unproven.get("rd", ""))
+        factor = form.unproven.get("factor", "")
         refused = await self._refused(ask, destination, factor)
         if refused is not None:
             return refused
-        if not token_matches(form, ask.visit.csrf):
+        if not form.genuine:
             return await self._show(ask, destination, factor, {}, error=STALE_FORM, status=403)
         if self._can_add(ask, destination, factor) and (form.get("code") or form.get("credential")):
             return await self._finish(ask, destination, factor, form)

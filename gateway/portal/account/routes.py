@@ -31,6 +31,5 @@ def account_pages(parts: Services, enrolment: FactorEnrolment, news: AccountNews
         parts.pages,
         partial(doors, parts.config),
         prefix=parts.prefix,
-        public_url=parts.public_url,
     )
     return {"/account": {"GET": views.page, "POST": views.submit}}

@@ -12,7 +12,7 @@ from gateway.portal.account.activity import recent_activity
 from gateway.portal.account.change_password import PasswordChange
 from gateway.portal.account.factors import Access, AccountFactors
 from gateway.portal.account.sessions import AccountSessions
-from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.forms import posted
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import FACTOR_LABELS, STALE_FORM
 from gateway.portal.request import PortalRequest, see_other
@@ -48,12 +48,11 @@ class AccountViews:
         doors: Callable[[Principal], Sequence[tuple[str, str]]],
         *,
         prefix: str,
-        public_url: str,
     ) -> None:
         self._account, self._places, self._passwords = account, places, passwords
         self._asks, self._doors = asks, doors
         self._activity, self._sessions, self._pages = activity, sessions, pages
-        self._here, self._prefix, self._public_url = f"{prefix}/account", prefix, public_url
+        self._here, self._prefix = f"{prefix}/account", prefix
         self._changes: Mapping[str, Change] = {
             "rename": self._rename,
             "prefer": self._prefer,
@@ -77,15 +76,14 @@ class AccountViews:
         return await self._show(ask, principal, access, notice=DONE.get(ask.request.query.get("done", "")))
 
     async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        check_origin(ask.request, ask.here, self._public_url)
-        form = await read_form(ask.request)
+        form = await posted(ask)
         principal = ask.visit.principal
         if principal is None:
             return self._first(ask, "login")
         access = await self._account.access(principal)
         if access is Access.NONE:
             return self._first(ask, "verify")
-        if not token_matches(form, ask.visit.csrf):
+        if not form.genuine:
             return await self._show(ask, principal, access, error=STALE_FORM, status=403)
         wanted = form.get("do", "")
         if wanted in self._endings:  # whoever may look may also end

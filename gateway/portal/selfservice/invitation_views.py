@@ -6,7 +6,7 @@ from gateway.authn.invitations import Invitations
 from gateway.errors import TooManyAttempts, WeakPassword
 from gateway.i18n.text import N_
 from gateway.observability.audit import Audit
-from gateway.portal.anonymous_forms import VisitorForms
+from gateway.portal.forms import VisitorForms, posted
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import NO_COOKIE, STALE_FORM
 from gateway.portal.request import PortalRequest, see_other
@@ -35,10 +35,10 @@ class InviteViews:
         return await self._guarded(ask, ask.request.query.get("token", ""), None)
 
     async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        form, ours = await self._forms.read(ask)
-        if not ours:
+        form = await posted(ask)
+        if not form.genuine:
             error = STALE_FORM if ask.visit.csrf else NO_COOKIE
-            return await self._form(ask, form.get("token", ""), 403, error=error)
+            return await self._form(ask, form.unproven.get("token", ""), 403, error=error)
         return await self._guarded(ask, form.get("token", ""), form.get("password", ""))
 
     async def _guarded(self, ask: PortalRequest, token: str, password: str | None) -> web.StreamResponse:

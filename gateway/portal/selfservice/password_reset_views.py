@@ -8,7 +8,7 @@ from gateway.authn.factors.base import Outcome, Prompt, Resend
 from gateway.authn.password_reset import Resets, Ticket
 from gateway.errors import SendFailed, TooManyAttempts, WeakPassword
 from gateway.i18n.text import N_
-from gateway.portal.anonymous_forms import VisitorForms
+from gateway.portal.forms import VisitorForms, posted
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import (
     FACTOR_LABELS,
@@ -34,9 +34,9 @@ class ResetViews:
         return await self._show(ask, "open" if token else "ask", token=token[:128])
 
     async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        form, ours = await self._forms.read(ask)
-        token = form.get("token", "")
-        if not ours:
+        form = await posted(ask)
+        token = form.unproven.get("token", "")
+        if not form.genuine:
             error = STALE_FORM if ask.visit.csrf else NO_COOKIE
             return await self._show(ask, "open" if token else "ask", 403, token=token, error=error)
         try:

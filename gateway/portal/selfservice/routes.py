@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from gateway.authn.invitations import Invitations
 from gateway.authn.password_reset import Resets
-from gateway.portal.anonymous_forms import VisitorForms
+from gateway.portal.forms import VisitorForms
 from gateway.portal.request import View, Views
 from gateway.portal.selfservice.invitation_views import InviteViews
 from gateway.portal.selfservice.password_reset_views import ResetViews
@@ -17,7 +17,7 @@ def self_service(parts: Services) -> Views:
     if directory is None:
         return {}
     base = parts.public_url.rstrip("/") + prefix
-    forms = VisitorForms(parts.sessions, pages, public_url=parts.public_url)
+    forms = VisitorForms(parts.sessions, pages)
     invitations = Invitations(directory, parts.ledger, parts.clock, base=base)
     invite = InviteViews(invitations, forms, parts.sessions, parts.limits, parts.audit, pages, prefix=prefix)
     views: dict[str, Mapping[str, View]] = {"/invite": {"GET": invite.page, "POST": invite.submit}}

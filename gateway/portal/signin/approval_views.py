@@ -18,7 +18,7 @@ from gateway.i18n.text import N_
 from gateway.messaging.notices import Notices
 from gateway.model import Principal
 from gateway.observability.audit import Audit
-from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.forms import posted
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM
 from gateway.portal.rendering.user_agent import browser_name
@@ -45,11 +45,10 @@ class ApproveViews:
         pages: Pages,
         *,
         prefix: str,
-        public_url: str,
         clock: Clock,
     ) -> None:
         self._factor, self._notices, self._audit, self._pages = factor, notices, audit, pages
-        self._here, self._prefix, self._public_url = f"{prefix}/approve", prefix, public_url
+        self._here, self._prefix = f"{prefix}/approve", prefix
         self._clock = clock
 
     async def page(self, ask: PortalRequest) -> web.StreamResponse:
@@ -61,12 +60,11 @@ class ApproveViews:
         return self._show(ask, asked, done=done if done in DONE else "")
 
     async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        check_origin(ask.request, ask.here, self._public_url)
-        form = await read_form(ask.request)
+        form = await posted(ask)
         principal = ask.visit.principal
         if principal is None or not vouches(principal.session):
             return self._first(ask, principal)
-        if not token_matches(form, ask.visit.csrf):
+        if not form.genuine:
             asked = await self._factor.asks.waiting(principal.username)
             return self._show(ask, asked, error=STALE_FORM, status=403)
         asked = await self._factor.asks.take(principal.username, form.get("id", ""))

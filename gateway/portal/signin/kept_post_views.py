@@ -5,26 +5,23 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from gateway.authn.login import SignIn
-from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
 from gateway.model import Principal, Verdict
-from gateway.portal.forms import check_origin, token_matches
+from gateway.portal.forms import Encoding, posted
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import with_return
-from gateway.request.small_body import read_small
 from gateway.session.kept_posts import KeptPost, KeptPosts, read_fields
 
-_LARGEST = 1024
+_PLAIN_TEXT = Encoding("text/plain", 1024, read_fields)
+"""The form is text/plain (`submit` says why)."""
 GONE = N_("What you were sending is no longer kept. Please go back to the page and fill it in again.")
 
 
 class KeptViews:
-    def __init__(
-        self, posts: KeptPosts, signin: SignIn, pages: Pages, *, prefix: str, public_url: str
-    ) -> None:
+    def __init__(self, posts: KeptPosts, signin: SignIn, pages: Pages, *, prefix: str) -> None:
         self._posts, self._signin, self._pages = posts, signin, pages
-        self._prefix, self._public_url = prefix, public_url
+        self._prefix = prefix
 
     async def page(self, ask: PortalRequest) -> web.StreamResponse:
         """GET {prefix}/kept?id=…&at=…: what would be sent, and the question."""
@@ -55,16 +52,15 @@ class KeptViews:
 
         307 keeps the method (RFC 9110 §15.4.8). The body is text/plain, which tells it from the forms of apps.
         """
-        check_origin(ask.request, ask.here, self._public_url)
-        fields = await _read(ask.request)
+        form = await posted(ask, _PLAIN_TEXT)
         principal = ask.visit.principal
-        id = fields.get("kept", "") or fields.get("discard", "")
-        if principal is None or not token_matches(fields, ask.visit.csrf):
+        if principal is None or not form.genuine:
             return see_other(ask.here.uri)  # the question again, after signing in where that is due
+        id = form.get("kept", "") or form.get("discard", "")
         post = await self._posts.find(ask.client.cookies, id, principal)
         if post is None:
             return self._gone(ask)
-        if "discard" in fields:
+        if "discard" in form:
             await self._posts.discard(ask.client.cookies, id, post, ask.client.ip)
             return see_other("/")
         return await self._send(ask, principal, id, post)
@@ -90,9 +86,3 @@ class KeptViews:
 
     def _gone(self, ask: PortalRequest) -> web.Response:
         return self._pages.error(410, reader=ask.reader, message=GONE, request_id=ask.request_id)
-
-
-async def _read(request: web.BaseRequest) -> dict[str, str]:
-    if request.content_type != "text/plain":
-        raise RequestRefused("not our form", status=415)
-    return read_fields(await read_small(request, _LARGEST))

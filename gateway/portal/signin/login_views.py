@@ -8,7 +8,7 @@ from gateway.authn.login import SignIn
 from gateway.errors import TooManyAttempts
 from gateway.model import Target, Verdict
 from gateway.portal.csrf import SignInTokens
-from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.forms import posted
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM, WRONG_PASSWORD, too_many
 from gateway.portal.request import PortalRequest
@@ -26,14 +26,13 @@ class LoginViews:
         tokens: SignInTokens,
         onward: NextStep,
         *,
-        public_url: str,
         can_reset: bool,
         passkeys: bool,
         providers: Sequence[tuple[str, str]],
     ) -> None:
         """`providers` are names and labels of accounts elsewhere."""
         self._signin, self._sessions, self._pages = signin, sessions, pages
-        self._tokens, self._onward, self._public_url = tokens, onward, public_url
+        self._tokens, self._onward = tokens, onward
         self._can_reset, self._passkeys, self._providers = can_reset, passkeys, providers
 
     async def page(self, ask: PortalRequest) -> web.StreamResponse:
@@ -48,14 +47,13 @@ class LoginViews:
         return self._onward.to(ask, destination, principal)
 
     async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        check_origin(ask.request, ask.here, self._public_url)
-        form = await read_form(ask.request)
-        destination = self._onward.wanted(ask, form.get("rd", ""))
-        username = form.get("username", "")
-        if ask.visit.principal is not None and not token_matches(form, ask.visit.csrf):
+        form = await posted(ask, tokens=self._tokens)
+        destination = self._onward.wanted(ask, form.unproven.get("rd", ""))
+        username = form.unproven.get("username", "")
+        if ask.visit.principal is not None and not form.of_session:
             # Another tab has signed in meanwhile: this one need not.
             return self._onward.to(ask, destination, ask.visit.principal)
-        if not self._tokens.accepts(ask, form):
+        if not form.genuine:
             problem = STALE_FORM if ask.visit.csrf else self._onward.trail.cause(ask, destination).public
             return await self._form(ask, destination, username=username, error=problem, status=403)
         try:

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from gateway.authn.login import SignIn
-from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.forms import posted
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.signin.redirect_loop import RedirectLoop
@@ -21,11 +21,10 @@ class LogoutViews:
         domains: Domains,
         *,
         prefix: str,
-        public_url: str,
     ) -> None:
         self._signin, self._sessions, self._pages = signin, sessions, pages
         self._trail, self._domains = trail, domains
-        self._prefix, self._public_url = prefix, public_url
+        self._prefix = prefix
 
     async def page(self, ask: PortalRequest) -> web.StreamResponse:
         return self._pages.render(
@@ -37,11 +36,10 @@ class LogoutViews:
         )
 
     async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        check_origin(ask.request, ask.here, self._public_url)
-        form = await read_form(ask.request)
+        form = await posted(ask)
         if ask.visit.principal is None:
             return see_other(f"{self._prefix}/logout")
-        if not token_matches(form, ask.visit.csrf):
+        if not form.genuine:
             return await self.page(ask)
         await self._signin.sign_out(ask.client, ask.visit.principal)
         response = see_other(f"{self._prefix}/logout")

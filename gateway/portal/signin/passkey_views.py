@@ -9,7 +9,7 @@ from gateway.i18n.text import N_
 from gateway.model import Target
 from gateway.policy.routes import Routes
 from gateway.portal.csrf import SignInTokens
-from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.forms import posted
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM
 from gateway.portal.request import PortalRequest, see_other
@@ -34,13 +34,12 @@ class PasskeyViews:
         limits: RateLimits,
         *,
         prefix: str,
-        public_url: str,
         tokens: SignInTokens,
     ) -> None:
         self._tokens = tokens
         self._keys, self._signin, self._sessions = keys, signin, sessions
         self._pages, self._routes, self._limits = pages, routes, limits
-        self._prefix, self._public_url = prefix, public_url
+        self._prefix = prefix
 
     async def page(self, ask: PortalRequest) -> web.StreamResponse:
         await self._limits.spend(PER_IP, ask.client.network)
@@ -48,12 +47,11 @@ class PasskeyViews:
         return await self._form(ask, destination)
 
     async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        check_origin(ask.request, ask.here, self._public_url)
-        form = await read_form(ask.request)
-        destination = read_return(form.get("rd", ""), ask.here, self._routes, self._prefix)
-        if ask.visit.principal is not None and not token_matches(form, ask.visit.csrf):
+        form = await posted(ask, tokens=self._tokens)
+        destination = read_return(form.unproven.get("rd", ""), ask.here, self._routes, self._prefix)
+        if ask.visit.principal is not None and not form.of_session:
             return see_other(href(destination, ask.here))  # another tab has signed in meanwhile
-        if not self._tokens.accepts(ask, form):
+        if not form.genuine:
             return await self._form(ask, destination, error=STALE_FORM, status=403)
         await self._limits.spend(PER_IP, ask.client.network)
         client, answer = ask.client, form.get("credential", "")

@@ -12,7 +12,7 @@ from gateway.errors import TooManyAttempts
 from gateway.i18n.catalogues import language
 from gateway.model import Principal, Target, Verdict
 from gateway.policy.decide import LENT_FACTORS
-from gateway.portal.forms import check_origin, read_form, token_matches
+from gateway.portal.forms import PostedForm, posted
 from gateway.portal.rendering.reader_language import Reader
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import FACTOR_LABELS, OLD_CODE, OTHER_TAB, WRONG_CODE, delivery_words
@@ -36,13 +36,12 @@ class VerifyViews:
         devices: RememberedDevices,
         onward: NextStep,
         *,
-        public_url: str,
         fallback: Sequence[str],
         live: bool,
     ) -> None:
         """`fallback` stands in for SMS that are refused; `live` says whether deliveries are reported to us."""
         self._signin, self._sessions, self._pages, self._devices = signin, sessions, pages, devices
-        self._onward, self._public_url, self._live = onward, public_url, live
+        self._onward, self._live = onward, live
         self._challenges = Challenges(signin, fallback)
 
     async def page(self, ask: PortalRequest) -> web.StreamResponse:
@@ -52,19 +51,16 @@ class VerifyViews:
         return await self._form(ask, destination, ask.request.query.get("factor", ""))
 
     async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        check_origin(ask.request, ask.here, self._public_url)
-        form = await read_form(ask.request)
-        destination = self._onward.wanted(ask, form.get("rd", ""))
-        factor = form.get("factor", "")
-        if not token_matches(form, ask.visit.csrf):
+        form = await posted(ask)
+        destination = self._onward.wanted(ask, form.unproven.get("rd", ""))
+        factor = form.unproven.get("factor", "")
+        if not form.genuine:
             return await self._form(ask, destination, factor, notice=OTHER_TAB, status=403)
         if form.get("resend") or (factor and not form.get("code")):
             return await self._form(ask, destination, factor, resend=Resend.of(form))
         return await self._judge(ask, destination, form)
 
-    async def _judge(
-        self, ask: PortalRequest, destination: Target, form: dict[str, str]
-    ) -> web.StreamResponse:
+    async def _judge(self, ask: PortalRequest, destination: Target, form: PostedForm) -> web.StreamResponse:
         principal = ask.visit.principal
         if principal is None:
             return self._onward.to_login(ask, destination)

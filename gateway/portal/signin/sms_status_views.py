@@ -14,7 +14,7 @@ from gateway.messaging.senders.base import Reports
 from gateway.messaging.sms.delivery_reports import Deliveries
 from gateway.messaging.sms.delivery_status import outlook
 from gateway.messaging.sms.dispatch import SmsDispatch
-from gateway.portal.forms import read_form
+from gateway.portal.forms import posted_by_anyone
 from gateway.portal.rendering.texts import delivery_words
 from gateway.portal.request import PortalRequest
 
@@ -32,7 +32,7 @@ class SmsViews:
         """POST by the provider. What we don't know is taken without a word, so that it is not sent again."""
         if self._reports is None:
             raise RequestRefused("no SMS provider reports here", status=404, public="There is nothing here.")
-        form = await read_form(ask.request)
+        form = await posted_by_anyone(ask)
         signature = ask.request.headers.get("X-Twilio-Signature", "")
         report = self._reports.read(dict(ask.request.query), form, signature)
         if report is None:
