@@ -13,19 +13,22 @@ ARGS   ?=
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 
+# What people read is compiled: `make messages` collects it, this rule follows edited catalogues.
+CATALOGUES := $(patsubst %.po,%.mo,$(wildcard gateway/i18n/locales/*/LC_MESSAGES/messages.po))
+
 .DEFAULT_GOAL := help
 .PHONY: help run serve test lint format messages e2e bench hops wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/.installed ## start the demo at http://localhost:8080 (PORT=... for another port)
+run: $(VENV)/.installed $(CATALOGUES) ## start the demo at http://localhost:8080 (PORT=... for another port)
 	@exec $(BIN)/auth-gateway demo --port $(PORT)
 
-serve: $(VENV)/.installed ## start the gateway with ./config.yaml (CONFIG=... for another file)
+serve: $(VENV)/.installed $(CATALOGUES) ## start the gateway with ./config.yaml (CONFIG=... for another file)
 	@exec $(BIN)/auth-gateway serve --config $(CONFIG)
 
-test: $(VENV)/.installed-dev ## run the tests (ARGS="-k name" for some of them)
+test: $(VENV)/.installed-dev $(CATALOGUES) ## run the tests (ARGS="-k name" for some of them)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -q $(ARGS)
 
 lint: $(VENV)/.installed-dev ## ruff, its formatter and mypy --strict
@@ -39,14 +42,15 @@ format: $(VENV)/.installed-dev ## mend what ruff can mend
 
 messages: $(VENV)/.installed-dev ## collect what people read into gateway/i18n/locales (docs/translating.md)
 	$(BIN)/python -m gateway.i18n.extract
+	$(BIN)/python -m gateway.i18n.compile
 
-e2e: $(VENV)/.installed-dev ## browser tests alone (needs Chromium)
+e2e: $(VENV)/.installed-dev $(CATALOGUES) ## browser tests alone (needs Chromium)
 	$(BIN)/python -m pytest -q tests/e2e $(ARGS)
 
-bench: $(VENV)/.installed-dev ## measure beside nginx, HAProxy, Caddy, oauth2-proxy (ARGS=--quick)
+bench: $(VENV)/.installed-dev $(CATALOGUES) ## measure beside nginx, HAProxy, Caddy, oauth2-proxy (ARGS=--quick)
 	$(BIN)/python -m bench.bench $(ARGS)
 
-hops: $(VENV)/.installed-dev ## count the files that a request enters (ARGS=-v lists them)
+hops: $(VENV)/.installed-dev $(CATALOGUES) ## count the files that a request enters (ARGS=-v lists them)
 	@$(BIN)/python -m tests.hops $(ARGS)
 
 wheel: $(VENV)/.installed-dev ## build dist/*.whl
@@ -67,3 +71,8 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ $(VENV)/.installed
+
+# Where Babel is missing (a clone that only runs the gateway), the installation compiles.
+$(CATALOGUES): %.mo: %.po | $(VENV)/.installed
+	@$(BIN)/python -m gateway.i18n.compile 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from gateway.i18n import po
 from gateway.i18n.text import Text
 
 LOCALES = Path(__file__).resolve().parent / "locales"
@@ -53,10 +52,24 @@ class Language:
         return f"{value:,}".replace(",", _THOUSANDS.get(self.tag, ","))
 
 
+class CatalogueMissing(RuntimeError):
+    """A catalogue was not compiled: this is a checkout that nobody installed. The message says what to do."""
+
+
 @cache
 def language(tag: str, folder: Path = LOCALES) -> Language:
-    """The language `tag`, read once."""
-    file = folder / tag / "LC_MESSAGES" / "messages.po"
+    """The language `tag` (a key of NAMES), read once from its compiled catalogue below `folder`.
+
+    The format: https://www.gnu.org/software/gettext/manual/html_node/MO-Files.html. Raises CatalogueMissing.
+    """
     if tag == "en":
         return Language(tag, gettext.NullTranslations())
-    return Language(tag, po.translations(file.read_text(encoding="utf-8")))
+    file = folder / tag / "LC_MESSAGES" / "messages.mo"
+    try:
+        with file.open("rb") as compiled:
+            return Language(tag, gettext.GNUTranslations(compiled))
+    except FileNotFoundError as error:
+        raise CatalogueMissing(
+            f"{file} is missing: `pip install -e .` compiles the catalogues, or `python -m gateway.i18n.compile` where "
+            "Babel is installed"
+        ) from error

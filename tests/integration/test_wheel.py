@@ -29,10 +29,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # From a copy: a build must not see, or leave, anything in the checkout.
     source = folder / "source"
     source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):
         shutil.copy(ROOT / name, source)
     for name in ("gateway", "templates"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.mo"))
     built = run(sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", folder, ".", cwd=source)
     assert built.returncode == 0, built.stderr
     return next(folder.glob("*.whl"))
@@ -51,12 +51,13 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_wheel_holds_templates_migrations_and_static_files(wheel: Path) -> None:
+def test_wheel_holds_templates_migrations_static_files_and_compiled_catalogues(wheel: Path) -> None:
     names = ZipFile(wheel).namelist()
     assert "gateway/_templates/login.html" in names
     assert "gateway/portal/static/style.css" in names
     assert "gateway/cli/demo/page.html" in names
-    assert "gateway/i18n/locales/de/LC_MESSAGES/messages.po" in names
+    for tag in ("de", "es", "fr", "ja"):
+        assert f"gateway/i18n/locales/{tag}/LC_MESSAGES/messages.mo" in names
     assert any(name.startswith("gateway/stores/migrations/versions/") for name in names)
     assert not any(name.startswith(("tests/", "var/")) for name in names)
 
@@ -69,6 +70,15 @@ def test_installed_command_tells_its_version(installed: Path) -> None:
 def test_installed_command_is_not_the_checkout(installed: Path) -> None:
     code = "import gateway; print(gateway.__file__)"
     assert run(installed / "venv/bin/python", "-c", code, cwd=installed).stdout.startswith(str(installed))
+
+
+def test_installed_package_speaks_all_its_languages(installed: Path) -> None:
+    code = """
+from gateway.i18n.catalogues import NAMES, language
+print(*(language(tag).say("Sign in", {}) for tag in NAMES), sep="|")
+"""
+    result = run(installed / "venv/bin/python", "-c", code, cwd=installed)
+    assert result.stdout.strip() == "Sign in|Anmelden|Iniciar sesión|Se connecter|サインイン", result.stderr
 
 
 def test_installed_command_checks_the_shipped_configuration(installed: Path) -> None:

@@ -1,8 +1,13 @@
+import gettext
+import io
+import os
+from pathlib import Path
+
 import pytest
 
-from gateway.i18n import po
 from gateway.i18n.accept_language import preferred
-from gateway.i18n.catalogues import Language
+from gateway.i18n.catalogues import LOCALES, NAMES, CatalogueMissing, Language, language
+from gateway.i18n.compile import compile_catalogues, compiled
 from gateway.i18n.text import N_, NN_, duration, joined
 
 OFFERED = ("en", "de", "es", "fr", "ja", "zh-Hant")
@@ -40,8 +45,12 @@ msgstr ""
 """
 
 
+def messages() -> gettext.GNUTranslations:
+    return gettext.GNUTranslations(io.BytesIO(compiled(CATALOGUE.encode(), "de")))
+
+
 def spoken() -> Language:
-    return Language("de", po.translations(CATALOGUE))
+    return Language("de", messages())
 
 
 @pytest.mark.parametrize(
@@ -100,5 +109,37 @@ def test_a_duration_is_rounded_as_people_would(seconds: float, words: str) -> No
 
 
 def test_direction_follows_the_script() -> None:
-    directions = {tag: Language(tag, po.translations(CATALOGUE)).direction for tag in ("ar-EG", "he", "ja")}
+    directions = {tag: Language(tag, messages()).direction for tag in ("ar-EG", "he", "ja")}
     assert directions == {"ar-EG": "rtl", "he": "rtl", "ja": "ltr"}
+
+
+# -- compiled catalogues -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tag", sorted(set(NAMES) - {"en"}))
+def test_the_compiled_catalogue_is_that_of_the_source(tag: str) -> None:
+    folder = LOCALES / tag / "LC_MESSAGES"
+    source, target = (folder / "messages.po").read_bytes(), (folder / "messages.mo").read_bytes()
+    assert target == compiled(source, tag), "stale: run `make messages`"
+
+
+def test_a_catalogue_that_was_not_compiled_is_named_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(
+        CatalogueMissing, match=r"de/LC_MESSAGES/messages\.mo is missing: `pip install -e \.`"
+    ):
+        language("de", tmp_path)
+
+
+def test_a_catalogue_is_compiled_again_once_it_was_edited(tmp_path: Path) -> None:
+    source = tmp_path / "de" / "LC_MESSAGES" / "messages.po"
+    source.parent.mkdir(parents=True)
+    source.write_text(CATALOGUE)
+    target = source.with_suffix(".mo")
+    assert compile_catalogues(tmp_path, only_stale=True) == [target]
+    os.utime(source, (1, 1))
+    assert compile_catalogues(tmp_path, only_stale=True) == []
+    source.write_text(CATALOGUE.replace("Frag ", "Frage "))
+    os.utime(target, (1, 1))
+    assert compile_catalogues(tmp_path, only_stale=True) == [target]
+    assert language("de", tmp_path).say("Ask %(who)s.", {"who": "Ann"}) == "Frage Ann."
+    assert sorted(path.name for path in target.parent.iterdir()) == ["messages.mo", "messages.po"]

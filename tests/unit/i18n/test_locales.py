@@ -63,7 +63,7 @@ def test_place_holders_and_markup_are_those_of_the_english(tag: str) -> None:
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_the_gateway_says_what_the_catalogue_says(tag: str) -> None:
-    """Our reader of catalogues and Babel's agree on every message."""
+    """Every message in its place, and plural forms as the language's own rule (Plural-Forms) has them."""
     spoken = language(tag)
     for one in read(tag):
         if not (one.id and all(forms(one.string))):
