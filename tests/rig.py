@@ -217,4 +217,4 @@ async def running_gateway(
         finally:
             passwords.close()
             await engine.dispose()
-            await asyncio.wait_for(gateway.drain(5), 60)
+            await asyncio.wait_for(gateway.drain(5, linger=0), 60)

@@ -16,10 +16,10 @@ from gateway.config.schema import Config, DirectoryDatabase
 from gateway.errors import ConfigError, GatewayError
 from gateway.observability.log import configure
 from gateway.observability.metrics_directory import shared_metrics
-from gateway.server.process.alone import run_alone
+from gateway.server.process.generation import worker_count
 from gateway.server.process.memory import preload, return_freed_blocks
 from gateway.server.process.sockets import Listeners
-from gateway.server.process.supervisor import Supervisor, worker_count
+from gateway.server.process.supervisor import Supervisor
 from gateway.server.tls.context import server_context
 from gateway.stores.sql.engine import open_engine, reading
 from gateway.stores.sql.migrate import migrate
@@ -74,10 +74,8 @@ def run(config: Config, load_again: Callable[[], Config], hint: str = "") -> int
     def on_ready() -> None:
         click.echo(f"auth-gateway ready: {describe(config, count)}{hint}", err=True)
 
-    if count == 1:
-        return run_alone(config, listeners, load=load_again, on_ready=on_ready)
     with shared_metrics():
-        preload("gateway.server")  # not before: metrics choose their storage when they are imported
+        preload("gateway.server.gateway")  # not before: metrics choose their storage when they are imported
         return Supervisor(config, listeners, load=load_again, on_ready=on_ready).run()
 
 
@@ -96,7 +94,7 @@ async def has_users(config: Config) -> bool:
 
 def describe(config: Config, count: int) -> str:
     """Where browsers go, what serves them, and where it listens."""
-    workers = "1 process" if count == 1 else f"{count} workers"
+    workers = "1 worker" if count == 1 else f"{count} workers"
     return f"{config.server.public_url} ({workers} on {config.server.listen})"
 
 

@@ -54,7 +54,8 @@ class Logouts:
 
     async def _pause(self) -> None:
         try:
-            await asyncio.wait_for(self._wake.wait(), _LOOK_EVERY)
+            async with asyncio.timeout(_LOOK_EVERY):
+                await self._wake.wait()
         except TimeoutError:
             return
         finally:

@@ -125,9 +125,11 @@ class ClientConnection(RequestHandler):
 
     def exchange_done(self) -> None:
         self._exchange = None
-        if self._close or self._owner.draining:
+        if self._close:
             self.force_close()
             return
+        # While draining it stays open for the linger: this answer did not say `Connection: close`, so the next
+        # request may be on its way already. That one goes the ordinary path, whose answer does.
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if self._ahead:
             self._loop.call_soon(self._next_request)
@@ -162,8 +164,13 @@ class ClientConnection(RequestHandler):
         """End the connection after the response that is under way."""
         if self._exchange is not None:
             self._close = True
-        else:
+        elif not self._waiting_for_head():
             super().close()
+        elif not self._head_bytes:
+            # aiohttp would only stop waiting for a request and leave the transport open: whoever sends on it later
+            # hears nothing until the time for a head is over.
+            self.force_close()
+        # Half a head is a request under way: it is answered with `Connection: close`, or its time runs out.
 
     def _process_keepalive(self) -> None:
         if self._exchange is None:

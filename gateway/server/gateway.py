@@ -8,7 +8,7 @@ import logging
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import TextIO
 from urllib.parse import urlsplit
@@ -35,13 +35,17 @@ from gateway.portal.signin.identity_provider_views import federation_pages
 from gateway.server.background import report_upstreams, sweep
 from gateway.server.composition import Composed, compose
 from gateway.server.connection import ConnectionServer
-from gateway.server.drain import CANCEL_GRACE, drain
+from gateway.server.drain import CANCEL_GRACE, LINGER, drain
 from gateway.server.fastpath import FastPath
 from gateway.server.handler import Handler
+from gateway.server.process.sockets import BACKLOG
 from gateway.server.proxied import GuardedProxy
 from gateway.stores.sql.engine import open_engine
 
 log = logging.getLogger("gateway.server")
+
+TASK_GRACE = 2.0
+"""Seconds that what runs beside the requests may take to end."""
 
 
 class Gateway:
@@ -60,6 +64,8 @@ class Gateway:
         self._fast = _fast_path(composed, access, forward, portal)
         self._front = _front(composed, access, forward, portal)
         self._runner: web.ServerRunner | None = None
+        self._ssl_context: ssl.SSLContext | None = None
+        self._sites: dict[socket.socket, web.SockSite] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, sockets: list[socket.socket], ssl_context: ssl.SSLContext | None) -> None:
@@ -82,8 +88,22 @@ class Gateway:
             shutdown_timeout=CANCEL_GRACE,
         )
         await self._runner.setup()
+        self._ssl_context = ssl_context
         for sock in sockets:
-            await web.SockSite(self._runner, sock, ssl_context=ssl_context, backlog=4096).start()
+            await self.read(sock)
+
+    async def read(self, sock: socket.socket) -> None:
+        """Accept what waits on a listening socket, until `leave` or the end."""
+        if self._runner is not None:
+            site = web.SockSite(self._runner, sock, ssl_context=self._ssl_context, backlog=BACKLOG)
+            await site.start()
+            self._sites[sock] = site
+
+    async def leave(self, sock: socket.socket) -> None:
+        """Accept no more on this socket and close it; what was accepted goes on."""
+        site = self._sites.pop(sock, None)
+        if site is not None and self._runner is not None and site in self._runner.sites:
+            await site.stop()
 
     def _beside(self) -> list[Coroutine[object, object, None]]:
         """What runs beside the requests, until the worker ends."""
@@ -107,17 +127,23 @@ class Gateway:
         if change.barred:
             await self.stores.sessions.delete_for_user(change.username)
 
-    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - it limits others, not itself
-        """Stop accepting, let running requests finish for up to `timeout` seconds, then release everything."""
+    async def drain(
+        self,
+        timeout: float,  # noqa: ASYNC109 - it limits others, not itself
+        *,
+        linger: float = LINGER,
+    ) -> None:
+        """Stop accepting, let running requests finish for up to `timeout` seconds, then release everything.
+
+        Idle connections stay open for `linger` seconds (see `drain`).
+        """
         self.health.draining = True
         self.proxy.tunnels.close_all()
         if self._runner is not None:
-            await drain(self._runner, timeout)
+            await drain(self._runner, timeout, linger=linger)
         self._fast.close()
         await self.proxy.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _end(self._tasks)
         await self.parts.notices.finish()
         try:
             await self.parts.audit.flush()
@@ -132,6 +158,15 @@ class Gateway:
         await self.stores.close()
         if self._composed.tracing is not None:
             await asyncio.to_thread(self._composed.tracing.close)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel what runs beside the requests. A worker must end even if one of these does not."""
+    for task in tasks:
+        task.cancel()
+    _, running = await asyncio.wait(tasks, timeout=TASK_GRACE)
+    for task in running:
+        log.error("left behind at the end: %s", task.get_coro())
 
 
 def _portal(composed: Composed, provider: OpenIDProvider) -> Portal:

@@ -50,7 +50,8 @@ class TunnelWatch:
         """Look again and again, at once after a change, until cancelled."""
         while True:
             with suppress(TimeoutError):  # nothing changed: time for a look at the clock
-                await asyncio.wait_for(self._changed.wait(), interval)
+                async with asyncio.timeout(interval):
+                    await self._changed.wait()
             self._changed.clear()
             await self.look()
 

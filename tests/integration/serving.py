@@ -6,9 +6,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import yaml
 from aiohttp import web
@@ -129,7 +130,13 @@ def write_config(folder: Path, upstream_url: str, port: int, **server: object) -
 
 
 @contextlib.asynccontextmanager
-async def serving(folder: Path, upstream_url: str, **server: object) -> AsyncIterator[Serving]:
+async def serving(
+    folder: Path,
+    upstream_url: str,
+    *,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    **server: object,
+) -> AsyncIterator[Serving]:
     """`serve` on a free port; ready when entered, killed with its workers when left."""
     port = free_port()
     config = write_config(folder, upstream_url, port, **server)
@@ -137,7 +144,7 @@ async def serving(folder: Path, upstream_url: str, **server: object) -> AsyncIte
         *COMMAND,
         str(config),
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -1,6 +1,5 @@
-"""A forked process and the socket pair that ties it to its parent.
+"""A forked process and the socket pair that ties it to its parent (`channel` has what is said on it).
 
-A byte from the child says that it serves; end-of-file says, on either side, that the other one is gone.
 Only for a parent without threads or event loop: a fork copies locks as they are.
 """
 
@@ -11,9 +10,10 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from gateway.server.process.channel import READY, send_leave, send_take
 from gateway.server.process.signals import default_signals
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
@@ -21,7 +21,9 @@ _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 @dataclass(eq=False)
 class Worker:
-    """A child process as its parent sees it; the parent kills it at `deadline` if it still lives."""
+    """A child process as its parent sees it; the parent kills it at `deadline` if it still lives.
+
+    `heard` is when it last said anything. Times are the supervisor's clock."""
 
     pid: int
     number: int
@@ -29,6 +31,22 @@ class Worker:
     started: float
     deadline: float = math.inf
     ready: bool = False
+    heard: float = 0.0
+
+    def hear(self, now: float) -> bytes:
+        """What it has said since the last time; empty if it is gone."""
+        said = self.channel.recv(4096)
+        self.heard = now
+        self.ready = self.ready or READY in said
+        return said
+
+    def take(self, number: int, sockets: Sequence[socket.socket]) -> bool:
+        """Let it read the sockets of another worker, too; False if it can't be told."""
+        return send_take(self.channel, number, sockets)
+
+    def leave(self, number: int) -> None:
+        """Let it no longer read the sockets of worker `number`."""
+        send_leave(self.channel, number)
 
     def send(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
@@ -56,7 +74,7 @@ def fork_worker(number: int, life: Callable[[socket.socket], int], *, now: float
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         theirs.close()
-    return Worker(pid, number, ours, started=now)
+    return Worker(pid, number, ours, started=now, heard=now)
 
 
 def _live(life: Callable[[socket.socket], int], channel: socket.socket) -> None:

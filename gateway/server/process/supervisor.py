@@ -6,13 +6,11 @@ A reload starts a whole new generation first and lets the old one drain only whe
 
 import logging
 import math
-import os
 import selectors
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 from gateway.clock import Clock
 from gateway.config.schema import Config
@@ -20,8 +18,10 @@ from gateway.errors import ConfigError
 from gateway.observability.metrics_directory import forget_process
 from gateway.server.process import systemd
 from gateway.server.process.fork import Worker, fork_worker
+from gateway.server.process.generation import Generation
 from gateway.server.process.signals import Signals
 from gateway.server.process.sockets import ListenError, Listeners
+from gateway.server.process.watchdog import Watchdog
 from gateway.server.process.worker import run_worker
 from gateway.server.tls.context import server_context
 
@@ -31,15 +31,6 @@ START_TIMEOUT = 60.0
 """A worker that does not serve by then is killed."""
 KILL_GRACE = 5.0
 """How much longer than drain_timeout a leaving worker may live."""
-BACK_OFF = (0.1, 0.5, 1.0, 2.0, 5.0)
-"""Pause before the first, second ... restart in a row; meanwhile that slot's connections wait in its queue."""
-HEALTHY_AFTER = 30.0
-"""A worker that lived this long starts the back-off anew."""
-
-
-def worker_count(config: Config) -> int:
-    workers = config.server.workers
-    return max(1, os.cpu_count() or 1) if workers == "auto" else max(1, workers)
 
 
 def refuse_reload(error: Exception) -> None:
@@ -47,25 +38,6 @@ def refuse_reload(error: Exception) -> None:
     for mistake in error.mistakes if isinstance(error, ConfigError) else [error]:
         log.error("reload refused: %s", mistake)
     log.error("the old configuration stays in force")
-
-
-@dataclass(eq=False)
-class Generation:
-    """The workers of one configuration. `due` says when a dead worker's slot is filled again."""
-
-    config: Config
-    listeners: Listeners
-    workers: dict[int, Worker] = field(default_factory=dict)
-    due: dict[int, float] = field(default_factory=dict)
-    failures: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def count(self) -> int:
-        return worker_count(self.config)
-
-    @property
-    def serving(self) -> bool:
-        return len(self.workers) == self.count and all(w.ready for w in self.workers.values())
 
 
 class Supervisor:
@@ -91,6 +63,7 @@ class Supervisor:
         self._status = 0
         self._reload_wanted = False
         self._selector = selectors.DefaultSelector()
+        self._watchdog = Watchdog()
 
     def run(self) -> int:
         """Serve until stopped; returns the exit status."""
@@ -119,15 +92,16 @@ class Supervisor:
                 self._stop()
 
     def _on_word_from(self, worker: Worker) -> None:
-        if worker.channel.recv(16):
-            worker.ready = True
-            if worker not in self._leaving:
-                worker.deadline = math.inf
-                self._on_ready()
-        else:
+        served = worker.ready
+        if not worker.hear(self._clock()):
             self._on_exit(worker, self._bury(worker))
+        elif worker.ready and not served and worker not in self._leaving:
+            worker.deadline = math.inf
+            self._on_ready(worker)
 
-    def _on_ready(self) -> None:
+    def _on_ready(self, worker: Worker) -> None:
+        if self._current.workers.get(worker.number) is worker:
+            self._current.came_up(worker)
         if self._next is not None and self._next.serving:
             self._promote(self._next)
         elif self._next is None and self._current.serving and not self._announced:
@@ -151,24 +125,20 @@ class Supervisor:
             self._on_loss(worker, status)
 
     def _on_loss(self, worker: Worker, status: str) -> None:
-        current, number = self._current, worker.number
-        del current.workers[number]
         if not self._announced:
             # Nothing served yet: this will not mend itself, and the operator is still watching.
+            del self._current.workers[worker.number]
             self._status = 1
             self._stop()
             return
-        healthy = self._clock() - worker.started > HEALTHY_AFTER
-        failures = 0 if healthy else current.failures.get(number, 0)
-        pause = BACK_OFF[min(failures, len(BACK_OFF) - 1)]
-        current.failures[number] = failures + 1
-        current.due[number] = self._clock() + pause
-        log.error("worker %d (pid %d) ended (%s); restart in %gs", number, worker.pid, status, pause)
+        pause = self._current.lost(worker, self._clock())
+        log.error("worker %d (pid %d) ended (%s); restart in %gs", worker.number, worker.pid, status, pause)
 
     def _patience(self) -> float | None:
         moments = [worker.deadline for worker in self._alive()] + list(self._current.due.values())
-        soonest = min(moments, default=math.inf)
-        return None if math.isinf(soonest) else max(0.0, soonest - self._clock())
+        now = self._clock()
+        soonest = min(*moments, self._watchdog.next_look(self._current.workers.values(), now), math.inf)
+        return None if math.isinf(soonest) else max(0.0, soonest - now)
 
     def _do_what_is_due(self) -> None:
         now = self._clock()
@@ -177,6 +147,10 @@ class Supervisor:
                 log.error("worker %d (pid %d) is killed: it took too long", worker.number, worker.pid)
                 worker.deadline = math.inf
                 worker.send(signal.SIGKILL)
+        for worker in self._watchdog.hanging(list(self._current.workers.values()), now):
+            log.error("worker %d (pid %d) hangs and is killed", worker.number, worker.pid)
+            worker.ready = False
+            worker.send(signal.SIGKILL)
         for number in [n for n, moment in self._current.due.items() if now >= moment]:
             del self._current.due[number]
             self._fork(self._current, number)
@@ -237,6 +211,7 @@ class Supervisor:
             worker.deadline = self._clock() + generation.config.server.drain_timeout + KILL_GRACE
         self._leaving.update(generation.workers.values())
         generation.workers.clear()
+        generation.stand_ins.clear()
         generation.due.clear()
 
     def _fill(self, generation: Generation) -> None:

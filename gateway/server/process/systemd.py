@@ -21,3 +21,10 @@ def notify(*lines: str) -> None:
 def reloading() -> None:
     """RELOADING=1 must carry the monotonic time, else systemd 253 and later can't order it (sd_notify(3))."""
     notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+
+
+def watchdog_interval() -> float:
+    """Seconds between two signs of life: half of WatchdogSec= (sd_watchdog_enabled(3)); infinity without one."""
+    ours = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    return int(microseconds) / 2e6 if ours and microseconds.isdigit() else float("inf")
