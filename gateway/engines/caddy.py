@@ -44,6 +44,7 @@ def _site(plan: EnginePlan, site: HostPlan) -> Iterator[str]:
     for header in (*protected_names(plan.config), *FORWARDED):
         for spelling in spellings(header):
             yield f"\t\trequest_header -{spelling}"
+    yield _ONLY_WEBSOCKETS
     yield f"\t\t@portal path_regexp ^{plan.prefix}(/|$)\n\t\troute @portal {{"
     yield f"\t\t\treverse_proxy {_dial(plan.gateway)}\n\t\t}}"
     for number, route in enumerate(site.routes):
@@ -52,6 +53,20 @@ def _site(plan: EnginePlan, site: HostPlan) -> Iterator[str]:
         yield from _route(plan, route)
         yield "\t\t}"
     yield "\t\trespond 404\n\t}\n}"
+
+
+_ONLY_WEBSOCKETS = """\
+\t\t# Only WebSockets switch a connection: after any other switch (h2c) nobody would see what is asked on it.
+\t\t@not_websocket not {
+\t\t\tmethod GET
+\t\t\theader_regexp upgrade Upgrade (?i)^websocket$
+\t\t\theader_regexp key Sec-WebSocket-Key ^[A-Za-z0-9+/]+=*$
+\t\t}
+\t\trequest_header @not_websocket -Upgrade
+\t\t@websocket header_regexp Upgrade .
+\t\trequest_header @websocket Upgrade websocket
+\t\trequest_header -HTTP2-Settings"""
+"""A second Upgrade line would be another one's: Caddy looks at the first, the matcher at all. Hence the set."""
 
 
 def _route(plan: EnginePlan, route: Route) -> Iterator[str]:
@@ -63,6 +78,8 @@ def _route(plan: EnginePlan, route: Route) -> Iterator[str]:
         yield f"\t\t\turi strip_prefix {route.path.rstrip('/')}"
     if route.max_body:
         yield f"\t\t\trequest_body {{\n\t\t\t\tmax_size {route.max_body}\n\t\t\t}}"
+    if not route.websocket:
+        yield "\t\t\trequest_header -Upgrade"
     yield f"\t\t\treverse_proxy {' '.join(map(_dial, _upstreams(route)))} {{"
     if not route.preserve_host:
         yield "\t\t\t\theader_up Host {upstream_hostport}"

@@ -17,6 +17,7 @@ from gateway.engines.plan import (
     path_pattern,
     protected_names,
 )
+from gateway.proxy.request_headers import canonical
 
 _TYPE = "type.googleapis.com/envoy.extensions"
 _HTTP = f"{_TYPE}.filters.http"
@@ -61,7 +62,8 @@ def _http_connections(plan: EnginePlan) -> dict[str, Any]:
         "normalize_path": True,
         "path_with_escaped_slashes_action": "REJECT_REQUEST",
         "upgrade_configs": [{"upgrade_type": "websocket"}],
-        "common_http_protocol_options": {"headers_with_underscores_action": "REJECT_REQUEST"},
+        # Any other is dropped, and the request served as an ordinary one.
+        "http_protocol_options": {"ignore_http_11_upgrade": [_regex(_all_but("websocket"))]},
         "http_filters": [
             _lua("strip", _strip_code(plan)),
             _ext_authz(plan),
@@ -110,9 +112,38 @@ def _lua(name: str, code: str) -> dict[str, Any]:
 
 def _strip_code(plan: EnginePlan) -> str:
     """Before the verdict: ext_authz replaces only what it sets, so nothing of the client's may be left."""
-    gone = dict.fromkeys(name.lower() for name in (*protected_names(plan.config), *FORWARDED))
-    removals = "\n".join(f'  handle:headers():remove("{name}")' for name in gone)
-    return f"function envoy_on_request(handle)\n{removals}\nend\n"
+    gone = dict.fromkeys(map(canonical, (*protected_names(plan.config), *FORWARDED, "HTTP2-Settings")))
+    table = ", ".join(f'["{name}"] = true' for name in gone)
+    return f"local gone = {{{table}}}\n{_STRIP}{_NO_KEY}end\n"
+
+
+_STRIP = """\
+function envoy_on_request(handle)
+  local headers, found = handle:headers(), {}
+  for name, _ in pairs(headers) do
+    -- As the laxest app would read it: CGI turns every sign into one.
+    if gone[(name:gsub("[^a-z0-9]", "-"))] then table.insert(found, name) end
+  end
+  for _, name in ipairs(found) do headers:remove(name) end
+"""
+
+
+_NO_KEY = """\
+  if handle:headers():get("connection") then handle:headers():replace("connection", "upgrade") end
+  local upgrade = handle:headers():get("upgrade")
+  local key = handle:headers():get("sec-websocket-key")
+  if upgrade and not (handle:headers():get(":method") == "GET" and key and key:match("^[A-Za-z0-9+/]+=*$")) then
+    handle:respond({[":status"] = "400"}, "An upgrade that is no WebSocket handshake (RFC 6455, section 4.1).")
+  end
+"""
+"""A handshake without a key would not be asked for its Origin. Envoy has taken the upgrade in by now, so it is refused.
+"""
+
+
+def _all_but(word: str) -> str:
+    """A regular expression for every text but this one, in any case: RE2 can't look ahead."""
+    differs = (f"{word[:at]}(?:[^{sign}].*)?" for at, sign in enumerate(word))
+    return f"(?i)(?:{'|'.join(differs)}|{word}.+)"
 
 
 def _cookie_code(plan: EnginePlan) -> str:
@@ -156,6 +187,8 @@ def _route(plan: EnginePlan, route: Route) -> dict[str, Any]:
         path_pattern(route).removesuffix("(?:/|;|$)") + ("(?:[/;].*)?" if route.path != "/" else ".*")
     )
     added = [_added(name, value) for name, value in route.headers.add.items()]
+    if not route.websocket:
+        action["upgrade_configs"] = [{"upgrade_type": "websocket", "enabled": False}]
     return {"match": match, "route": action, **({"request_headers_to_add": added} if added else {})}
 
 

@@ -75,7 +75,11 @@ http {{
     uwsgi_temp_path {plan.state}/uwsgi;
     scgi_temp_path {plan.state}/scgi;
     proxy_cache_path {plan.state}/auth levels=1 keys_zone=auth:10m max_size=100m inactive=1m use_temp_path=off;
-    map $http_upgrade $connection_upgrade {{ default upgrade; "" ""; }}
+    # Only WebSockets switch a connection: after any other switch (h2c) nobody would see what is asked on it.
+    map "$request_method $server_protocol $http_upgrade $http_sec_websocket_key" $app_upgrade {{
+        default ""; "~*^GET HTTP/1\\.1 websocket [a-z0-9+/]+=*$" websocket;
+    }}
+    map $app_upgrade $app_connection {{ default ""; websocket upgrade; }}
     # The port that the browser used: the host itself comes from $host, which also chose the server block.
     map $http_host $auth_port {{ "~(?<port>:[0-9]+)$" $port; default ""; }}
     geo $dollar {{ default "$"; }}
@@ -195,10 +199,11 @@ def _location(plan: EnginePlan, route: Route, number: int) -> Iterator[str]:
         yield f'            rewrite "^{bare}/?(.*)$" /$1 break;'
     yield f"            proxy_pass {'https' if addresses(route)[0].tls else 'http'}://app_{plan.number(route)};"
     host = "$host$auth_port" if route.preserve_host else addresses(route)[0].authority
-    upgrade = ("$http_upgrade", "$connection_upgrade") if route.websocket else ('""', '""')
+    upgrade = ("$app_upgrade", "$app_connection") if route.websocket else ('""', '""')
     yield f"            proxy_set_header Host {host};"
     yield f"            proxy_set_header Upgrade {upgrade[0]};"
     yield f"            proxy_set_header Connection {upgrade[1]};"
+    yield '            proxy_set_header HTTP2-Settings "";'
     yield "            proxy_set_header Cookie $app_cookies;"
     yield _FROM
     told = {theirs.lower(): f"$told_{_variable(ours)}" for ours, theirs in names.items()}

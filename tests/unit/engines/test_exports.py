@@ -1,5 +1,6 @@
 """What is exported: golden files for the engines that can't run here, and invariants for all of them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,24 @@ def test_the_export_is_the_golden_file(engine: str, tmp_path: Path) -> None:
     assert isinstance(yaml.safe_load(content), dict)
 
 
+def test_a_route_without_websockets_has_no_way_for_them_in_traefik(tmp_path: Path) -> None:
+    what = planned(tmp_path, routes=[{"upstream": "http://10.0.0.1:1", "websocket": False}])
+    routers = yaml.safe_load(export_files("traefik", what, what.config)["traefik.yaml"])["http"]["routers"]
+    assert not any("websocket" in router["middlewares"] for router in routers.values())
+
+
+@pytest.mark.parametrize(
+    "word", ["websocket", "WebSocket", "h2c", "websockets", "webs", "xwebsocket", "websocket, h2c"]
+)
+def test_envoy_ignores_every_upgrade_but_one(word: str, tmp_path: Path) -> None:
+    what = planned(tmp_path)
+    document = yaml.safe_load(export_files("envoy", what, what.config)["envoy.yaml"])["static_resources"]
+    manager = document["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    (ignored,) = manager["http_protocol_options"]["ignore_http_11_upgrade"]
+    expected = word.lower() != "websocket"
+    assert bool(re.fullmatch(ignored["safe_regex"]["regex"], word)) is expected
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_engine_hides_the_door_for_proxies_and_strips_every_identity_header(
     engine: str, tmp_path: Path
@@ -70,6 +89,8 @@ def test_middlewares_and_services_that_traefik_names_exist(tmp_path: Path) -> No
         assert router["service"] in http["services"]
         assert set(router["middlewares"]) <= set(http["middlewares"])
         assert router["middlewares"][0] == "strip"
+        assert router["middlewares"][-1] in ("no-upgrade", "websocket")
+        assert ("`Upgrade`" in router["rule"]) == (router["middlewares"][-1] == "websocket")
     guarded = [router for name, router in http["routers"].items() if name.startswith("route-")]
     assert guarded
     assert all(any(step.endswith("-auth") for step in router["middlewares"]) for router in guarded)
