@@ -1,6 +1,7 @@
 """The wheel is whole: installed without the checkout, the command works with its templates and migrations."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -60,6 +61,18 @@ def test_wheel_holds_templates_migrations_static_files_and_compiled_catalogues(w
         assert f"gateway/i18n/locales/{tag}/LC_MESSAGES/messages.mo" in names
     assert any(name.startswith("gateway/stores/migrations/versions/") for name in names)
     assert not any(name.startswith(("tests/", "var/")) for name in names)
+
+
+def test_the_page_on_the_package_index_has_no_link_into_a_checkout(wheel: Path) -> None:
+    archive = ZipFile(wheel)
+    name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    metadata = archive.read(name).decode()
+    links = re.findall(r'\]\(([^)]+)\)|src="([^"]+)"', metadata)
+    targets = [one or other for one, other in links]
+    assert len(targets) > 40
+    assert [target for target in targets if not target.startswith(("https://", "#"))] == []
+    assert "Classifier: Typing :: Typed" in metadata
+    assert "gateway/py.typed" in archive.namelist()
 
 
 def test_installed_command_tells_its_version(installed: Path) -> None:
