@@ -18,7 +18,7 @@ CONFIG: dict[str, Any] = {
             "domain": "other.org",
             "branding": {"name": "The Other", "color": "#aa3311", "support": "ask@other.org"},
         },
-        {"domain": "third.net"},
+        {"domain": "third.net", "hosts": [SHOP]},
     ],
     "routes": [
         {"host": WIKI, "path": "/low", "upstream": "UPSTREAM", "policy": {"require": "one_factor"}},

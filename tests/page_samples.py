@@ -246,6 +246,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "tokens-made": ("tokens.html", TOKENS | {"made": "agt_0123456789abcdef_" + "s" * 43}),
     "tokens-none": ("tokens.html", TOKENS | {"tokens": [], "routes": [], "error": "Choose a name."}),
     "kept": ("kept.html", KEPT),
+    "across": ("across.html", {"csrf_token": "t", "host": "wiki.other.example", "query": "to=x&begun=y"}),
     "loop": (
         "loop.html",
         {"message": "Please allow cookies for this site.", "reason": "no_cookie", "again": "/"},

@@ -195,6 +195,11 @@ class WebAuthn(Section):
     passwordless: bool = Field(
         True, description="let a passkey that verifies its user stand for password and second factor"
     )
+    origins: tuple[str, ...] = Field(
+        (),
+        description="further origins whose pages may use keys, such as `https://app.example.com`, beside public_url "
+        "and the hosts that routes name without `*`",
+    )
 
 
 Language = Literal["en", "de", "es", "fr", "ja"]

@@ -132,7 +132,7 @@ class CompatiblePages:
 
     async def _userinfo(self, request: web.BaseRequest, here: Target, trace: Trace) -> web.Response:
         """Whom the app at this host would be told of, and nobody else: a half finished sign-in is none."""
-        principal = await self._sessions.load(";".join(request.headers.getall("Cookie", ())))
+        principal = await self._sessions.load(";".join(request.headers.getall("Cookie", ())), here.host)
         if principal is None or not self._is_in(principal, here):
             return self._pages.error(
                 401,

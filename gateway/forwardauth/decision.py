@@ -110,7 +110,9 @@ class ForwardAuth:
             raise
         except RequestRefused as refusal:  # nginx understands no other refusal than 403
             raise RequestRefused(refusal.detail, status=403, public=refusal.public) from refusal
-        principal = await self._sessions.load(";".join(request.headers.getall("Cookie", ())))
+        principal = await self._sessions.load(
+            ";".join(request.headers.getall("Cookie", ())), asked.target.host
+        )
         route, decision = self._strictest(routes, asked.target, principal)
         decision = _demanded(request, door, principal, decision)
         trace.route = route.label

@@ -61,7 +61,7 @@ class Passes:
         """GET {prefix}/pass?rd=…: a fresh pass for the session, and back to where the browser came from."""
         destination = read_return(request.query.get("rd", ""), here, self._routes, self._prefix)
         cookies = ";".join(request.headers.getall("Cookie", ()))
-        principal = await self._sessions.load(cookies)
+        principal = await self._sessions.load(cookies, here.host)
         where = href(destination, here)
         response = web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
         cookie = _as_sent(cookies, self._sessions.cookie_name)

@@ -29,6 +29,10 @@ class Routes:
                 return route
         return None
 
+    def serves_host(self, host: str) -> bool:
+        """Whether any route, also one for "*", is for this host."""
+        return bool(self._candidates(host))
+
     def knows_host(self, host: str) -> bool:
         """Whether a return URL may lead there: a host named by a route. "*" names none."""
         if any(route.host != "*" and host_matches(route.host, host) for route in self.all):

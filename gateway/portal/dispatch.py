@@ -1,6 +1,6 @@
 """What lives below the reserved prefix: which page or endpoint answers which path. Anything else there is 404."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
@@ -31,14 +31,17 @@ class Portal:
         *,
         home: str,
         public_url: str,
+        has_route: Callable[[str], bool],
     ) -> None:
-        """`home` is the host of `public_url` (`server.public_url`)."""
+        """`home` is the host of `public_url`, which is `server.public_url`; `has_route` says whether any route
+        serves a host.
+        """
         self._prefix, self._pages = prefix, pages
         self._sessions, self._assertions = sessions, assertions
         self._health, self._metrics_networks = health, metrics_networks
         self._sites = sites
         self.outside = frozenset(path for path in sites.paths if path.startswith("/.well-known/"))
-        self._home, self._public_url = home, public_url
+        self._home, self._public_url, self._has_route = home, public_url, has_route
         self._endpoints: Mapping[str, View] = {
             "/healthz": self._healthz,
             "/readyz": self._readyz,
@@ -56,6 +59,12 @@ class Portal:
         if path in self._static and target.method in ("GET", "HEAD"):
             response: web.StreamResponse = await self._static[path](request)  # type: ignore[arg-type]
             return response
+        if not self._is_known(target.host, path):
+            raise RequestRefused(
+                f"no route for {target.host}, so no page of ours is there either",
+                status=404,
+                public=N_("There is nothing here."),
+            )
         views = self._views(path, self._sites.views(request, target))
         method = "GET" if target.method == "HEAD" else target.method
         if method not in views:
@@ -64,6 +73,15 @@ class Portal:
         if path not in self._endpoints:
             self._pages.readers.remember(request, response)
         return response
+
+    def _is_known(self, host: str, path: str) -> bool:
+        """Whether pages of ours are shown at this host: a page at a host that somebody else holds looks like ours.
+
+        What programs ask, which reach us by any name or address, shows nobody a page and reads no cookie.
+        """
+        if path in self._endpoints or path.startswith(_OF_PROGRAMS):
+            return True
+        return host == self._home or self._has_route(host)
 
     def _views(self, path: str, pages: Views) -> Mapping[str, View]:
         if path in self._endpoints:
@@ -78,7 +96,7 @@ class Portal:
     ) -> PortalRequest:
         """Endpoints for machines never read a session: probes must not depend on the store."""
         cookies = "" if path in self._endpoints else ";".join(request.headers.getall("Cookie", ()))
-        visit = await self._sessions.visit(cookies)
+        visit = await self._sessions.visit(cookies, target.host)
         reader = self._pages.readers.here(request)
         return PortalRequest(request, target, visit, request_id, reader, self._public_url)
 
@@ -109,6 +127,7 @@ def _tree(path: str) -> str:
 
 
 _NO_STORE = {"Cache-Control": "no-store"}
+_OF_PROGRAMS = ("/admin/api/", "/sms/status")
 
 
 def _method_not_allowed(views: Mapping[str, View]) -> RequestRefused:

@@ -97,8 +97,11 @@ def build_sites(parts: Services, more: Views) -> Sites:
     views: dict[str, Views] = {}
     for name, pages in {"": parts.pages, **parts.pages.by_domain}.items():
         branded = replace(parts, pages=pages)
-        handoff = HandOffViews(branded, HandOffs(parts.ledger, parts.ring), domains, trail)
-        between: Views = {"/across": {"GET": handoff.across}, "/handoff": {"GET": handoff.arrive}}
+        handoff = HandOffViews(branded, HandOffs(parts.ledger, parts.ring, parts.clock), domains, trail)
+        between: Views = {
+            "/across": {"GET": handoff.across, "POST": handoff.agreed},
+            "/handoff": {"GET": handoff.arrive},
+        }
         views[name] = {**build_pages(branded), **(between if domains.any else {}), **more}
     return Sites(views, handoff.leave, domains, parts.routes, prefix=parts.prefix)
 

@@ -44,6 +44,7 @@ from gateway.server.websocket_watch import TunnelWatch
 from gateway.session import Granted, Sessions
 from gateway.session.assertions import Assertions
 from gateway.session.auxiliary_cookie import PURPOSES
+from gateway.session.domains import Domains
 from gateway.session.kept_posts import KeptPosts
 from gateway.stores.build import Stores, build_stores
 
@@ -140,6 +141,7 @@ def _parts(
         changes=stores.changes,
         granted=_granted(config, stores),
         clock=clock,
+        bound_to=Domains(config).bound_to,
         csrf=tokens.new,
     )
     factors = build_factors(

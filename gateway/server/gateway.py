@@ -182,6 +182,7 @@ def _portal(composed: Composed, provider: OpenIDProvider) -> Portal:
         server.metrics_networks,
         home=parts.home,
         public_url=parts.public_url,
+        has_route=parts.routes.serves_host,
     )
 
 

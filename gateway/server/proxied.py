@@ -63,7 +63,7 @@ class GuardedProxy:
         shown = await self._credentials_shown(request, route, target)
         principal = shown.principal
         if principal is None and any(rule.require != "deny" for rule in route.access):
-            principal = await self._sessions.load(";".join(request.headers.getall("Cookie", ())))
+            principal = await self._sessions.load(";".join(request.headers.getall("Cookie", ())), target.host)
         decision = decide(route, target, principal, now := self._sessions.now())
         if decision.verdict is Verdict.SIGN_IN and route.cors_preflight and is_preflight(request):
             decision = replace(decision, verdict=Verdict.ALLOW, reason="cors_preflight")

@@ -24,6 +24,8 @@ class CachedSession:
     seen_at: float
     touched_at: float
     """When the store was last told that the session is in use."""
+    host: str = ""
+    """The only host where the cookie counts (`Content.host`)."""
 
 
 class Expiry:

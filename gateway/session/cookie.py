@@ -28,16 +28,21 @@ class Content:
     username: str = ""
     until: int = 0
     """When the session ends at the latest, as Unix time: once it has, the store knows nothing of it any more."""
+    host: str = ""
+    """The only host where it counts; "" for the portal's own, which counts wherever nothing must be handed over."""
 
     @classmethod
     def read(cls, sealed: dict[str, object]) -> "Content":
-        csrf, sid, user, until = (str(sealed.get(key, "")) for key in ("csrf", "sid", "user", "until"))
-        return cls(csrf, sid, user, int(until) if until.isdecimal() else 0)
+        csrf, sid, user, until, host = (
+            str(sealed.get(key, "")) for key in ("csrf", "sid", "user", "until", "host")
+        )
+        return cls(csrf, sid, user, int(until) if until.isdecimal() else 0, host)
 
     def written(self) -> dict[str, str]:
+        bound = {"host": self.host} if self.host else {}
         if not self.sid:
-            return {"csrf": self.csrf}
-        return {"csrf": self.csrf, "sid": self.sid, "user": self.username, "until": str(self.until)}
+            return {"csrf": self.csrf, **bound}
+        return {"csrf": self.csrf, "sid": self.sid, "user": self.username, "until": str(self.until), **bound}
 
 
 class RingCookieStorage(EncryptedCookieStorage):

@@ -41,7 +41,7 @@ class Visit:
 
 
 class Sessions:
-    """Opens, starts, raises and ends sessions. One per worker."""
+    """Opens, starts, raises and ends sessions. One per worker. `bound_to` is that of `Domains`."""
 
     def __init__(
         self,
@@ -54,10 +54,11 @@ class Sessions:
         changes: Changes,
         granted: Granted,
         clock: Clock,
+        bound_to: Callable[[str], str] = lambda host: "",
         token: Callable[[], str] = secrets.token_urlsafe,
         csrf: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
-        self.new_csrf = csrf
+        self.new_csrf, self._bound_to = csrf, bound_to
         self._cookie = SessionCookie(config, secure=secure, fernet=fernet)
         self.cookie_name = self._cookie.name
         self._expiry, self._clock, self._token = Expiry(config), clock, token
@@ -70,24 +71,27 @@ class Sessions:
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    def cached(self, value: str) -> Principal | None:
-        """The principal if a cookie of this value was opened before and is still good; never does I/O."""
+    def cached(self, value: str, host: str) -> Principal | None:
+        """The principal if a cookie of this value was opened before and is still good at `host`; never does I/O."""
         entry = self._cache.get(value)
-        return self._use(entry, self._clock()) if entry else None
+        if entry is None or entry.host != self._bound_to(host):
+            return None
+        return self._use(entry, self._clock())
 
-    async def load(self, cookie_header: str) -> Principal | None:
-        """The principal of the request, or None. Raises StoreUnavailable if it must be read and can't be."""
-        return (await self.visit(cookie_header)).principal
+    async def load(self, cookie_header: str, host: str) -> Principal | None:
+        """Who a request for `host` comes from, or None. Raises StoreUnavailable if it must be read and can't be."""
+        return (await self.visit(cookie_header, host)).principal
 
-    async def visit(self, cookie_header: str) -> Visit:
+    async def visit(self, cookie_header: str, host: str) -> Visit:
+        """What the cookie of a browser that asks for `host` stands for there."""
         value = self._cookie.value(cookie_header)
         if not value:
             return Visit("", None)
-        entry = self._cache.get(value)
-        principal = self._use(entry, self._clock()) if entry else None
-        if entry and principal:
+        if (entry := self._cache.get(value)) and entry.host != self._bound_to(host):
+            return Visit("", None)
+        if entry and (principal := self._use(entry, self._clock())):
             return Visit(entry.csrf, principal)
-        return await self._read(value, entry)
+        return await self._read(value, entry, host)
 
     def _use(self, entry: CachedSession, now: float) -> Principal | None:
         principal = entry.principal
@@ -101,10 +105,12 @@ class Sessions:
             self._touch_soon(principal.session.sid, now)
         return principal
 
-    async def _read(self, value: str, stale: CachedSession | None) -> Visit:
+    async def _read(self, value: str, stale: CachedSession | None, host: str) -> Visit:
         content = self._cookie.open(value)
         if content is None or not content.sid:
             return Visit(content.csrf if content else "", None)
+        if content.host != self._bound_to(host):  # a cookie that was made for another host is none
+            return Visit("", None)
         now, heard = self._clock(), self._cache.heard
         try:
             principal = await self._principal(content.sid, now, stale.seen_at if stale else 0.0)
@@ -116,7 +122,7 @@ class Sessions:
         if principal is None:
             self._cache.drop(value)
             return Visit(content.csrf, None)
-        entry = CachedSession(principal, content.csrf, now, now, principal.session.last_seen)
+        entry = CachedSession(principal, content.csrf, now, now, principal.session.last_seen, content.host)
         if self._cache.put(value, entry, heard):
             self._use(entry, now)
         else:
@@ -231,18 +237,18 @@ class Sessions:
         sid: str | None,
         *,
         csrf: str = "",
-        host_only: bool = False,
+        host: str = "",
     ) -> None:
         """Put a cookie for `sid` (None: a visitor) on the response, with a new csrf token unless one is given.
 
         It also says whose session it is and how long: when it has ended, the store knows nothing of it any more.
-        `host_only` is for hosts outside `session.domain`.
+        `host` is the only one where the cookie is to count: a remote host's, outside `session.domain`.
         """
-        content = Content(csrf or self.new_csrf())
+        content = Content(csrf or self.new_csrf(), host=host)
         record = await self._sessions.get(sid) if sid is not None else None
         if record is not None:
-            content = Content(content.csrf, record.sid, record.username, int(record.expires_at))
-        await self._cookie.write(request, response, content, host_only=host_only)
+            content = Content(content.csrf, record.sid, record.username, int(record.expires_at), host)
+        await self._cookie.write(request, response, content, host_only=bool(host))
 
     def ended(self, cookie_header: str) -> str:
         """The user whose session this cookie stood for, "" if it was none or it has ended long ago. No I/O."""
@@ -251,7 +257,6 @@ class Sessions:
     async def detach(
         self, request: web.BaseRequest, response: web.StreamResponse, *, host_only: bool = False
     ) -> None:
-        """Clear our cookie."""
         await self._cookie.write(request, response, None, host_only=host_only)
 
     # -- hearing of changes ----------------------------------------------------------------------------------------

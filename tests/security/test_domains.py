@@ -2,12 +2,11 @@
 
 import asyncio
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import pytest
 from sqlalchemy import text
 
-from gateway.session.cross_domain_code import digest
 from tests.domains_rig import CONFIG, PORTAL, SHOP, WIKI, Traveller
 from tests.rig import HTML, csrf_of, running_gateway
 
@@ -98,9 +97,10 @@ async def test_nobody_gets_a_code_for_a_nonce_that_is_not_theirs_into_their_brow
     """Login CSRF, both ways: with the attacker's nonce the victim's browser refuses the code."""
     async with running_gateway(tmp_path, **CONFIG) as rig, Traveller(rig) as victim:
         await signed_in(victim)
-        to = quote(victim.url(WIKI, "/"), safe="")
-        across = victim.url(PORTAL, f"/_auth/across?to={to}&nonce={digest('the attacker knows this')}")
-        response = await victim.get(across)
+        async with Traveller(rig) as attacker:
+            left = await attacker.follow(attacker.url(WIKI, "/"), until="/_auth/across")
+            begun = urljoin(str(left.url), left.headers["Location"])
+        response = await victim.get(begun)
         assert (await victim.get(response.headers["Location"])).status == 400
 
 

@@ -226,6 +226,16 @@ async def test_the_issuer_of_an_answer_is_checked_where_the_provider_names_it(tm
                 assert await come_back(browser, state, more) == status
 
 
+async def test_a_foreign_issuer_in_an_answer_is_refused_where_the_provider_promises_none(
+    tmp_path: Path,
+) -> None:
+    async with forging_rig(tmp_path) as (rig, provider):
+        for more, status in (("&iss=https://evil.test", 403), ("", 303)):
+            async with rig.browser() as browser:
+                state = (await leave(browser, provider))["state"]
+                assert await come_back(browser, state, more) == status
+
+
 async def test_a_document_that_names_another_issuer_sends_nobody_anywhere(tmp_path: Path) -> None:
     async with forging_rig(tmp_path) as (rig, provider), rig.browser() as browser:
         provider.issuer = "https://evil.test"

@@ -94,13 +94,13 @@ async def test_a_session_that_ends_while_it_is_being_read_is_not_remembered(
 
         with monkeypatch.context() as slow:
             slow.setattr(sessions._directory, "get", slowly)
-            reading = asyncio.create_task(sessions.load(cookie))
+            reading = asyncio.create_task(sessions.load(cookie, "app.test"))
             await asked.wait()
             await rig.gateway.stores.sessions.delete_for_user("alice")
             sessions.forget_user("alice")
             go_on.set()
             await reading
-        assert await sessions.load(cookie) is None
+        assert await sessions.load(cookie, "app.test") is None
 
 
 async def test_a_use_during_which_a_change_is_heard_keeps_the_session_from_idling_out(
@@ -119,9 +119,9 @@ async def test_a_use_during_which_a_change_is_heard_keeps_the_session_from_idlin
         rig.clock.advance(3500)
         with monkeypatch.context() as meanwhile:
             meanwhile.setattr(sessions._directory, "get", while_a_change_comes)
-            assert await sessions.load(cookie) is not None
+            assert await sessions.load(cookie, "app.test") is not None
         rig.clock.advance(3500)
-        assert await sessions.load(cookie) is not None
+        assert await sessions.load(cookie, "app.test") is not None
 
 
 async def test_disabling_a_user_or_changing_the_password_ends_sessions(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from gateway.authn.factors.webauthn import WebAuthnFactor
 from gateway.authn.factors.webauthn_relying_party import RelyingParty
 from gateway.authn.risk.geo import Geo
 from gateway.clock import Clock
+from gateway.config import addresses
 from gateway.config.schema import Config
 from gateway.directory import identifiers
 from gateway.directory.base import WritableDirectory
@@ -133,9 +134,18 @@ def _bypass(parts: FactorParts) -> BypassFactor:
 
 
 def relying_party(config: Config) -> RelyingParty:
+    """Who we are to security keys: the portal, `webauthn.origins`, and the hosts that routes name."""
     public = urlsplit(config.server.public_url)
     id = config.webauthn.rp_id or (config.session.domain or "").lstrip(".") or public.hostname or ""
-    return RelyingParty(id, config.branding.name, f"{public.scheme}://{public.netloc}")
+    port = f":{public.port}" if public.port else ""
+    named = {route.host.lower() for route in config.routes if "*" not in route.host}
+    return RelyingParty(
+        id,
+        config.branding.name,
+        f"{public.scheme}://{public.netloc}",
+        listed=frozenset(config.webauthn.origins),
+        routed=frozenset(f"{public.scheme}://{host}{port}" for host in named if addresses.is_below(host, id)),
+    )
 
 
 def _codes(parts: FactorParts, factor: str, length: int, lifetime: float) -> Codes:

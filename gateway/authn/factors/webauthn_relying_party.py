@@ -5,7 +5,6 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from webauthn import (
     generate_authentication_options,
@@ -15,7 +14,12 @@ from webauthn import (
     verify_registration_response,
 )
 from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
-from webauthn.helpers import base64url_to_bytes, bytes_to_base64url, parse_authentication_credential_json
+from webauthn.helpers import (
+    base64url_to_bytes,
+    bytes_to_base64url,
+    parse_authentication_credential_json,
+    parse_registration_credential_json,
+)
 from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import (
     AuthenticationCredential,
@@ -29,7 +33,16 @@ from webauthn.registration.verify_registration_response import VerifiedRegistrat
 from gateway.model import User
 
 # The library parses bytes from outside; beside its own errors these are what damaged CBOR and keys raise.
-MALFORMED = (WebAuthnException, ValueError, TypeError, KeyError, IndexError, AttributeError, struct.error)
+MALFORMED = (
+    WebAuthnException,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    RecursionError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +64,17 @@ class RegisteredKey:
 
 @dataclass(frozen=True, slots=True)
 class RelyingParty:
-    """`id` is the domain that keys are bound to, `origin` the portal's own, `name` what browsers show."""
+    """`id` is the domain that keys are bound to, `origin` the portal's own, `name` what browsers show.
+
+    A key signs for any host below `id`, also for one that somebody else holds. So the origins are a list: `listed` by
+    the operator, and `routed`, those of hosts that a route names, which count for sign-ins at that host alone.
+    """
 
     id: str
     name: str
     origin: str
+    listed: frozenset[str] = frozenset()
+    routed: frozenset[str] = frozenset()
 
     @property
     def possible(self) -> bool:
@@ -67,10 +86,8 @@ class RelyingParty:
         return False
 
     def origins(self, here: str) -> list[str]:
-        """The origins that an answer may come from: the portal's, and the page's own if it is below our domain."""
-        host = urlsplit(here).hostname or ""
-        ours = host == self.id or host.endswith(f".{self.id}")
-        return list(dict.fromkeys([self.origin, *([here] if ours else [])]))
+        """The origins that an answer may come from, on a page whose origin is `here`."""
+        return [self.origin, *self.listed, *({here} & self.routed)]
 
     def registration(
         self, user: User, handle: bytes, challenge: bytes, known: Sequence[RegisteredKey]
@@ -107,14 +124,16 @@ class RelyingParty:
     def registered(self, answer: str, challenge: bytes, here: str) -> VerifiedRegistration | None:
         """What was registered, None if the answer is not to this challenge, origin and domain."""
         try:
-            return verify_registration_response(
+            made = verify_registration_response(
                 credential=answer,
                 expected_challenge=challenge,
                 expected_rp_id=self.id,
                 expected_origin=self.origins(here),
             )
+            framed = _is_framed(parse_registration_credential_json(answer).response.client_data_json)
         except MALFORMED:
             return None
+        return None if framed or not is_credential_id(made.credential_id) else made
 
     def authenticated(
         self,
@@ -128,6 +147,8 @@ class RelyingParty:
     ) -> VerifiedAuthentication | None:
         """None unless the key signed this challenge for our origin and domain, with a counter beyond `count`."""
         try:
+            if _is_framed(answer.response.client_data_json):
+                return None
             return verify_authentication_response(
                 credential=answer,
                 expected_challenge=challenge,
@@ -142,10 +163,26 @@ class RelyingParty:
 
 
 def parse_answer(text: str) -> AuthenticationCredential | None:
+    """The answer of a key, None for what is none."""
     try:
-        return parse_authentication_credential_json(text)
+        answer = parse_authentication_credential_json(text)
     except MALFORMED:
         return None
+    return answer if is_credential_id(answer.raw_id) else None
+
+
+def is_credential_id(id: bytes) -> bool:
+    """WebAuthn §4, "Credential ID", and §7.1 step 25: some bytes, at most 1023."""
+    return 0 < len(id) <= 1023
+
+
+def _is_framed(client_data: bytes) -> bool:
+    """WebAuthn §7.1 step 10, §7.2 step 14: whether another site had our page in a frame, which no page of ours allows.
+
+    Raises ValueError for what is no JSON.
+    """
+    said = json.loads(client_data)
+    return said.get("crossOrigin") not in (None, False) or "topOrigin" in said
 
 
 def _descriptors(keys: Sequence[RegisteredKey]) -> list[PublicKeyCredentialDescriptor]:

@@ -50,10 +50,8 @@ class OpenIdProvider:
 
     async def account(self, attempt: ProviderLogin, answer: Mapping[str, str]) -> ProviderAccount:
         found = await self._discovered()
-        if (
-            found.get("authorization_response_iss_parameter_supported")
-            and answer.get("iss") != self._config.issuer
-        ):
+        named = bool(found.get("authorization_response_iss_parameter_supported"))
+        if answer.get("iss", "" if named else self._config.issuer) != self._config.issuer:
             raise NotSignedIn("the answer names another issuer (RFC 9207)")
         if "code" not in answer:
             raise NotSignedIn(f"the provider said {answer.get('error', 'nothing')[:60]!r}")

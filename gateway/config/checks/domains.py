@@ -17,6 +17,20 @@ def domains(config: Config) -> Iterator[Finding]:
         elif one.domain in seen:
             yield Finding(path, f"`{one.domain}` is given twice", "remove one of them")
         seen.add(one.domain)
+        for number, host in enumerate(one.hosts):
+            name = host.removeprefix("*.")
+            if not addresses.is_name(name) or not addresses.is_below(name, one.domain):
+                mend = f"write a name below it, such as `app.{one.domain}` or `*.team.{one.domain}`"
+                yield Finding(
+                    ("domains", index, "hosts", number), f"`{host}` is not below `{one.domain}`", mend
+                )
+        named = [route.host for route in config.routes if "*" not in route.host]
+        if not one.hosts and not any(addresses.is_below(host.lower(), one.domain) for host in named):
+            problem = (
+                f"no route names a host below `{one.domain}`, and a wildcard does not say which are yours"
+            )
+            mend = "name the hosts in routes or in `hosts`: nobody can sign in at others"
+            yield Finding(path, problem, mend, warning=True)
         logo = one.branding.logo_file
         if logo and not logo.is_file():
             yield Finding(("domains", index, "branding", "logo_file"), f"there is no file {logo}")

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from gateway.config import addresses
 from gateway.config.checks.finding import Check, Finding
 from gateway.config.schema import Config, DirectoryDatabase, GithubProvider, OidcProvider
 
@@ -49,6 +50,13 @@ def identity_providers(config: Config) -> Iterator[Finding]:
             yield Finding((*place, "scopes"), "lacks `openid`, so there would be no ID token", "add `openid`")
 
 
+def key_origins(config: Config) -> Iterator[Finding]:
+    for number, origin in enumerate(config.webauthn.origins):
+        if addresses.origin(origin) is None and not origin.startswith("android:apk-key-hash:"):
+            mend = "write scheme, host and port only, such as `https://app.example.com`"
+            yield Finding(("webauthn", "origins", number), f"`{origin}` is not an origin", mend)
+
+
 def _is_public(provider: GithubProvider) -> bool:
     """Whether anybody can get an account there, under any name that is free."""
     return urlsplit(provider.base_url).hostname == "github.com"
@@ -57,4 +65,5 @@ def _is_public(provider: GithubProvider) -> bool:
 PEOPLE_CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"access_requests", "routes", "rules"}), access_requests),
     (frozenset({"identity_providers", "directory"}), identity_providers),
+    (frozenset({"webauthn"}), key_origins),
 )

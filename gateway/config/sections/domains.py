@@ -23,6 +23,11 @@ class Domain(Section):
     domain: str = Field(
         description="such as `other.org`; it and all hosts below it sign in at `server.public_url`"
     )
+    hosts: tuple[str, ...] = Field(
+        (),
+        description="hosts that get the session although no route names them: names, or patterns such as "
+        "`*.team.other.org`, below which every name in DNS must be yours",
+    )
     branding: DomainBranding = Field(
         DomainBranding(), description="what differs from `branding`, also at the portal on the way there"
     )

@@ -1,6 +1,9 @@
-"""Between domains: leave a remote host for the portal, be let through there, arrive back with the session."""
+"""Between domains: leave a remote host for the portal, be let through there, arrive back with the session.
 
-import re
+A link can make a signed-in browser come here, so the portal hands over only what a named host of ours has begun, and
+asks its user first where it was begun by another browser or from another network than the one that is here now.
+"""
+
 import secrets
 from urllib.parse import quote
 
@@ -8,14 +11,15 @@ from aiohttp import web
 
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
-from gateway.model import Target, Verdict
+from gateway.model import Principal, Target, Verdict
 from gateway.observability.audit import Audit
+from gateway.portal.forms import posted
 from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import read_return, with_return
 from gateway.portal.services import Services
 from gateway.portal.signin.redirect_loop import RedirectLoop
 from gateway.session.auxiliary_cookie import AuxiliaryCookie
-from gateway.session.cross_domain_code import HandOffs, digest
+from gateway.session.cross_domain_code import Begun, HandOffs
 from gateway.session.domains import Domains
 
 NONCE_KEPT = 600.0
@@ -43,29 +47,70 @@ class HandOffViews:
         destination = read_return(ask.request.query.get("rd", ""), ask.here, self._routes, self._prefix)
         if page not in _SIGN_IN:
             return see_other(with_return(f"{self._portal}{page}", destination.url))
-        nonce = self._nonce.read(ask.client.cookies) or secrets.token_urlsafe()
-        response = see_other(
-            f"{self._portal}/across?to={quote(destination.url, safe='')}&nonce={digest(nonce)}"
-        )
+        client = ask.client
+        nonce = self._nonce.read(client.cookies) or secrets.token_urlsafe()
+        begun = self._handoffs.begin(destination, nonce, network=client.network, user_agent=client.user_agent)
+        response = see_other(f"{self._portal}/across?to={quote(destination.url, safe='')}&begun={begun}")
         self._nonce.give(response, nonce, NONCE_KEPT)
         return response
 
     async def across(self, ask: PortalRequest) -> web.StreamResponse:
         """On the portal: whoever is signed in as the destination asks for goes there with a code, others sign in."""
-        destination = read_return(ask.request.query.get("to", ""), ask.here, self._routes, self._prefix)
-        nonce_digest = ask.request.query.get("nonce", "")
-        if not self._domains.may_receive(destination) or not re.fullmatch(r"[0-9a-f]{64}", nonce_digest):
-            raise RequestRefused(f"no session is handed to {destination.scheme}://{destination.authority}")
+        destination, begun = self._asked(ask)
+        if begun.expired:
+            return see_other(destination.url)
         if round_in_circles := self._trail.diagnosis(ask, destination):
             return round_in_circles
-        principal = ask.visit.principal
-        verdict = self._signin.decision(destination, principal).verdict
-        if verdict in (Verdict.SIGN_IN, Verdict.STEP_UP):
-            page = "login" if verdict is Verdict.SIGN_IN else "verify"
-            return see_other(with_return(f"{self._prefix}/{page}", ask.here.uri))
-        if principal is None:
+        if (principal := self._signed_in(ask, destination)) is None:
+            return self._first(ask, destination)
+        if not begun.is_of(ask.client.network, ask.client.user_agent):
+            return self._question(ask, destination)
+        return await self._hand_over(ask, destination, principal.session.sid, begun.nonce_digest)
+
+    async def agreed(self, ask: PortalRequest) -> web.StreamResponse:
+        """On the portal: the user says that it was they who wanted to sign in there."""
+        form = await posted(ask)
+        destination, begun = self._asked(ask)
+        principal = self._signed_in(ask, destination)
+        if principal is None or begun.expired or not form.genuine:
+            return await self.across(ask)
+        return await self._hand_over(ask, destination, principal.session.sid, begun.nonce_digest)
+
+    def _asked(self, ask: PortalRequest) -> tuple[Target, Begun]:
+        """The page that wants the session. Raises RequestRefused unless its own host began this, and may."""
+        destination = read_return(ask.request.query.get("to", ""), ask.here, self._routes, self._prefix)
+        where = f"{destination.scheme}://{destination.authority}"
+        if not self._domains.may_receive(destination):
+            raise RequestRefused(
+                f"no session is handed to {where}: no route names that host (a wildcard does not), nor does "
+                "`domains[].hosts`, or it is not reached as server.public_url is"
+            )
+        begun = self._handoffs.begun(ask.request.query.get("begun", ""), destination)
+        if begun is None:
+            raise RequestRefused(f"no session is handed to {where}: that host did not ask for this page")
+        return destination, begun
+
+    def _signed_in(self, ask: PortalRequest, destination: Target) -> Principal | None:
+        """Who is signed in as far as the destination asks for."""
+        verdict = self._signin.decision(destination, ask.visit.principal).verdict
+        return None if verdict in (Verdict.SIGN_IN, Verdict.STEP_UP) else ask.visit.principal
+
+    def _first(self, ask: PortalRequest, destination: Target) -> web.StreamResponse:
+        verdict = self._signin.decision(destination, ask.visit.principal).verdict
+        if verdict not in (Verdict.SIGN_IN, Verdict.STEP_UP):
             return see_other(destination.url)
-        return await self._hand_over(ask, destination, principal.session.sid, nonce_digest)
+        page = "login" if verdict is Verdict.SIGN_IN else "verify"
+        return see_other(with_return(f"{self._prefix}/{page}", ask.here.uri))
+
+    def _question(self, ask: PortalRequest, destination: Target) -> web.StreamResponse:
+        return self._pages.render(
+            "across.html",
+            reader=ask.reader,
+            request_id=ask.request_id,
+            csrf_token=ask.visit.csrf,
+            host=destination.authority,
+            query=ask.here.query,
+        )
 
     async def _hand_over(
         self, ask: PortalRequest, destination: Target, sid: str, nonce_digest: str
@@ -79,12 +124,10 @@ class HandOffViews:
         return response
 
     async def arrive(self, ask: PortalRequest) -> web.StreamResponse:
-        """On the remote host: the code for a cookie. Only this host's own cookie is set, never one for its domain."""
+        """On the remote host: the code for a cookie that counts at this host alone."""
         nonce = self._nonce.read(ask.client.cookies)
         given = await self._handoffs.redeem(ask.request.query.get("code", ""), ask.here, nonce)
-        record = (
-            await self._records.get(given.sid) if given and self._domains.is_remote(ask.here.host) else None
-        )
+        record = await self._records.get(given.sid) if given and self._domains.may_receive(ask.here) else None
         if given is None or record is None:
             again = [(N_("Open the page again"), "/")]
             return self._pages.error(
@@ -93,7 +136,7 @@ class HandOffViews:
         where = given.uri if not given.uri.startswith("//") else "/"
         response = see_other(where)
         response.headers["Referrer-Policy"] = "no-referrer"
-        await self._sessions.attach(ask.request, response, record.sid, host_only=True)
+        await self._sessions.attach(ask.request, response, record.sid, host=ask.here.host)
         self._audit.record(
             "handed_over", record.username, ask.client.ip, host=ask.here.host, sid=record.sid[:8]
         )

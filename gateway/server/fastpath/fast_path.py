@@ -99,7 +99,7 @@ class FastPath:
         route = self._routes.match(plan.target.host, path)
         if route is None or route.client_cert or route.upstream is None:
             return None
-        principal = self._sessions.cached(plan.session) if plan.session else None
+        principal = self._sessions.cached(plan.session, plan.target.host) if plan.session else None
         if plan.session and principal is None:
             return None
         site = self._proxy.site_of(route)

@@ -1,0 +1,22 @@
+"""docs/threat-model.md and SECURITY.md promise nothing that no test holds."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+_NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+
+
+def named(page: str) -> list[tuple[str, str]]:
+    return [(found[1], found[2] or "") for found in _NAMED.finditer((ROOT / page).read_text())]
+
+
+@pytest.mark.parametrize("page", ["docs/threat-model.md", "docs/domains.md"])
+def test_every_test_that_a_promise_names_exists(page: str) -> None:
+    promised = named(page)
+    assert promised
+    for file, test in promised:
+        text = (ROOT / file).read_text()
+        assert not test or f"def {test}(" in text, f"{page}: {file} has no {test}"
