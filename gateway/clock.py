@@ -7,3 +7,51 @@ Clock = Callable[[], float]
 """Returns the current time as Unix seconds."""
 
 system_clock: Clock = time.time
+
+TOLERANCE = 30.0
+"""Seconds by which this machine's clock may differ from the database's."""
+
+_BOOT = getattr(time, "CLOCK_BOOTTIME", None)  # Linux; unlike the monotonic clock it goes on while suspended
+
+
+def steady_clock() -> float:
+    """Seconds since some moment; nobody can set this clock."""
+    return time.monotonic() if _BOOT is None else time.clock_gettime(_BOOT)
+
+
+class SharedClock:
+    """This machine's clock while it agrees with the database's, and the database's time when it does not.
+
+    All replicas judge the same rows. One whose clock is a day ahead would take everybody's session for expired,
+    a lock for served and a used code for forgotten; one that is behind would keep alive what has ended. So the
+    database's clock counts, followed by a clock that nobody can set between two comparisons.
+    """
+
+    def __init__(self, wall: Clock = system_clock, steady: Clock = steady_clock) -> None:
+        self._wall, self._steady = wall, steady
+        self._compared: tuple[float, float] | None = None
+
+    def __call__(self) -> float:
+        wall, database = self._wall(), self._database()
+        return wall if database is None or abs(wall - database) <= TOLERANCE else database
+
+    def compare(self, database: float, asked_at: float, answered_at: float) -> None:
+        """The database's clock showed `database` between these two moments of the steady clock."""
+        self._compared = database, (asked_at + answered_at) / 2
+
+    @property
+    def ahead(self) -> float:
+        """Seconds by which this machine's clock is ahead of the database's; 0.0 before they were compared."""
+        database = self._database()
+        return 0.0 if database is None else self._wall() - database
+
+    @property
+    def astray(self) -> bool:
+        """Whether the difference is more than can be put up with."""
+        return abs(self.ahead) > TOLERANCE
+
+    def _database(self) -> float | None:
+        if self._compared is None:
+            return None
+        time_then, steady_then = self._compared
+        return time_then + self._steady() - steady_then

@@ -1,5 +1,6 @@
 """Settings for all tests."""
 
+import pytest
 from hypothesis import settings
 
 from gateway.i18n.compile import compile_catalogues
@@ -10,3 +11,7 @@ settings.load_profile("patient")
 
 # The gateway reads compiled catalogues; whoever has edited one and runs a test means the edited one.
 compile_catalogues(only_stale=True)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--run-long", action="store_true", help="run tests that take minutes, too (make faults)")

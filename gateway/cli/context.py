@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.authn.lockouts import Lockouts
 from gateway.authn.password_check import fingerprint
-from gateway.clock import Clock, system_clock
+from gateway.clock import Clock, SharedClock
 from gateway.config.loader import load
 from gateway.config.schema import Config, DirectoryDatabase
 from gateway.directory.base import Directory
@@ -36,6 +36,7 @@ from gateway.stores.protocols.core import AuditRow
 from gateway.stores.sql.access_requests import SqlAccessRequests
 from gateway.stores.sql.audit_log import SqlAuditLog
 from gateway.stores.sql.credentials import SqlCredentials
+from gateway.stores.sql.database_clock import DatabaseClock
 from gateway.stores.sql.devices import SqlDevices
 from gateway.stores.sql.engine import open_engine
 from gateway.stores.sql.federated_accounts import SqlFederatedAccounts
@@ -63,7 +64,7 @@ class Opened:
 
     config: Config
     engine: AsyncEngine
-    clock: Clock = system_clock
+    clock: Clock
 
     @cached_property
     def passwords(self) -> PasswordHashing:
@@ -166,9 +167,10 @@ def print_json(value: object) -> None:
 @asynccontextmanager
 async def _opened(config_file: Path) -> AsyncIterator[Opened]:
     config = load(config_file, os.environ)
-    opened = Opened(config, open_engine(config.storage.url))
+    opened = Opened(config, open_engine(config.storage.url), SharedClock())
     try:
         await migrate(opened.engine)
+        await DatabaseClock(opened.engine, opened.clock).now()
         yield opened
     finally:
         await opened.close()

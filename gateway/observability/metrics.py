@@ -39,6 +39,17 @@ sms_spend = Gauge(
     ["currency", "channel"],
     multiprocess_mode="mostrecent",
 )
+clock_ahead = Gauge(
+    "auth_gateway_clock_ahead_seconds",
+    "How far this machine's clock is ahead of the database's",
+    multiprocess_mode="mostrecent",
+)
+sweep_held = Gauge(
+    "auth_gateway_sweep_held",
+    "1 while an unusual share has expired at once and is not swept",
+    ["what"],
+    multiprocess_mode="max",
+)
 upstream_up = Gauge(
     "auth_gateway_upstream_up",
     "1 if the upstream answers",

@@ -40,6 +40,7 @@ from gateway.portal.return_url import is_own_page, stands_for
 from gateway.portal.services import Services
 from gateway.proxy.proxy import Proxy
 from gateway.rate_limits import RateLimits
+from gateway.server.background import clocks_agree
 from gateway.server.websocket_watch import TunnelWatch
 from gateway.session import Granted, Sessions
 from gateway.session.assertions import Assertions
@@ -84,7 +85,14 @@ def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO
     proxy = Proxy(
         config.routes, session_cookie_names=own_cookies(parts), prefix=config.server.prefix, clock=clock
     )
-    health = Health({"store": stores.changes.latest, **stores.state.checks, **people.checks})
+    health = Health(
+        {
+            "store": stores.changes.latest,
+            "clock": partial(clocks_agree, stores.time),
+            **stores.state.checks,
+            **people.checks,
+        }
+    )
     watch = TunnelWatch(parts.sessions, proxy.tunnels)
     parts.sessions.on_change.append(watch.hear)
     parts.sessions.on_change.append(_change_notice(parts).heard)

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.admin.build import admin_pages
 from gateway.admin.services import AdminParts
 from gateway.authn.risk.geo import country_finder
-from gateway.clock import Clock, system_clock
+from gateway.clock import Clock, SharedClock
 from gateway.config.schema import Config
 from gateway.directory.yaml_file import FileChange
 from gateway.errors import StoreUnavailable
@@ -32,7 +32,7 @@ from gateway.portal.rendering.reader_language import Reader
 from gateway.portal.request import Views
 from gateway.portal.routes import build_sites
 from gateway.portal.signin.identity_provider_views import federation_pages
-from gateway.server.background import report_upstreams, sweep
+from gateway.server.background import Sweep, compare_clocks, report_upstreams, sweep
 from gateway.server.composition import Composed, compose
 from gateway.server.connection import ConnectionServer
 from gateway.server.drain import CANCEL_GRACE, LINGER, drain
@@ -110,7 +110,8 @@ class Gateway:
         works = [
             self.sessions.follow_changes(),
             self.parts.audit.write(),
-            sweep((*self.stores.purges, *self.parts.sms.rounds)),
+            sweep(Sweep(self.stores.purges, self.stores.time), self.parts.sms.rounds),
+            compare_clocks(self.stores.time),
             report_upstreams(self.proxy),
             self._composed.tunnel_watch.run(),
             *self._provider.beside(),
@@ -253,17 +254,20 @@ async def start_gateway(
     *,
     ssl_context: ssl.SSLContext | None = None,
     worker: int = 0,
-    clock: Clock = system_clock,
+    clock: Clock | None = None,
     stream: TextIO | None = None,
     open_store: Callable[[str], AsyncEngine] = open_engine,
 ) -> Gateway:
     """Build a gateway and let it accept on `sockets` (bound already).
 
+    `clock` is for tests; without it the gateway keeps the time that the database has.
     `stream` is where the console sender shows codes (default: standard output).
 
     Raises ConfigError and StoreUnavailable.
     """
-    composed = compose(config, open_store(config.storage.url), clock=clock, stream=stream or sys.stdout)
+    composed = compose(
+        config, open_store(config.storage.url), clock=clock or SharedClock(), stream=stream or sys.stdout
+    )
     gateway = Gateway(composed)
     await gateway.start(sockets, ssl_context)
     log.debug("worker %d accepts connections", worker)

@@ -1,6 +1,5 @@
 """Makes all stores of one worker on one database (and Redis, where `storage.state_url` names one)."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -15,12 +14,14 @@ from gateway.stores.sql.audit_log import SqlAuditLog
 from gateway.stores.sql.audit_search import SqlAuditSearch
 from gateway.stores.sql.changes import SqlChanges
 from gateway.stores.sql.credentials import SqlCredentials
+from gateway.stores.sql.database_clock import DatabaseClock
 from gateway.stores.sql.devices import SqlDevices
 from gateway.stores.sql.federated_accounts import SqlFederatedAccounts
 from gateway.stores.sql.migrate import migrate
 from gateway.stores.sql.oidc import SqlConsents, SqlGrants, SqlLogins
 from gateway.stores.sql.phone_changes import SqlPhoneChanges
 from gateway.stores.sql.places import SqlPlaces
+from gateway.stores.sql.purge import Purge
 from gateway.stores.sql.sessions import SqlSessions
 from gateway.stores.sql.sms_blocks import SqlSmsBlocks
 from gateway.stores.sql.sms_messages import SqlSmsMessages
@@ -30,13 +31,15 @@ from gateway.stores.state import State, open_state
 
 _ENDED_KEPT = 30 * 86400.0
 """Seconds for which access requests that are over stay readable; the audit log has them for longer."""
+_NOTED_LATE = 60.0
+"""Seconds by which the store may be late in knowing that a session was used."""
 _UNTOLD = 3600.0
 """Changes of numbers are kept at least until the old number has heard of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """`purges` drop what has expired; each is called now and then."""
+    """`purges` drop what has expired; each is called now and then, with the time of `time`."""
 
     engine: AsyncEngine
     sessions: SessionStore
@@ -55,7 +58,8 @@ class Stores:
     consents: SqlConsents
     logins: SqlLogins
     federated: SqlFederatedAccounts
-    purges: tuple[Callable[[], Awaitable[object]], ...]
+    time: DatabaseClock
+    purges: tuple[Purge, ...]
 
     @property
     def ledger(self) -> Ledger:
@@ -63,6 +67,7 @@ class Stores:
 
     async def start(self) -> None:
         await migrate(self.engine)
+        await self.time.now()
         await self.state.start()
 
     async def close(self) -> None:
@@ -72,6 +77,7 @@ class Stores:
 
 def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Clock) -> Stores:
     """Connects to nothing yet. Raises ConfigError."""
+    idle = config.session.idle_timeout + _NOTED_LATE
     sessions, state, changes = (
         SqlSessions(engine, clock),
         open_state(config.storage, engine, clock),
@@ -99,20 +105,25 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
         SqlConsents(engine),
         logins,
         SqlFederatedAccounts(engine),
+        DatabaseClock(engine, clock),
         purges=(
-            lambda: sessions.purge(clock(), config.session.idle_timeout),
-            lambda: state.ledger.purge(clock()),
-            spent.purge,
-            lambda: changes.purge(clock()),
-            lambda: audit_log.purge(clock() - config.log.audit_kept),
-            lambda: tokens.purge_owned(clock() - _ENDED_KEPT),
-            lambda: devices.purge(clock()),
-            lambda: grants.purge(clock()),
-            lambda: logins.purge(clock()),
-            lambda: places.purge(clock() - config.risk.remembered),
-            lambda: access_requests.purge(clock() - _ENDED_KEPT),
-            lambda: messages.purge(clock() - config.sms.messages_kept),
-            lambda: blocks.purge(clock() - config.sms.pumping.window),
-            lambda: phones.purge(clock() - max(config.sms.cool_off, _UNTOLD)),
+            Purge("sessions", lambda now: sessions.purge(now, idle), lambda now: sessions.share(now, idle)),
+            Purge("ledger", state.ledger.purge),
+            Purge("spent budgets", spent.purge),
+            Purge("changes", changes.purge),
+            Purge(
+                "audit rows",
+                lambda now: audit_log.purge(now - config.log.audit_kept),
+                lambda now: audit_log.share(now - config.log.audit_kept),
+            ),
+            Purge("users' tokens", lambda now: tokens.purge_owned(now - _ENDED_KEPT)),
+            Purge("remembered devices", devices.purge, devices.share),
+            Purge("OpenID grants", grants.purge, grants.share),
+            Purge("OpenID logins", logins.purge),
+            Purge("places", lambda now: places.purge(now - config.risk.remembered)),
+            Purge("access requests", lambda now: access_requests.purge(now - _ENDED_KEPT)),
+            Purge("SMS messages", lambda now: messages.purge(now - config.sms.messages_kept)),
+            Purge("SMS blocks", lambda now: blocks.purge(now - config.sms.pumping.window)),
+            Purge("changed numbers", lambda now: phones.purge(now - max(config.sms.cool_off, _UNTOLD))),
         ),
     )

@@ -52,7 +52,7 @@ async def test_what_is_spent_is_listed_until_it_ends_or_is_lifted(
     assert await spent.list() == [NETWORK]
     clock.advance(601)
     assert await spent.list() == []
-    assert await spent.purge() == 1
+    assert await spent.purge(clock()) == 1
 
 
 async def test_names_are_sealed_and_stay_readable_over_key_rotations(

@@ -23,7 +23,7 @@ class SessionStore(Protocol):
 
     async def list(self, username: str | None = None) -> Sequence[SessionRecord]: ...
     async def purge(self, now: float, idle_timeout: float) -> int:
-        """Drop what has expired; returns how many."""
+        """Drop what has expired; returns how many. Publishes nothing: every worker knows when sessions expire."""
         ...
 
 

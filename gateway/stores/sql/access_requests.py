@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from gateway.stores.protocols.core import AccessAsked, Change
 from gateway.stores.sql.changes import publish
 from gateway.stores.sql.engine import reading, writing
+from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import access_requests as table
 
 
@@ -77,8 +78,7 @@ class SqlAccessRequests:
         return found
 
     async def purge(self, before: float) -> int:
-        async with writing(self._engine) as connection:
-            return (await connection.execute(delete(table).where(table.c.expires_at <= before))).rowcount
+        return await delete_in_batches(self._engine, table, table.c.expires_at <= before)
 
 
 async def forget_requests(connection: AsyncConnection, username: str) -> None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.stores.protocols.core import Change
-from gateway.stores.sql.engine import in_order, reading, writing
+from gateway.stores.sql.engine import in_order, reading
+from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import changes
 
 _LOCK = 0x61757468_0002
@@ -36,5 +37,4 @@ class SqlChanges:
 
     async def purge(self, now: float, keep: float = 86400.0) -> int:
         """Drop what is older than `keep` seconds; every worker has read it long ago. Returns how many."""
-        async with writing(self._engine) as connection:
-            return (await connection.execute(delete(changes).where(changes.c.at < now - keep))).rowcount
+        return await delete_in_batches(self._engine, changes, changes.c.at < now - keep)

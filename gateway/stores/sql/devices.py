@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.stores.protocols.core import Device
 from gateway.stores.sql.engine import reading, writing
+from gateway.stores.sql.purge import delete_in_batches, expired_share
 from gateway.stores.sql.schema import devices
 
 
@@ -57,8 +58,11 @@ class SqlDevices:
         return rows
 
     async def purge(self, now: float) -> int:
-        async with writing(self._engine) as connection:
-            return (await connection.execute(delete(devices).where(devices.c.expires_at <= now))).rowcount
+        return await delete_in_batches(self._engine, devices, devices.c.expires_at <= now)
+
+    async def share(self, now: float) -> tuple[int, int]:
+        """How many have expired, and how many there are."""
+        return await expired_share(self._engine, devices, devices.c.expires_at <= now)
 
 
 async def forget_devices(connection: AsyncConnection, username: str) -> int:

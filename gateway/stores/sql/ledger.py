@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.clock import Clock
 from gateway.stores.ledger_keys import digest
 from gateway.stores.sql.engine import reading, upsert, writing
+from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import ledger
 
 
@@ -75,8 +76,7 @@ class SqlLedger:
 
     async def purge(self, now: float) -> int:
         """Drop what has expired; returns how many."""
-        async with writing(self._engine) as connection:
-            return (await connection.execute(delete(ledger).where(ledger.c.expires_at <= now))).rowcount
+        return await delete_in_batches(self._engine, ledger, ledger.c.expires_at <= now)
 
     def _live(self, key: str) -> ColumnElement[bool]:
         return (ledger.c.key == digest(key)) & (ledger.c.expires_at > self._clock())

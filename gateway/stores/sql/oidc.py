@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.stores.protocols.oidc import Consent, Grant, Login, RefreshToken
 from gateway.stores.sql.engine import reading, upsert, writing
+from gateway.stores.sql.purge import delete_in_batches, expired_share
 from gateway.stores.sql.schema import sessions
 from gateway.stores.sql.schema_oidc import oidc_consents, oidc_grants, oidc_logins, oidc_refresh_tokens
 
@@ -79,12 +80,12 @@ class SqlGrants:
 
     async def purge(self, now: float) -> int:
         """Drop what has expired; returns how many grants."""
-        async with writing(self._engine) as connection:
-            old = oidc_refresh_tokens.c.expires_at <= now
-            await connection.execute(delete(oidc_refresh_tokens).where(old))
-            return (
-                await connection.execute(delete(oidc_grants).where(oidc_grants.c.expires_at <= now))
-            ).rowcount
+        await delete_in_batches(self._engine, oidc_refresh_tokens, oidc_refresh_tokens.c.expires_at <= now)
+        return await delete_in_batches(self._engine, oidc_grants, oidc_grants.c.expires_at <= now)
+
+    async def share(self, now: float) -> tuple[int, int]:
+        """How many grants have expired, and how many there are."""
+        return await expired_share(self._engine, oidc_grants, oidc_grants.c.expires_at <= now)
 
 
 class SqlConsents:
@@ -163,8 +164,7 @@ class SqlLogins:
     async def purge(self, now: float) -> int:
         """Drop those whose session ended in its own time; returns how many."""
         old = (oidc_logins.c.expires_at <= now) & (oidc_logins.c.due_at == 0)
-        async with writing(self._engine) as connection:
-            return (await connection.execute(delete(oidc_logins).where(old))).rowcount
+        return await delete_in_batches(self._engine, oidc_logins, old)
 
 
 async def end_with_sessions(

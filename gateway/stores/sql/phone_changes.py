@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.stores.protocols.sms import PhoneChange
 from gateway.stores.sql.engine import reading, writing
+from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import phone_changes as table
 
 
@@ -26,8 +27,7 @@ class SqlPhoneChanges:
             return (await connection.execute(mine.values(waived=True))).rowcount
 
     async def purge(self, before: float) -> int:
-        async with writing(self._engine) as connection:
-            return (await connection.execute(delete(table).where(table.c.at < before))).rowcount
+        return await delete_in_batches(self._engine, table, table.c.at < before)
 
 
 async def note_phone(connection: AsyncConnection, username: str, before: str, at: float) -> None:

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.stores.protocols.core import Place
 from gateway.stores.sql.engine import reading, upsert, writing
+from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import places
 
 _NEWEST = 100
@@ -32,5 +33,4 @@ class SqlPlaces:
             await connection.execute(statement.on_conflict_do_update(index_elements=key, set_=row))
 
     async def purge(self, before: float) -> int:
-        async with writing(self._engine) as connection:
-            return (await connection.execute(delete(places).where(places.c.seen_at < before))).rowcount
+        return await delete_in_batches(self._engine, places, places.c.seen_at < before)

@@ -73,6 +73,7 @@ sessions = Table(
     Column("step_up", Boolean, nullable=False, server_default=false()),
     Index("sessions_username", "username"),
     Index("sessions_expires_at", "expires_at"),
+    Index("sessions_last_seen", "last_seen"),
 )
 
 # `id` is the digest of what the browser's cookie holds.

@@ -4,7 +4,7 @@ import builtins
 import json
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Row, delete, or_, select, update
+from sqlalchemy import ColumnElement, Row, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.dml import ReturningDelete
 
@@ -14,6 +14,7 @@ from gateway.stores.protocols.core import Change
 from gateway.stores.sql.changes import publish
 from gateway.stores.sql.engine import reading, upsert, writing
 from gateway.stores.sql.oidc import end_with_sessions
+from gateway.stores.sql.purge import delete_in_batches, expired_share
 from gateway.stores.sql.schema import sessions
 
 
@@ -69,11 +70,15 @@ class SqlSessions:
             return [_record(row) for row in await connection.execute(query)]
 
     async def purge(self, now: float, idle_timeout: float) -> int:
-        expired = or_(sessions.c.expires_at <= now, sessions.c.last_seen <= now - idle_timeout)
-        async with writing(self._engine) as connection:
-            ended = [Change("session", row.sid) for row in await connection.execute(_deleted(expired))]
-            await publish(connection, self._clock(), *ended)
-        return len(ended)
+        return await delete_in_batches(self._engine, sessions, *_over(now, idle_timeout))
+
+    async def share(self, now: float, idle_timeout: float) -> tuple[int, int]:
+        """How many have expired, and how many there are."""
+        return await expired_share(self._engine, sessions, *_over(now, idle_timeout))
+
+
+def _over(now: float, idle_timeout: float) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return sessions.c.expires_at <= now, sessions.c.last_seen <= now - idle_timeout
 
 
 async def end_sessions_of(

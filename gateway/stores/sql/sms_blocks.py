@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.stores.protocols.sms import SmsBlock
 from gateway.stores.sql.engine import reading, upsert, writing
+from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import sms_blocks as table
 
 
@@ -34,5 +35,4 @@ class SqlSmsBlocks:
     async def purge(self, before: float) -> int:
         """Drop blocks that ended and were lifted before; returns how many."""
         over = (table.c.until < before) & (table.c.since < before)
-        async with writing(self._engine) as connection:
-            return (await connection.execute(delete(table).where(over))).rowcount
+        return await delete_in_batches(self._engine, table, over)

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import Row, Select, case, delete, func, insert, select, update
+from sqlalchemy import Row, Select, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.stores.protocols.sms import DELIVERED, FINAL, Delivery, SmsMessage, SmsRates, SmsSpend
 from gateway.stores.sql.engine import reading, writing
+from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import sms_messages as table
 
 _FEW = 10
@@ -73,8 +74,7 @@ class SqlSmsMessages:
         return await self._newest(select(table).where(taken, span).limit(_BATCH))
 
     async def purge(self, before: float) -> int:
-        async with writing(self._engine) as connection:
-            return (await connection.execute(delete(table).where(table.c.created_at < before))).rowcount
+        return await delete_in_batches(self._engine, table, table.c.created_at < before)
 
     # -- for administrators ----------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from gateway.clock import Clock
 from gateway.stores.ledger_keys import digest
 from gateway.stores.protocols.core import Spent
 from gateway.stores.sql.engine import reading, upsert, writing
+from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import spent_budgets as table
 
 Seal = Callable[[bytes], bytes]
@@ -56,11 +57,9 @@ class SqlSpentBudgets:
                     sealed = self._seal(json.dumps(asdict(spent)).encode())
                     await connection.execute(update(table).where(table.c.key == row.key).values(spent=sealed))
 
-    async def purge(self) -> int:
+    async def purge(self, now: float) -> int:
         """Drop what has expired; returns how many."""
-        async with writing(self._engine) as connection:
-            over = table.c.expires_at <= self._clock()
-            return (await connection.execute(delete(table).where(over))).rowcount
+        return await delete_in_batches(self._engine, table, table.c.expires_at <= now)
 
     def _opened(self, sealed: bytes) -> Spent | None:
         # This is a list to look at: what can't be read is missing there, and blocks as ever.

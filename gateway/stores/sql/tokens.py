@@ -13,6 +13,7 @@ from gateway.stores.protocols.core import Change
 from gateway.stores.protocols.tokens import ApiToken
 from gateway.stores.sql.changes import publish
 from gateway.stores.sql.engine import reading, writing
+from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import api_tokens
 
 _LISTS = ("groups", "routes", "methods", "scopes")
@@ -70,8 +71,7 @@ class SqlTokens:
 
     async def purge_owned(self, before: float) -> int:
         over = (api_tokens.c.owner != "") & (api_tokens.c.expires_at <= before)
-        async with writing(self._engine) as connection:
-            return (await connection.execute(delete(api_tokens).where(over))).rowcount
+        return await delete_in_batches(self._engine, api_tokens, over)
 
 
 async def end_tokens_of(connection: AsyncConnection, owner: str, id: str = "") -> list[Change]:
