@@ -129,7 +129,7 @@ def readings(path: str) -> tuple[str, ...]:
     found = [path]
     if "//" in path or ";" in path or "%2F" in path or "%3B" in path:
         found.append(_flat(path))
-    if _TWICE.search(path):
+    if "%" in path and _TWICE.search(path):
         found.append(_without_dots(_flat(_TWICE.sub(_decoded_again, path))))
     return tuple(found)
 

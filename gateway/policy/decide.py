@@ -7,6 +7,7 @@ No I/O and no clock here: the same function serves the proxy, forward-auth and `
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import get_args
 from zoneinfo import ZoneInfo
 
@@ -63,7 +64,21 @@ def _host(rule: Rule, question: PolicyQuestion) -> bool:
 
 
 def _path(rule: Rule, question: PolicyQuestion) -> bool:
-    return any(path_holds(pattern, question.target.path, question.name) for pattern in rule.paths)
+    path = question.target.path
+    holds = _one_holds if len(path) <= _LONGEST_REMEMBERED else _one_holds.__wrapped__
+    asker = question.name if _ask_user(rule.paths) else None
+    return holds(rule.paths, path, asker)
+
+
+@lru_cache(maxsize=1024)
+def _ask_user(patterns: tuple[str, ...]) -> bool:
+    return any(map(asks_user, patterns))
+
+
+@lru_cache(maxsize=8192)
+def _one_holds(patterns: tuple[str, ...], path: str, user: str | None) -> bool:
+    """Whether the path is one of the patterns'. The same texts get the same answer, whoever's rule they are in."""
+    return any(path_holds(pattern, path, user) for pattern in patterns)
 
 
 def _method(rule: Rule, question: PolicyQuestion) -> bool:
@@ -111,6 +126,8 @@ OF_REQUEST = (
 )
 OF_SUBJECT = (Criterion("users", "user", _user), Criterion("groups", "group", _group))
 CRITERIA = OF_REQUEST + OF_SUBJECT
+_LONGEST_REMEMBERED = 256
+"""Paths come from outside: what is remembered of them must not grow large."""
 
 
 def decide(route: Route, target: Target, principal: Principal | None, now: float) -> Decision:
@@ -136,13 +153,14 @@ def _first_match(route: Route, question: PolicyQuestion) -> Decision:
     unknown: Rule | None = None
     missed = "no_rule"
     for rule, asked in route.asked:
-        miss = _first_miss(rule, asked, OF_REQUEST, question)
+        of_request, of_subject = _criteria(asked)
+        miss = _first_miss(rule, of_request, question)
         if miss is None and question.principal is None and about_somebody(rule):
             if rule.require != "deny":
                 return Decision(Verdict.SIGN_IN, rule.name, "no_session")
             unknown = unknown or rule  # whom it refuses is only known after signing in
             continue
-        miss = miss or _first_miss(rule, asked, OF_SUBJECT, question)
+        miss = miss or _first_miss(rule, of_subject, question)
         if miss is None:
             decision = judge(rule, question)
             if unknown is not None and decision.verdict is Verdict.ALLOW:
@@ -156,21 +174,26 @@ def hinges_on_query(route: Route, target: Target, principal: Principal | None, n
     """Whether a rule would match but for its query, so that who doesn't know the query can't tell what is decided."""
     question = PolicyQuestion(target, principal, now, {})
     return any(
-        "query" in asked and _first_miss(rule, asked - {"query"}, OF_REQUEST, question) is None
+        "query" in asked and _first_miss(rule, _criteria(asked - {"query"})[0], question) is None
         for rule, asked in route.asked
     )
 
 
 def about_somebody(rule: Rule) -> bool:
     """Whether it depends on who asks."""
-    return bool(rule.users or rule.groups) or any(map(asks_user, (*rule.hosts, *rule.paths)))
+    return bool(rule.users or rule.groups) or _ask_user(rule.hosts) or _ask_user(rule.paths)
 
 
-def _first_miss(
-    rule: Rule, asked: frozenset[str], criteria: tuple[Criterion, ...], question: PolicyQuestion
-) -> Criterion | None:
+@lru_cache(maxsize=1024)
+def _criteria(asked: frozenset[str]) -> tuple[tuple[Criterion, ...], tuple[Criterion, ...]]:
+    """Those of the request and those of who asks, among the criteria that a rule names."""
+    of_request = tuple(one for one in OF_REQUEST if one.key in asked)
+    return of_request, tuple(one for one in OF_SUBJECT if one.key in asked)
+
+
+def _first_miss(rule: Rule, criteria: tuple[Criterion, ...], question: PolicyQuestion) -> Criterion | None:
     for criterion in criteria:
-        if criterion.key in asked and not criterion.holds(rule, question):
+        if not criterion.holds(rule, question):
             return criterion
     return None
 
@@ -208,10 +231,14 @@ def has_factors(policy: Policy, amr: tuple[str, ...]) -> bool:
     two_factor needs two *different* factors; a list of factors needs one of them among those proven. A remembered
     device, or a second factor that a provider saw, counts only where neither certain factors nor their age matter.
     """
-    exact = bool(policy.factors or policy.max_age) or policy.require != "two_factor"
+    return _enough(policy.require == "two_factor", policy.factors, bool(policy.max_age), amr)
+
+
+@lru_cache(maxsize=1024)
+def _enough(two: bool, accepted: tuple[str, ...], aged: bool, amr: tuple[str, ...]) -> bool:
+    exact = bool(accepted) or aged or not two
     proven = set(amr) - (_BORROWED if exact else set())
-    enough = _different(proven) >= (2 if policy.require == "two_factor" else 1)
-    return enough and (not policy.factors or bool(proven & set(policy.factors)))
+    return _different(proven) >= (2 if two else 1) and (not accepted or bool(proven & set(accepted)))
 
 
 def has_two(amr: Iterable[str]) -> bool:

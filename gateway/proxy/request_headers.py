@@ -7,6 +7,7 @@ first, and then written from the Principal and the Target alone. What passes her
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from gateway.config.schema import Route
@@ -79,14 +80,24 @@ REPLACED = frozenset(
     }
 )
 _NO_MORE: Mapping[str, HeaderFact] = {}
+_LONGEST_REMEMBERED = 64
 _NOT_ALNUM = re.compile(r"[^a-z0-9]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def canonical(name: str | bytes) -> str:
     """The name as the laxest app would read it: CGI and its heirs turn case, "-", "_", "." and the like into one."""
+    return _known_canonical(name) if len(name) <= _LONGEST_REMEMBERED else _canonical(name)
+
+
+def _canonical(name: str | bytes) -> str:
     text = name.decode("latin-1") if isinstance(name, bytes) else name
     return _NOT_ALNUM.sub("-", text.strip().lower())
+
+
+_known_canonical = lru_cache(maxsize=4096)(
+    _canonical
+)  # clients send few names; what they make up may not grow large
 
 
 def connection_options(pairs: Iterable[Pair]) -> set[str]:
