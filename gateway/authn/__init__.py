@@ -1,1 +1,3 @@
-"""Who is it? Passwords, factors, accounts elsewhere, programs, and how often somebody may try."""
+"""Answers "who is it?": passwords, second factors, accounts elsewhere, API credentials, and how often somebody may
+try.
+"""

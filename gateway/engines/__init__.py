@@ -1,1 +1,3 @@
-"""Configurations for other proxies, written from ours. One file per engine; `sites` says what they all must serve."""
+"""Writes configurations for nginx, HAProxy, Caddy, Traefik and Envoy from ours (`auth-gateway export`). `plan` says
+what all must serve.
+"""

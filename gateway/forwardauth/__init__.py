@@ -1,8 +1,8 @@
-"""The doors for other proxies: nginx, Traefik, Caddy and Envoy ask here whether a request may pass.
+"""Answers nginx, Traefik, Caddy and Envoy, which ask whether a request may pass (docs/forward-auth.md).
 
-One engine, many doors. A door only says where the original request stands and in which words the answer is given:
-our own in `asked`, those of other gateways in `peers`. The verdict is `policy.decide`, as for the proxy.
-Nothing but `server.trusted_proxies` is believed: whoever may name the original request may name any.
+Each address that they ask at has a `Dialect`: where the original request stands, and how a yes or a no is written.
+`original_request` reads ours, `compatible_gateways` has the addresses of other gateways, and `decision` asks the same
+`policy.decide` as the proxy. Only `server.trusted_proxies` may ask: whoever names the original request may name any.
 """
 
 from gateway.forwardauth.decision import ForwardAuth, route_key

@@ -1,1 +1,1 @@
-"""Messages to people: what they cost, who delivers them, and notices about an account."""
+"""Messages to people: who delivers them, what an SMS may cost and whether it arrived, and notices about an account."""

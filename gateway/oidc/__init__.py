@@ -1,5 +1,5 @@
-"""The OpenID provider: apps that speak OpenID Connect sign their users in through us.
+"""The OpenID provider: apps that speak OpenID Connect sign their users in through the gateway.
 
-Who may go where decides `gateway.policy`, as for routes; this package only speaks the protocol. `build` puts it
-together; `authorize` and `token` are where a sign-in passes.
+`gateway.policy` decides who may use an app, as it does for routes; this package speaks the protocol. `build` puts it
+together; `authorize_views` and `token_views` are the two endpoints that a sign-in passes.
 """

@@ -1,1 +1,3 @@
-"""May they? Pure decisions about routes, rules and groups."""
+"""Answers "may they?": finds the route of a target and asks its rules. Pure functions of configuration, request and
+user.
+"""

@@ -1,1 +1,1 @@
-"""What is asked, read once: address, method, client, identity of the request, and its body."""
+"""Reads what is asked, once: address, method, client, request id, and the body of small forms."""

@@ -1,1 +1,1 @@
-"""The process and the front door: from a client's connection to what answers it."""
+"""The process, its sockets and connections, and the handler that every request passes."""

@@ -31,7 +31,7 @@ class HandedOver:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class HandOffRequest:
     """What a host asked for. `client` stands for the browser that asked there; `nonce_digest` for its nonce."""
 
     nonce_digest: str
@@ -59,7 +59,7 @@ class HandOffs:
         asked = [_page(destination), digest(nonce), _client(network, user_agent), self._clock()]
         return self._ring.seal(json.dumps(asked).encode()).decode()
 
-    def begun(self, sealed: str, destination: Target) -> Begun | None:
+    def begun(self, sealed: str, destination: Target) -> HandOffRequest | None:
         """At the portal: what the destination's host began. None if no host of ours asked for just this page."""
         try:
             page, nonce_digest, client, at = json.loads(self._ring.open(sealed.encode("ascii")))
@@ -67,7 +67,7 @@ class HandOffs:
             return None
         if not hmac.compare_digest(page, _page(destination)):
             return None
-        return Begun(nonce_digest, client, expired=not 0 <= self._clock() - at <= BEGUN_FOR)
+        return HandOffRequest(nonce_digest, client, expired=not 0 <= self._clock() - at <= BEGUN_FOR)
 
     async def issue(self, sid: str, destination: Target, nonce_digest: str) -> str:
         """A code for this session, good once, on this host, in the browser that has the nonce."""

@@ -1,0 +1,3 @@
+"""Where sessions, codes, counters, the audit log and tokens are kept: Protocols, and their implementations in SQL and
+Redis.
+"""

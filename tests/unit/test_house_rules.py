@@ -2,13 +2,14 @@
 
 import ast
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "gateway").rglob("*.py"))
-ALL_FILES = FILES + sorted((ROOT / "tests").rglob("*.py"))
+ALL_FILES = FILES + sorted((*(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")))
 
 LONGEST = 300
 
@@ -108,12 +109,57 @@ def test_nothing_is_left_for_later(file: Path) -> None:
     assert re.findall(r"\b(?:TODO|FIXME|XXX|HACK)\b", file.read_text()) == []
 
 
+SAME_NAME: dict[str, str] = {}
+"""Public classes that share a name -> why they really are one thing."""
+
+LOOSE = {
+    *("__init__.py", "__main__.py", "clock.py", "errors.py", "keyfile.py", "keyring.py", "model.py"),
+    "rate_limits.py",
+}
+"""The files that stand directly in gateway/. Everything else has a package where one looks for it."""
+
+
+def classes(sources: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Public class -> the files, of (name, source), that define one so named, at any depth."""
+    found: dict[str, list[str]] = {}
+    for file, source in sources:
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(file)
+    return found
+
+
+def test_a_class_name_means_one_thing() -> None:
+    found = classes((named(file), file.read_text()) for file in FILES)
+    shared = {name: files for name, files in found.items() if len(files) > 1}
+    assert {name: files for name, files in shared.items() if name not in SAME_NAME} == {}
+    assert sorted(SAME_NAME) == sorted(set(SAME_NAME) & set(shared)), "an exception that is none any more"
+
+
+def test_the_formatter_lays_out_every_line() -> None:
+    skips = re.compile(r"#\s*fmt:\s*(?:skip|off)")
+    assert [named(file) for file in ALL_FILES if skips.search(file.read_text())] == []
+
+
+def test_files_that_stand_loose_are_those_of_the_list() -> None:
+    assert {file.name for file in (ROOT / "gateway").glob("*.py")} == LOOSE
+    assert len(LOOSE) <= 8
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.name == "__init__.py"], ids=named)
+def test_a_package_says_what_it_is_for(file: Path) -> None:
+    assert ast.get_docstring(ast.parse(file.read_text()))
+
+
 def test_the_rules_see_what_they_forbid() -> None:
     assert swallowed(ast.parse("try:\n    f()\nexcept Exception:\n    pass\n")) == [3]
     assert dropped_tasks(ast.parse("import asyncio\nasyncio.create_task(f())\n")) == [2]
     assert dropped_tasks(ast.parse("loop().create_task(f())\n")) == [1]
     assert dropped_tasks(ast.parse("task = asyncio.create_task(f())\ngroup.create_task(f())\n")) == []
     assert calls_in_defaults(ast.parse("def f(at=time.time()): ...")) == [1]
+    assert classes([("a", "class A: ..."), ("b", "def f():\n    class A: ...\nclass _B: ...")]) == {
+        "A": ["a", "b"]
+    }
     assert VAGUE.search("string_utils")
     assert not VAGUE.search("utility")
 

@@ -1,1 +1,3 @@
-"""Sign-in through accounts elsewhere, as a first factor beside passwords. The second factor stays ours."""
+"""Sign-in with an account at another provider (OpenID Connect, GitHub) as a first factor. The second factor stays the
+gateway's.
+"""

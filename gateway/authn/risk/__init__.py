@@ -1,1 +1,3 @@
-"""Risk signals of a sign-in: what is unusual about it, and what follows from that."""
+"""Finds out what is unusual about a sign-in (network, device, country, travel) and which action the configuration
+wants.
+"""

@@ -1,1 +1,1 @@
-"""The check command: configuration, explanations and policy tests."""
+"""`auth-gateway check`: mistakes of the configuration, `--explain` for one URL, and policy tests."""

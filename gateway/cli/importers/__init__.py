@@ -1,5 +1,6 @@
-"""Reads what other gateways were set up with: users, second factors, rules. Pure text in, `Found` out.
+"""Reads users, second factors and rules of other gateways for `auth-gateway import`. Each reader turns text into
+`Found`.
 
-Never looser than the original: a rule that can't be said in our words becomes a refusal of all that it matched, and
-each such thing is named with its reason.
+An import is never looser than the original: a rule that cannot be expressed becomes a refusal of all that it matched,
+and each such rule is reported with the reason.
 """

@@ -1,1 +1,1 @@
-"""The user commands."""
+"""`auth-gateway user …`: a file for each group of subcommands."""

@@ -1,1 +1,1 @@
-"""What stands between a factor and an SMS provider: countries, budgets, money, number ranges, delivery."""
+"""Decides whether an SMS may be sent (country, budgets, money, number ranges), sends it, and follows its delivery."""

@@ -1,1 +1,1 @@
-"""Users ask for access to a route, and it is lent to them for a while."""
+"""Pages on which users ask for access to a route, and approvers grant it for a limited time."""

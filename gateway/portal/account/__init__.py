@@ -1,1 +1,1 @@
-"""One's own account: look, change, add a factor, end sessions."""
+"""One's own account: look at it, change the password, add and remove factors, end sessions."""

@@ -26,7 +26,9 @@ from gateway.portal.rendering.texts import FACTOR_LABELS
 from gateway.session import Sessions
 
 
-class Access(IntEnum):
+class AccountRights(IntEnum):
+    """What a session may do on the account pages: nothing yet, look at the factors, or change them, too."""
+
     NONE = 0
     LOOK = 1
     CHANGE = 2
@@ -63,16 +65,16 @@ class AccountFactors:
         self._factors, self._enrolment, self._sessions = factors, enrolment, sessions
         self._directory, self._writable, self._news = directory, writable, news
 
-    async def access(self, principal: Principal) -> Access:
+    async def access(self, principal: Principal) -> AccountRights:
         session = principal.session
         if proven_recently(session, self._sessions.now()):
-            return Access.CHANGE
+            return AccountRights.CHANGE
         if session.step_up:
-            return Access.NONE
+            return AccountRights.NONE
         if has_factors(Policy(), session.amr):
-            return Access.LOOK
+            return AccountRights.LOOK
         # Nothing more can be asked of who has no second factor at all.
-        return Access.NONE if await self._enrolment.has_any(principal.user) else Access.CHANGE
+        return AccountRights.NONE if await self._enrolment.has_any(principal.user) else AccountRights.CHANGE
 
     async def user(self, principal: Principal) -> User:
         """As the directory has it now: the session's copy may be a moment old. Raises UserUnknown."""
@@ -130,7 +132,7 @@ class AccountFactors:
     def second_phone_addable(self, user: User) -> bool:
         return self._enrolment.can_add(user, SECOND_PHONE, frozenset())
 
-    # -- changes: only with Access.CHANGE ------------------------------------------------------------------------------
+    # -- changes: only with AccountRights.CHANGE -----------------------------------------------------------------------
 
     async def rename(self, client: LoginOrigin, principal: Principal, id: str, name: str) -> bool:
         if not any(item.named and item.id == id for item in await self.items(await self.user(principal))):

@@ -10,7 +10,7 @@ from gateway.i18n.text import N_
 from gateway.model import Principal
 from gateway.portal.account.activity import recent_activity
 from gateway.portal.account.change_password import PasswordChange
-from gateway.portal.account.factors import Access, AccountFactors
+from gateway.portal.account.factors import AccountFactors, AccountRights
 from gateway.portal.account.sessions import AccountSessions
 from gateway.portal.forms import posted
 from gateway.portal.rendering.render import Pages
@@ -71,7 +71,7 @@ class AccountViews:
         if principal is None:
             return self._first(ask, "login")
         access = await self._account.access(principal)
-        if access is Access.NONE:
+        if access is AccountRights.NONE:
             return self._first(ask, "verify")
         return await self._show(ask, principal, access, notice=DONE.get(ask.request.query.get("done", "")))
 
@@ -81,14 +81,14 @@ class AccountViews:
         if principal is None:
             return self._first(ask, "login")
         access = await self._account.access(principal)
-        if access is Access.NONE:
+        if access is AccountRights.NONE:
             return self._first(ask, "verify")
         if not form.genuine:
             return await self._show(ask, principal, access, error=STALE_FORM, status=403)
         wanted = form.get("do", "")
         if wanted in self._endings:  # whoever may look may also end
             return await self._endings[wanted](ask, principal, form)
-        if access is not Access.CHANGE:
+        if access is not AccountRights.CHANGE:
             return self._first(ask, "verify")
         return await self._change(ask, principal, wanted, form)
 
@@ -98,7 +98,7 @@ class AccountViews:
         change = self._changes.get(wanted)
         if change is None or (wanted == "password" and self._passwords is None):
             return await self._show(
-                ask, principal, Access.CHANGE, error=N_("That can’t be done here."), status=400
+                ask, principal, AccountRights.CHANGE, error=N_("That can’t be done here."), status=400
             )
         try:
             return await change(ask, principal, form)
@@ -135,9 +135,9 @@ class AccountViews:
         try:
             record = await self._passwords.change(ask.client, principal, old, new)
         except WeakPassword as weak:
-            return await self._show(ask, principal, Access.CHANGE, error=weak.public, status=422)
+            return await self._show(ask, principal, AccountRights.CHANGE, error=weak.public, status=422)
         if record is None:
-            return await self._show(ask, principal, Access.CHANGE, error=WRONG_PASSWORD, status=401)
+            return await self._show(ask, principal, AccountRights.CHANGE, error=WRONG_PASSWORD, status=401)
         response = see_other(f"{self._here}?done=password")
         await self._sessions.attach(ask.request, response, record.sid)
         return response
@@ -170,7 +170,7 @@ class AccountViews:
         self,
         ask: PortalRequest,
         principal: Principal,
-        access: Access,
+        access: AccountRights,
         *,
         notice: str | None = None,
         error: str | None = None,
@@ -184,7 +184,7 @@ class AccountViews:
             request_id=ask.request_id,
             csrf_token=ask.visit.csrf,
             user=user,
-            may_change=access is Access.CHANGE,
+            may_change=access is AccountRights.CHANGE,
             items=await self._account.items(user),
             preferred=await self._account.preferred(user),
             second_phone_addable=self._account.second_phone_addable(user),

@@ -1,1 +1,1 @@
-"""How a page of ours is made: templates, looks, words, and who reads it."""
+"""Makes a page: templates, branding, texts, and the language of its reader."""

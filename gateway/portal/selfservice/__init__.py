@@ -1,1 +1,1 @@
-"""For people who have no password (any more): resets and invitations."""
+"""For people without a password: resets and invitations by mailed link."""

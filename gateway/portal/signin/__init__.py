@@ -1,1 +1,1 @@
-"""Signing in and out: password, second factor, and what goes on around them."""
+"""Signing in and out: password, second factor, passkey, approval, other domains."""

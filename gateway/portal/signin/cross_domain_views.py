@@ -19,7 +19,7 @@ from gateway.portal.return_url import read_return, with_return
 from gateway.portal.services import Services
 from gateway.portal.signin.redirect_loop import RedirectLoop
 from gateway.session.auxiliary_cookie import AuxiliaryCookie
-from gateway.session.cross_domain_code import Begun, HandOffs
+from gateway.session.cross_domain_code import HandOffRequest, HandOffs
 from gateway.session.domains import Domains
 
 NONCE_KEPT = 600.0
@@ -76,7 +76,7 @@ class HandOffViews:
             return await self.across(ask)
         return await self._hand_over(ask, destination, principal.session.sid, begun.nonce_digest)
 
-    def _asked(self, ask: PortalRequest) -> tuple[Target, Begun]:
+    def _asked(self, ask: PortalRequest) -> tuple[Target, HandOffRequest]:
         """The page that wants the session. Raises RequestRefused unless its own host began this, and may."""
         destination = read_return(ask.request.query.get("to", ""), ask.here, self._routes, self._prefix)
         where = f"{destination.scheme}://{destination.authority}"

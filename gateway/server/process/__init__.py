@@ -1,1 +1,1 @@
-"""The supervisor, its workers, and what they share: sockets, signals, word to systemd."""
+"""The supervisor and its workers, the listening sockets, signals, and systemd."""

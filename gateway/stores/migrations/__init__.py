@@ -1,1 +1,1 @@
-"""Alembic's folder: one file a step in versions/, named r0001_… upwards."""
+"""Alembic's folder: one file for each migration in versions/, named r0001_… upwards."""

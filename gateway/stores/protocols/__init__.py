@@ -1,1 +1,1 @@
-"""What the rest of the gateway asks of a store, as Protocols."""
+"""The Protocols of the stores: what the rest of the gateway may ask of them."""

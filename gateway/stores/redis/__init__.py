@@ -1,1 +1,1 @@
-"""The ledger in Redis, and what keeps a slow or absent Redis from holding requests up."""
+"""The ledger in Redis, with a circuit breaker so that a slow or absent Redis holds no request up."""

@@ -1,1 +1,1 @@
-"""What an Authelia was set up with."""
+"""Reads Authelia's configuration, its users file and its database dump."""

@@ -1,1 +1,1 @@
-"""What an oauth2-proxy was set up with."""
+"""Reads oauth2-proxy's configuration."""

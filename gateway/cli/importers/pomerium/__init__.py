@@ -1,1 +1,1 @@
-"""What a Pomerium was set up with."""
+"""Reads Pomerium's configuration."""

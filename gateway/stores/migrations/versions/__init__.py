@@ -1,1 +1,1 @@
-"""The steps, oldest first. A step that was released never changes."""
+"""The migrations, oldest first. One that was released never changes."""
