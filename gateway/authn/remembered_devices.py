@@ -16,7 +16,7 @@ from gateway.clock import Clock
 from gateway.config.schema import Session
 from gateway.model import User
 from gateway.observability.audit import Audit
-from gateway.session.cookie import cookie_name, cookie_value
+from gateway.session.cookie import cookie_flags, cookie_name, cookie_value
 from gateway.stores.protocols.core import Device, Devices
 
 _MAX_COOKIE = 1024
@@ -41,8 +41,7 @@ class RememberedDevices:
         clock: Clock,
         token: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
-        named = config.model_copy(update={"cookie_name": device_cookie(config)})
-        self.cookie_name = cookie_name(named, secure)
+        self.cookie_name = cookie_name(device_cookie(config), secure=secure, domain=config.domain)
         self.store, self._audit = store, audit
         self._domain, self._lifetime = config.domain, config.remember_device
         self._secure, self._fernet, self._clock, self._token = secure, fernet, clock, token
@@ -77,16 +76,8 @@ class RememberedDevices:
         await self.store.add(device)
         self._audit.record("device_remembered", user.username, ip, device=device.id[:8])
         sealed = self._fernet().encrypt(json.dumps({"user": user.username, "device": secret}).encode())
-        response.set_cookie(
-            self.cookie_name,
-            sealed.decode(),
-            max_age=int(self._lifetime),
-            domain=self._domain,
-            path="/",
-            secure=self._secure,
-            httponly=True,
-            samesite="Lax",
-        )
+        flags = cookie_flags(secure=self._secure, domain=self._domain)
+        response.set_cookie(self.cookie_name, sealed.decode(), max_age=int(self._lifetime), **flags)
 
     def current(self, cookies: str, username: str) -> str:
         """The id of the device that these cookies are from, "" if it is not one of this user's."""

@@ -86,7 +86,9 @@ def _strip(plan: EnginePlan) -> Iterator[str]:
 
 
 def _pass(plan: EnginePlan, keys: list[str]) -> Iterator[str]:
-    session = cookie_name(plan.config.session, plan.secure)
+    session = cookie_name(
+        plan.config.session.cookie_name, secure=plan.secure, domain=plan.config.session.domain
+    )
     yield f"""    http-request set-var(txn.host) req.hdr(host),host_only,lower
     http-request set-var(txn.now) date()
     http-request set-var(txn.session) req.cook({session}),sha2(256),hex

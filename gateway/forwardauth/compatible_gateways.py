@@ -30,6 +30,7 @@ from gateway.portal.rendering.reader_language import PROGRAM
 from gateway.portal.rendering.render import Pages
 from gateway.portal.return_url import read_return
 from gateway.session import Sessions
+from gateway.session.cookie import cookie_header
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class CompatiblePages:
 
     async def _userinfo(self, request: web.BaseRequest, here: Target, trace: Trace) -> web.Response:
         """Whom the app at this host would be told of, and nobody else: a half finished sign-in is none."""
-        principal = await self._sessions.load(";".join(request.headers.getall("Cookie", ())), here.host)
+        principal = await self._sessions.load(cookie_header(request.headers), here.host)
         if principal is None or not self._is_in(principal, here):
             return self._pages.error(
                 401,

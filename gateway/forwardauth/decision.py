@@ -26,16 +26,16 @@ from gateway.model import Decision, Principal, Target, Verdict
 from gateway.observability.access_log import Trace
 from gateway.policy.decide import decide
 from gateway.policy.routes import Routes, host_matches, path_matches
-from gateway.portal.rendering.reader_language import PROGRAM
+from gateway.portal.refusal import WayOn, refuse
 from gateway.portal.rendering.render import Pages
 from gateway.portal.return_url import with_return
-from gateway.portal.unauthorized import page_for, readable_by, tell_program
+from gateway.portal.unauthorized import page_for
 from gateway.proxy.proxy import REFUSED_METHODS, origin_allowed
 from gateway.proxy.request_headers import HeaderRules, canonical, identity
-from gateway.request.client_kind import wants_html
 from gateway.request.target import check_spelling
 from gateway.session import Sessions
 from gateway.session.assertions import Assertions
+from gateway.session.cookie import cookie_header
 from gateway.session.domains import Domains
 
 log = logging.getLogger("gateway.forwardauth")
@@ -69,23 +69,22 @@ class ForwardAuth:
         self.below: tuple[str, ...] = tuple(self._peers.below)
         self._rules: dict[tuple[int, int], HeaderRules] = {}
 
-    def takes(self, host: str, path: str) -> bool:
+    def takes(self, target: Target) -> bool:
         """Whether this address, which may look like an app's, is answered here."""
-        if path in self.exact:
-            return path not in self._peers.portal or host == self._portal_host
-        return path_matches(self._own, path) or path.startswith(self.below)
+        path = target.path
+        if path_matches(self._own, path) or path.startswith(self.below) or path in self._peers.doors:
+            return True
+        return path in self.exact and find_page(self._peers, target, self._portal_host) is not None
 
     async def handle(
         self, request: web.BaseRequest, here: Target, trace: Trace, *, trusted_peer: bool
-    ) -> web.StreamResponse | None:
-        """The answer; None if the address is not one of ours after all."""
+    ) -> web.StreamResponse:
+        """The answer to what `takes` takes."""
         of_peer: tuple[Dialect, str] | None = None
         if here.path in self.exact or here.path.startswith(self.below):
             if page := find_page(self._peers, here, self._portal_host):
                 return await self._peer_pages.answer(request, here, trace, page)
             of_peer = find_door(self._peers, request, here)
-        if of_peer is None and not path_matches(self._own, here.path):
-            return None
         if not trusted_peer:
             raise NotBelieved(
                 f"forward-auth asked by {here.client}, which is not in server.trusted_proxies; "
@@ -110,9 +109,7 @@ class ForwardAuth:
             raise
         except RequestRefused as refusal:  # nginx understands no other refusal than 403
             raise RequestRefused(refusal.detail, status=403, public=refusal.public) from refusal
-        principal = await self._sessions.load(
-            ";".join(request.headers.getall("Cookie", ())), asked.target.host
-        )
+        principal = await self._sessions.load(cookie_header(request.headers), asked.target.host)
         route, decision = self._strictest(routes, asked.target, principal)
         decision = _demanded(request, door, principal, decision)
         trace.route = route.label
@@ -203,30 +200,9 @@ class ForwardAuth:
         trace: Trace,
         door: Dialect,
     ) -> web.StreamResponse:
-        html = wants_html(target.method, request.headers)
-        if decision.verdict is Verdict.DENY:
-            return self._pages.of(target.host).error(
-                403,
-                reader=self._pages.readers.of(request),
-                reason=decision.reason,
-                request_id=trace.request_id,
-                accepts_html=html,
-                headers=readable_by(route, request.headers),
-            )
         where = self.page_for(page_for(decision), target)
-        location = {"Location": where} if html else {}
-        if html and door.redirects:
-            return web.Response(status=302, headers={**location, **_NO_STORE, "Vary": "Cookie"})
-        told = tell_program(route, target, decision, request.headers, page_url=where.partition("?")[0])
-        return self._pages.error(
-            401,
-            reader=PROGRAM,
-            reason=told.reason,
-            request_id=trace.request_id,
-            accepts_html=False,
-            headers={**location, **told.headers},
-            fields=told.fields,
-        )
+        way_on = WayOn(where, where.partition("?")[0], redirect=302 if door.redirects else 401)
+        return refuse(self._pages, request, route, target, decision, way_on, request_id=trace.request_id)
 
     def page_for(self, page: str, target: Target) -> str:
         """On the app's own host, where the session cookie belongs; on the portal's, if they share the cookie."""

@@ -13,13 +13,14 @@ from aiohttp import web
 from gateway.config.schema import Config, Route
 from gateway.config.sections.header_presets import Fact, told_by
 from gateway.model import Principal, Target, Verdict
+from gateway.observability.access_log import Trace
 from gateway.policy.decide import decide
 from gateway.policy.routes import Routes, host_matches
 from gateway.portal.return_url import href, read_return
 from gateway.proxy.request_headers import clean, facts_of
 from gateway.session import Sessions
 from gateway.session.assertions import Assertions
-from gateway.session.cookie import cookie_value
+from gateway.session.cookie import cookie_flags, cookie_header, cookie_name, cookie_value
 
 _LARGEST_COOKIE = 4000
 _NONE = "none"
@@ -28,8 +29,8 @@ all, it would send the browser for a pass again."""
 
 
 def pass_cookie(config: Config) -> str:
-    prefix = "__Host-" if config.server.public_url.startswith("https:") else ""
-    return f"{prefix}{config.session.cookie_name}_pass"
+    secure = config.server.public_url.startswith("https:")
+    return cookie_name(f"{config.session.cookie_name}_pass", secure=secure)
 
 
 def pass_audience(host: str) -> str:
@@ -57,10 +58,16 @@ class Passes:
         self._secure = config.server.public_url.startswith("https:")
         self._portal = urlsplit(config.server.public_url)
 
-    async def handle(self, request: web.BaseRequest, here: Target) -> web.StreamResponse:
+    def takes(self, target: Target) -> bool:
+        """Whether it is a pass that is asked for."""
+        return target.path == f"{self._prefix}/pass"
+
+    async def handle(
+        self, request: web.BaseRequest, here: Target, trace: Trace, *, trusted_peer: bool = False
+    ) -> web.StreamResponse:
         """GET {prefix}/pass?rd=…: a fresh pass for the session, and back to where the browser came from."""
         destination = read_return(request.query.get("rd", ""), here, self._routes, self._prefix)
-        cookies = ";".join(request.headers.getall("Cookie", ()))
+        cookies = cookie_header(request.headers)
         principal = await self._sessions.load(cookies, here.host)
         where = href(destination, here)
         response = web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
@@ -70,15 +77,7 @@ class Passes:
 
     def _give(self, response: web.Response, value: str) -> None:
         """The browser drops the cookie when the pass expires: an absent one means "fetch", a bad one "ask us"."""
-        response.set_cookie(
-            self._cookie,
-            value,
-            max_age=self._lifetime,
-            path="/",
-            secure=self._secure,
-            httponly=True,
-            samesite="Lax",
-        )
+        response.set_cookie(self._cookie, value, max_age=self._lifetime, **cookie_flags(secure=self._secure))
 
     def issue(self, principal: Principal, here: Target, cookie: str) -> str:
         """Bound to the session's cookie: useless beside another one, or none."""

@@ -9,6 +9,7 @@ from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
 from gateway.model import Target
 from gateway.observability import metrics
+from gateway.observability.access_log import Trace
 from gateway.policy.routes import path_matches
 from gateway.portal.health import Health
 from gateway.portal.rendering.domains import Sites
@@ -16,6 +17,7 @@ from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, View, Views
 from gateway.session import Sessions
 from gateway.session.assertions import Assertions
+from gateway.session.cookie import cookie_header
 
 
 class Portal:
@@ -50,11 +52,17 @@ class Portal:
         }
         self._static = {route.path.removeprefix(prefix): route.handler for route in pages.static_routes()}
 
-    def answers(self, host: str, path: str) -> bool:
+    def takes(self, target: Target) -> bool:
         """Whether this is ours: below the prefix, or one of the few addresses outside it."""
-        return path_matches(self._prefix, path) or (path in self.outside and host == self._home)
+        return path_matches(self._prefix, target.path) or (
+            target.path in self.outside and target.host == self._home
+        )
 
-    async def handle(self, request: web.BaseRequest, target: Target, request_id: str) -> web.StreamResponse:
+    async def handle(
+        self, request: web.BaseRequest, target: Target, trace: Trace, *, trusted_peer: bool = False
+    ) -> web.StreamResponse:
+        """The answer to what `takes` takes."""
+        trace.route, request_id = "portal", trace.request_id
         path = target.path.removeprefix(self._prefix)
         if path in self._static and target.method in ("GET", "HEAD"):
             response: web.StreamResponse = await self._static[path](request)  # type: ignore[arg-type]
@@ -95,7 +103,7 @@ class Portal:
         self, request: web.BaseRequest, target: Target, request_id: str, path: str
     ) -> PortalRequest:
         """Endpoints for machines never read a session: probes must not depend on the store."""
-        cookies = "" if path in self._endpoints else ";".join(request.headers.getall("Cookie", ()))
+        cookies = "" if path in self._endpoints else cookie_header(request.headers)
         visit = await self._sessions.visit(cookies, target.host)
         reader = self._pages.readers.here(request)
         return PortalRequest(request, target, visit, request_id, reader, self._public_url)

@@ -10,6 +10,7 @@ from gateway.model import Target
 from gateway.portal.rendering.reader_language import Reader
 from gateway.request.target import agent_of
 from gateway.session import Visit
+from gateway.session.cookie import cookie_header
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class PortalRequest:
     @property
     def client(self) -> LoginOrigin:
         headers = self.request.headers
-        cookies = ";".join(headers.getall("Cookie", ()))
+        cookies = cookie_header(headers)
         here = self.here
         origin = f"{here.scheme}://{here.authority}"
         return LoginOrigin(here.client, agent_of(headers), here.host, cookies, origin, self.reader.lang)

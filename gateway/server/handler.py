@@ -4,6 +4,9 @@ whatever fails into a page, a log line and a number."""
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 from aiohttp import web
 
@@ -30,6 +33,23 @@ _PASSING = (502, 503, 504)
 _GONE = 499  # nginx' number for a client that did not wait
 
 
+class Answer(Protocol):
+    """Answers one request. `trace` gets what is found out; `trusted_peer` is about the connection's other end."""
+
+    def __call__(
+        self, request: web.BaseRequest, target: Target, trace: Trace, /, *, trusted_peer: bool
+    ) -> Awaitable[web.StreamResponse]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One of those who answer requests, and which it takes. What it has taken it answers, or raises."""
+
+    name: str
+    takes: Callable[[Target], bool]
+    answer: Answer
+
+
 class Handler:
     def __init__(
         self,
@@ -48,8 +68,14 @@ class Handler:
     ) -> None:
         """`host` is meant by requests that name none."""
         self._tracing, self._country_of = tracing, country_of
-        self._gate, self._portal, self._pages, self._access = gate, portal, pages, access
-        self._forward, self._passes = forward, passes
+        self._pages, self._access = pages, access
+        # The first that takes a request answers it. Apps come last: no route can be put before an address of ours.
+        self._doors = (
+            Door("forward-auth", forward.takes, forward.handle),
+            Door("engine pass", passes.takes, passes.handle),
+            Door("portal", portal.takes, portal.handle),
+            Door("apps", _everything, gate.handle),
+        )
         self._prefix, self._trusted, self._host = prefix, trusted, host
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -99,18 +125,8 @@ class Handler:
     async def _route(self, request: web.BaseRequest, trace: Trace) -> web.StreamResponse:
         peer = _peer(request)
         trace.target = target = self._read(request, peer)
-        if self._forward.takes(target.host, target.path) and (
-            answer := await self._forward.handle(
-                request, target, trace, trusted_peer=is_trusted(peer, self._trusted)
-            )
-        ):
-            return answer
-        if target.path == f"{self._prefix}/pass":
-            return await self._passes.handle(request, target)
-        if self._portal.answers(target.host, target.path):
-            trace.route = "portal"
-            return await self._portal.handle(request, target, trace.request_id)
-        return await self._gate.handle(request, target, trace, trusted_peer=is_trusted(peer, self._trusted))
+        door = next(door for door in self._doors if door.takes(target))
+        return await door.answer(request, target, trace, trusted_peer=is_trusted(peer, self._trusted))
 
     def _read(self, request: web.BaseRequest, peer: IPAddress | None) -> Target:
         return read_target(
@@ -150,6 +166,10 @@ class Handler:
         if error.status in _PASSING and request.method == "GET":
             return [TRY_AGAIN]
         return []
+
+
+def _everything(target: Target) -> bool:
+    return True
 
 
 def _peer(request: web.BaseRequest) -> IPAddress | None:

@@ -15,17 +15,17 @@ from gateway.observability.access_log import Trace
 from gateway.policy.decide import decide
 from gateway.policy.grantable_groups import requestable
 from gateway.policy.routes import Routes
-from gateway.portal.rendering.reader_language import PROGRAM
+from gateway.portal.refusal import WayOn, refuse
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import ANOTHER_ACCOUNT, REQUEST_ACCESS
 from gateway.portal.return_url import with_return
-from gateway.portal.unauthorized import page_for, readable_by, tell_program
+from gateway.portal.unauthorized import page_for
 from gateway.proxy.proxy import Proxy
-from gateway.request.client_kind import wants_html
 from gateway.request.target import check_spelling
 from gateway.server.fixed_answers import own_answer
 from gateway.session import Sessions
 from gateway.session.assertions import Assertions
+from gateway.session.cookie import cookie_header
 from gateway.session.kept_posts import KeptPosts
 
 
@@ -63,7 +63,7 @@ class GuardedProxy:
         shown = await self._credentials_shown(request, route, target)
         principal = shown.principal
         if principal is None and any(rule.require != "deny" for rule in route.access):
-            principal = await self._sessions.load(";".join(request.headers.getall("Cookie", ())), target.host)
+            principal = await self._sessions.load(cookie_header(request.headers), target.host)
         decision = decide(route, target, principal, now := self._sessions.now())
         if decision.verdict is Verdict.SIGN_IN and route.cors_preflight and is_preflight(request):
             decision = replace(decision, verdict=Verdict.ALLOW, reason="cors_preflight")
@@ -74,8 +74,18 @@ class GuardedProxy:
                 kept := await self._keep(request, route, target, principal, decision)
             ):
                 return kept
-            remedies = self._remedies(route, target, principal, now)
-            return self.refuse(request, route, target, decision, trace.request_id, remedies=remedies)
+            page = f"{self._prefix}/{page_for(decision)}"
+            return refuse(
+                self._pages,
+                request,
+                route,
+                target,
+                decision,
+                WayOn(with_return(page, target.uri), f"{target.scheme}://{target.authority}{page}"),
+                request_id=trace.request_id,
+                remedies=self._remedies(route, target, principal, now),
+                offer=basic_challenge(target) if route.basic and decision.verdict is Verdict.SIGN_IN else "",
+            )
         if route.upstream is None and (
             answer := own_answer(route, target, public=decision.reason == "bypass")
         ):
@@ -109,7 +119,7 @@ class GuardedProxy:
         """A form whose session has ended or needs a newer proof is not lost, if it may be kept."""
         if decision.verdict is Verdict.DENY:
             return None
-        cookies = ";".join(request.headers.getall("Cookie", ()))
+        cookies = cookie_header(request.headers)
         username = principal.username if principal else self._sessions.ended(cookies)
         page = f"{self._prefix}/{page_for(decision)}"
         return await self._kept.keep(request, route, target, username, page)
@@ -133,55 +143,6 @@ class GuardedProxy:
         if not authorization and certificate is None:
             return ApiPrincipal()
         return await self._credentials.read(route, target, tuple(authorization), certificate)
-
-    def refuse(
-        self,
-        request: web.BaseRequest,
-        route: Route,
-        target: Target,
-        decision: Decision,
-        request_id: str,
-        *,
-        remedies: Sequence[tuple[str, str]] = (),
-    ) -> web.StreamResponse:
-        """Send browsers on to what is missing, tell programs what it is (401), and say no (403).
-
-        `remedies` is what people can do about a no.
-        """
-        html = wants_html(request.method, request.headers)
-        if decision.verdict is Verdict.DENY:
-            reader = self._pages.readers.of(request)
-            return self._pages.of(target.host).error(
-                403,
-                reader=reader,
-                reason=decision.reason,
-                request_id=request_id,
-                accepts_html=html,
-                actions=remedies,
-                headers=readable_by(route, request.headers),
-            )
-        page = f"{self._prefix}/{page_for(decision)}"
-        if html:
-            where = with_return(page, target.uri)
-            headers = {"Location": where, "Cache-Control": "no-store", "Vary": "Cookie"}
-            return web.Response(status=303, headers=headers)
-        told = tell_program(
-            route,
-            target,
-            decision,
-            request.headers,
-            page_url=f"{target.scheme}://{target.authority}{page}",
-            offer=basic_challenge(target) if route.basic and decision.verdict is Verdict.SIGN_IN else "",
-        )
-        return self._pages.error(
-            401,
-            reader=PROGRAM,
-            reason=told.reason,
-            request_id=request_id,
-            accepts_html=False,
-            headers=told.headers,
-            fields=told.fields,
-        )
 
 
 def is_preflight(request: web.BaseRequest) -> bool:

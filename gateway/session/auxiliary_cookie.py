@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.config.schema import Session
-from gateway.session.cookie import cookie_value
+from gateway.session.cookie import cookie_flags, cookie_name, cookie_value
 
 PURPOSES = ("kept", "trail", "nonce")
 _LONGEST = 1024
@@ -18,8 +18,8 @@ class AuxiliaryCookie:
 
     @classmethod
     def of(cls, session: Session, purpose: str, *, secure: bool) -> "AuxiliaryCookie":
-        """`purpose` is one of PURPOSES. RFC 6265bis §4.1.3: the prefix pins the cookie to its host and to https."""
-        return cls(f"{'__Host-' if secure else ''}{session.cookie_name}_{purpose}", secure)
+        """`purpose` is one of PURPOSES."""
+        return cls(cookie_name(f"{session.cookie_name}_{purpose}", secure=secure), secure)
 
     def read(self, cookies: str) -> str:
         """The value in a Cookie header, "" if there is none."""
@@ -27,15 +27,7 @@ class AuxiliaryCookie:
         return value if len(value) <= _LONGEST and value.isascii() else ""
 
     def give(self, response: web.StreamResponse, value: str, lifetime: float) -> None:
-        response.set_cookie(
-            self.name,
-            value,
-            max_age=int(lifetime),
-            path="/",
-            secure=self.secure,
-            httponly=True,
-            samesite="Lax",
-        )
+        response.set_cookie(self.name, value, max_age=int(lifetime), **cookie_flags(secure=self.secure))
 
     def drop(self, response: web.StreamResponse) -> None:
-        response.del_cookie(self.name, path="/", secure=self.secure, httponly=True, samesite="Lax")
+        response.del_cookie(self.name, **cookie_flags(secure=self.secure))

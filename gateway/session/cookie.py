@@ -6,11 +6,13 @@ To the browser it is opaque; the csrf token, the session's id and whose it is ar
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypedDict
 
 import aiohttp_session
 from aiohttp import web
 from aiohttp_session.cookie_storage import EncryptedCookieStorage
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from multidict import CIMultiDictProxy
 
 from gateway.config.schema import Session as SessionConfig
 
@@ -77,16 +79,11 @@ class SessionCookie:
     """`secure` is whether our pages are served over https; `fernet` gives the keys of the moment, newest first."""
 
     def __init__(self, config: SessionConfig, *, secure: bool, fernet: Callable[[], MultiFernet]) -> None:
-        self.name = cookie_name(config, secure)
-        flags: dict[str, object] = {
-            "cookie_name": self.name,
-            "path": "/",
-            "secure": secure,
-            "httponly": True,
-            "samesite": "Lax",
-        }
-        self._storage = RingCookieStorage(fernet, domain=config.domain, **flags)
-        self._of_one_host = RingCookieStorage(fernet, domain=None, **flags)
+        self.name = cookie_name(config.cookie_name, secure=secure, domain=config.domain)
+        self._storage, self._of_one_host = (
+            RingCookieStorage(fernet, cookie_name=self.name, **cookie_flags(secure=secure, domain=domain))
+            for domain in (config.domain, None)
+        )
 
     def value(self, header: str) -> str:
         """Our cookie as it stands in a Cookie header, "" if there is none or none that we could have made."""
@@ -118,11 +115,31 @@ class SessionCookie:
         await storage.save_session(request, response, session)  # type: ignore[arg-type]
 
 
-def cookie_name(config: SessionConfig, secure: bool) -> str:
+class CookieFlags(TypedDict):
+    """The attributes that every cookie of ours has, as aiohttp's `set_cookie` and `del_cookie` take them."""
+
+    path: str
+    domain: str | None
+    secure: bool
+    httponly: bool
+    samesite: str
+
+
+def cookie_flags(*, secure: bool, path: str = "/", domain: str | None = None) -> CookieFlags:
+    """Out of reach for scripts, not sent with other sites' posts, and over https alone where we are on https."""
+    return {"path": path, "domain": domain, "secure": secure, "httponly": True, "samesite": "Lax"}
+
+
+def cookie_name(name: str, *, secure: bool, domain: str | None = None) -> str:
     """RFC 6265bis §4.1.3: the prefix makes browsers refuse the cookie from other hosts and plain http."""
     if not secure:
-        return config.cookie_name
-    return ("__Secure-" if config.domain else "__Host-") + config.cookie_name
+        return name
+    return ("__Secure-" if domain else "__Host-") + name
+
+
+def cookie_header(headers: CIMultiDictProxy[str]) -> str:
+    """All that a request says in Cookie; HTTP/2 and some proxies spread it over several fields (RFC 9113 §8.2.3)."""
+    return ";".join(headers.getall("Cookie", ()))
 
 
 def cookie_value(header: str, name: str) -> str:

@@ -24,6 +24,7 @@ from gateway.request.client_kind import wants_html
 from gateway.request.replace_body import with_body
 from gateway.request.small_body import read_small
 from gateway.session.auxiliary_cookie import AuxiliaryCookie
+from gateway.session.cookie import cookie_header
 from gateway.stores.protocols.core import Ledger
 
 KEPT_FOR = 600.0
@@ -97,7 +98,7 @@ class KeptPosts:
         body = await read_small(request, self._largest)
         content_type = request.headers["Content-Type"]
         post = KeptPost(username, target.url, content_type, self._clock(), body)
-        id, browser = self._token(12), self._cookie.read(_cookies(request)) or self._token(32)
+        id, browser = self._token(12), self._cookie.read(cookie_header(request.headers)) or self._token(32)
         await self._ledger.put(_key("kept", browser, id), self._seal(post), KEPT_FOR)
         self._audit.record(
             "post_kept", username, str(target.client), host=target.host, path=target.path, size=len(body)
@@ -146,7 +147,7 @@ class KeptPosts:
         fields = read_fields(body)
         if "kept" not in fields:
             return with_body(request, body, request.headers["Content-Type"])
-        browser = self._cookie.read(_cookies(request))
+        browser = self._cookie.read(cookie_header(request.headers))
         post = self._open(await self._ledger.take(_key("released", browser, fields["kept"])))
         own = request.headers.get("Origin") == f"{target.scheme}://{target.authority}"
         if post is None or post.username != principal.username or post.url != target.url or not own:
@@ -164,7 +165,7 @@ class KeptPosts:
             and request.content_type == "text/plain"
             and length is not None
             and length <= _RELEASE_SIZE
-            and bool(self._cookie.read(_cookies(request)))
+            and bool(self._cookie.read(cookie_header(request.headers)))
             and wants_html("POST", request.headers)
         )
 
@@ -189,10 +190,6 @@ def read_fields(body: bytes) -> dict[str, str]:
     """The fields of a text/plain form (HTML standard, "plain text form data"); {} for anything else."""
     lines = body.decode("ascii", "replace").splitlines()
     return {name: value for name, sign, value in (line.partition("=") for line in lines) if sign}
-
-
-def _cookies(request: web.BaseRequest) -> str:
-    return ";".join(request.headers.getall("Cookie", ()))
 
 
 def _key(kind: str, browser: str, id: str) -> str:

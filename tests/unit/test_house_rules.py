@@ -151,6 +151,18 @@ def test_a_package_says_what_it_is_for(file: Path) -> None:
     assert ast.get_docstring(ast.parse(file.read_text()))
 
 
+@pytest.mark.parametrize(
+    "words",
+    ['getall("Cookie"', '"samesite"', "samesite=", '"__Host-" +', "'__Host-'"],
+)
+def test_what_is_written_once_is_written_once(words: str) -> None:
+    """The Cookie header and our cookies' prefix and flags each have one function."""
+    assert [named(file) for file in FILES if words in file.read_text()] in (
+        [],
+        ["gateway/session/cookie.py"],
+    )
+
+
 def test_the_rules_see_what_they_forbid() -> None:
     assert swallowed(ast.parse("try:\n    f()\nexcept Exception:\n    pass\n")) == [3]
     assert dropped_tasks(ast.parse("import asyncio\nasyncio.create_task(f())\n")) == [2]

@@ -13,7 +13,7 @@ from multidict import CIMultiDictProxy
 
 from gateway.config.schema import Branding
 from gateway.i18n.accept_language import preferred
-from gateway.session.cookie import cookie_value
+from gateway.session.cookie import cookie_flags, cookie_header, cookie_value
 
 LANGUAGE_COOKIE = "auth_lang"
 _KEPT = 365 * 86400
@@ -46,7 +46,7 @@ class Readers:
         return self.of_headers(request.headers)
 
     def of_headers(self, headers: CIMultiDictProxy[str]) -> Reader:
-        cookies = ";".join(headers.getall("Cookie", ()))
+        cookies = cookie_header(headers)
         chosen = cookie_value(cookies, LANGUAGE_COOKIE)
         if chosen in self.offered:
             return Reader(chosen)
@@ -65,15 +65,8 @@ class Readers:
         """Keep what the address asked for."""
         lang = self._asked(request)
         if lang is not None:
-            response.set_cookie(
-                LANGUAGE_COOKIE,
-                lang,
-                max_age=_KEPT,
-                path=self._path,
-                secure=self._secure,
-                httponly=True,
-                samesite="Lax",
-            )
+            flags = cookie_flags(secure=self._secure, path=self._path)
+            response.set_cookie(LANGUAGE_COOKIE, lang, max_age=_KEPT, **flags)
 
     def _asked(self, request: web.BaseRequest) -> str | None:
         lang = request.query.get("lang")

@@ -21,7 +21,7 @@ from gateway.request.target import CountryOf, agent_of, is_trusted, read_target
 from gateway.server.fastpath.request_head import read_block
 from gateway.server.fastpath.response_head import FastResponseHead, read_answer
 from gateway.session.assertions import Assertions
-from gateway.session.cookie import cookie_value
+from gateway.session.cookie import cookie_header, cookie_value
 
 _PLANS = 2048
 _ANSWERS = 16
@@ -139,7 +139,7 @@ class Plans:
             target=target,
             pairs=pairs,
             peer=Peer(address, is_trusted(peer, self._trusted)),
-            session=cookie_value(";".join(headers.getall("Cookie", ())), self._cookie_name),
+            session=cookie_value(cookie_header(headers), self._cookie_name),
             has_authorization="Authorization" in headers,
             agent=agent_of(headers),
             named=given(headers.getall(HEADER, ()), trusted=is_trusted(peer, self._trusted)),
