@@ -9,11 +9,12 @@ import base64
 import binascii
 import hmac
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from typing import Any
 
+from gateway.authn.kept_principals import KeptPrincipals, proven_now
 from gateway.authn.password_check import PasswordCheck
 from gateway.authn.verified_cache import VerifiedCache
 from gateway.clock import Clock
@@ -22,7 +23,7 @@ from gateway.directory.base import Directory
 from gateway.directory.identifiers import folded
 from gateway.errors import GatewayError
 from gateway.i18n.text import N_
-from gateway.model import Principal, SessionRecord, Target, User
+from gateway.model import Principal, Target, User
 from gateway.observability.audit import Audit
 from gateway.rate_limits import TOKENS_PER_IP, RateLimits, network_of
 from gateway.stores.protocols.core import Change
@@ -54,6 +55,15 @@ class Bearer:
 
     token: ApiToken
     user: User
+    principals: KeptPrincipals = field(default_factory=KeptPrincipals)
+
+
+@dataclass(frozen=True, slots=True)
+class RightPassword:
+    """Whose HTTP Basic it is."""
+
+    user: User
+    principals: KeptPrincipals = field(default_factory=KeptPrincipals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +93,7 @@ class ApiCredentials:
         self._passwords, self._limits = passwords, limits
         self._audit, self._keys, self._clock = audit, keys, clock
         self._right_tokens: VerifiedCache[Bearer] = VerifiedCache(clock)
-        self._right_passwords: VerifiedCache[User] = VerifiedCache(clock)
+        self._right_passwords: VerifiedCache[RightPassword] = VerifiedCache(clock)
 
     async def read(
         self, route: Route, target: Target, authorization: Sequence[str], certificate: dict[str, Any] | None
@@ -101,13 +111,14 @@ class ApiCredentials:
             if scheme.lower() == "basic" and (shown := await self._basic(route, target, value)):
                 return shown
         if route.client_cert and certificate and (name := certificate_name(certificate)):
-            return ApiPrincipal(self._principal(User(f"cert:{name}"), "certificate", target, f"cert:{name}"))
+            sid, now = f"cert:{name}", self._clock()
+            return ApiPrincipal(proven_now(User(sid), "certificate", sid, str(target.client), now))
         return ApiPrincipal(consumed=len(authorization) > 1 and (route.tokens or route.basic))
 
     def hear(self, change: Change) -> None:
         """Passwords of a user who changed, and tokens that were revoked, are checked again."""
         if change.kind == "user":
-            self._right_passwords.forget(lambda user: user.username == change.subject)
+            self._right_passwords.forget(lambda right: right.user.username == change.subject)
             self._right_tokens.forget(lambda right: right.token.owner == change.subject)
         elif change.kind == "all":
             self._right_passwords.forget(lambda _: True)
@@ -127,7 +138,8 @@ class ApiCredentials:
         if token.owner or scope not in token.scopes or (token.methods and target.method not in token.methods):
             self._audit.record("token_out_of_scope", right.user.username, str(target.client), scope=scope)
             raise OutOfScope(f"token {token.name} has no scope {scope}")
-        return self._principal(replace(right.user, groups=()), "token", target, f"token:{token.id}")
+        user, ip = replace(right.user, groups=()), str(target.client)
+        return proven_now(user, "token", f"token:{token.id}", ip, self._clock())
 
     async def _good(self, target: Target, text: str) -> Bearer:
         right = await self._right_tokens.get(text, str(target.client), partial(self._look_up, target, text))
@@ -148,7 +160,7 @@ class ApiCredentials:
                 "token_out_of_scope", right.user.username, str(target.client), route=route.label
             )
             raise OutOfScope(f"token {token.name} is not for {target.method} on {route.label}")
-        return self._principal(right.user, "token", target, f"token:{token.id}")
+        return self._principal(right, "token", route, target, f"token:{token.id}")
 
     async def _look_up(self, target: Target, text: str) -> Bearer:
         address = str(target.client)
@@ -194,31 +206,32 @@ class ApiCredentials:
         if ours and route.tokens:
             return ApiPrincipal(await self._by_token(route, target, password, username), consumed=True)
         if route.basic:
-            return ApiPrincipal(await self._by_password(target, value), consumed=True)
+            return ApiPrincipal(await self._by_password(route, target, value), consumed=True)
         return ApiPrincipal(consumed=True) if ours else None
 
-    async def _by_password(self, target: Target, value: str) -> Principal:
+    async def _by_password(self, route: Route, target: Target, value: str) -> Principal:
         check = partial(self._check_password, target, value)
-        user = await self._right_passwords.get(value, str(target.client), check)
-        return self._principal(user, "password", target, f"basic:{user.username}")
+        right = await self._right_passwords.get(value, str(target.client), check)
+        return self._principal(right, "password", route, target, f"basic:{right.user.username}")
 
-    async def _check_password(self, target: Target, value: str) -> User:
+    async def _check_password(self, target: Target, value: str) -> RightPassword:
         """With the same limits as the login page, so that this is no second door for guessing."""
         address = str(target.client)
         user = await self._passwords.check(*_decoded(value), address, door="basic")
         if user is None:
             raise NotAccepted("HTTP Basic: wrong username or password", basic_challenge(target))
         self._audit.record("password_ok", user.username, address, door="basic")
-        return replace(user, password_hash="")
+        return RightPassword(replace(user, password_hash=""))
 
     # -- what was proven -------------------------------------------------------------------------------------------
 
-    def _principal(self, user: User, factor: str, target: Target, sid: str) -> Principal:
-        now = self._clock()
-        record = SessionRecord(
-            sid, user.username, (factor,), {factor: now}, now, now, now, ip=str(target.client)
-        )
-        return Principal(user, record)
+    def _principal(
+        self, right: Bearer | RightPassword, factor: str, route: Route, target: Target, sid: str
+    ) -> Principal:
+        now, ip = self._clock(), str(target.client)
+        if any(rule.max_age for rule in route.access):  # a rule asks how old the proof is: it came just now
+            return proven_now(right.user, factor, sid, ip, now)
+        return right.principals.get(right.user, factor, sid, ip, now)
 
 
 def token_user(name: str) -> str:

@@ -27,6 +27,18 @@ class _PlainText(json.JSONEncoder):
         super().__init__(**{**options, "ensure_ascii": False})
 
 
+def _same_claims(known: Principal, principal: Principal) -> bool:
+    """Whether an assertion says of one what it would say of the other."""
+    if known is principal:
+        return True
+    return (
+        known.user == principal.user
+        and known.groups == principal.groups
+        and known.amr == principal.amr
+        and int(known.session.auth_time) == int(principal.session.auth_time)
+    )
+
+
 class Assertions:
     """Issues assertions and publishes their keys.
 
@@ -46,7 +58,7 @@ class Assertions:
         now = self._clock()
         slot = (principal.session.sid, audience)
         cached = self._cache.get(slot)
-        if cached and cached[0] - now > _REUSE_UNTIL and cached[1] is principal:
+        if cached and cached[0] - now > _REUSE_UNTIL and _same_claims(cached[1], principal):
             return cached[2]
         token = self._sign(principal, audience, int(now))
         self._cache[slot] = (now + LIFETIME, principal, token)

@@ -298,3 +298,47 @@ async def test_only_real_preflights_pass_and_only_where_the_route_says_so(tmp_pa
 )
 def test_a_certificate_names_one_service_or_none(certificate: dict[str, Any], names: str) -> None:
     assert certificate_name(certificate) == names
+
+
+async def assertion(rig: Rig, path: str, authorization: str, ip: str = "203.0.113.1") -> str:
+    status, body = await get(rig, path, authorization, **{"X-Forwarded-For": ip})
+    assert status == 200
+    return seen_headers(body)["x-auth-assertion"]
+
+
+@pytest.mark.parametrize("shown", [f"Bearer {TOKEN}", basic("alice", PASSWORD)])
+async def test_a_program_costs_a_signature_each_half_minute_not_each_request(
+    tmp_path: Path, shown: str
+) -> None:
+    """ECDSA signs the same claims differently each time, so what is equal was signed once."""
+    trusted = {"trusted_proxies": ["127.0.0.0/8"]}
+    async with running_gateway(tmp_path, routes=ROUTES, server=trusted) as rig:
+        await rig.add_user()
+        await add_token(rig)
+        seen = {await assertion(rig, "/one", shown, ip) for ip in ("203.0.113.1", "203.0.113.2") * 2}
+        assert len(seen) == 1
+        rig.clock.advance(29)
+        assert await assertion(rig, "/one", shown) in seen
+        rig.clock.advance(2)
+        assert await assertion(rig, "/one", shown) not in seen
+
+
+async def test_a_password_that_comes_with_each_request_is_as_fresh_as_the_request(tmp_path: Path) -> None:
+    routes = [route("/aged", "one_factor", basic=True, policy={"max_age": "20s"})]
+    async with running_gateway(tmp_path, routes=routes) as rig:
+        await rig.add_user()
+        for _ in range(3):
+            assert (await get(rig, "/aged", basic("alice", PASSWORD)))[0] == 200
+            rig.clock.advance(19)
+
+
+async def test_who_got_new_groups_is_told_of_anew_although_the_password_was_known(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path, routes=ROUTES) as rig:
+        user = await rig.add_user()
+        before = await assertion(rig, "/one", basic("alice", PASSWORD))
+        await rig.directory.replace(replace(user, groups=("ops",)))
+        async with asyncio.timeout(10):
+            while await assertion(rig, "/one", basic("alice", PASSWORD)) == before:
+                await asyncio.sleep(0.02)
+        _, body = await get(rig, "/one", basic("alice", PASSWORD))
+        assert seen_headers(body)["remote-groups"] == "ops"
