@@ -17,7 +17,7 @@ from gateway.engines.plan import (
     path_pattern,
     protected_names,
 )
-from gateway.proxy.request_headers import canonical
+from gateway.proxy.client_headers import canonical
 
 _TYPE = "type.googleapis.com/envoy.extensions"
 _HTTP = f"{_TYPE}.filters.http"

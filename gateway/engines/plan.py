@@ -16,7 +16,7 @@ from gateway.config.patterns import path_matches
 from gateway.config.schema import Config, Route
 from gateway.config.sections.header_presets import IDENTITY, HeaderFact, told_by
 from gateway.errors import ConfigError, Mistake
-from gateway.proxy.request_headers import canonical
+from gateway.proxy.client_headers import canonical
 
 FORWARDED = ("X-Forwarded-Method", "X-Forwarded-Uri", "X-Original-URL", "X-Original-Method")
 """What only a proxy may say to the gateway, so no client's may get through."""

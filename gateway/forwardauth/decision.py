@@ -30,8 +30,9 @@ from gateway.portal.refusal import WayOn, refuse
 from gateway.portal.rendering.render import Pages
 from gateway.portal.return_url import with_return
 from gateway.portal.unauthorized import page_for
+from gateway.proxy.client_headers import canonical
 from gateway.proxy.proxy import REFUSED_METHODS, origin_allowed
-from gateway.proxy.request_headers import HeaderRules, canonical, identity
+from gateway.proxy.request_headers import HeaderRules, identity
 from gateway.request.target import check_spelling
 from gateway.session import Sessions
 from gateway.session.assertions import Assertions

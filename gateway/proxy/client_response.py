@@ -10,7 +10,7 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from gateway.proxy.request_headers import Pairs, canonical
+from gateway.proxy.client_headers import Pairs, canonical
 from gateway.proxy.upstream_connection import ResponseHead, serialize
 
 # RFC 9110 §6.5.1: fields that frame, route or authenticate mean nothing, or mischief, in a trailer.

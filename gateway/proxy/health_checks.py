@@ -4,7 +4,7 @@ import asyncio
 
 from gateway.config.schema import HealthCheck
 from gateway.errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
-from gateway.proxy.request_headers import Pairs
+from gateway.proxy.client_headers import Pairs
 from gateway.proxy.upstream_connection import serialize
 from gateway.proxy.upstreams import Pool, Upstream
 

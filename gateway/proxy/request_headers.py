@@ -7,103 +7,17 @@ first, and then written from the Principal and the Target alone. What passes her
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from gateway.config.schema import Route
-from gateway.config.sections.header_presets import IDENTITY, Fact, HeaderFact, told_by
+from gateway.config.sections.header_presets import Fact, HeaderFact, told_by
 from gateway.errors import RequestRefused
 from gateway.model import Principal, Target
+from gateway.proxy.client_headers import Pair, Pairs, Removed, canonical, connection_options, removed_from
 from gateway.request.request_id import HEADER as REQUEST_ID
 
-Pair = tuple[bytes, bytes]
-Pairs = list[Pair]
-
-# RFC 9110 §7.6.1, and the older names that its predecessors listed.
-HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authentication-info",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-# What apps read to learn who connected. Names that begin with x-forwarded- belong here too.
-ADDRESS = frozenset(
-    {
-        "forwarded",
-        "via",
-        "x-real-ip",
-        "x-client-ip",
-        "x-cluster-client-ip",
-        "true-client-ip",
-        "cf-connecting-ip",
-        "fastly-client-ip",
-        "x-forwarded",
-        "forwarded-for",
-        "x-original-forwarded-for",
-        "x-remote-ip",
-        "x-remote-addr",
-        "x-host",
-        "x-scheme",
-        "x-url-scheme",
-        "front-end-https",
-        "x-original-url",
-        "x-original-uri",
-        "x-original-method",
-        "x-original-host",
-        "x-rewrite-url",
-    }
-)
-# By which a request asks to be taken for another than the one that rules about methods have judged.
-METHOD_OVERRIDE = frozenset({"x-http-method-override", "x-http-method", "x-method-override"})
-# Always written by us; `proxy` would become HTTP_PROXY in a CGI app ("httpoxy").
-REPLACED = frozenset(
-    {
-        "host",
-        "content-length",
-        "proxy",
-        "forwarded",
-        "via",
-        "x-forwarded-for",
-        "x-forwarded-proto",
-        "x-forwarded-host",
-        "x-forwarded-port",
-        "x-forwarded-prefix",
-        "x-request-id",
-    }
-)
 _NO_MORE: Mapping[str, HeaderFact] = {}
-_LONGEST_REMEMBERED = 64
-_NOT_ALNUM = re.compile(r"[^a-z0-9]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-def canonical(name: str | bytes) -> str:
-    """The name as the laxest app would read it: CGI and its heirs turn case, "-", "_", "." and the like into one."""
-    return _known_canonical(name) if len(name) <= _LONGEST_REMEMBERED else _canonical(name)
-
-
-def _canonical(name: str | bytes) -> str:
-    text = name.decode("latin-1") if isinstance(name, bytes) else name
-    return _NOT_ALNUM.sub("-", text.strip().lower())
-
-
-_known_canonical = lru_cache(maxsize=4096)(
-    _canonical
-)  # clients send few names; what they make up may not grow large
-
-
-def connection_options(pairs: Iterable[Pair]) -> set[str]:
-    """The header names that Connection declares to be hop-by-hop (RFC 9110 §7.6.1)."""
-    values = (value for name, value in pairs if name.lower() == b"connection")
-    return {canonical(option) for value in values for option in value.split(b",") if option.strip()}
 
 
 @dataclass(frozen=True)
@@ -113,7 +27,8 @@ class HeaderRules:
     told: tuple[tuple[bytes, HeaderFact], ...]
     add: Pairs
     drop: frozenset[str]
-    protected: frozenset[str]
+    removed: Removed
+    written: frozenset[str]
     own_cookies: frozenset[bytes]
     prefix: str = ""
 
@@ -123,15 +38,13 @@ class HeaderRules:
     ) -> "HeaderRules":
         """`more` is told beside what the route's presets say."""
         renames = {canonical(ours): theirs for ours, theirs in route.headers.rename.items()}
-        protected = {canonical(name) for name in (*IDENTITY, *renames.values(), *route.headers.add)}
-        if any(rule.methods for rule in route.access):
-            protected |= METHOD_OVERRIDE
         told = (told_by(route.headers.preset) | dict(more)).items()
         return cls(
             told=tuple((renames.get(canonical(name), name).encode(), says) for name, says in told),
             add=[(name.encode(), clean(value)) for name, value in route.headers.add.items()],
             drop=frozenset(map(canonical, route.headers.drop)),
-            protected=frozenset(protected),
+            removed=removed_from(route),
+            written=frozenset(map(canonical, (*renames.values(), *route.headers.add))),
             own_cookies=cookie_spellings(own_cookies),
             prefix=route.path.rstrip("/") if route.strip_path else "",
         )
@@ -160,8 +73,7 @@ def request_headers(
     assertion: str | None,
 ) -> Pairs:
     """End-to-end headers for the upstream. Host and framing are left to the caller, who knows the upstream."""
-    kept = [pair for pair in _end_to_end(received, rules) if peer.trusted or not _tells_address(pair[0])]
-    out = strip_own_cookies(kept, rules.own_cookies)
+    out = strip_own_cookies(_end_to_end(received, rules, peer), rules.own_cookies)
     out += forwarded(received, target, peer, rules.prefix)
     out += identity(principal, assertion, rules)
     return [pair for pair in out if canonical(pair[0]) not in rules.drop] + rules.add
@@ -170,19 +82,18 @@ def request_headers(
 def named(request_id: str, rules: HeaderRules) -> Pairs:
     """The request's name in our log, unless the route drops it or sets its own."""
     own = canonical(REQUEST_ID)
-    if not request_id or own in rules.drop or own in rules.protected:
+    if not request_id or own in rules.drop or own in rules.written:
         return []
     return [(REQUEST_ID.encode(), request_id.encode())]
 
 
-def _end_to_end(received: Sequence[Pair], rules: HeaderRules) -> Pairs:
-    gone = HOP_BY_HOP | REPLACED | rules.protected | connection_options(received)
-    return [pair for pair in received if canonical(pair[0]) not in gone]
-
-
-def _tells_address(name: bytes) -> bool:
-    key = canonical(name)
-    return key in ADDRESS or key.startswith("x-forwarded-")
+def _end_to_end(received: Sequence[Pair], rules: HeaderRules, peer: Peer) -> Pairs:
+    declared, takes = connection_options(received), rules.removed.takes
+    return [
+        pair
+        for pair in received
+        if not takes(key := canonical(pair[0]), trusted=peer.trusted) and key not in declared
+    ]
 
 
 def strip_own_cookies(pairs: Pairs, own: frozenset[bytes]) -> Pairs:

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from gateway.config.schema import Rewrite
 from gateway.model import Target
-from gateway.proxy.request_headers import HOP_BY_HOP, Pair, Pairs, canonical, connection_options
+from gateway.proxy.client_headers import HOP_BY_HOP, Pair, Pairs, canonical, connection_options
 
 _REFRESH = re.compile(r"(?i)^(\s*[\d.]+\s*[;,]\s*(?:url\s*=\s*)?)(['\"]?)(.*?)(\2\s*)$")
 _DEFAULT_PORT = {"http": 80, "https": 443}

@@ -13,8 +13,9 @@ from aiohttp import web
 from gateway.errors import ClientGone, RequestRefused, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from gateway.i18n.text import N_
 from gateway.model import Target
+from gateway.proxy.client_headers import Pairs
 from gateway.proxy.client_response import ClientWriter, RelayedResponse
-from gateway.proxy.request_headers import Pairs, request_target
+from gateway.proxy.request_headers import request_target
 from gateway.proxy.upstream_connection import BrokenConnection, ResponseHead, UpstreamConnection, serialize
 from gateway.proxy.upstreams import ConnectTimeout, NotConnected, PreparedRoute, Upstream
 from gateway.request.malformed import cause_of

@@ -14,7 +14,7 @@ from typing import cast
 import httptools
 
 from gateway.errors import UpstreamUnreachable
-from gateway.proxy.request_headers import Pair, Pairs
+from gateway.proxy.client_headers import Pair, Pairs
 
 HIGH_WATER = 256 * 1024
 HEAD_LIMIT = 256 * 1024

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.proxy.request_headers import IDENTITY
+from gateway.config.sections.header_presets import IDENTITY
 from tests.rig import running_gateway
 from tests.security.raw import status_of
 

@@ -15,6 +15,11 @@ from gateway.config.yaml_document import KeyPath
 _FRAMING = frozenset(
     {"connection", "host", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "keep-alive"}
 )
+_OF_THE_PROXY = (
+    *("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix"),
+    *("Forwarded", "Via", "X-Request-Id", "Proxy"),
+)
+_METHOD_OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
 _NOT_CANONICAL = re.compile(r"//|/\.{1,2}(/|$)|[;%\\?#\x00-\x20\x7f-\uffff]")
 
@@ -144,6 +149,30 @@ def headers(config: Config) -> Iterator[Finding]:
                 yield Finding((*base, "add", name), "its value has characters that a header can't hold")
         for number, name in enumerate(route.headers.drop):
             yield from _header_name((*base, "drop", number), name)
+        for number, name in enumerate(route.headers.keep):
+            yield from _kept((*base, "keep", number), name, route)
+
+
+def _kept(path: KeyPath, name: str, route: Route) -> Iterator[Finding]:
+    """Never a name under which this app hears from us: then it could not tell us from its clients."""
+    headers = route.headers
+    folded = _folded(name)
+    ours = (*headers.add, *(headers.rename.get(told, told) for told in told_by(headers.preset)))
+    if folded in map(_folded, (*ours, *_OF_THE_PROXY)):
+        yield Finding(path, f"`{name}` is what this app hears from the gateway itself", "remove it")
+    elif folded in map(_folded, _METHOD_OVERRIDES) and (
+        route.tokens or route.cors_preflight or any(rule.methods for rule in route.access)
+    ):
+        problem = f"`{name}` would make the app take a request for another than the rules saw"
+        yield Finding(
+            path, problem, "remove it, or what asks for methods: `methods`, `tokens`, `cors_preflight`"
+        )
+    else:
+        yield from _header_name(path, name)
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "-", name.lower())
 
 
 def _header_name(path: KeyPath, name: str) -> Iterator[Finding]:

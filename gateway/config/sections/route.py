@@ -58,6 +58,11 @@ class Headers(Section):
     drop: tuple[str, ...] = Field(
         (), description="headers of ours, or of the client, that the app must not get"
     )
+    keep: tuple[str, ...] = Field(
+        (),
+        description="names that are else removed from every request, and that this app gets from its clients"
+        " (docs/headers.md); those about addresses only from `server.trusted_proxies`",
+    )
 
 
 class Rewrite(Section):

@@ -14,8 +14,8 @@ import httptools
 
 from gateway.errors import UpstreamError
 from gateway.model import Decision
+from gateway.proxy.client_headers import canonical
 from gateway.proxy.client_response import NOT_IN_TRAILERS
-from gateway.proxy.request_headers import canonical
 from gateway.proxy.upstream_connection import serialize
 from gateway.proxy.upstreams import PreparedRoute, Upstream
 from gateway.server.fastpath.header_plans import HeaderPlan, Rendered

@@ -12,7 +12,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from gateway.config.schema import Network, Route
 from gateway.errors import RequestRefused
 from gateway.model import Decision, IPAddress, Principal, Target
-from gateway.proxy.request_headers import Pairs, Peer, named, request_headers
+from gateway.proxy.client_headers import Pairs
+from gateway.proxy.request_headers import Peer, named, request_headers
 from gateway.proxy.response_headers import Rewriter
 from gateway.proxy.upstream_connection import serialize
 from gateway.proxy.upstreams import PreparedRoute, UpstreamAddress

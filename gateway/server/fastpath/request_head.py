@@ -6,7 +6,7 @@ Stricter than RFC 9112 on purpose: an empty answer only means that the ordinary 
 import re
 from collections.abc import Sequence
 
-from gateway.proxy.request_headers import Pair, Pairs
+from gateway.proxy.client_headers import Pair, Pairs
 
 # A path that has one spelling and one reading (see gateway.target): no escapes, no empty or dotted segments, no ";".
 # An empty query is not plain either: a Target does not tell "/?" from "/".

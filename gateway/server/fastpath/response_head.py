@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import httptools
 
-from gateway.proxy.request_headers import HOP_BY_HOP, Pairs, canonical
+from gateway.proxy.client_headers import HOP_BY_HOP, Pairs, canonical
 from gateway.proxy.response_headers import Rewriter
 
 HEAD_LIMIT = 256 * 1024

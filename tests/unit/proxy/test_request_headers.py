@@ -9,15 +9,8 @@ from hypothesis import strategies as st
 from gateway.config.schema import Headers, Route
 from gateway.config.sections.header_presets import IDENTITY, PRESETS
 from gateway.errors import RequestRefused
-from gateway.proxy.request_headers import (
-    HOP_BY_HOP,
-    HeaderRules,
-    Pairs,
-    Peer,
-    canonical,
-    request_headers,
-    request_target,
-)
+from gateway.proxy.client_headers import HOP_BY_HOP, Pairs, canonical
+from gateway.proxy.request_headers import HeaderRules, Peer, request_headers, request_target
 from tests.proxy_rig import COOKIES, make_target, principal
 
 STRANGER = Peer("203.0.113.9", trusted=False)
@@ -219,8 +212,96 @@ def test_a_trusted_proxys_word_is_kept_and_continued() -> None:
     assert values(out, "Via") == [b"1.0 evil, 1.1 auth-gateway"]
     assert values(out, "X-Forwarded-Proto") == [b"https"]
     assert values(out, "X-Forwarded-Port") == [b"443"]
-    assert values(out, "X-Real-IP") == [b"1.2.3.4"]
     assert not values(out, "X_Forwarded_For") + values(out, "Proxy")
+
+
+@pytest.mark.parametrize("peer", [STRANGER, FRIEND])
+def test_of_what_a_trusted_proxy_says_only_what_we_rewrite_is_passed_on(peer: Peer) -> None:
+    """A load balancer passes on what it does not know, so these are its client's."""
+    names = (
+        *(
+            "X-Original-URL",
+            "X-Rewrite-URL",
+            "X_Rewrite.URL",
+            "X-Real-IP",
+            "True-Client-IP",
+            "CF-Connecting-IP",
+        ),
+        *("X-Forwarded-Server", "X-Forwarded-Uri", "X-Forwarded-Client-Cert", "Proxy", "HTTP2-Settings"),
+    )
+    out = prepared(*((name.encode(), b"/admin") for name in names), peer=peer)
+    assert not [name for name, value in out if value == b"/admin"]
+
+
+def test_a_kept_address_comes_from_a_trusted_proxy_alone() -> None:
+    compiled = rules(headers={"keep": ["X-Real-IP", "X-Webauth-Role"]})
+    sent = ((b"X-Real-IP", b"1.2.3.4"), (b"X-WEBAUTH-ROLE", b"Viewer"), (b"X-WEBAUTH-USER", b"root"))
+    assert [
+        name for name, value in prepared(*sent, compiled=compiled, peer=FRIEND) if (name, value) in sent
+    ] == [
+        b"X-Real-IP",
+        b"X-WEBAUTH-ROLE",
+    ]
+    out = prepared(*sent, compiled=compiled)
+    assert not values(out, "X-Real-IP") + values(out, "X-WEBAUTH-USER")
+    assert values(out, "X-WEBAUTH-ROLE") == [b"Viewer"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "X-WEBAUTH-USER",
+            "X_WebAuth.Anything",
+            "X-Pomerium-Claim-Roles",
+            "X-Token-User-Email",
+            "X-Token-Foo",
+        ),
+        *("Auth-User", "auth_user", "X-Auth-Userid", "X-Auth-Email", "X-Auth-Roles", "X-Auth-Username"),
+        *(
+            "X-Remote-User",
+            "X-Remote-Extra-Scopes",
+            "OIDC_CLAIM_sub",
+            "X-Vouch-IdP-Claims-Sub",
+            "Remote.User",
+        ),
+    ],
+)
+def test_what_other_gateways_tell_apps_is_taken_from_clients(name: str) -> None:
+    assert b"root" not in [value for _, value in prepared((name.encode(), b"root"))]
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"tokens": True},
+        {"cors_preflight": True},
+        {"policy": {"methods": ["GET"]}},
+        {"rules": [{"methods": ["GET"]}, {"require": "deny"}]},
+    ],
+)
+def test_where_a_method_decides_no_header_names_another(limit: dict[str, object]) -> None:
+    sent = (
+        (b"X-HTTP-Method-Override", b"DELETE"),
+        (b"X_Http_Method", b"DELETE"),
+        (b"X-Method-Override", b"DELETE"),
+    )
+    assert b"DELETE" not in [value for _, value in prepared(*sent, compiled=rules(**limit))]
+    assert len([value for _, value in prepared(*sent) if value == b"DELETE"]) == 3
+
+
+def test_a_name_of_no_gateway_passes() -> None:
+    names = (
+        "X-Auth-Token",
+        "X-Token",
+        "Authorization",
+        "X-Remote",
+        "X-Webauth",
+        "X-Api-Key",
+        "X-Oidc-Claim-X",
+    )
+    out = prepared(*((name.encode(), b"mine") for name in names))
+    assert [name.decode() for name, value in out if value == b"mine"] == list(names)
 
 
 def test_an_ipv6_client_is_quoted_in_forwarded() -> None:
