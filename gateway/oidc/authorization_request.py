@@ -7,6 +7,7 @@ fill up before anybody has signed in, and nothing that was checked can be change
 import json
 import re
 import zlib
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 
@@ -54,6 +55,10 @@ class SignInRequest:
     login_hint: str
     subject: str
     asked_at: float
+    resources: tuple[str, ...] = ()
+    """APIs that access tokens are to be for (RFC 8707); empty: all of the client's."""
+    ui_locales: str = ""
+    """Languages for our pages, best first, separated by blanks (OpenID Connect Core §3.1.2.1)."""
 
 
 class Denied(OAuthError):
@@ -77,7 +82,7 @@ def read_request(
     asked = params.get("redirect_uri", "")
     if not app.may_return_to(asked):
         raise UnknownApp(f"client {app.id}: redirect_uri {asked[:200]!r} is not one of its redirect_uris")
-    mode = params.get("response_mode", "query")
+    mode = params.get("response_mode") or _mode_of(params.get("request", ""))
     back = Return(app.id, asked, mode if mode == "form_post" else "query", params.get("state", ""))
     if mode not in ("query", "form_post"):
         raise Denied(back, "invalid_request", "response_mode must be query or form_post")
@@ -101,6 +106,8 @@ def read_request(
         login_hint=params.get("login_hint", "")[:128],
         subject=_subject(back, app, params, subject_of),
         asked_at=now,
+        resources=_resources(back, app, params),
+        ui_locales=params.get("ui_locales", "")[:200],
     )
     return _with_prompt(request, params, now)
 
@@ -113,6 +120,23 @@ def _scopes(back: Return, app: Client, params: Mapping[str, str]) -> tuple[str, 
         if scope not in app.settings.scopes:
             raise Denied(back, "invalid_scope", "a scope is not among those of this client")
     return scopes
+
+
+def _mode_of(request_object: str) -> str:
+    """How a request object wants to be answered, so that its refusal arrives there. Nothing else in it is believed."""
+    try:
+        body = request_object.split(".")[1]
+        mode = json.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))["response_mode"]
+    except (ValueError, LookupError, TypeError):
+        return "query"
+    return "form_post" if mode == "form_post" else "query"
+
+
+def _resources(back: Return, app: Client, params: Mapping[str, str]) -> tuple[str, ...]:
+    resource = params.get("resource", "")
+    if resource and resource not in app.settings.audience:
+        raise Denied(back, "invalid_target", "the resource is not in the audience of this client")
+    return (resource,) if resource else ()
 
 
 def _challenge(back: Return, app: Client, params: Mapping[str, str]) -> str:
@@ -173,6 +197,7 @@ def unseal(sealed: str, open: Callable[[bytes], bytes], now: float) -> SignInReq
     try:
         fields = json.loads(zlib.decompress(open(sealed.encode())))["oidc"]
         fields |= {"back": Return(**fields["back"]), "scopes": tuple(fields["scopes"])}
+        fields["resources"] = tuple(fields["resources"])
         request = SignInRequest(**fields)
     except (ValueError, KeyError, TypeError, zlib.error):
         raise RequestRefused("a sealed sign-in request that is not ours") from None

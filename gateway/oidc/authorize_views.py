@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlencode
 from aiohttp import web
 
 from gateway.errors import RequestRefused
+from gateway.i18n.accept_language import preferred
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.observability.audit import Audit
 from gateway.oidc.authorization_request import Denied, SignInRequest, read_request, seal, unseal
@@ -97,14 +98,18 @@ class AuthorizeViews:
         prefix = self._parts.prefix
         here = f"{prefix}{AUTHORIZE}?{urlencode({'continue': self._seal(request)})}"
         page = with_return(f"{prefix}/{'login' if sign_in else 'verify'}", here)
-        hint = urlencode({"login_hint": request.login_hint}) if request.login_hint and sign_in else ""
-        return see_other(f"{page}&{hint}" if hint else page)
+        more = {"login_hint": request.login_hint} if request.login_hint and sign_in else {}
+        if language := preferred(request.ui_locales.replace(" ", ","), self._parts.pages.readers.offered):
+            more["lang"] = language
+        return see_other(f"{page}&{urlencode(more)}" if more else page)
 
     async def _let_in(
         self, ask: PortalRequest, request: SignInRequest, app: Client, principal: Principal
     ) -> web.StreamResponse:
         lives = app.settings.lifetimes
-        grant = await self._issuing.grant(app, principal, request.scopes, lives.code + 5)
+        grant = await self._issuing.grant(
+            app, principal, request.scopes, lives.code + 5, resources=request.resources
+        )
         back = request.back
         code = await self._issuing.code(app, grant, back.redirect_uri, request.challenge, request.nonce)
         self._audit.record(

@@ -13,12 +13,12 @@ from hashlib import sha256
 
 from gateway.clock import Clock
 from gateway.directory.base import Directory
-from gateway.model import Principal, User
+from gateway.model import Principal, SessionRecord, User
 from gateway.observability.audit import Audit
 from gateway.oidc.clients import Client
 from gateway.oidc.errors import OAuthError
 from gateway.oidc.session_names import context, methods
-from gateway.oidc.tokens import TokenSigner
+from gateway.oidc.tokens import RESOURCES, TokenSigner
 from gateway.stores.protocols.core import Ledger, SessionStore
 from gateway.stores.protocols.oidc import Grant, Grants, Login, Logins
 
@@ -63,13 +63,25 @@ class Issuing:
 
     # -- after a sign-in -------------------------------------------------------------------------------------------
 
-    async def grant(self, app: Client, principal: Principal, scopes: tuple[str, ...], life: float) -> Grant:
-        """Note what the user lets the app have. It lives for `life` seconds, until the app redeems it."""
+    async def grant(
+        self,
+        app: Client,
+        principal: Principal,
+        scopes: tuple[str, ...],
+        life: float,
+        *,
+        resources: tuple[str, ...] = (),
+    ) -> Grant:
+        """Note what the user lets the app have. It lives for `life` seconds, until the app redeems it.
+
+        `resources` are the APIs that access tokens are for, if the app named some (RFC 8707).
+        """
         session, now = principal.session, self._clock()
         facts: dict[str, object] = {
             "auth_time": int(session.auth_time),
             "amr": methods(session.amr),
             "acr": context(principal),
+            **({RESOURCES: list(resources)} if resources else {}),
         }
         grant = Grant(
             self._token(), app.id, principal.username, session.created_at, scopes, facts, now, now + life
@@ -98,12 +110,15 @@ class Issuing:
             raise OAuthError("invalid_grant", INVALID)
         return found
 
-    async def redeem(self, app: Client, grant_id: str, nonce: str, ip: str) -> dict[str, object]:
+    async def redeem(
+        self, app: Client, grant_id: str, nonce: str, ip: str, *, resource: str = ""
+    ) -> dict[str, object]:
         """The token response for a grant that nobody has redeemed yet. Raises OAuthError."""
         grant = await self._grants.get(grant_id)
         user = await self.alive(app, grant) if grant else None
         if grant is None or user is None:
             raise OAuthError("invalid_grant", INVALID)
+        resources = _narrowed(app, grant, resource)
         now, lives = self._clock(), app.settings.lifetimes
         refreshes = "refresh_token" in app.settings.grants
         refresh = self._token() if refreshes else ""
@@ -112,12 +127,17 @@ class Issuing:
         if not await self._grants.redeem(grant.id, end, token_digest(refresh) if refresh else "", until):
             raise OAuthError("invalid_grant", INVALID)
         self._note(grant, ip, "sign_in")
-        return self._answer(app, grant, user, grant.scopes, refresh, nonce)
+        return self._answer(app, grant, user, grant.scopes, refresh, nonce, resources)
 
     # -- refreshing ------------------------------------------------------------------------------------------------
 
-    async def refresh(self, app: Client, text: str, scope: str, ip: str) -> dict[str, object]:
-        """The token response for a refresh token, with its successor. Raises OAuthError."""
+    async def refresh(
+        self, app: Client, text: str, scope: str, ip: str, *, resource: str = ""
+    ) -> dict[str, object]:
+        """The token response for a refresh token, with its successor. Raises OAuthError.
+
+        An app that refreshes is in use, so the session that its grant hangs on is, too.
+        """
         known = await self._grants.refresh_token(token_digest(text))
         grant = await self._grants.get(known.grant_id) if known else None
         if known is None or grant is None:
@@ -133,14 +153,17 @@ class Issuing:
         scopes = tuple(scope.split()) or grant.scopes
         if not set(scopes) <= set(grant.scopes):
             raise OAuthError("invalid_scope", "the scope is more than was granted")
+        resources = _narrowed(app, grant, resource)
         fresh = self._token()
         until = min(grant.expires_at, now + app.settings.lifetimes.refresh_idle)
         grace = 0.0 if app.settings.is_public else GRACE
         if not await self._grants.rotate(token_digest(text), now, token_digest(fresh), until, grace=grace):
             await self._void(grant.id, "refresh_reused", app, ip)
             raise OAuthError("invalid_grant", INVALID)
+        if session := await self._session_of(grant):
+            await self._sessions.touch(session.sid, now)
         self._note(grant, ip, "refresh")
-        return self._answer(app, grant, user, scopes, fresh, "")
+        return self._answer(app, grant, user, scopes, fresh, "", resources)
 
     async def refreshable(self, text: str) -> Grant | None:
         """The grant that a refresh token hangs on, whatever its state."""
@@ -162,19 +185,31 @@ class Issuing:
             return None
         if OFFLINE in grant.scopes and grant.redeemed:
             return user
-        for session in await self._sessions.list(grant.username):
-            if session.created_at == grant.session_started:
-                living = now < session.expires_at and now - session.last_seen < self._idle_timeout
-                return user if living else None
-        return None
+        session = await self._session_of(grant)
+        if session is None:
+            return None
+        living = now < session.expires_at and now - session.last_seen < self._idle_timeout
+        return user if living else None
+
+    async def _session_of(self, grant: Grant) -> SessionRecord | None:
+        """The session that a grant hangs on, however it was called when it began."""
+        sessions = await self._sessions.list(grant.username)
+        return next((one for one in sessions if one.created_at == grant.session_started), None)
 
     # -- shared ----------------------------------------------------------------------------------------------------
 
     def _answer(
-        self, app: Client, grant: Grant, user: User, scopes: tuple[str, ...], refresh: str, nonce: str
+        self,
+        app: Client,
+        grant: Grant,
+        user: User,
+        scopes: tuple[str, ...],
+        refresh: str,
+        nonce: str,
+        resources: tuple[str, ...],
     ) -> dict[str, object]:
         """RFC 6749 §5.1 and OpenID Connect Core §3.1.3.3."""
-        access = self._tokens.access_token(app, scopes, grant)
+        access = self._tokens.access_token(app, scopes, grant, user, resources=resources)
         answer: dict[str, object] = {
             "access_token": access.text,
             "token_type": "Bearer",
@@ -205,6 +240,20 @@ class Issuing:
             scopes=list(grant.scopes),
             how=how,
         )
+
+
+def _narrowed(app: Client, grant: Grant, resource: str) -> tuple[str, ...]:
+    """The APIs that an access token is for: those of the sign-in, or one of them (RFC 8707 §2.2).
+
+    Raises OAuthError where one is asked for that was not granted.
+    """
+    noted = grant.facts.get(RESOURCES, ())
+    granted = tuple(map(str, noted)) if isinstance(noted, list) else ()
+    if not resource:
+        return granted
+    if resource not in (granted or app.settings.audience):
+        raise OAuthError("invalid_target", "the resource was not granted")
+    return (resource,)
 
 
 def _fields(code: Code) -> dict[str, str]:

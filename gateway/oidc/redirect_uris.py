@@ -1,14 +1,15 @@
 """Whether a browser may be sent to an address that an app names: only to one that is registered, letter by letter.
 
 Pure. RFC 9700 §2.1: exact comparison, no patterns, no normalising. The one exception is the port of a native app's
-loopback address, which the app's machine picks when it starts to listen (RFC 8252 §7.3).
+loopback address, which the app's machine picks when it starts to listen (RFC 8252 §7.3;
+`localhost` is advised against there, but what many apps have registered).
 """
 
 import re
 from collections.abc import Sequence
 
 _LOOPBACK = re.compile(
-    r"(?P<host>http://(?:127\.0\.0\.1|\[::1\]))(?::(?P<port>[1-9][0-9]{0,4}))?(?P<rest>/.*)?"
+    r"(?P<host>http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::(?P<port>[1-9][0-9]{0,4}))?(?P<rest>/.*)?"
 )
 
 

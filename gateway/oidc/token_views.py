@@ -62,11 +62,13 @@ class TokenEndpointViews:
         if not hmac.compare_digest(form.get("redirect_uri", "").encode(), code.redirect_uri.encode()):
             raise OAuthError("invalid_grant", "redirect_uri is not the one of the sign-in")
         _check_verifier(code, form.get("code_verifier", ""))
-        return await self._issuing.redeem(app, code.grant, code.nonce, ask.client.ip)
+        resource = form.get("resource", "")
+        return await self._issuing.redeem(app, code.grant, code.nonce, ask.client.ip, resource=resource)
 
     async def _by_refresh_token(self, ask: PortalRequest, app: Client, form: Form) -> dict[str, object]:
         token = _needed(form, "refresh_token")
-        return await self._issuing.refresh(app, token, form.get("scope", ""), ask.client.ip)
+        scope, resource = form.get("scope", ""), form.get("resource", "")
+        return await self._issuing.refresh(app, token, scope, ask.client.ip, resource=resource)
 
     async def _by_client(self, ask: PortalRequest, app: Client, form: Form) -> dict[str, object]:
         """The app for itself: no user, so no scope about one and no refresh token (RFC 6749 §4.4)."""
@@ -76,7 +78,10 @@ class TokenEndpointViews:
             raise OAuthError("unauthorized_client", "client_credentials needs a client with a secret")
         if set(scopes) - (set(app.settings.scopes) - about_users):
             raise OAuthError("invalid_scope", "a scope is not for this client without a user")
-        access = self._tokens.access_token(app, scopes, None)
+        resource = form.get("resource", "")
+        if resource and resource not in app.settings.audience:
+            raise OAuthError("invalid_target", "the resource is not one of this client's")
+        access = self._tokens.access_token(app, scopes, None, resources=(resource,) if resource else ())
         self._audit.record(
             "oidc_tokens_issued", "", ask.client.ip, client=app.id, scopes=list(scopes), how="client"
         )

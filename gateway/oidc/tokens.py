@@ -23,6 +23,8 @@ from gateway.stores.protocols.oidc import Grant
 ID, ACCESS, LOGOUT = "JWT", "at+jwt", "logout+jwt"
 _LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 Claims = dict[str, Any]
+RESOURCES = "resources"
+"""The fact of a grant that holds the APIs which were asked for at the sign-in; in a token they are its `aud`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class TokenSigner:
         claims = {
             **self._of_now(app.settings.lifetimes.id),
             **user_claims(user, grant.scopes),
-            **grant.facts,
+            **_told(grant),
             "aud": app.id,
             "azp": app.id,
             "sid": session_name(grant.username, grant.session_started),
@@ -57,14 +59,28 @@ class TokenSigner:
         }
         return self._sign(app, claims | ({"nonce": nonce} if nonce else {}), ID)
 
-    def access_token(self, app: Client, scopes: Sequence[str], grant: Grant | None) -> AccessToken:
-        """Without a grant the app stands for itself (client credentials)."""
+    def access_token(
+        self,
+        app: Client,
+        scopes: Sequence[str],
+        grant: Grant | None,
+        user: User | None = None,
+        *,
+        resources: Sequence[str] = (),
+    ) -> AccessToken:
+        """Without a grant the app stands for itself (client credentials).
+
+        `resources` are the APIs that it is for (RFC 8707), all of the client's where none is given. Groups are in
+        it where their scope was granted (RFC 9068 §2.2.3.1), so that an API need not ask.
+        """
+        groups = {"groups": list(user.groups)} if user is not None and "groups" in scopes else {}
         lifetime = app.settings.lifetimes.access
         claims = {
             **self._of_now(lifetime),
-            **(grant.facts if grant else {}),
+            **(_told(grant) if grant else {}),
+            **groups,
             "sub": grant.username if grant else app.id,
-            "aud": [self.issuer, *app.settings.audience],
+            "aud": [self.issuer, *(resources or app.settings.audience)],
             "client_id": app.id,
             "scope": " ".join(scopes),
             "jti": f"{grant.id if grant else ''}.{self._token()}",
@@ -103,6 +119,11 @@ class TokenSigner:
         return jwt.encode({"alg": algorithm, "typ": typ, "kid": key.kid}, claims, key)
 
 
+def _told(grant: Grant) -> Claims:
+    """What was noted of the sign-in and belongs into tokens as it is."""
+    return {name: fact for name, fact in grant.facts.items() if name != RESOURCES}
+
+
 def grant_of(claims: Claims) -> str:
     """The id of the grant that an access token hangs on, "" if it has none."""
     return str(claims.get("jti", "")).partition(".")[0]
@@ -112,7 +133,7 @@ def user_claims(user: User, scopes: Sequence[str]) -> Claims:
     """What the scopes let an app know of a user (OpenID Connect Core §5.4). What is empty is left out."""
     claims: Claims = {"sub": user.username}
     if "profile" in scopes:
-        claims |= {"name": user.name, "preferred_username": user.username}
+        claims |= {"name": user.name or user.username, "preferred_username": user.username}
     if "email" in scopes:
         claims |= {"email": user.email, "email_verified": bool(user.email)}
     if "phone" in scopes:

@@ -9,6 +9,21 @@ from gateway.config.schema import Config
 from gateway.config.sections.oidc import OidcClient
 from gateway.config.yaml_document import KeyPath
 
+_NEVER_AN_APP = frozenset(
+    {
+        "javascript",
+        "vbscript",
+        "data",
+        "blob",
+        "file",
+        "about",
+        "filesystem",
+        "view-source",
+        "ws",
+        "wss",
+        "ftp",
+    }
+)
 _KEY_SET_KEPT = 300.0
 """Seconds for which our key set says that it may be kept."""
 
@@ -47,12 +62,16 @@ def _authentication(path: KeyPath, client: OidcClient) -> Iterator[Finding]:
 def _addresses(path: KeyPath, client: OidcClient) -> Iterator[Finding]:
     for key in ("redirect_uris", "post_logout_redirect_uris"):
         for index, uri in enumerate(getattr(client, key)):
-            if problem := uri_problem(uri):
+            if problem := uri_problem(uri, native=client.is_public):
                 yield Finding((*path, key, index), f"`{uri}` {problem}")
 
 
-def uri_problem(uri: str) -> str:
-    """Why users can't be sent there, "" if they can (RFC 6749 §3.1.2, RFC 8252 §7)."""
+def uri_problem(uri: str, *, native: bool) -> str:
+    """Why users can't be sent there, "" if they can (RFC 6749 §3.1.2, RFC 8252 §7).
+
+    A scheme of an app's own should have a dot, so that no other app claims it by accident (RFC 8252 §7.1). Many apps
+    that people have on their phones have none; `native` ones, which have no secret and so must use PKCE, may.
+    """
     if not uri.isascii() or any(c <= " " or c in '\\"<>*' or c == "\x7f" for c in uri) or "#" in uri:
         return "has a character that a redirect URI can't have (no `*`, no fragment, no spaces)"
     try:
@@ -66,7 +85,9 @@ def uri_problem(uri: str) -> str:
             return "names no host, or a user"
         local = addresses.is_local(host)
         return "" if parts.scheme == "https" or local else "is http beyond this machine: write https"
-    if "." in parts.scheme:
+    if parts.scheme in _NEVER_AN_APP:
+        return "has a scheme that browsers run or read themselves"
+    if "." in parts.scheme or (native and parts.scheme):
         return ""
     return "needs https, http on loopback, or an app's own scheme with a dot such as com.example.app:/done"
 
