@@ -118,4 +118,4 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def _mistake(path: Path, problem: str, mend: str) -> ConfigError:
-    return ConfigError([Mistake(str(path), 0, "session.keys_file", problem, mend)])
+    return ConfigError([Mistake(file=str(path), line=0, key="session.keys_file", problem=problem, mend=mend)])

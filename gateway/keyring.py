@@ -44,7 +44,7 @@ class KeyGeneration:
 def new_key(now: float, token: Callable[[int], bytes] = secrets.token_bytes) -> KeyGeneration:
     id = token(8).hex()
     signing = ECKey.generate_key("P-256", {"kid": id, "use": "sig", "alg": "ES256"}, private=True)
-    return KeyGeneration(id, now, token(32), signing)
+    return KeyGeneration(id=id, created_at=now, secret=token(32), signing=signing)
 
 
 class KeyRing:
@@ -154,4 +154,6 @@ def _from_json(entry: keyfile.Entry) -> KeyGeneration:
         raise ValueError("not a signing key") from error
     if not signing.is_private or signing.curve_name != "P-256":
         raise ValueError("a signing key must be a private P-256 key")
-    return KeyGeneration(str(entry["id"]), float(str(entry["created_at"])), secret, signing)
+    return KeyGeneration(
+        id=str(entry["id"]), created_at=float(str(entry["created_at"])), secret=secret, signing=signing
+    )

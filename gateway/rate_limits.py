@@ -24,21 +24,21 @@ class Budget:
     about: str = ""
 
     def of(self, subject: str) -> Spent:
-        return Spent(self.name, self.limit, self.about, subject)
+        return Spent(budget=self.name, limit=self.limit, about=self.about, subject=subject)
 
 
-PASSWORD_PER_IP = Budget("password-ip", 30, 600, "address")
-PASSWORD_PER_USER = Budget("password-user", 10, 600, "user")
-CODES_PER_USER = Budget("codes-user", 15, 900, "user")
-RESETS_PER_TARGET = Budget("reset-target", 3, 3600, "user")
-RESETS_PER_IP = Budget("reset-ip", 10, 3600, "address")
+PASSWORD_PER_IP = Budget(name="password-ip", limit=30, window=600, about="address")
+PASSWORD_PER_USER = Budget(name="password-user", limit=10, window=600, about="user")
+CODES_PER_USER = Budget(name="codes-user", limit=15, window=900, about="user")
+RESETS_PER_TARGET = Budget(name="reset-target", limit=3, window=3600, about="user")
+RESETS_PER_IP = Budget(name="reset-ip", limit=10, window=3600, about="address")
 RESETS_IN_ALL = Budget("reset-all", 500, 3600)
-ACCESS_REQUESTS_PER_USER = Budget("access-user", 10, 3600, "user")
-LINKS_PER_IP = Budget("link-ip", 30, 600, "address")
-TOKENS_PER_IP = Budget("token-ip", 30, 600, "address")
+ACCESS_REQUESTS_PER_USER = Budget(name="access-user", limit=10, window=3600, about="user")
+LINKS_PER_IP = Budget(name="link-ip", limit=30, window=600, about="address")
+TOKENS_PER_IP = Budget(name="token-ip", limit=30, window=600, about="address")
 # NIST SP 800-63B §5.2.2: no more than 100 failed attempts in a row on one account.
-PASSWORD_FAILURES = Budget("failures:password", 100, 365 * 86400, "user")
-CODE_FAILURES = Budget("failures:code", 100, 365 * 86400, "user")
+PASSWORD_FAILURES = Budget(name="failures:password", limit=100, window=365 * 86400, about="user")
+CODE_FAILURES = Budget(name="failures:code", limit=100, window=365 * 86400, about="user")
 
 
 class RateLimits:

@@ -156,6 +156,6 @@ def claims_of(token: str) -> dict[str, Any]:
 
 async def events(rig: Rig) -> list[str]:
     """What the audit trail says, oldest first."""
-    while rig.gateway.parts.audit._queue:
+    while rig.gateway.services.audit._queue:
         await asyncio.sleep(0.01)
     return [row.event for row in await rig.gateway.stores.audit_log.tail(1000)]

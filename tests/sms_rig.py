@@ -53,7 +53,7 @@ async def spent(rig: Rig, channel: str = "sms") -> int:
     """Today, in micros."""
     from gateway.messaging.sms.prices import Channel
 
-    return await rig.gateway.parts.sms.spend.today(Channel(channel))
+    return await rig.gateway.services.messaging.sms.spend.today(Channel(channel))
 
 
 async def ask_for_code(browser: Browser, username: str = "alice") -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from aiohttp import web
 
 from gateway.admin.actor import Actor
-from gateway.admin.services import AdminParts
+from gateway.admin.services import AdminServices
 from gateway.config.sections.admin import admin_route
 from gateway.model import Decision, Principal, Verdict
 from gateway.policy.decide import decide
@@ -16,24 +16,24 @@ from gateway.request.client_kind import wants_html
 
 @dataclass(frozen=True, slots=True)
 class ConsoleAuthorization:
-    admin: AdminParts
+    admin: AdminServices
 
     def decide(self, ask: PortalRequest) -> Decision:
         """Lent groups don't count: who comes in could write the own name into any group, for good."""
-        route = admin_route(self.admin.config.admin, self.admin.parts.prefix)
+        route = admin_route(self.admin.config.admin, self.admin.services.prefix)
         principal = ask.visit.principal
         member = replace(principal, granted=()) if principal else None
-        return decide(route, ask.here, member, self.admin.parts.clock())
+        return decide(route, ask.here, member, self.admin.services.clock())
 
     def actor(self, ask: PortalRequest, principal: Principal) -> Actor:
         return Actor(principal.username, ask.client.ip, principal.session.sid)
 
     def refuse(self, ask: PortalRequest, decision: Decision) -> web.StreamResponse:
         """Browsers are sent to what is missing and come back here; everybody else gets 401 or 403."""
-        parts, html = self.admin.parts, wants_html(ask.request.method, ask.request.headers)
+        services, html = self.admin.services, wants_html(ask.request.method, ask.request.headers)
         if decision.verdict is Verdict.DENY:
             self.note(ask, decision)
-            return parts.pages.error(
+            return services.pages.error(
                 403,
                 reader=ask.reader,
                 reason=decision.reason,
@@ -42,9 +42,9 @@ class ConsoleAuthorization:
             )
         page = "login" if decision.verdict is Verdict.SIGN_IN else "verify"
         if html:
-            return see_other(with_return(f"{parts.prefix}/{page}", ask.here.uri))
+            return see_other(with_return(f"{services.prefix}/{page}", ask.here.uri))
         missing = "sign_in_required" if page == "login" else "second_factor_required"
-        return parts.pages.error(
+        return services.pages.error(
             401, reader=ask.reader, reason=missing, request_id=ask.request_id, accepts_html=False
         )
 
@@ -52,6 +52,6 @@ class ConsoleAuthorization:
         """Somebody who is signed in and is no administrator tried the door."""
         principal = ask.visit.principal
         if principal is not None:
-            self.admin.parts.audit.record(
+            self.admin.services.audit.record(
                 "admin_refused", principal.username, ask.client.ip, reason=decision.reason
             )

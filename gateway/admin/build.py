@@ -22,16 +22,19 @@ from gateway.admin.pages.sessions import SessionScreens
 from gateway.admin.pages.sms import SmsScreens
 from gateway.admin.pages.users import UserScreens
 from gateway.admin.revocation import Accesses
-from gateway.admin.services import AdminParts
+from gateway.admin.services import AdminServices
 from gateway.admin.users import UserChanges
 from gateway.portal.request import PortalRequest, Views
 
 
-def admin_pages(admin: AdminParts) -> Views:
+def admin_pages(admin: AdminServices) -> Views:
     """Pages by path, below the gateway's prefix."""
     door, paper = ConsoleAuthorization(admin), Paper(admin)
     people, accesses, blocks = UserChanges(admin), Accesses(admin), AdminBlocks(admin)
-    users, sessions = UserScreens(paper, people, accesses, blocks), SessionScreens(paper, accesses)
+    users, sessions = (
+        UserScreens(paper=paper, people=people, accesses=accesses, blocks=blocks),
+        SessionScreens(paper, accesses),
+    )
     audit, routes, blocked = AuditScreens(paper), RouteScreens(paper), BlockedScreens(paper, blocks)
     console = Console(
         admin,
@@ -52,7 +55,7 @@ def admin_pages(admin: AdminParts) -> Views:
     )
     operations = all_operations(admin, people, accesses, blocks, paper)
     described = json.dumps(document(operations, f"{admin.home}/api/v1"))
-    router = Router(admin, door, operations, described)
+    router = Router(admin=admin, door=door, operations=operations, document=described)
 
     async def below(ask: PortalRequest) -> web.StreamResponse:
         api = ask.here.path.startswith(f"{admin.home}/api/")
@@ -63,7 +66,7 @@ def admin_pages(admin: AdminParts) -> Views:
 
 
 def all_operations(
-    admin: AdminParts, people: UserChanges, accesses: Accesses, blocks: AdminBlocks, paper: Paper
+    admin: AdminServices, people: UserChanges, accesses: Accesses, blocks: AdminBlocks, paper: Paper
 ) -> list[Operation]:
     return [
         *StateOperations(admin, accesses).all(),

@@ -49,11 +49,20 @@ def bar_chart(labels: Sequence[str], series: dict[str, Sequence[int]], ticks: in
             height = round((base - 8) * value / top, 1)
             x = round(LEFT + index * slot + slot * 0.1 + place * width, 1)
             if value:
-                bars.append(Bar(x, base - height, round(width, 1), height, kind, f"{labels[index]}: {value}"))
+                bars.append(
+                    Bar(
+                        x=x,
+                        y=base - height,
+                        width=round(width, 1),
+                        height=height,
+                        kind=kind,
+                        hint=f"{labels[index]}: {value}",
+                    )
+                )
     every = max(1, len(labels) // ticks)
     marks = [(round(LEFT + (i + 0.5) * slot, 1), label) for i, label in enumerate(labels) if i % every == 0]
     kept = {kind: tuple(values) for kind, values in series.items()}
-    return Chart(tuple(labels), kept, tuple(bars), tuple(marks), top)
+    return Chart(labels=tuple(labels), series=kept, bars=tuple(bars), ticks=tuple(marks), top=top)
 
 
 def _round_up(value: int) -> int:

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from gateway.admin.authorization import ConsoleAuthorization
 from gateway.admin.pages.base import Call, Screens, sentence
-from gateway.admin.services import AdminParts
+from gateway.admin.services import AdminServices
 from gateway.errors import GatewayError, RequestRefused
 from gateway.i18n.text import N_
 from gateway.model import Verdict
@@ -16,7 +16,7 @@ from gateway.portal.request import PortalRequest
 
 
 class Console:
-    def __init__(self, admin: AdminParts, door: ConsoleAuthorization, screens: Screens) -> None:
+    def __init__(self, admin: AdminServices, door: ConsoleAuthorization, screens: Screens) -> None:
         self._admin, self._door, self._screens = admin, door, screens
 
     async def handle(self, ask: PortalRequest) -> web.StreamResponse:

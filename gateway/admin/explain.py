@@ -53,5 +53,13 @@ def _target(url: str, method: str, ip: str, country_of: CountryOf) -> Target:
 def _principal(user: User | None, amr: tuple[str, ...], now: float) -> Principal | None:
     if user is None:
         return None
-    session = SessionRecord("explained", user.username, amr, dict.fromkeys(amr, now), now, now, now + 1)
+    session = SessionRecord(
+        sid="explained",
+        username=user.username,
+        amr=amr,
+        proven_at=dict.fromkeys(amr, now),
+        created_at=now,
+        last_seen=now,
+        expires_at=now + 1,
+    )
     return Principal(user, session)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gateway.admin.actor import Actor
-from gateway.admin.services import AdminParts
+from gateway.admin.services import AdminServices
 from gateway.authn.lockouts import Lockout, Lockouts
 from gateway.errors import GatewayError
 from gateway.i18n.text import N_
@@ -16,10 +16,15 @@ class NotBlocked(GatewayError):
 
 
 class AdminBlocks:
-    def __init__(self, admin: AdminParts) -> None:
-        parts = admin.parts
-        self._audit = parts.audit
-        self._blocks = Lockouts(parts.limits, parts.directory, parts.passwords.fingerprint, parts.clock)
+    def __init__(self, admin: AdminServices) -> None:
+        services = admin.services
+        self._audit = services.audit
+        self._blocks = Lockouts(
+            limits=services.limits,
+            directory=services.users.directory,
+            fingerprint=services.users.passwords.fingerprint,
+            clock=services.clock,
+        )
 
     async def now(self) -> Sequence[Lockout]:
         return await self._blocks.now()

@@ -7,7 +7,7 @@ from math import inf
 
 from gateway import __version__
 from gateway.admin.charts import Chart, bar_chart
-from gateway.admin.services import AdminParts
+from gateway.admin.services import AdminServices
 from gateway.admin.traffic import Traffic, together, traffic
 from gateway.config.checks.registry import CHECKS
 from gateway.config.yaml_document import show_path
@@ -46,14 +46,14 @@ class Overview:
     warnings: Sequence[Warned]
 
 
-async def overview(admin: AdminParts, sessions: int) -> Overview:
-    now = admin.parts.clock()
+async def overview(admin: AdminServices, sessions: int) -> Overview:
+    now = admin.services.clock()
     last = now - now % 3600 + 3600
     edges = [last - 3600 * hour for hour in range(HOURS, -1, -1)]
     counts = await admin.search.counts(edges, _COUNTED)
     failures = [sum(hour) for hour in zip(*(counts[event] for event in FAILURES), strict=True)]
     labels = [f"{datetime.fromtimestamp(edge, UTC):%H:%M}" for edge in edges[:-1]]
-    users = await admin.parts.directory.list()
+    users = await admin.services.users.directory.list()
     total = together(traffic(metrics.samples()).values())
     return Overview(
         version=__version__,
@@ -84,8 +84,11 @@ def _steps(bounds: Sequence[float]) -> list[tuple[float | None, float]]:
     return list(zip([None, *bounds[:-1]], bounds, strict=True)) if bounds else []
 
 
-def warnings(admin: AdminParts) -> list[Warned]:
+def warnings(admin: AdminServices) -> list[Warned]:
     """What `auth-gateway check` warns about in the configuration that is in force."""
     config = admin.config
     found = [one for _, check in CHECKS for one in check(config) if one.warning]
-    return [Warned(config.where(*one.path), show_path(one.path), one.problem, one.mend) for one in found]
+    return [
+        Warned(where=config.where(*one.path), key=show_path(one.path), problem=one.problem, mend=one.mend)
+        for one in found
+    ]

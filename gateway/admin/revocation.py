@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from gateway.admin.actor import Actor
 from gateway.admin.safeguards import check_own_factors
-from gateway.admin.services import AdminParts
+from gateway.admin.services import AdminServices
 from gateway.authn.factors.bypass import Bypasses
 from gateway.authn.factors.phone_lines import SECOND_PHONE
 from gateway.authn.factors.removal import OWNED, FactorRemoval
@@ -55,34 +55,36 @@ class HeldFactor:
 
 
 class Accesses:
-    def __init__(self, admin: AdminParts) -> None:
-        self._parts, self._geo = admin.parts, admin.parts.geo
-        self._audit = admin.parts.audit
+    def __init__(self, admin: AdminServices) -> None:
+        self._services, self._geo = admin.services, admin.services.authn.geo
+        self._audit = admin.services.audit
         # To look and to revoke; codes are made by the command.
-        self._bypasses = Bypasses(self._parts.ledger, list)
-        self._taking = FactorRemoval(self._parts.factors.credentials, self._bypasses, self._parts.writable)
+        self._bypasses = Bypasses(self._services.stores.ledger, list)
+        self._taking = FactorRemoval(
+            self._services.authn.factors.credentials, self._bypasses, self._services.users.writable
+        )
 
     # -- sessions ------------------------------------------------------------------------------------------------------
 
     async def sessions(self, actor: Actor, username: str = "") -> Sequence[Seat]:
         """Last used first; what has expired but was not swept yet is left out."""
-        now, idle = self._parts.clock(), self._parts.config.session.idle_timeout
-        records = await self._parts.records.list(username or None)
+        now, idle = self._services.clock(), self._services.config.session.idle_timeout
+        records = await self._services.stores.records.list(username or None)
         alive = [one for one in records if now < one.expires_at and now - one.last_seen < idle]
         return [self._seat(actor, one) for one in sorted(alive, key=lambda one: (-one.last_seen, one.sid))]
 
     def _seat(self, actor: Actor, one: SessionRecord) -> Seat:
         return Seat(
-            _digest(one.sid),
-            one.username,
-            browser_name(one.user_agent),
-            one.ip,
-            self._country(one.ip),
-            one.amr,
-            one.created_at,
-            one.last_seen,
-            one.expires_at,
-            one.sid == actor.sid,
+            id=_digest(one.sid),
+            username=one.username,
+            browser=browser_name(one.user_agent),
+            ip=one.ip,
+            country=self._country(one.ip),
+            factors=one.amr,
+            created_at=one.created_at,
+            last_seen=one.last_seen,
+            expires_at=one.expires_at,
+            own=one.sid == actor.sid,
         )
 
     def _country(self, ip: str) -> str:
@@ -93,10 +95,12 @@ class Accesses:
 
     async def end(self, actor: Actor, id: str) -> bool:
         """End one session, True if there was one."""
-        record = next((one for one in await self._parts.records.list() if _digest(one.sid) == id), None)
+        record = next(
+            (one for one in await self._services.stores.records.list() if _digest(one.sid) == id), None
+        )
         if record is None:
             return False
-        await self._parts.sessions.end(record.sid)
+        await self._services.sessions.end(record.sid)
         self._audit.record(
             "session_revoked", record.username, actor.ip, by=actor.name, sid=record.sid[:8], count=1
         )
@@ -104,7 +108,7 @@ class Accesses:
 
     async def end_all(self, actor: Actor, username: str) -> int:
         """End all sessions of a user but the actor's own; returns how many."""
-        count = await self._parts.sessions.end_others(username, actor.sid)
+        count = await self._services.sessions.end_others(username, actor.sid)
         if count:
             self._audit.record("session_revoked", username, actor.ip, by=actor.name, count=count)
         return count
@@ -113,12 +117,18 @@ class Accesses:
 
     async def devices(self, username: str) -> Sequence[HeldDevice]:
         return [
-            HeldDevice(one.id, browser_name(one.user_agent), one.ip, one.created_at, one.last_used_at)
-            for one in await self._parts.devices.store.list(username)
+            HeldDevice(
+                id=one.id,
+                browser=browser_name(one.user_agent),
+                ip=one.ip,
+                created_at=one.created_at,
+                last_used_at=one.last_used_at,
+            )
+            for one in await self._services.authn.devices.store.list(username)
         ]
 
     async def forget_devices(self, actor: Actor, username: str) -> int:
-        count = await self._parts.devices.store.remove_for_user(username)
+        count = await self._services.authn.devices.store.remove_for_user(username)
         if count:
             self._audit.record("device_revoked", username, actor.ip, by=actor.name, count=count)
         return count
@@ -127,24 +137,41 @@ class Accesses:
 
     async def factors(self, user: User) -> Sequence[HeldFactor]:
         found: list[HeldFactor] = []
-        held = await self._parts.factors.credentials.list(user.username)
+        held = await self._services.authn.factors.credentials.list(user.username)
         for one in held:
             if one.kind in OWNED:
                 found.append(
                     HeldFactor(
-                        one.id, one.kind, one.name, FACTOR_LABELS[one.kind], one.created_at, one.last_used_at
+                        id=one.id,
+                        kind=one.kind,
+                        name=one.name,
+                        detail=FACTOR_LABELS[one.kind],
+                        created_at=one.created_at,
+                        last_used_at=one.last_used_at,
                     )
                 )
         if user.phone:
-            found.append(HeldFactor("sms", "sms", FACTOR_LABELS["sms"], mask_phone(user.phone)))
+            found.append(
+                HeldFactor(id="sms", kind="sms", name=FACTOR_LABELS["sms"], detail=mask_phone(user.phone))
+            )
         for one in held:
             if one.kind == SECOND_PHONE:
                 label = FACTOR_LABELS[SECOND_PHONE]
-                found.append(HeldFactor(one.id, SECOND_PHONE, label, one.name, one.created_at))
-        if user.email and "email" in self._parts.factors.second:
-            found.append(HeldFactor("email", "email", FACTOR_LABELS["email"], mask_email(user.email)))
-        if left := await self._parts.factors.recovery.left(user):
-            found.append(HeldFactor("recovery", "recovery", FACTOR_LABELS["recovery"], str(left)))
+                found.append(
+                    HeldFactor(
+                        id=one.id, kind=SECOND_PHONE, name=label, detail=one.name, created_at=one.created_at
+                    )
+                )
+        if user.email and "email" in self._services.authn.factors.second:
+            found.append(
+                HeldFactor(
+                    id="email", kind="email", name=FACTOR_LABELS["email"], detail=mask_email(user.email)
+                )
+            )
+        if left := await self._services.authn.factors.recovery.left(user):
+            found.append(
+                HeldFactor(id="recovery", kind="recovery", name=FACTOR_LABELS["recovery"], detail=str(left))
+            )
         if await self._bypasses.is_out(user.username):
             found.append(HeldFactor("bypass", "bypass", FACTOR_LABELS["bypass"]))
         return found
@@ -155,7 +182,7 @@ class Accesses:
         Who lost a factor may have lost it to somebody: sessions and remembered devices end, too.
         """
         check_own_factors(actor, user)
-        kept = {"email"} if self._parts.writable is not None else {"email", "sms"}
+        kept = {"email"} if self._services.users.writable is not None else {"email", "sms"}
         gone = [one for one in await self.factors(user) if id in ("", one.id) and one.kind not in kept]
         for factor in gone:
             await self._taking.take(user, factor.kind, "" if factor.id == factor.kind else factor.id)
@@ -169,7 +196,7 @@ class Accesses:
 
     async def _end_tokens(self, actor: Actor, username: str) -> None:
         """Those that the user made: whoever had the factor could have made them."""
-        if count := await self._parts.own_tokens.revoke_owned(username, self._parts.clock()):
+        if count := await self._services.stores.own_tokens.revoke_owned(username, self._services.clock()):
             self._audit.record("token_revoked", username, actor.ip, by=actor.name, count=count)
 
 

@@ -12,10 +12,10 @@ from gateway.stores.protocols.audit import AuditSearch
 
 
 @dataclass(frozen=True, slots=True)
-class AdminParts:
+class AdminServices:
     """`origin` says where a user is declared ("users.yaml:12"), "" where users are changed here."""
 
-    parts: Services
+    services: Services
     credentials: ApiCredentials
     search: AuditSearch
     upstreams: Callable[[], Sequence[UpstreamHealth]]
@@ -23,8 +23,8 @@ class AdminParts:
 
     @property
     def config(self) -> Config:
-        return self.parts.config
+        return self.services.config
 
     @property
     def home(self) -> str:
-        return f"{self.parts.prefix}/admin"
+        return f"{self.services.prefix}/admin"

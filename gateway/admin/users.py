@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from gateway.admin.actor import Actor
 from gateway.admin.difference import difference, version
 from gateway.admin.safeguards import check, check_own_factors
-from gateway.admin.services import AdminParts
+from gateway.admin.services import AdminServices
 from gateway.authn.invitations import Invitations, letter
 from gateway.authn.one_time_links import Links
 from gateway.authn.password_reset import ACCEPTED
@@ -46,18 +46,18 @@ class OneTimeLink:
 
 
 class UserChanges:
-    def __init__(self, admin: AdminParts) -> None:
-        parts = admin.parts
-        self._parts, self._audit, self._groups = parts, parts.audit, admin.config.admin.groups
-        self._base = f"{parts.public_url.rstrip('/')}{parts.prefix}"
+    def __init__(self, admin: AdminServices) -> None:
+        services = admin.services
+        self._services, self._audit, self._groups = services, services.audit, admin.config.admin.groups
+        self._base = f"{services.public_url.rstrip('/')}{services.prefix}"
 
     @property
     def can_change(self) -> bool:
-        return self._parts.writable is not None
+        return self._services.users.writable is not None
 
     async def get(self, username: str) -> User:
         """Raises UserUnknown."""
-        user = await self._parts.directory.get(username)
+        user = await self._services.users.directory.get(username)
         if user is None:
             raise UserUnknown("there is no such user", public=N_("There is no such user."))
         return user
@@ -115,15 +115,15 @@ class UserChanges:
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
         """One change at a time in all workers: two administrators who demote each other would leave none."""
-        if not await self._parts.ledger.claim_once(_TURN, _LONGEST_TURN):
+        if not await self._services.stores.ledger.claim_once(_TURN, _LONGEST_TURN):
             raise TooManyAttempts("another change is running", retry_after=1)
         try:
             yield
         finally:
-            await self._parts.ledger.delete(_TURN)
+            await self._services.stores.ledger.delete(_TURN)
 
     async def _check(self, actor: Actor, before: User, after: User | None) -> None:
-        check(actor, before, after, await self._parts.directory.list(), self._groups)
+        check(actor, before, after, await self._services.users.directory.list(), self._groups)
 
     # -- links ---------------------------------------------------------------------------------------------------------
 
@@ -135,16 +135,16 @@ class UserChanges:
         """
         user = await self.get(username)
         check_own_factors(actor, user)
-        writable, parts = self._writable, self._parts
+        writable, services = self._writable, self._services
         if user.password_hash and await self._has_factor(user):
-            token = await Links("reset", parts.ledger, parts.clock, lifetime=RESET_LIFETIME).issue(
-                user.username
-            )
+            token = await Links(
+                "reset", services.stores.ledger, services.clock, lifetime=RESET_LIFETIME
+            ).issue(user.username)
             made = OneTimeLink("reset", f"{self._base}/reset?token={token}")
         else:
             if user.password_hash:
                 await writable.clear_password(user.username)
-                await parts.sessions.end_others(user.username, "")
+                await services.sessions.end_others(user.username, "")
             made = OneTimeLink("invitation", await self._invitations().link(user.username))
         self._audit.record("link_made", user.username, actor.ip, by=actor.name, kind=made.kind)
         return made
@@ -159,20 +159,22 @@ class UserChanges:
         return OneTimeLink("invitation", url, mailed=self._mail(user, url))
 
     def _mail(self, user: User, url: str) -> bool:
-        parts = self._parts
-        subject, text = letter(parts.config.branding.name, url)
-        parts.notices.mail(user.username, user.email, subject, text, about="invitation")
+        services = self._services
+        subject, text = letter(services.config.branding.name, url)
+        services.messaging.notices.mail(user.username, user.email, subject, text, about="invitation")
         return bool(user.email)
 
     def _invitations(self) -> Invitations:
-        return Invitations(self._writable, self._parts.ledger, self._parts.clock, base=self._base)
+        return Invitations(
+            self._writable, self._services.stores.ledger, self._services.clock, base=self._base
+        )
 
     async def _has_factor(self, user: User) -> bool:
         """One that a reset accepts."""
-        return bool(await self._parts.signin.usable_factors(user, ACCEPTED))
+        return bool(await self._services.authn.signin.usable_factors(user, ACCEPTED))
 
     @property
     def _writable(self) -> WritableDirectory:
-        if self._parts.writable is None:
+        if self._services.users.writable is None:
             raise KeptElsewhere("users are in another directory")
-        return self._parts.writable
+        return self._services.users.writable

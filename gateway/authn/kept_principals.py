@@ -34,4 +34,16 @@ class KeptPrincipals:
 
 def proven_now(user: User, factor: str, sid: str, ip: str, now: float) -> Principal:
     """Who shows one credential, without a session that is kept anywhere."""
-    return Principal(user, SessionRecord(sid, user.username, (factor,), {factor: now}, now, now, now, ip=ip))
+    return Principal(
+        user,
+        SessionRecord(
+            sid=sid,
+            username=user.username,
+            amr=(factor,),
+            proven_at={factor: now},
+            created_at=now,
+            last_seen=now,
+            expires_at=now,
+            ip=ip,
+        ),
+    )

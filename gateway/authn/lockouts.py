@@ -135,7 +135,14 @@ class Lockouts:
         name = self._hidden(spent)
         if spent.about == "user" and (user := await self._directory.get(spent.subject)) is not None:
             name = user.username
-        return Lockout(spent.about, name, spent.budget, count, spent.limit, self._clock() + remaining)
+        return Lockout(
+            about=spent.about,
+            name=name,
+            budget=spent.budget,
+            count=count,
+            limit=spent.limit,
+            ends_at=self._clock() + remaining,
+        )
 
     def _hidden(self, spent: Spent) -> str:
         """What may be shown of a subject that no user has."""

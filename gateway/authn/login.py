@@ -101,7 +101,7 @@ class SignIn:
         if self._own(destination):
             fresh = principal is not None and proven_recently(principal.session, self._sessions.now())
             verdict = Verdict.ALLOW if fresh else Verdict.SIGN_IN if principal is None else Verdict.STEP_UP
-            return Decision(verdict, "portal", "recent_proof", OWN_FACTORS)
+            return Decision(verdict=verdict, rule="portal", reason="recent_proof", factors=OWN_FACTORS)
         route = self._routes.find(destination)
         if route is not None:
             return decide(route, destination, principal, self._sessions.now())
@@ -255,7 +255,12 @@ class SignIn:
 
     def _attempt(self, client: LoginOrigin, principal: Principal) -> Attempt:
         return Attempt(
-            principal.user, principal.session.sid, client.ip, client.host, client.origin, client.lang
+            user=principal.user,
+            sid=principal.session.sid,
+            ip=client.ip,
+            host=client.host,
+            origin=client.origin,
+            lang=client.lang,
         )
 
     async def passkey(self, client: LoginOrigin, username: str) -> SessionRecord | None:

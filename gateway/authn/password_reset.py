@@ -33,7 +33,12 @@ from gateway.rate_limits import (
 from gateway.stores.protocols.core import Ledger, SessionStore
 
 LIFETIME = 900.0
-ACCEPTED = Decision(Verdict.STEP_UP, "portal", "reset", frozenset(SECOND_FACTORS - {"email", "approval"}))
+ACCEPTED = Decision(
+    verdict=Verdict.STEP_UP,
+    rule="portal",
+    reason="reset",
+    factors=frozenset(SECOND_FACTORS - {"email", "approval"}),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,21 +110,21 @@ class Resets:
         user = await self._directory.get(username) if username else None
         if user is None or user.disabled:
             return None
-        ticket = Ticket(self._token(), browser, user, False)
+        ticket = Ticket(id=self._token(), browser=browser, user=user, proven=False)
         await self._keep(ticket)
         self._audit.record("reset_opened", user.username, client.ip)
         return ticket
 
     async def ticket(self, id: str, browser: str) -> Ticket | None:
         """The reset that this browser has under way."""
-        found = Ticket(id, browser, User(""), False)
+        found = Ticket(id=id, browser=browser, user=User(""), proven=False)
         value = await self._ledger.get(_slot(found))
         state = json.loads(value) if value else {}
         user = await self._directory.get(state["user"]) if state else None
         # A password set meanwhile, here or elsewhere, ends what was begun before it.
         if user is None or user.disabled or user.password_changed_at > float(state["at"]):
             return None
-        return Ticket(id, browser, user, state["proven"] is True)
+        return Ticket(id=id, browser=browser, user=user, proven=state["proven"] is True)
 
     async def factors(self, ticket: Ticket) -> list[str]:
         return await self._signin.usable_factors(ticket.user, ACCEPTED)
@@ -138,7 +143,7 @@ class Resets:
         if outcome is not Outcome.RIGHT:
             return outcome, ticket
         await self._ledger.delete(_slot(ticket))
-        proven = Ticket(self._token(), ticket.browser, ticket.user, True)
+        proven = Ticket(id=self._token(), browser=ticket.browser, user=ticket.user, proven=True)
         await self._keep(proven)
         return outcome, proven
 
@@ -176,7 +181,13 @@ class Resets:
         """What challenges are bound to: this ticket, which is no session and opens nothing."""
         now = self._clock()
         session = SessionRecord(
-            f"reset:{ticket.digest}", ticket.user.username, (), {}, now, now, now + LIFETIME
+            sid=f"reset:{ticket.digest}",
+            username=ticket.user.username,
+            amr=(),
+            proven_at={},
+            created_at=now,
+            last_seen=now,
+            expires_at=now + LIFETIME,
         )
         return Principal(ticket.user, session)
 

@@ -72,7 +72,15 @@ class RememberedDevices:
         before, now, secret = self._read(cookies, user.username), self._clock(), self._token()
         if before:
             await self.store.remove(user.username, before)
-        device = Device(_digest(secret), user.username, user_agent[:300], ip, now, now, now + self._lifetime)
+        device = Device(
+            id=_digest(secret),
+            username=user.username,
+            user_agent=user_agent[:300],
+            ip=ip,
+            created_at=now,
+            last_used_at=now,
+            expires_at=now + self._lifetime,
+        )
         await self.store.add(device)
         self._audit.record("device_remembered", user.username, ip, device=device.id[:8])
         sealed = self._fernet().encrypt(json.dumps({"user": user.username, "device": secret}).encode())

@@ -106,12 +106,17 @@ class Opened:
 
     @cached_property
     def spent(self) -> SqlSpentBudgets:
-        return SqlSpentBudgets(self.engine, self.clock, self.keys.seal, self.keys.open)
+        return SqlSpentBudgets(engine=self.engine, clock=self.clock, seal=self.keys.seal, open=self.keys.open)
 
     @cached_property
     def blocks(self) -> Lockouts:
         named = partial(fingerprint, self.keys.derive(b"typed names"))
-        return Lockouts(RateLimits(self.state.ledger, self.spent), self.people, named, self.clock)
+        return Lockouts(
+            limits=RateLimits(self.state.ledger, self.spent),
+            directory=self.people,
+            fingerprint=named,
+            clock=self.clock,
+        )
 
     @cached_property
     def access_requests(self) -> SqlAccessRequests:
@@ -140,7 +145,9 @@ class Opened:
     async def record(self, event: str, username: str = "", **data: object) -> None:
         """Note an administrator's act in the audit log (security rule 9)."""
         by = {"by": f"cli:{_operator()}"}
-        await self.audit.append([AuditRow(self.clock(), event, username, "", by | data)])
+        await self.audit.append(
+            [AuditRow(at=self.clock(), event=event, username=username, ip="", data=by | data)]
+        )
 
 
 def run(config_file: Path, work: Callable[[Opened], Awaitable[T]]) -> T:

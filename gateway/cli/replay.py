@@ -105,7 +105,7 @@ async def compare(
         if difference is not None:
             counts[difference] += 1
     found = [Difference(**{**asdict(one), "count": count}) for one, count in counts.most_common()]
-    return ReplayReport(requests, skipped, unknown, found)
+    return ReplayReport(requests=requests, skipped=skipped, unknown=unknown, differences=found)
 
 
 def _entries(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -130,7 +130,14 @@ def _difference(
     if verdict == was:
         return None
     return Difference(
-        entry["method"], entry["host"], entry["path"], entry["user"], was, verdict, rule, reason
+        method=entry["method"],
+        host=entry["host"],
+        path=entry["path"],
+        user=entry["user"],
+        was=was,
+        would_be=verdict,
+        rule=rule,
+        reason=reason,
     )
 
 
@@ -162,7 +169,18 @@ def _principal(user: User | None, name: str, ages: dict[str, float], now: float)
         return None
     proven = {factor: now - float(age) for factor, age in ages.items()}
     began = min(proven.values(), default=now)
-    return Principal(user, SessionRecord("replayed", name, tuple(proven), proven, began, now, now + 1))
+    return Principal(
+        user,
+        SessionRecord(
+            sid="replayed",
+            username=name,
+            amr=tuple(proven),
+            proven_at=proven,
+            created_at=began,
+            last_seen=now,
+            expires_at=now + 1,
+        ),
+    )
 
 
 def as_text(outcome: ReplayReport, most: int) -> str:

@@ -59,14 +59,14 @@ def add(
         id, secret, now = secrets.token_hex(8), secrets.token_urlsafe(32), opened.clock()
         digest = token_digest(opened.keys.derive(b"tokens"), secret)
         made = ApiToken(
-            id,
-            identifiers.username(name),
-            digest,
-            tuple(map(identifiers.group, groups)),
-            routes,
-            tuple(method.upper() for method in methods),
-            now,
-            now + lifetime if lifetime else 0.0,
+            id=id,
+            name=identifiers.username(name),
+            digest=digest,
+            groups=tuple(map(identifiers.group, groups)),
+            routes=routes,
+            methods=tuple(method.upper() for method in methods),
+            created_at=now,
+            expires_at=now + lifetime if lifetime else 0.0,
             scopes=scopes,
         )
         await SqlTokens(opened.engine).add(made)

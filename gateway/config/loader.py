@@ -67,14 +67,18 @@ def file_text(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)
         if len(content) > _LARGEST_FILE:
-            raise ConfigError([Mistake(str(path), 0, "", "is larger than 4 MiB")])
+            raise ConfigError([Mistake(file=str(path), line=0, key="", problem="is larger than 4 MiB")])
         return content.decode("utf-8-sig")
     except OSError as error:
         mend = "name another file with --config"
-        raise ConfigError([Mistake(str(path), 0, "", f"can't be read: {error.strerror}", mend)]) from None
+        raise ConfigError(
+            [Mistake(file=str(path), line=0, key="", problem=f"can't be read: {error.strerror}", mend=mend)]
+        ) from None
     except ValueError as error:
         problem = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "is not a file path"
-        raise ConfigError([Mistake(str(path)[:200], 0, "", problem, "save it as UTF-8")]) from None
+        raise ConfigError(
+            [Mistake(file=str(path)[:200], line=0, key="", problem=problem, mend="save it as UTF-8")]
+        ) from None
 
 
 def _errors(values: dict[str, Any]) -> tuple[Config | None, list[ErrorDetails]]:

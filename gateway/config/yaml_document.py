@@ -58,7 +58,7 @@ class Document:
         self.mistakes.append(self.mistake(path, problem, mend))
 
     def mistake(self, path: KeyPath, problem: str, mend: str = "") -> Mistake:
-        return Mistake(self.file, self.line(path), show_path(path), problem, mend)
+        return Mistake(file=self.file, line=self.line(path), key=show_path(path), problem=problem, mend=mend)
 
 
 def show_path(path: KeyPath) -> str:
@@ -100,7 +100,7 @@ def _syntax_mistake(file: str, error: yaml.YAMLError) -> Mistake:
         if "'\\t'" in problem
         else "quote texts with `:`, `#`, `{` or `@` in them"
     )
-    return Mistake(file, line, "", f"is not valid YAML: {problem}", hint)
+    return Mistake(file=file, line=line, key="", problem=f"is not valid YAML: {problem}", mend=hint)
 
 
 def _convert(kind: str, text: str) -> Any:
@@ -197,7 +197,9 @@ class _Reader:
             del self.document.lines[known]
 
     def _at(self, node: yaml.Node, path: KeyPath, problem: str, mend: str = "") -> None:
-        mistake = Mistake(self.document.file, _line(node), show_path(path), problem, mend)
+        mistake = Mistake(
+            file=self.document.file, line=_line(node), key=show_path(path), problem=problem, mend=mend
+        )
         self.document.bad.add(path)
         self.document.mistakes.append(mistake)
 

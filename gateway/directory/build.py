@@ -63,7 +63,13 @@ def _ldap(section: DirectoryLdap) -> DirectoryBundle:
         from gateway.directory.ldap import LdapDirectory  # an optional extra
     except ModuleNotFoundError:
         mend = 'pip install "auth-gateway[ldap]"'
-        mistake = Mistake("configuration", 0, "directory.kind", "the LDAP client is missing", mend)
+        mistake = Mistake(
+            file="configuration",
+            line=0,
+            key="directory.kind",
+            problem="the LDAP client is missing",
+            mend=mend,
+        )
         raise ConfigError([mistake]) from None
     ldap = LdapDirectory(section)
     return DirectoryBundle(ldap, close=ldap.close, checks={"directory": ldap.ping})

@@ -85,40 +85,62 @@ def plan(
     parts = urlsplit(config.server.public_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return EnginePlan(
-        config,
-        tuple(_sites(config)),
-        listen or f"0.0.0.0:{port}",
-        gateway or config.server.listen,
-        certificate or (tls.cert_file if tls else None),
-        key or (tls.key_file if tls else None),
-        state or Path("/var/lib/auth-gateway"),
+        config=config,
+        sites=tuple(_sites(config)),
+        listen=listen or f"0.0.0.0:{port}",
+        gateway=gateway or config.server.listen,
+        certificate=certificate or (tls.cert_file if tls else None),
+        key=key or (tls.key_file if tls else None),
+        state=state or Path("/var/lib/auth-gateway"),
     )
 
 
 def _mistakes(config: Config, engine: str) -> Iterator[Mistake]:
     if not config.server.trusted_proxies:
         problem = "is empty, so the gateway would not believe the exported proxy"
-        yield Mistake("config", 0, "server.trusted_proxies", problem, "add its address, such as 127.0.0.1/32")
+        yield Mistake(
+            file="config",
+            line=0,
+            key="server.trusted_proxies",
+            problem=problem,
+            mend="add its address, such as 127.0.0.1/32",
+        )
     for index, route in enumerate(config.routes):
         # HAProxy sends to the gateway what it can't serve itself.
         if not route.upstreams and engine != "haproxy":
             key = "redirect" if route.redirect is not None else "respond"
             problem = f"is an answer of the gateway itself, which can't be exported to {engine}"
             mend = f"answer it in {engine}, or let {engine} send this path to the gateway"
-            yield Mistake("config", 0, f"routes[{index}].{key}", problem, mend)
+            yield Mistake(file="config", line=0, key=f"routes[{index}].{key}", problem=problem, mend=mend)
         for key in ("balance", "weights"):
             if key in route.model_fields_set:
                 problem = "is how the gateway itself shares the load, which can't be exported"
                 yield Mistake(
-                    "config", 0, f"routes[{index}].{key}", problem, "remove it, and set it in the engine"
+                    file="config",
+                    line=0,
+                    key=f"routes[{index}].{key}",
+                    problem=problem,
+                    mend="remove it, and set it in the engine",
                 )
         upstreams = [urlsplit(url) for url in route.upstreams if not url.startswith("unix:")]
         if any(parts.path.strip("/") for parts in upstreams):
             problem = "has a base path, which can't be exported"
-            yield Mistake("config", 0, f"routes[{index}].upstream", problem, "let the app serve it itself")
+            yield Mistake(
+                file="config",
+                line=0,
+                key=f"routes[{index}].upstream",
+                problem=problem,
+                mend="let the app serve it itself",
+            )
         if len({parts.scheme for parts in upstreams}) > 1:
             problem = "mixes http and https, which can't be exported"
-            yield Mistake("config", 0, f"routes[{index}].upstream", problem, "use one of them")
+            yield Mistake(
+                file="config",
+                line=0,
+                key=f"routes[{index}].upstream",
+                problem=problem,
+                mend="use one of them",
+            )
 
 
 def _sites(config: Config) -> Iterator[HostPlan]:

@@ -26,7 +26,7 @@ class Audit:
 
     def record(self, event: str, username: str = "", ip: str = "", **data: object) -> None:
         """Note that `event` happened, such as "login" or "code_failed"."""
-        row = AuditRow(self._clock(), event, username, ip, data)
+        row = AuditRow(at=self._clock(), event=event, username=username, ip=ip, data=data)
         line = {"at": round(row.at, 3), "event": event, "user": username, "ip": ip, **data}
         # What an operator can mend must be seen at `log.level: warning`, too.
         level = logging.WARNING if data.get("mend") else logging.INFO

@@ -100,7 +100,13 @@ def build_tracing(config: TracingConfig) -> RequestTracer | None:
         )
     except ModuleNotFoundError:
         mend = 'pip install "auth-gateway[otel]"'
-        mistake = Mistake("configuration", 0, "tracing.endpoint", "OpenTelemetry is missing", mend)
+        mistake = Mistake(
+            file="configuration",
+            line=0,
+            key="tracing.endpoint",
+            problem="OpenTelemetry is missing",
+            mend=mend,
+        )
         raise ConfigError([mistake]) from None
     return RequestTracer(config, OTLPSpanExporter(endpoint=config.endpoint, timeout=5))
 

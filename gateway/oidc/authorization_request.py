@@ -83,7 +83,12 @@ def read_request(
     if not app.may_return_to(asked):
         raise UnknownApp(f"client {app.id}: redirect_uri {asked[:200]!r} is not one of its redirect_uris")
     mode = params.get("response_mode") or _mode_of(params.get("request", ""))
-    back = Return(app.id, asked, mode if mode == "form_post" else "query", params.get("state", ""))
+    back = Return(
+        client_id=app.id,
+        redirect_uri=asked,
+        response_mode=mode if mode == "form_post" else "query",
+        state=params.get("state", ""),
+    )
     if mode not in ("query", "form_post"):
         raise Denied(back, "invalid_request", "response_mode must be query or form_post")
     for name, code in _UNSUPPORTED.items():
@@ -94,10 +99,10 @@ def read_request(
     if "authorization_code" not in app.settings.grants:
         raise Denied(back, "unauthorized_client", "this client may not use authorization_code")
     request = SignInRequest(
-        back,
-        _scopes(back, app, params),
-        params.get("nonce", ""),
-        _challenge(back, app, params),
+        back=back,
+        scopes=_scopes(back, app, params),
+        nonce=params.get("nonce", ""),
+        challenge=_challenge(back, app, params),
         silent=False,
         ask_consent=False,
         login_since=0.0,

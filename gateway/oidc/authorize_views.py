@@ -8,8 +8,10 @@ from urllib.parse import parse_qs, urlencode
 
 from aiohttp import web
 
+from gateway.clock import Clock
 from gateway.errors import RequestRefused
 from gateway.i18n.accept_language import preferred
+from gateway.keyring import KeyRing
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.observability.audit import Audit
 from gateway.oidc.authorization_request import Denied, SignInRequest, read_request, seal, unseal
@@ -22,10 +24,10 @@ from gateway.oidc.grants import Issuing
 from gateway.oidc.scopes import described
 from gateway.oidc.tokens import ID, TokenSigner
 from gateway.portal.forms import posted, posted_by_anyone
+from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM
 from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import with_return
-from gateway.portal.services import Services
 
 AUTHORIZE = "/oidc/authorize"
 
@@ -33,16 +35,23 @@ AUTHORIZE = "/oidc/authorize"
 class AuthorizeViews:
     def __init__(
         self,
-        parts: Services,
+        *,
         apps: Apps,
         tokens: TokenSigner,
         issuing: Issuing,
         asking: Asking,
         answers: Answers,
+        pages: Pages,
+        audit: Audit,
+        ring: KeyRing,
+        clock: Clock,
+        scopes: Mapping[str, str],
+        prefix: str,
     ) -> None:
-        self._parts, self._apps, self._tokens = parts, apps, tokens
+        self._apps, self._tokens = apps, tokens
+        self._pages, self._audit, self._ring, self._clock = pages, audit, ring, clock
+        self._scopes, self._prefix = scopes, prefix
         self._issuing, self._asking, self._answers = issuing, asking, answers
-        self._audit: Audit = parts.audit
 
     # -- the request -----------------------------------------------------------------------------------------------
 
@@ -62,7 +71,7 @@ class AuthorizeViews:
     def _read(self, params: Mapping[str, str]) -> SignInRequest:
         if "continue" in params:
             return self._unseal(params["continue"])
-        return read_request(params, self._apps, self._parts.clock(), self._subject_of)
+        return read_request(params, self._apps, self._clock(), self._subject_of)
 
     def _subject_of(self, hint: str, app: Client) -> str | None:
         claims = self._tokens.read(hint, ID, expired=True)
@@ -76,7 +85,7 @@ class AuthorizeViews:
 
     async def _answer(self, ask: PortalRequest, request: SignInRequest, app: Client) -> web.StreamResponse:
         principal = ask.visit.principal
-        decision = judge(app, request, ask.here, principal, self._parts.clock())
+        decision = judge(app, request, ask.here, principal, self._clock())
         if decision.verdict is Verdict.DENY:
             raise Denied(request.back, "access_denied", "the policy of this client does not let this user in")
         if principal is None or decision.verdict is not Verdict.ALLOW:
@@ -95,11 +104,11 @@ class AuthorizeViews:
         sign_in = decision.verdict is Verdict.SIGN_IN
         if request.silent:
             raise Denied(request.back, "login_required" if sign_in else "interaction_required")
-        prefix = self._parts.prefix
+        prefix = self._prefix
         here = f"{prefix}{AUTHORIZE}?{urlencode({'continue': self._seal(request)})}"
         page = with_return(f"{prefix}/{'login' if sign_in else 'verify'}", here)
         more = {"login_hint": request.login_hint} if request.login_hint and sign_in else {}
-        if language := preferred(request.ui_locales.replace(" ", ","), self._parts.pages.readers.offered):
+        if language := preferred(request.ui_locales.replace(" ", ","), self._pages.readers.offered):
             more["lang"] = language
         return see_other(f"{page}&{urlencode(more)}" if more else page)
 
@@ -137,7 +146,7 @@ class AuthorizeViews:
         principal: Principal,
         error: str | None = None,
     ) -> web.Response:
-        return self._parts.pages.render(
+        return self._pages.render(
             "oidc_consent.html",
             200 if error is None else 403,
             reader=ask.reader,
@@ -146,7 +155,7 @@ class AuthorizeViews:
             sealed=self._seal(request),
             app=app.settings.label,
             username=principal.username,
-            scopes=described(request.scopes, self._parts.config.oidc.scopes),
+            scopes=described(request.scopes, self._scopes),
             error=error,
         )
 
@@ -155,7 +164,7 @@ class AuthorizeViews:
         form = await posted(ask)
         request = self._unseal(form.unproven.get("continue", ""))
         app, principal = self._app(request), ask.visit.principal
-        decision = judge(app, request, ask.here, principal, self._parts.clock())
+        decision = judge(app, request, ask.here, principal, self._clock())
         if principal is None or decision.verdict is not Verdict.ALLOW:
             return await self._go_on(ask, request)
         if request.subject and request.subject != principal.username:
@@ -172,11 +181,11 @@ class AuthorizeViews:
 
     def decision(self, destination: Target, principal: Principal | None) -> Decision | None:
         """What stands before this destination, where it is a sealed request of ours."""
-        if destination.path != f"{self._parts.prefix}{AUTHORIZE}":
+        if destination.path != f"{self._prefix}{AUTHORIZE}":
             return None
         try:
             request = self._unseal(parse_qs(destination.query).get("continue", [""])[0])
-            return judge(self._app(request), request, destination, principal, self._parts.clock())
+            return judge(self._app(request), request, destination, principal, self._clock())
         except (RequestRefused, UnknownApp):  # the page itself says so
             return Decision(Verdict.ALLOW, "oidc", "no_request")
 
@@ -189,10 +198,10 @@ class AuthorizeViews:
         return app
 
     def _seal(self, request: SignInRequest) -> str:
-        return seal(request, self._parts.ring.seal)
+        return seal(request, self._ring.seal)
 
     def _unseal(self, sealed: str) -> SignInRequest:
-        return unseal(sealed, self._parts.ring.open, self._parts.clock())
+        return unseal(sealed, self._ring.open, self._clock())
 
 
 async def _parameters(ask: PortalRequest) -> Mapping[str, str]:

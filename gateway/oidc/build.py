@@ -53,43 +53,75 @@ class OpenIDProvider:
         return [one.run() for one in (self.logouts, self.rotation) if one is not None]
 
 
-def build_provider(parts: Services, grants: Grants, consents: Consents, logins: Logins) -> OpenIDProvider:
+def build_provider(services: Services, grants: Grants, consents: Consents, logins: Logins) -> OpenIDProvider:
     """Nothing at all where no client is configured. Raises ConfigError."""
-    settings = parts.config.oidc
+    settings = services.config.oidc
     if not settings.clients:
         return OpenIDProvider({})
     apps = Apps(settings.clients)
-    keys = SigningKeys(keys_path(parts.config), parts.clock, announce=settings.announce)
-    tokens = TokenSigner(parts.public_url, keys, parts.clock)
+    keys = SigningKeys(keys_path(services.config), services.clock, announce=settings.announce)
+    tokens = TokenSigner(services.public_url, keys, services.clock)
     issuing = Issuing(
-        tokens,
-        grants,
-        logins,
-        parts.ledger,
-        parts.directory,
-        parts.records,
-        parts.audit,
-        parts.clock,
-        idle_timeout=parts.config.session.idle_timeout,
-        with_lent_groups=parts.sessions.with_lent_groups,
+        tokens=tokens,
+        grants=grants,
+        logins=logins,
+        ledger=services.stores.ledger,
+        directory=services.users.directory,
+        sessions=services.stores.records,
+        audit=services.audit,
+        clock=services.clock,
+        idle_timeout=services.config.session.idle_timeout,
+        with_lent_groups=services.sessions.with_lent_groups,
     )
-    asking = Asking(consents, parts.audit, parts.clock)
-    logouts = Logouts(apps, tokens, logins, parts.audit, parts.clock)
-    parts.sessions.on_change.append(logouts.hear)
-    pages = _pages(parts, apps, tokens, issuing, asking, OwnPages(parts, apps, grants, consents, logins))
-    machines = _machines(parts, apps, keys, tokens, issuing, asking, grants)
-    rotation = Rotation(keys, parts.audit, settings.rotate_keys, longest_life(parts.config))
+    asking = Asking(consents, services.audit, services.clock)
+    logouts = Logouts(apps=apps, tokens=tokens, logins=logins, audit=services.audit, clock=services.clock)
+    services.sessions.on_change.append(logouts.hear)
+    own = OwnPages(
+        apps=apps,
+        grants=grants,
+        consents=consents,
+        logins=logins,
+        pages=services.pages,
+        audit=services.audit,
+        clock=services.clock,
+        scopes=settings.scopes,
+        prefix=services.prefix,
+    )
+    pages = _pages(services, apps, tokens, issuing, asking, own)
+    machines = _machines(services, apps, keys, tokens, issuing, asking, grants)
+    rotation = Rotation(
+        keys=keys, audit=services.audit, age=settings.rotate_keys, longest=longest_life(services.config)
+    )
     return OpenIDProvider(
-        _at_home(parts, {**pages, **machines}), logouts, rotation if settings.rotate_keys else None
+        _at_home(services, {**pages, **machines}), logouts, rotation if settings.rotate_keys else None
     )
 
 
 def _pages(
-    parts: Services, apps: Apps, tokens: TokenSigner, issuing: Issuing, asking: Asking, own: OwnPages
+    services: Services, apps: Apps, tokens: TokenSigner, issuing: Issuing, asking: Asking, own: OwnPages
 ) -> Views:
-    authorize = AuthorizeViews(parts, apps, tokens, issuing, asking, Answers(parts.pages, parts.public_url))
-    end = EndSessionViews(parts, apps, tokens)
-    parts.signin.judges.extend((authorize.decision, own.decision))
+    authorize = AuthorizeViews(
+        apps=apps,
+        tokens=tokens,
+        issuing=issuing,
+        asking=asking,
+        answers=Answers(services.pages, services.public_url),
+        pages=services.pages,
+        audit=services.audit,
+        ring=services.ring,
+        clock=services.clock,
+        scopes=services.config.oidc.scopes,
+        prefix=services.prefix,
+    )
+    end = EndSessionViews(
+        apps=apps,
+        tokens=tokens,
+        signin=services.authn.signin,
+        sessions=services.sessions,
+        pages=services.pages,
+        prefix=services.prefix,
+    )
+    services.authn.signin.judges.extend((authorize.decision, own.decision))
     return {
         AUTHORIZE: {"GET": authorize.authorize, "POST": authorize.authorize},
         CONSENT: {"POST": authorize.consent},
@@ -100,7 +132,7 @@ def _pages(
 
 
 def _machines(
-    parts: Services,
+    services: Services,
     apps: Apps,
     keys: SigningKeys,
     tokens: TokenSigner,
@@ -108,18 +140,48 @@ def _machines(
     asking: Asking,
     grants: Grants,
 ) -> Views:
-    base = parts.public_url + parts.prefix
+    base = services.public_url + services.prefix
     audiences = frozenset(
-        (parts.public_url, *(base + path for path in (TOKEN, INTROSPECT, REVOKE, DEVICE_START)))
+        (services.public_url, *(base + path for path in (TOKEN, INTROSPECT, REVOKE, DEVICE_START)))
     )
-    authentication = Authentication(apps, parts.limits, parts.ledger, parts.audit, parts.clock, audiences)
-    devices = DeviceFlow(parts.ledger, parts.limits, parts.clock)
-    device = DeviceViews(parts, apps, authentication, devices, issuing, asking)
-    parts.signin.judges.append(device.decision)
-    token = TokenEndpointViews(authentication, issuing, devices, tokens, parts.audit)
-    facts = TokenFacts(authentication, apps, tokens, issuing, grants, parts.ledger, parts.audit, parts.clock)
+    authentication = Authentication(
+        apps=apps,
+        limits=services.limits,
+        ledger=services.stores.ledger,
+        audit=services.audit,
+        clock=services.clock,
+        audiences=audiences,
+    )
+    devices = DeviceFlow(services.stores.ledger, services.limits, services.clock)
+    device = DeviceViews(
+        apps=apps,
+        authentication=authentication,
+        devices=devices,
+        issuing=issuing,
+        asking=asking,
+        pages=services.pages,
+        audit=services.audit,
+        clock=services.clock,
+        scopes=services.config.oidc.scopes,
+        prefix=services.prefix,
+        public_url=services.public_url,
+    )
+    services.authn.signin.judges.append(device.decision)
+    token = TokenEndpointViews(
+        authentication=authentication, issuing=issuing, devices=devices, tokens=tokens, audit=services.audit
+    )
+    facts = TokenFacts(
+        authentication=authentication,
+        apps=apps,
+        tokens=tokens,
+        issuing=issuing,
+        grants=grants,
+        ledger=services.stores.ledger,
+        audit=services.audit,
+        clock=services.clock,
+    )
     machine = Machine(apps)
-    described = metadata(parts.public_url, parts.prefix, parts.config.oidc.clients)
+    described = metadata(services.public_url, services.prefix, services.config.oidc.clients)
 
     async def discovery(ask: PortalRequest) -> web.StreamResponse:
         return web.json_response(described, headers={"Cache-Control": "public, max-age=300"})
@@ -139,12 +201,12 @@ def _machines(
     }
 
 
-def _at_home(parts: Services, views: Views) -> Views:
+def _at_home(services: Services, views: Views) -> Views:
     """On other hosts than the portal's there is no provider: the issuer has one name."""
 
     def guarded(view: View) -> View:
         async def answer(ask: PortalRequest) -> web.StreamResponse:
-            if ask.here.host != parts.home:
+            if ask.here.host != services.home:
                 raise RequestRefused(
                     "the provider is on another host", status=404, public=N_("There is nothing here.")
                 )

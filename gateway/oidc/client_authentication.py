@@ -26,7 +26,7 @@ _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ALGORITHMS = ["ES256", "RS256", "PS256", "EdDSA"]
 _LONGEST_ASSERTION = 600.0
 _SPELLING = re.compile(r"[A-Za-z0-9._-]{1,100}")
-CLIENT_PER_IP = Budget("oidc-client", 60, 600, "address")
+CLIENT_PER_IP = Budget(name="oidc-client", limit=60, window=600, about="address")
 """Failures; secrets can't be guessed, so this only keeps the log readable."""
 
 
@@ -124,7 +124,7 @@ class Authentication:
 
 
 def _basic(header: str) -> tuple[str, str]:
-    """RFC 6749 §2.3.1: both parts are form-encoded inside HTTP Basic."""
+    """RFC 6749 §2.3.1: both services are form-encoded inside HTTP Basic."""
     scheme, _, value = header.partition(" ")
     try:
         id, colon, secret = base64.b64decode(value.strip(), validate=True).decode().partition(":")

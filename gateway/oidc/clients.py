@@ -84,4 +84,6 @@ def _keys_of(client: OidcClient) -> KeySet | None:
         return KeySet.import_key_set(loads(client.jwks_file.read_text()))
     except (OSError, ValueError, KeyError, TypeError) as error:
         problem = f"{client.jwks_file} can't be read as a JWK set: {type(error).__name__}"
-        raise ConfigError([Mistake("configuration", 0, "oidc.clients.jwks_file", problem)]) from None
+        raise ConfigError(
+            [Mistake(file="configuration", line=0, key="oidc.clients.jwks_file", problem=problem)]
+        ) from None

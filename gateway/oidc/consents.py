@@ -23,7 +23,9 @@ class Asking:
         """Remembered for these scopes and those that were allowed before."""
         known = await self._consents.get(username, app.id)
         both = tuple(dict.fromkeys((*(known.scopes if known else ()), *scopes)))
-        await self._consents.put(Consent(username, app.id, both, self._clock()))
+        await self._consents.put(
+            Consent(username=username, client_id=app.id, scopes=both, created_at=self._clock())
+        )
         self._audit.record("oidc_consent", username, ip, client=app.id, scopes=list(scopes))
 
     def refused(self, app: Client, username: str, ip: str) -> None:

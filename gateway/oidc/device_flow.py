@@ -18,9 +18,9 @@ from gateway.stores.protocols.core import Ledger
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 INTERVAL = 5
 _LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 §6.1: no vowels, so no words; 20^8 codes
-DEVICE_CODES_PER_USER = Budget("oidc-device-user", 10, 900, "user")
-DEVICE_CODES_PER_IP = Budget("oidc-device-ip", 20, 900, "address")
-DEVICE_STARTS_PER_IP = Budget("oidc-device-start", 60, 600, "address")
+DEVICE_CODES_PER_USER = Budget(name="oidc-device-user", limit=10, window=900, about="user")
+DEVICE_CODES_PER_IP = Budget(name="oidc-device-ip", limit=20, window=900, about="address")
+DEVICE_STARTS_PER_IP = Budget(name="oidc-device-start", limit=60, window=600, about="address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,9 @@ class DeviceFlow:
         record = json.loads(found) if found else None
         if record is None or record["state"] != "pending":
             return None
-        return Waiting(slot, record["client"], tuple(record["scopes"]), record["ends"])
+        return Waiting(
+            slot=slot, client_id=record["client"], scopes=tuple(record["scopes"]), ends=record["ends"]
+        )
 
 
 def _pause(slowed: int) -> float:

@@ -1,13 +1,16 @@
 """The device flow's endpoint and pages: the device asks for codes, its owner types one in and says yes or no."""
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from aiohttp import web
 
+from gateway.clock import Clock
 from gateway.errors import TooManyAttempts
 from gateway.i18n.text import N_
 from gateway.model import Decision, Principal, Target, Verdict
+from gateway.observability.audit import Audit
 from gateway.oidc.client_authentication import Authentication
 from gateway.oidc.client_policy import judge
 from gateway.oidc.clients import Apps, Client
@@ -18,10 +21,10 @@ from gateway.oidc.errors import OAuthError
 from gateway.oidc.grants import Issuing
 from gateway.oidc.scopes import described
 from gateway.portal.forms import posted, posted_by_anyone
+from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM, too_many
 from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import with_return
-from gateway.portal.services import Services
 
 DEVICE = "/oidc/device"
 NO_SUCH_CODE = N_("There is no such code, or it has expired. Check it on your device.")
@@ -30,16 +33,24 @@ NO_SUCH_CODE = N_("There is no such code, or it has expired. Check it on your de
 class DeviceViews:
     def __init__(
         self,
-        parts: Services,
+        *,
         apps: Apps,
         authentication: Authentication,
         devices: DeviceFlow,
         issuing: Issuing,
         asking: Asking,
+        pages: Pages,
+        audit: Audit,
+        clock: Clock,
+        scopes: Mapping[str, str],
+        prefix: str,
+        public_url: str,
     ) -> None:
-        self._parts, self._apps, self._authentication = parts, apps, authentication
+        self._apps, self._authentication = apps, authentication
+        self._pages, self._audit, self._clock, self._scopes = pages, audit, clock, scopes
+        self._prefix, self._public_url = prefix, public_url
         self._devices, self._issuing, self._asking = devices, issuing, asking
-        self._here = f"{parts.prefix}{DEVICE}"
+        self._here = f"{prefix}{DEVICE}"
 
     async def start(self, ask: PortalRequest) -> web.StreamResponse:
         """RFC 8628 §3.1 and §3.2."""
@@ -51,7 +62,7 @@ class DeviceViews:
         if not scopes or not set(scopes) <= set(app.settings.scopes):
             raise OAuthError("invalid_scope", "scope is missing or not among those of this client")
         device, user = await self._devices.start(app, scopes, ask.client.network)
-        page = f"{self._parts.public_url}{self._here}"
+        page = f"{self._public_url}{self._here}"
         return answer(
             {
                 "device_code": device,
@@ -88,13 +99,13 @@ class DeviceViews:
             return self._form(ask, typed, error=too_many(limit), status=429)
         app = self._apps.find(waiting.client_id) if waiting else None
         if waiting is None or app is None:
-            self._parts.audit.record("oidc_device_code_wrong", principal.username, ask.client.ip)
+            self._audit.record("oidc_device_code_wrong", principal.username, ask.client.ip)
             return self._form(ask, typed, error=NO_SUCH_CODE, status=404)
-        decision = judge(app, None, ask.here, principal, self._parts.clock())
+        decision = judge(app, None, ask.here, principal, self._clock())
         if decision.verdict in _TO_PROVE:
             return self._prove(decision, typed, app)
         if decision.verdict is Verdict.DENY:
-            self._parts.audit.record(
+            self._audit.record(
                 "oidc_refused", principal.username, ask.client.ip, client=app.id, error=decision.reason
             )
             return self._form(ask, "", error=N_("Your account is not allowed to use this app."), status=403)
@@ -112,11 +123,11 @@ class DeviceViews:
                 typed=typed,
                 app=app.settings.label,
                 username=principal.username,
-                scopes=described(waiting.scopes, self._parts.config.oidc.scopes),
+                scopes=described(waiting.scopes, self._scopes),
             )
         grant = ""
         if do == "allow":
-            life = max(waiting.ends - self._parts.clock(), 0.0)
+            life = max(waiting.ends - self._clock(), 0.0)
             grant = (await self._issuing.grant(app, principal, waiting.scopes, life)).id
         if not await self._devices.settle(typed, waiting, grant):
             return self._form(ask, typed, error=NO_SUCH_CODE, status=404)
@@ -134,14 +145,14 @@ class DeviceViews:
             return None
         app = self._apps.find(parse_qs(destination.query).get("app", [""])[0])
         if app is not None and principal is not None:
-            return judge(app, None, destination, principal, self._parts.clock())
+            return judge(app, None, destination, principal, self._clock())
         verdict = Verdict.SIGN_IN if principal is None else Verdict.ALLOW
         return Decision(verdict, "oidc", "device")
 
     def _prove(self, decision: Decision | None, typed: str, app: Client | None) -> web.Response:
         query = {"user_code": typed, **({"app": app.id} if app else {})}
         page = "verify" if decision and decision.verdict is Verdict.STEP_UP else "login"
-        return see_other(with_return(f"{self._parts.prefix}/{page}", f"{self._here}?{urlencode(query)}"))
+        return see_other(with_return(f"{self._prefix}/{page}", f"{self._here}?{urlencode(query)}"))
 
     def _form(
         self, ask: PortalRequest, typed: str, *, error: str | None = None, status: int = 200
@@ -150,7 +161,7 @@ class DeviceViews:
 
     def _show(self, ask: PortalRequest, status: int, **context: Any) -> web.Response:
         empty: dict[str, Any] = {"typed": "", "app": "", "username": "", "scopes": [], "error": None}
-        return self._parts.pages.render(
+        return self._pages.render(
             "oidc_device.html",
             status,
             reader=ask.reader,

@@ -84,15 +84,31 @@ class Issuing:
             **({RESOURCES: list(resources)} if resources else {}),
         }
         grant = Grant(
-            self._token(), app.id, principal.username, session.created_at, scopes, facts, now, now + life
+            id=self._token(),
+            client_id=app.id,
+            username=principal.username,
+            session_started=session.created_at,
+            scopes=scopes,
+            facts=facts,
+            created_at=now,
+            expires_at=now + life,
         )
         await self._grants.add(grant)
-        await self._logins.note(Login(principal.username, session.created_at, app.id, session.expires_at))
+        await self._logins.note(
+            Login(
+                username=principal.username,
+                session_started=session.created_at,
+                client_id=app.id,
+                expires_at=session.expires_at,
+            )
+        )
         return grant
 
     async def code(self, app: Client, grant: Grant, redirect_uri: str, challenge: str, nonce: str) -> str:
         code, life = self._token(), app.settings.lifetimes.code
-        stands_for = Code(grant.id, app.id, redirect_uri, challenge, nonce)
+        stands_for = Code(
+            grant=grant.id, client_id=app.id, redirect_uri=redirect_uri, challenge=challenge, nonce=nonce
+        )
         await self._ledger.put(_slot("replayed", code), grant.id.encode(), _REPLAYS_KNOWN)
         await self._ledger.put(_slot("code", code), json.dumps(_fields(stands_for)).encode(), life)
         return code

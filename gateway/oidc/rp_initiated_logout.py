@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from gateway.authn.login import SignIn
 from gateway.model import Principal
 from gateway.oidc.authorization_response import with_query
 from gateway.oidc.clients import Apps
@@ -18,8 +19,9 @@ from gateway.oidc.errors import UnknownApp
 from gateway.oidc.session_names import session_name
 from gateway.oidc.tokens import ACCESS, ID, LOGOUT, TokenSigner
 from gateway.portal.forms import confirmed, posted_by_anyone
+from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, see_other
-from gateway.portal.services import Services
+from gateway.session import Sessions
 
 END_SESSION = "/oidc/end-session"
 
@@ -34,8 +36,18 @@ class LogoutRequest:
 
 
 class EndSessionViews:
-    def __init__(self, parts: Services, apps: Apps, tokens: TokenSigner) -> None:
-        self._parts, self._apps, self._tokens = parts, apps, tokens
+    def __init__(
+        self,
+        *,
+        apps: Apps,
+        tokens: TokenSigner,
+        signin: SignIn,
+        sessions: Sessions,
+        pages: Pages,
+        prefix: str,
+    ) -> None:
+        self._apps, self._tokens = apps, tokens
+        self._signin, self._sessions, self._pages, self._prefix = signin, sessions, pages, prefix
 
     async def page(self, ask: PortalRequest) -> web.StreamResponse:
         return await self._begin(ask, self._read(dict(ask.request.query)))
@@ -62,14 +74,14 @@ class EndSessionViews:
 
     async def _end(self, ask: PortalRequest, wish: LogoutRequest) -> web.StreamResponse:
         if ask.visit.principal is not None:
-            await self._parts.signin.sign_out(ask.client, ask.visit.principal)
-        response = see_other(wish.onward or f"{self._parts.prefix}/logout")
-        await self._parts.sessions.detach(ask.request, response)
+            await self._signin.sign_out(ask.client, ask.visit.principal)
+        response = see_other(wish.onward or f"{self._prefix}/logout")
+        await self._sessions.detach(ask.request, response)
         return response
 
     def _ask(self, ask: PortalRequest, wish: LogoutRequest, principal: Principal) -> web.Response:
         kept = ("id_token_hint", "post_logout_redirect_uri", "client_id", "state")
-        return self._parts.pages.render(
+        return self._pages.render(
             "oidc_logout.html",
             reader=ask.reader,
             request_id=ask.request_id,

@@ -1,20 +1,23 @@
 """Pages for users: what they let which app have, and what is known about their session."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from gateway.clock import Clock
 from gateway.model import Decision, Principal, Target, Verdict
+from gateway.observability.audit import Audit
 from gateway.oidc.clients import Apps
 from gateway.oidc.scopes import described
 from gateway.oidc.session_names import context, methods, session_name
 from gateway.oidc.tokens import user_claims
 from gateway.policy.decide import has_two
 from gateway.portal.forms import posted
+from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM
 from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import with_return
-from gateway.portal.services import Services
 from gateway.stores.protocols.oidc import Consent, Consents, Grant, Grants, Logins
 
 GRANTS, DIAGNOSTICS = "/oidc/grants", "/oidc/diagnostics"
@@ -34,11 +37,22 @@ class Shared:
 
 class OwnPages:
     def __init__(
-        self, parts: Services, apps: Apps, grants: Grants, consents: Consents, logins: Logins
+        self,
+        *,
+        apps: Apps,
+        grants: Grants,
+        consents: Consents,
+        logins: Logins,
+        pages: Pages,
+        audit: Audit,
+        clock: Clock,
+        scopes: Mapping[str, str],
+        prefix: str,
     ) -> None:
-        self._parts, self._apps = parts, apps
+        self._apps, self._pages, self._audit = apps, pages, audit
+        self._clock, self._scopes, self._prefix = clock, scopes, prefix
         self._grants, self._consents, self._logins = grants, consents, logins
-        self._own = tuple(f"{parts.prefix}{path}" for path in (GRANTS, DIAGNOSTICS))
+        self._own = tuple(f"{prefix}{path}" for path in (GRANTS, DIAGNOSTICS))
 
     # -- grants ----------------------------------------------------------------------------------------------------
 
@@ -58,26 +72,26 @@ class OwnPages:
         had_consent = await self._consents.remove(username, client) if client else False
         ended = await self._grants.end(username=username, client_id=client) if client else 0
         if had_consent or ended:
-            await self._logins.end(username, client, self._parts.clock())
-            self._parts.audit.record("oidc_revoked", username, ask.client.ip, client=client, kind="grants")
-        return see_other(f"{self._parts.prefix}{GRANTS}")
+            await self._logins.end(username, client, self._clock())
+            self._audit.record("oidc_revoked", username, ask.client.ip, client=client, kind="grants")
+        return see_other(f"{self._prefix}{GRANTS}")
 
     async def _show(
         self, ask: PortalRequest, principal: Principal, *, error: str | None = None, status: int = 200
     ) -> web.Response:
-        return self._parts.pages.render(
+        return self._pages.render(
             "oidc_grants.html",
             status,
             reader=ask.reader,
             request_id=ask.request_id,
             csrf_token=ask.visit.csrf,
-            here=f"{self._parts.prefix}{GRANTS}",
+            here=f"{self._prefix}{GRANTS}",
             error=error,
             shared=await self._shared(principal.username),
         )
 
     async def _shared(self, username: str) -> list[Shared]:
-        now = self._parts.clock()
+        now = self._clock()
         consents = {one.client_id: one for one in await self._consents.list(username)}
         grants = [one for one in await self._grants.list(username) if one.redeemed and one.expires_at > now]
         found = []
@@ -88,11 +102,11 @@ class OwnPages:
             scopes = dict.fromkeys(scope for one in given for scope in one.scopes)
             found.append(
                 Shared(
-                    client,
-                    app.settings.label if app else client,
-                    described(list(scopes), self._parts.config.oidc.scopes),
-                    min(one.created_at for one in given),
-                    max((grant.expires_at for grant in mine), default=None),
+                    client_id=client,
+                    name=app.settings.label if app else client,
+                    scopes=described(list(scopes), self._scopes),
+                    created_at=min(one.created_at for one in given),
+                    expires_at=max((grant.expires_at for grant in mine), default=None),
                 )
             )
         return found
@@ -112,7 +126,7 @@ class OwnPages:
             "sid": session_name(session.username, session.created_at),
         }
         times = {name: getattr(session, name) for name in ("created_at", "last_seen", "expires_at")}
-        return self._parts.pages.render(
+        return self._pages.render(
             "oidc_diagnostics.html",
             reader=ask.reader,
             request_id=ask.request_id,
@@ -140,4 +154,4 @@ class OwnPages:
 
     def _first(self, ask: PortalRequest) -> web.Response:
         page = "login" if ask.visit.principal is None else "verify"
-        return see_other(with_return(f"{self._parts.prefix}/{page}", ask.here.path))
+        return see_other(with_return(f"{self._prefix}/{page}", ask.here.path))

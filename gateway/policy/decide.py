@@ -142,9 +142,12 @@ def decide(route: Route, target: Target, principal: Principal | None, now: float
 def _of_every_query(route: Route, target: Target, principal: Principal | None, now: float) -> Decision:
     """Likewise for the query, where a rule asks about one."""
     if not route.query_names:
-        return _first_match(route, PolicyQuestion(target, principal, now, {}))
+        return _first_match(route, PolicyQuestion(target=target, principal=principal, now=now, query={}))
     queries = query_readings(target.query, route.query_names)
-    answers = {_first_match(route, PolicyQuestion(target, principal, now, query)) for query in queries}
+    answers = {
+        _first_match(route, PolicyQuestion(target=target, principal=principal, now=now, query=query))
+        for query in queries
+    }
     return answers.pop() if len(answers) == 1 else Decision(Verdict.DENY, route.label, "ambiguous_query")
 
 
@@ -172,7 +175,7 @@ def _first_match(route: Route, question: PolicyQuestion) -> Decision:
 
 def hinges_on_query(route: Route, target: Target, principal: Principal | None, now: float) -> bool:
     """Whether a rule would match but for its query, so that who doesn't know the query can't tell what is decided."""
-    question = PolicyQuestion(target, principal, now, {})
+    question = PolicyQuestion(target=target, principal=principal, now=now, query={})
     return any(
         "query" in asked and _first_miss(rule, _criteria(asked - {"query"})[0], question) is None
         for rule, asked in route.asked
@@ -208,7 +211,12 @@ def judge(rule: Rule, question: PolicyQuestion) -> Decision:
     if principal is None:
         return Decision(Verdict.SIGN_IN, rule.name, "no_session")
     if principal.session.step_up:
-        return Decision(Verdict.STEP_UP, rule.name, "risk", frozenset(rule.factors) - FIRST_FACTORS)
+        return Decision(
+            verdict=Verdict.STEP_UP,
+            rule=rule.name,
+            reason="risk",
+            factors=frozenset(rule.factors) - FIRST_FACTORS,
+        )
     if rule.machine_suffices and MACHINE_PROOFS.intersection(principal.amr):
         return Decision(Verdict.ALLOW, rule.name, "machine_suffices")
     if not has_factors(rule, principal.amr):
@@ -222,7 +230,12 @@ def _more_proof(rule: Rule, reason: str) -> Decision:
     """A second factor is proven on its own page; where only the password counts, signing in again is what helps."""
     accepted = frozenset(rule.factors)
     only_password = accepted <= FIRST_FACTORS if accepted else rule.require == "one_factor"
-    return Decision(Verdict.SIGN_IN if only_password else Verdict.STEP_UP, rule.name, reason, accepted)
+    return Decision(
+        verdict=Verdict.SIGN_IN if only_password else Verdict.STEP_UP,
+        rule=rule.name,
+        reason=reason,
+        factors=accepted,
+    )
 
 
 def has_factors(policy: Policy, amr: tuple[str, ...]) -> bool:

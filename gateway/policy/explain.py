@@ -43,7 +43,9 @@ class Explanation:
 
 def explain(route: Route, target: Target, principal: Principal | None, now: float) -> Explanation:
     queries = query_readings(target.query, route.query_names)
-    question = PolicyQuestion(target, principal, now, queries[0] if queries else {})
+    question = PolicyQuestion(
+        target=target, principal=principal, now=now, query=queries[0] if queries else {}
+    )
     decision = decide(route, target, principal, now)
     return Explanation(decision, tuple(_ask(rule, question, decision) for rule in route.access))
 
@@ -51,7 +53,11 @@ def explain(route: Route, target: Target, principal: Principal | None, now: floa
 def _ask(rule: Rule, question: PolicyQuestion, decision: Decision) -> RuleExplanation:
     answers = tuple(_answer(rule, one, question) for one in CRITERIA if one.asked_by(rule))
     return RuleExplanation(
-        rule.name, rule.require, answers, tuple(_demands(rule, question)), decision.rule == rule.name
+        rule=rule.name,
+        require=rule.require,
+        answers=answers,
+        demands=tuple(_demands(rule, question)),
+        decides=decision.rule == rule.name,
     )
 
 
@@ -62,15 +68,23 @@ def _demands(rule: Rule, question: PolicyQuestion) -> Iterator[CriterionExplanat
     proven = ", ".join(principal.amr) if principal else "no session"
     any_factors = rule.model_copy(update={"factors": ()})
     yield CriterionExplanation(
-        "require", rule.require, proven, principal is not None and has_factors(any_factors, principal.amr)
+        criterion="require",
+        wants=rule.require,
+        has=proven,
+        holds=principal is not None and has_factors(any_factors, principal.amr),
     )
     if rule.factors:
         yield CriterionExplanation(
-            "factors", ", ".join(rule.factors), proven, not _lacks(rule.factors, principal)
+            criterion="factors",
+            wants=", ".join(rule.factors),
+            has=proven,
+            holds=not _lacks(rule.factors, principal),
         )
     if rule.max_age:
         fresh = principal is not None and is_fresh(rule, principal, question.now)
-        yield CriterionExplanation("max_age", f"{rule.max_age:g} s", _ages(principal, question.now), fresh)
+        yield CriterionExplanation(
+            criterion="max_age", wants=f"{rule.max_age:g} s", has=_ages(principal, question.now), holds=fresh
+        )
 
 
 def _lacks(factors: tuple[str, ...], principal: Principal | None) -> bool:
@@ -85,7 +99,10 @@ def _ages(principal: Principal | None, now: float) -> str:
 def _answer(rule: Rule, criterion: Criterion, question: PolicyQuestion) -> CriterionExplanation:
     holds = criterion.holds(rule, question)
     return CriterionExplanation(
-        criterion.key, _wanted(rule, criterion.key), _had(rule, criterion.key, question), holds
+        criterion=criterion.key,
+        wants=_wanted(rule, criterion.key),
+        has=_had(rule, criterion.key, question),
+        holds=holds,
     )
 
 

@@ -106,7 +106,14 @@ class Portal:
         cookies = "" if path in self._endpoints else cookie_header(request.headers)
         visit = await self._sessions.visit(cookies, target.host)
         reader = self._pages.readers.here(request)
-        return PortalRequest(request, target, visit, request_id, reader, self._public_url)
+        return PortalRequest(
+            request=request,
+            here=target,
+            visit=visit,
+            request_id=request_id,
+            reader=reader,
+            public_url=self._public_url,
+        )
 
     # -- endpoints for machines ------------------------------------------------------------------------------------
 

@@ -31,7 +31,14 @@ class PortalRequest:
         cookies = cookie_header(headers)
         here = self.here
         origin = f"{here.scheme}://{here.authority}"
-        return LoginOrigin(here.client, agent_of(headers), here.host, cookies, origin, self.reader.lang)
+        return LoginOrigin(
+            address=here.client,
+            user_agent=agent_of(headers),
+            host=here.host,
+            cookies=cookies,
+            origin=origin,
+            lang=self.reader.lang,
+        )
 
 
 View = Callable[[PortalRequest], Awaitable[web.StreamResponse]]

@@ -27,59 +27,75 @@ from gateway.session.cross_domain_code import HandOffs
 from gateway.session.domains import Domains
 
 
-def build_pages(parts: Services) -> Views:
+def build_pages(services: Services) -> Views:
     """Pages by path, below the prefix."""
-    news = AccountNews(parts.audit, parts.notices, parts.sms_notices, parts.sms.cool_off)
-    enrolment = FactorEnrolment(
-        parts.config.enrolment, parts.factors, parts.sessions, parts.ledger, parts.audit, news
+    news = AccountNews(
+        audit=services.audit,
+        notices=services.messaging.notices,
+        texts=services.messaging.account_texts,
+        cool_off=services.messaging.sms.cool_off,
     )
-    alone = self_service(parts)
+    enrolment = FactorEnrolment(
+        config=services.config.enrolment,
+        factors=services.authn.factors,
+        sessions=services.sessions,
+        ledger=services.stores.ledger,
+        audit=services.audit,
+        news=news,
+    )
+    alone = self_service(services)
     return {
-        **_sign_in(parts, can_reset="/reset" in alone),
-        **_tabs(parts),
-        **_kept(parts),
+        **_sign_in(services, can_reset="/reset" in alone),
+        **_tabs(services),
+        **_kept(services),
         **alone,
-        **_passkey(parts),
-        **_enrol(parts, enrolment),
-        **_approve(parts),
-        **_sms(parts),
-        **account_pages(parts, enrolment, news),
-        **access_pages(parts),
-        **token_pages(parts, enrolment, news),
+        **_passkey(services),
+        **_enrol(services, enrolment),
+        **_approve(services),
+        **_sms(services),
+        **account_pages(services, enrolment, news),
+        **access_pages(services),
+        **token_pages(services, enrolment, news),
     }
 
 
-def _sign_in(parts: Services, *, can_reset: bool) -> Views:
+def _sign_in(services: Services, *, can_reset: bool) -> Views:
     trail = RedirectLoop(
-        parts.config, parts.ring, parts.pages, parts.clock, session_cookie=parts.sessions.cookie_name
+        config=services.config,
+        ring=services.ring,
+        pages=services.pages,
+        clock=services.clock,
+        session_cookie=services.sessions.cookie_name,
     )
-    onward = NextStep(parts.signin, parts.routes, trail, parts.prefix)
+    onward = NextStep(
+        signin=services.authn.signin, routes=services.routes, trail=trail, prefix=services.prefix
+    )
     login = LoginViews(
-        parts.signin,
-        parts.sessions,
-        parts.pages,
-        parts.tokens,
-        onward,
+        signin=services.authn.signin,
+        sessions=services.sessions,
+        pages=services.pages,
+        tokens=services.authn.form_tokens,
+        onward=onward,
         can_reset=can_reset,
-        passkeys=parts.factors.passkeys is not None,
-        providers=[(one.name, one.label or one.name) for one in parts.config.identity_providers],
+        passkeys=services.authn.factors.passkeys is not None,
+        providers=[(one.name, one.label or one.name) for one in services.config.identity_providers],
     )
     verify = VerifyViews(
-        parts.signin,
-        parts.sessions,
-        parts.pages,
-        parts.devices,
-        onward,
-        fallback=parts.config.sms.fallback,
-        live=parts.sms.provider.reports is not None,
+        signin=services.authn.signin,
+        sessions=services.sessions,
+        pages=services.pages,
+        devices=services.authn.devices,
+        onward=onward,
+        fallback=services.config.sms.fallback,
+        live=services.messaging.sms.provider.reports is not None,
     )
     out = LogoutViews(
-        parts.signin,
-        parts.sessions,
-        parts.pages,
-        trail,
-        Domains(parts.config),
-        prefix=parts.prefix,
+        signin=services.authn.signin,
+        sessions=services.sessions,
+        pages=services.pages,
+        trail=trail,
+        domains=Domains(services.config),
+        prefix=services.prefix,
     )
     return {
         "/login": {"GET": login.page, "POST": login.submit},
@@ -88,61 +104,82 @@ def _sign_in(parts: Services, *, can_reset: bool) -> Views:
     }
 
 
-def build_sites(parts: Services, more: Views) -> Sites:
+def build_sites(services: Services, more: Views) -> Sites:
     """The same pages in the looks of each domain; `more` are those of other packages."""
-    domains = Domains(parts.config)
+    domains = Domains(services.config)
     trail = RedirectLoop(
-        parts.config, parts.ring, parts.pages, parts.clock, session_cookie=parts.sessions.cookie_name
+        config=services.config,
+        ring=services.ring,
+        pages=services.pages,
+        clock=services.clock,
+        session_cookie=services.sessions.cookie_name,
     )
     views: dict[str, Views] = {}
-    for name, pages in {"": parts.pages, **parts.pages.by_domain}.items():
-        branded = replace(parts, pages=pages)
-        handoff = HandOffViews(branded, HandOffs(parts.ledger, parts.ring, parts.clock), domains, trail)
+    for name, pages in {"": services.pages, **services.pages.by_domain}.items():
+        branded = replace(services, pages=pages)
+        handoff = HandOffViews(
+            handoffs=HandOffs(services.stores.ledger, services.ring, services.clock),
+            domains=domains,
+            trail=trail,
+            signin=services.authn.signin,
+            sessions=services.sessions,
+            records=services.stores.records,
+            routes=services.routes,
+            pages=pages,
+            audit=services.audit,
+            config=services.config,
+        )
         between: Views = {
             "/across": {"GET": handoff.across, "POST": handoff.agreed},
             "/handoff": {"GET": handoff.arrive},
         }
         views[name] = {**build_pages(branded), **(between if domains.any else {}), **more}
-    return Sites(views, handoff.leave, domains, parts.routes, prefix=parts.prefix)
+    return Sites(
+        views=views, leave=handoff.leave, domains=domains, routes=services.routes, prefix=services.prefix
+    )
 
 
-def _tabs(parts: Services) -> Views:
-    tabs = Tabs(parts.signin, parts.routes, prefix=parts.prefix)
+def _tabs(services: Services) -> Views:
+    tabs = Tabs(services.authn.signin, services.routes, prefix=services.prefix)
     return {"/tab": {"GET": tabs.state}}
 
 
-def _kept(parts: Services) -> Views:
-    views = KeptViews(parts.kept, parts.signin, parts.pages, prefix=parts.prefix)
+def _kept(services: Services) -> Views:
+    views = KeptViews(services.kept, services.authn.signin, services.pages, prefix=services.prefix)
     return {"/kept": {"GET": views.page, "POST": views.submit}}
 
 
-def _passkey(parts: Services) -> Views:
+def _passkey(services: Services) -> Views:
     views = PasskeyViews(
-        parts.factors.passkeys,
-        parts.signin,
-        parts.sessions,
-        parts.pages,
-        parts.routes,
-        parts.limits,
-        prefix=parts.prefix,
-        tokens=parts.tokens,
+        keys=services.authn.factors.passkeys,
+        signin=services.authn.signin,
+        sessions=services.sessions,
+        pages=services.pages,
+        routes=services.routes,
+        limits=services.limits,
+        prefix=services.prefix,
+        tokens=services.authn.form_tokens,
     )
     return {"/passkey": {"GET": views.page, "POST": views.submit}}
 
 
-def _sms(parts: Services) -> Views:
-    views = SmsViews(parts.sms.provider.reports, parts.sms.deliveries, parts.sms.desk)
+def _sms(services: Services) -> Views:
+    views = SmsViews(
+        services.messaging.sms.provider.reports,
+        services.messaging.sms.deliveries,
+        services.messaging.sms.desk,
+    )
     return {"/sms/status": {"POST": views.status}, "/sms/delivery": {"GET": views.delivery}}
 
 
-def _approve(parts: Services) -> Views:
+def _approve(services: Services) -> Views:
     views = ApproveViews(
-        parts.factors.approval,
-        parts.notices,
-        parts.audit,
-        parts.pages,
-        prefix=parts.prefix,
-        clock=parts.clock,
+        factor=services.authn.factors.approval,
+        notices=services.messaging.notices,
+        audit=services.audit,
+        pages=services.pages,
+        prefix=services.prefix,
+        clock=services.clock,
     )
     return {
         "/approve": {"GET": views.page, "POST": views.submit},
@@ -151,13 +188,13 @@ def _approve(parts: Services) -> Views:
     }
 
 
-def _enrol(parts: Services, enrolment: FactorEnrolment) -> Views:
+def _enrol(services: Services, enrolment: FactorEnrolment) -> Views:
     views = EnrolViews(
-        enrolment,
-        parts.signin,
-        parts.sessions,
-        parts.pages,
-        parts.routes,
-        prefix=parts.prefix,
+        enrolment=enrolment,
+        signin=services.authn.signin,
+        sessions=services.sessions,
+        pages=services.pages,
+        routes=services.routes,
+        prefix=services.prefix,
     )
     return {"/enrol": {"GET": views.page, "POST": views.submit}}

@@ -1,6 +1,6 @@
-"""What a worker's gateway is made of: the parts that pages, gate and background work share.
+"""What pages, handler and background work of one worker share, in groups that belong together.
 
-`compose` makes them; whoever needs more than five of them takes the whole.
+`gateway/server/composition.py` makes it. Functions that put pages together take it whole; a class takes what it uses.
 """
 
 from collections.abc import Awaitable, Callable
@@ -33,47 +33,73 @@ from gateway.stores.protocols.core import AccessRequests, AuditLog, FederatedAcc
 from gateway.stores.protocols.tokens import OwnTokens
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
-    """`writable` is None where users are kept elsewhere (LDAP, a file)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Users:
+    """Who there is, and whether a password is theirs."""
 
-    config: Config
-    clock: Clock
-    ring: KeyRing
-    routes: Routes
     directory: Directory
     writable: WritableDirectory | None
+    """None where users are kept elsewhere (LDAP, a file)."""
+    passwords: PasswordCheck
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortalStores:
+    """What pages keep and look up."""
+
     records: SessionStore
     ledger: Ledger
     audit_log: AuditLog
     access_requests: AccessRequests
     federated: FederatedAccounts
     own_tokens: OwnTokens
-    audit: Audit
-    sessions: Sessions
-    limits: RateLimits
-    passwords: PasswordCheck
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authn:
+    """What signing in is made of."""
+
+    signin: SignIn
+    form_tokens: SignInTokens
+    factors: Factors
+    devices: RememberedDevices
     geo: Geo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Messaging:
+    """The ways to tell people something."""
+
     sms: Sms
     email: EmailSender
-    factors: Factors
     notices: Notices
-    devices: RememberedDevices
+    account_texts: SmsNotices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """All that is shared. A further domain has a copy with `pages` in its own looks."""
+
+    config: Config
+    clock: Clock
+    ring: KeyRing
+    routes: Routes
+    audit: Audit
+    limits: RateLimits
+    sessions: Sessions
     assertions: Assertions
-    signin: SignIn
-    tokens: SignInTokens
     kept: KeptPosts
     pages: Pages
+    users: Users
+    stores: PortalStores
+    authn: Authn
+    messaging: Messaging
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What pages leave open (connections to others) is closed by these when the worker ends."""
 
     @property
     def prefix(self) -> str:
         return self.config.server.prefix
-
-    @property
-    def sms_notices(self) -> SmsNotices:
-        return SmsNotices(self.sms.provider, self.sms.desk, self.notices, self.audit)
 
     @property
     def home(self) -> str:

@@ -101,8 +101,10 @@ class Proxy:
         headers = traced(headers + named(request_id, site.rules), traceparent)
         who = identity_of(principal, target)
         if not wants_websocket(request):
-            return await RoundTrip(request, site, target, headers, who=who).run()
-        trip = RoundTrip(request, site, target, headers, who=who, upgrade=b"websocket")
+            return await RoundTrip(request=request, site=site, target=target, headers=headers, who=who).run()
+        trip = RoundTrip(
+            request=request, site=site, target=target, headers=headers, who=who, upgrade=b"websocket"
+        )
         del headers
         _refuse_websocket(request, route, target)
         tunnel = Tunnel(route.timeouts.idle)

@@ -65,12 +65,24 @@ class UpstreamAddress:
     @classmethod
     def parse(cls, url: str) -> "UpstreamAddress":
         if url.startswith("unix:"):
-            return cls(url, False, "localhost", 80, unix_path="/" + url.removeprefix("unix:").lstrip("/"))
+            return cls(
+                url=url,
+                tls=False,
+                host="localhost",
+                port=80,
+                unix_path="/" + url.removeprefix("unix:").lstrip("/"),
+            )
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"not an upstream URL: {url}")
         tls = parts.scheme == "https"
-        return cls(url, tls, parts.hostname, parts.port or (443 if tls else 80), base=parts.path.rstrip("/"))
+        return cls(
+            url=url,
+            tls=tls,
+            host=parts.hostname,
+            port=parts.port or (443 if tls else 80),
+            base=parts.path.rstrip("/"),
+        )
 
     @property
     def scheme(self) -> str:
@@ -226,7 +238,10 @@ class Pool:
     def health(self) -> list[UpstreamHealth]:
         return [
             UpstreamHealth(
-                self.route.label, one.address.url, one.available, "" if one.available else one.error
+                route=self.route.label,
+                url=one.address.url,
+                healthy=one.available,
+                error="" if one.available else one.error,
             )
             for one in self.upstreams
         ]

@@ -80,7 +80,9 @@ class Tunnels:
         `principal` is None for tunnels that no session opened (bypass).
         """
         sid = principal.session.sid if principal else None
-        admitted = Admitted(tunnel, route, target, principal) if principal else None
+        admitted = (
+            Admitted(tunnel=tunnel, route=route, target=target, principal=principal) if principal else None
+        )
         self._by_session.setdefault(sid, {})[tunnel] = admitted
         del principal, admitted, target  # this frame stays as long as the tunnel, which may be days
         try:

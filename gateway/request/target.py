@@ -196,7 +196,16 @@ def make_target(
         raise RequestRefused(f"bad scheme: {scheme[:20]!r}")
     host, port = parse_authority(authority)
     path, query = split_request_target(raw_target)
-    return Target(scheme, host, port, method, canonical_path(path), query, client, country)
+    return Target(
+        scheme=scheme,
+        host=host,
+        port=port,
+        method=method,
+        path=canonical_path(path),
+        query=query,
+        client=client,
+        country=country,
+    )
 
 
 def supposed_target(url: str, method: str, client: str, country_of: CountryOf) -> Target:

@@ -269,7 +269,7 @@ class ConnectionServer(web.Server):
     def _served(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
         # aiohttp says so only when the handler's task runs; what comes before that is body, not the next head
         protocol._request_in_progress = True
-        return Request(message, payload, protocol, writer, task, self._loop)
+        return Request(message, payload, protocol, payload_writer=writer, task=task, loop=self._loop)
 
     def __call__(self) -> RequestHandler:
         return ClientConnection(self, self._limits, loop=self._loop, **self._connection_kwargs)

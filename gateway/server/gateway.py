@@ -1,6 +1,6 @@
 """One worker's gateway: what answers, what runs beside it, and its life until it is drained.
 
-The way of a request begins in `front`; `compose` makes the parts.
+The way of a request begins in `front`; `compose` makes the services.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.admin.build import admin_pages
-from gateway.admin.services import AdminParts
+from gateway.admin.services import AdminServices
 from gateway.authn.risk.geo import country_finder
 from gateway.clock import Clock, SharedClock
 from gateway.config.schema import Config
@@ -53,13 +53,19 @@ class Gateway:
 
     def __init__(self, composed: Composed) -> None:
         self._composed = composed
-        self.parts, self.stores = composed.parts, composed.stores
+        self.services, self.stores = composed.services, composed.stores
         self.proxy, self.health = composed.proxy, composed.health
-        self.sessions, self.devices = self.parts.sessions, self.parts.devices
-        access = AccessLog(self.parts.config.log)
-        parts, stores = self.parts, composed.stores
-        forward = ForwardAuth(parts.config, parts.routes, parts.sessions, parts.assertions, parts.pages)
-        self._provider = build_provider(parts, stores.grants, stores.consents, stores.logins)
+        self.sessions, self.devices = self.services.sessions, self.services.authn.devices
+        access = AccessLog(self.services.config.log)
+        services, stores = self.services, composed.stores
+        forward = ForwardAuth(
+            config=services.config,
+            routes=services.routes,
+            sessions=services.sessions,
+            assertions=services.assertions,
+            pages=services.pages,
+        )
+        self._provider = build_provider(services, stores.grants, stores.consents, stores.logins)
         portal = _portal(composed, self._provider)
         self._fast = _fast_path(composed, access, forward, portal)
         self._front = _front(composed, access, forward, portal)
@@ -73,14 +79,16 @@ class Gateway:
         await self.proxy.start()
         for work in self._beside():
             self._tasks.append(asyncio.get_running_loop().create_task(work))
-        server = self.parts.config.server
+        server = self.services.config.server
         self._runner = web.ServerRunner(
             # Cancelled when their client leaves: nobody should wait for an upstream in vain.
             ConnectionServer(
                 self._front.handle,
                 server.limits,
                 fast=self._fast if server.fast_path else None,
-                page=partial(self.parts.pages.error, reader=Reader(self.parts.config.branding.language)),
+                page=partial(
+                    self.services.pages.error, reader=Reader(self.services.config.branding.language)
+                ),
                 chosen=self._composed.tracing.chosen if self._composed.tracing else None,
                 handler_cancellation=True,
             ),
@@ -109,14 +117,14 @@ class Gateway:
         """What runs beside the requests, until the worker ends."""
         works = [
             self.sessions.follow_changes(),
-            self.parts.audit.write(),
-            sweep(Sweep(self.stores.purges, self.stores.time), self.parts.sms.rounds),
+            self.services.audit.write(),
+            sweep(Sweep(self.stores.purges, self.stores.time), self.services.messaging.sms.rounds),
             compare_clocks(self.stores.time),
             report_upstreams(self.proxy),
             self._composed.tunnel_watch.run(),
             *self._provider.beside(),
         ]
-        if self.parts.config.server.fast_path:
+        if self.services.config.server.fast_path:
             works.append(self._fast.watch())
         if self._composed.people.watch is not None:
             works.append(self._composed.people.watch(self._on_file_change))
@@ -145,15 +153,15 @@ class Gateway:
         self._fast.close()
         await self.proxy.close()
         await _end(self._tasks)
-        await self.parts.notices.finish()
+        await self.services.messaging.notices.finish()
         try:
-            await self.parts.audit.flush()
+            await self.services.audit.flush()
         except StoreUnavailable as error:
             log.error("audit rows are lost: %s", error.detail)
-        for close in self.parts.closing:
+        for close in self.services.closing:
             await close()
-        await self.parts.sms.close()
-        await self.parts.email.close()
+        await self.services.messaging.sms.close()
+        await self.services.messaging.email.close()
         self._composed.passwords.close()
         await self._composed.people.close()
         await self.stores.close()
@@ -171,80 +179,85 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 
 def _portal(composed: Composed, provider: OpenIDProvider) -> Portal:
-    parts, server = composed.parts, composed.parts.config.server
-    sites = build_sites(parts, {**federation_pages(parts), **provider.views, **_admin(composed)})
+    services, server = composed.services, composed.services.config.server
+    sites = build_sites(services, {**federation_pages(services), **provider.views, **_admin(composed)})
     return Portal(
-        server.prefix,
-        sites,
-        parts.pages,
-        parts.sessions,
-        parts.assertions,
-        composed.health,
-        server.metrics_networks,
-        home=parts.home,
-        public_url=parts.public_url,
-        has_route=parts.routes.serves_host,
+        prefix=server.prefix,
+        sites=sites,
+        pages=services.pages,
+        sessions=services.sessions,
+        assertions=services.assertions,
+        health=composed.health,
+        metrics_networks=server.metrics_networks,
+        home=services.home,
+        public_url=services.public_url,
+        has_route=services.routes.serves_host,
     )
 
 
 def _front(composed: Composed, access: AccessLog, forward: ForwardAuth, portal: Portal) -> Handler:
-    parts = composed.parts
-    server = parts.config.server
+    services = composed.services
+    server = services.config.server
     gate = GuardedProxy(
-        parts.routes,
-        parts.sessions,
-        parts.assertions,
-        composed.proxy,
-        parts.pages,
-        composed.credentials,
-        parts.kept,
+        routes=services.routes,
+        sessions=services.sessions,
+        assertions=services.assertions,
+        proxy=composed.proxy,
+        pages=services.pages,
+        credentials=composed.credentials,
+        kept=services.kept,
         prefix=server.prefix,
-        offered=parts.config.access_requests,
+        offered=services.config.access_requests,
     )
     return Handler(
-        gate,
-        portal,
-        parts.pages,
-        access,
-        forward,
-        Passes(parts.config, parts.routes, parts.sessions, parts.assertions),
+        gate=gate,
+        portal=portal,
+        pages=services.pages,
+        access=access,
+        forward=forward,
+        passes=Passes(
+            config=services.config,
+            routes=services.routes,
+            sessions=services.sessions,
+            assertions=services.assertions,
+        ),
         prefix=server.prefix,
         trusted=server.trusted_proxies,
         host=urlsplit(server.public_url).netloc,
         tracing=composed.tracing,
-        country_of=country_finder(parts.config, parts.geo),
+        country_of=country_finder(services.config, services.authn.geo),
     )
 
 
 def _admin(composed: Composed) -> Views:
-    parts = composed.parts
+    services = composed.services
     return admin_pages(
-        AdminParts(
-            parts,
-            composed.credentials,
-            composed.stores.audit_search,
-            composed.proxy.health,
-            composed.people.origin,
+        AdminServices(
+            services=services,
+            credentials=composed.credentials,
+            search=composed.stores.audit_search,
+            upstreams=composed.proxy.health,
+            origin=composed.people.origin,
         )
     )
 
 
 def _fast_path(composed: Composed, access: AccessLog, forward: ForwardAuth, portal: Portal) -> FastPath:
-    parts, server = composed.parts, composed.parts.config.server
+    services, server = composed.services, composed.services.config.server
     return FastPath(
-        parts.routes,
-        parts.sessions,
-        parts.assertions,
-        composed.proxy,
-        parts.pages,
-        access,
-        parts.clock,
+        routes=services.routes,
+        sessions=services.sessions,
+        assertions=services.assertions,
+        proxy=composed.proxy,
+        pages=services.pages,
+        access=access,
+        clock=services.clock,
         below=(server.prefix, *forward.below),
         exact=portal.outside | forward.exact,
         trusted=server.trusted_proxies,
         header_count=server.limits.header_count,
         traced=composed.tracing is not None,
-        country_of=country_finder(parts.config, parts.geo),
+        country_of=country_finder(services.config, services.authn.geo),
     )
 
 

@@ -38,7 +38,7 @@ class Content:
         csrf, sid, user, until, host = (
             str(sealed.get(key, "")) for key in ("csrf", "sid", "user", "until", "host")
         )
-        return cls(csrf, sid, user, int(until) if until.isdecimal() else 0, host)
+        return cls(csrf=csrf, sid=sid, username=user, until=int(until) if until.isdecimal() else 0, host=host)
 
     def written(self) -> dict[str, str]:
         bound = {"host": self.host} if self.host else {}

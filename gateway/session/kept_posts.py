@@ -97,7 +97,9 @@ class KeptPosts:
             return None
         body = await read_small(request, self._largest)
         content_type = request.headers["Content-Type"]
-        post = KeptPost(username, target.url, content_type, self._clock(), body)
+        post = KeptPost(
+            username=username, url=target.url, content_type=content_type, at=self._clock(), body=body
+        )
         id, browser = self._token(12), self._cookie.read(cookie_header(request.headers)) or self._token(32)
         await self._ledger.put(_key("kept", browser, id), self._seal(post), KEPT_FOR)
         self._audit.record(
@@ -183,7 +185,7 @@ class KeptPosts:
         except ValueError:
             return None
         username, url, content_type, at = json.loads(head)
-        return KeptPost(username, url, content_type, at, body)
+        return KeptPost(username=username, url=url, content_type=content_type, at=at, body=body)
 
 
 def read_fields(body: bytes) -> dict[str, str]:

@@ -122,7 +122,8 @@ class Sessions:
         if principal is None:
             self._cache.drop(value)
             return Visit(content.csrf, None)
-        entry = CachedSession(principal, content.csrf, now, now, principal.session.last_seen, content.host)
+        used = principal.session.last_seen
+        entry = CachedSession(principal, content.csrf, now, seen_at=now, touched_at=used, host=content.host)
         if self._cache.put(value, entry, heard):
             self._use(entry, now)
         else:
@@ -148,7 +149,7 @@ class Sessions:
     async def _with_grants(self, user: User, record: SessionRecord) -> Principal:
         grants = await self._granted(user.username, self._clock())
         until = min((end for _, end in grants), default=math.inf)
-        return Principal(user, record, tuple(group for group, _ in grants), until)
+        return Principal(user, record, tuple(group for group, _ in grants), granted_until=until)
 
     def _touch_soon(self, sid: str, now: float) -> None:
         task = asyncio.get_running_loop().create_task(self._touch(sid, now))
@@ -246,7 +247,7 @@ class Sessions:
         content = Content(csrf or self.new_csrf(), host=host)
         record = await self._sessions.get(sid) if sid is not None else None
         if record is not None:
-            content = Content(content.csrf, record.sid, record.username, int(record.expires_at), host)
+            content = replace(content, sid=record.sid, username=record.username, until=int(record.expires_at))
         await self._cookie.write(request, response, content, host_only=bool(host))
 
     def ended(self, cookie_header: str) -> str:

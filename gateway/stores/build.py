@@ -85,27 +85,30 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
     )
     grants, logins, tokens = SqlGrants(engine), SqlLogins(engine), SqlTokens(engine)
     audit_log, devices, places = SqlAuditLog(engine), SqlDevices(engine), SqlPlaces(engine)
-    access_requests, spent = SqlAccessRequests(engine), SqlSpentBudgets(engine, clock, ring.seal, ring.open)
+    access_requests, spent = (
+        SqlAccessRequests(engine),
+        SqlSpentBudgets(engine=engine, clock=clock, seal=ring.seal, open=ring.open),
+    )
     messages, blocks, phones = SqlSmsMessages(engine), SqlSmsBlocks(engine), SqlPhoneChanges(engine)
     return Stores(
-        engine,
-        sessions,
-        state,
-        spent,
-        changes,
-        audit_log,
-        SqlCredentials(engine, ring.seal, ring.open),
-        devices,
-        places,
-        tokens,
-        SqlAuditSearch(engine),
-        access_requests,
-        SmsStores(messages, messages, blocks, phones),
-        grants,
-        SqlConsents(engine),
-        logins,
-        SqlFederatedAccounts(engine),
-        DatabaseClock(engine, clock),
+        engine=engine,
+        sessions=sessions,
+        state=state,
+        spent=spent,
+        changes=changes,
+        audit_log=audit_log,
+        credentials=SqlCredentials(engine, ring.seal, ring.open),
+        devices=devices,
+        places=places,
+        tokens=tokens,
+        audit_search=SqlAuditSearch(engine),
+        access_requests=access_requests,
+        sms=SmsStores(messages=messages, reports=messages, blocks=blocks, changes=phones),
+        grants=grants,
+        consents=SqlConsents(engine),
+        logins=logins,
+        federated=SqlFederatedAccounts(engine),
+        time=DatabaseClock(engine, clock),
         purges=(
             Purge("sessions", lambda now: sessions.purge(now, idle), lambda now: sessions.share(now, idle)),
             Purge("ledger", state.ledger.purge),

@@ -32,7 +32,7 @@ class State:
 def open_state(storage: Storage, engine: AsyncEngine, clock: Clock) -> State:
     """Connects to nothing yet. Raises ConfigError."""
     if storage.state_url is None:
-        return State(SqlLedger(engine, clock), {}, _nothing, _nothing)
+        return State(ledger=SqlLedger(engine, clock), checks={}, start=_nothing, close=_nothing)
     return _in_redis(storage.state_url, clock)
 
 
@@ -42,10 +42,21 @@ def _in_redis(url: str, clock: Clock) -> State:
         from gateway.stores.redis.ledger import RedisLedger  # an optional extra
     except ModuleNotFoundError:
         mend = 'pip install "auth-gateway[redis]"'
-        mistake = Mistake("configuration", 0, "storage.state_url", "the Redis client is missing", mend)
+        mistake = Mistake(
+            file="configuration",
+            line=0,
+            key="storage.state_url",
+            problem="the Redis client is missing",
+            mend=mend,
+        )
         raise ConfigError([mistake]) from None
     link = RedisLink(url)
-    return State(RedisLedger(link, clock), {"state": link.ping}, link.warn_of_forgetting, link.close)
+    return State(
+        ledger=RedisLedger(link, clock),
+        checks={"state": link.ping},
+        start=link.warn_of_forgetting,
+        close=link.close,
+    )
 
 
 async def _nothing() -> None:

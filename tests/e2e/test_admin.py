@@ -71,7 +71,7 @@ async def test_an_administrator_works_in_the_console(tmp_path: Path, browser: Br
         await page.get_by_role("button", name="Disable").click()
         await expect(page.get_by_role("button", name="Enable")).to_be_visible()
 
-        await rig.gateway.parts.audit.flush()
+        await rig.gateway.services.audit.flush()
         await menu.get_by_role("link", name="Changes").click()
         await expect(page.get_by_role("table").filter(has_text="Max M")).to_be_visible()
         await menu.get_by_role("link", name="Audit log").click()

@@ -53,7 +53,7 @@ async def test_users_are_added_read_changed_and_deleted(tmp_path: Path) -> None:
         assert (await call("DELETE", "/users/carol"))[0] == 204
         status, body, headers = await call("GET", "/users/carol")
         assert (status, headers["Content-Type"]) == (404, "application/problem+json; charset=utf-8")
-        await rig.gateway.parts.audit.flush()
+        await rig.gateway.services.audit.flush()
         changes = (await call("GET", "/changes?user=carol"))[1]["items"]
         assert [one["event"] for one in changes] == [
             "user_deleted",
@@ -69,7 +69,7 @@ async def test_users_are_added_read_changed_and_deleted(tmp_path: Path) -> None:
 async def test_lists_come_in_pages(tmp_path: Path) -> None:
     async with administered(tmp_path) as (rig, _), aiohttp.ClientSession() as client:
         token = await add_token(rig, "admin:read")
-        await rig.gateway.parts.audit.flush()
+        await rig.gateway.services.audit.flush()
         seen: list[str] = []
         cursor = ""
         while cursor is not None:

@@ -61,7 +61,7 @@ async def test_an_invitation_is_mailed_and_shown_once(tmp_path: Path) -> None:
         status, page = await act(browser, "/users", "invite", **fields)
         assert status == 200
         link = re.findall(r'value="(http[^"]+/_auth/invite\?token=[^"]+)"', page)[0]
-        await rig.gateway.parts.notices.finish()
+        await rig.gateway.services.messaging.notices.finish()
         assert link in rig.terminal.getvalue()
         assert "/_auth/invite?token=" not in await shown(browser, "/user?name=dora")
         assert (await browser.get(link.removeprefix(rig.url))).status == 200
@@ -87,7 +87,7 @@ async def test_sessions_are_listed_and_ended(tmp_path: Path) -> None:
 async def test_changes_show_what_was_before_and_who_did_it(tmp_path: Path) -> None:
     async with administered(tmp_path) as (rig, browser):
         await act(browser, "/user?name=bob", "disable")
-        await rig.gateway.parts.audit.flush()
+        await rig.gateway.services.audit.flush()
         page = await shown(browser, "/changes")
         assert "user_disabled" in page
         assert "<bdi>alice</bdi>" in page
@@ -96,8 +96,8 @@ async def test_changes_show_what_was_before_and_who_did_it(tmp_path: Path) -> No
 async def test_the_audit_log_is_filtered_paged_and_mistakes_are_told(tmp_path: Path) -> None:
     async with administered(tmp_path) as (rig, browser):
         for number in range(230):
-            rig.gateway.parts.audit.record("logout", "bob", "203.0.113.9", n=number)
-        await rig.gateway.parts.audit.flush()
+            rig.gateway.services.audit.record("logout", "bob", "203.0.113.9", n=number)
+        await rig.gateway.services.audit.flush()
         page = await shown(browser, "/audit?event=logout")
         older = re.findall(r'/audit\?(event=logout&amp;before=\d+)"', page)[0].replace("&amp;", "&")
         assert page.count("logout</td>") == 100

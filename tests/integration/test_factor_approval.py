@@ -91,8 +91,8 @@ async def test_a_refusal_is_audited_mailed_and_ends_the_attempt(tmp_path: Path) 
             assert (await asker.get("/_auth/verify")).headers["Location"].startswith("/_auth/login")
         [mail] = await mailbox.wait(1)
         assert "a sign-in was refused" in mail
-        await rig.gateway.parts.audit.flush()
-        rows = await rig.gateway.parts.audit_log.tail(50, username="alice")
+        await rig.gateway.services.audit.flush()
+        rows = await rig.gateway.services.stores.audit_log.tail(50, username="alice")
         events = [row.event for row in rows]
         assert events.index("approval_asked") < events.index("approval_refused")
         assert next(row for row in rows if row.event == "approval_refused").data["answer"] == "no"

@@ -28,7 +28,7 @@ async def travel(rig: Rig, browser: Browser, account: str, rd: str = "/wiki") ->
 
 
 def events(rig: Rig) -> list[str]:
-    return [row.event for row in rig.gateway.parts.audit._queue]
+    return [row.event for row in rig.gateway.services.audit._queue]
 
 
 async def test_an_account_elsewhere_is_the_first_factor_and_the_second_is_ours(tmp_path: Path) -> None:

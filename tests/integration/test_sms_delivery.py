@@ -77,7 +77,7 @@ async def test_the_bill_replaces_the_estimate(tmp_path: Path) -> None:
         await rig.add_user()
         await ask_for_code(browser)
         assert await spent(rig) == 80_000
-        settle = rig.gateway.parts.sms.deliveries.settle
+        settle = rig.gateway.services.messaging.sms.deliveries.settle
         rig.clock.advance(120)
         await settle()
         assert await spent(rig) == 80_000  # Twilio does not know yet
@@ -147,6 +147,6 @@ async def test_verify_has_its_records_and_bills_too(tmp_path: Path) -> None:
         assert record.sid.startswith("VL")
         twilio.prices[record.sid] = "0.05"
         rig.clock.advance(120)
-        await rig.gateway.parts.sms.deliveries.settle()
+        await rig.gateway.services.messaging.sms.deliveries.settle()
         assert await spent(rig) == 50_000
         assert (await browser.code(twilio.code_for(PHONE))).status == 303

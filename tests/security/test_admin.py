@@ -239,11 +239,11 @@ async def test_what_visitors_typed_is_shown_as_text(tmp_path: Path) -> None:
     attack = "<script>alert(1)</script>"
     async with administered(tmp_path) as (rig, browser), rig.browser() as visitor:
         await rig.add_user("carol", name=attack, groups=(attack,))
-        rig.gateway.parts.audit.record("password_failed", attack, "192.0.2.1")  # as older rows have it
+        rig.gateway.services.audit.record("password_failed", attack, "192.0.2.1")  # as older rows have it
         token = await visitor.token("/_auth/login")
         form = {"username": "carol", "password": "correct horse battery", "csrf_token": token, "rd": "/"}
         await visitor.post("/_auth/login", form, **{"User-Agent": attack})
-        await rig.gateway.parts.audit.flush()
+        await rig.gateway.services.audit.flush()
         pages = (
             "/users",
             "/user?name=carol",
@@ -262,8 +262,8 @@ async def test_what_visitors_typed_is_shown_as_text(tmp_path: Path) -> None:
 async def test_spreadsheets_run_nothing_of_what_was_typed(tmp_path: Path) -> None:
     async with administered(tmp_path) as (rig, browser):
         typed = '=HYPERLINK("http://evil.test")'
-        rig.gateway.parts.audit.record("password_failed", typed, "192.0.2.1")  # as older rows have it
-        await rig.gateway.parts.audit.flush()
+        rig.gateway.services.audit.record("password_failed", typed, "192.0.2.1")  # as older rows have it
+        await rig.gateway.services.audit.flush()
         text = await shown(browser, "/audit/export?format=csv")
         assert "'=HYPERLINK" in text
         rows = [json.loads(line) for line in (await shown(browser, "/audit/export")).splitlines()]
@@ -280,7 +280,7 @@ async def test_no_whole_number_and_no_link_is_in_the_log(tmp_path: Path) -> None
         )
         assert status == 200
         link = page.split("/_auth/invite?token=")[1].split('"')[0]
-        await rig.gateway.parts.audit.flush()
+        await rig.gateway.services.audit.flush()
         log = await shown(browser, "/audit/export")
         assert "user_invited" in log
         assert "15199999999" not in log
@@ -292,9 +292,9 @@ async def test_a_reset_factor_ends_what_it_vouched_for(tmp_path: Path) -> None:
         await other.password("bob")
         await other.code()
         assert (await other.get("/")).status == 200
-        bypasses = Bypasses(rig.gateway.parts.ledger, lambda: [b"k" * 32])
+        bypasses = Bypasses(rig.gateway.services.stores.ledger, lambda: [b"k" * 32])
         await bypasses.issue("bob", 600)
-        devices, now = rig.gateway.parts.devices.store, rig.clock()
+        devices, now = rig.gateway.services.authn.devices.store, rig.clock()
         await devices.add(Device("d", "bob", "", "192.0.2.1", now, now, now + 999))
         assert (await act(browser, "/user?name=bob", "factors", id="bypass"))[0] == 303
         assert (await devices.list("bob"), (await other.get("/")).status) == ([], 303)
@@ -336,7 +336,7 @@ async def test_a_change_at_the_same_time_brings_back_nothing_that_another_took_a
     """Also for who does not say which version they saw: what was read before the other change is not written back."""
     async with administered(tmp_path) as (rig, browser), aiohttp.ClientSession() as client:
         token = await add_token(rig, "admin:write")
-        directory = rig.gateway.parts.directory
+        directory = rig.gateway.services.users.directory
         read, meanwhile = directory.get, [User("bob", groups=("staff",), disabled=True)]
 
         async def get(username: str) -> User | None:

@@ -15,7 +15,7 @@ from tests.rig import Browser, Rig, running_gateway
 async def issued(rig: Rig, username: str = "alice", lifetime: float = 900) -> str:
     """As the command does it, in another process."""
     engine = open_engine(rig.config.storage.url)
-    ring = rig.gateway.parts.ring
+    ring = rig.gateway.services.ring
     bypasses = Bypasses(SqlLedger(engine, rig.clock), lambda: ring.derive_all(b"bypass"))
     code = await bypasses.issue(username, lifetime)
     await engine.dispose()

@@ -110,7 +110,7 @@ async def test_a_removed_number_gets_nothing_and_the_user_another_factor(tmp_pat
         assert "Check your e-mail" in page
         assert "can’t send text messages" in page
         assert [message for message in twilio.messages if "is your" in message.body] == []
-        await rig.gateway.parts.sms.stores.changes.waive("alice")  # what --no-cool-off does
+        await rig.gateway.services.messaging.sms.stores.changes.waive("alice")  # what --no-cool-off does
         await browser.get("/_auth/verify?factor=sms")
         assert twilio.messages[-1].to == SECOND_PHONE
 

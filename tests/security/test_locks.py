@@ -21,7 +21,7 @@ from tests.rig import PASSWORD, Rig
 
 async def use_up(rig: Rig, budget: Budget, subject: str, left: int = 0) -> None:
     for _ in range(budget.limit - left):
-        await rig.gateway.parts.limits.spend(budget, subject)
+        await rig.gateway.services.limits.spend(budget, subject)
 
 
 async def test_a_hundredth_wrong_code_locks_until_an_administrator_unlocks(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ async def test_a_hundredth_wrong_code_locks_until_an_administrator_unlocks(tmp_p
         assert (await bob.password("bob")).status == 303
         assert (await bob.code()).status == 303
 
-        await rig.gateway.parts.audit.flush()
+        await rig.gateway.services.audit.flush()
         changes = await shown(admin, "/changes?user=bob")
         assert "unlocked" in changes
         assert "failures:code" in changes

@@ -310,7 +310,7 @@ async def test_a_token_is_read_as_what_it_is_only(tmp_path: Path) -> None:
         head, body, _ = tokens["access_token"].split(".")
         for forged in (f"{head}.{body}.", f"eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.{body}.", "", "x.y.z"):
             assert (await calls.userinfo(forged))[0] == 401
-        assertion = rig.gateway.parts.assertions.sign({**claims_of(tokens["access_token"])})
+        assertion = rig.gateway.services.assertions.sign({**claims_of(tokens["access_token"])})
         assert (await calls.userinfo(assertion))[0] == 401
         rig.clock.advance(3601)
         assert (await calls.userinfo(tokens["access_token"]))[0] == 401
@@ -462,7 +462,7 @@ async def test_nothing_secret_is_stored_or_logged(tmp_path: Path) -> None:
         code = await code_for(browser, proof)
         _, tokens = await calls.redeem(code, proof.verifier)
         _, start = await AppCalls(rig, "spa", None).post("device_authorization", scope="openid")
-        await rig.gateway.parts.audit.flush()
+        await rig.gateway.services.audit.flush()
         stored = b"".join(file.read_bytes() for file in tmp_path.glob("gateway.db*"))
         for secret in (
             unused,

@@ -178,5 +178,5 @@ async def test_a_flood_of_guesses_gets_503_and_costs_nobody_a_try(tmp_path: Path
         statuses = [answer.status for answer in answers]
         assert set(statuses) == {401, 503}
         judged = statuses.count(401)
-        count, _ = await rig.gateway.parts.ledger.count("limit:password-user:nobody")
+        count, _ = await rig.gateway.services.stores.ledger.count("limit:password-user:nobody")
         assert count == judged

@@ -258,11 +258,11 @@ async def test_a_session_that_is_revoked_while_a_code_is_judged_does_not_rise(tm
         await rig.add_user()
         await browser.password()
         await browser.get("/_auth/verify")
-        layer = rig.gateway.parts.sessions
-        (old,) = await rig.gateway.parts.records.list("alice")
+        layer = rig.gateway.services.sessions
+        (old,) = await rig.gateway.services.stores.records.list("alice")
         principal = await layer.look_up(old)
         assert principal is not None
         await layer.end_others("alice", "")  # an administrator, just now
         with pytest.raises(SessionEnded):
             await layer.rise(principal, "alice", "sms", ip="203.0.113.7", user_agent="")
-        assert await rig.gateway.parts.records.list("alice") == []
+        assert await rig.gateway.services.stores.records.list("alice") == []

@@ -145,7 +145,7 @@ async def test_a_password_in_the_field_of_the_name_is_never_written_down(
         async with asyncio.timeout(5):
             while "reset_asked" not in lines.getvalue():
                 await asyncio.sleep(0.01)
-        await rig.gateway.parts.audit.flush()
+        await rig.gateway.services.audit.flush()
         rows = await rig.gateway.stores.audit_log.tail(50)
     assert not re.search(f"{PASSWORD}|another secret", lines.getvalue() + repr(rows), re.I)
     names = [row.username for row in rows]

@@ -54,8 +54,8 @@ async def test_one_approval_signs_in_one_session_once(tmp_path: Path) -> None:
         token = await asker.token("/_auth/logout")
         form = {"method": "approval", "csrf_token": token, "rd": "/"}
         await asyncio.gather(*(asker.post("/_auth/verify", form) for _ in range(6)))
-        await rig.gateway.parts.audit.flush()
-        logins = await rig.gateway.parts.audit_log.tail(50, username="alice", event="login")
+        await rig.gateway.services.audit.flush()
+        logins = await rig.gateway.services.stores.audit_log.tail(50, username="alice", event="login")
         assert ["approval" in row.data["factors"] for row in logins] == [False, True]  # type: ignore[operator]
         assert asker.cookie() != before  # rule 4: the session id changes
         assert not await is_in(second)
@@ -184,11 +184,11 @@ async def test_a_device_is_asked_five_times_in_a_quarter_of_an_hour_at_most(tmp_
 async def test_numbers_and_addresses_rest_sealed_and_no_number_is_logged(tmp_path: Path) -> None:
     async with two_browsers(tmp_path) as (rig, owner, asker):
         _, number = await ask(asker)
-        await rig.gateway.parts.audit.flush()
+        await rig.gateway.services.audit.flush()
         files = b"".join(file.read_bytes() for file in tmp_path.glob("gateway.db*"))
         assert b'user_agent": "' not in files
         assert f'"number": "{number}"'.encode() not in files
-        rows = await rig.gateway.parts.audit_log.tail(50, username="alice")
+        rows = await rig.gateway.services.stores.audit_log.tail(50, username="alice")
         [row] = [row for row in rows if row.event == "approval_asked"]
         assert set(row.data) == {"sid"}
         assert await approve(owner, number) == YES

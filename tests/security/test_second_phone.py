@@ -76,7 +76,7 @@ async def test_the_first_number_and_the_mailbox_hear_of_it(tmp_path: Path) -> No
         await browser.code(twilio.code_for(PHONE))
         form, _ = await start_adding(browser)
         await browser.post("/_auth/enrol", {**form, "code": twilio.code_for(SECOND_PHONE)})
-        await rig.gateway.parts.notices.finish()
+        await rig.gateway.services.messaging.notices.finish()
         told = twilio.messages[-1]
         assert (told.to, "second phone number was added" in told.body) == (PHONE, True)
         assert "A second phone number was set." in rig.terminal.getvalue()
@@ -175,7 +175,7 @@ async def test_no_page_and_no_log_holds_the_whole_number(tmp_path: Path) -> None
         texts += [await page(browser), rig.terminal.getvalue()]
         await act(browser, "remove", id="held")
         texts += [
-            str(await rig.gateway.parts.audit_log.tail(50)),
+            str(await rig.gateway.services.stores.audit_log.tail(50)),
             str(await rig.gateway.stores.sms.reports.last(9)),
         ]
         assert all(SECOND_PHONE[3:] not in text for text in texts)
@@ -227,7 +227,7 @@ async def test_it_goes_when_its_owner_an_administrator_or_the_first_number_says_
         await add_app(browser)
         assert await act(browser, "remove", id="sms") == (303, f"{ACCOUNT}?done=removed")
         assert await credentials.list("alice", KIND) == []
-        events = [event.event for event in await rig.gateway.parts.audit_log.tail(9)]
+        events = [event.event for event in await rig.gateway.services.stores.audit_log.tail(9)]
         assert events.count("factor_removed") == 2
 
 
@@ -257,7 +257,7 @@ async def test_a_changed_first_number_hears_of_nothing_its_thief_adds(tmp_path: 
         await rig.directory.replace(replace(user, phone="+4915112345670"))
         form, _ = await start_adding(browser)
         await browser.post("/_auth/enrol", {**form, "code": twilio.code_for(SECOND_PHONE)})
-        await rig.gateway.parts.notices.finish()
+        await rig.gateway.services.messaging.notices.finish()
         told = [message.to for message in twilio.messages if "second phone number" in message.body]
         assert told == [PHONE]
 

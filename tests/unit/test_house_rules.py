@@ -12,6 +12,7 @@ FILES = sorted((ROOT / "gateway").rglob("*.py"))
 ALL_FILES = FILES + sorted((*(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")))
 
 LONGEST = 300
+MOST_BY_POSITION = 3
 
 VAGUE = re.compile(r"(^|_)(utils?|helpers?|managers?|misc|stuff)(_|$)")
 
@@ -59,6 +60,44 @@ def calls_in_defaults(tree: ast.AST) -> list[int]:
                 if re.search(r"(^|\.)(time|monotonic|now|token_\w+|random|uuid\d)$", ast.unparse(call.func))
             ]
     return found
+
+
+def classes_of(sources: Iterable[str]) -> set[str]:
+    """Names of all classes that are defined there."""
+    return {
+        node.name
+        for source in sources
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ClassDef)
+    }
+
+
+def filled_by_position(tree: ast.AST, ours: set[str]) -> list[int]:
+    """Lines that call a class of ours with so many positional values that one must count to know which is which.
+
+    In a method of the class it may be called `cls`.
+    """
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    names = [(call, ast.unparse(call.func).partition("[")[0].rpartition(".")[2]) for call in calls]
+    return [
+        call.lineno for call, name in names if len(call.args) > MOST_BY_POSITION and name in ours | {"cls"}
+    ]
+
+
+def whole_bundles(tree: ast.AST) -> list[str]:
+    """Classes that keep or take all of the shared services instead of those that they use."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            kept = [one.annotation for one in node.body if isinstance(one, ast.AnnAssign)]
+            init = [one for one in node.body if getattr(one, "name", "") == "__init__"]
+            taken = [one.annotation for step in init for one in ast.walk(step) if isinstance(one, ast.arg)]
+            if "Services" in [ast.unparse(one) for one in (*kept, *taken) if one is not None]:
+                found.append(node.name)
+    return found
+
+
+OURS = classes_of(file.read_text() for file in FILES)
 
 
 @pytest.mark.parametrize("file", FILES, ids=named)
@@ -163,7 +202,24 @@ def test_what_is_written_once_is_written_once(words: str) -> None:
     )
 
 
+@pytest.mark.parametrize("file", FILES, ids=named)
+def test_constructors_are_called_by_keyword(file: Path) -> None:
+    assert filled_by_position(ast.parse(file.read_text()), OURS) == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=named)
+def test_a_class_takes_what_it_uses(file: Path) -> None:
+    """The console has more than a dozen pages and an API, which share what `AdminServices` names."""
+    assert set(whole_bundles(ast.parse(file.read_text()))) <= {"AdminServices", "Composed"}
+
+
 def test_the_rules_see_what_they_forbid() -> None:
+    assert filled_by_position(ast.parse("Ours(1, 2, 3)\nx.Ours(1, 2, 3, 4)\nf(1, 2, 3, 4)\n"), {"Ours"}) == [
+        2
+    ]
+    assert filled_by_position(ast.parse("cls(1, 2, 3, 4)\nOurs(1, *rest, a=2, b=3)\n"), {"Ours"}) == [1]
+    assert whole_bundles(ast.parse("class V:\n  def __init__(self, all: Services): ...\n")) == ["V"]
+    assert whole_bundles(ast.parse("@dataclass\nclass V:\n  all: Services\n")) == ["V"]
     assert swallowed(ast.parse("try:\n    f()\nexcept Exception:\n    pass\n")) == [3]
     assert dropped_tasks(ast.parse("import asyncio\nasyncio.create_task(f())\n")) == [2]
     assert dropped_tasks(ast.parse("loop().create_task(f())\n")) == [1]

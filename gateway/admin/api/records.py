@@ -8,7 +8,7 @@ from gateway.admin.exports import users_yaml
 from gateway.admin.pages.audit import CHANGES, stream_audit
 from gateway.admin.pages.base import Paper
 from gateway.admin.revocation import Accesses
-from gateway.admin.services import AdminParts
+from gateway.admin.services import AdminServices
 from gateway.errors import RequestRefused
 from gateway.stores.protocols.audit import AuditQuery
 
@@ -16,62 +16,62 @@ _NO_SESSION = "There is no such session."
 
 
 class RecordOperations:
-    def __init__(self, admin: AdminParts, accesses: Accesses, paper: Paper) -> None:
+    def __init__(self, admin: AdminServices, accesses: Accesses, paper: Paper) -> None:
         self._admin, self._accesses, self._paper = admin, accesses, paper
 
     def all(self) -> list[Operation]:
         return [
             Operation(
-                "GET",
-                "/sessions",
-                "listSessions",
-                "Sessions, last used first",
-                self.sessions,
+                method="GET",
+                path="/sessions",
+                name="listSessions",
+                summary="Sessions, last used first",
+                run=self.sessions,
                 query=models.SessionsQuery,
                 gives=models.SessionsPage,
             ),
             Operation(
-                "DELETE",
-                "/sessions/{id}",
-                "endSession",
-                "End one session",
-                self.end,
+                method="DELETE",
+                path="/sessions/{id}",
+                name="endSession",
+                summary="End one session",
+                run=self.end,
                 status=204,
                 refusals=(404,),
             ),
             Operation(
-                "GET",
-                "/audit",
-                "listAudit",
-                "The audit log, newest first",
-                self.audit,
+                method="GET",
+                path="/audit",
+                name="listAudit",
+                summary="The audit log, newest first",
+                run=self.audit,
                 query=models.AuditPageQuery,
                 gives=models.AuditPage,
             ),
             Operation(
-                "GET",
-                "/audit/export",
-                "exportAudit",
-                "The audit log as a stream",
-                self.export,
+                method="GET",
+                path="/audit/export",
+                name="exportAudit",
+                summary="The audit log as a stream",
+                run=self.export,
                 query=models.AuditExportQuery,
                 media=("text/csv", "application/x-ndjson"),
             ),
             Operation(
-                "GET",
-                "/changes",
-                "listChanges",
-                "What people changed, newest first",
-                self.changes,
+                method="GET",
+                path="/changes",
+                name="listChanges",
+                summary="What people changed, newest first",
+                run=self.changes,
                 query=models.AuditPageQuery,
                 gives=models.AuditPage,
             ),
             Operation(
-                "GET",
-                "/export/users.yaml",
-                "exportUsers",
-                "Users without password hashes",
-                self.users,
+                method="GET",
+                path="/export/users.yaml",
+                name="exportUsers",
+                summary="Users without password hashes",
+                run=self.users,
                 media=("application/yaml",),
             ),
         ]
@@ -122,7 +122,7 @@ class RecordOperations:
         return await stream_audit(call.ask.request, self._paper, _wanted(query, ()), query.format)
 
     async def users(self, call: ApiCall) -> web.StreamResponse:
-        text = users_yaml(await self._admin.parts.directory.list(), passwords=False)
+        text = users_yaml(await self._admin.services.users.directory.list(), passwords=False)
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
         return web.Response(text=text, content_type="application/yaml", charset="utf-8", headers=headers)
 
@@ -133,7 +133,14 @@ def _wanted(query: models.AuditFilter, events: tuple[str, ...]) -> AuditQuery:
     chosen = tuple(event for event in asked if event in events) if events and asked else asked or events
     if events and asked and not chosen:
         chosen = ("",)  # matches nothing
-    return AuditQuery(query.user.casefold(), chosen, query.ip, query.since, query.until, query.text)
+    return AuditQuery(
+        username=query.user.casefold(),
+        events=chosen,
+        ip=query.ip,
+        since=query.since,
+        until=query.until,
+        text=query.text,
+    )
 
 
 def _fields(one: object) -> dict[str, object]:

@@ -11,7 +11,7 @@ from gateway.admin.api.models import ApiProblem, Nothing
 from gateway.admin.api.operation import ApiCall, ApiResponse, Operation, Taken
 from gateway.admin.authorization import ConsoleAuthorization
 from gateway.admin.pages.base import sentence
-from gateway.admin.services import AdminParts
+from gateway.admin.services import AdminServices
 from gateway.authn.api_credentials import NotAccepted
 from gateway.errors import GatewayError, RequestRefused, TooManyAttempts
 from gateway.model import Verdict
@@ -44,7 +44,7 @@ class Router:
     """`document` is the description of all operations, for whoever may read."""
 
     def __init__(
-        self, admin: AdminParts, door: ConsoleAuthorization, operations: Sequence[Operation], document: str
+        self, admin: AdminServices, door: ConsoleAuthorization, operations: Sequence[Operation], document: str
     ) -> None:
         self._admin, self._door, self._operations, self._document = admin, door, operations, document
 
@@ -72,7 +72,9 @@ class Router:
         if operation.body is not None:
             taken.append(await _body(ask.request, operation.body))
         seen = ask.request.headers.get("If-Match", "").strip().removeprefix("W/").strip('"')
-        answer = await operation.run(ApiCall(ask, actor, csrf, args, taken, "" if seen == "*" else seen))
+        answer = await operation.run(
+            ApiCall(ask=ask, actor=actor, csrf=csrf, args=args, taken=taken, seen="" if seen == "*" else seen)
+        )
         return answer if isinstance(answer, web.StreamResponse) else _response(answer)
 
     def _find(self, method: str, path: str) -> tuple[Operation | None, Mapping[str, str], bool]:

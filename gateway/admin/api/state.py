@@ -6,50 +6,55 @@ from gateway.admin.overview import overview
 from gateway.admin.pages.routes import RouteRow, explained, route_rows
 from gateway.admin.pages.sms import sms_numbers
 from gateway.admin.revocation import Accesses
-from gateway.admin.services import AdminParts
+from gateway.admin.services import AdminServices
 
 
 class StateOperations:
-    def __init__(self, admin: AdminParts, accesses: Accesses) -> None:
+    def __init__(self, admin: AdminServices, accesses: Accesses) -> None:
         self._admin, self._accesses = admin, accesses
 
     def all(self) -> list[Operation]:
         return [
             Operation(
-                "GET", "/me", "me", "Who is asking, and the token for changes", self.me, gives=models.Me
+                method="GET",
+                path="/me",
+                name="me",
+                summary="Who is asking, and the token for changes",
+                run=self.me,
+                gives=models.Me,
             ),
             Operation(
-                "GET",
-                "/overview",
-                "overview",
-                "Numbers of the last 24 hours",
-                self.overview,
+                method="GET",
+                path="/overview",
+                name="overview",
+                summary="Numbers of the last 24 hours",
+                run=self.overview,
                 gives=models.OverviewOut,
             ),
             Operation(
-                "GET",
-                "/routes",
-                "listRoutes",
-                "Routes with health and traffic",
-                self.routes,
+                method="GET",
+                path="/routes",
+                name="listRoutes",
+                summary="Routes with health and traffic",
+                run=self.routes,
                 gives=models.RoutesOut,
             ),
             Operation(
-                "POST",
-                "/explain",
-                "explain",
-                "Which rule decides about a request, and why",
-                self.explain,
+                method="POST",
+                path="/explain",
+                name="explain",
+                summary="Which rule decides about a request, and why",
+                run=self.explain,
                 body=models.ExplainQuestion,
                 gives=models.Explained,
                 refusals=(422,),
             ),
             Operation(
-                "GET",
-                "/sms",
-                "sms",
-                "Spend and delivery of text messages and calls",
-                self.sms,
+                method="GET",
+                path="/sms",
+                name="sms",
+                summary="Spend and delivery of text messages and calls",
+                run=self.sms,
                 gives=models.SmsOut,
             ),
         ]

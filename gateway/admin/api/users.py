@@ -6,14 +6,14 @@ from gateway.admin.api import models
 from gateway.admin.api.operation import ApiCall, ApiResponse, Operation
 from gateway.admin.difference import version
 from gateway.admin.revocation import Accesses
-from gateway.admin.services import AdminParts
+from gateway.admin.services import AdminServices
 from gateway.admin.users import OneTimeLink, UserChanges
 from gateway.errors import RequestRefused
 from gateway.model import User
 
 
 class UserOperations:
-    def __init__(self, admin: AdminParts, people: UserChanges, accesses: Accesses) -> None:
+    def __init__(self, admin: AdminServices, people: UserChanges, accesses: Accesses) -> None:
         self._admin, self._people, self._accesses = admin, people, accesses
 
     def all(self) -> list[Operation]:
@@ -21,117 +21,117 @@ class UserOperations:
         changes = (404, 409, 412, 422)
         return [
             Operation(
-                "GET",
-                "/users",
-                "listUsers",
-                "List users",
-                self.list,
+                method="GET",
+                path="/users",
+                name="listUsers",
+                summary="List users",
+                run=self.list,
                 query=models.UsersQuery,
                 gives=models.UsersPage,
             ),
             Operation(
-                "POST",
-                "/users",
-                "addUser",
-                "Add or invite a user",
-                self.add,
+                method="POST",
+                path="/users",
+                name="addUser",
+                summary="Add or invite a user",
+                run=self.add,
                 body=models.NewUser,
                 gives=models.NewUserOut,
                 status=201,
                 refusals=(409, 422),
             ),
             Operation(
-                "GET",
-                one,
-                "getUser",
-                "One user",
-                self.get,
+                method="GET",
+                path=one,
+                name="getUser",
+                summary="One user",
+                run=self.get,
                 gives=models.UserOut,
                 versioned=True,
                 refusals=(404,),
             ),
             Operation(
-                "PATCH",
-                one,
-                "changeUser",
-                "Change, disable or enable a user",
-                self.change,
+                method="PATCH",
+                path=one,
+                name="changeUser",
+                summary="Change, disable or enable a user",
+                run=self.change,
                 body=models.UserPatch,
                 gives=models.UserOut,
                 versioned=True,
                 refusals=changes,
             ),
             Operation(
-                "DELETE",
-                one,
-                "deleteUser",
-                "Delete a user with sessions and factors",
-                self.delete,
+                method="DELETE",
+                path=one,
+                name="deleteUser",
+                summary="Delete a user with sessions and factors",
+                run=self.delete,
                 status=204,
                 versioned=True,
                 refusals=changes,
             ),
             Operation(
-                "POST",
-                one + "/link",
-                "makeLink",
-                "A one-time link: invitation or new password",
-                self.link,
+                method="POST",
+                path=one + "/link",
+                name="makeLink",
+                summary="A one-time link: invitation or new password",
+                run=self.link,
                 gives=models.LinkOut,
                 status=201,
                 refusals=(404, 409),
             ),
             Operation(
-                "GET",
-                one + "/factors",
-                "listFactors",
-                "Second factors of a user",
-                self.factors,
+                method="GET",
+                path=one + "/factors",
+                name="listFactors",
+                summary="Second factors of a user",
+                run=self.factors,
                 gives=models.FactorsOut,
                 refusals=(404,),
             ),
             Operation(
-                "DELETE",
-                one + "/factors",
-                "resetFactors",
-                "Take away all second factors",
-                self.reset,
+                method="DELETE",
+                path=one + "/factors",
+                name="resetFactors",
+                summary="Take away all second factors",
+                run=self.reset,
                 gives=models.Count,
                 refusals=(404, 409),
             ),
             Operation(
-                "DELETE",
-                one + "/factors/{id}",
-                "resetFactor",
-                "Take away one second factor",
-                self.reset,
+                method="DELETE",
+                path=one + "/factors/{id}",
+                name="resetFactor",
+                summary="Take away one second factor",
+                run=self.reset,
                 gives=models.Count,
                 refusals=(404, 409),
             ),
             Operation(
-                "DELETE",
-                one + "/sessions",
-                "endSessions",
-                "End all sessions of a user",
-                self.end,
+                method="DELETE",
+                path=one + "/sessions",
+                name="endSessions",
+                summary="End all sessions of a user",
+                run=self.end,
                 gives=models.Count,
                 refusals=(404,),
             ),
             Operation(
-                "GET",
-                one + "/devices",
-                "listDevices",
-                "Remembered devices of a user",
-                self.devices,
+                method="GET",
+                path=one + "/devices",
+                name="listDevices",
+                summary="Remembered devices of a user",
+                run=self.devices,
                 gives=models.DevicesOut,
                 refusals=(404,),
             ),
             Operation(
-                "DELETE",
-                one + "/devices",
-                "forgetDevices",
-                "Forget all devices of a user",
-                self.forget,
+                method="DELETE",
+                path=one + "/devices",
+                name="forgetDevices",
+                summary="Forget all devices of a user",
+                run=self.forget,
                 gives=models.Count,
                 refusals=(404,),
             ),
@@ -139,7 +139,7 @@ class UserOperations:
 
     async def list(self, call: ApiCall) -> ApiResponse:
         query = call.read(models.UsersQuery)
-        found = await self._admin.parts.directory.list(query.search)
+        found = await self._admin.services.users.directory.list(query.search)
         rest = [user for user in found if user.username > query.cursor]
         shown = rest[: query.limit]
         more = shown[-1].username if len(rest) > query.limit else None

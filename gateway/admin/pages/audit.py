@@ -99,12 +99,12 @@ def query_of(given: dict[str, str]) -> AuditQuery:
     """Raises RequestRefused for times that are none."""
     events = tuple(given["event"].replace(",", " ").split())
     return AuditQuery(
-        given["user"].strip().casefold(),
-        events,
-        given["ip"].strip(),
-        _time(given["since"]),
-        _time(given["until"]),
-        given["text"].strip(),
+        username=given["user"].strip().casefold(),
+        events=events,
+        ip=given["ip"].strip(),
+        since=_time(given["since"]),
+        until=_time(given["until"]),
+        text=given["text"].strip(),
     )
 
 

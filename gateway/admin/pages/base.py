@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from gateway.admin.actor import Actor
-from gateway.admin.services import AdminParts
+from gateway.admin.services import AdminServices
 from gateway.errors import GatewayError
 from gateway.i18n.text import N_, Text
 from gateway.portal.request import PortalRequest, see_other
@@ -61,11 +61,11 @@ Screens = Mapping[str, Mapping[str, Screen]]
 class Paper:
     """Renders pages with menu and form token."""
 
-    admin: AdminParts
+    admin: AdminServices
 
     def page(self, call: Call, template: str, here: str, **context: object) -> web.Response:
         notice = DONE.get(call.query("done")) if call.error is None else None
-        return self.admin.parts.pages.render(
+        return self.admin.services.pages.render(
             f"admin/{template}",
             call.status,
             reader=call.ask.reader,

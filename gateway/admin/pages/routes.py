@@ -7,7 +7,7 @@ from aiohttp import web
 
 from gateway.admin.explain import Answered, answered
 from gateway.admin.pages.base import Call, Paper
-from gateway.admin.services import AdminParts
+from gateway.admin.services import AdminServices
 from gateway.admin.traffic import Traffic, traffic
 from gateway.config.schema import Route, Rule
 from gateway.observability import metrics
@@ -27,21 +27,21 @@ class RouteRow:
     traffic: Traffic
 
 
-def route_rows(admin: AdminParts) -> list[RouteRow]:
+def route_rows(admin: AdminServices) -> list[RouteRow]:
     counted, health = traffic(metrics.samples()), admin.upstreams()
     return [
         RouteRow(
-            route,
-            admin.config.where("routes", index),
-            _rules(admin, index, route),
-            [one for one in health if one.route == route.label],
-            counted.get(route.label, Traffic()),
+            route=route,
+            where=admin.config.where("routes", index),
+            rules=_rules(admin, index, route),
+            upstreams=[one for one in health if one.route == route.label],
+            traffic=counted.get(route.label, Traffic()),
         )
         for index, route in enumerate(admin.config.routes)
     ]
 
 
-def _rules(admin: AdminParts, index: int, route: Route) -> list[tuple[Rule, str]]:
+def _rules(admin: AdminServices, index: int, route: Route) -> list[tuple[Rule, str]]:
     """The shared ones come first, as they are asked."""
     where = admin.config.where
     shared = [where("rules", number) for number in range(len(admin.config.rules))]
@@ -49,18 +49,22 @@ def _rules(admin: AdminParts, index: int, route: Route) -> list[tuple[Rule, str]
     return list(zip(route.access, [*shared, *(own or [where("routes", index, "policy")])], strict=True))
 
 
-async def explained(admin: AdminParts, url: str, method: str, ip: str, username: str, amr: str) -> Answered:
-    user = await admin.parts.directory.get(username) if username else None
+async def explained(
+    admin: AdminServices, url: str, method: str, ip: str, username: str, amr: str
+) -> Answered:
+    user = await admin.services.users.directory.get(username) if username else None
     if username and user is None:
         return Answered(refused=f"there is no user {username}")
     if user is not None and user.disabled:
         return Answered(refused=f"user {username} is disabled")
     proven = tuple(name for name in FACTORS if name in amr.replace(",", " ").split())
-    parts = admin.parts
-    return answered(parts.routes, url, method, ip, user, proven, parts.clock(), parts.geo.country)
+    services = admin.services
+    return answered(
+        services.routes, url, method, ip, user, proven, services.clock(), services.authn.geo.country
+    )
 
 
-def declared_apps(admin: AdminParts) -> list[tuple[str, str, str]]:
+def declared_apps(admin: AdminServices) -> list[tuple[str, str, str]]:
     """Name, client id, and where the file declares it."""
     clients = admin.config.oidc.clients
     return [

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.admin.pages.base import Call, Paper
-from gateway.admin.services import AdminParts
+from gateway.admin.services import AdminServices
 from gateway.messaging.sms.prices import Channel
 from gateway.stores.protocols.sms import SmsBlock, SmsMessage, SmsRates, SmsSpend, start_of_day
 
@@ -32,20 +32,20 @@ class SmsNumbers:
     blocks: list[SmsBlock]
 
 
-async def sms_numbers(admin: AdminParts) -> SmsNumbers:
-    sms, now = admin.parts.sms, admin.parts.clock()
+async def sms_numbers(admin: AdminServices) -> SmsNumbers:
+    sms, now = admin.services.messaging.sms, admin.services.clock()
     caps = [
         Cap(channel.value, await sms.spend.today(channel) / 1e6, sms.spend.cap(channel) / 1e6)
         for channel in (Channel.SMS, Channel.CALL)
     ]
     reports = sms.stores.reports
     return SmsNumbers(
-        admin.config.sms.spending.currency,
-        caps,
-        list(await reports.spend(start_of_day(now))),
-        list(await reports.rates(now - _WEEK)),
-        list(await reports.last(_LAST)),
-        list(await sms.stores.blocks.list(now)),
+        currency=admin.config.sms.spending.currency,
+        caps=caps,
+        today=list(await reports.spend(start_of_day(now))),
+        rates=list(await reports.rates(now - _WEEK)),
+        last=list(await reports.last(_LAST)),
+        blocks=list(await sms.stores.blocks.list(now)),
     )
 
 

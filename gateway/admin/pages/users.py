@@ -40,7 +40,7 @@ class UserScreens:
 
     async def list(self, call: Call) -> web.StreamResponse:
         search, after = call.query("q"), call.query("after")
-        found = await self._paper.admin.parts.directory.list(search)
+        found = await self._paper.admin.services.users.directory.list(search)
         rest = [user for user in found if user.username > after]
         return self._paper.page(
             call,
@@ -66,7 +66,7 @@ class UserScreens:
 
     async def export(self, call: Call) -> web.StreamResponse:
         """Never with password hashes: those leave by the command only."""
-        text = users_yaml(await self._paper.admin.parts.directory.list(), passwords=False)
+        text = users_yaml(await self._paper.admin.services.users.directory.list(), passwords=False)
         headers = {
             "Content-Disposition": 'attachment; filename="users.yaml"',
             "Cache-Control": "no-store",

@@ -24,8 +24,8 @@ from gateway.rate_limits import Budget, RateLimits
 from gateway.stores.protocols.core import SessionStore
 
 # Against asking until somebody gives in. Two refusals in an hour end it: somebody else has the password.
-ASKS_PER_USER = Budget("approval-asked", 5, 900, "user")
-REFUSALS_PER_USER = Budget("approval-refused", 2, 3600, "user")
+ASKS_PER_USER = Budget(name="approval-asked", limit=5, window=900, about="user")
+REFUSALS_PER_USER = Budget(name="approval-refused", limit=2, window=3600, about="user")
 OUTCOMES = {
     ApprovalAnswer.YES: Outcome.RIGHT,
     ApprovalAnswer.NO: Outcome.EXHAUSTED,
@@ -120,11 +120,11 @@ class ApprovalFactor:
     async def _asked(self, attempt: Attempt) -> ApprovalQuestion:
         record = await self._sessions.get(attempt.sid)
         return ApprovalQuestion(
-            self._new_id(),
-            attempt.sid,
-            self._new_number(),
-            record.user_agent if record else "",
-            attempt.ip,
-            self._locate(ip_address(attempt.ip)),
-            self._clock(),
+            id=self._new_id(),
+            sid=attempt.sid,
+            number=self._new_number(),
+            user_agent=record.user_agent if record else "",
+            ip=attempt.ip,
+            country=self._locate(ip_address(attempt.ip)),
+            at=self._clock(),
         )

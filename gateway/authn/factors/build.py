@@ -84,7 +84,7 @@ def build_factors(parts: FactorParts) -> Factors:
         open=ring.open,
     )
     site = relying_party(config)
-    keys = WebAuthnFactor(parts.credentials, parts.ledger, parts.clock, site)
+    keys = WebAuthnFactor(credentials=parts.credentials, ledger=parts.ledger, clock=parts.clock, site=site)
     recovery = RecoveryFactor(parts.credentials, parts.ledger, parts.clock)
     approval = _approval(parts)
     phones = _phones(parts)
@@ -98,11 +98,21 @@ def build_factors(parts: FactorParts) -> Factors:
     if parts.directory is not None:
         enrols.append(
             _contact(
-                parts, adding_phone, DirectoryContact("sms", "phone", identifiers.phone, parts.directory)
+                parts,
+                adding_phone,
+                DirectoryContact(
+                    name="sms", field="phone", spell=identifiers.phone, directory=parts.directory
+                ),
             )
         )
         enrols.append(
-            _contact(parts, email, DirectoryContact("email", "email", identifiers.email, parts.directory))
+            _contact(
+                parts,
+                email,
+                DirectoryContact(
+                    name="email", field="email", spell=identifiers.email, directory=parts.directory
+                ),
+            )
         )
     return Factors(
         second={factor.name: factor for factor in every if factor.name not in left_out},
@@ -119,11 +129,11 @@ def build_factors(parts: FactorParts) -> Factors:
 
 def _approval(parts: FactorParts) -> ApprovalFactor:
     return ApprovalFactor(
-        ApprovalQuestions(parts.ledger, seal=parts.ring.seal, open=parts.ring.open),
-        parts.sessions,
-        parts.limits,
-        parts.audit,
-        parts.clock,
+        asks=ApprovalQuestions(parts.ledger, seal=parts.ring.seal, open=parts.ring.open),
+        sessions=parts.sessions,
+        limits=parts.limits,
+        audit=parts.audit,
+        clock=parts.clock,
         idle_timeout=parts.config.session.idle_timeout,
         locate=lambda address: parts.geo.locate(address).country,
     )
@@ -152,12 +162,20 @@ def _codes(parts: FactorParts, factor: str, length: int, lifetime: float) -> Cod
     def keys() -> list[bytes]:
         return list(parts.ring.derive_all(b"codes"))
 
-    return Codes(factor, parts.ledger, keys, parts.clock, length=length, lifetime=lifetime)
+    return Codes(
+        factor=factor, ledger=parts.ledger, keys=keys, clock=parts.clock, length=length, lifetime=lifetime
+    )
 
 
 def _phones(parts: FactorParts) -> Phones:
     lifetime = parts.config.sms.code_lifetime
-    return Phones(parts.credentials, parts.cool_off, parts.ledger, parts.clock, lifetime=lifetime)
+    return Phones(
+        credentials=parts.credentials,
+        cool_off=parts.cool_off,
+        ledger=parts.ledger,
+        clock=parts.clock,
+        lifetime=lifetime,
+    )
 
 
 def _sms(parts: FactorParts, phones: Phones | None) -> Factor:
@@ -165,15 +183,27 @@ def _sms(parts: FactorParts, phones: Phones | None) -> Factor:
     config, provider = parts.config.sms, parts.sms
     codes = _codes(parts, "sms", config.code_length, config.code_lifetime)
     if isinstance(provider.sender, CodeService):
-        return SmsVerifyFactor(config, provider.sender, codes, parts.desk, phones)
+        return SmsVerifyFactor(
+            config=config, service=provider.sender, codes=codes, desk=parts.desk, phones=phones
+        )
     brand = parts.config.branding.name
-    return SmsFactor(config, provider.sender, provider.caller, codes, parts.desk, phones, brand)
+    return SmsFactor(
+        config=config,
+        sender=provider.sender,
+        caller=provider.caller,
+        codes=codes,
+        desk=parts.desk,
+        phones=phones,
+        brand=brand,
+    )
 
 
 def _email(parts: FactorParts) -> Factor:
     config = parts.config.email
     codes = _codes(parts, "email", config.code_length, config.code_lifetime)
-    return EmailFactor(config, parts.email, codes, parts.limits, parts.config.branding.name)
+    return EmailFactor(
+        config=config, sender=parts.email, codes=codes, limits=parts.limits, brand=parts.config.branding.name
+    )
 
 
 def _contact(parts: FactorParts, factor: Factor, contact: Contact) -> ContactEnrolment:

@@ -34,7 +34,12 @@ class EmailFactor:
         wait, sent = await self._codes.offer(
             attempt, self._config.resend_after, lambda: self._send(attempt), again=again
         )
-        return Prompt(mask_email(attempt.user.email), self._codes.length, ceil(wait), sent)
+        return Prompt(
+            hint=mask_email(attempt.user.email),
+            code_length=self._codes.length,
+            resend_after=ceil(wait),
+            sent=sent,
+        )
 
     async def _send(self, attempt: Attempt) -> None:
         await self._spend(attempt)
@@ -48,9 +53,18 @@ class EmailFactor:
     async def _spend(self, attempt: Attempt) -> None:
         """Count one mail. Raises SendFailed (code "budget") when a budget is spent."""
         for budget, subject in (
-            (Budget("email-user", self._config.per_user_hourly, _HOUR, "user"), attempt.user.username),
-            (Budget("email-address", self._config.per_user_hourly, _HOUR, "mail"), attempt.user.email),
-            (Budget("email-ip", self._config.per_ip_hourly, _HOUR, "address"), network_of(attempt.ip)),
+            (
+                Budget(name="email-user", limit=self._config.per_user_hourly, window=_HOUR, about="user"),
+                attempt.user.username,
+            ),
+            (
+                Budget(name="email-address", limit=self._config.per_user_hourly, window=_HOUR, about="mail"),
+                attempt.user.email,
+            ),
+            (
+                Budget(name="email-ip", limit=self._config.per_ip_hourly, window=_HOUR, about="address"),
+                network_of(attempt.ip),
+            ),
         ):
             try:
                 await self._limits.spend(budget, subject)

@@ -66,7 +66,12 @@ class SecondPhone:
         await forget_second_phone(self._credentials, username)
         await self._credentials.add(
             Credential(
-                self._new_id(), username, SECOND_PHONE, mask_phone(address), address.encode(), self._clock()
+                id=self._new_id(),
+                username=username,
+                kind=SECOND_PHONE,
+                name=mask_phone(address),
+                secret=address.encode(),
+                created_at=self._clock(),
             )
         )
 

@@ -49,5 +49,12 @@ class Preferences:
             if old.name == name:
                 await self._credentials.remove(username, old.id)
         await self._credentials.add(
-            Credential(self._new_id(), username, KIND, name, factor.encode(), self._clock())
+            Credential(
+                id=self._new_id(),
+                username=username,
+                kind=KIND,
+                name=name,
+                secret=factor.encode(),
+                created_at=self._clock(),
+            )
         )

@@ -74,7 +74,14 @@ class RecoveryFactor:
             id = f"{sha256(key).hexdigest()[:32]}-{number}"
             secret = key + _hash(key, user.username, code)
             await self._credentials.add(
-                Credential(id, user.username, self.name, f"Code {number}", secret, now)
+                Credential(
+                    id=id,
+                    username=user.username,
+                    kind=self.name,
+                    name=f"Code {number}",
+                    secret=secret,
+                    created_at=now,
+                )
             )
         return [spelled(code) for code in codes]
 

@@ -139,7 +139,9 @@ def towards(attempt: Attempt, line: Line) -> Attempt:
 
 
 def errand(attempt: Attempt) -> OutgoingSms:
-    return OutgoingSms(attempt.user.username, attempt.user.phone, attempt.sid, attempt.ip)
+    return OutgoingSms(
+        username=attempt.user.username, phone=attempt.user.phone, session=attempt.sid, ip=attempt.ip
+    )
 
 
 def channel_of(attempt: Attempt) -> Channel:

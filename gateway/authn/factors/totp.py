@@ -79,7 +79,7 @@ class TotpFactor:
             await self._ledger.put(_slot(attempt), self._seal(secret.encode()), _SETUP)
         app = pyotp.TOTP(secret, digits=DIGITS, interval=STEP)
         uri = str(app.provisioning_uri(name=attempt.user.username, issuer_name=self._issuer))
-        return Setup(Prompt(code_length=DIGITS), _grouped(secret), uri, qr_image(uri))
+        return Setup(prompt=Prompt(code_length=DIGITS), secret=_grouped(secret), uri=uri, qr=qr_image(uri))
 
     async def enrol_finish(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
         pending, now = await self._ledger.get(_slot(attempt)), self._clock()

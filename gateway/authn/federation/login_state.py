@@ -31,8 +31,13 @@ class LoginStates:
         self._ledger, self._token = ledger, token
 
     async def begin(self, provider: str, redirect_uri: str, rd: str, csrf: str) -> ProviderLogin:
-        attempt = ProviderLogin(self._token(), self._token(), self._token() + self._token(), redirect_uri)
-        journey = Journey(provider, attempt, rd, _digest(csrf))
+        attempt = ProviderLogin(
+            state=self._token(),
+            nonce=self._token(),
+            verifier=self._token() + self._token(),
+            redirect_uri=redirect_uri,
+        )
+        journey = Journey(provider=provider, attempt=attempt, rd=rd, browser=_digest(csrf))
         await self._ledger.put(_key(attempt.state), json.dumps(asdict(journey)).encode(), LIFETIME)
         return attempt
 

@@ -86,12 +86,12 @@ class RiskWatch:
     def _here(self, address: IPAddress, user_agent: str) -> Place:
         found = self._geo.locate(address)
         return Place(
-            network_of(address),
-            device_of(user_agent),
-            found.country,
-            found.latitude,
-            found.longitude,
-            self._clock(),
+            network=network_of(address),
+            device=device_of(user_agent),
+            country=found.country,
+            latitude=found.latitude,
+            longitude=found.longitude,
+            seen_at=self._clock(),
         )
 
     def _note(self, user: User, ip: str, found: Sequence[Signal], action: RiskAction, lang: str) -> None:
@@ -130,4 +130,12 @@ def build_watch(
     config: Config, geo: Geo, places: Places, audit: Audit, notices: Notices, clock: Clock
 ) -> RiskWatch:
     account = f"{config.server.public_url}{config.server.prefix}/account"
-    return RiskWatch(config.risk, geo, places, audit, notices, clock, account_url=account)
+    return RiskWatch(
+        config=config.risk,
+        geo=geo,
+        places=places,
+        audit=audit,
+        notices=notices,
+        clock=clock,
+        account_url=account,
+    )

@@ -73,7 +73,13 @@ def _open(file: Path) -> maxminddb.Reader:
     try:
         return maxminddb.open_database(file, maxminddb.MODE_MMAP)
     except (OSError, maxminddb.InvalidDatabaseError) as error:
-        mistake = Mistake(str(file), 0, "risk.geoip_file", str(error), "name a MaxMind DB (.mmdb) file")
+        mistake = Mistake(
+            file=str(file),
+            line=0,
+            key="risk.geoip_file",
+            problem=str(error),
+            mend="name a MaxMind DB (.mmdb) file",
+        )
         raise ConfigError([mistake]) from None
 
 

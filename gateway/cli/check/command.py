@@ -77,7 +77,13 @@ def _supposed(url: str, given: dict[str, str], now: float) -> Supposed:
         raise click.BadParameter(f"{given['ip']} is not an address", param_hint="--ip") from None
     proven = parse_time(given["proven_at"], at)
     return Supposed(
-        url, given["user"], ip, given["method"], _words(given["groups"]), dict.fromkeys(factors, proven), at
+        url=url,
+        user=given["user"],
+        ip=ip,
+        method=given["method"],
+        groups=_words(given["groups"]),
+        proven=dict.fromkeys(factors, proven),
+        now=at,
     )
 
 

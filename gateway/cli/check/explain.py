@@ -74,13 +74,13 @@ def _principal(supposed: Supposed) -> Principal | None:
         return None
     began = min(supposed.proven.values(), default=supposed.now)
     session = SessionRecord(
-        "explained",
-        supposed.user,
-        tuple(supposed.proven),
-        dict(supposed.proven),
-        began,
-        supposed.now,
-        supposed.now + 1,
+        sid="explained",
+        username=supposed.user,
+        amr=tuple(supposed.proven),
+        proven_at=dict(supposed.proven),
+        created_at=began,
+        last_seen=supposed.now,
+        expires_at=supposed.now + 1,
     )
     return Principal(User(supposed.user, groups=supposed.groups), session)
 

@@ -72,7 +72,15 @@ def _judge(
     try:
         at = parse_moment(test.at, now)
         proven = {str(factor): at - test.age for factor in test.factors}
-        supposed = Supposed(test.url, test.user, test.ip, test.method, test.groups, proven, at)
+        supposed = Supposed(
+            url=test.url,
+            user=test.user,
+            ip=test.ip,
+            method=test.method,
+            groups=test.groups,
+            proven=proven,
+            now=at,
+        )
         report = answer(config, supposed, country_of)
     except ValueError as error:
         document.add(place, str(error))
@@ -83,5 +91,7 @@ def _judge(
         got = ", ".join(f"{key} is {report.get(key, '')}, not {value}" for key, value in wrong.items())
         why = as_text(report).replace("\n", "\n    ")
         mend = f"change a rule or the expectation:\n    {why}"
-        mistake = Mistake(document.file, document.line(place), test.name or test.url, got, mend)
+        mistake = Mistake(
+            file=document.file, line=document.line(place), key=test.name or test.url, problem=got, mend=mend
+        )
         document.mistakes.append(mistake)

@@ -143,7 +143,14 @@ async def _fits(opened: Opened, app: ImportedTotp, good: list[ImportedUser], lef
 def _credential(app: ImportedTotp, now: float) -> Credential:
     secret = app.secret.upper().replace(" ", "").rstrip("=").encode()
     username = identifiers.username(app.username)
-    return Credential(secrets.token_urlsafe(16), username, "totp", "Authenticator app", secret, now)
+    return Credential(
+        id=secrets.token_urlsafe(16),
+        username=username,
+        kind="totp",
+        name="Authenticator app",
+        secret=secret,
+        created_at=now,
+    )
 
 
 def _understood(found: Found, source: str) -> tuple[Config | None, list[LeftOut]]:

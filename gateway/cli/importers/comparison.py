@@ -52,7 +52,10 @@ def compare(original: Original, config: Config, people: Sequence[User]) -> list[
             before = original.access(sample, person)
             now = _access(routes, sample, person)
             answers.setdefault((before, now), []).append(person.username if person else STRANGER)
-        rows += [Row(sample, tuple(names), before, now) for (before, now), names in answers.items()]
+        rows += [
+            Row(sample=sample, people=tuple(names), before=before, now=now)
+            for (before, now), names in answers.items()
+        ]
     return rows
 
 

@@ -91,12 +91,12 @@ def joined(parts: Iterable[Found]) -> Found:
     """Later configuration wins, key by key of the top level."""
     all_parts = tuple(parts)
     return Found(
-        tuple(person for part in all_parts for person in part.people),
-        tuple(app for part in all_parts for app in part.apps),
-        {key: value for part in all_parts for key, value in part.config.items()},
-        tuple(one for part in all_parts for one in part.left_out),
-        tuple(one for part in all_parts for one in part.stops),
-        next((part.original for part in reversed(all_parts) if part.original), None),
+        people=tuple(person for part in all_parts for person in part.people),
+        apps=tuple(app for part in all_parts for app in part.apps),
+        config={key: value for part in all_parts for key, value in part.config.items()},
+        left_out=tuple(one for part in all_parts for one in part.left_out),
+        stops=tuple(one for part in all_parts for one in part.stops),
+        original=next((part.original for part in reversed(all_parts) if part.original), None),
     )
 
 

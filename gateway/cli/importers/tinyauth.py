@@ -52,7 +52,7 @@ def read_configuration(values: Mapping[str, str], users_file: str = "") -> Found
         why = "not given, so server.public_url is http://localhost:8080: write the address that people use"
         left_out.append(LeftOut("APP_URL", why))
     stops = tuple(LeftOut(name, _MEND) for name in values if _limits(name) and values[name])
-    return Found(people, apps, config, tuple(left_out), stops)
+    return Found(people=people, apps=apps, config=config, left_out=tuple(left_out), stops=stops)
 
 
 def _limits(name: str) -> bool:

@@ -24,7 +24,9 @@ class SmsNotices:
         if isinstance(sender, CodeService):  # it sends codes and nothing else
             return
         text = language(self._notices.lang).text(words)
-        errand = OutgoingSms(user.username, phone, f"notice:{id}", "127.0.0.1", text_only=True)
+        errand = OutgoingSms(
+            username=user.username, phone=phone, session=f"notice:{id}", ip="127.0.0.1", text_only=True
+        )
         try:
             admission = await self._desk.admit(errand, Channel.SMS)
             await self._desk.hand_over(admission, lambda id: sender.send(phone, text, id))

@@ -35,4 +35,4 @@ def _budgets(config: SmsBudgets, username: str, phone: str, ip: str) -> Iterator
         for span, window in (("hourly", _HOUR), ("daily", _DAY)):
             key = f"{kind}_{span}".lstrip("_")
             name, about = f"sms-{kind or 'all'}-{span}", _ABOUT.get(kind, "")
-            yield Budget(name, getattr(config, key), window, about), key, subject
+            yield Budget(name=name, limit=getattr(config, key), window=window, about=about), key, subject

@@ -45,25 +45,35 @@ def build_desk(
     ring: KeyRing,
     clock: Clock,
 ) -> Sms:
-    spend = Spend(config.spending, ledger, audit, clock)
-    ranges = Ranges(config.pumping, stores.blocks, stores.messages, audit, clock)
+    spend = Spend(config=config.spending, ledger=ledger, audit=audit, clock=clock)
+    ranges = Ranges(
+        config=config.pumping, blocks=stores.blocks, messages=stores.messages, audit=audit, clock=clock
+    )
     desk = SmsDispatch(
-        config,
-        limits,
-        spend,
-        ranges,
-        stores.messages,
-        lambda: ring.derive_all(b"numbers"),
-        clock,
+        config=config,
+        limits=limits,
+        spend=spend,
+        ranges=ranges,
+        messages=stores.messages,
+        keys=lambda: ring.derive_all(b"numbers"),
+        clock=clock,
         calls=provider.calls,
     )
-    deliveries = Deliveries(config.spending, stores.messages, spend, ledger, audit, clock, provider.bills)
+    deliveries = Deliveries(
+        config=config.spending,
+        messages=stores.messages,
+        spend=spend,
+        ledger=ledger,
+        audit=audit,
+        clock=clock,
+        bills=provider.bills,
+    )
     return Sms(
-        provider,
-        desk,
-        deliveries,
-        CoolOff(stores.changes, config.cool_off, clock),
-        spend,
-        stores,
+        provider=provider,
+        desk=desk,
+        deliveries=deliveries,
+        cool_off=CoolOff(stores.changes, config.cool_off, clock),
+        spend=spend,
+        stores=stores,
         rounds=(deliveries.settle, lambda: spend.today(Channel.SMS), lambda: spend.today(Channel.CALL)),
     )

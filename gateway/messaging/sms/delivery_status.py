@@ -30,7 +30,7 @@ def outlook(messages: Sequence[SmsMessage]) -> Outlook:
     if not messages:
         return NOTHING_SENT
     newest = messages[0]
-    return Outlook(_state(newest), newest.channel, newest.problem, len(messages))
+    return Outlook(state=_state(newest), channel=newest.channel, problem=newest.problem, sends=len(messages))
 
 
 def _state(message: SmsMessage) -> str:

@@ -30,7 +30,9 @@ class Ranges:
         since = max(now - config.window, block.since if block else 0.0)
         sends, verified = await self._messages.conversion(hashes, since, now - SETTLING)
         if is_pumped(sends, verified, config):
-            await self._block(SmsBlock(range, since, now + config.block, sends, verified))
+            await self._block(
+                SmsBlock(range=range, since=since, until=now + config.block, sends=sends, verified=verified)
+            )
             raise _blocked(range)
 
     async def _block(self, block: SmsBlock) -> None:

@@ -63,14 +63,14 @@ class AccessDesk:
         await self._limits.spend(ACCESS_REQUESTS_PER_USER, principal.username)
         now = self._clock()
         asked = AccessAsked(
-            self._token(),
-            principal.username,
-            group,
-            page[:500],
-            one_line(why)[:500],
-            "asked",
-            now,
-            now + OPEN_FOR,
+            id=self._token(),
+            username=principal.username,
+            group=group,
+            page=page[:500],
+            why=one_line(why)[:500],
+            state="asked",
+            asked_at=now,
+            expires_at=now + OPEN_FOR,
         )
         if not await self._store.add(asked):
             return False

@@ -5,34 +5,43 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.authn.login import proven_recently
+from gateway.clock import Clock
 from gateway.config.schema import AccessRequest
 from gateway.errors import TooManyAttempts
 from gateway.model import Principal, Target
 from gateway.policy.grantable_groups import requestable
+from gateway.policy.routes import Routes
 from gateway.portal.access_requests.requests import AccessDesk
 from gateway.portal.forms import posted
+from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM, too_many
 from gateway.portal.request import PortalRequest, Views, see_other
 from gateway.portal.return_url import href, read_return, with_return
 from gateway.portal.services import Services
 
 
-def access_pages(parts: Services) -> Views:
+def access_pages(services: Services) -> Views:
     """Pages by path, below the prefix; none where nothing can be asked for."""
-    if not parts.config.access_requests:
+    if not services.config.access_requests:
         return {}
-    page_url = f"{parts.public_url.rstrip('/')}{parts.prefix}/approvals"
+    page_url = f"{services.public_url.rstrip('/')}{services.prefix}/approvals"
     desk = AccessDesk(
-        parts.config.access_requests,
-        parts.access_requests,
-        parts.directory,
-        parts.limits,
-        parts.audit,
-        parts.notices,
-        parts.clock,
+        offered=services.config.access_requests,
+        store=services.stores.access_requests,
+        directory=services.users.directory,
+        limits=services.limits,
+        audit=services.audit,
+        notices=services.messaging.notices,
+        clock=services.clock,
         page_url=page_url,
     )
-    views = AccessViews(parts, desk)
+    views = AccessViews(
+        desk=desk,
+        pages=services.pages,
+        routes=services.routes,
+        clock=services.clock,
+        prefix=services.prefix,
+    )
     return {
         "/access": {"GET": views.ask_page, "POST": views.ask},
         "/approvals": {"GET": views.approvals, "POST": views.decide},
@@ -41,15 +50,18 @@ def access_pages(parts: Services) -> Views:
 
 @dataclass(frozen=True, slots=True)
 class AccessViews:
-    parts: Services
     desk: AccessDesk
+    pages: Pages
+    routes: Routes
+    clock: Clock
+    prefix: str
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
     async def ask_page(self, ask: PortalRequest) -> web.StreamResponse:
         destination = self._destination(ask, ask.request.query.get("rd", ""))
         if ask.visit.principal is None:
-            return self._to("login", with_return(f"{self.parts.prefix}/access", href(destination, ask.here)))
+            return self._to("login", with_return(f"{self.prefix}/access", href(destination, ask.here)))
         return self._form(ask, destination, self._offered(destination, ask.visit.principal))
 
     async def ask(self, ask: PortalRequest) -> web.StreamResponse:
@@ -57,7 +69,7 @@ class AccessViews:
         destination = self._destination(ask, form.unproven.get("rd", ""))
         principal = ask.visit.principal
         if principal is None:
-            return self._to("login", with_return(f"{self.parts.prefix}/access", href(destination, ask.here)))
+            return self._to("login", with_return(f"{self.prefix}/access", href(destination, ask.here)))
         offered = self._offered(destination, principal)
         if not form.genuine:
             return self._form(ask, destination, offered, error=STALE_FORM, status=403)
@@ -71,11 +83,11 @@ class AccessViews:
         return self._form(ask, destination, offered, done="asked" if new else "waiting")
 
     def _offered(self, destination: Target, principal: Principal) -> list[AccessRequest]:
-        route = self.parts.routes.find(destination)
+        route = self.routes.find(destination)
         if route is None:
             return []
         offered = tuple(self.desk.offered.values())
-        return requestable(offered, route, destination, principal, self.parts.clock())
+        return requestable(offered, route, destination, principal, self.clock())
 
     def _form(
         self,
@@ -87,7 +99,7 @@ class AccessViews:
         error: str | None = None,
         status: int = 200,
     ) -> web.Response:
-        return self.parts.pages.render(
+        return self.pages.render(
             "access.html",
             status,
             reader=ask.reader,
@@ -104,14 +116,14 @@ class AccessViews:
 
     async def approvals(self, ask: PortalRequest) -> web.StreamResponse:
         principal = ask.visit.principal
-        if principal is None or not proven_recently(principal.session, self.parts.clock()):
+        if principal is None or not proven_recently(principal.session, self.clock()):
             return self._prove_first(principal)
         return await self._list(ask, principal)
 
     async def decide(self, ask: PortalRequest) -> web.StreamResponse:
         form = await posted(ask)
         principal = ask.visit.principal
-        if principal is None or not proven_recently(principal.session, self.parts.clock()):
+        if principal is None or not proven_recently(principal.session, self.clock()):
             return self._prove_first(principal)
         if not form.genuine:
             return await self._list(ask, principal, error=STALE_FORM, status=403)
@@ -137,7 +149,7 @@ class AccessViews:
         error: str | None = None,
         status: int = 200,
     ) -> web.Response:
-        return self.parts.pages.render(
+        return self.pages.render(
             "approvals.html",
             status,
             reader=ask.reader,
@@ -149,10 +161,10 @@ class AccessViews:
         )
 
     def _prove_first(self, principal: Principal | None) -> web.Response:
-        return self._to("login" if principal is None else "verify", f"{self.parts.prefix}/approvals")
+        return self._to("login" if principal is None else "verify", f"{self.prefix}/approvals")
 
     def _to(self, page: str, rd: str) -> web.Response:
-        return see_other(with_return(f"{self.parts.prefix}/{page}", rd))
+        return see_other(with_return(f"{self.prefix}/{page}", rd))
 
     def _destination(self, ask: PortalRequest, rd: str) -> Target:
-        return read_return(rd, ask.here, self.parts.routes, self.parts.prefix)
+        return read_return(rd, ask.here, self.routes, self.prefix)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.authn.login import proven_recently
-from gateway.directory.base import existing
+from gateway.clock import Clock
+from gateway.directory.base import Directory, existing
 from gateway.errors import TooManyAttempts
 from gateway.i18n.text import N_
 from gateway.model import Principal, User
@@ -13,6 +14,7 @@ from gateway.portal.account.api_tokens import NotMade, OwnTokenDesk, TokenReques
 from gateway.portal.account.change_notices import AccountNews
 from gateway.portal.account.enrolment import FactorEnrolment
 from gateway.portal.forms import PostedForm, posted
+from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM, too_many
 from gateway.portal.request import PortalRequest, Views, see_other
 from gateway.portal.return_url import with_return
@@ -23,27 +25,36 @@ ENDED = N_("The token is ended.")
 NO_SUCH = N_("That token is not there any more.")
 
 
-def token_pages(parts: Services, enrolment: FactorEnrolment, news: AccountNews) -> Views:
+def token_pages(services: Services, enrolment: FactorEnrolment, news: AccountNews) -> Views:
     """Pages by path, below the prefix; none where users make no tokens."""
-    if not parts.config.user_tokens.enabled:
+    if not services.config.user_tokens.enabled:
         return {}
     desk = OwnTokenDesk(
-        parts.config.user_tokens,
-        parts.config.routes,
-        parts.own_tokens,
-        enrolment,
-        news,
-        lambda: parts.ring.derive(b"tokens"),
-        parts.clock,
+        config=services.config.user_tokens,
+        routes=services.config.routes,
+        store=services.stores.own_tokens,
+        enrolment=enrolment,
+        news=news,
+        key=lambda: services.ring.derive(b"tokens"),
+        clock=services.clock,
     )
-    views = OwnTokenViews(parts, desk)
+    views = OwnTokenViews(
+        desk=desk,
+        pages=services.pages,
+        directory=services.users.directory,
+        clock=services.clock,
+        prefix=services.prefix,
+    )
     return {"/tokens": {"GET": views.page, "POST": views.submit}}
 
 
 @dataclass(frozen=True, slots=True)
 class OwnTokenViews:
-    parts: Services
     desk: OwnTokenDesk
+    pages: Pages
+    directory: Directory
+    clock: Clock
+    prefix: str
 
     async def page(self, ask: PortalRequest) -> web.StreamResponse:
         principal = ask.visit.principal
@@ -62,13 +73,18 @@ class OwnTokenViews:
             return await self._show(ask, user, error=STALE_FORM, status=403)
         if form.get("do") == "end":
             if await self.desk.revoke(ask.client, user, form.get("id", "")):
-                return see_other(f"{self.parts.prefix}/tokens?done=ended")
+                return see_other(f"{self.prefix}/tokens?done=ended")
             return await self._show(ask, user, error=NO_SUCH, status=409)
         return await self._make(ask, user, form)
 
     async def _make(self, ask: PortalRequest, user: User, form: PostedForm) -> web.StreamResponse:
         routes = tuple(name.removeprefix(_ROUTE) for name in form if name.startswith(_ROUTE))
-        wish = TokenRequest(form.get("name", ""), routes, form.get("days", ""), form.get("reading") == "on")
+        wish = TokenRequest(
+            title=form.get("name", ""),
+            routes=routes,
+            days=form.get("days", ""),
+            reading_only=form.get("reading") == "on",
+        )
         try:
             token = await self.desk.make(ask.client, user, wish)
         except NotMade as refused:
@@ -79,7 +95,7 @@ class OwnTokenViews:
 
     async def _user(self, principal: Principal) -> User:
         """As the directory has it now. Raises UserUnknown."""
-        return await existing(self.parts.directory, principal.username)
+        return await existing(self.directory, principal.username)
 
     async def _show(
         self,
@@ -91,7 +107,7 @@ class OwnTokenViews:
         error: str | None = None,
         status: int = 200,
     ) -> web.Response:
-        return self.parts.pages.render(
+        return self.pages.render(
             "tokens.html",
             status,
             reader=ask.reader,
@@ -107,8 +123,8 @@ class OwnTokenViews:
         )
 
     def _proven(self, principal: Principal) -> bool:
-        return proven_recently(principal.session, self.parts.clock())
+        return proven_recently(principal.session, self.clock())
 
     def _prove_first(self, principal: Principal | None) -> web.Response:
         page = "login" if principal is None else "verify"
-        return see_other(with_return(f"{self.parts.prefix}/{page}", f"{self.parts.prefix}/tokens"))
+        return see_other(with_return(f"{self.prefix}/{page}", f"{self.prefix}/tokens"))

@@ -95,14 +95,14 @@ class OwnTokenDesk:
             id, secret, now = self._id(), self._secret(), self._clock()
             await self._store.add(
                 ApiToken(
-                    id,
-                    id,
-                    token_digest(self._key(), secret),
-                    (),
-                    wish.routes,
-                    READING if wish.reading_only else (),
-                    now,
-                    now + int(wish.days) * 86400.0,
+                    id=id,
+                    name=id,
+                    digest=token_digest(self._key(), secret),
+                    groups=(),
+                    routes=wish.routes,
+                    methods=READING if wish.reading_only else (),
+                    created_at=now,
+                    expires_at=now + int(wish.days) * 86400.0,
                     owner=user.username,
                     title=title,
                 )
@@ -125,9 +125,19 @@ def could_open(route: Route, user: User, now: float) -> bool:
     """Whether some request of a token of this user would pass: what depends on the request is left open."""
     if not route.tokens:
         return False
-    record = SessionRecord("", user.username, ("token",), {"token": now}, now, now, now)
-    target = Target("https", route.host, None, "GET", route.path, "", _NOBODY)
-    question = PolicyQuestion(target, Principal(user, record), now, {})
+    record = SessionRecord(
+        sid="",
+        username=user.username,
+        amr=("token",),
+        proven_at={"token": now},
+        created_at=now,
+        last_seen=now,
+        expires_at=now,
+    )
+    target = Target(
+        scheme="https", host=route.host, port=None, method="GET", path=route.path, query="", client=_NOBODY
+    )
+    question = PolicyQuestion(target=target, principal=Principal(user, record), now=now, query={})
     certain = [one for one in CRITERIA if one in OF_SUBJECT or (one.key == "hosts" and "*" not in route.host)]
     for rule, asked in route.asked:
         if any(one.key in asked and not one.holds(rule, question) for one in certain):

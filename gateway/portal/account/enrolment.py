@@ -137,7 +137,14 @@ _ADDED = {
 
 
 def _attempt(client: LoginOrigin, principal: Principal) -> Attempt:
-    return Attempt(principal.user, principal.session.sid, client.ip, client.host, client.origin, client.lang)
+    return Attempt(
+        user=principal.user,
+        sid=principal.session.sid,
+        ip=client.ip,
+        host=client.host,
+        origin=client.origin,
+        lang=client.lang,
+    )
 
 
 def _turn(username: str) -> str:

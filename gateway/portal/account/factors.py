@@ -89,24 +89,32 @@ class AccountFactors:
             elif name in ("sms", "email") and await factor.enrolled(user):
                 detail = mask_phone(user.phone) if name == "sms" else mask_email(user.email)
                 if name == "email" or user.phone:
-                    found.append(Item(name, name, FACTOR_LABELS[name], detail))
+                    found.append(Item(id=name, kind=name, name=FACTOR_LABELS[name], detail=detail))
                 found += await self._second_phone(user) if name == "sms" else []
         return [replace(item, removable=self._removable(item, found)) for item in found]
 
     async def _owned(self, user: User, kind: str) -> list[Item]:
         return [
-            Item(one.id, kind, one.name, FACTOR_LABELS[kind], one.created_at, one.last_used_at, named=True)
+            Item(
+                id=one.id,
+                kind=kind,
+                name=one.name,
+                detail=FACTOR_LABELS[kind],
+                created_at=one.created_at,
+                last_used_at=one.last_used_at,
+                named=True,
+            )
             for one in await self._factors.credentials.list(user.username, kind)
         ]
 
     async def _second_phone(self, user: User) -> list[Item]:
         return [
             Item(
-                one.id,
-                SECOND_PHONE,
-                FACTOR_LABELS[SECOND_PHONE],
-                one.name,
-                one.created_at,
+                id=one.id,
+                kind=SECOND_PHONE,
+                name=FACTOR_LABELS[SECOND_PHONE],
+                detail=one.name,
+                created_at=one.created_at,
                 cooling=self._factors.phones.cooling(one),
             )
             for one in await self._factors.credentials.list(user.username, SECOND_PHONE)

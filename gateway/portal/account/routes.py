@@ -1,4 +1,4 @@
-"""Puts the account page together from the gateway's parts."""
+"""Puts the account page together from the gateway's services."""
 
 from functools import partial
 
@@ -13,23 +13,42 @@ from gateway.portal.request import Views
 from gateway.portal.services import Services
 
 
-def account_pages(parts: Services, enrolment: FactorEnrolment, news: AccountNews) -> Views:
+def account_pages(services: Services, enrolment: FactorEnrolment, news: AccountNews) -> Views:
     """Pages by path, below the prefix."""
-    places = AccountSessions(parts.sessions, parts.records, parts.devices, parts.audit, parts.geo)
+    places = AccountSessions(
+        layer=services.sessions,
+        records=services.stores.records,
+        devices=services.authn.devices,
+        audit=services.audit,
+        geo=services.authn.geo,
+    )
     password = (
-        PasswordChange(parts.writable, parts.sessions, places, parts.passwords, news)
-        if parts.writable is not None
+        PasswordChange(
+            directory=services.users.writable,
+            layer=services.sessions,
+            sessions=places,
+            passwords=services.users.passwords,
+            news=news,
+        )
+        if services.users.writable is not None
         else None
     )
     views = AccountViews(
-        AccountFactors(parts.factors, enrolment, parts.sessions, parts.directory, parts.writable, news),
-        places,
-        password,
-        parts.audit_log,
-        parts.factors.approval.asks,
-        parts.sessions,
-        parts.pages,
-        partial(doors, parts.config),
-        prefix=parts.prefix,
+        account=AccountFactors(
+            factors=services.authn.factors,
+            enrolment=enrolment,
+            sessions=services.sessions,
+            directory=services.users.directory,
+            writable=services.users.writable,
+            news=news,
+        ),
+        places=places,
+        passwords=password,
+        activity=services.stores.audit_log,
+        asks=services.authn.factors.approval.asks,
+        sessions=services.sessions,
+        pages=services.pages,
+        doors=partial(doors, services.config),
+        prefix=services.prefix,
     )
     return {"/account": {"GET": views.page, "POST": views.submit}}

@@ -45,13 +45,13 @@ class AccountSessions:
         own = principal.session.sid
         places = [
             OwnSession(
-                _digest(one.sid),
-                browser_name(one.user_agent),
-                one.ip,
-                self._geo.place(one.ip, client.lang),
-                one.created_at,
-                one.last_seen,
-                one.sid == own,
+                id=_digest(one.sid),
+                browser=browser_name(one.user_agent),
+                ip=one.ip,
+                where=self._geo.place(one.ip, client.lang),
+                since=one.created_at,
+                last_used_at=one.last_seen,
+                current=one.sid == own,
             )
             for one in await self._records.list(principal.username)
         ]
@@ -61,13 +61,13 @@ class AccountSessions:
         current = self._devices.current(client.cookies, principal.username)
         return [
             OwnSession(
-                one.id,
-                browser_name(one.user_agent),
-                one.ip,
-                self._geo.place(one.ip, client.lang),
-                one.created_at,
-                one.last_used_at,
-                one.id == current,
+                id=one.id,
+                browser=browser_name(one.user_agent),
+                ip=one.ip,
+                where=self._geo.place(one.ip, client.lang),
+                since=one.created_at,
+                last_used_at=one.last_used_at,
+                current=one.id == current,
             )
             for one in await self._devices.store.list(principal.username)
         ]

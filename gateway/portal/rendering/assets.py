@@ -80,7 +80,13 @@ def _logo(path: Path) -> Asset:
 
 
 def _bad_logo(path: Path, problem: str) -> ConfigError:
-    mistake = Mistake(str(path), 0, "branding.logo_file", problem, "give the path of an SVG or PNG file")
+    mistake = Mistake(
+        file=str(path),
+        line=0,
+        key="branding.logo_file",
+        problem=problem,
+        mend="give the path of an SVG or PNG file",
+    )
     return ConfigError([mistake])
 
 

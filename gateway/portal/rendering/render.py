@@ -119,7 +119,12 @@ class Pages:
             finalize=language.text,  # what is a Text arrives translated, wherever it was made
         )
         speak(environment, language)
-        brand = Brand(branding.name, branding.color, branding.support, branding.logo_file is not None)
+        brand = Brand(
+            name=branding.name,
+            color=branding.color,
+            support=branding.support,
+            has_logo=branding.logo_file is not None,
+        )
         environment.globals.update(
             brand=brand,
             prefix=self._prefix,

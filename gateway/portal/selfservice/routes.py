@@ -11,27 +11,35 @@ from gateway.portal.selfservice.password_reset_views import ResetViews
 from gateway.portal.services import Services
 
 
-def self_service(parts: Services) -> Views:
+def self_service(services: Services) -> Views:
     """Pages by path, below the prefix."""
-    directory, pages, prefix = parts.writable, parts.pages, parts.prefix
+    directory, pages, prefix = services.users.writable, services.pages, services.prefix
     if directory is None:
         return {}
-    base = parts.public_url.rstrip("/") + prefix
-    forms = VisitorForms(parts.sessions, pages)
-    invitations = Invitations(directory, parts.ledger, parts.clock, base=base)
-    invite = InviteViews(invitations, forms, parts.sessions, parts.limits, parts.audit, pages, prefix=prefix)
+    base = services.public_url.rstrip("/") + prefix
+    forms = VisitorForms(services.sessions, pages)
+    invitations = Invitations(directory, services.stores.ledger, services.clock, base=base)
+    invite = InviteViews(
+        invitations=invitations,
+        forms=forms,
+        sessions=services.sessions,
+        limits=services.limits,
+        audit=services.audit,
+        pages=pages,
+        prefix=prefix,
+    )
     views: dict[str, Mapping[str, View]] = {"/invite": {"GET": invite.page, "POST": invite.submit}}
-    if parts.config.passwords.reset_by_mail:
+    if services.config.passwords.reset_by_mail:
         resets = Resets(
-            directory,
-            parts.signin,
-            parts.records,
-            parts.ledger,
-            parts.limits,
-            parts.passwords,
-            parts.audit,
-            parts.notices,
-            parts.clock,
+            directory=directory,
+            signin=services.authn.signin,
+            sessions=services.stores.records,
+            ledger=services.stores.ledger,
+            limits=services.limits,
+            passwords=services.users.passwords,
+            audit=services.audit,
+            notices=services.messaging.notices,
+            clock=services.clock,
             base=base,
         )
         reset = ResetViews(resets, forms, pages, prefix=prefix)

@@ -9,18 +9,23 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from gateway.authn.login import SignIn
+from gateway.config.schema import Config
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
 from gateway.model import Principal, Target, Verdict
 from gateway.observability.audit import Audit
+from gateway.policy.routes import Routes
 from gateway.portal.forms import posted
+from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import read_return, with_return
-from gateway.portal.services import Services
 from gateway.portal.signin.redirect_loop import RedirectLoop
+from gateway.session import Sessions
 from gateway.session.auxiliary_cookie import AuxiliaryCookie
 from gateway.session.cross_domain_code import HandOffRequest, HandOffs
 from gateway.session.domains import Domains
+from gateway.stores.protocols.core import SessionStore
 
 NONCE_KEPT = 600.0
 LOCAL = frozenset({"/handoff", "/logout", "/kept", "/tab"})
@@ -32,14 +37,26 @@ _NOT_GOOD = N_(
 
 
 class HandOffViews:
-    def __init__(self, parts: Services, handoffs: HandOffs, domains: Domains, trail: RedirectLoop) -> None:
-        self._signin, self._sessions, self._routes = parts.signin, parts.sessions, parts.routes
-        self._pages, self._records, self._prefix = parts.pages, parts.records, parts.prefix
-        self._audit: Audit = parts.audit
-        self._portal = f"{parts.public_url}{parts.prefix}"
+    def __init__(
+        self,
+        *,
+        handoffs: HandOffs,
+        domains: Domains,
+        trail: RedirectLoop,
+        signin: SignIn,
+        sessions: Sessions,
+        records: SessionStore,
+        routes: Routes,
+        pages: Pages,
+        audit: Audit,
+        config: Config,
+    ) -> None:
         self._handoffs, self._domains, self._trail = handoffs, domains, trail
-        secure = parts.public_url.startswith("https:")
-        self._nonce = AuxiliaryCookie.of(parts.config.session, "nonce", secure=secure)
+        self._signin, self._sessions, self._records = signin, sessions, records
+        self._routes, self._pages, self._audit = routes, pages, audit
+        public_url, self._prefix = config.server.public_url, config.server.prefix
+        self._portal = f"{public_url}{self._prefix}"
+        self._nonce = AuxiliaryCookie.of(config.session, "nonce", secure=public_url.startswith("https:"))
 
     async def leave(self, ask: PortalRequest) -> web.StreamResponse:
         """On a remote host, any page that is the portal's. Who signs in here takes a nonce along and comes back."""

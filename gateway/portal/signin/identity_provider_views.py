@@ -10,51 +10,81 @@ from gateway.authn.federation.base import FederationProvider, NotSignedIn, Provi
 from gateway.authn.federation.github import Github
 from gateway.authn.federation.login_state import LoginStates
 from gateway.authn.federation.openid import OpenIdProvider
+from gateway.authn.login import SignIn
+from gateway.clock import Clock
 from gateway.config.sections.identity_providers import GithubProvider as GithubConfig
 from gateway.config.sections.identity_providers import IdentityProvider
 from gateway.errors import GatewayError
 from gateway.i18n.text import N_
 from gateway.model import Verdict
+from gateway.observability.audit import Audit
+from gateway.policy.routes import Routes
+from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, View, Views, see_other
 from gateway.portal.return_url import href, read_return, with_return
 from gateway.portal.services import Services
-from gateway.rate_limits import Budget
+from gateway.rate_limits import Budget, RateLimits
+from gateway.session import Sessions
 
-PER_IP = Budget("federated-ip", 60, 600, "address")
+PER_IP = Budget(name="federated-ip", limit=60, window=600, about="address")
 STRAYED = N_("That sign-in was begun elsewhere, or too long ago. Please try again.")
 
 
-def federation_pages(parts: Services) -> Views:
+def federation_pages(services: Services) -> Views:
     """Pages by path, below the prefix."""
-    links = AccountLinks(parts.federated, parts.directory, parts.writable, parts.audit, parts.clock)
+    links = AccountLinks(
+        store=services.stores.federated,
+        directory=services.users.directory,
+        writable=services.users.writable,
+        audit=services.audit,
+        clock=services.clock,
+    )
     views: dict[str, Mapping[str, View]] = {}
-    for config in parts.config.identity_providers:
-        one = ProviderViews(parts, config, _provider(parts, config), LoginStates(parts.ledger), links)
-        parts.closing.append(one.provider.close)
+    for config in services.config.identity_providers:
+        one = ProviderViews(
+            config=config,
+            provider=_provider(config, services.clock),
+            journeys=LoginStates(services.stores.ledger),
+            links=links,
+            signin=services.authn.signin,
+            sessions=services.sessions,
+            routes=services.routes,
+            limits=services.limits,
+            audit=services.audit,
+            pages=services.pages,
+            prefix=services.prefix,
+            public_url=services.public_url,
+        )
+        services.closing.append(one.provider.close)
         views[f"/federated/{config.name}"] = {"GET": one.leave}
         views[f"/federated/{config.name}/callback"] = {"GET": one.come_back}
     return views
 
 
-def _provider(parts: Services, config: IdentityProvider) -> FederationProvider:
-    return Github(config) if isinstance(config, GithubConfig) else OpenIdProvider(config, parts.clock)
+def _provider(config: IdentityProvider, clock: Clock) -> FederationProvider:
+    return Github(config) if isinstance(config, GithubConfig) else OpenIdProvider(config, clock)
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderViews:
-    parts: Services
     config: IdentityProvider
     provider: FederationProvider
     journeys: LoginStates
     links: AccountLinks
+    signin: SignIn
+    sessions: Sessions
+    routes: Routes
+    limits: RateLimits
+    audit: Audit
+    pages: Pages
+    prefix: str
+    public_url: str
 
     async def leave(self, ask: PortalRequest) -> web.StreamResponse:
         """Send the browser to the provider; what it must bring back is kept here."""
-        await self.parts.limits.spend(PER_IP, ask.client.network)
-        csrf = ask.visit.csrf or self.parts.sessions.new_csrf()
-        destination = read_return(
-            ask.request.query.get("rd", ""), ask.here, self.parts.routes, self.parts.prefix
-        )
+        await self.limits.spend(PER_IP, ask.client.network)
+        csrf = ask.visit.csrf or self.sessions.new_csrf()
+        destination = read_return(ask.request.query.get("rd", ""), ask.here, self.routes, self.prefix)
         attempt = await self.journeys.begin(
             self.config.name, self._redirect_uri(), href(destination, ask.here), csrf
         )
@@ -63,12 +93,12 @@ class ProviderViews:
         except ProviderUnavailable as error:
             return self._failed(ask, error, href(destination, ask.here))
         if not ask.visit.csrf:
-            await self.parts.sessions.attach(ask.request, response, None, csrf=csrf)
+            await self.sessions.attach(ask.request, response, None, csrf=csrf)
         return response
 
     async def come_back(self, ask: PortalRequest) -> web.StreamResponse:
         """The provider's answer: checked, matched to a user, and a session whose second factor is still ours to ask."""
-        await self.parts.limits.spend(PER_IP, ask.client.network)
+        await self.limits.spend(PER_IP, ask.client.network)
         answer = dict(ask.request.query)
         journey = await self.journeys.end(self.config.name, answer.get("state", ""))
         if journey is None or not journey.is_of(ask.visit.csrf):
@@ -78,33 +108,33 @@ class ProviderViews:
             user = await self.links.user(self.config, account, ask.client.ip)
         except (NotSignedIn, ProviderUnavailable) as error:
             return self._failed(ask, error, journey.rd)
-        record = await self.parts.signin.federated(ask.client, user, ask.visit.principal, mfa=account.mfa)
-        destination = read_return(journey.rd, ask.here, self.parts.routes, self.parts.prefix)
-        principal = await self.parts.sessions.principal_of(record)
+        record = await self.signin.federated(ask.client, user, ask.visit.principal, mfa=account.mfa)
+        destination = read_return(journey.rd, ask.here, self.routes, self.prefix)
+        principal = await self.sessions.principal_of(record)
         where = href(destination, ask.here)
-        if self.parts.signin.decision(destination, principal).verdict is Verdict.STEP_UP:
-            where = with_return(f"{self.parts.prefix}/verify", where)
+        if self.signin.decision(destination, principal).verdict is Verdict.STEP_UP:
+            where = with_return(f"{self.prefix}/verify", where)
         response = see_other(where)
-        await self.parts.sessions.attach(ask.request, response, record.sid)
+        await self.sessions.attach(ask.request, response, record.sid)
         return response
 
     def _strayed(self, ask: PortalRequest, rd: str) -> web.Response:
         """Another tab may have signed in meanwhile: then this one need not, and nothing of the answer is used."""
         if ask.visit.principal is not None:
-            return see_other(href(read_return(rd, ask.here, self.parts.routes, self.parts.prefix), ask.here))
+            return see_other(href(read_return(rd, ask.here, self.routes, self.prefix), ask.here))
         return self._failed(ask, NotSignedIn("unknown state, or of another browser", public=STRAYED), "/")
 
     def _redirect_uri(self) -> str:
-        return f"{self.parts.public_url.rstrip('/')}{self.parts.prefix}/federated/{self.config.name}/callback"
+        return f"{self.public_url.rstrip('/')}{self.prefix}/federated/{self.config.name}/callback"
 
     def _failed(self, ask: PortalRequest, error: GatewayError, rd: str) -> web.Response:
-        self.parts.audit.record(
+        self.audit.record(
             "federated_failed", "", ask.client.ip, provider=self.config.name, cause=error.detail[:300]
         )
-        return self.parts.pages.error(
+        return self.pages.error(
             error.status,
             reader=ask.reader,
             message=error.public,
             request_id=ask.request_id,
-            actions=[(N_("Sign in another way"), with_return(f"{self.parts.prefix}/login", rd))],
+            actions=[(N_("Sign in another way"), with_return(f"{self.prefix}/login", rd))],
         )

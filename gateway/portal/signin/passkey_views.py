@@ -17,7 +17,7 @@ from gateway.portal.return_url import href, read_return
 from gateway.rate_limits import Budget, RateLimits
 from gateway.session import Sessions
 
-PER_IP = Budget("passkey-ip", 120, 600, "address")
+PER_IP = Budget(name="passkey-ip", limit=120, window=600, about="address")
 FAILED = N_("That did not work. Please try again, or sign in with your password.")
 
 

@@ -78,7 +78,13 @@ class FastPath:
         self._routes, self._sessions, self._assertions, self._proxy = routes, sessions, assertions, proxy
         self._pages, self._access, self._clock = pages, access, clock
         self._below, self._exact = below, exact
-        self._plans = Plans(sessions.cookie_name, trusted, header_count, country_of, traced=traced)
+        self._plans = Plans(
+            cookie_name=sessions.cookie_name,
+            trusted=trusted,
+            header_count=header_count,
+            country_of=country_of,
+            traced=traced,
+        )
         self._remembers = {id(route): depends_on_headers_only(route) for route in routes.all}
         self._stocks: dict[int, WirePool] = {}
         self._active: set[Exchange] = set()
@@ -117,8 +123,20 @@ class FastPath:
             out += rendered.block
         out += _NAME + name.encode() + b"\r\n\r\n" if rendered.named else b"\r\n"
         stock = self._stocks.get(id(upstream)) or self._stocks.setdefault(id(upstream), WirePool())
-        wanted = Wanted(data, method, path, out, site, upstream, stock, rendered, plan, name, decision)
-        exchange = Exchange(wanted, client, self, asyncio.get_running_loop())
+        wanted = Wanted(
+            data=data,
+            method=method,
+            path=path,
+            out=out,
+            site=site,
+            upstream=upstream,
+            stock=stock,
+            rendered=rendered,
+            plan=plan,
+            name=name,
+            decision=decision,
+        )
+        exchange = Exchange(wanted=wanted, client=client, journal=self, loop=asyncio.get_running_loop())
         self._active.add(exchange)
         return exchange
 

@@ -109,7 +109,11 @@ def read_answer(head: bytes, method: str, rewriter: Rewriter) -> FastResponseHea
         lines.append(b"Transfer-Encoding: chunked")
     public = b"\r\n".join(lines) + b"\r\n\r\n"
     return FastResponseHead(
-        status, public, framing, max(length, 0), not closes and framing is not Framing.UNTIL_CLOSE
+        status=status,
+        head=public,
+        framing=framing,
+        length=max(length, 0),
+        reusable=not closes and framing is not Framing.UNTIL_CLOSE,
     )
 
 

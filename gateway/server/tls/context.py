@@ -36,7 +36,9 @@ def _ask_for_certificates(context: ssl.SSLContext, ca_file: Path) -> None:
         context.load_verify_locations(ca_file)
     except (OSError, ssl.SSLError) as error:
         problem = error.strerror or "is not a PEM bundle of certificates"
-        raise ConfigError([Mistake(str(ca_file), 0, "server.tls.client_ca_file", problem)]) from error
+        raise ConfigError(
+            [Mistake(file=str(ca_file), line=0, key="server.tls.client_ca_file", problem=problem)]
+        ) from error
 
 
 def _load_certificate(context: ssl.SSLContext, tls: Tls) -> None:
@@ -44,12 +46,16 @@ def _load_certificate(context: ssl.SSLContext, tls: Tls) -> None:
         try:
             file.read_bytes()
         except OSError as error:
-            raise ConfigError([Mistake(str(file), 0, key, error.strerror or "cannot be read")]) from error
+            raise ConfigError(
+                [Mistake(file=str(file), line=0, key=key, problem=error.strerror or "cannot be read")]
+            ) from error
     try:
         context.load_cert_chain(tls.cert_file, tls.key_file, password=_no_password)
     except (ssl.SSLError, ValueError) as error:
         problem = f"certificate and key {tls.key_file} do not work together: {error}"
-        raise ConfigError([Mistake(str(tls.cert_file), 0, "server.tls", problem)]) from error
+        raise ConfigError(
+            [Mistake(file=str(tls.cert_file), line=0, key="server.tls", problem=problem)]
+        ) from error
 
 
 def _no_password() -> str:

@@ -92,7 +92,9 @@ def _pool(url: str) -> BlockingConnectionPool:
         )
     except ValueError:
         mend = 'write "redis://host:6379/0", "rediss://…" or "unix:///path"'
-        mistake = Mistake("configuration", 0, "storage.state_url", "is not a Redis URL", mend)
+        mistake = Mistake(
+            file="configuration", line=0, key="storage.state_url", problem="is not a Redis URL", mend=mend
+        )
         raise ConfigError([mistake]) from None
 
 

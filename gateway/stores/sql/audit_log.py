@@ -85,4 +85,4 @@ def _row(row: AuditRow) -> dict[str, object]:
 
 
 def audit_row(row: Row[tuple[object, ...]]) -> AuditRow:
-    return AuditRow(row.at, row.event, row.username, row.ip, json.loads(row.data))
+    return AuditRow(at=row.at, event=row.event, username=row.username, ip=row.ip, data=json.loads(row.data))

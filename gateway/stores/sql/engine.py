@@ -100,7 +100,9 @@ def upsert(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgre
 
 
 def _unusable(problem: str) -> ConfigError:
-    return ConfigError([Mistake("configuration", 0, "storage.url", problem, _FORMS)])
+    return ConfigError(
+        [Mistake(file="configuration", line=0, key="storage.url", problem=problem, mend=_FORMS)]
+    )
 
 
 def _open_sqlite(url: URL) -> AsyncEngine:

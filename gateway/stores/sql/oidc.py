@@ -116,7 +116,12 @@ class SqlConsents:
         async with reading(self._engine) as connection:
             rows = (await connection.execute(query)).all()
         return [
-            Consent(row.username, row.client_id, tuple(json.loads(row.scopes)), row.created_at)
+            Consent(
+                username=row.username,
+                client_id=row.client_id,
+                scopes=tuple(json.loads(row.scopes)),
+                created_at=row.created_at,
+            )
             for row in rows
         ]
 
@@ -151,7 +156,16 @@ class SqlLogins:
         async with writing(self._engine) as connection:
             rows = (await connection.execute(step.returning(*columns))).all()
         # SQLite gives whole numbers back as int after RETURNING, and apps know the session by this number's spelling.
-        return [Login(row[0], float(row[1]), row[2], float(row[3]), row[4]) for row in rows]
+        return [
+            Login(
+                username=row[0],
+                session_started=float(row[1]),
+                client_id=row[2],
+                expires_at=float(row[3]),
+                tries=row[4],
+            )
+            for row in rows
+        ]
 
     async def later(self, login: Login, at: float) -> None:
         async with writing(self._engine) as connection:

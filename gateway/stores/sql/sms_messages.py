@@ -84,7 +84,12 @@ class SqlSmsMessages:
         query = select(*by, func.count(), total).where(table.c.created_at >= since).group_by(*by)
         async with reading(self._engine) as connection:
             rows = (await connection.execute(query.order_by(total.desc(), *by))).all()
-        return [SmsSpend(row[0], row[1], row[2], int(row[3]), int(row[4])) for row in rows]
+        return [
+            SmsSpend(
+                country=row[0], channel=row[1], currency=row[2], messages=int(row[3]), micros=int(row[4])
+            )
+            for row in rows
+        ]
 
     async def last(self, limit: int, *, username: str | None = None) -> Sequence[SmsMessage]:
         query: Select[tuple[object, ...]] = select(table).limit(limit)
@@ -98,7 +103,17 @@ class SqlSmsMessages:
         query = query.where(table.c.created_at >= since).group_by(table.c.country)
         async with reading(self._engine) as connection:
             rows = (await connection.execute(query.order_by(func.count().desc(), table.c.country))).all()
-        return [SmsRates(c, int(n), int(d), int(f - d), int(n - f), int(v)) for c, n, d, f, v in rows]
+        return [
+            SmsRates(
+                country=c,
+                messages=int(n),
+                delivered=int(d),
+                failed=int(f - d),
+                open=int(n - f),
+                verified=int(v),
+            )
+            for c, n, d, f, v in rows
+        ]
 
     async def _newest(self, query: Select[tuple[object, ...]]) -> Sequence[SmsMessage]:
         async with reading(self._engine) as connection:

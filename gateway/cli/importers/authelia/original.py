@@ -75,7 +75,14 @@ class AutheliaRules:
                 for method in dict.fromkeys([*methods, "GET"]):
                     for client in dict.fromkeys([*clients, "192.0.2.1"]):
                         for query in dict.fromkeys([*_example_queries(rule), ""]):
-                            yield Sample(f"rules[{number}]", host, path, method, client, query)
+                            yield Sample(
+                                rule=f"rules[{number}]",
+                                host=host,
+                                path=path,
+                                method=method,
+                                client=client,
+                                query=query,
+                            )
 
     def _hosts(self, rule: Mapping[str, Any], people: Sequence[User]) -> Iterator[str]:
         for domain in map(str, as_list(rule.get("domain"))):

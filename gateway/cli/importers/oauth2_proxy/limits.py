@@ -40,12 +40,16 @@ def limits_of(options: Options, people: Found, *, emails: bool, only_group: str)
         policy["groups"] = groups
     unsaid = _unsaid(options, emails=emails)
     if not only_group:
-        return Limits(policy, _domains_beside_list(options, emails), tuple(unsaid), listed)
+        return Limits(
+            policy=policy, left_out=_domains_beside_list(options, emails), stops=tuple(unsaid), listed=listed
+        )
     policy["groups"] = [only_group]
     told = [LeftOut(one.where, f"put those who may pass into group `{only_group}`") for one in unsaid]
     if groups:
         told.append(LeftOut("allowed_groups", f"group `{only_group}` stands for these too"))
-    return Limits(policy, (*_domains_beside_list(options, emails), *told), (), listed)
+    return Limits(
+        policy=policy, left_out=(*_domains_beside_list(options, emails), *told), stops=(), listed=listed
+    )
 
 
 def _unsaid(options: Options, *, emails: bool) -> list[LeftOut]:

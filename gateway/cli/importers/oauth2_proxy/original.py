@@ -24,7 +24,7 @@ class OAuth2ProxyRules:
 
     def samples(self, people: Sequence[User]) -> Sequence[Sample]:
         return [
-            Sample(rule, _HOST, path, method, client)
+            Sample(rule=rule, host=_HOST, path=path, method=method, client=client)
             for rule, path, methods in self._places()
             for method in methods
             for client in dict.fromkeys(["192.0.2.1", *self._trusted_clients()])

@@ -17,7 +17,7 @@ class PomeriumRules:
 
     def samples(self, people: Sequence[User]) -> Sequence[Sample]:
         return [
-            Sample(f"routes[{number}]", _host(route), path, method, client)
+            Sample(rule=f"routes[{number}]", host=_host(route), path=path, method=method, client=client)
             for number, route in enumerate(self.routes)
             for path in dict.fromkeys([_path(route), f"{_path(route).rstrip('/')}/below", "/"])
             for method in ("GET", "POST")

@@ -21,7 +21,7 @@ def messages_provider(config: SmsTwilio, status_url: str) -> SmsProvider:
     sender = TwilioSender(config, Backoff(config.retries), callback)
     number = calling_number(config)
     caller = TwilioCaller(sender.api, number, callback) if number else None
-    return SmsProvider(sender, caller, reports, TwilioBills(sender.api))
+    return SmsProvider(sender=sender, caller=caller, reports=reports, bills=TwilioBills(sender.api))
 
 
 def verify_provider(config: SmsTwilioVerify) -> SmsProvider:

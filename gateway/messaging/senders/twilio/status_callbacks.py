@@ -82,7 +82,15 @@ def _failure(status: str, sid: str, form: Mapping[str, str]) -> Delivery:
         return Delivery(status, FINAL, sid, problem=_PROBLEMS[status], cause=f"Twilio: {status}")
     failure = twilio_failure(0, number)
     problem = failure.public if "public" in vars(failure) else _PROBLEMS[status]
-    return Delivery(status, FINAL, sid, str(number), problem, failure.detail, failure.mend)
+    return Delivery(
+        status=status,
+        stage=FINAL,
+        sid=sid,
+        error=str(number),
+        problem=problem,
+        cause=failure.detail,
+        mend=failure.mend,
+    )
 
 
 def _cost(form: Mapping[str, str]) -> Cost | None:
