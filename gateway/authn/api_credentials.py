@@ -1,4 +1,4 @@
-"""Service accounts: turns an Authorization header or a client certificate into a Principal, where the route allows it.
+"""API credentials: turns an Authorization header or a client certificate into a Principal, where the route allows it.
 
 A token that a user made stands for that user, as the directory has them now. A token proves "token", a certificate
 "certificate", HTTP Basic "password": one factor each, never two. What is ours in Authorization is consumed here and
@@ -34,7 +34,7 @@ _NOTE_USE_AFTER = 60.0
 
 
 class NotAccepted(GatewayError):
-    """Credentials were shown and are no good. `challenge` goes into WWW-Authenticate."""
+    """Credentials were given and are wrong. `challenge` goes into WWW-Authenticate (RFC 9110 §11.6.1)."""
 
     status = 401
     public = N_("These credentials are not accepted here.")
@@ -45,13 +45,15 @@ class NotAccepted(GatewayError):
 
 
 class OutOfScope(GatewayError):
+    """The token is right, but was not made for this route."""
+
     status = 403
     public = N_("This token is not meant for this.")
 
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """A token that is right, and for whom it stands."""
+    """A token that is right, and the user or service account that it stands for."""
 
     token: ApiToken
     user: User
@@ -68,14 +70,16 @@ class RightPassword:
 
 @dataclass(frozen=True, slots=True)
 class ApiPrincipal:
-    """Who the credentials stand for (None: there were none of ours), and whether Authorization was for us."""
+    """Whom the credentials stand for (None: there were none of ours). `consumed`: Authorization was for us."""
 
     principal: Principal | None = None
     consumed: bool = False
 
 
 class ApiCredentials:
-    """One per worker. `keys` are hash keys for tokens, newest first; `own` says whether tokens of users count."""
+    """Reads API credentials, one per worker. `keys` are hash keys for tokens, newest first; `own` says whether tokens
+    that users made count.
+    """
 
     def __init__(
         self,
@@ -98,7 +102,12 @@ class ApiCredentials:
     async def read(
         self, route: Route, target: Target, authorization: Sequence[str], certificate: dict[str, Any] | None
     ) -> ApiPrincipal:
-        """Raises NotAccepted, OutOfScope, TooManyAttempts and StoreUnavailable."""
+        """Return whom the request's credentials stand for on this route.
+
+        `authorization` are the values of Authorization, `certificate` is the client's as `ssl.getpeercert` gives it.
+
+        Raises NotAccepted, OutOfScope, TooManyAttempts and StoreUnavailable.
+        """
         if len(authorization) == 1:
             scheme, _, value = authorization[0].strip().partition(" ")
             value = value.strip()
@@ -116,7 +125,7 @@ class ApiCredentials:
         return ApiPrincipal(consumed=len(authorization) > 1 and (route.tokens or route.basic))
 
     def hear(self, change: Change) -> None:
-        """Passwords of a user who changed, and tokens that were revoked, are checked again."""
+        """Check passwords of a changed user, and revoked tokens, again at their next use."""
         if change.kind == "user":
             self._right_passwords.forget(lambda right: right.user.username == change.subject)
             self._right_tokens.forget(lambda right: right.token.owner == change.subject)
@@ -129,7 +138,7 @@ class ApiCredentials:
     # -- tokens ----------------------------------------------------------------------------------------------------
 
     async def by_scope(self, target: Target, authorization: Sequence[str], scope: str) -> Principal:
-        """Whose token this is, if it has the scope. Raises NotAccepted, OutOfScope, TooManyAttempts."""
+        """Return whose token this is, if it has `scope`. Raises NotAccepted, OutOfScope, TooManyAttempts."""
         scheme, _, value = authorization[0].strip().partition(" ")
         if len(authorization) != 1 or scheme.lower() != "bearer" or not value.strip().startswith(PREFIX):
             raise self._refused_token("not one of ours")
@@ -235,20 +244,24 @@ class ApiCredentials:
 
 
 def token_user(name: str) -> str:
-    """What apps, rules and logs call the owner of a token. No person can have this name."""
+    """Return the username that apps, rules and logs see for the service account `name`. No person can have it."""
     return f"token:{name}"
 
 
 def token_digest(key: bytes, secret: str) -> str:
+    """Return the keyed hash under which a token is stored."""
     return hmac.new(key, secret.encode(errors="surrogatepass"), sha256).hexdigest()
 
 
 def basic_challenge(target: Target) -> str:
+    """Return the WWW-Authenticate challenge for HTTP Basic (RFC 7617 §2)."""
     return f'Basic realm="{target.host}", charset="UTF-8"'  # RFC 7617 §2.1
 
 
 def certificate_name(certificate: dict[str, Any]) -> str:
-    """The first alternative name, else the common name; "" if it has neither (RFC 9525 prefers the former)."""
+    """Return the first alternative name of a certificate, else its common name, "" without either (RFC 9525 prefers
+    the former).
+    """
     for kind in ("email", "DNS", "URI"):
         for have, value in certificate.get("subjectAltName", ()):
             if have == kind:

@@ -1,4 +1,4 @@
-"""Invitations: an administrator names a person, who sets the password through a link that works once.
+"""Invitations: an administrator names a person, who sets the password through a mailed link that works once.
 
 Until then the account has no password, so nobody can sign in to it.
 """
@@ -28,14 +28,14 @@ class Invitations:
         return await self.link(user.username)
 
     async def link(self, username: str) -> str:
-        """A new link for a user who has no password yet; the one before it ends. Raises UserUnknown."""
+        """Return a new link for a user who has no password yet; the one before it ends. Raises UserUnknown."""
         user = await self._directory.get(username)
         if user is None or user.password_hash:
             raise UserUnknown(f"{username} has no invitation to renew")
         return f"{self._base}/invite?token={await self._links.issue(_person(user))}"
 
     async def invited(self, token: str) -> User | None:
-        """Whom the link is for, if it still works."""
+        """Return whom the link is for, None if it works no more."""
         return await self._welcome(await self._links.look(token))
 
     async def accept(self, token: str, password: str, audit: Audit, ip: str) -> User | None:
@@ -66,7 +66,7 @@ def _person(user: User) -> str:
 
 
 def letter(brand: str, link: str) -> tuple[Text, Text]:
-    """Subject and text of the mail."""
+    """Return subject and text of the mail."""
     days = round(LIFETIME / 86400)
     return (
         N_("Your account at %(brand)s", brand=brand),

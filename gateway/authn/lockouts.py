@@ -1,6 +1,6 @@
-"""What is blocked now, and lifting it, for the commands and the admin console.
+"""Lists what is blocked now, and lifts it, for the commands and the admin console.
 
-Operators see whom it is about: a user, an address, a number or mail address in part. A name that nobody has may be a
+Operators see whom it is about: a user, an address, a number or mail address in part. A name that no user has may be a
 password in the wrong field; it is shown as the log shows it, as a fingerprint.
 """
 
@@ -56,7 +56,7 @@ WHAT: Mapping[str, Text] = {
 
 @dataclass(frozen=True, slots=True)
 class Lockout:
-    """`name` is what an operator may see of whom it is about, and what lifts it."""
+    """One lock or spent budget. `name` is what an operator sees of whom it is about, and what lifts it."""
 
     about: str
     name: str
@@ -67,7 +67,7 @@ class Lockout:
 
     @property
     def username(self) -> str:
-        """For the audit log; "" where it is about no user."""
+        """Return the user for the audit log; "" where it is about none."""
         return self.name if self.about == "user" else ""
 
     @property
@@ -80,7 +80,7 @@ class Lockout:
 
 
 class Lockouts:
-    """`fingerprint` is for names that nobody has."""
+    """All locks and budgets. `fingerprint` is for names that no user has."""
 
     def __init__(
         self, limits: RateLimits, directory: Directory, fingerprint: Callable[[str], str], clock: Clock
@@ -89,21 +89,21 @@ class Lockouts:
         self._fingerprint, self._clock = fingerprint, clock
 
     async def now(self) -> Sequence[Lockout]:
-        """Everything, locks and other long waits first."""
+        """Return everything that is blocked, locks and other long waits first."""
         found = [await self._look(spent) for spent in await self._limits.spent()]
         return sorted(filter(_full, found), key=lambda one: (-one.ends_at, one.name))
 
     async def of(self, user: User) -> Sequence[Lockout]:
-        """What this user waits for."""
+        """Return what this user waits for."""
         found = [await self._look(spent) for spent in await self._of(OF_USER, _subjects(user))]
         return sorted(filter(_full, found), key=lambda one: -one.ends_at)
 
     async def unlock(self, user: User) -> Sequence[Lockout]:
-        """Lift every lock and budget of a user; returns what had counted."""
+        """Lift every lock and budget of a user; return what had counted."""
         return await self._lift(await self._of(OF_USER, _subjects(user)))
 
     async def lift(self, name: str) -> Sequence[Lockout]:
-        """Lift what is about an address, or whatever else `name` stands for in `now`."""
+        """Lift what is about an address, or whatever else `name` stands for in `now`; return it."""
         if (address := _address(name)) is not None:
             return await self._lift(await self._of(OF_ADDRESS, [("address", address)]))
         if (user := await self._directory.get(name)) is not None:

@@ -1,4 +1,4 @@
-"""The login itself, without HTTP: prove a password, prove a second factor, and what is still missing.
+"""The login without HTTP: prove a password, prove a second factor, and say what is still missing.
 
 Views translate forms into calls and results into pages. Whatever fails in here leaves nobody signed in.
 """
@@ -25,7 +25,7 @@ from gateway.session import Sessions
 
 @dataclass(frozen=True, slots=True)
 class LoginOrigin:
-    """Where an attempt comes from."""
+    """Where an attempt comes from: address, browser, host and language."""
 
     address: IPAddress
     user_agent: str
@@ -43,7 +43,7 @@ class LoginOrigin:
 
     @property
     def network(self) -> str:
-        """What address budgets count."""
+        """Return what address budgets count: the address, or the /64 of an IPv6 one."""
         return network_of(self.ip)
 
 
@@ -67,6 +67,8 @@ def proven_recently(session: SessionRecord, now: float) -> bool:
 
 
 class SignIn:
+    """The steps of a sign-in, one per worker."""
+
     def __init__(
         self,
         directory: Directory,
@@ -93,7 +95,7 @@ class SignIn:
     # -- what is missing -----------------------------------------------------------------------------------------
 
     def decision(self, destination: Target, principal: Principal | None) -> Decision:
-        """What stands between this principal and the destination. Where no route is, a full sign-in is due."""
+        """Decide what stands between this principal and the destination. Without a route a full sign-in is due."""
         destination = self._meant(destination)
         for judge in self.judges:
             if (found := judge(destination, principal)) is not None:
@@ -111,7 +113,7 @@ class SignIn:
         return Decision(verdict, "portal", "portal")
 
     async def usable_factors(self, user: User, decision: Decision, amr: Sequence[str] = ()) -> list[str]:
-        """Second factors that the user has enrolled and that the decision accepts.
+        """Return the second factors that the user has enrolled and that the decision accepts.
 
         A session that has two (`amr`) must show who sits there, of which approval from elsewhere says nothing.
         """
@@ -129,7 +131,7 @@ class SignIn:
     async def password(
         self, client: LoginOrigin, username: str, password: str, before: Principal | None
     ) -> SessionRecord | None:
-        """A new session if the password is right, else None. Raises TooManyAttempts and TooUnusual."""
+        """Start a session if the password is right, else return None. Raises TooManyAttempts and TooUnusual."""
         user = await self._passwords.check(username, password, client.ip, door="login")
         metrics.sign_ins.labels("password", "wrong" if user is None else "right").inc()
         return await self._let_in(client, user, before) if user else None
@@ -137,7 +139,9 @@ class SignIn:
     async def federated(
         self, client: LoginOrigin, user: User, before: Principal | None, *, mfa: bool
     ) -> SessionRecord:
-        """A session for whom a provider vouches; `mfa`: it did so with a second factor that we trust."""
+        """Start a session for a user whom a provider vouches for; `mfa`: with a second factor that we trust. Raises
+        TooUnusual.
+        """
         metrics.sign_ins.labels("federated", "right").inc()
         return await self._let_in(client, user, before, factor="federated", mfa=mfa)
 
@@ -206,7 +210,9 @@ class SignIn:
     async def prove(
         self, client: LoginOrigin, principal: Principal, factor: str, form: Mapping[str, str]
     ) -> tuple[Outcome, SessionRecord | None]:
-        """Judge a second factor; when right, the session rises under a new id. Raises TooManyAttempts."""
+        """Judge a second factor; when it is right, return the session under its new id, too. Raises
+        TooManyAttempts.
+        """
         outcome = await self.judge(client, principal, factor, form)
         if outcome is not Outcome.RIGHT:
             return outcome, None
@@ -222,7 +228,7 @@ class SignIn:
     async def judge(
         self, client: LoginOrigin, principal: Principal, factor: str, form: Mapping[str, str]
     ) -> Outcome:
-        """Judge a second factor and count the failure; nobody is signed in by this. Raises TooManyAttempts."""
+        """Judge a second factor and count a failure; signs nobody in. Raises TooManyAttempts."""
         name = principal.username
         await self._check_locked(name)
         outcome = await self._factors[factor].verify(self._attempt(client, principal), form)
@@ -264,7 +270,7 @@ class SignIn:
         )
 
     async def passkey(self, client: LoginOrigin, username: str) -> SessionRecord | None:
-        """A session for whom a passkey named, with its user verified: that counts as two factors."""
+        """Start a session for the user whom a passkey named, with its user verified: that counts as two factors."""
         user = await self._directory.get(username)
         if user is None or user.disabled:
             return None
@@ -280,5 +286,6 @@ class SignIn:
     # -- the end ---------------------------------------------------------------------------------------------------
 
     async def sign_out(self, client: LoginOrigin, principal: Principal) -> None:
+        """End the session and note it in the audit log."""
         await self._sessions.end(principal.session.sid)
         self._audit.record("logout", principal.username, client.ip, sid=principal.session.sid[:8])

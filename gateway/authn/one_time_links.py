@@ -1,4 +1,4 @@
-"""Links that work once: a random token in a mail, its digest in the ledger, whom it is for behind that.
+"""Links that work once: a random token in a mail, its digest in the ledger, and whom it is for.
 
 Looking at a link does not use it up (mail scanners do that); taking does, and of two takers one gets it.
 """
@@ -33,7 +33,7 @@ class Links:
         self.lifetime = lifetime
 
     async def issue(self, username: str) -> str:
-        """A new token for this user; the one before it ends."""
+        """Make a token for this user and return it; the one before it ends."""
         before = await self._ledger.take(self._owner(username))
         if before is not None:
             await self._ledger.delete(before.decode())
@@ -44,15 +44,15 @@ class Links:
         return token
 
     async def look(self, token: str) -> str | None:
-        """Whom the link is for, if it still works."""
+        """Return whom the link is for, None if it works no more."""
         return _user(await self._ledger.get(self._slot(token)))
 
     async def take(self, token: str) -> str | None:
-        """Whom the link was for; it works no more."""
+        """Use the link up and return whom it was for, None if it did not work any more."""
         return _user(await self._ledger.take(self._slot(token)))
 
     async def revoke(self, username: str) -> bool:
-        """End the link that this user has, True if there was one."""
+        """End the link that this user has; True if there was one."""
         slot = await self._ledger.take(self._owner(username))
         return slot is not None and await self._ledger.take(slot.decode()) is not None
 

@@ -1,8 +1,8 @@
-"""One check of a password for every door: the sign-in page, HTTP Basic and the account page (security rules 2, 3, 9).
+"""Checks passwords for the sign-in page, HTTP Basic and the account page alike (security rules 2, 3, 9).
 
-Counters are kept for the name that was meant, known or not, so that they tell nothing about who exists. An attempt
+Counters are kept for the name that was typed, known or not, so that they tell nothing about who exists. An attempt
 counts before it is judged, so that parallel guesses can't outrun the limits; a right one is given back. The log names
-only who exists: a name that nobody has may be a password that was typed into the wrong field.
+only users who exist: another name may be a password typed into the wrong field.
 """
 
 import hmac
@@ -20,7 +20,7 @@ from gateway.rate_limits import PASSWORD_FAILURES, PASSWORD_PER_IP, PASSWORD_PER
 
 @dataclass(frozen=True, slots=True)
 class PasswordCheck:
-    """`key` makes fingerprints; without it nobody can try out which name or password one stands for."""
+    """Checks passwords. `key` makes fingerprints of names, so that nobody can try out which name one stands for."""
 
     directory: Directory
     limits: RateLimits
@@ -28,7 +28,8 @@ class PasswordCheck:
     key: Callable[[], bytes]
 
     async def check(self, username: str, password: str, ip: str, *, door: str) -> User | None:
-        """The user if the password is right, else None, counted and on record.
+        """Return the user if the password is right, else None; counted and audited. `door` names the place for the
+        log.
 
         Raises TooManyAttempts, Overloaded, StoreUnavailable.
         """
@@ -64,7 +65,7 @@ class PasswordCheck:
             self.audit.record("locked", shown, ip, factor="password")
 
     async def shown(self, typed: str) -> str:
-        """What the log may say of a name that somebody typed."""
+        """Return what the log may say of a name that was typed."""
         try:
             user = await self.directory.get(typed)
         except StoreUnavailable:  # the failure must still count
@@ -72,15 +73,18 @@ class PasswordCheck:
         return user.username if user else self.fingerprint(typed)
 
     def fingerprint(self, typed: str) -> str:
-        """Equal for equal names, so that a row of guesses is seen as one."""
+        """Return a keyed digest, equal for equal names, so that a series of guesses is seen as one."""
         return fingerprint(self.key(), typed)
 
 
 def fingerprint(key: bytes, typed: str) -> str:
+    """Return a keyed digest of a name as `as_counted` spells it."""
     digest = hmac.new(key, as_counted(typed).encode(errors="surrogatepass"), sha256)
     return f"unknown:{digest.hexdigest()[:8]}"
 
 
 def as_counted(typed: str) -> str:
-    """One spelling for all that the directory takes for the same name: full-width letters get no fresh tries."""
+    """Return one spelling for all that the directory takes for the same name: full-width letters get no
+    fresh tries.
+    """
     return folded(typed.strip())[:128]

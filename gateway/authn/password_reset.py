@@ -1,7 +1,7 @@
 """Setting a new password by a mailed link, without HTTP (security rule 10: the mailbox alone is not enough).
 
 The link opens a ticket; a second factor other than mail proves it; only then is a new password taken. Each step is
-bound to the browser that began it. What this answers never tells whether an account exists.
+bound to the browser that began it. No answer tells whether an account exists.
 """
 
 import json
@@ -80,7 +80,9 @@ class Resets:
         self._links = Links("reset", ledger, clock, lifetime=LIFETIME, token=token)
 
     async def request(self, client: LoginOrigin, name: str) -> None:
-        """Mail a link to whoever that is, in the background. Raises TooManyAttempts, whoever that is."""
+        """Mail a link to the user whom `name` means, in the background. Raises TooManyAttempts, whether or not there
+        is one.
+        """
         wanted = as_counted(name)
         await self._limits.spend(RESETS_PER_IP, client.network)
         await self._limits.spend(RESETS_PER_TARGET, wanted)
@@ -104,7 +106,7 @@ class Resets:
         )
 
     async def open(self, client: LoginOrigin, token: str, browser: str) -> Ticket | None:
-        """Use the link up and begin. Raises TooManyAttempts."""
+        """Use the link up and begin a reset; None if it works no more. Raises TooManyAttempts."""
         await self._limits.spend(LINKS_PER_IP, client.network)
         username = await self._links.take(token)
         user = await self._directory.get(username) if username else None
@@ -116,7 +118,7 @@ class Resets:
         return ticket
 
     async def ticket(self, id: str, browser: str) -> Ticket | None:
-        """The reset that this browser has under way."""
+        """Return the reset `id` if this browser has it under way."""
         found = Ticket(id=id, browser=browser, user=User(""), proven=False)
         value = await self._ledger.get(_slot(found))
         state = json.loads(value) if value else {}
@@ -127,16 +129,20 @@ class Resets:
         return Ticket(id=id, browser=browser, user=user, proven=state["proven"] is True)
 
     async def factors(self, ticket: Ticket) -> list[str]:
+        """Return the second factors that may prove this reset."""
         return await self._signin.usable_factors(ticket.user, ACCEPTED)
 
     async def begin(self, client: LoginOrigin, ticket: Ticket, factor: str, resend: Resend | None) -> Prompt:
-        """Raises SendFailed, TooManyAttempts."""
+        """Start (or describe) a challenge for the second factor. Raises SendFailed, TooManyAttempts."""
         return await self._signin.begin(client, self._stand_in(ticket), factor, resend=resend)
 
     async def prove(
         self, client: LoginOrigin, ticket: Ticket, factor: str, form: Mapping[str, str]
     ) -> tuple[Outcome, Ticket]:
-        """The outcome, and the ticket to go on with: a proven one has a new id. Raises TooManyAttempts."""
+        """Judge the second factor; return the outcome, and the ticket to go on with: a proven one has a new id.
+
+        Raises TooManyAttempts.
+        """
         outcome = await self._signin.judge(client, self._stand_in(ticket), factor, form)
         if outcome is Outcome.EXHAUSTED:
             await self._ledger.delete(_slot(ticket))
@@ -148,9 +154,9 @@ class Resets:
         return outcome, proven
 
     async def finish(self, client: LoginOrigin, ticket: Ticket, password: str) -> bool:
-        """Set the password, end all sessions and remembered devices, tell the user. Raises WeakPassword.
+        """Set the password, end all sessions and remembered devices, tell the user.
 
-        False if somebody was faster, or the second factor is missing.
+        False if somebody was faster, or the second factor is missing. Raises WeakPassword.
         """
         name = ticket.user.username
         self._directory.check_password(password, name)
@@ -193,7 +199,7 @@ class Resets:
 
 
 async def find(directory: Directory, wanted: str) -> User | None:
-    """By username, or by a mail address that only one user has."""
+    """Find a user by username, or by a mail address that only one user has."""
     user = await directory.get(wanted)
     if user is not None or "@" not in wanted:
         return user

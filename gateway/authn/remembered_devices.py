@@ -1,4 +1,4 @@
-"""Remembered devices: a cookie of its own that stands for a second factor proven here before (security rule 10).
+"""Remembered devices: a cookie that stands for a second factor which was proven in this browser before (rule 10).
 
 The cookie is sealed and bound to one user; the store keeps only a digest. It is worth nothing without that user's
 password, and policy decides where it counts at all. It must never reach an upstream.
@@ -23,7 +23,7 @@ _MAX_COOKIE = 1024
 
 
 def device_cookie(session: Session) -> str:
-    """The cookie's name without the prefix that it has on https."""
+    """Return the cookie's name without the prefix that it has on https."""
     return f"{session.cookie_name}_device"
 
 
@@ -48,11 +48,13 @@ class RememberedDevices:
 
     @property
     def days(self) -> int:
-        """For how long, as people say it; 0 where devices are not remembered."""
+        """Return for how many days devices are remembered; 0 where they are not."""
         return max(1, round(self._lifetime / 86400)) if self._lifetime else 0
 
     async def recognise(self, cookies: str, user: User) -> Device | None:
-        """The device if this user asked to remember it and nothing has happened since that ends it."""
+        """Return the device of these cookies (a Cookie header) if this user had it remembered and nothing has ended
+        that since.
+        """
         id = self._read(cookies, user.username)
         device = await self.store.get(id) if id and self._lifetime else None
         if device is None or device.username != user.username or user.disabled:
@@ -63,6 +65,7 @@ class RememberedDevices:
         return device
 
     async def used(self, device: Device, ip: str) -> None:
+        """Note when and from where a device was used."""
         await self.store.touch(device.id, self._clock(), ip)
 
     async def remember(
@@ -88,11 +91,11 @@ class RememberedDevices:
         response.set_cookie(self.cookie_name, sealed.decode(), max_age=int(self._lifetime), **flags)
 
     def current(self, cookies: str, username: str) -> str:
-        """The id of the device that these cookies are from, "" if it is not one of this user's."""
+        """Return the id of the device that these cookies are from, "" if it is not one of this user's."""
         return self._read(cookies, username)
 
     async def revoke(self, username: str, id: str, ip: str = "") -> bool:
-        """Forget one device of a user, True if there was one."""
+        """Forget one device of a user; True if there was one."""
         gone = await self.store.remove(username, id)
         if gone:
             self._audit.record("device_revoked", username, ip, device=id[:8])

@@ -1,7 +1,7 @@
 """Remembers for a minute which credentials were right, so that a program does not cost Argon2 at each request.
 
-Only a keyed hash of a credential is kept, under a key that this process alone has. What a change says goes at once,
-also for checks that were under way when it came. Wrong credentials are never remembered.
+Only a keyed hash of a credential is kept, under a key that this process alone has. A change forgets what it is about
+at once, also checks that were under way when it came. Wrong credentials are never remembered.
 """
 
 import asyncio
@@ -20,6 +20,8 @@ SIZE = 10_000
 
 
 class VerifiedCache(Generic[T]):
+    """Credential -> what its check found."""
+
     def __init__(
         self,
         clock: Clock,
@@ -36,7 +38,9 @@ class VerifiedCache(Generic[T]):
         """Counts what was forgotten: a check that is older than that must not be remembered."""
 
     async def get(self, credential: str, who: str, check: Callable[[], Awaitable[T]]) -> T:
-        """What `check` found, now or within the last minute; equal requests of `who` at one time share one check."""
+        """Return what `check` found, now or within the last minute; equal requests of `who` at one time share one
+        check.
+        """
         slot = hmac.new(self._key, credential.encode(errors="surrogatepass"), sha256).hexdigest()
         found = self._known.get(slot)
         if found and 0 <= self._clock() - found[0] < self._lifetime:
@@ -49,7 +53,7 @@ class VerifiedCache(Generic[T]):
         return await asyncio.shield(task)  # who leaves does not take the answer from those who wait
 
     def forget(self, is_gone: Callable[[T], bool]) -> None:
-        """Check these again, whatever is under way."""
+        """Forget the results for which `is_gone` is true, also of checks under way."""
         self._age += 1
         self._running.clear()
         for slot in [slot for slot, (_, value) in self._known.items() if is_gone(value)]:

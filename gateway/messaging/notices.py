@@ -1,4 +1,4 @@
-"""Mails that nobody waits for: notices to users, and links whose sending must not show in how long a page took.
+"""Sends mails that nobody waits for: notices to users, and links whose sending must not show in how long a page took.
 
 A mail that can't be sent is noted in the audit log; it never fails what it was about.
 """
@@ -18,6 +18,8 @@ _AT_ONCE = 1000
 
 
 class Notices:
+    """The background sender of one worker."""
+
     def __init__(self, sender: EmailSender, audit: Audit, brand: str, lang: str) -> None:
         self._sender, self._audit, self.brand, self.lang = sender, audit, brand, lang
         self._running: set[asyncio.Task[None]] = set()
@@ -30,7 +32,7 @@ class Notices:
             self.later(lambda: self._send(username, to, subject, text, about))
 
     def later(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do something that nobody waits for. A flood of it is cut off rather than queued without end."""
+        """Run `work` in the background. A flood of it is cut off rather than queued without end."""
         if len(self._running) >= _AT_ONCE:
             log.warning("too many notices at once: one is dropped")
             return

@@ -1,4 +1,4 @@
-"""Active health checks: ask each upstream of a route every so often, and take it out or bring it back."""
+"""Active health checks: asks each upstream of a route now and then, and takes it out or brings it back."""
 
 import asyncio
 
@@ -10,13 +10,14 @@ from gateway.proxy.upstreams import Pool, Upstream
 
 
 async def watch(pool: Pool, check: HealthCheck) -> None:
-    """Runs until cancelled."""
+    """Check the pool's upstreams every `check.interval` seconds, until cancelled."""
     await asyncio.gather(*(_watch_one(upstream, check) for upstream in pool.upstreams))
 
 
 async def _watch_one(upstream: Upstream, check: HealthCheck) -> None:
     good = bad = 0
     while True:
+        # One answer proves little either way: `rise` and `fall` in a row do, so that an upstream does not flap.
         error = await probe(upstream, check)
         good, bad = (0, bad + 1) if error else (good + 1, 0)
         if error:
@@ -30,7 +31,7 @@ async def _watch_one(upstream: Upstream, check: HealthCheck) -> None:
 
 
 async def probe(upstream: Upstream, check: HealthCheck) -> str:
-    """One GET on a connection of its own; empty if all is well, else what is wrong."""
+    """Send one GET for `check.path` on a connection of its own. Returns "" if all is well, else what is wrong."""
     try:
         status = await _ask(upstream, check)
     except UpstreamError as error:
@@ -45,7 +46,7 @@ async def _ask(upstream: Upstream, check: HealthCheck) -> int:
     pairs = [
         (b"Host", upstream.address.authority.encode()),
         (b"User-Agent", b"auth-gateway health check"),
-        (b"Connection", b"close"),
+        (b"Connection", b"close"),  # kept connections are for requests; this one answers for a new one, too
     ]
     try:
         connection.begin("GET", _ignore)

@@ -1,4 +1,6 @@
-"""In which order the upstreams of a route are asked. Pure: each worker and replica comes to the same for a user."""
+"""In which order the upstreams of a route are asked. Pure: each worker and replica comes to the same order for a
+user.
+"""
 
 import hashlib
 import math
@@ -6,7 +8,10 @@ from collections.abc import Sequence
 
 
 def turns(weights: Sequence[int]) -> tuple[int, ...]:
-    """One round: each upstream as often as it weighs, and as evenly spread as can be (nginx calls it smooth)."""
+    """Spread the upstreams over one round: each index as often as its weight says, as evenly as can be.
+
+    This is nginx' "smooth weighted round robin": weights 5, 1, 1 give 0 0 1 0 2 0 0, not 0 0 0 0 0 1 2.
+    """
     current, total = [0] * len(weights), sum(weights)
     order = []
     for _ in range(total):
@@ -18,7 +23,10 @@ def turns(weights: Sequence[int]) -> tuple[int, ...]:
 
 
 def ranking(who: str, urls: Sequence[str], weights: Sequence[int]) -> list[int]:
-    """The upstreams for somebody, best first. When one comes or goes, only its own users move (rendezvous hashing)."""
+    """Order the upstreams (indexes of `urls`) for `who`, the best first, by weighted rendezvous hashing.
+
+    When an upstream comes or goes, only the users who had it move; the others stay where their app knows them.
+    """
     scores = [weight / -math.log(_share(who, url)) for url, weight in zip(urls, weights, strict=True)]
     return sorted(range(len(urls)), key=lambda number: -scores[number])
 

@@ -1,4 +1,4 @@
-"""What a client gets of an upstream's response head. Pure, like headers.py: raw pairs in, raw pairs out.
+"""Which headers of an upstream's response a client gets. Pure: raw name/value pairs in, raw pairs out.
 
 An upstream can neither set, clear nor shadow our cookies, and its own address does not leak into redirects.
 """
@@ -12,6 +12,7 @@ from gateway.config.schema import Rewrite
 from gateway.model import Target
 from gateway.proxy.client_headers import HOP_BY_HOP, Pair, Pairs, canonical, connection_options
 
+# Not a standard header, but every browser follows it: "5; url=/next", with or without quotes.
 _REFRESH = re.compile(r"(?i)^(\s*[\d.]+\s*[;,]\s*(?:url\s*=\s*)?)(['\"]?)(.*?)(\2\s*)$")
 _DEFAULT_PORT = {"http": 80, "https": 443}
 
@@ -32,6 +33,8 @@ class Rewriter:
     prefix: str = ""
 
     def headers(self, received: Sequence[Pair]) -> Pairs:
+        """Turn the upstream's end-to-end headers into those for the client; order, case and bytes are kept."""
+        # RFC 9110 §7.6.1: what belongs to the upstream's hop ends here, also what its Connection header names.
         # Trailers are passed on, so their announcement is too, unless ClientWriter can't send any.
         # Content-Length stays whatever Connection says: without it the client could not tell where the body ends.
         gone = (HOP_BY_HOP | connection_options(received)) - {"trailer", "content-length"}
@@ -42,7 +45,7 @@ class Rewriter:
         ]
 
     def value(self, name: bytes, value: bytes) -> bytes | None:
-        """What the client gets of a header (its name in lower case); None to leave it out."""
+        """Rewrite the value of one header (its name in lower case); None leaves the header out."""
         if name == b"set-cookie":
             return self.set_cookie(value)
         if name == b"clear-site-data":
@@ -54,11 +57,15 @@ class Rewriter:
         return value
 
     def location(self, value: bytes) -> bytes:
-        """An absolute URL of the upstream becomes ours; a rooted path gets the stripped prefix back."""
+        """Turn an absolute URL of the upstream into a public one (RFC 9110 §10.2.2), and give a rooted path the
+        stripped prefix back.
+        """
         text = value.decode("latin-1").strip()
         parts = urlsplit_or_none(text)
         if parts is None:
             return value
+        # Redirects of apps name the address that they know of themselves. Followed as they are, they would lead
+        # around the gateway, or nowhere. A foreign URL is none of ours and stays.
         if parts.netloc:
             if (
                 parts.scheme or self.target.scheme,
@@ -81,6 +88,7 @@ class Rewriter:
         return path
 
     def refresh(self, value: bytes) -> bytes:
+        """Rewrite the URL of a Refresh header as `location` does."""
         match = _REFRESH.match(value.decode("latin-1"))
         if match is None:
             return value
@@ -92,7 +100,10 @@ class Rewriter:
         )
 
     def set_cookie(self, value: bytes) -> bytes | None:
-        """None if the cookie would take the place of ours; else with Domain and Path as the route wants them."""
+        """Rewrite Domain and Path of a Set-Cookie as the route wants them; None if the cookie would take the place of
+        ours.
+        """
+        # An app that sets our cookie could sign its visitor in as somebody else (session fixation, RFC 6265 §8.4).
         # Browsers store "=name=value" as a nameless cookie and send it back as "name=value".
         if re.split(rb"[=;]", value.lstrip(b" \t="), maxsplit=1)[0].strip().lower() in self.own_cookies:
             return None
@@ -104,6 +115,8 @@ class Rewriter:
     def _cookie_attribute(self, attribute: bytes) -> bytes:
         name, equals, value = attribute.partition(b"=")
         key, text = name.strip().lower(), value.strip().decode("latin-1")
+        # Browsers refuse a cookie for a domain that does not cover the host (RFC 6265 §5.3), as an app's own name
+        # does not: the user could not sign in to the app.
         if key == b"domain" and text and self.rules.cookie_domain and not covers(text, self.target.host):
             return name + equals + self.target.host.encode()
         if key == b"path" and text.startswith("/"):
@@ -122,18 +135,19 @@ class Rewriter:
 
 
 def covers(domain: str, host: str) -> bool:
-    """Whether a browser would accept a cookie with this Domain from this host (RFC 6265 §5.1.3)."""
+    """Tell whether a browser accepts a cookie with this Domain from this host (RFC 6265 §5.1.3)."""
     domain = domain.lower().lstrip(".")
     return host == domain or host.endswith("." + domain)
 
 
 def normal_authority(scheme: str, authority: str) -> str:
-    """Lower case, without user info and without a port that the scheme implies."""
+    """Return `authority` in lower case, without user info and without a port that the scheme implies."""
     host = authority.rsplit("@", 1)[-1].lower()
     return host.removesuffix(f":{_DEFAULT_PORT.get(scheme, '')}")
 
 
 def urlsplit_or_none(text: str) -> SplitResult | None:
+    """Split a URL reference; None if it has none of the forms of RFC 3986."""
     try:
         return urlsplit(text)
     except ValueError:
@@ -142,6 +156,8 @@ def urlsplit_or_none(text: str) -> SplitResult | None:
 
 def _keep_cookies(value: bytes) -> bytes | None:
     """Clear-Site-Data without the part that would sign our users out."""
+    # W3C Clear Site Data §3.1: "cookies" clears those of the whole registrable domain, ours among them. "*" means all
+    # there is, so it is written out without them.
     kept: list[bytes] = []
     for directive in (part.strip() for part in value.split(b",")):
         if directive == b'"*"':

@@ -1,6 +1,6 @@
-"""The upstreams of a route: where they are, which is next, which are down, and their idle connections.
+"""The upstreams of a route: their addresses, whose turn it is, which are down, and their idle connections.
 
-Retries are decided by the round trip, not here.
+`round_trip` decides what is tried again.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class NotConnected(UpstreamUnreachable):
 
 
 class ConnectTimeout(UpstreamTimeout):
-    """Likewise, after the time for it."""
+    """No connection was made within `timeouts.connect`, so that any request may be tried elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ class UpstreamAddress:
 
     @classmethod
     def parse(cls, url: str) -> "UpstreamAddress":
+        """Parse `http://…`, `https://…` or `unix:/path`. Raises ValueError."""
         if url.startswith("unix:"):
             return cls(
                 url=url,
@@ -101,6 +102,7 @@ def tls_context(settings: UpstreamTls) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
     if settings.cert_file:
         context.load_cert_chain(settings.cert_file, settings.key_file)
+    # We speak HTTP/1.1 only; without ALPN some servers pick HTTP/2 (RFC 7301 §3.2).
     context.set_alpn_protocols(["http/1.1"])
     return context
 
@@ -127,7 +129,7 @@ class Upstream:
         self._down_until = self._clock() + DOWN_FOR
 
     def troubled(self, error: str) -> None:
-        """Note what is wrong. Failover hides it from users, so the operator is told, once until it is over."""
+        """Note what is wrong. Failover hides it from users, so it is logged, once until it is over."""
         if not self.error:
             log.warning("upstream fails: %s", error)
         self.error = error
@@ -139,7 +141,9 @@ class Upstream:
             self.error = ""
 
     def reuse(self, *, replayable: bool) -> UpstreamConnection | None:
-        """The most recently used idle connection that is good for this request."""
+        """Take the most recently used idle connection; one in use lately unless the request is `replayable`."""
+        # A server may close an idle connection at any moment (RFC 9112 §9.3.1). A request that may be repeated can
+        # risk it; another one gets only a connection that was in use a moment ago.
         oldest = self._clock() - (KEEP_IDLE if replayable else RISKY_AFTER)
         while self._idle:
             connection = self._idle.pop()
@@ -152,7 +156,9 @@ class Upstream:
         return None
 
     async def connect(self, timeout: float) -> UpstreamConnection:  # noqa: ASYNC109 - the caller's setting, one meaning
-        """A new connection; its failure marks the upstream."""
+        """Open a connection within `timeout` seconds (0 = no limit). Raises NotConnected and ConnectTimeout, which
+        mark the upstream as down.
+        """
         return await self.open(UpstreamConnection, timeout)
 
     async def open(self, factory: Callable[[], P], timeout: float) -> P:  # noqa: ASYNC109
@@ -174,6 +180,7 @@ class Upstream:
         at = self.address
         if at.unix_path:
             return (await loop.create_unix_connection(factory, at.unix_path))[1]
+        # The name for SNI (RFC 6066 §3) and for the check of the certificate.
         name = (self._server_name or at.host) if self._context else None
         _, connection = await loop.create_connection(
             factory, at.host, at.port, ssl=self._context, server_hostname=name
@@ -181,7 +188,7 @@ class Upstream:
         return connection
 
     def release(self, connection: UpstreamConnection) -> None:
-        """Keep a connection for the next request if it is good for one, close it if not."""
+        """Keep a connection for the next request if it is good for one, else close it."""
         self._close_old()
         if not connection.reusable or len(self._idle) >= IDLE_CONNECTIONS:
             connection.abort()
@@ -210,7 +217,9 @@ class Upstream:
 
 
 class Pool:
-    """A route's upstreams, by turns or each user's own first, those that are down last."""
+    """A route's upstreams in the order in which they are asked: by turns, or each user's own first; those that are
+    down last.
+    """
 
     def __init__(self, route: Route, clock: Clock) -> None:
         self.route = route
@@ -221,7 +230,9 @@ class Pool:
         self.sticky = route.balance == "sticky" and len(self.upstreams) > 1
 
     def candidates(self, who: str = "") -> Iterator[Upstream]:
-        """Each upstream once. One that is down is still better than no try at all. `who` counts where it is sticky."""
+        """Yield each upstream once, those that are down last. `who` (see `identity_of`) decides where it
+        is sticky.
+        """
         if self.sticky and who:
             numbers = ranking(who, self.route.upstreams, self._weights)
             order = [self.upstreams[number] for number in numbers]
@@ -264,10 +275,15 @@ class PreparedRoute:
         return cls(route, HeaderRules.of(route, own_cookies), Pool(route, clock))
 
     def host_for(self, upstream: UpstreamAddress, target: Target) -> str:
+        """Return the Host header for an upstream: the public one, or its own without `preserve_host`."""
         return target.authority if self.route.preserve_host else upstream.authority
 
     def rewriter(self, upstream: UpstreamAddress, target: Target) -> Rewriter:
-        """An upstream that sees the public Host believes it to be its own, often with the wrong scheme."""
+        """Make the rewriter for a response of this upstream to a request for `target`.
+
+        An upstream that sees the public Host takes it for its own name, often with the wrong scheme, so that counts
+        as its address, too.
+        """
         own = {(scheme, upstream.authority) for scheme in ("http", "https")}
         if self.route.preserve_host:
             own |= {("http", target.authority), (target.scheme, target.authority)}

@@ -26,10 +26,17 @@ SESSION_ENDED = 4401
 NOT_ALLOWED = 4403
 """The session goes on, but policy no longer lets it in here; after HTTP's 403."""
 GOING_AWAY = 1001
+"""RFC 6455 §7.4.1: the endpoint is shutting down; browsers connect again."""
 
 
 def origin_allowed(origin: str | None, target: Target, route: Route) -> bool:
-    """Whether a page of this origin may open a WebSocket here. Browsers always send one; other programs need not."""
+    """Tell whether a page of `origin` (the Origin header) may open a WebSocket to `target`.
+
+    The target's own origin may, and those of `route.websocket_origins`. Browsers always send the header (RFC 6455
+    §4.1); other programs need not, and are no danger here: they have no cookies of the user.
+    """
+    # The same-origin policy does not hold for WebSockets: any page may open one, with the user's cookies (RFC 6455
+    # §10.2). Only this check keeps a foreign page from speaking to the app as its user.
     if origin is None:
         return True
     allowed = (f"{target.scheme}://{target.authority}", *route.websocket_origins)
@@ -42,6 +49,8 @@ def _origin_key(origin: str) -> tuple[str, str] | None:
         parts = urlsplit(origin.strip().lower())
     except ValueError:
         return None
+    # An origin is scheme, host and port, nothing more (RFC 6454 §6.2). "null", which sandboxed frames send, has no
+    # host and fits nothing.
     if (
         parts.scheme not in ("http", "https")
         or not parts.hostname
@@ -66,6 +75,7 @@ class Tunnels:
     """All open tunnels of this process, so that the end of a session can close the ones it opened."""
 
     def __init__(self) -> None:
+        # An inner dict, not a set: it keeps the order, and holds what was decided on beside each tunnel.
         self._by_session: dict[str | None, dict[Tunnel, Admitted | None]] = {}
 
     def __len__(self) -> int:
@@ -94,7 +104,7 @@ class Tunnels:
                 del self._by_session[sid]
 
     def admitted(self) -> dict[str, list[Admitted]]:
-        """Session id -> what it holds open."""
+        """Session id -> the tunnels that it holds open, with what they were decided on."""
         return {
             sid: [one for one in group.values() if one is not None]
             for sid, group in self._by_session.items()
@@ -102,16 +112,17 @@ class Tunnels:
         }
 
     def close_session(self, sid: str, code: int = SESSION_ENDED, reason: str = "session ended") -> None:
-        """Close what this session opened."""
+        """Close the tunnels that a session opened. `code` and `reason` stand in the Close frame (RFC 6455 §7.4)."""
         for tunnel in tuple(self._by_session.get(sid, ())):
             tunnel.close(code, reason)
 
     def close_all(self, code: int = GOING_AWAY, reason: str = "shutting down") -> None:
+        """Close every tunnel, as when the process ends."""
         for tunnel in [tunnel for group in self._by_session.values() for tunnel in group]:
             tunnel.close(code, reason)
 
     async def emptied(self) -> None:
-        """Returns when every tunnel that is open now has ended."""
+        """Wait until every tunnel that is open now has ended."""
         await asyncio.gather(
             *(tunnel.wait() for group in self._by_session.values() for tunnel in tuple(group))
         )
@@ -134,17 +145,25 @@ class _EarlyBytes:
 def open_tunnel(
     request: web.BaseRequest, answer: UpstreamResponse, rewriter: Rewriter, tunnel: Tunnel
 ) -> None:
-    """Pass the upstream's 101 to the client and join the two connections."""
+    """Pass the upstream's 101 to the client and join the two connections.
+
+    Raises ClientGone, and UpstreamUnreachable for a 101 that switches to something else.
+    """
     client, upstream = request.transport, answer.connection.transport
     if client is None:
         answer.connection.abort()
         raise ClientGone
+    # A 101 must name what it switches to (RFC 9110 §15.2.2). Joined to anything but a WebSocket, the client could
+    # speak to the app past policy and past header rules.
     if upstream is None or not _switches(answer):
         answer.connection.abort()
         raise UpstreamUnreachable("upstream answered 101 without switching to websocket")
+    # Connection and Upgrade are hop-by-hop, so the rewriter took them out; this hop switches, too (RFC 6455 §4.2.2).
+    # Sec-WebSocket-Accept and -Extensions go through: the client checks the former against its own key.
     switch = [*rewriter.headers(answer.head.headers), (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
     client.write(serialize(b"HTTP/1.1 101 %b" % answer.head.reason, switch))
     tunnel.url = answer.upstream.address.url
+    # A client may send frames right behind its request; aiohttp has read them and would take them for a request.
     early = _EarlyBytes()
     request.protocol.set_parser(
         cast(Any, early)

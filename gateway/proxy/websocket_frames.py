@@ -1,5 +1,6 @@
 """Where WebSocket frames end (RFC 6455 §5.2), found without decoding them."""
 
+# RFC 6455 §5.2: a length of 126 or 127 means that it follows, in 2 or 8 bytes.
 _EXTENDED = {126: 2, 127: 8}
 
 
@@ -17,10 +18,13 @@ class FrameTracker:
         return not self._left and not self._header
 
     def feed(self, data: bytes) -> None:
+        """Advance over `data`, the next bytes of this direction."""
         self._advance(data, stop=False)
 
     def to_boundary(self, data: bytes) -> int:
-        """How much of `data` belongs to the frame that is under way; all of it if the frame goes on."""
+        """Advance to the end of the frame under way; return how many bytes of `data` belong to it (all if it goes
+        on).
+        """
         return 0 if self.at_boundary else self._advance(data, stop=True)
 
     def _advance(self, data: bytes, *, stop: bool) -> int:
@@ -38,6 +42,7 @@ class FrameTracker:
 
     def _read_header(self, data: bytes, at: int) -> int:
         """Take one more piece of a header; bytes of an incomplete one are kept for the next call."""
+        # A header is at most 14 bytes: 2, 8 of length, 4 of mask. It may arrive in any number of pieces.
         have = len(self._header)
         head = self._header + data[at : at + 14 - have]
         size = _header_size(head)
@@ -52,6 +57,7 @@ class FrameTracker:
 def _header_size(head: bytes) -> int | None:
     if len(head) < 2:
         return None
+    # The top bit of the second byte says that a mask of 4 bytes follows (frames of clients, RFC 6455 §5.1).
     return 2 + _EXTENDED.get(head[1] & 0x7F, 0) + (4 if head[1] & 0x80 else 0)
 
 
@@ -61,6 +67,7 @@ def _payload_size(head: bytes) -> int:
 
 
 def close_frame(code: int, reason: str) -> bytes:
-    """An unmasked Close frame, as a server sends it (RFC 6455 §5.5.1)."""
+    """Make an unmasked Close frame, as a server sends it (RFC 6455 §5.5.1). `reason` is cut to 123 bytes."""
+    # A control frame holds at most 125 bytes (RFC 6455 §5.5), of which the code takes two.
     payload = code.to_bytes(2, "big") + reason.encode()[:123]
     return bytes((0x88, len(payload))) + payload

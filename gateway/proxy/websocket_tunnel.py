@@ -25,6 +25,7 @@ class _End(asyncio.Protocol):
 
     def join(self, transport: asyncio.Transport, peer: "_End") -> None:
         self._transport, self._peer = transport, peer
+        # From here on asyncio hands this side's bytes to us, past the HTTP parsers: a tunnel is not HTTP any more.
         transport.set_protocol(self)
 
     @property
@@ -56,6 +57,9 @@ class _End(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received(data)
 
+    # Back-pressure (asyncio's flow control): while this side can't send, the other is not read, so that a slow reader
+    # costs a bounded buffer and TCP's window does the rest.
+
     def pause_writing(self) -> None:
         if self._peer is not None:
             self._peer.pause(True)
@@ -75,6 +79,9 @@ class Tunnel:
     __slots__ = ("_close", "_done", "_idle", "_last", "_timer", "_tracker", "client", "upstream", "url")
 
     def __init__(self, idle: float) -> None:
+        """`idle` is how many seconds may pass without a byte in either direction before it is closed; 0 =
+        for ever.
+        """
         self.url = ""
         """Of the upstream that it leads to."""
         self._tracker = FrameTracker()
@@ -92,13 +99,14 @@ class Tunnel:
         """Join the two transports; `early` came from the client and `greeting` from the upstream beforehand."""
         self.client.join(client, self.upstream)
         self.upstream.join(upstream, self.client)
+        # What each side sent with its half of the handshake comes first, or frames would change their order.
         self.upstream.write(early)
         self._tracker.feed(greeting)
         self.client.write(greeting)
         client.resume_reading()
         upstream.resume_reading()
         self._touch()
-        if self._close:
+        if self._close:  # the session ended during the handshake
             self._close_at_boundary()
             self._arm(CLOSE_GRACE, self.abort)
         self._watch_idle()
@@ -107,21 +115,28 @@ class Tunnel:
         await self._done
 
     def from_client(self, data: bytes) -> None:
+        """Take bytes of the client for the upstream."""
         self._touch()
+        # Once we close, frames of the client are dropped: its session is over, and nothing of it may reach the app.
         if not self._close:
             self.upstream.write(data)
 
     def from_upstream(self, data: bytes) -> None:
+        """Take bytes of the upstream for the client, and note where its frames end."""
         self._touch()
         if not self._close:
             self._tracker.feed(data)
             self.client.write(data)
         elif not self._tracker.at_boundary:
+            # Data behind our Close frame would be a protocol error (RFC 6455 §5.5.1), but the frame under way must be
+            # whole, or the client would read our Close as part of its payload.
             self.client.write(data[: self._tracker.to_boundary(data)])
             self._close_at_boundary()
 
     def close(self, code: int, reason: str) -> None:
-        """Send a Close frame as soon as the frame under way is complete, then hang up."""
+        """Send a Close frame (`code` as in RFC 6455 §7.4, `reason` at most 123 bytes) once the frame under way is
+        complete, then hang up; after CLOSE_GRACE seconds whatever the client does.
+        """
         if self._close or self._done.done():
             return
         self._close = close_frame(code, reason)
@@ -136,9 +151,9 @@ class Tunnel:
             self.upstream.abort()
 
     def end(self) -> None:
-        """One side is gone: let the other have what is on its way, and go too."""
+        """End the tunnel because one side has gone: the other gets what is on its way to it, and is closed."""
         if self._close and not self.client.gone:
-            return
+            return  # we closed the upstream ourselves; the client still has CLOSE_GRACE for our frame
         self.client.finish()
         self.upstream.finish()
         if self.client.gone and self.upstream.gone:
@@ -149,7 +164,7 @@ class Tunnel:
         self.upstream.abort()
 
     def stop(self) -> None:
-        """Nothing more will happen; lets `wait` return."""
+        """Stop the timer and let `wait` return: both sides have gone."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

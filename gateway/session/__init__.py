@@ -1,8 +1,7 @@
-"""What the cookie stands for: cookie <-> session record <-> principal.
+"""Sessions: from the cookie to the stored record to the principal.
 
-`cookie` seals and opens the cookie, `cache` remembers the sessions that were read and knows when one ends by itself,
-and `sessions` judges, raises and ends them. The truth (both expiries, revocation, what was proven) is in the
-SessionStore.
+`cookie` seals and opens the cookie; `cache` keeps the sessions that were read and knows when one expires; `sessions`
+loads, starts, raises and ends them. The store has the last word on expiry, revocation and what was proven.
 """
 
 from gateway.session.sessions import Granted, Sessions, Visit

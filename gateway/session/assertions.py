@@ -1,7 +1,7 @@
-"""The signed statement about the principal that upstream apps can verify (X-Auth-Assertion).
+"""Signs statements about the principal that upstream apps can verify (X-Auth-Assertion).
 
-An ES256 JWT (RFC 7519, RFC 7518 §3.4); the public keys are at `{prefix}/jwks.json`. One is made per session and
-host and used again until shortly before it expires, since signing costs more than the rest of a request.
+An ES256 JWT (RFC 7519, RFC 7518 §3.4); the public keys are at `{prefix}/jwks.json`. One is made per session and host
+and used again until shortly before it expires, since signing costs more than the rest of a request.
 """
 
 import json
@@ -54,7 +54,7 @@ class Assertions:
         self._cache: OrderedDict[tuple[str, str], tuple[float, Principal, str]] = OrderedDict()
 
     def issue(self, principal: Principal, audience: str) -> str:
-        """A JWT for `audience` (the route's host), good for at least 90 seconds."""
+        """Return a JWT for `audience` (the route's host) about the principal, good for at least 90 more seconds."""
         now = self._clock()
         slot = (principal.session.sid, audience)
         cached = self._cache.get(slot)
@@ -68,7 +68,7 @@ class Assertions:
         return token
 
     def jwks(self) -> str:
-        """The public keys as a JSON Web Key Set (RFC 7517 §5)."""
+        """Return the public keys as a JSON Web Key Set (RFC 7517 §5), serialised."""
         return json.dumps(
             {"keys": [key.as_dict(private=False, use="sig", alg="ES256") for key in self._keys()]}
         )
@@ -90,6 +90,6 @@ class Assertions:
         return self.sign(claims)
 
     def sign(self, claims: dict[str, Any]) -> str:
-        """A JWT of these claims, signed by the newest key."""
+        """Return a JWT (RFC 7519) of these claims, signed by the newest key."""
         key = self._keys()[0]
         return jwt.encode({"alg": "ES256", "typ": "JWT", "kid": key.kid}, claims, key, encoder_cls=_PlainText)

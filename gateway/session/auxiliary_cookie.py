@@ -1,4 +1,4 @@
-"""The small cookies beside the session's: for one host only, out of reach for scripts and apps (security rule 6)."""
+"""The small cookies beside the session's: for one host only, out of reach of scripts and apps (security rule 6)."""
 
 from dataclasses import dataclass
 
@@ -18,16 +18,21 @@ class AuxiliaryCookie:
 
     @classmethod
     def of(cls, session: Session, purpose: str, *, secure: bool) -> "AuxiliaryCookie":
-        """`purpose` is one of PURPOSES."""
+        """Make the cookie for `purpose`, one of PURPOSES. `secure` says whether our pages are served over https.
+
+        The prefix of its name pins it to its host and to https (RFC 6265bis §4.1.3).
+        """
         return cls(cookie_name(f"{session.cookie_name}_{purpose}", secure=secure), secure)
 
     def read(self, cookies: str) -> str:
-        """The value in a Cookie header, "" if there is none."""
+        """Return the value in a Cookie header, "" if there is none."""
         value = cookie_value(cookies, self.name)
         return value if len(value) <= _LONGEST and value.isascii() else ""
 
     def give(self, response: web.StreamResponse, value: str, lifetime: float) -> None:
+        """Set the cookie on a response, for `lifetime` seconds."""
         response.set_cookie(self.name, value, max_age=int(lifetime), **cookie_flags(secure=self.secure))
 
     def drop(self, response: web.StreamResponse) -> None:
+        """Have the browser forget the cookie."""
         response.del_cookie(self.name, **cookie_flags(secure=self.secure))

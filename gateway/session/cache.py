@@ -29,7 +29,7 @@ class CachedSession:
 
 
 class Expiry:
-    """When a session ends by itself: after a time without use, and after a time from its beginning whatever the use."""
+    """Knows when a session expires: after a time without use, and at a fixed time after its beginning."""
 
     def __init__(self, config: SessionConfig) -> None:
         self.idle, self.absolute = config.idle_timeout, config.absolute_timeout
@@ -37,25 +37,30 @@ class Expiry:
         """Seconds of use after which the store is told of it: it may be that late in knowing the last one."""
 
     def alive(self, record: SessionRecord, seen: float, now: float) -> bool:
-        """`seen` is when the session was last used."""
+        """Tell whether a session that was last used at `seen` is good at `now` (Unix seconds)."""
         return now < record.expires_at and now - seen < self.idle
 
     def could_end_at(self, record: SessionRecord) -> float:
-        """Until then the session has not expired, as far as this record tells."""
+        """Return the Unix time until which the session has not expired, as far as this record tells."""
         return min(record.expires_at, record.last_seen + self.idle + self.noted_after)
 
 
 class SessionCache:
+    """Cookie value -> session, at most 50,000, the oldest first to go."""
+
     def __init__(self) -> None:
         self._entries: OrderedDict[str, CachedSession] = OrderedDict()
         self.heard = 0
         """Counts changes: what was read before one came may be out of date already and is not remembered."""
 
     def get(self, value: str) -> CachedSession | None:
+        """Return what is remembered of a cookie value; the caller still asks `Expiry`."""
         return self._entries.get(value)
 
     def put(self, value: str, entry: CachedSession, heard: int) -> bool:
-        """Remember what was read when `heard` changes were known; False if another has come meanwhile."""
+        """Remember what was read while `heard` changes were known; False, and nothing kept, if another came
+        meanwhile.
+        """
         if heard != self.heard:
             return False
         self._entries[value] = entry
@@ -65,22 +70,23 @@ class SessionCache:
         return True
 
     def drop(self, value: str) -> None:
+        """Forget one cookie value."""
         self._entries.pop(value, None)
 
     def forget(self, change: Change) -> None:
-        """Drop what a change made untrue."""
+        """Drop the entries that a change of a session or user makes out of date."""
         self.heard += 1
         for value in [value for value, entry in self._entries.items() if _is_about(change, entry)]:
             del self._entries[value]
 
     def distrust(self) -> None:
-        """Have every session read again at its next use."""
+        """Have every session read again at its next use, since changes may have been missed."""
         self.heard += 1
         for entry in self._entries.values():
             entry.read_at = float("-inf")
 
     def sids_of(self, username: str) -> Iterable[str]:
-        """The sessions of a user that are remembered here."""
+        """Return the ids of this user's sessions that are remembered here."""
         sessions = [entry.principal.session for entry in self._entries.values()]
         return [session.sid for session in sessions if session.username == username]
 

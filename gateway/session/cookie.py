@@ -23,7 +23,7 @@ _SEALED = re.compile(r"[A-Za-z0-9_-]+={0,2}")  # one spelling only: decoders ski
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a cookie of ours holds. Somebody who has not signed in yet has a csrf token and nothing else."""
+    """What a cookie of ours holds. A visitor who has not signed in has a csrf token and nothing else."""
 
     csrf: str
     sid: str = ""
@@ -35,6 +35,7 @@ class Content:
 
     @classmethod
     def read(cls, sealed: dict[str, object]) -> "Content":
+        """Take the fields out of the unsealed mapping; what has another type counts as absent."""
         csrf, sid, user, until, host = (
             str(sealed.get(key, "")) for key in ("csrf", "sid", "user", "until", "host")
         )
@@ -55,7 +56,7 @@ class RingCookieStorage(EncryptedCookieStorage):
         self._ring = fernet
 
     def open(self, cookie: str) -> dict[str, object] | None:
-        """The mapping in the cookie, or None for anything that we did not seal."""
+        """Return the mapping in the cookie, or None for anything that we did not seal."""
         if not _SEALED.fullmatch(cookie):
             return None
         try:
@@ -86,17 +87,19 @@ class SessionCookie:
         )
 
     def value(self, header: str) -> str:
-        """Our cookie as it stands in a Cookie header, "" if there is none or none that we could have made."""
+        """Return our cookie as it stands in a Cookie header, "" if there is none or none that we could have made."""
         value = cookie_value(header, self.name)
         return value if len(value) <= _MAX_COOKIE else ""
 
     def open(self, value: str) -> Content | None:
-        """What is sealed in a cookie, None for anything that we did not seal."""
+        """Unseal a cookie; None for anything that we did not seal."""
         sealed = self._storage.open(value)
         return None if sealed is None else Content.read(sealed)
 
     def ended(self, header: str, now: float) -> str:
-        """The user whose session the cookie stood for, "" if it was none or it has ended long ago."""
+        """Return the user whose session the cookie stood for, "" if it was none or it ended long before `now` (Unix
+        seconds).
+        """
         content = self.open(self.value(header))
         return content.username if content and content.until and now <= content.until + _LONG_AGO else ""
 
@@ -108,7 +111,9 @@ class SessionCookie:
         *,
         host_only: bool,
     ) -> None:
-        """Set the cookie, or clear it (None). `host_only` is for hosts outside `session.domain`."""
+        """Set the cookie, or clear it (`content` None). `host_only` leaves Domain out, for hosts outside
+        `session.domain`.
+        """
         session = aiohttp_session.Session(None, data=None, new=True)
         session.update(content.written() if content else {})
         storage = self._of_one_host if host_only else self._storage
@@ -126,12 +131,14 @@ class CookieFlags(TypedDict):
 
 
 def cookie_flags(*, secure: bool, path: str = "/", domain: str | None = None) -> CookieFlags:
-    """Out of reach for scripts, not sent with other sites' posts, and over https alone where we are on https."""
+    """Return the attributes of a cookie of ours; `domain` None means this host alone (RFC 6265 §5.3)."""
     return {"path": path, "domain": domain, "secure": secure, "httponly": True, "samesite": "Lax"}
 
 
 def cookie_name(name: str, *, secure: bool, domain: str | None = None) -> str:
-    """RFC 6265bis §4.1.3: the prefix makes browsers refuse the cookie from other hosts and plain http."""
+    """Return a cookie's full name: with `__Host-` or `__Secure-` on https (RFC 6265bis §4.1.3), so that browsers
+    refuse it from other hosts and over plain http.
+    """
     if not secure:
         return name
     return ("__Secure-" if domain else "__Host-") + name
@@ -143,7 +150,7 @@ def cookie_header(headers: CIMultiDictProxy[str]) -> str:
 
 
 def cookie_value(header: str, name: str) -> str:
-    """The first value of cookie `name` in a Cookie header, "" if there is none."""
+    """Return the first value of cookie `name` in a Cookie header (RFC 6265 §4.2.1), "" if there is none."""
     start = 0
     while True:
         start = header.find(name, start)

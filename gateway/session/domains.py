@@ -1,4 +1,6 @@
-"""Which hosts sign in at the portal and get their session handed over, and which configured domain a host is in."""
+"""Knows which hosts sign in at the portal and get their session handed over, and which configured domain a host is
+in.
+"""
 
 from urllib.parse import urlsplit
 
@@ -9,6 +11,8 @@ from gateway.model import Target
 
 
 class Domains:
+    """The entries of `domains`, and the portal's host. All hosts are lower case."""
+
     def __init__(self, config: Config) -> None:
         portal = urlsplit(config.server.public_url)
         self._scheme, self._home, self._port = portal.scheme, portal.hostname or "", portal.port
@@ -22,11 +26,11 @@ class Domains:
         return bool(self._names)
 
     def of(self, host: str) -> str:
-        """The configured domain that a host is in, the longest of them; "" if none."""
+        """Return the configured domain that a host is in, the longest of them; "" if none."""
         return next((name for name in self._names if addresses.is_below(host, name)), "")
 
     def is_remote(self, host: str) -> bool:
-        """Whether this host can't see the portal's cookie and has it handed over."""
+        """Tell whether this host can't see the portal's cookie and has its session handed over."""
         if not self._names or host == self._home:
             return False
         if self._shared and addresses.is_below(host, self._shared):

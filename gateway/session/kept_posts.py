@@ -1,8 +1,8 @@
-"""A form that was sent when its session had ended: kept until its user has signed in again and says "send it".
+"""Keeps a form that was sent after its session had ended, until its user has signed in again and confirms it.
 
 It is kept only for a browser that had a session until lately, and only if the browser says that a page of the same
-origin sent it: nobody else can plant a form here that the user then confirms. It is encrypted with the key ring, bound
-to the browser by a cookie of its own and to the user whose session it was, and goes out once.
+origin sent it: nobody else can plant a form here that the user then confirms. It is encrypted with the key ring,
+bound to the browser by a cookie of its own and to the user whose session it was, and goes out once.
 """
 
 import json
@@ -35,6 +35,8 @@ _RELEASE_SIZE = 512
 
 
 class NothingToSend(RequestRefused):
+    """A confirmation came for which no form of this browser, user and address is kept."""
+
     status = 409
     public = (
         "This form has been sent already, or was not kept for so long. Please look whether it has arrived."
@@ -43,6 +45,8 @@ class NothingToSend(RequestRefused):
 
 @dataclass(frozen=True, slots=True)
 class KeptPost:
+    """A form as it was sent. `url` is absolute, `at` Unix seconds."""
+
     username: str
     url: str
     content_type: str
@@ -51,7 +55,7 @@ class KeptPost:
 
 
 def may_keep(route: Route, target: Target, headers: Mapping[str, str], largest: int) -> bool:
-    """Whether this is a form of a page on the target's own origin, and small enough."""
+    """Tell whether this is a form that a page on the target's own origin sent, of at most `largest` bytes."""
     length = headers.get("Content-Length", "")
     if not length.isdecimal() or not 0 < int(length) <= min(largest, route.max_body or largest):
         return False
@@ -66,6 +70,8 @@ def may_keep(route: Route, target: Target, headers: Mapping[str, str], largest: 
 
 
 class KeptPosts:
+    """Keeps forms in the ledger, sealed, at most PER_USER for each user and KEPT_FOR seconds long."""
+
     def __init__(
         self,
         config: Config,
@@ -85,7 +91,7 @@ class KeptPosts:
     async def keep(
         self, request: web.BaseRequest, route: Route, target: Target, username: str, page: str
     ) -> web.StreamResponse | None:
-        """Keep what is being sent and go to `page` to sign in; None if it is not to be kept.
+        """Keep the form and answer with a redirect to `page`, the sign-in page; None if it is not to be kept.
 
         `username` is whose session has ended ("" if nobody's).
         """
@@ -116,14 +122,14 @@ class KeptPosts:
     # -- between signing in and confirming -----------------------------------------------------------------------------
 
     async def find(self, cookies: str, id: str, principal: Principal) -> KeptPost | None:
-        """What is kept for this browser and this user under `id`."""
+        """Return the form that is kept under `id` for this browser (its Cookie header) and this user."""
         browser = self._cookie.read(cookies)
         sealed = await self._ledger.get(_key("kept", browser, id)) if browser and id else None
         post = self._open(sealed)
         return post if post and post.username == principal.username else None
 
     async def release(self, cookies: str, id: str, post: KeptPost) -> bool:
-        """The user confirms: the next request to the form's address may carry it. True for one caller only."""
+        """Let the next request to the form's address carry it, since its user confirmed. True for one caller only."""
         browser = self._cookie.read(cookies)
         if await self._ledger.take(_key("kept", browser, id)) is None:
             return False
@@ -131,6 +137,7 @@ class KeptPosts:
         return True
 
     async def discard(self, cookies: str, id: str, post: KeptPost, ip: str) -> None:
+        """Delete a form that its user does not want to send, and note it in the audit log."""
         if await self._ledger.take(_key("kept", self._cookie.read(cookies), id)) is not None:
             self._audit.record("post_discarded", post.username, ip)
 
@@ -139,7 +146,7 @@ class KeptPosts:
     async def resume(
         self, request: web.BaseRequest, target: Target, principal: Principal | None
     ) -> web.BaseRequest:
-        """The request as it was first sent, if this is a confirmed one; else the request itself.
+        """Return the request as it was first sent, if this is a confirmed one; else the request itself.
 
         Raises NothingToSend.
         """
@@ -189,7 +196,7 @@ class KeptPosts:
 
 
 def read_fields(body: bytes) -> dict[str, str]:
-    """The fields of a text/plain form (HTML standard, "plain text form data"); {} for anything else."""
+    """Return the fields of a text/plain form (HTML standard, "plain text form data"); {} for anything else."""
     lines = body.decode("ascii", "replace").splitlines()
     return {name: value for name, sign, value in (line.partition("=") for line in lines) if sign}
 

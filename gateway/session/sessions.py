@@ -1,8 +1,5 @@
-"""Judges, raises and ends sessions.
-
-The truth is in the Sessions store; the cache in front of it makes the hot path free of I/O and forgets within a
-second what another worker or replica revoked (`follow_changes`). Proxied responses never carry our Set-Cookie.
-"""
+"""Loads, starts, raises and ends sessions. The store has the last word; the cache in front of it spares most I/O and
+forgets within a second what another worker or replica revoked. Proxied responses never carry our Set-Cookie."""
 
 import asyncio
 import logging
@@ -34,7 +31,7 @@ Granted = Callable[[str, float], Awaitable[Sequence[tuple[str, float]]]]
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What a browser brought along: its csrf token ("" if it has no cookie of ours) and who it is, if anyone."""
+    """What a browser's cookie stands for: its csrf token ("" without a cookie of ours), and who is signed in."""
 
     csrf: str
     principal: Principal | None
@@ -72,18 +69,18 @@ class Sessions:
     # -- reading -------------------------------------------------------------------------------------------------
 
     def cached(self, value: str, host: str) -> Principal | None:
-        """The principal if a cookie of this value was opened before and is still good at `host`; never does I/O."""
+        """Return the principal if this cookie value was read before and still counts at `host`; never does I/O."""
         entry = self._cache.get(value)
         if entry is None or entry.host != self._bound_to(host):
             return None
         return self._use(entry, self._clock())
 
     async def load(self, cookie_header: str, host: str) -> Principal | None:
-        """Who a request for `host` comes from, or None. Raises StoreUnavailable if it must be read and can't be."""
+        """Whom a request for `host` comes from, or None. Raises StoreUnavailable."""
         return (await self.visit(cookie_header, host)).principal
 
     async def visit(self, cookie_header: str, host: str) -> Visit:
-        """What the cookie of a browser that asks for `host` stands for there."""
+        """Return what the cookie of a browser that asks for `host` stands for there. Raises StoreUnavailable."""
         value = self._cookie.value(cookie_header)
         if not value:
             return Visit("", None)
@@ -163,10 +160,11 @@ class Sessions:
             log.warning("session not touched: store is away")
 
     def could_end_at(self, record: SessionRecord) -> float:
+        """The Unix time until which the session has not expired, as far as the record tells."""
         return self._expiry.could_end_at(record)
 
     async def look_up(self, record: SessionRecord) -> Principal | None:
-        """Who a session stands for now, None if it has ended. Asks the store. Raises StoreUnavailable."""
+        """Whom a session stands for now, None if it has ended. Asks the store. Raises StoreUnavailable."""
         return await self._principal(record.sid, self._clock(), 0.0)
 
     # -- changing ------------------------------------------------------------------------------------------------
@@ -214,7 +212,7 @@ class Sessions:
         self._forget(Change("session", sid))
 
     async def end_others(self, username: str, keep: str) -> int:
-        """End all sessions of a user but `keep`, on this worker at once; returns how many."""
+        """End all sessions of a user but `keep`, on this worker at once; return how many."""
         count = await self._sessions.delete_for_user(username, keep=keep)
         for sid in self._cache.sids_of(username):
             if sid != keep:
@@ -222,11 +220,11 @@ class Sessions:
         return count
 
     async def principal_of(self, record: SessionRecord) -> Principal:
-        """Who a record just made stands for. Raises UserUnknown if the user vanished meanwhile."""
+        """Whom a record that was just made stands for. Raises UserUnknown if the user vanished."""
         return await self._with_grants(await existing(self._directory, record.username), record)
 
     async def with_lent_groups(self, user: User) -> User:
-        """The user with the groups that somebody lent them for now, for who asks without a session."""
+        """Return the user with the groups that are lent to them for now, for requests without a session."""
         lent = await self._granted(user.username, self._clock())
         return replace(user, groups=(*user.groups, *(group for group, _ in lent))) if lent else user
 
@@ -251,18 +249,19 @@ class Sessions:
         await self._cookie.write(request, response, content, host_only=bool(host))
 
     def ended(self, cookie_header: str) -> str:
-        """The user whose session this cookie stood for, "" if it was none or it has ended long ago. No I/O."""
+        """The user whose session this cookie stood for, "" if it was none or ended long ago. Does no I/O."""
         return self._cookie.ended(cookie_header, self._clock())
 
     async def detach(
         self, request: web.BaseRequest, response: web.StreamResponse, *, host_only: bool = False
     ) -> None:
+        """Have the browser forget the cookie; `host_only` is for hosts outside `session.domain`."""
         await self._cookie.write(request, response, None, host_only=host_only)
 
     # -- hearing of changes ----------------------------------------------------------------------------------------
 
     async def follow_changes(self, interval: float = 0.5) -> None:
-        """Forget what other workers and replicas changed, until cancelled. `interval` is in seconds."""
+        """Forget what others changed, asking every `interval` seconds, until cancelled."""
         cursor: int | None = None
         while True:
             try:
@@ -277,13 +276,13 @@ class Sessions:
             await asyncio.sleep(interval)
 
     def forget_all(self) -> None:
-        """Read every session again at its next request, and whatever others remember: some changes were not heard."""
+        """Read every session again at its next request: some changes were not heard."""
         for hear in self.on_change:
             hear(Change("all", ""))
         self._cache.distrust()
 
     def forget_user(self, username: str) -> None:
-        """Read this user's sessions again at their next request, and end what hangs on them."""
+        """Read this user's sessions again at their next request, and check what hangs on them."""
         self._forget(Change("user", username))
 
     def _forget(self, change: Change) -> None:
@@ -295,5 +294,5 @@ class Sessions:
         return self._clock()
 
     def age(self, principal: Principal) -> float:
-        """Seconds since the user last proved anything."""
+        """Return the seconds since the user last proved anything."""
         return self._clock() - principal.session.auth_time

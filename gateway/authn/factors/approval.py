@@ -42,7 +42,9 @@ def random_id() -> str:
 
 
 def vouches(session: SessionRecord) -> bool:
-    """Whether a session may approve others: two factors, the second one proven by itself and not lent."""
+    """Tell whether a session may approve others: two factors, the second one proven there and not lent by an
+    approval.
+    """
     own = set(session.amr) - LENT_FACTORS
     return has_two(tuple(own)) and bool(own & SECOND_FACTORS) and not session.step_up
 
@@ -71,7 +73,9 @@ class ApprovalFactor:
         self._new_number, self._new_id = new_number, new_id
 
     async def enrolled(self, user: User) -> bool:
-        """Whether somebody could answer: another session that vouches is alive, and nobody refused too often."""
+        """Tell whether somebody could answer: another session that vouches is alive, and not too many
+        were refused.
+        """
         try:
             await self._limits.check(REFUSALS_PER_USER, user.username)
         except TooManyAttempts:
@@ -95,7 +99,7 @@ class ApprovalFactor:
         return Prompt(number=asked.number)
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
-        """What the other device said; nothing of the form counts."""
+        """Return what the other device answered; nothing of the form counts."""
         name = attempt.user.username
         answer = await self.asks.take_answer(name, attempt.sid)
         if answer is not None:
@@ -103,11 +107,11 @@ class ApprovalFactor:
         return Outcome.PENDING if await self._is_mine(name, attempt.sid) else Outcome.EXPIRED
 
     async def is_settled(self, username: str, sid: str) -> bool:
-        """Whether there is no point in waiting any longer: answered, or too old."""
+        """Tell whether waiting is over: the question was answered, or is too old."""
         return await self.asks.is_answered(username, sid) or not await self._is_mine(username, sid)
 
     async def refused(self, username: str) -> None:
-        """Count a refusal; after some, nobody can ask for a while."""
+        """Count a refusal; after some, nobody can ask this user for a while."""
         try:
             await self._limits.spend(REFUSALS_PER_USER, username)
         except TooManyAttempts:

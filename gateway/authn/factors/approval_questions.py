@@ -1,7 +1,7 @@
-"""Sign-ins that wait for another signed-in device of the same user: one at a time for each user, answered once.
+"""Keeps sign-ins that wait for another signed-in device of the same user: one at a time for each user, answered once.
 
-All is in the ledger, sealed, so that workers and replicas share it: whoever takes the question answers it, and nobody
-else can any more. The answer waits for the very session that asked.
+Questions and answers are in the ledger, sealed, so that workers and replicas share them. Whoever takes a question may
+answer it, and nobody else can any more. The answer waits for the very session that asked.
 """
 
 import json
@@ -17,6 +17,8 @@ Seal = Callable[[bytes], bytes]
 
 
 class ApprovalAnswer(StrEnum):
+    """What the other device said."""
+
     YES = "yes"
     NO = "no"
     WRONG_NUMBER = "wrong"
@@ -24,7 +26,7 @@ class ApprovalAnswer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApprovalQuestion:
-    """Who asks. `number` is shown on the device that signs in and typed on the one that approves."""
+    """A sign-in that waits. `number` is shown on the device that signs in and typed on the one that approves."""
 
     id: str
     sid: str
@@ -42,7 +44,9 @@ class ApprovalQuestions:
         self._ledger, self._seal, self._open = ledger, seal, open
 
     async def ask(self, username: str, asked: ApprovalQuestion) -> bool:
-        """False while another sign-in of this user waits: a thief's question must not push the owner's away."""
+        """Store the question. False while another sign-in of this user waits: a thief's must not push the owner's
+        away.
+        """
         if not await self._ledger.claim_once(_turn(username), LIFETIME):
             return False
         await self._ledger.delete(_answer(username, asked.sid))
@@ -50,11 +54,12 @@ class ApprovalQuestions:
         return True
 
     async def waiting(self, username: str) -> ApprovalQuestion | None:
+        """Return the question that this user could answer now."""
         sealed = await self._ledger.get(_slot(username))
         return self._read(sealed) if sealed else None
 
     async def take(self, username: str, id: str) -> ApprovalQuestion | None:
-        """The question `id`, for whoever gets to answer it; None if it is gone."""
+        """Take the question `id` away to answer it; None if somebody was faster or it expired."""
         sealed = await self._ledger.get(_slot(username))
         if sealed is None or self._read(sealed).id != id:
             return None
@@ -64,13 +69,15 @@ class ApprovalQuestions:
         return self._read(sealed)
 
     async def answer(self, username: str, asked: ApprovalQuestion, answer: ApprovalAnswer) -> None:
+        """Leave the answer for the session that asked."""
         await self._ledger.put(_answer(username, asked.sid), answer.value.encode(), LIFETIME)
 
     async def is_answered(self, username: str, sid: str) -> bool:
+        """Tell whether an answer waits for session `sid`, without taking it."""
         return await self._ledger.get(_answer(username, sid)) is not None
 
     async def take_answer(self, username: str, sid: str) -> ApprovalAnswer | None:
-        """What was answered to this session; of several that ask at once, one is told."""
+        """Take the answer that waits for session `sid`; of several requests one gets it."""
         said = await self._ledger.take(_answer(username, sid))
         return ApprovalAnswer(said.decode()) if said else None
 

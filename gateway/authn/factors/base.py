@@ -1,7 +1,7 @@
-"""The seam of second factors: one file per kind, all behind this Protocol.
+"""The Protocols of second factors: one file per kind behind them.
 
-A challenge belongs to one session, user and factor; success consumes it atomically. Wrong input is an Outcome,
-not an exception. A factor never decides who may pass: policy does.
+A challenge belongs to one session, user and factor; success consumes it atomically. Wrong input is an Outcome, not an
+exception. A factor never decides who may pass: policy does.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,8 @@ from gateway.model import User
 
 
 class Outcome(StrEnum):
+    """What became of an attempt to prove a factor."""
+
     RIGHT = "right"
     WRONG = "wrong"
     EXPIRED = "expired"
@@ -25,7 +27,9 @@ class Outcome(StrEnum):
 
 
 class Resend(StrEnum):
-    """What somebody asks for whose code has not come; the values are the form's."""
+    """What a user whose code has not come asks for: another by SMS, a call, the other number. The values are the
+    form's.
+    """
 
     SAME = "1"
     CALL = "call"
@@ -33,6 +37,7 @@ class Resend(StrEnum):
 
     @classmethod
     def of(cls, form: Mapping[str, str]) -> "Resend | None":
+        """Read the choice of a form, None if it asks for nothing."""
         wanted = form.get("resend", "")
         return next((one for one in cls if one == wanted), cls.SAME) if wanted else None
 
@@ -94,16 +99,18 @@ class Setup:
 
 
 def given_name(form: Mapping[str, str], otherwise: str) -> str:
-    """What the user calls the factor being added: one printable line."""
+    """Return what the user calls the factor being added, as one printable line; `otherwise` if nothing was typed."""
     text = "".join(character if character.isprintable() else " " for character in form.get("name", ""))
     return text.strip()[:60] or otherwise
 
 
 class Factor(Protocol):
+    """One kind of second factor."""
+
     name: str
 
     async def enrolled(self, user: User) -> bool:
-        """Whether the user can use this factor."""
+        """Tell whether the user can use this factor. Raises StoreUnavailable."""
         ...
 
     async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
@@ -114,7 +121,9 @@ class Factor(Protocol):
         ...
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
-        """Judge what the user gave; a right answer is consumed."""
+        """Judge the user's answer (the fields of the form); a right one is consumed. Raises TooManyAttempts,
+        StoreUnavailable.
+        """
         ...
 
 

@@ -1,4 +1,4 @@
-"""From configuration to second factors: the one place that knows every kind."""
+"""Makes the second factors that the configuration names: the one place that knows every kind."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ from gateway.stores.protocols.core import Credentials, Ledger, SessionStore
 
 @dataclass(frozen=True, slots=True)
 class FactorParts:
-    """What factors are made of."""
+    """What the factors are made of."""
 
     config: Config
     ring: KeyRing
@@ -57,7 +57,8 @@ class FactorParts:
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """`second` in the order in which they are offered; `enrols` those that users may add themselves.
+    """The factors of this gateway. `second` in the order in which they are offered; `enrols` those that users may
+    add.
 
     `second_phone` adds no factor but another number for `sms`.
     """
@@ -74,6 +75,7 @@ class Factors:
 
 
 def build_factors(parts: FactorParts) -> Factors:
+    """Make all second factors of the configuration."""
     config, ring = parts.config, parts.ring
     totp = TotpFactor(
         parts.credentials,
@@ -144,7 +146,7 @@ def _bypass(parts: FactorParts) -> BypassFactor:
 
 
 def relying_party(config: Config) -> RelyingParty:
-    """Who we are to security keys: the portal, `webauthn.origins`, and the hosts that routes name."""
+    """Return the WebAuthn relying party: the portal, `webauthn.origins`, and the hosts that routes name."""
     public = urlsplit(config.server.public_url)
     id = config.webauthn.rp_id or (config.session.domain or "").lstrip(".") or public.hostname or ""
     port = f":{public.port}" if public.port else ""

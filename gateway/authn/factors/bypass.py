@@ -1,4 +1,5 @@
-"""A code that an administrator hands to somebody who has lost every second factor: works once, for a short time.
+"""Bypass codes: an administrator hands one to a user who has lost every second factor. It works once, for a short
+time.
 
 It stands for a second factor, so the password is still asked for. Only a keyed hash of it is kept; a new one voids
 the old.
@@ -19,25 +20,27 @@ Keys = Callable[[], Sequence[bytes]]
 
 
 class Bypasses:
-    """The codes that are out."""
+    """The bypass codes that can still be used, at most one for each user."""
 
     def __init__(self, ledger: Ledger, keys: Keys, *, new_code: Callable[[], str] = random_code) -> None:
         self._ledger, self._keys, self._new_code = ledger, keys, new_code
 
     async def issue(self, username: str, lifetime: float) -> str:
-        """A code to be told to this user, good for `lifetime` seconds."""
+        """Make a code for this user, good for `lifetime` seconds, and return it; the one before ends."""
         code = self._new_code()
         await self._ledger.put(_slot(username), _hash(self._keys()[0], username, code), lifetime)
         return spelled(code)
 
     async def revoke(self, username: str) -> bool:
+        """End this user's code; True if there was one."""
         return await self._ledger.take(_slot(username)) is not None
 
     async def is_out(self, username: str) -> bool:
+        """Tell whether this user has a code that still works."""
         return await self._ledger.get(_slot(username)) is not None
 
     async def use(self, username: str, code: str) -> bool:
-        """Of two requests with the same code, exactly one gets True."""
+        """Consume the code if it is right. Of two requests with the same code, exactly one gets True."""
         kept = await self._ledger.get(_slot(username))
         if kept is None:
             return False
@@ -48,6 +51,8 @@ class Bypasses:
 
 
 class BypassFactor:
+    """The factor `bypass`: offered only to users who have a code."""
+
     name = "bypass"
 
     def __init__(self, bypasses: Bypasses, ledger: Ledger) -> None:

@@ -1,7 +1,7 @@
 """One-time codes: made, kept as a keyed hash, tried at most five times by one user, consumed once (security rule 2).
 
-Shared by every factor that sends a code. The hash is bound to session, user and factor, so a code taken from one
-of them is worth nothing in another; a new code replaces the old one.
+Every factor that sends a code uses this. The hash is bound to session, user and factor, so that a code of one of them
+is worth nothing in another; a new code replaces the old one.
 """
 
 import hmac
@@ -21,17 +21,17 @@ WINDOW = 300.0
 
 
 class Tries:
-    """Guesses at one factor of one user: five in `window` seconds.
+    """Counts guesses at one factor of one user: five in `window` seconds.
 
-    They are counted for the user, not for the session or the code: whoever goes back to the start, or has another
-    code sent, gets no fresh ones.
+    They are counted for the user, not for the session or the code: starting again, or having another code sent,
+    brings no fresh ones.
     """
 
     def __init__(self, factor: str, ledger: Ledger, window: float = WINDOW) -> None:
         self._factor, self._ledger, self._window = factor, ledger, window
 
     async def check(self, attempt: Attempt, *, wanted: int = 0) -> None:
-        """Raises TriesSpent if too many were made, or fewer than `wanted` are left; spends nothing."""
+        """Raise TriesSpent if fewer than `wanted` guesses are left; spends nothing."""
         count, remaining = await self._ledger.count(self._slot(attempt))
         if count + wanted > TRIES:
             raise TriesSpent(f"no tries left at {self._factor}", retry_after=int(remaining) + 1)
@@ -41,6 +41,7 @@ class Tries:
         return await self._ledger.hit(self._slot(attempt), self._window) > TRIES
 
     async def forget(self, attempt: Attempt) -> None:
+        """Give the guesses back after a right one."""
         await self._ledger.delete(self._slot(attempt))
 
     def _slot(self, attempt: Attempt) -> str:
@@ -48,15 +49,16 @@ class Tries:
 
 
 class TriesSpent(TooManyAttempts):
-    """At one factor; the user's others may be tried."""
+    """All tries at one factor are spent; the user's other factors may be tried."""
 
 
 def random_digits(length: int) -> str:
+    """Return so many random decimal digits, of the operating system's source."""
     return "".join(secrets.choice("0123456789") for _ in range(length))
 
 
 def normal_code(text: str) -> str:
-    """The digits that were meant: people type and paste spaces and dashes."""
+    """Return the digits of what was typed or pasted: spaces and dashes go."""
     return "".join(character for character in text if character not in " -\u00a0\u2011\u2013\t")
 
 
@@ -86,16 +88,16 @@ class Codes:
         self._tries = Tries(factor, ledger, lifetime)
 
     async def claim_sending(self, attempt: Attempt, pause: float) -> bool:
-        """True for one caller per `pause` seconds, so that two parallel requests don't send two codes."""
+        """Return True to one caller per `pause` seconds, so that two parallel requests don't send two codes."""
         return await self._ledger.claim_once(self._sending_slot(attempt), pause)
 
     async def offer(
         self, attempt: Attempt, pause: float, deliver: Callable[[], Awaitable[None]], *, again: bool
     ) -> tuple[float, bool]:
-        """Have a code delivered unless one is out; `again` replaces it once `pause` seconds have passed.
+        """Have a code delivered unless one is running; `again` replaces it once `pause` seconds have passed.
 
-        Returns the seconds until another may be sent, and whether one was sent now. Raises TriesSpent: a code that
-        can't be tried is not sent.
+        Returns the seconds until another may be sent, and whether one was sent now. Raises TriesSpent (a code that
+        can't be tried is not sent) and what `deliver` raises.
         """
         issued = await self.issued_at(attempt)
         wait = None if issued is None else max(0.0, issued + pause - self._clock())
@@ -113,7 +115,7 @@ class Codes:
         return pause, True
 
     async def issue(self, attempt: Attempt) -> str:
-        """A new code for this attempt, replacing any before it."""
+        """Make a code for this attempt, replacing any before it, and return it."""
         code = self._digits(self.length)
         challenge = {"hash": self._hash(self._keys()[0], attempt, code), "at": self._clock()}
         await self._ledger.put(self._slot(attempt), json.dumps(challenge).encode(), self.lifetime)
@@ -133,12 +135,12 @@ class Codes:
         await self._ledger.delete(self._slot(attempt))
 
     async def issued_at(self, attempt: Attempt) -> float | None:
-        """When the running challenge was issued (Unix seconds), None if there is none."""
+        """Return when the running challenge was issued (Unix seconds), None if there is none."""
         stored = await self._ledger.get(self._slot(attempt))
         return float(json.loads(stored)["at"]) if stored else None
 
     async def verify(self, attempt: Attempt, code: str) -> Outcome:
-        """Compare `code` with the one issued."""
+        """Compare `code` with the one issued and consume it if it is right."""
 
         async def matches() -> bool:
             stored = await self._ledger.get(self._slot(attempt))
@@ -149,7 +151,9 @@ class Codes:
         return await self.consume_if(attempt, matches)
 
     async def consume_if(self, attempt: Attempt, matches: Callable[[], Awaitable[bool]]) -> Outcome:
-        """Count the try first, so that parallel guesses can't outrun the limit; then compare; then consume."""
+        """Count the try first, so that parallel guesses can't outrun the limit; then ask `matches`; then consume the
+        challenge.
+        """
         stored = await self._ledger.get(self._slot(attempt))
         if stored is None:
             return Outcome.EXPIRED

@@ -1,7 +1,7 @@
 """Adds or changes a phone number or mail address: it becomes the user's once a code sent there has come back.
 
-The code is bound to this very address and never good for signing in: a session that adds a number must not be able
-to use it as the second factor before it is added.
+The code is bound to this very address and never good for signing in: a session that adds a number must not be able to
+use it as the second factor before it is added.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,23 +19,27 @@ Field = Literal["phone", "email"]
 
 
 class Contact(Protocol):
-    """What kind of address it is, and where it is kept."""
+    """A kind of address, and where it is kept."""
 
     name: str
 
     def canonical(self, user: User, text: str) -> str:
-        """The one spelling of an address. Raises InvalidUser."""
+        """Return the one spelling of an address. Raises InvalidUser."""
         ...
 
     def as_if(self, user: User, address: str) -> User:
-        """The user as if the address were theirs already: that is where the code goes."""
+        """Return the user as if the address were theirs already: that is where the code goes."""
         ...
 
-    async def store(self, username: str, address: str) -> None: ...
+    async def store(self, username: str, address: str) -> None:
+        """Make the proven address the user's."""
+        ...
 
 
 class DirectoryContact:
-    """`field` of the User, named `name` as a factor; `spell` gives the one spelling or raises InvalidUser."""
+    """An address in `field` of the directory's user, named `name` as a factor; `spell` returns the one spelling or
+    raises InvalidUser.
+    """
 
     def __init__(
         self, name: str, field: Field, spell: Callable[[str], str], directory: WritableDirectory
@@ -55,9 +59,9 @@ class DirectoryContact:
 
 
 class ContactEnrolment:
-    """Args:
-    factor: sends and checks the codes.
-    seal: with `open` the key ring's; addresses don't rest in the clear.
+    """Enrols one kind of address.
+
+    Args: factor: sends and checks the codes. seal: with `open` the key ring's; addresses are not stored in the clear.
     """
 
     def __init__(self, factor: Factor, contact: Contact, ledger: Ledger, *, seal: Seal, open: Seal) -> None:

@@ -19,6 +19,8 @@ _HOUR = 3600.0
 
 
 class EmailFactor:
+    """The factor `email`."""
+
     name = "email"
 
     def __init__(

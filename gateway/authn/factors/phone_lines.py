@@ -1,7 +1,7 @@
-"""Which of a user's numbers a code goes to: that of the directory, or a second one that the user keeps with us.
+"""Decides which of a user's numbers a code goes to: the directory's, or a second one that the user keeps with us.
 
-The second is for the day on which the first phone is lost. It is ours whatever the directory is, rests sealed among
-the user's credentials, and gets no codes before the cool-off of a changed number is over.
+The second is for the day on which the first phone is lost. It is ours whatever the directory is, is sealed among the
+user's credentials, and gets no codes before the cool-off of a changed number is over.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class Line:
 
 
 class SecondPhone:
-    """How the second number is added, or changed for another (a Contact)."""
+    """The second number as a Contact: how it is added, or changed for another."""
 
     name = SECOND_PHONE
 
@@ -62,7 +62,7 @@ class SecondPhone:
         return replace(user, phone=address)
 
     async def store(self, username: str, address: str) -> None:
-        """Under a new id, so that what was sent to the number before is void."""
+        """Store it under a new id, so that codes sent to the number before are void."""
         await forget_second_phone(self._credentials, username)
         await self._credentials.add(
             Credential(
@@ -77,19 +77,21 @@ class SecondPhone:
 
 
 async def forget_second_phone(credentials: Credentials, username: str) -> bool:
-    """True if there was one."""
+    """Remove the second number; True if there was one."""
     held = await credentials.list(username, SECOND_PHONE)
     return any([await credentials.remove(username, one.id) for one in held])
 
 
 async def waive_second_phone(credentials: Credentials, username: str) -> None:
-    """An administrator vouches for it: it gets codes at once."""
+    """End its cool-off, since an administrator vouches for it: it gets codes at once."""
     for held in await credentials.list(username, SECOND_PHONE):
         await credentials.advance(held.id, _WAIVED, held.last_used_at)
 
 
 class Phones:
-    """`lifetime` is that of a code, in seconds: for so long a session keeps to the number that it chose."""
+    """The numbers of users. `lifetime` is that of a code, in seconds: for so long a session keeps to the number it
+    chose.
+    """
 
     def __init__(
         self,
@@ -104,12 +106,17 @@ class Phones:
         self._lifetime = lifetime
 
     async def any(self, user: User) -> bool:
-        """Whether there is a number at all. Without this, an account whose first number the directory drops would seem
-        to have no second factor, and whoever has the password could add one."""
+        """Tell whether there is a number at all, the second one included.
+
+        Without the second, an account whose first number the directory drops would seem to have no second factor, and
+        whoever has the password could add one.
+        """
         return bool(user.phone or await self._second(user))
 
     async def line(self, attempt: Attempt) -> Line:
-        """Where the codes of this session go now. Raises SendFailed (code "cool_off") if no number may have any."""
+        """Return where the codes of this session go now. Raises SendFailed (code "cool_off") if no number may have
+        any.
+        """
         second = await self._second(attempt.user)
         other = second.secret.decode() if second and not self.cooling(second) else ""
         if not attempt.user.phone:
@@ -137,7 +144,7 @@ class Phones:
         return Line(second)
 
     async def keep_to(self, attempt: Attempt, line: Line) -> None:
-        """From now on this session's codes go to `line.phone`."""
+        """Send this session's codes to `line.phone` from now on."""
         second = await self._second(attempt.user)
         if second and line.phone == second.secret.decode():
             await self._ledger.put(_slot(attempt), second.id.encode(), self._lifetime)
@@ -145,12 +152,13 @@ class Phones:
             await self._ledger.delete(_slot(attempt))
 
     async def is_gone(self, attempt: Attempt) -> bool:
-        """Whether this session's code went to a second number that was removed or changed meanwhile."""
+        """Tell whether this session's code went to a second number that was removed or changed meanwhile."""
         kept = await self._ledger.get(_slot(attempt))
         second = await self._second(attempt.user) if kept else None
         return kept is not None and (second is None or kept != second.id.encode())
 
     def cooling(self, second: Credential) -> bool:
+        """Tell whether this second number gets no codes yet."""
         return second.counter < _WAIVED and self._clock() < second.created_at + self._cool_off.period
 
     async def _second(self, user: User) -> Credential | None:

@@ -1,4 +1,4 @@
-"""Which second factor a user is asked for first: the one they chose, else the one they used last.
+"""Remembers which second factor a user is asked for first: the one they chose, else the one they used last.
 
 Kept among the user's credentials, so that it goes when the user goes; it proves nothing.
 """
@@ -15,25 +15,28 @@ CHOSEN, USED = "chosen", "used"
 
 
 class Preferences:
+    """The preferences of all users."""
+
     def __init__(
         self, credentials: Credentials, clock: Clock, *, new_id: Callable[[], str] = random_id
     ) -> None:
         self._credentials, self._clock, self._new_id = credentials, clock, new_id
 
     async def ordered(self, username: str, factors: Iterable[str]) -> list[str]:
-        """`factors`, chosen first, else last used first."""
+        """Return `factors`, the chosen one first, else the last used one."""
         first = await self._first(username)
         return sorted(factors, key=lambda factor: factor != first)
 
     async def chosen(self, username: str) -> str:
-        """The factor chosen by hand, "" if none was."""
+        """Return the factor that the user chose by hand, "" if none."""
         return (await self._kept(username)).get(CHOSEN, "")
 
     async def choose(self, username: str, factor: str) -> None:
+        """Note the user's choice; "" takes it back."""
         await self._keep(username, CHOSEN, factor)
 
     async def used(self, username: str, factor: str) -> None:
-        """Remember what was used, for users who never chose; not what is for one day only or asks others."""
+        """Note what was used, for users who never chose; not bypass codes, recovery codes or approvals."""
         if factor not in LENT_FACTORS | {"recovery"} and (await self._kept(username)).get(USED) != factor:
             await self._keep(username, USED, factor)
 

@@ -27,6 +27,8 @@ def random_code() -> str:
 
 
 class RecoveryFactor:
+    """The factor `recovery`."""
+
     name = "recovery"
 
     def __init__(
@@ -46,7 +48,7 @@ class RecoveryFactor:
         return await self.left(user) > 0
 
     async def left(self, user: User) -> int:
-        """How many codes are still good."""
+        """Return how many codes are still good."""
         return len(await self._credentials.list(user.username, self.name))
 
     async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
@@ -66,7 +68,7 @@ class RecoveryFactor:
         return Outcome.WRONG
 
     async def renew(self, user: User) -> Sequence[str]:
-        """Ten new codes, to be shown once; the old ones are void."""
+        """Make ten new codes, void the old ones, and return them to be shown once."""
         now, key = self._clock(), self._new_key(_KEY)
         codes = [self._new_code() for _ in range(COUNT)]
         await self.clear(user.username)
@@ -86,17 +88,18 @@ class RecoveryFactor:
         return [spelled(code) for code in codes]
 
     async def clear(self, username: str) -> None:
+        """Void all codes of a user."""
         for old in await self._credentials.list(username, self.name):
             await self._credentials.remove(username, old.id)
 
 
 def spelled(code: str) -> str:
-    """In fours, as it is shown."""
+    """Return a code in groups of four, as it is shown."""
     return "-".join(code[start : start + 4] for start in range(0, len(code), 4))
 
 
 def normal_code(text: str) -> str:
-    """What was meant: people leave out dashes and type capitals."""
+    """Return the code that was meant: people leave out dashes and type capitals."""
     return "".join(character for character in text.casefold() if character.isalnum())
 
 

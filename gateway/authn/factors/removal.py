@@ -1,4 +1,4 @@
-"""Taking second factors away, by whatever way: the account page, the admin console, or the shell."""
+"""Takes second factors away, for the account page, the admin console and the shell."""
 
 from dataclasses import dataclass, replace
 
@@ -23,7 +23,7 @@ class FactorRemoval:
     directory: WritableDirectory | None
 
     async def take(self, user: User, kind: str, id: str = "") -> bool:
-        """One credential, or without `id` all that there is of this kind. False if there was nothing to take."""
+        """Take away the credential `id`, or without it all of this kind. False if there was nothing to take."""
         if kind == "bypass":
             return await self.bypasses.revoke(user.username)
         if kind == "sms":
@@ -36,6 +36,6 @@ class FactorRemoval:
 
 
 async def forget_numbers(credentials: Credentials, directory: WritableDirectory, user: User) -> None:
-    """The second goes with the first."""
+    """Remove the user's phone number, and the second one with it."""
     await forget_second_phone(credentials, user.username)
     await directory.replace(replace(user, phone=""))

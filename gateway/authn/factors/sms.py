@@ -1,4 +1,4 @@
-"""A code by SMS, or read out in a call. Whether it may be sent, and by which of the two, the desk says."""
+"""A code by SMS, or read out in a call. `messaging/sms/dispatch.py` decides whether it may be sent."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -25,7 +25,7 @@ EVERY_NUMBER = ("budget", "cap")
 
 
 class SmsFactor:
-    """`caller` is None where the provider can't call, `phones` while a number is being added."""
+    """The factor `sms`. `caller` is None where the provider can't call, `phones` while a number is being added."""
 
     name = "sms"
 
@@ -120,21 +120,23 @@ async def begin_on_line(
 
 
 async def void_if_gone(codes: Codes, phones: Phones | None, attempt: Attempt) -> None:
-    """A code at a number that is the user's no longer is good for nothing."""
+    """Void the code if it went to a number that is the user's no longer."""
     if phones is not None and await phones.is_gone(attempt):
         await codes.void(attempt)
 
 
 async def has_number(user: User, phones: Phones | None) -> bool:
+    """Tell whether the user has a number that codes could go to."""
     return await phones.any(user) if phones is not None else bool(user.phone)
 
 
 async def line_of(attempt: Attempt, phones: Phones | None) -> Line:
-    """Raises SendFailed if no number may have codes now."""
+    """Return where this attempt's code goes. Raises SendFailed if no number may have codes now."""
     return await phones.line(attempt) if phones is not None else Line(attempt.user.phone)
 
 
 def towards(attempt: Attempt, line: Line) -> Attempt:
+    """Return the attempt with the number that the line chose."""
     return replace(attempt, user=replace(attempt.user, phone=line.phone))
 
 
@@ -145,11 +147,16 @@ def errand(attempt: Attempt) -> OutgoingSms:
 
 
 def channel_of(attempt: Attempt) -> Channel:
+    """Return whether the attempt asks for a text or a call."""
     return Channel.CALL if attempt.resend is Resend.CALL else Channel.SMS
 
 
 def message(brand: str, code: str, host: str, lang: str) -> str:
-    """The text of the SMS. Its last line binds the code to our host (WICG origin-bound one-time codes)."""
+    """Return the text of the SMS in language `lang`.
+
+    Its last line binds the code to our host, so that browsers fill it in there only (WICG origin-bound one-time
+    codes).
+    """
     # Translators: short, for one SMS; in the letters of GSM 03.38 where the language allows (no á í ó ú ê ç).
     sentence = N_("%(code)s is your %(brand)s code. Never share it.", code=code, brand=brand)
     return f"{language(lang).text(sentence)}\n\n@{host} #{code}"

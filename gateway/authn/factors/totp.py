@@ -72,7 +72,9 @@ class TotpFactor:
         return Outcome.WRONG
 
     async def enrol_begin(self, attempt: Attempt, form: Mapping[str, str]) -> Setup:
-        """The same secret for as long as the setup runs: a reloaded page must fit the code already scanned."""
+        """Start adding; while the setup runs the secret stays the same, so that a reloaded page fits the code already
+        scanned.
+        """
         pending = await self._ledger.get(_slot(attempt))
         secret = self._open(pending).decode() if pending else self._new_secret()
         if pending is None:
@@ -107,7 +109,10 @@ class TotpFactor:
 
 
 def matching_step(secret: str, code: str, now: float) -> int | None:
-    """The time step whose code this is, among now and DRIFT; all are compared, each in constant time."""
+    """Return the time step (RFC 6238 §4.2, 30 s) whose code this is, among now and DRIFT, or None.
+
+    All are compared, each in constant time.
+    """
     app = pyotp.TOTP(secret, digits=DIGITS, interval=STEP)
     current = int(now) // STEP
     found = None
@@ -118,7 +123,9 @@ def matching_step(secret: str, code: str, now: float) -> int | None:
 
 
 def qr_image(text: str) -> str:
-    """An SVG as data: URI, which our CSP lets images be. Black on white in dark mode too: scanners need it."""
+    """Return an SVG as data: URI, which our CSP allows for images. It is black on white in dark mode too: scanners
+    need it.
+    """
     code = segno.make(text, error="m", micro=False)
     return str(code.svg_data_uri(scale=5, border=4, dark="#000", light="#fff"))
 

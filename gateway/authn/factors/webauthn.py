@@ -1,6 +1,6 @@
-"""Security keys and passkeys (W3C WebAuthn Level 3): phishing can't reach them, since they sign for our origin only.
+"""Security keys and passkeys (W3C WebAuthn Level 3). Phishing can't use them, since they sign for our origin only.
 
-Each challenge is random, kept in the ledger and taken once. A key that counts must count upwards; a copy of it is
+Each challenge is random, kept in the ledger and taken once. A key with a counter must count upwards; a copy of it is
 noticed there. With its user verified (PIN, fingerprint) a passkey also stands for the password.
 """
 
@@ -29,6 +29,8 @@ class _Used:
 
 
 class WebAuthnFactor:
+    """The factor `webauthn`, and sign-in with a passkey alone."""
+
     name = "webauthn"
 
     def __init__(
@@ -69,11 +71,13 @@ class WebAuthnFactor:
     # -- instead of a password -------------------------------------------------------------------------------------
 
     async def passkey_begin(self, visitor: str) -> str:
-        """Options for any passkey of ours, with its user verified; `visitor` is what the challenge is bound to."""
+        """Return options (JSON) for any passkey of ours, with its user verified; `visitor` is what the challenge is
+        bound to.
+        """
         return self._site.authentication(await self._challenge(_passkey_slot(visitor)), (), verified=True)
 
     async def passkey_finish(self, visitor: str, origin: str, answer: str) -> str | None:
-        """The username whose passkey answered, with the user verified; None if none did."""
+        """Return the username whose passkey answered, with the user verified; None if none did."""
         challenge = await self._ledger.take(_passkey_slot(visitor))
         if challenge is None:
             return None

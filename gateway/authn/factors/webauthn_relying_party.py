@@ -1,4 +1,4 @@
-"""Who we are to security keys (WebAuthn's relying party), and the checks of what they answer. No storage here."""
+"""The WebAuthn relying party: what security keys are asked, and the checks of what they answer. No storage here."""
 
 import json
 import struct
@@ -59,6 +59,7 @@ class RegisteredKey:
 
     @classmethod
     def unpacked(cls, data: bytes) -> "RegisteredKey":
+        """Read a key as `packed` wrote it."""
         return cls(**{name: base64url_to_bytes(value) for name, value in json.loads(data).items()})
 
 
@@ -78,7 +79,7 @@ class RelyingParty:
 
     @property
     def possible(self) -> bool:
-        """Browsers bind keys to domain names, never to addresses."""
+        """Tell whether keys can be used: browsers bind them to domain names, never to addresses."""
         try:
             ip_address(self.id.strip("[]"))
         except ValueError:
@@ -86,13 +87,13 @@ class RelyingParty:
         return False
 
     def origins(self, here: str) -> list[str]:
-        """The origins that an answer may come from, on a page whose origin is `here`."""
+        """Return the origins that an answer may come from, on a page whose origin is `here`."""
         return [self.origin, *self.listed, *({here} & self.routed)]
 
     def registration(
         self, user: User, handle: bytes, challenge: bytes, known: Sequence[RegisteredKey]
     ) -> str:
-        """Options for navigator.credentials.create(), as JSON."""
+        """Return options for navigator.credentials.create(), as JSON (WebAuthn §5.4)."""
         return options_to_json(
             generate_registration_options(
                 rp_id=self.id,
@@ -110,7 +111,9 @@ class RelyingParty:
         )
 
     def authentication(self, challenge: bytes, known: Sequence[RegisteredKey], *, verified: bool) -> str:
-        """Options for navigator.credentials.get(), as JSON; without `known` keys any passkey of ours may answer."""
+        """Return options for navigator.credentials.get(), as JSON (WebAuthn §5.5); without `known` keys any passkey
+        may answer.
+        """
         need = UserVerificationRequirement.REQUIRED if verified else UserVerificationRequirement.PREFERRED
         return options_to_json(
             generate_authentication_options(
@@ -122,7 +125,7 @@ class RelyingParty:
         )
 
     def registered(self, answer: str, challenge: bytes, here: str) -> VerifiedRegistration | None:
-        """What was registered, None if the answer is not to this challenge, origin and domain."""
+        """Verify a registration (WebAuthn §7.1); None if it is not for this challenge, origin and domain."""
         try:
             made = verify_registration_response(
                 credential=answer,
@@ -145,7 +148,9 @@ class RelyingParty:
         *,
         verified: bool,
     ) -> VerifiedAuthentication | None:
-        """None unless the key signed this challenge for our origin and domain, with a counter beyond `count`."""
+        """Verify an assertion (WebAuthn §7.2); None unless the key signed this challenge for our origin and domain,
+        with a counter beyond `count`.
+        """
         try:
             if _is_framed(answer.response.client_data_json):
                 return None
@@ -163,7 +168,7 @@ class RelyingParty:
 
 
 def parse_answer(text: str) -> AuthenticationCredential | None:
-    """The answer of a key, None for what is none."""
+    """Parse the JSON answer of a key, None if it is malformed."""
     try:
         answer = parse_authentication_credential_json(text)
     except MALFORMED:
@@ -172,7 +177,7 @@ def parse_answer(text: str) -> AuthenticationCredential | None:
 
 
 def is_credential_id(id: bytes) -> bool:
-    """WebAuthn §4, "Credential ID", and §7.1 step 25: some bytes, at most 1023."""
+    """Tell whether this can be a credential id: 1 to 1023 bytes (WebAuthn §4, §7.1 step 25)."""
     return 0 < len(id) <= 1023
 
 

@@ -1,6 +1,7 @@
-"""Which of our users an account elsewhere belongs to. Once linked, only the provider's subject counts.
+"""Finds which of our users an account at a provider belongs to.
 
-A mail address or name that the provider hands to somebody else later opens nothing: the user is linked already.
+Once linked, only the provider's subject counts. A mail address or name that the provider hands to somebody else later
+opens nothing: the user is linked already.
 """
 
 import re
@@ -21,7 +22,7 @@ UNKNOWN = N_("No user here belongs to that account. Please ask your administrato
 
 @dataclass(frozen=True, slots=True)
 class AccountLinks:
-    """`writable` is None where users can't be added (LDAP, a file)."""
+    """Links accounts to users. `writable` is None where users can't be added (LDAP, a file)."""
 
     store: FederatedAccounts
     directory: Directory
@@ -30,7 +31,10 @@ class AccountLinks:
     clock: Clock
 
     async def user(self, provider: ProviderBase, account: ProviderAccount, ip: str) -> User:
-        """Raises NotSignedIn for accounts of nobody, of the wrong domain, and of users who may not sign in."""
+        """Return the user of this account, linked or added if the provider's section allows it.
+
+        Raises NotSignedIn for accounts of nobody, of the wrong domain, and of users who may not sign in.
+        """
         if provider.domains and _domain(account.email) not in provider.domains:
             raise NotSignedIn(f"{provider.name}: the mail domain is not among `domains`", public=UNKNOWN)
         name = await self.store.username(provider.name, account.subject)

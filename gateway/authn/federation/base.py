@@ -1,4 +1,4 @@
-"""The seam of providers: where the browser is sent, and what an answer says of who came back."""
+"""The Protocol of identity providers: where the browser is sent, and what an answer says of who came back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from gateway.i18n.text import N_
 
 
 class ProviderUnavailable(GatewayError):
-    """The provider does not answer, or not as it should. The sign-in can be tried again, or another way taken."""
+    """The provider does not answer, or not as it should. The user may try again, or sign in another way."""
 
     status = 503
     public = N_(
@@ -18,7 +18,7 @@ class ProviderUnavailable(GatewayError):
 
 
 class NotSignedIn(GatewayError):
-    """The provider, or our checks of its answer, say no. `detail` is for the log."""
+    """The provider, or our checks of its answer, refuse. `detail` is for the log."""
 
     status = 403
     public = N_("That sign-in did not work. Please try again.")
@@ -26,7 +26,7 @@ class NotSignedIn(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class ProviderLogin:
-    """One journey to a provider and back. `verifier` is PKCE's (RFC 7636), `nonce` OpenID Connect's."""
+    """One sign-in at a provider. `verifier` is PKCE's (RFC 7636 §4.1), `nonce` OpenID Connect's (Core §3.1.2.1)."""
 
     state: str
     nonce: str
@@ -46,12 +46,14 @@ class ProviderAccount:
 
 
 class FederationProvider(Protocol):
+    """One configured provider."""
+
     async def address(self, attempt: ProviderLogin) -> str:
-        """Where to send the browser. Raises ProviderUnavailable."""
+        """Return the URL to send the browser to. Raises ProviderUnavailable."""
         ...
 
     async def account(self, attempt: ProviderLogin, answer: Mapping[str, str]) -> ProviderAccount:
-        """Who the callback's query speaks of. Raises NotSignedIn and ProviderUnavailable."""
+        """Return whom the callback's query speaks of. Raises NotSignedIn and ProviderUnavailable."""
         ...
 
     async def close(self) -> None: ...

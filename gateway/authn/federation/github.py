@@ -1,4 +1,6 @@
-"""GitHub: OAuth 2.0 with an API that says who came. There is no ID token: the API's word, over TLS, is what counts."""
+"""Sign-in with GitHub: OAuth 2.0 (RFC 6749) and an API that says who came. There is no ID token; the API's answer
+counts.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +12,8 @@ from gateway.config.sections.identity_providers import GithubProvider as GithubC
 
 
 class Github:
+    """Sign-in with GitHub or GitHub Enterprise."""
+
     def __init__(self, config: GithubConfig) -> None:
         self._config = config
         self._http = ProviderHttp(config.name)

@@ -1,4 +1,6 @@
-"""Requests to a provider: JSON in at most a few seconds and a few hundred KiB, and every failure has a name."""
+"""Requests to a provider: answers are JSON of a few hundred KiB at most, within a few seconds, and failures are
+named.
+"""
 
 import json
 from collections.abc import Mapping
@@ -14,19 +16,21 @@ _LARGEST = 512 * 1024
 
 
 class ProviderHttp:
-    """`name` is for the log. The session is opened at the first request, in the loop that will use it."""
+    """An HTTP client for one provider; `name` is for the log. It opens its session at the first request."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._session: aiohttp.ClientSession | None = None
 
     async def get(self, url: str, *, token: str = "") -> Any:
+        """GET JSON, with `token` as Bearer (RFC 6750 §2.1). Raises ProviderUnavailable and NotSignedIn."""
         headers = {"Accept": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         return await self._json("GET", url, headers=headers)
 
     async def post(self, url: str, form: Mapping[str, str], authorization: str = "") -> Any:
+        """POST a form and read JSON. Raises ProviderUnavailable and NotSignedIn."""
         headers = {"Accept": "application/json"}
         if authorization:
             headers["Authorization"] = authorization

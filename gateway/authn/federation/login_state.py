@@ -1,4 +1,4 @@
-"""Journeys to a provider and back: begun by one browser, ended there once, forgotten after ten minutes."""
+"""Keeps sign-ins at providers: begun by one browser, ended there once, forgotten after ten minutes."""
 
 import hashlib
 import hmac
@@ -15,6 +15,8 @@ LIFETIME = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Journey:
+    """A sign-in that was begun; `rd` is where it leads."""
+
     provider: str
     attempt: ProviderLogin
     rd: str
@@ -22,15 +24,20 @@ class Journey:
     """Digest of the csrf token in the cookie of the browser that set out."""
 
     def is_of(self, csrf: str) -> bool:
-        """Whether the browser that came back is the one that set out: else somebody signs others in as themselves."""
+        """Tell whether the browser that came back is the one that began: else somebody could sign others in as
+        themselves (RFC 6749 §10.12).
+        """
         return bool(csrf) and hmac.compare_digest(self.browser, _digest(csrf))
 
 
 class LoginStates:
+    """The sign-ins under way, in the ledger."""
+
     def __init__(self, ledger: Ledger, token: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> None:
         self._ledger, self._token = ledger, token
 
     async def begin(self, provider: str, redirect_uri: str, rd: str, csrf: str) -> ProviderLogin:
+        """Begin a sign-in and return what the provider is to be sent."""
         attempt = ProviderLogin(
             state=self._token(),
             nonce=self._token(),
@@ -42,7 +49,7 @@ class LoginStates:
         return attempt
 
     async def end(self, provider: str, state: str) -> Journey | None:
-        """The journey, once; None for a state that is unknown, used or of another provider."""
+        """Take the sign-in that `state` names; None if it is unknown, used or of another provider."""
         kept = await self._ledger.take(_key(state)) if state else None
         if kept is None:
             return None

@@ -26,6 +26,8 @@ _MFA = frozenset({"mfa", "otp", "hwk", "swk", "fpt", "sc", "sms", "pop", "user"}
 
 
 class OpenIdProvider:
+    """Sign-in with an OpenID provider."""
+
     def __init__(self, config: OidcProvider, clock: Clock) -> None:
         self._config, self._clock = config, clock
         self._http = ProviderHttp(config.name)
@@ -163,11 +165,12 @@ class OpenIdProvider:
 
 
 def challenge(verifier: str) -> str:
-    """RFC 7636 §4.2, method S256."""
+    """Return the PKCE challenge of a verifier (RFC 7636 §4.2, method S256)."""
     return urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
 def with_query(url: str, query: Mapping[str, str]) -> str:
+    """Add parameters to a URL that may have a query."""
     return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"
 
 

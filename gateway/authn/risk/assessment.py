@@ -1,7 +1,7 @@
-"""Watches sign-ins: gathers signals, notes each in the audit log, tells the user, says what must follow.
+"""Assesses sign-ins: gathers signals, notes each in the audit log, tells the user, and returns what must follow.
 
-Places are learnt only from sign-ins that asked nothing more, or once a second factor was proven: whoever has just
-a password can't make an unusual place a usual one.
+Places are learnt only from sign-ins that asked nothing more, or once a second factor was proven: whoever has just a
+password can't make an unusual place a usual one.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ WORDS = {
 
 
 class TooUnusual(RequestRefused):
-    """`risk` says to refuse sign-ins like this one. `signals` are the names of what was unusual."""
+    """`risk` refuses sign-ins like this one. `signals` are the names of what was unusual."""
 
     status = 403
     public = N_("This sign-in is too unusual to be let through. Please ask your administrator.")
@@ -60,7 +60,9 @@ class RiskWatch:
     async def assess(
         self, user: User, address: IPAddress, user_agent: str, *, lang: str, known_device: bool = False
     ) -> RiskAction:
-        """What follows from where and with what `user` proved the first factor. Raises TooUnusual."""
+        """Return what must follow from where and with which browser `user` proved the first factor. Raises
+        TooUnusual.
+        """
         here = self._here(address, user_agent)
         past = await self._recent(user.username)
         found = signals(here, past, self._config.max_speed_kmh)
@@ -76,7 +78,7 @@ class RiskWatch:
         return action
 
     async def settled(self, user: User, address: IPAddress, user_agent: str) -> None:
-        """A second factor was proven from there: it is a usual place from now on."""
+        """Learn the place, since a second factor was proven from there."""
         await self._places.put(user.username, self._here(address, user_agent))
 
     async def _recent(self, username: str) -> list[Place]:
@@ -129,6 +131,7 @@ def _letter(brand: str, ip: str, found: Sequence[Signal], action: RiskAction, ac
 def build_watch(
     config: Config, geo: Geo, places: Places, audit: Audit, notices: Notices, clock: Clock
 ) -> RiskWatch:
+    """Build the assessment from the `risk` section."""
     account = f"{config.server.public_url}{config.server.prefix}/account"
     return RiskWatch(
         config=config.risk,

@@ -1,4 +1,4 @@
-"""Where on earth an address is, by a MaxMind DB file (GeoLite2, GeoIP2, DB-IP …). Asks nobody on the network."""
+"""Locates addresses in a MaxMind DB file (GeoLite2, GeoIP2, DB-IP …). Asks nobody on the network."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +23,15 @@ class Location:
 
 
 class Geo:
-    """Without a file, every address is nowhere. Raises ConfigError for a file that can't be used."""
+    """A database of places; without a file every address is nowhere. Raises ConfigError for a file that can't be
+    used.
+    """
 
     def __init__(self, file: Path | None) -> None:
         self._reader = _open(file) if file else None
 
     def locate(self, address: IPAddress) -> Location:
+        """Return where an address is, as far as the file knows."""
         record = self._record(str(address))
         country, point = _part(record, "country"), _part(record, "location")
         latitude, longitude = point.get("latitude"), point.get("longitude")
@@ -37,10 +40,13 @@ class Geo:
         return Location(str(country.get("iso_code", ""))[:8], float(latitude), float(longitude))
 
     def country(self, address: IPAddress) -> str:
+        """Return the ISO 3166-1 alpha-2 code of an address, "" if unknown."""
         return self.locate(address).country
 
     def place(self, address: str, lang: str) -> str:
-        """City and country for people, as far as the file knows them; "" for what it does not, or no address."""
+        """Return city and country for people in language `lang`, as far as the file knows them; "" for neither, or no
+        address.
+        """
         record = self._record(address)
         country = _part(record, "country")
         names = (_name(_part(record, "city"), lang), _name(country, lang) or str(country.get("iso_code", "")))
@@ -84,5 +90,5 @@ def _open(file: Path) -> maxminddb.Reader:
 
 
 def country_finder(config: Config, geo: Geo) -> CountryOf:
-    """Nothing is looked up where no rule asks."""
+    """Return the function that finds a request's country; it looks nothing up where no rule asks."""
     return geo.country if asks_countries(config) else nowhere

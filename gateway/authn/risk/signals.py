@@ -1,4 +1,4 @@
-"""What is unusual about a sign-in, and what to do about it. Pure: places in, signals out."""
+"""Compares a sign-in with earlier ones and says what is unusual and what to do about it. Pure."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,9 @@ class Signal:
 
 
 def signals(here: Place, past: Sequence[Place], max_speed_kmh: float) -> tuple[Signal, ...]:
-    """What differs from where the user signed in before, newest first. A first sign-in differs from nothing."""
+    """Return what differs from where the user signed in before (`past`, newest first). A first sign-in differs from
+    nothing.
+    """
     if not past:
         return ()
     found = [_new_network(here, past), _new_device(here, past), _new_country(here, past)]
@@ -36,12 +38,12 @@ def signals(here: Place, past: Sequence[Place], max_speed_kmh: float) -> tuple[S
 
 
 def action_for(found: Sequence[Signal], config: Risk) -> RiskAction:
-    """The severest action that the configuration has for these signals."""
+    """Return the severest action that the configuration has for these signals."""
     return max((_configured(signal, config) for signal in found), key=_SEVERITY.index, default="allow")
 
 
 def to_notify(found: Sequence[Signal], config: Risk) -> bool:
-    """Whether the user should be told: of everything that is not plainly allowed."""
+    """Tell whether the user should be told: of everything that is not plainly allowed."""
     return any(_configured(signal, config) != "allow" for signal in found)
 
 
@@ -82,7 +84,7 @@ def _impossible_travel(here: Place, past: Sequence[Place], max_speed_kmh: float)
 
 
 def kilometres(one: Place, other: Place) -> float:
-    """Great-circle distance (haversine). Both places must have coordinates."""
+    """Return the great-circle distance of two places (haversine); both must have coordinates."""
     assert one.latitude is not None
     assert one.longitude is not None
     assert other.latitude is not None
@@ -94,10 +96,10 @@ def kilometres(one: Place, other: Place) -> float:
 
 
 def network_of(address: IPAddress) -> str:
-    """The block that one connection's addresses stay in: /24, or a customer's /48."""
+    """Return the block that one connection's addresses stay in: /24, or a customer's /48 of IPv6."""
     return str(ip_network((address, 24 if isinstance(address, IPv4Address) else 48), strict=False))
 
 
 def device_of(user_agent: str) -> str:
-    """A digest of the kind of browser. Version numbers are left out: updates don't make a new device."""
+    """Return a digest of the kind of browser. Version numbers are left out: updates don't make a new device."""
     return sha256(re.sub(r"[\d._]+", "", user_agent).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The seam between factors and what delivers their messages."""
+"""The Protocols of what delivers messages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,7 +75,9 @@ class Reports(Protocol):
     """Reads a provider's reports, which anyone on the Internet could have sent."""
 
     def read(self, query: Mapping[str, str], form: Mapping[str, str], signature: str) -> Report | None:
-        """None unless the provider signed it."""
+        """Read a report; None unless the provider signed it. `query` and `form` are the callback's, `signature` its
+        header.
+        """
         ...
 
 
@@ -83,13 +85,13 @@ class Bills(Protocol):
     """Asks a provider what a message cost."""
 
     async def cost(self, sid: str, channel: str) -> Cost | None:
-        """None while that is not known. Raises SendFailed."""
+        """Return what message or call `sid` cost, None while that is not known. Raises SendFailed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SmsProvider:
-    """All that one SMS provider can do; None is what it can't."""
+    """What one SMS provider can do; a field is None for what it can't."""
 
     sender: Sender | CodeService
     caller: Caller | None = None

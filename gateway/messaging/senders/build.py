@@ -1,4 +1,4 @@
-"""From configuration to senders: the one place that knows every kind.
+"""Makes the senders that the configuration names: the one place that knows every kind.
 
 Only the kind that is configured is imported: the twilio package alone is 14 MiB in every process.
 """
@@ -13,9 +13,9 @@ from gateway.messaging.senders.retry import Backoff
 
 
 def build_sms(config: Sms, stream: TextIO = sys.stdout, *, status_url: str = "") -> SmsProvider:
-    """`stream` is where the console provider writes, `status_url` where Twilio can report to ("" = nowhere).
+    """Make the SMS provider. It opens no connection yet.
 
-    No connection is opened yet.
+    `stream` is where the console provider writes, `status_url` where Twilio can report to ("" = nowhere).
     """
     if isinstance(config, SmsTwilio):
         from gateway.messaging.senders.twilio.build import messages_provider
@@ -33,6 +33,7 @@ def build_sms(config: Sms, stream: TextIO = sys.stdout, *, status_url: str = "")
 
 
 def build_email(config: Email, stream: TextIO = sys.stdout) -> EmailSender:
+    """Make the sender of mails; `stream` is where the console sender writes."""
     if isinstance(config, EmailSmtp):
         from gateway.messaging.senders.smtp import SmtpSender
 

@@ -1,7 +1,6 @@
-"""What calls to Twilio and to a webhook have in common: the session, and what a failure on the wire means.
+"""The HTTP session for calls to Twilio and to a webhook, and what a failure on the wire means.
 
-Nothing here may put a request's body, its headers or an exception's text into an error: they hold codes and
-tokens.
+Nothing here may put a request's body, its headers or an exception's text into an error: they hold codes and tokens.
 """
 
 import email.utils
@@ -41,10 +40,10 @@ def open_session(timeout: float) -> ClientSession:
 
 
 def wire_miss(error: Exception, service: str) -> Miss:
-    """What one of WIRE_ERRORS means for the message.
+    """Return what one of WIRE_ERRORS means for the message: only a connection that was never made is safe to repeat.
 
-    Only a connection that never came to be is safe to repeat. After the request has left, silence may mean a
-    lost answer to a message that was sent; the user has a "send again" button for that.
+    After the request has left, silence may mean a lost answer to a message that was sent; the user has a "send again"
+    button for that.
     """
     name = type(error).__name__
     if isinstance(error, ClientSSLError):

@@ -1,4 +1,4 @@
-"""Phone numbers and mail addresses as logs and pages may show them.
+"""Masks phone numbers and mail addresses for logs and pages.
 
 Enough is left for the owner to recognise their own; never enough to call or write to it.
 """
@@ -10,9 +10,9 @@ DOTS = 5
 
 
 def mask_phone(phone: str, *, dot: str = DOT) -> str:
-    """ "+4915112345678" -> "+49•••••678". The number of dots says nothing about the number's length.
+    """Mask an E.164 number: "+4915112345678" -> "+49•••••678". The number of dots says nothing about its length.
 
-    An SMS wants another `dot`: this one is not in its alphabet (GSM 03.38), and would double the price.
+    `dot` is another sign for texts in SMS: • is not in their alphabet (GSM 03.38) and would double the price.
     """
     try:
         country = f"+{phonenumbers.parse(phone).country_code}"
@@ -23,6 +23,6 @@ def mask_phone(phone: str, *, dot: str = DOT) -> str:
 
 
 def mask_email(address: str) -> str:
-    """ "alice@example.com" -> "a•••••@example.com"."""
+    """Mask an address: "alice@example.com" -> "a•••••@example.com"."""
     local, at, domain = address.rpartition("@")
     return f"{local[0]}{DOT * DOTS}@{domain}" if at and local else DOT * DOTS

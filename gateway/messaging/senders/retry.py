@@ -1,7 +1,7 @@
-"""Repeating a call whose failure proves that nothing was delivered.
+"""Repeats a call whose failure proves that nothing was delivered.
 
-It never decides *whether* a failure is of that kind: the attempt says so, because a text message that goes
-out twice costs money and confuses its reader. Randomness and sleep are parameters.
+The attempt itself says whether a failure is of that kind, because a text message that goes out twice costs money and
+confuses its reader. Randomness and sleep are parameters.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ class Backoff:
 
 
 async def with_retries(attempt: Callable[[], Awaitable[T | Miss]], backoff: Backoff) -> T:
-    """The first result that is not a Miss; raises the last Miss's failure."""
+    """Return the first result that is not a Miss; raises the failure of the last Miss (SendFailed)."""
     for number in itertools.count():
         result = await attempt()
         if not isinstance(result, Miss):

@@ -25,6 +25,8 @@ BAD_ADDRESS = N_("We could not send a mail to your address. Use another way to s
 
 
 class SmtpSender:
+    """Sends mail through the server of the `email` section."""
+
     def __init__(
         self,
         config: EmailSmtp,

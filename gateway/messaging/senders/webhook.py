@@ -17,6 +17,8 @@ from gateway.messaging.senders.retry import Backoff, Miss, with_retries
 
 
 class WebhookSender:
+    """Posts messages to `sms.url`."""
+
     def __init__(
         self, config: SmsWebhook, backoff: Backoff, new_key: Callable[[], str] = secrets.token_urlsafe
     ) -> None:
@@ -26,7 +28,9 @@ class WebhookSender:
         self._session: ClientSession | None = None  # opened by the first call: the loop does not run yet
 
     async def send(self, to: str, text: str, reference: str = "") -> str:
-        """The id is the Idempotency-Key, by which the receiver's log can be searched."""
+        """Post the message. The id is the Idempotency-Key, by which the receiver's log can be searched. Raises
+        SendFailed.
+        """
         key = reference or self._new_key()
         headers = {name: value.get_secret_value() for name, value in self._config.headers.items()}
         headers["Idempotency-Key"] = key

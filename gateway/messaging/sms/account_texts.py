@@ -1,4 +1,4 @@
-"""Texts to a phone that hold no code: news about the account, to the number that somebody else can't have changed.
+"""Sends texts that hold no code: news about the account, to the number that somebody else can't have changed.
 
 The letters are those of GSM 03.38, so that a text doesn't cost double.
 """
@@ -15,11 +15,16 @@ from gateway.observability.audit import Audit
 
 
 class SmsNotices:
+    """Sends the notices, within the budgets of codes."""
+
     def __init__(self, provider: SmsProvider, desk: SmsDispatch, notices: Notices, audit: Audit) -> None:
         self._provider, self._desk, self._notices, self._audit = provider, desk, notices, audit
 
     async def send(self, user: User, phone: str, words: Text, *, id: str, about: str) -> None:
-        """`id` names this one notice, `about` its kind in the audit log. What can't be sent is noted there."""
+        """Send `words` to `phone` (E.164). `id` names this one notice, `about` its kind in the audit log.
+
+        What can't be sent is noted there.
+        """
         sender = self._provider.sender
         if isinstance(sender, CodeService):  # it sends codes and nothing else
             return

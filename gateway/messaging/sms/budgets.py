@@ -1,4 +1,4 @@
-"""How many SMS and calls may go out: per user, number, client address, range of numbers and in all."""
+"""Limits how many SMS and calls go out: per user, number, client address, range of numbers and in all."""
 
 from collections.abc import Iterator
 

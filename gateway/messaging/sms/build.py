@@ -21,7 +21,7 @@ from gateway.stores.protocols.sms import SmsStores
 
 @dataclass(frozen=True, slots=True)
 class Sms:
-    """`rounds` is work that comes round now and then."""
+    """What the factors and the sweep need of SMS. `rounds` is work to be done every few minutes."""
 
     provider: SmsProvider
     desk: SmsDispatch
@@ -45,6 +45,7 @@ def build_desk(
     ring: KeyRing,
     clock: Clock,
 ) -> Sms:
+    """Build the dispatch of SMS with its budgets, cap, ranges and reports."""
     spend = Spend(config=config.spending, ledger=ledger, audit=audit, clock=clock)
     ranges = Ranges(
         config=config.pumping, blocks=stores.blocks, messages=stores.messages, audit=audit, clock=clock

@@ -1,4 +1,4 @@
-"""Which number gets the codes after a change: for a while still the one before.
+"""Decides which number gets the codes after a change: for a while still the one before.
 
 Whoever takes over a session, or talks a helpdesk into a change, must not have the codes at once; the owner of the old
 number hears of it and has time to object. A first number counts at once, a removed one never again.
@@ -19,7 +19,9 @@ class CoolOff:
         self._changes, self.period, self._clock = changes, period, clock
 
     async def number(self, user: User) -> str:
-        """Raises SendFailed (code "cool_off") while no number may have codes."""
+        """Return the number that the user's codes go to. Raises SendFailed (code "cool_off") while none
+        may have any.
+        """
         if not self.period:
             return user.phone
         recent = await self._changes.of(user.username, self._clock() - self.period)
@@ -34,7 +36,7 @@ class CoolOff:
 
 
 def trusted_number(phone: str, recent: Sequence[PhoneChange]) -> str:
-    """The number that was the user's before the recent changes (newest first), "" if that one was removed."""
+    """Return the number that was the user's before the recent changes (newest first), "" if that one was removed."""
     number = phone
     for place, change in enumerate(recent):
         if not change.before:

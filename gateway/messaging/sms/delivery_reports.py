@@ -1,4 +1,4 @@
-"""What becomes of a message after it was handed over: the provider's reports, and its bill."""
+"""Follows a message after it was handed over: the provider's reports, and its bill."""
 
 import logging
 
@@ -19,7 +19,7 @@ _TURN = 240.0
 
 
 class Deliveries:
-    """`bills` is None where the provider tells no prices."""
+    """Notes reports and bills. `bills` is None where the provider tells no prices."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Deliveries:
         self._foreign = False
 
     async def take(self, report: Report) -> bool:
-        """Whether the report, which the provider signed, was news. A repeated or stale one changes nothing."""
+        """Note a report, which the provider signed. True if it was news; a repeated or stale one changes nothing."""
         delivery = report.delivery
         message = await self._messages.report(report.reference, delivery, self._clock())
         if message is not None:

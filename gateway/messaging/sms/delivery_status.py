@@ -1,4 +1,4 @@
-"""What the user who waits for a code may know of its way. Pure."""
+"""Tells the user who waits for a code what became of it. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ NOTHING_SENT = Outlook()
 
 
 def outlook(messages: Sequence[SmsMessage]) -> Outlook:
-    """Of one session's messages, newest first."""
+    """Sum up the messages of one session, newest first."""
     if not messages:
         return NOTHING_SENT
     newest = messages[0]

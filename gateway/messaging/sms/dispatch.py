@@ -1,4 +1,4 @@
-"""Where every SMS and call passes before and after it is sent: may it go, what does it cost, did it arrive.
+"""Every SMS and call passes here before and after it is sent: whether it may go, what it costs, whether it arrived.
 
 A factor asks `admit` first, then hands over what it sends. The record of a message is written before the provider
 hears of it: its report may be faster than its answer.
@@ -29,7 +29,9 @@ MAYBE_SENT = ("timeout", "connection_lost", "bad_answer")
 
 @dataclass(frozen=True, slots=True)
 class OutgoingSms:
-    """Whose code goes where: `session` is the id of what waits for it."""
+    """A code that is to be sent: whose it is and where it goes. `session` is the id of the session that
+    waits for it.
+    """
 
     username: str
     phone: str
@@ -69,7 +71,9 @@ class SmsDispatch:
         self.calls, self._token = calls, token
 
     async def admit(self, errand: OutgoingSms, channel: Channel) -> Admission:
-        """Raises SendFailed whose code says which rule refused: country, number, range, budget or cap."""
+        """Ask all limits about a message and count it. Raises SendFailed; its code says which one refused: country,
+        number, range, budget or cap.
+        """
         try:
             return await self._admitted(errand, channel)
         except SendFailed as refused:
@@ -100,7 +104,11 @@ class SmsDispatch:
         return Admission(errand, channel, micros)
 
     async def hand_over(self, admission: Admission, send: Callable[[str], Awaitable[str]]) -> None:
-        """Give the message to the provider; `send` gets our id of it and returns the provider's."""
+        """Give the message to the provider and note what became of it; `send` gets our id of it and returns the
+        provider's.
+
+        Raises what `send` raises (SendFailed).
+        """
         message = self._message(admission)
         await self._messages.add(message)
         try:
@@ -124,10 +132,11 @@ class SmsDispatch:
             count_status(message, delivery.status)
 
     async def waiting(self, session: str) -> Sequence[SmsMessage]:
-        """What was sent for this session, newest first; nobody else's."""
+        """Return what was sent for this session, newest first; nobody else's."""
         return await self._messages.of_session(digest(session))
 
     async def verified(self, session: str) -> None:
+        """Note that the code of this session came back: its range of numbers is no pumping."""
         await self._messages.verify(digest(session), self._clock())
 
     def _message(self, admission: Admission) -> SmsMessage:
@@ -154,9 +163,10 @@ class SmsDispatch:
 
 
 def digest(session: str) -> str:
-    """Session ids open doors; what is kept of them beside the sessions must not."""
+    """Return a digest of a session id. Ids open sessions; records beside the sessions keep only this."""
     return sha256(f"sms\0{session}".encode()).hexdigest()
 
 
 def count_status(message: SmsMessage, status: str) -> None:
+    """Count a status in `auth_gateway_sms_messages_total` and the like, by provider and country."""
     metrics.sms_total.labels(message.provider, message.channel, message.country, status).inc()

@@ -1,6 +1,6 @@
-"""Tells the old number, and the mail address, that a user's number was changed, whoever changed it and by what way.
+"""Tells the old number, and the mail address, that a user's number was changed, whoever changed it and how.
 
-Each worker hears of a changed user; one of them tells. The old number is the one that the change did not reach.
+Each worker hears of a changed user; one of them sends. The old number is the one that the change did not reach.
 """
 
 from gateway.clock import Clock
@@ -20,6 +20,8 @@ _DAY = 86400.0
 
 
 class ChangeNotice:
+    """Sends the notices of changed numbers."""
+
     def __init__(
         self,
         config: SmsBase,
@@ -36,7 +38,7 @@ class ChangeNotice:
         self._ledger, self._audit, self._clock = ledger, audit, clock
 
     def heard(self, change: Change) -> None:
-        """To be called with every change that a worker hears of."""
+        """Look into a change; to be called with every one that a worker hears of."""
         if change.kind == "user":
             self._notices.later(lambda: self._tell(change.subject))
 
@@ -60,7 +62,10 @@ class ChangeNotice:
 
 
 def notice(brand: str, phone: str, *, cools: bool) -> Text:
-    """Holds no link: people shall not learn to follow links in such messages."""
+    """Return the text. `phone` is the new number ("" = removed); `cools` says whether codes still go to the old one.
+
+    It holds no link: people shall not learn to follow links in such messages.
+    """
     if not phone:
         return N_(
             "The phone number of your %(brand)s account was removed. "

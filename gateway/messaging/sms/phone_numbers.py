@@ -1,4 +1,4 @@
-"""What a phone number says about itself: its country, the range it lies in. Pure."""
+"""Reads a phone number: its country, and the range it lies in. Pure."""
 
 import phonenumbers
 
@@ -16,7 +16,9 @@ WORLDWIDE = "XX"
 
 
 def country_of(phone: str) -> str:
-    """ISO 3166 code; "XX" where the number belongs to no country, such as satellite telephones."""
+    """Return the ISO 3166-1 alpha-2 code of an E.164 number; "XX" for numbers of no country, such as satellite
+    telephones.
+    """
     try:
         region = phonenumbers.region_code_for_number(phonenumbers.parse(phone))
     except phonenumbers.NumberParseException:
@@ -25,7 +27,7 @@ def country_of(phone: str) -> str:
 
 
 def range_of(phone: str) -> str:
-    """The first digits, such as "+49151123": what SMS pumping rents in one piece.
+    """Return the first digits, such as "+49151123": what SMS pumping rents in one piece.
 
     Four digits at least stay free, so that a range never tells whose number it was.
     """
@@ -34,7 +36,9 @@ def range_of(phone: str) -> str:
 
 
 def check_number(phone: str, allowed: tuple[str, ...]) -> None:
-    """Raises SendFailed (code "country" or "number") for where no code may go; empty `allowed` is everywhere."""
+    """Refuse where no code may go: raises SendFailed (code "country" or "number"). An empty `allowed` is
+    everywhere.
+    """
     country = country_of(phone)
     if allowed and country not in allowed:
         raise SendFailed(

@@ -1,4 +1,4 @@
-"""What an SMS or a call to a number is expected to cost. Pure; money is counted in millionths."""
+"""Estimates what an SMS or a call to a number costs. Pure; money is counted in millionths (micros)."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -10,12 +10,16 @@ MICROS = 1_000_000
 
 
 class Channel(StrEnum):
+    """How a code travels, as it is named in records and metrics."""
+
     SMS = "sms"
     CALL = "call"
 
 
 def price_of(phone: str, channel: Channel, config: SmsSpending) -> int:
-    """In micros: the longest number range that has a price, then the country, then the price for all."""
+    """Return the expected price in micros: that of the longest number range that has one, else the country's, else
+    the one for all.
+    """
     table, otherwise = (
         (config.prices, config.price) if channel is Channel.SMS else (config.voice_prices, config.voice_price)
     )
@@ -30,6 +34,7 @@ def _listed(phone: str, table: Mapping[str, float], otherwise: float) -> float:
 
 
 def micros(amount: float) -> int:
+    """Turn an amount of money into millionths of it."""
     return round(amount * MICROS)
 
 

@@ -1,4 +1,4 @@
-"""The stop for SMS pumping: a range of numbers that receives and receives and never verifies gets nothing more."""
+"""Stops SMS pumping: a range of numbers that receives codes and never verifies any gets nothing more."""
 
 import logging
 from dataclasses import replace
@@ -15,6 +15,8 @@ SETTLING = 120.0
 
 
 class Ranges:
+    """Watches ranges of numbers and blocks them."""
+
     def __init__(
         self, config: SmsPumping, blocks: SmsBlocks, messages: SmsMessages, audit: Audit, clock: Clock
     ) -> None:
@@ -22,7 +24,9 @@ class Ranges:
         self._audit, self._clock = audit, clock
 
     async def check(self, range: str, hashes: list[str]) -> None:
-        """`hashes` are what messages keep of the range. Raises SendFailed (code "range") if it is blocked."""
+        """Refuse a blocked range: raises SendFailed (code "range"). `hashes` are what messages keep of the range, by
+        each key.
+        """
         now, config = self._clock(), self._config
         block = await self._blocks.get(range)
         if block is not None and block.until > now:
@@ -51,6 +55,7 @@ class Ranges:
 
 
 def is_pumped(sends: int, verified: int, config: SmsPumping) -> bool:
+    """Tell whether a range with so many sends and so many verified codes is being pumped, by the configured share."""
     return sends >= config.sends and verified < config.conversion * sends
 
 

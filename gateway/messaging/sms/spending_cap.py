@@ -1,4 +1,4 @@
-"""The daily cap in money, counted in the Ledger before anything is sent, so that no worker can overdraw it."""
+"""The daily cap in money, counted in the ledger before anything is sent, so that no worker can overdraw it."""
 
 import logging
 
@@ -18,11 +18,13 @@ _KEPT = 3 * _DAY
 
 
 class Spend:
+    """Counts what SMS and calls cost today (UTC)."""
+
     def __init__(self, config: SmsSpending, ledger: Ledger, audit: Audit, clock: Clock) -> None:
         self._config, self._ledger, self._audit, self._clock = config, ledger, audit, clock
 
     def cap(self, channel: Channel) -> int:
-        """In micros."""
+        """Return the cap of a channel in micros."""
         config = self._config
         return micros(config.daily_cap if channel is Channel.SMS else config.daily_voice_cap)
 
@@ -37,12 +39,14 @@ class Spend:
             )
 
     async def correct(self, channel: Channel, at: float, difference: int) -> None:
-        """What was sent at the time `at` cost more or less than was counted; 0 changes nothing."""
+        """Correct the count of the day of `at` (Unix seconds) by `difference` micros, once the real price
+        is known.
+        """
         if difference and self._clock() - at < _KEPT:
             await self._count(channel, at, difference)
 
     async def today(self, channel: Channel) -> int:
-        """Counted so far, in micros."""
+        """Return what is counted so far today, in micros."""
         total = await counted_today(self._ledger, channel, self._clock())
         self._show(channel, total)
         return total
@@ -76,7 +80,7 @@ class Spend:
 
 
 async def counted_today(ledger: Ledger, channel: Channel, now: float) -> int:
-    """In micros."""
+    """Return what is counted so far on the day of `now`, in micros."""
     total, _ = await ledger.count(_slot(channel, now))
     return total
 

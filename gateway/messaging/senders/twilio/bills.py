@@ -1,4 +1,6 @@
-"""What Twilio charged: it knows some time after the message has arrived, and tells only who asks."""
+"""Asks Twilio what a message, call or verification cost. Twilio knows it some time after delivery, and tells only who
+asks.
+"""
 
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -8,7 +10,7 @@ from gateway.messaging.senders.twilio.client import TwilioApi
 
 
 class TwilioBills:
-    """Of the resources Message and Call."""
+    """Asks the resources Message and Call."""
 
     def __init__(self, api: TwilioApi) -> None:
         self._api = api
@@ -22,7 +24,7 @@ class TwilioBills:
 
 
 class VerifyBills:
-    """Of the resource Verification Attempt ("VL…"); the fee for a successful verification is not in it."""
+    """Asks the resource Verification Attempt ("VL…"); the fee for a successful verification is not in it."""
 
     def __init__(self, api: TwilioApi) -> None:
         self._api = api
@@ -36,7 +38,9 @@ class VerifyBills:
 
 
 def cost_of(price: object, unit: object) -> Cost | None:
-    """Twilio writes what is taken from the account as a negative number in text: "-0.00790"."""
+    """Read Twilio's price: what is taken from the account, as a negative number in text ("-0.00790") and
+    a currency.
+    """
     try:
         amount = abs(Decimal(str(price)))
     except InvalidOperation:

@@ -1,4 +1,4 @@
-"""All that Twilio can do for us, put together: messages, calls, reports and bills share one client."""
+"""Puts Twilio's parts together: messages, calls, reports and bills share one client."""
 
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from gateway.messaging.senders.twilio.voice import TwilioCaller
 
 
 def messages_provider(config: SmsTwilio, status_url: str) -> SmsProvider:
+    """Make the provider of `sms.provider: twilio`; `status_url` is where Twilio can report to ("" = nowhere)."""
     wanted = is_public(status_url) if config.status_callbacks is None else config.status_callbacks
     reports = TwilioReports(config.auth_token.get_secret_value(), status_url) if wanted else None
     callback = reports.address if reports else lambda reference: ""
@@ -25,19 +26,24 @@ def messages_provider(config: SmsTwilio, status_url: str) -> SmsProvider:
 
 
 def verify_provider(config: SmsTwilioVerify) -> SmsProvider:
+    """Make the provider of `sms.provider: twilio_verify`."""
     verify = TwilioVerify(config, Backoff(config.retries))
     return SmsProvider(verify, bills=VerifyBills(verify.api), service_calls=config.voice)
 
 
 def calling_number(config: SmsTwilio) -> str:
-    """ "" where calls are not wanted, or only a name or a Messaging Service sends."""
+    """Return the number that calls come from; "" where they are not wanted, or only a name or a Messaging Service
+    sends.
+    """
     sender = config.from_ or ""
     number = config.voice_from or (sender if sender.startswith("+") else "")
     return number if config.voice else ""
 
 
 def is_public(url: str) -> bool:
-    """Whether Twilio could reach it: it refuses a message whose status callback is a local address (21609)."""
+    """Tell whether Twilio could reach this URL: it refuses messages whose status callback is a local
+    address (21609).
+    """
     host = urlsplit(url).hostname or ""
     if not host or is_local(host):
         return False

@@ -16,7 +16,9 @@ from gateway.messaging.senders.twilio.client import TwilioApi
 
 
 class TwilioSender:
-    """`callback` makes the address that Twilio reports to from our name of a message; "" if there is none."""
+    """Sends text messages. `callback` makes the address that Twilio reports to from our reference of a message; "" if
+    there is none.
+    """
 
     def __init__(
         self, config: SmsTwilio, backoff: Backoff, callback: Callable[[str], str] = lambda reference: ""

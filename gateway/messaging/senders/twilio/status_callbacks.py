@@ -1,8 +1,8 @@
-"""Twilio's status callbacks for messages and calls: who sent them, and what they say.
+"""Reads Twilio's status callbacks for messages and calls, and checks that Twilio sent them.
 
-X-Twilio-Signature is HMAC-SHA1, keyed by the auth token, of the address that Twilio called and all fields of the
-form (https://www.twilio.com/docs/usage/webhooks/webhooks-security). The address is the one that we gave out, made
-from server.public_url: what a proxy in between made of it does not count.
+X-Twilio-Signature is HMAC-SHA1, keyed by the auth token, of the address that Twilio called and all fields of the form
+(https://www.twilio.com/docs/usage/webhooks/webhooks-security). The address is the one that we gave out, made from
+server.public_url: what a proxy in between made of it does not count.
 """
 
 import hmac
@@ -52,7 +52,7 @@ class TwilioReports:
         self._validator, self._url = RequestValidator(token), url
 
     def address(self, reference: str) -> str:
-        """What Twilio calls for the message that we call `reference`."""
+        """Return the URL that Twilio is to call about the message that we call `reference`."""
         return f"{self._url}?m={reference}"
 
     def read(self, query: Mapping[str, str], form: Mapping[str, str], signature: str) -> Report | None:

@@ -16,6 +16,8 @@ _NO_SUCH_VERIFICATION = "20404"
 
 
 class TwilioVerify:
+    """The code service of one Verify Service ("VA…")."""
+
     def __init__(self, config: SmsTwilioVerify, backoff: Backoff) -> None:
         self.api = TwilioApi(config, backoff)
         self._service_sid = config.service_sid
@@ -34,7 +36,9 @@ class TwilioVerify:
         return str(attempts[-1].get("attempt_sid") if attempts else verification.sid)
 
     async def check(self, to: str, code: str) -> bool:
-        """True if Twilio approves. A verification that expired, was used or never began is a plain no."""
+        """Return True if Twilio approves the code. A verification that expired, was used or never began is a plain
+        no.
+        """
         if not _CODE.fullmatch(code):
             return False  # Twilio would refuse it as 60200, which blames the number
         try:

@@ -24,6 +24,8 @@ SENTENCES = {
 
 
 class TwilioCaller:
+    """Places calls from `sms.voice_from`."""
+
     def __init__(self, api: TwilioApi, number: str, callback: Callable[[str], str]) -> None:
         self._api, self._number, self._callback = api, number, callback
 
@@ -47,7 +49,7 @@ class TwilioCaller:
 
 
 def twiml(code: str, lang: str) -> str:
-    """The code digit by digit, slowly, several times."""
+    """Return TwiML that reads the code digit by digit, slowly, several times, in a language such as "de"."""
     language, greeting, again, end = SENTENCES.get(lang, SENTENCES["en"])
     # A full stop after each digit: every voice pauses there, not every voice understands SSML.
     digits = " ".join(f"{digit}." for digit in code)
