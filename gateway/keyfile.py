@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from gateway.config.substitution import is_mounted_secret
 from gateway.errors import ConfigError, Mistake
 
 Entry = dict[str, object]
@@ -20,9 +21,9 @@ T = TypeVar("T")
 
 _VERSION = 1
 _MEND = (
-    "restore it from a backup, or delete it to get new keys "
-    "(that signs everyone out, and authenticator apps must be enrolled again)"
+    "restore it from a backup, or copy it from another replica; `auth-gateway key new` if it is lost for good"
 )
+_kept: dict[Path, bytes] = {}
 
 
 def create(path: Path, entries: Sequence[Entry]) -> bool:
@@ -51,9 +52,27 @@ def replace(path: Path, entries: Sequence[Entry]) -> None:
 def parse(path: Path, entry: Callable[[Entry], T]) -> list[T]:
     """The file's entries; ConfigError with the mend if it is missing, open to others or not what we wrote."""
     with _explained(path):
-        text = path.read_text()
-        if path.stat().st_mode & 0o007:
+        text = path.read_bytes()
+        # Container engines mount secrets readable for all, in a file system that only the container has.
+        if path.stat().st_mode & 0o007 and not is_mounted_secret(path):
             raise _mistake(path, "every user of this machine can read it", f"chmod 600 {path}")
+    return _parse(path, text, entry)
+
+
+def keep(path: Path) -> None:
+    """Remember the file's content in this process and in those that it forks (see `kept`)."""
+    with _explained(path):
+        _kept[path] = path.read_bytes()
+
+
+def kept(path: Path, entry: Callable[[Entry], T]) -> list[T] | None:
+    """The entries that `keep` remembered, None if it was not called: a worker that starts again when the file
+    is gone must not be worse off than those that go on."""
+    text = _kept.get(path)
+    return None if text is None else _parse(path, text, entry)
+
+
+def _parse(path: Path, text: bytes, entry: Callable[[Entry], T]) -> list[T]:
     try:
         document = json.loads(text)
         if document["version"] != _VERSION:
@@ -110,8 +129,6 @@ def _explained(path: Path) -> Iterator[None]:
                 path, f"the folder {path.parent} can't be made", "make it, or write another path"
             ) from None
         raise _mistake(path, "the key ring is missing", _MEND) from None
-    except UnicodeDecodeError:
-        raise _mistake(path, "this is not a key ring, or it is damaged", _MEND) from None
     except OSError as error:
         problem = f"the key ring can't be used: {error.strerror}"
         raise _mistake(path, problem, "let the gateway's user read the file and write its folder") from None

@@ -23,6 +23,8 @@ from gateway.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 CHECK_SECONDS = 1.0
+_NEVER = (0, 0, 0)
+"""The signature of no file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +49,27 @@ def new_key(now: float, token: Callable[[int], bytes] = secrets.token_bytes) -> 
     return KeyGeneration(id=id, created_at=now, secret=token(32), signing=signing)
 
 
+def keep_in_memory(path: Path) -> None:
+    """For `serve`: workers that start again use these keys should the file be gone by then."""
+    keyfile.keep(path)
+
+
 class KeyRing:
     """Follows its file: a rotation by another process is seen within CHECK_SECONDS of the next use."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
+        """Raises ConfigError if the file can't be used and `keep_in_memory` has not been called for it."""
         self._path = path
         self._clock = clock
         self._checked_at = clock()
-        self._read()
+        try:
+            self._read()
+        except ConfigError as error:
+            kept = keyfile.kept(path, _from_json)
+            if kept is None:
+                raise
+            logger.error("the key ring can't be read, using the keys in memory: %s", error)
+            self._use(kept, _NEVER)
 
     @classmethod
     def load_or_create(cls, path: Path, clock: Clock) -> "KeyRing":
@@ -130,7 +145,9 @@ class KeyRing:
 
     def _read(self) -> None:
         signature = keyfile.signature(self._path)
-        keys = keyfile.parse(self._path, _from_json)
+        self._use(keyfile.parse(self._path, _from_json), signature)
+
+    def _use(self, keys: Sequence[KeyGeneration], signature: keyfile.Signature) -> None:
         self._keys = keys
         self._fernet = MultiFernet([Fernet(base64.urlsafe_b64encode(key.derive(b"fernet"))) for key in keys])
         self._signature = signature

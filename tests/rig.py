@@ -18,6 +18,7 @@ from aiohttp import web
 from gateway.config.schema import Config
 from gateway.directory.database import DatabaseDirectory
 from gateway.directory.password_hashing import PasswordHashing
+from gateway.keyring import KeyRing
 from gateway.model import User
 from gateway.server.gateway import Gateway, start_gateway
 from gateway.stores.sql.engine import open_engine
@@ -208,6 +209,7 @@ async def running_gateway(
         port = sock.getsockname()[1]
         config = make_config(folder, upstream.url, port, overrides)
         terminal = io.StringIO()
+        KeyRing.load_or_create(config.session.keys_file, clock)  # `serve` makes it at the first start
         gateway = await start_gateway(config, [sock], ssl_context=ssl_context, clock=clock, stream=terminal)
         engine = open_engine(config.storage.url)
         passwords = PasswordHashing(config.passwords)

@@ -40,6 +40,7 @@ from gateway.stores.sql.database_clock import DatabaseClock
 from gateway.stores.sql.devices import SqlDevices
 from gateway.stores.sql.engine import open_engine
 from gateway.stores.sql.federated_accounts import SqlFederatedAccounts
+from gateway.stores.sql.key_names import never_had_keys
 from gateway.stores.sql.migrate import migrate
 from gateway.stores.sql.sessions import SqlSessions
 from gateway.stores.sql.spent_budgets import SqlSpentBudgets
@@ -65,6 +66,8 @@ class Opened:
     config: Config
     engine: AsyncEngine
     clock: Clock
+    first: bool
+    """Whether no key ring has ever been used here."""
 
     @cached_property
     def passwords(self) -> PasswordHashing:
@@ -98,7 +101,9 @@ class Opened:
 
     @cached_property
     def keys(self) -> KeyRing:
-        return KeyRing.load_or_create(self.config.session.keys_file, self.clock)
+        """Made if nothing has ever needed one, so that a command may be the first. Raises ConfigError."""
+        path = Path(self.config.session.keys_file)
+        return KeyRing.load_or_create(path, self.clock) if self.first else KeyRing(path, self.clock)
 
     @cached_property
     def credentials(self) -> SqlCredentials:
@@ -140,7 +145,6 @@ class Opened:
     async def close(self) -> None:
         if "state" in self.__dict__:  # most commands need none
             await self.state.close()
-        await self.engine.dispose()
 
     async def record(self, event: str, username: str = "", **data: object) -> None:
         """Note an administrator's act in the audit log (security rule 9)."""
@@ -174,13 +178,17 @@ def print_json(value: object) -> None:
 @asynccontextmanager
 async def _opened(config_file: Path) -> AsyncIterator[Opened]:
     config = load(config_file, os.environ)
-    opened = Opened(config, open_engine(config.storage.url), SharedClock())
+    engine, clock = open_engine(config.storage.url), SharedClock()
     try:
-        await migrate(opened.engine)
-        await DatabaseClock(opened.engine, opened.clock).now()
-        yield opened
+        await migrate(engine)
+        await DatabaseClock(engine, clock).now()
+        opened = Opened(config=config, engine=engine, clock=clock, first=await never_had_keys(engine))
+        try:
+            yield opened
+        finally:
+            await opened.close()
     finally:
-        await opened.close()
+        await engine.dispose()
 
 
 async def _with_opened(config_file: Path, work: Callable[[Opened], Awaitable[T]]) -> T:

@@ -64,7 +64,7 @@ def export(
 def export_files(engine: str, planned: EnginePlan, config: Config) -> dict[str, str]:
     """File name -> content; the first is the configuration itself."""
     if engine == "haproxy":
-        ring = KeyRing.load_or_create(Path(config.session.keys_file), system_clock)
+        ring = KeyRing(Path(config.session.keys_file), system_clock)
         keys = {f"pass-{key.kid}.pem": key.as_pem(private=False).decode() for key in ring.signing_keys}
         return haproxy.export(planned, keys)
     simple = {"nginx": nginx.export, "caddy": caddy.export, "traefik": traefik.export, "envoy": envoy.export}

@@ -11,11 +11,13 @@ from pathlib import Path
 import click
 from sqlalchemy import select
 
+from gateway.clock import system_clock
 from gateway.config.loader import load, read
 from gateway.config.schema import Config, DirectoryDatabase
 from gateway.errors import ConfigError, GatewayError
 from gateway.observability.log import configure
 from gateway.observability.metrics_directory import shared_metrics
+from gateway.server.first_start import open_keys
 from gateway.server.process.generation import worker_count
 from gateway.server.process.memory import preload, return_freed_blocks
 from gateway.server.process.sockets import Listeners
@@ -51,7 +53,7 @@ def serve(config_file: Path) -> None:
             log.warning("%s", warning)
         raise_file_limit()
         return_freed_blocks()
-        hint = "" if asyncio.run(has_users(config)) else first_user_hint(config_file)
+        hint = "" if asyncio.run(prepare(config)) else first_user_hint(config_file)
         sys.exit(run(config, lambda: load(config_file, os.environ), hint))
     except ConfigError as error:
         click.echo(f"{error}\n\nNothing was started: mend {config_file}, then try again.", err=True)
@@ -79,11 +81,15 @@ def run(config: Config, load_again: Callable[[], Config], hint: str = "") -> int
         return Supervisor(config, listeners, load=load_again, on_ready=on_ready).run()
 
 
-async def has_users(config: Config) -> bool:
-    """Also brings the database up to date, once, before several workers would all want to."""
+async def prepare(config: Config) -> bool:
+    """Bring the database up to date and open the key ring, once, before several workers would all want to.
+
+    Returns whether there is anybody who could sign in. Raises ConfigError and StoreUnavailable.
+    """
     engine = open_engine(config.storage.url)
     try:
         await migrate(engine)
+        await open_keys(engine, config, system_clock)
         if not isinstance(config.directory, DirectoryDatabase):
             return True  # they are looked after elsewhere
         async with reading(engine) as connection:

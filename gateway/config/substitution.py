@@ -16,6 +16,7 @@ from gateway.config.schema import Config
 from gateway.config.yaml_document import Document, KeyPath
 from gateway.errors import Mistake
 
+MOUNTED_SECRETS = Path("/run/secrets")
 LARGEST_SECRET = 64 * 1024
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\$\{")
 
@@ -114,9 +115,12 @@ def _secret(document: Document, path: KeyPath, name: Any, warnings: list[Mistake
     if not text or len(text) > LARGEST_SECRET or "\0" in text:
         document.add(path, f"the file {name} {'is too large' if text else 'is empty'}")
         return ""
-    # Container engines mount secrets readable for all, in a file system that only the container has.
-    mounted = file.is_relative_to("/run/secrets")
-    if stat.S_ISREG(mode) and mode & stat.S_IROTH and not mounted:
+    if stat.S_ISREG(mode) and mode & stat.S_IROTH and not is_mounted_secret(file):
         problem = f"everyone on this machine can read {name}"
         warnings.append(document.mistake(path, problem, f"chmod 600 {name}"))
     return text
+
+
+def is_mounted_secret(file: Path) -> bool:
+    """Container engines mount secrets readable for all, in a file system that only the container has."""
+    return file.is_relative_to(MOUNTED_SECRETS)

@@ -52,9 +52,17 @@ class SigningKeys:
         """Made first if it is missing. Raises ConfigError if it can't be used."""
         self._path, self._clock, self._announce = path, clock, announce
         self._checked_at = clock()
-        if not path.exists():  # making keys takes a while
-            keyfile.create(path, [_to_json(new_signing_key(clock()))])
-        self._read()
+        remembered = keyfile.kept(path, _from_json)
+        missing = not path.exists() and remembered is None  # making keys takes a while
+        if missing and keyfile.create(path, [_to_json(new_signing_key(clock()))]):
+            log.warning("made new keys to sign tokens in %s: back them up with the key ring", path)
+        try:
+            self._read()
+        except ConfigError as error:
+            if remembered is None:
+                raise
+            log.error("the signing keys can't be read, using those in memory: %s", error)
+            self._keys, self._signature = remembered, (0, 0, 0)
 
     @property
     def keys(self) -> Sequence[SigningKey]:

@@ -61,7 +61,7 @@ class Composed:
 
 def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO) -> Composed:
     """Connects to nothing yet; `stream` is where the console senders write. Raises ConfigError."""
-    ring = KeyRing.load_or_create(Path(config.session.keys_file), clock)
+    ring = KeyRing(Path(config.session.keys_file), clock)
     stores = build_stores(config, engine, ring, clock)
     passwords = PasswordHashing(config.passwords)
     base = Foundation(

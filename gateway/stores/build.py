@@ -1,6 +1,8 @@
 """Makes all stores of one worker on one database (and Redis, where `storage.state_url` names one)."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -17,6 +19,7 @@ from gateway.stores.sql.credentials import SqlCredentials
 from gateway.stores.sql.database_clock import DatabaseClock
 from gateway.stores.sql.devices import SqlDevices
 from gateway.stores.sql.federated_accounts import SqlFederatedAccounts
+from gateway.stores.sql.key_names import claim_keys
 from gateway.stores.sql.migrate import migrate
 from gateway.stores.sql.oidc import SqlConsents, SqlGrants, SqlLogins
 from gateway.stores.sql.phone_changes import SqlPhoneChanges
@@ -59,6 +62,8 @@ class Stores:
     logins: SqlLogins
     federated: SqlFederatedAccounts
     time: DatabaseClock
+    keys_file: Path
+    key_ids: Callable[[], Sequence[str]]
     purges: tuple[Purge, ...]
 
     @property
@@ -68,6 +73,7 @@ class Stores:
     async def start(self) -> None:
         await migrate(self.engine)
         await self.time.now()
+        await claim_keys(self.engine, self.keys_file, self.key_ids())
         await self.state.start()
 
     async def close(self) -> None:
@@ -109,6 +115,8 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
         logins=logins,
         federated=SqlFederatedAccounts(engine),
         time=DatabaseClock(engine, clock),
+        keys_file=Path(config.session.keys_file),
+        key_ids=lambda: [key.id for key in ring.keys],
         purges=(
             Purge("sessions", lambda now: sessions.purge(now, idle), lambda now: sessions.share(now, idle)),
             Purge("ledger", state.ledger.purge),

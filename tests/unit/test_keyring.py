@@ -10,7 +10,7 @@ import pytest
 from joserfc import jwt
 
 from gateway.errors import ConfigError
-from gateway.keyring import KeyRing
+from gateway.keyring import KeyRing, keep_in_memory
 
 
 class FakeClock:
@@ -197,3 +197,28 @@ def test_a_read_only_mount_with_keys_works(ring: KeyRing, path: Path, clock: Fak
     path.parent.chmod(0o500)
     assert KeyRing.load_or_create(path, clock).open(ring.seal(b"x")) == b"x"
     path.parent.chmod(0o700)
+
+
+def test_a_ring_mounted_below_run_secrets_may_be_readable_for_all(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As other secrets there: container engines mount them 0444, in a file system that only the container has."""
+    KeyRing.load_or_create(path, clock)
+    path.chmod(0o444)
+    with pytest.raises(ConfigError, match="every user of this machine can read it"):
+        KeyRing(path, clock)
+    monkeypatch.setattr("gateway.config.substitution.MOUNTED_SECRETS", path.parent)
+    assert KeyRing(path, clock).keys
+
+
+def test_a_ring_that_is_gone_is_read_from_memory_only_where_it_was_kept(path: Path, clock: FakeClock) -> None:
+    ring = KeyRing.load_or_create(path, clock)
+    sealed = ring.seal(b"x")
+    keep_in_memory(path)
+    path.unlink()
+    again = KeyRing(path, clock)
+    assert again.open(sealed) == b"x"
+    clock.now += 5
+    assert again.open(sealed) == b"x"
+    with pytest.raises(ConfigError, match="is missing"):
+        KeyRing(path.with_name("other.keys"), clock)

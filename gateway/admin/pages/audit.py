@@ -28,6 +28,8 @@ CHANGES = (
     "token_added",
     "token_revoked",
     "key_rotated",
+    "key_ring_made",
+    "key_ring_adopted",
     "access_granted",
     "access_refused",
     "access_ended",

@@ -20,6 +20,7 @@ from gateway.directory.password_hashing import PasswordHashing
 from gateway.errors import UserExists
 from gateway.model import User
 from gateway.observability.log import configure
+from gateway.server.first_start import open_keys
 from gateway.server.gateway import start_gateway
 from gateway.server.process.sockets import Listeners
 from gateway.server.process.worker import new_loop
@@ -103,6 +104,7 @@ async def _prepare_user(config: Config, password: str) -> None:
     passwords = PasswordHashing(config.passwords)
     try:
         await migrate(engine)
+        await open_keys(engine, config, system_clock)
         directory = DatabaseDirectory(engine, passwords, system_clock)
         try:
             await directory.add(USER, password)

@@ -16,7 +16,9 @@ CookieName = Annotated[
 class Session(Section):
     cookie_name: CookieName = Field("auth_session", description="__Host- is put before it on https")
     domain: str | None = Field(None, description="share the session with all hosts below this domain")
-    keys_file: Path = Field(Path("var/session.keys"), description="key ring; made at first start, mode 0600")
+    keys_file: Path = Field(
+        Path("var/session.keys"), description="key ring; made at the very first start alone, mode 0600"
+    )
     idle_timeout: Duration = Field(3600.0, description="unused sessions end after this")
     absolute_timeout: Duration = Field(12 * 3600.0, description="every session ends after this")
     remember_device: Duration = Field(

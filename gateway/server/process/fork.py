@@ -35,7 +35,10 @@ class Worker:
 
     def hear(self, now: float) -> bytes:
         """What it has said since the last time; empty if it is gone."""
-        said = self.channel.recv(4096)
+        try:
+            said = self.channel.recv(4096)
+        except ConnectionResetError:  # it died before it read what we had told it
+            return b""
         self.heard = now
         self.ready = self.ready or READY in said
         return said

@@ -241,6 +241,14 @@ access_requests = Table(
     Index("access_requests_expires_at", "expires_at"),
 )
 
+# Facts about the installation that this database belongs to, such as the ids of its key ring.
+installation = Table(
+    "installation",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
 federated_accounts = Table(
     "federated_accounts",
     metadata,
