@@ -1,4 +1,4 @@
-"""Who does something here, as audit log and rules need to know it."""
+"""The administrator (or API token) who acts, as audit log and rules need to know it."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,6 @@
-"""Who may come in. One answer for everything below the admin pages, so that nobody else learns what exists there."""
+"""Decides who may use console and API. There is one refusal for everything below, so that nobody learns what exists
+there.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -16,10 +18,14 @@ from gateway.request.client_kind import wants_html
 
 @dataclass(frozen=True, slots=True)
 class ConsoleAuthorization:
+    """Asks the policy about the console's own route."""
+
     admin: AdminServices
 
     def decide(self, ask: PortalRequest) -> Decision:
-        """Lent groups don't count: who comes in could write the own name into any group, for good."""
+        """Decide about a request. Lent groups don't count: who comes in could write their own name into any group,
+        for good.
+        """
         route = admin_route(self.admin.config.admin, self.admin.services.prefix)
         principal = ask.visit.principal
         member = replace(principal, granted=()) if principal else None
@@ -29,7 +35,7 @@ class ConsoleAuthorization:
         return Actor(principal.username, ask.client.ip, principal.session.sid)
 
     def refuse(self, ask: PortalRequest, decision: Decision) -> web.StreamResponse:
-        """Browsers are sent to what is missing and come back here; everybody else gets 401 or 403."""
+        """Send browsers to what is missing, from where they come back; answer everybody else with 401 or 403."""
         services, html = self.admin.services, wants_html(ask.request.method, ask.request.headers)
         if decision.verdict is Verdict.DENY:
             self.note(ask, decision)
@@ -49,7 +55,7 @@ class ConsoleAuthorization:
         )
 
     def note(self, ask: PortalRequest, decision: Decision) -> None:
-        """Somebody who is signed in and is no administrator tried the door."""
+        """Note in the audit log that somebody who is signed in and no administrator was refused."""
         principal = ask.visit.principal
         if principal is not None:
             self.admin.services.audit.record(

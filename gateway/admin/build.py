@@ -1,4 +1,4 @@
-"""Puts the console together: which page answers which path."""
+"""Builds the console: which page answers which path."""
 
 import json
 

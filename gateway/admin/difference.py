@@ -1,4 +1,4 @@
-"""What a change changed, field by field, and the version that tells a stale form from a fresh one. Pure.
+"""Compares a user before and after a change, and makes the version that tells a stale form from a fresh one. Pure.
 
 Phone numbers are masked: differences go into the audit log.
 """
@@ -24,7 +24,7 @@ def difference(before: User | None, after: User | None) -> Difference:
 
 
 def version(user: User) -> str:
-    """Another one after each change of what can be changed here."""
+    """Return a value that is another one after each change of what can be changed here."""
     facts = [_value(user, field) for field in FIELDS]
     return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""The way of a request into the console: the door, then the form's token, then the page."""
+"""Takes a request into the console: authorization first, then the form's token, then the page."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The form on the page of routes: which rule decides about a request of a real user, and why."""
+"""Explains, for the page of routes, which rule decides about a request of a real user, and why."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""What leaves the console as a file: the audit log, in pages so that memory stays small, and users as YAML."""
+"""Exports from the console: the audit log, in pages so that memory stays small, and users as YAML."""
 
 import json
 from collections.abc import AsyncIterator, Iterable
@@ -16,7 +16,7 @@ COLUMNS = ("id", "time", "event", "user", "ip", "data")
 
 
 async def audit_lines(search: AuditSearch, query: AuditQuery, kind: str) -> AsyncIterator[bytes]:
-    """All that matches, newest first, as "csv" or "ndjson"; a page of rows at a time."""
+    """Yield everything that matches, newest first, as "csv" or "ndjson", a page of rows at a time."""
     if kind == "csv":
         yield csv_line(COLUMNS).encode()
     write = _csv if kind == "csv" else _ndjson
@@ -37,7 +37,9 @@ def _ndjson(entry: AuditEntry) -> str:
 
 
 def users_yaml(users: Iterable[User], *, passwords: bool) -> str:
-    """In the form that the file directory and `user import` read; password hashes only where they are asked for."""
+    """Return users in the form that the file directory and `user import` read, with password hashes only if asked
+    for.
+    """
     entries = {user.username: _entry(user, passwords) for user in users}
     return yaml.safe_dump({"users": entries}, allow_unicode=True, sort_keys=False, width=110)
 

@@ -1,4 +1,4 @@
-"""What administrators see and lift of locks and limits. Each lifting is in the audit log."""
+"""Lets administrators see and lift locks and limits. Each lifting is in the audit log."""
 
 from collections.abc import Sequence
 
@@ -11,11 +11,15 @@ from gateway.model import User
 
 
 class NotBlocked(GatewayError):
+    """Nothing is blocked under this name."""
+
     status = 404
     public = N_("Nothing of that name is blocked any more.")
 
 
 class AdminBlocks:
+    """Lists and lifts on behalf of an actor."""
+
     def __init__(self, admin: AdminServices) -> None:
         services = admin.services
         self._audit = services.audit

@@ -1,4 +1,4 @@
-"""The first page: how sign-ins, apps and the gateway itself are doing."""
+"""The numbers of the console's first page: sign-ins, apps and the gateway itself."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What administrators end or take away: sessions, remembered devices, second factors."""
+"""Ends sessions, forgets remembered devices and takes second factors away, on behalf of an administrator."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from gateway.portal.rendering.user_agent import browser_name
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A session as administrators see it: `id` is a digest, since the session's own id opens doors."""
+    """A session as administrators see it. `id` is a digest, since the session's own id would open it."""
 
     id: str
     username: str
@@ -35,6 +35,8 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class HeldDevice:
+    """A remembered device as administrators see it."""
+
     id: str
     browser: str
     ip: str
@@ -55,6 +57,8 @@ class HeldFactor:
 
 
 class Accesses:
+    """What gives a user access, and ending it."""
+
     def __init__(self, admin: AdminServices) -> None:
         self._services, self._geo = admin.services, admin.services.authn.geo
         self._audit = admin.services.audit

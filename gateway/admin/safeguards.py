@@ -1,4 +1,4 @@
-"""What an administrator may not do: lock the own door, or the last one. Pure."""
+"""Refuses what would lock an administrator out: the actor, or the last one. Pure."""
 
 from collections.abc import Iterable, Sequence
 
@@ -29,7 +29,7 @@ def is_admin(user: User, groups: Sequence[str]) -> bool:
 def check(
     actor: Actor, before: User, after: User | None, everybody: Iterable[User], groups: Sequence[str]
 ) -> None:
-    """`after` is None for deleting. Raises Locked."""
+    """Raise Locked if the change would lock somebody out. `after` is None for deleting."""
     own = actor.name == before.username
     gone = after is None or after.disabled
     if own and gone:

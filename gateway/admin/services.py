@@ -1,4 +1,4 @@
-"""What the console is made of beside the parts that all pages share."""
+"""What the console needs beside the services that all pages share."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

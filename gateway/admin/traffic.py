@@ -1,4 +1,4 @@
-"""What the metrics say of each route: how many requests, how many failed, how long they took. All workers added up."""
+"""Sums up the metrics of each route: how many requests, how many failed, how long they took; all workers added up."""
 
 from collections import defaultdict
 from collections.abc import Iterable

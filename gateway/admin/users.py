@@ -1,4 +1,6 @@
-"""What administrators do to users. Each act asks `lockout` first, and is in the audit log with what it changed."""
+"""Changes users on behalf of an administrator. Each act asks `safeguards` first, and is audited with what
+it changed.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,12 +27,14 @@ CHANGED_MEANWHILE = N_(
 
 
 class KeptElsewhere(GatewayError):
+    """Users live in a directory that the gateway may not change."""
+
     status = 409
     public = NOT_HERE
 
 
 class Stale(GatewayError):
-    """The version that the change was made from is not the newest one."""
+    """The user was changed by somebody else since the version that this change was made from."""
 
     status = 412
     public = CHANGED_MEANWHILE

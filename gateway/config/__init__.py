@@ -1,1 +1,3 @@
-"""Configuration: schema, loader and its error report."""
+"""The configuration: its schema (`sections`), its loader, and checks that report every mistake with its line
+(`checks`).
+"""

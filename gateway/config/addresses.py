@@ -1,4 +1,4 @@
-"""Pure questions about hosts, origins and listening addresses as they are written in the configuration."""
+"""Parses hosts, origins and listening addresses as they are written in the configuration. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -41,11 +41,12 @@ def split(url: str) -> SplitResult | None:
 
 
 def port(parts: SplitResult) -> int:
+    """Return the port, or the scheme's default."""
     return parts.port or _default_port(parts.scheme)
 
 
 def origin(url: str) -> Origin | None:
-    """The origin that `url` is: no path, query, fragment or credentials."""
+    """Return the origin that `url` is; None if it has a path, query, fragment or credentials."""
     parts = split(url)
     if (
         parts is None
@@ -78,10 +79,12 @@ def reaches(address: tuple[str, int], host: str, port: int) -> bool:
 
 
 def is_name(host: str) -> bool:
+    """Whether a host is a DNS name."""
     return bool(_NAME.fullmatch(host))
 
 
 def is_ip(host: str) -> bool:
+    """Whether a host is an IP address."""
     try:
         ip_address(host)
     except ValueError:
@@ -90,7 +93,7 @@ def is_ip(host: str) -> bool:
 
 
 def compressed(host: str) -> str:
-    """The one spelling of an IP address that requests are matched by; empty for names."""
+    """Return the one spelling of an IP address that requests are matched by (RFC 5952); "" for names."""
     return ip_address(host).compressed if is_ip(host) else ""
 
 
@@ -99,11 +102,14 @@ def is_compressed_ip(host: str) -> bool:
 
 
 def is_local(host: str) -> bool:
-    """This machine, as browsers count it: their cookies may be Secure-less (W3C Secure Contexts §3.1)."""
+    """Whether a host is this machine, as browsers count it: there cookies need not be Secure (W3C Secure Contexts
+    §3.1).
+    """
     return ip_address(host).is_loopback if is_ip(host) else host == "localhost" or host.endswith(".localhost")
 
 
 def is_below(host: str, domain: str) -> bool:
+    """Whether a host is `domain` or a name below it."""
     return host == domain or host.endswith(f".{domain}")
 
 

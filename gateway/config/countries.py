@@ -1,4 +1,4 @@
-"""Countries by their ISO 3166-1 codes: which there are, which rules ask about them, and what those rules need."""
+"""Countries by their ISO 3166-1 codes: which exist, which rules ask about them, and what those rules need."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Says in plain words what the schema found wrong: the problem and how to mend it.
+"""Explains in plain words what the schema found wrong, and how to mend it.
 
 Reads only the kind and place of pydantic's errors, never their text.
 """

@@ -1,6 +1,6 @@
-"""Host and path patterns. Pure; a path is matched in the canonical spelling that `target` made.
+"""Host and path patterns. Pure; a path is matched in the canonical spelling of `request/target.py`.
 
-Regular expressions run on RE2, which is linear in the length of the path, so no pattern can be made to backtrack
+Regular expressions run on RE2, which is linear in the length of the path, so that no pattern can be made to backtrack
 for ever by the path that a client sends.
 """
 
@@ -22,7 +22,7 @@ USER = "{user}"
 
 
 def host_matches(pattern: str, host: str) -> bool:
-    """ "*" is any host, "*.example.com" any name below example.com (not itself)."""
+    """Whether a host fits: "*" is any host, "*.example.com" any name below example.com (not itself)."""
     pattern = pattern.lower()
     if pattern == "*":
         return True
@@ -32,16 +32,18 @@ def host_matches(pattern: str, host: str) -> bool:
 
 
 def path_matches(prefix: str, path: str) -> bool:
-    """Whole segments: "/app" covers "/app" and "/app/x" but not "/apple"."""
+    """Whether a path is `prefix` or below it, by whole segments: "/app" covers "/app" and "/app/x" but
+    not "/apple".
+    """
     return path.startswith(prefix) and (prefix.endswith("/") or path[len(prefix) :][:1] in ("", "/", ";"))
 
 
 @lru_cache(maxsize=4096)  # patterns come from the configuration alone
 def path_test(pattern: str) -> PathTest:
-    """The test that a rule's path stands for: "/prefix", "/a/*/glob" or "~regular expression".
+    """Return the test that a rule's path stands for: "/prefix", "/a/*/glob" or "~regular expression".
 
-    Globs and expressions must match the whole path. `*` and `?` stop at a slash, `**` does not.
-    Raises ValueError for what is none of these.
+    Globs and expressions must match the whole path. `*` and `?` stop at a slash, `**` does not. Raises ValueError for
+    anything else.
     """
     if pattern.startswith("~"):
         return expression(pattern[1:])
@@ -53,7 +55,7 @@ def path_test(pattern: str) -> PathTest:
 
 
 def host_holds(pattern: str, host: str, user: str | None) -> bool:
-    """For a rule's host. `user` None is nobody known yet, who may turn out to be anybody."""
+    """Whether a rule's host pattern holds. `user` None is somebody not known yet, who may turn out to be anybody."""
     if not pattern.startswith(USER):
         return host_matches(pattern, host)
     below = pattern.removeprefix(USER).lower()
@@ -61,7 +63,10 @@ def host_holds(pattern: str, host: str, user: str | None) -> bool:
 
 
 def path_holds(pattern: str, path: str, user: str | None) -> bool:
-    """For a rule's path, likewise. Usernames are lower case and so must be the segment; escapes make no difference."""
+    """Whether a rule's path pattern holds; `user` as for `host_holds`.
+
+    Usernames are lower case and so must be the segment; escapes make no difference.
+    """
     if USER not in pattern or not asks_user(pattern):
         return path_test(pattern)(path)
     segment = user_segment(pattern)(path)
@@ -69,12 +74,13 @@ def path_holds(pattern: str, path: str, user: str | None) -> bool:
 
 
 def asks_user(pattern: str) -> bool:
+    """Whether a pattern holds `{user}`."""
     return USER in pattern and not pattern.startswith("~")
 
 
 @lru_cache(maxsize=4096)
 def user_segment(pattern: str) -> Callable[[str], str | None]:
-    """Finds the segment that a pattern wants to be the user's name, None in paths that are none of its business.
+    """Return a function that finds the segment of a path which must be the user's name, None in paths that don't fit.
 
     Before it, each part of the pattern is one segment, so no path has two places where the name might stand.
     """
@@ -106,7 +112,7 @@ def _glob_part(part: str) -> str:
 
 @lru_cache(maxsize=4096)
 def expression(text: str) -> PathTest:
-    """The test for a regular expression of the whole text. Raises ValueError for what is none."""
+    """Return the test for a regular expression of the whole text. Raises ValueError if it is malformed."""
     if len(text) > _LONGEST_PATTERN:
         raise ValueError(f"is longer than {_LONGEST_PATTERN} characters")
     try:
@@ -125,7 +131,9 @@ _TWICE = re.compile(r"%25([0-9A-Fa-f]{2})")
 
 
 def readings(path: str) -> tuple[str, ...]:
-    """The path, and how an app might read it: slashes decoded, `;parameters` dropped, `//` merged; all of it twice."""
+    """Return the path and each way in which an app might read it: slashes decoded, `;parameters` dropped, `//`
+    merged; all of it twice.
+    """
     found = [path]
     if "//" in path or ";" in path or "%2F" in path or "%3B" in path:
         found.append(_flat(path))

@@ -1,6 +1,6 @@
-"""The configuration as typed, frozen values. The field docs here *are* docs/configuration.md.
+"""The configuration as typed, frozen values. The descriptions of the fields *are* docs/configuration.md.
 
-Routes are in route.py, SMS and mail in delivery.py; all names can be imported from here.
+The larger sections are in `sections`; all names can be imported from here.
 """
 
 from ipaddress import IPv4Network, IPv6Network
@@ -281,7 +281,7 @@ class Config(Section):
     """Where the file says what; the loader sets it."""
 
     def where(self, *path: str | int) -> str:
-        """File and line of a key, such as "config.yaml:12"; "" if this configuration is from no file."""
+        """Return file and line of a key, such as "config.yaml:12"; "" if this configuration is from no file."""
         return f"{self._document.file}:{self._document.line(path)}" if self._document else ""
 
     @model_validator(mode="after")

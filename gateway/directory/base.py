@@ -1,4 +1,4 @@
-"""Where users live. The database is one directory; a YAML file and LDAP are others."""
+"""The Protocols of directories, where users live. The database is one; a YAML file and LDAP are others."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,18 +8,23 @@ from gateway.model import User
 
 
 class Directory(Protocol):
+    """A directory that can be read. Usernames are matched after NFKC and case folding."""
+
     async def get(self, username: str) -> User | None:
-        """Usernames are matched after NFKC and case folding."""
+        """Return the user, None if there is none. Raises StoreUnavailable."""
         ...
 
     async def authenticate(self, username: str, password: str) -> User | None:
         """The user if the password is right and the account enabled, else None; equal work in every case."""
         ...
 
-    async def list(self, search: str = "") -> Sequence[User]: ...
+    async def list(self, search: str = "") -> Sequence[User]:
+        """Return all users, or those whose username, name, address or groups contain `search`."""
 
 
 class WritableDirectory(Directory, Protocol):
+    """A directory whose users the gateway may change."""
+
     async def add(self, user: User, password: str | None = None) -> None:
         """Raises UserExists."""
         ...

@@ -1,4 +1,4 @@
-"""Makes the directory that the configuration names, with what runs beside it and what readyz asks of it."""
+"""Makes the directory that the configuration names, with its background work and its check for readyz."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field

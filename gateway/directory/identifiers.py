@@ -1,7 +1,7 @@
-"""What usernames, groups, phone numbers and e-mail addresses may look like, and their one canonical spelling.
+"""Checks usernames, groups, phone numbers and mail addresses, and gives each its one canonical spelling. Pure.
 
-Pure. The rules exist because these values become HTTP headers (a comma separates groups), file columns (a
-colon separates htpasswd) and lookup keys.
+The rules exist because these values become HTTP headers (a comma separates groups), file columns (a colon separates
+htpasswd) and lookup keys.
 """
 
 import re
@@ -39,10 +39,12 @@ def checked(user: User) -> User:
 
 
 def full_name(text: str) -> str:
+    """Return a name on one line. Raises InvalidUser."""
     return _plain("name", text.strip())
 
 
 def username(text: str) -> str:
+    """Return a username in canonical spelling. Raises InvalidUser."""
     name = folded(text)
     if not 1 <= len(name) <= _LONGEST:
         raise InvalidUser(f"a username has 1 to {_LONGEST} characters")
@@ -52,6 +54,7 @@ def username(text: str) -> str:
 
 
 def group(text: str) -> str:
+    """Return the name of a group. Raises InvalidUser."""
     name = unicodedata.normalize("NFKC", text).strip()
     if not 1 <= len(name) <= _LONGEST:
         raise InvalidUser(f"a group name has 1 to {_LONGEST} characters")
@@ -61,6 +64,7 @@ def group(text: str) -> str:
 
 
 def email(text: str) -> str:
+    """Return a mail address with its domain in lower case; "" stays "". Raises InvalidUser."""
     address = text.strip()
     if address and not _EMAIL.fullmatch(address):
         raise InvalidUser(
@@ -71,7 +75,7 @@ def email(text: str) -> str:
 
 
 def phone(text: str) -> str:
-    """E.164 from a number in international form, with or without spaces; "" stays ""."""
+    """Return E.164 of a number in international form, with or without spaces; "" stays "". Raises InvalidUser."""
     if not text.strip():
         return ""
     try:

@@ -1,4 +1,4 @@
-"""From an LDAP entry to a user. Pure. What makes no sense in an entry is left out, never guessed."""
+"""Turns an LDAP entry into a user. Pure. What makes no sense in an entry is left out, never guessed."""
 
 import logging
 import re

@@ -44,10 +44,12 @@ _KINDS: tuple[tuple[re.Pattern[str], Callable[[str, str], bool]], ...] = (
 
 
 def is_supported(hash: str) -> bool:
+    """Whether `verify` knows this kind of hash."""
     return _checker(hash) is not None
 
 
 def verify(password: str, hash: str) -> bool:
+    """Whether the password fits the hash; False for one that can't be read."""
     check = _checker(hash)
     try:
         return check is not None and check(password, hash)

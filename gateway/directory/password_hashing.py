@@ -1,7 +1,7 @@
-"""Hashes and verifies passwords (Argon2id), and refuses weak ones.
+"""Hashes and verifies passwords (Argon2id, RFC 9106), and refuses weak ones.
 
 The work runs in a small thread pool, so the event loop never waits for it; a flood is turned away. Imported hashes
-are in gateway.oldhashes. No password is ever logged or part of an error.
+are in `legacy_hashes`. No password is ever logged or part of an error.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Reads users from htpasswd, CSV and YAML text. Pure: it stores nothing and checks no name; `names` does that.
+"""Reads users from htpasswd, CSV and YAML text. Pure: it stores nothing; `identifiers` checks names.
 
 A line that can't be read becomes a BadLine, so that one report can name all of them.
 """

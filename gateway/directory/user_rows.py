@@ -10,6 +10,7 @@ from gateway.stores.sql.schema import user_groups, users
 
 
 async def read(connection: AsyncConnection, which: ColumnElement[bool]) -> Sequence[User]:
+    """Read the users of which a condition is true."""
     rows = (await connection.execute(select(users).where(which).order_by(users.c.username))).all()
     named = select(users.c.username).where(which)
     query = select(user_groups).where(user_groups.c.username.in_(named)).order_by(user_groups.c.position)
@@ -20,6 +21,7 @@ async def read(connection: AsyncConnection, which: ColumnElement[bool]) -> Seque
 
 
 async def write_groups(connection: AsyncConnection, user: User) -> None:
+    """Replace the groups of a user."""
     await connection.execute(delete(user_groups).where(user_groups.c.username == user.username))
     if user.groups:
         named = enumerate(user.groups)
@@ -28,7 +30,7 @@ async def write_groups(connection: AsyncConnection, user: User) -> None:
 
 
 async def number_before(connection: AsyncConnection, user: User) -> str | None:
-    """The number that is about to be another one ("" = there was none); None if it stays."""
+    """Return the number that is about to be replaced ("" = there was none); None if it stays."""
     phone = await connection.scalar(select(users.c.phone).where(users.c.username == user.username))
     return None if phone is None or phone == user.phone else str(phone)
 

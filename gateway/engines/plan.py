@@ -1,7 +1,7 @@
-"""What an engine must serve, worked out once for all engines: hosts, their routes in order, upstreams, names to strip.
+"""Plans what an engine must serve, once for all engines: hosts, their routes in order, upstreams, names to strip.
 
-Engines choose a route in their own way, so each tells the gateway which one it chose (`route_key`) and is refused
-if the gateway would have chosen another.
+Engines choose a route in their own way, so each tells the gateway which one it chose (`route_key`) and is refused if
+the gateway would choose another.
 """
 
 import re
@@ -77,7 +77,7 @@ def plan(
     key: Path | None = None,
     state: Path | None = None,
 ) -> EnginePlan:
-    """Raises ConfigError for what engines can't be told."""
+    """Make the plan. Raises ConfigError for what engines can't be told."""
     mistakes = list(_mistakes(config, engine))
     if mistakes:
         raise ConfigError(mistakes)
@@ -181,12 +181,12 @@ def identity_names(route: Route) -> dict[str, str]:
 
 
 def says(route: Route, header: str) -> HeaderFact:
-    """What one of `identity_names` says."""
+    """Return what one of `identity_names` tells."""
     return told_by(route.headers.preset)[header]
 
 
 def protected_names(config: Config) -> list[str]:
-    """Every header that only we may set, under any name."""
+    """Return every header that only we may set, under any name."""
     renamed = (theirs for route in config.routes for theirs in route.headers.rename.values())
     return list(dict.fromkeys((*IDENTITY, *renamed)))
 

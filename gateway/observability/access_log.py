@@ -45,7 +45,7 @@ class Trace:
     span: RequestSpan | None = None
 
     def attributes(self, method: str) -> dict[str, str | int]:
-        """For a trace, in the names of OpenTelemetry's semantic conventions where there are such."""
+        """Return a span's attributes, in the names of OpenTelemetry's semantic conventions where there are such."""
         target = self.target
         return {
             "http.request.method": method,
@@ -62,10 +62,12 @@ class Trace:
         }
 
     def decided(self, decision: Decision, principal: Principal | None, now: float) -> None:
+        """Note what policy decided about whom, at `now` (Unix seconds)."""
         self.verdict, self.reason, self.rule = decision.verdict.value, decision.reason, decision.rule
         self.called_by(principal, now)
 
     def called_by(self, principal: Principal | None, now: float) -> None:
+        """Note who asks."""
         if principal is not None:
             self.user = principal.username
             proven = principal.session.proven_at
@@ -73,7 +75,9 @@ class Trace:
 
 
 class AccessLog:
-    """`chance` decides which successful requests are logged when `log.access_sample` is below 1."""
+    """Writes the access log. `chance` decides which successful requests are logged when `log.access_sample` is below
+    1.
+    """
 
     def __init__(
         self,
@@ -107,11 +111,11 @@ class AccessLog:
         return status >= 400 or self._config.access_sample >= 1 or self._chance() < self._config.access_sample
 
     def new_trace(self, given: str = "") -> Trace:
-        """`given` is the name that a trusted proxy gave the request."""
+        """Begin a trace; `given` is the id that a trusted proxy gave the request."""
         return Trace(given or self.new_id())
 
     def new_id(self) -> str:
-        """A name for a request that has none."""
+        """Make an id for a request that has none."""
         return self._request_id()
 
     def line(

@@ -65,7 +65,7 @@ def exposition() -> tuple[bytes, str]:
 
 
 def samples() -> Iterator[Sample]:
-    """The same numbers, to be read here."""
+    """Yield the same numbers, for the console."""
     for family in _of_all_workers().collect():
         yield from family.samples
 

@@ -91,7 +91,7 @@ class RequestTracer:
 
 
 def build_tracing(config: TracingConfig) -> RequestTracer | None:
-    """None where no endpoint is named. Raises ConfigError."""
+    """Make the tracer; None where no endpoint is configured. Raises ConfigError."""
     if config.endpoint is None:
         return None
     try:
@@ -112,6 +112,6 @@ def build_tracing(config: TracingConfig) -> RequestTracer | None:
 
 
 def traceparent(span: "Span") -> str:
-    """W3C Trace Context §3.2."""
+    """Return the header that names a span (W3C Trace Context §3.2)."""
     context = span.get_span_context()
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"

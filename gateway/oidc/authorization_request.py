@@ -1,7 +1,7 @@
-"""What an app asks for when it sends a browser to sign in (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1). Pure.
+"""Reads and judges an authorization request (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1). Pure.
 
-A request is read and judged once. While the user signs in it travels in the address, sealed: there is no state to
-fill up before anybody has signed in, and nothing that was checked can be changed on the way.
+A request is judged once. While the user signs in it travels in the address, sealed: there is no state to fill up
+before anybody has signed in, and nothing that was checked can be changed on the way.
 """
 
 import json
@@ -31,7 +31,7 @@ _LONGEST_SEALED = 3800
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """Where the answer goes. Everything in it was checked before it is ever used."""
+    """Where the answer goes: all of it was checked."""
 
     client_id: str
     redirect_uri: str
@@ -41,7 +41,9 @@ class Return:
 
 @dataclass(frozen=True, slots=True)
 class SignInRequest:
-    """`login_since` and `proof_since` are times: what must have been proven after them (0: any time will do)."""
+    """A request that was judged. `login_since` and `proof_since` are Unix times: what must have been proven after
+    them (0 = at any time).
+    """
 
     back: Return
     scopes: tuple[str, ...]
@@ -62,7 +64,7 @@ class SignInRequest:
 
 
 class Denied(OAuthError):
-    """An error that the app hears of, since we know where to send it."""
+    """An error of which the app is told, since its redirect URI was checked."""
 
     def __init__(self, back: Return, code: str, detail: str = "") -> None:
         super().__init__(code, detail)
@@ -189,7 +191,7 @@ def _with_prompt(request: SignInRequest, params: Mapping[str, str], now: float) 
 
 
 def seal(request: SignInRequest, seal: Callable[[bytes], bytes]) -> str:
-    """Raises Denied where it would be too long to travel in an address."""
+    """Encrypt the request for the address. Raises Denied where it would be too long."""
     text = json.dumps({"oidc": asdict(request)}, separators=(",", ":"))
     sealed = seal(zlib.compress(text.encode())).decode()
     if len(sealed) > _LONGEST_SEALED:

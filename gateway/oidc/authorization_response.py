@@ -1,4 +1,4 @@
-"""The answer that a browser carries back to the app: by redirect, or by a form that posts itself."""
+"""Sends the browser back to the app with the answer: by redirect, or by a form that posts itself."""
 
 from collections.abc import Mapping
 from urllib.parse import urlencode
@@ -17,9 +17,11 @@ class Answers:
         self._pages, self._issuer = pages, issuer
 
     def code(self, ask: PortalRequest, back: Return, code: str) -> web.Response:
+        """Answer with an authorization code (RFC 6749 §4.1.2)."""
         return self._send(ask, back, {"code": code})
 
     def error(self, ask: PortalRequest, back: Return, code: str, detail: str) -> web.Response:
+        """Answer with an error code (RFC 6749 §4.1.2.1); `detail` is for the app's developer."""
         described = {"error_description": detail} if detail and detail != code else {}
         return self._send(ask, back, {"error": code, **described})
 
@@ -40,5 +42,5 @@ class Answers:
 
 
 def with_query(uri: str, fields: Mapping[str, str]) -> str:
-    """The URI as it was registered, its own query kept (RFC 6749 §3.1.2)."""
+    """Add fields to the query of a registered URI, which keeps its own (RFC 6749 §3.1.2)."""
     return f"{uri}{'&' if '?' in uri else '?'}{urlencode(fields)}"

@@ -1,6 +1,6 @@
 """The authorization endpoint: an app sends a browser here, and gets it back with a code once its user has signed in.
 
-What is missing is proven on the sign-in pages that everything else uses; they come back here.
+What is missing is proven on the ordinary sign-in pages, which come back here.
 """
 
 from collections.abc import Mapping
@@ -56,6 +56,7 @@ class AuthorizeViews:
     # -- the request -----------------------------------------------------------------------------------------------
 
     async def authorize(self, ask: PortalRequest) -> web.StreamResponse:
+        """Judge a new request and go on with it."""
         try:
             request = self._read(await _parameters(ask))
         except Denied as denied:
@@ -66,6 +67,7 @@ class AuthorizeViews:
         return await self._go_on(ask, request)
 
     async def resume(self, ask: PortalRequest, sealed: str) -> web.StreamResponse:
+        """Go on with a sealed request after a step of signing in."""
         return await self._go_on(ask, self._unseal(sealed))
 
     def _read(self, params: Mapping[str, str]) -> SignInRequest:
@@ -160,7 +162,9 @@ class AuthorizeViews:
         )
 
     async def consent(self, ask: PortalRequest) -> web.StreamResponse:
-        """The answer to the consent page. All is judged again: the session may have ended or changed meanwhile."""
+        """Take the answer of the consent page. All is judged again: the session may have ended or changed
+        meanwhile.
+        """
         form = await posted(ask)
         request = self._unseal(form.unproven.get("continue", ""))
         app, principal = self._app(request), ask.visit.principal
@@ -180,7 +184,7 @@ class AuthorizeViews:
     # -- for the sign-in pages -------------------------------------------------------------------------------------
 
     def decision(self, destination: Target, principal: Principal | None) -> Decision | None:
-        """What stands before this destination, where it is a sealed request of ours."""
+        """Decide about a destination that is a sealed request of ours; None for any other."""
         if destination.path != f"{self._prefix}{AUTHORIZE}":
             return None
         try:

@@ -27,17 +27,19 @@ _LOOK_EVERY = 30.0
 
 
 class Logouts:
+    """Tells apps of ended sessions, in the background."""
+
     def __init__(self, apps: Apps, tokens: TokenSigner, logins: Logins, audit: Audit, clock: Clock) -> None:
         self._apps, self._tokens, self._logins = apps, tokens, logins
         self._audit, self._clock = audit, clock
         self._wake = asyncio.Event()
 
     def hear(self, change: Change) -> None:
-        """A session or user changed: somebody may have to be told."""
+        """Wake up because a session or user changed: somebody may have to be told."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Tell apps until cancelled."""
         async with ClientSession(
             timeout=ClientTimeout(total=TIMEOUT), cookie_jar=DummyCookieJar(), trust_env=False
         ) as web:
@@ -49,6 +51,7 @@ class Logouts:
                 await self._pause()
 
     async def tell_all(self, web: ClientSession) -> None:
+        """Tell all apps that are due."""
         due = await self._logins.due(self._clock(), _LEASE)
         await asyncio.gather(*(self._tell(web, login) for login in due))
 

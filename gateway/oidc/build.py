@@ -1,4 +1,4 @@
-"""Puts the provider together: its views, what runs beside the requests, and what the sign-in pages ask it."""
+"""Builds the provider: its views, its background work, and what the sign-in pages ask it."""
 
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ CONSENT = "/oidc/consent"
 
 @dataclass(frozen=True, slots=True)
 class OpenIDProvider:
-    """`views` are by path: below the prefix, or as it stands for the well-known ones."""
+    """The provider. `views` are by path: below the prefix, or as it stands for the well-known ones."""
 
     views: Views
     logouts: Logouts | None = None
@@ -54,7 +54,7 @@ class OpenIDProvider:
 
 
 def build_provider(services: Services, grants: Grants, consents: Consents, logins: Logins) -> OpenIDProvider:
-    """Nothing at all where no client is configured. Raises ConfigError."""
+    """Build the provider; it has no views where no client is configured. Raises ConfigError."""
     settings = services.config.oidc
     if not settings.clients:
         return OpenIDProvider({})

@@ -1,4 +1,5 @@
-"""Which app is calling: secret in the header or in the form, a signed assertion, or no proof where none is due.
+"""Authenticates the app that calls: by secret in header or form, by signed assertion, or not at all for public
+clients.
 
 One method a call (RFC 6749 §2.3), and only those that the app's configuration names.
 """
@@ -46,7 +47,9 @@ class Authentication:
         self._audit, self._clock, self._audiences = audit, clock, audiences
 
     async def app(self, ask: PortalRequest, form: Mapping[str, str]) -> Client:
-        """Raises OAuthError invalid_client, the same for every cause, and TooManyAttempts."""
+        """Return the app that calls. Raises OAuthError invalid_client, the same for every cause, and
+        TooManyAttempts.
+        """
         authorization = ask.request.headers.getall("Authorization", ())
         offered = [bool(authorization), "client_secret" in form, "client_assertion" in form]
         if sum(offered) > 1 or len(authorization) > 1:

@@ -1,4 +1,4 @@
-"""What stands between a user and an app: the app's policy, and what this request asks beyond it. Pure.
+"""Decides what stands between a user and an app: the app's policy, and what this request asks beyond it. Pure.
 
 Nothing here weakens the policy: a request can only ask for more (a stronger factor, a fresher proof).
 """
@@ -19,7 +19,7 @@ _AT_ONCE = 0.001
 def judge(
     app: Client, request: SignInRequest | None, here: Target, principal: Principal | None, now: float
 ) -> Decision:
-    """The same `decide` that guards routes; without a request (device flow) it is the app's policy alone."""
+    """Decide as for a route; without a request (device flow) by the app's policy alone."""
     policy = app.settings.policy if request is None else sharpened(app.settings.policy, request, now)
     asked = replace(here, method="GET")
     decision = decide(app.route(policy), asked, principal, now)
@@ -35,7 +35,7 @@ def judge(
 
 
 def sharpened(policy: Policy, request: SignInRequest, now: float) -> Policy:
-    """The policy with what `acr_values`, `max_age` and `prompt` ask for in addition."""
+    """Return the policy with what `acr_values`, `max_age` and `prompt` ask for in addition."""
     more: dict[str, object] = {}
     if request.acr in (TWO_FACTORS, PHISHING_RESISTANT) and policy.require != "deny":
         wanted = {"webauthn"} if request.acr == PHISHING_RESISTANT else set(SECOND_FACTORS)

@@ -27,13 +27,15 @@ class Client:
         return self.settings.id
 
     def route(self, policy: Policy | None = None) -> Route:
-        """What `policy.decide` asks: this app's own policy, or a sharper one."""
+        """Return the route that `policy.decide` is asked about: with this app's own policy, or a sharper one."""
         return Route(name=f"oidc:{self.id}", upstream="", policy=policy or self.settings.policy)
 
     def may_return_to(self, redirect_uri: str) -> bool:
+        """Whether this is a registered redirect URI (`oidc/redirect_uris.py`)."""
         return is_registered(self.settings.redirect_uris, redirect_uri, native=self.settings.is_public)
 
     def may_end_at(self, redirect_uri: str) -> bool:
+        """Whether this is a registered post-logout redirect URI."""
         registered = self.settings.post_logout_redirect_uris
         return is_registered(registered, redirect_uri, native=self.settings.is_public)
 
@@ -45,13 +47,15 @@ class Client:
         return policy.require != "deny" and named and member
 
     def has_secret(self, secret: str) -> bool:
-        """Equal work for every hash (their number is no secret)."""
+        """Compare the secret with each hash, with equal work for every one (their number is no secret)."""
         digest = secret_hash(secret)
         right = [compare_digest(digest, known) for known in self.settings.secrets]
         return any(right)
 
 
 class Apps:
+    """All registered apps, by client id."""
+
     def __init__(self, clients: Sequence[OidcClient]) -> None:
         """Raises ConfigError if a file of public keys can't be read."""
         self._by_id = {client.id: Client(client, _keys_of(client)) for client in clients}
@@ -69,7 +73,7 @@ class Apps:
 
 
 def secret_hash(secret: str) -> str:
-    """As it stands in the configuration.
+    """Return a secret's hash as it stands in the configuration.
 
     A fast hash is right here: secrets come from `auth-gateway oidc secret`, with 256 bits that nobody can try out.
     Argon2 would slow down every token request and protect nothing.

@@ -1,4 +1,4 @@
-"""Whether a user has to be asked before an app gets what it wants, and what they answered."""
+"""Decides whether a user is asked before an app gets what it wants, and remembers the answer."""
 
 from gateway.clock import Clock
 from gateway.observability.audit import Audit
@@ -7,11 +7,15 @@ from gateway.stores.protocols.oidc import Consent, Consents
 
 
 class Asking:
+    """The consents of users."""
+
     def __init__(self, consents: Consents, audit: Audit, clock: Clock) -> None:
         self._consents, self._audit, self._clock = consents, audit, clock
 
     async def needed(self, app: Client, username: str, scopes: tuple[str, ...], *, again: bool) -> bool:
-        """`again` is the app's own wish (prompt=consent). An app of ours (`consent: none`) never asks without it."""
+        """Whether to ask. `again` is the app's own wish (prompt=consent); an app with `consent: none` never asks
+        without it.
+        """
         if again or app.settings.consent == "always":
             return True
         if app.settings.consent == "none":
@@ -20,7 +24,7 @@ class Asking:
         return known is None or not set(scopes) <= set(known.scopes)
 
     async def allowed(self, app: Client, username: str, scopes: tuple[str, ...], ip: str) -> None:
-        """Remembered for these scopes and those that were allowed before."""
+        """Remember the consent, for these scopes and those that were allowed before."""
         known = await self._consents.get(username, app.id)
         both = tuple(dict.fromkeys((*(known.scopes if known else ()), *scopes)))
         await self._consents.put(
@@ -29,4 +33,5 @@ class Asking:
         self._audit.record("oidc_consent", username, ip, client=app.id, scopes=list(scopes))
 
     def refused(self, app: Client, username: str, ip: str) -> None:
+        """Note a refusal in the audit log."""
         self._audit.record("oidc_consent_refused", username, ip, client=app.id)

@@ -1,7 +1,7 @@
 """The device flow (RFC 8628): a television shows a short code, its owner types it in where they can sign in.
 
-Both codes are kept as digests. The short one is what can be guessed, so typing it in is limited for each user and
-network; the device's own code says nothing to anybody but the app that asked for it.
+Both codes are kept as digests. Only the short one could be guessed, so typing it in is limited for each user and
+network.
 """
 
 import json
@@ -25,7 +25,7 @@ DEVICE_STARTS_PER_IP = Budget(name="oidc-device-start", limit=60, window=600, ab
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A device that waits for its owner. `slot` is where its record is."""
+    """A device that waits for its owner. `slot` is where its record is in the ledger."""
 
     slot: str
     client_id: str
@@ -34,6 +34,8 @@ class Waiting:
 
 
 class DeviceFlow:
+    """The devices that wait, in the ledger."""
+
     def __init__(
         self,
         ledger: Ledger,
@@ -47,7 +49,7 @@ class DeviceFlow:
         self._token, self._choose = token, choose
 
     async def start(self, app: Client, scopes: tuple[str, ...], network: str) -> tuple[str, str]:
-        """A device code and a user code. Raises TooManyAttempts."""
+        """Return a device code and a user code (RFC 8628 §3.2). Raises TooManyAttempts."""
         await self._limits.spend(DEVICE_STARTS_PER_IP, network)
         device = self._token()
         letters = "".join(self._choose(_LETTERS) for _ in range(8))
@@ -58,7 +60,7 @@ class DeviceFlow:
         return device, f"{letters[:4]}-{letters[4:]}"
 
     async def find(self, typed: str, username: str, network: str) -> Waiting | None:
-        """What waits behind a code that somebody typed in. Raises TooManyAttempts."""
+        """Return the device behind a code that a user typed in. Raises TooManyAttempts."""
         await self._limits.check(DEVICE_CODES_PER_USER, username)
         await self._limits.check(DEVICE_CODES_PER_IP, network)
         letters = "".join(letter for letter in typed.upper() if letter.isalpha())[:40]
@@ -70,7 +72,7 @@ class DeviceFlow:
         return found
 
     async def settle(self, typed: str, waiting: Waiting, grant: str) -> bool:
-        """Tell the device yes (a grant) or no (""); of several answers the first one counts."""
+        """Tell the device yes (the id of a grant) or no (""); of several answers the first one counts."""
         letters = "".join(letter for letter in typed.upper() if letter.isalpha())[:40]
         slot = await self._ledger.take(_user_slot(letters))
         left = waiting.ends - self._clock()
@@ -82,7 +84,7 @@ class DeviceFlow:
         return True
 
     async def collect(self, app: Client, device: str) -> str:
-        """The grant that the owner gave; exactly one call gets it. Raises OAuthError (RFC 8628 §3.5)."""
+        """Return the grant that the owner gave; exactly one call gets it. Raises OAuthError (RFC 8628 §3.5)."""
         slot = _device_slot(device)
         found = await self._ledger.get(slot)
         record = json.loads(found) if found else None

@@ -1,4 +1,4 @@
-"""The device flow's endpoint and pages: the device asks for codes, its owner types one in and says yes or no."""
+"""The device flow's endpoint, where devices ask for codes, and pages, where their owner types one in and answers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -53,7 +53,7 @@ class DeviceViews:
         self._here = f"{prefix}{DEVICE}"
 
     async def start(self, ask: PortalRequest) -> web.StreamResponse:
-        """RFC 8628 §3.1 and §3.2."""
+        """Give a device its codes (RFC 8628 §3.1, §3.2)."""
         form = await posted_by_anyone(ask)
         app = await self._authentication.app(ask, form)
         scopes = tuple(form.get("scope", "").split())
@@ -77,7 +77,9 @@ class DeviceViews:
     # -- pages -----------------------------------------------------------------------------------------------------
 
     async def page(self, ask: PortalRequest) -> web.StreamResponse:
-        """The form; with a code in the address it is filled in, not sent: who comes by a link has to look at it."""
+        """Show the form. A code in the address is filled in, not sent: who follows a link has to look at it (RFC 8628
+        §5.4).
+        """
         principal = ask.visit.principal
         typed = ask.request.query.get("user_code", "")[:20]
         app = self._apps.find(ask.request.query.get("app", ""))
@@ -140,7 +142,9 @@ class DeviceViews:
     # -- what has to be proven first -------------------------------------------------------------------------------
 
     def decision(self, destination: Target, principal: Principal | None) -> Decision | None:
-        """For the sign-in pages, which come back here. The app in the address only says whose policy to meet."""
+        """Decide for the sign-in pages, which come back here. The app in the address only says whose
+        policy to meet.
+        """
         if destination.path != self._here:
             return None
         app = self._apps.find(parse_qs(destination.query).get("app", [""])[0])

@@ -1,4 +1,4 @@
-"""What apps read to find everything else: the provider's metadata (OpenID Connect Discovery 1.0, RFC 8414) and keys."""
+"""The provider's metadata (OpenID Connect Discovery 1.0 §3, RFC 8414 §2), from which apps read everything else."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ _SIGNATURES = ["ES256", "RS256", "PS256", "EdDSA"]
 
 
 def metadata(issuer: str, prefix: str, clients: Sequence[OidcClient]) -> dict[str, object]:
-    """`issuer` is `server.public_url`."""
+    """Return the metadata. `issuer` is `server.public_url`."""
     base = issuer + prefix
     scopes = sorted({scope for client in clients for scope in client.scopes})
     return {

@@ -1,4 +1,4 @@
-"""What the endpoints for programs have in common: JSON, errors as RFC 6749 §5.2 says, and CORS for browser apps."""
+"""What the endpoints for programs share: JSON, errors as in RFC 6749 §5.2, and CORS for browser apps."""
 
 from collections.abc import Mapping
 
@@ -18,17 +18,20 @@ _PREFLIGHT = {
 
 
 def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Make a JSON answer that no cache keeps (RFC 6749 §5.1)."""
     return web.json_response(body, status=status, headers={**_HEADERS, **(headers or {})})
 
 
 class Machine:
-    """Wraps views. No cookie counts here, so allowing an origin gives it nothing that its app has not."""
+    """Wraps views for programs. No cookie counts there, so allowing an origin gives it nothing that its
+    app has not.
+    """
 
     def __init__(self, apps: Apps) -> None:
         self._apps = apps
 
     def views(self, view: View, *methods: str) -> Mapping[str, View]:
-        """`view` under these methods, and what browsers ask before they call from another origin."""
+        """Return `view` under these methods, and the answer to CORS preflights."""
 
         async def guarded(ask: PortalRequest) -> web.StreamResponse:
             return self._with_cors(ask, await _answered(view, ask))

@@ -1,4 +1,4 @@
-"""What an app is told when it asks in vain: the codes of RFC 6749 §4.1.2.1 and §5.2 and of their relatives."""
+"""The errors that an app is told: codes of RFC 6749 §4.1.2.1, §5.2 and their extensions."""
 
 from gateway.errors import GatewayError
 

@@ -1,8 +1,9 @@
-"""From a sign-in to tokens: grants, codes, refresh tokens, and when all of them are void.
+"""Issues tokens: grants, codes, refresh tokens, and when all of them are void.
 
-Codes and refresh tokens are random and kept as digests only. A code is taken from the ledger, so of many who bring it
-one gets tokens; whoever brings it again ends the grant, with everything that was issued. The same goes for a refresh
-token that was used already: either its owner or a thief has its successor, and nobody knows which.
+Codes and refresh tokens are random and kept as digests only. A code is taken from the ledger, so of several who bring
+it one gets tokens; bringing it again ends the grant with everything that was issued (RFC 6749 §4.1.2). The same goes
+for a refresh token that was used before: either its owner or a thief has its successor, and nobody knows which (RFC
+9700 §4.14.2).
 """
 
 import json
@@ -32,7 +33,7 @@ INVALID = "the code or token is unknown, used, expired, or was issued to another
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What a code stands for."""
+    """What an authorization code stands for."""
 
     grant: str
     client_id: str
@@ -42,6 +43,8 @@ class Code:
 
 
 class Issuing:
+    """Grants, codes and refresh tokens."""
+
     def __init__(
         self,
         tokens: TokenSigner,
@@ -72,10 +75,7 @@ class Issuing:
         *,
         resources: tuple[str, ...] = (),
     ) -> Grant:
-        """Note what the user lets the app have. It lives for `life` seconds, until the app redeems it.
-
-        `resources` are the APIs that access tokens are for, if the app named some (RFC 8707).
-        """
+        """Store what the user lets the app have. It lives for `life` seconds, until the app redeems it."""
         session, now = principal.session, self._clock()
         facts: dict[str, object] = {
             "auth_time": int(session.auth_time),
@@ -105,6 +105,7 @@ class Issuing:
         return grant
 
     async def code(self, app: Client, grant: Grant, redirect_uri: str, challenge: str, nonce: str) -> str:
+        """Make an authorization code for the grant (RFC 6749 §4.1.2); `challenge` is PKCE's."""
         code, life = self._token(), app.settings.lifetimes.code
         stands_for = Code(
             grant=grant.id, client_id=app.id, redirect_uri=redirect_uri, challenge=challenge, nonce=nonce
@@ -114,7 +115,7 @@ class Issuing:
         return code
 
     async def take_code(self, app: Client, code: str, ip: str) -> Code:
-        """What the code stands for; it works no more. Raises OAuthError."""
+        """Return what the code stands for and use it up. Raises OAuthError."""
         taken = await self._ledger.take(_slot("code", code))
         if taken is None:
             if issued := await self._ledger.get(_slot("replayed", code)):
@@ -129,7 +130,7 @@ class Issuing:
     async def redeem(
         self, app: Client, grant_id: str, nonce: str, ip: str, *, resource: str = ""
     ) -> dict[str, object]:
-        """The token response for a grant that nobody has redeemed yet. Raises OAuthError."""
+        """Return the token response for a grant that was not redeemed yet. Raises OAuthError."""
         grant = await self._grants.get(grant_id)
         user = await self.alive(app, grant) if grant else None
         if grant is None or user is None:
@@ -150,10 +151,7 @@ class Issuing:
     async def refresh(
         self, app: Client, text: str, scope: str, ip: str, *, resource: str = ""
     ) -> dict[str, object]:
-        """The token response for a refresh token, with its successor. Raises OAuthError.
-
-        An app that refreshes is in use, so the session that its grant hangs on is, too.
-        """
+        """Return the token response for a refresh token, with its successor. Raises OAuthError."""
         known = await self._grants.refresh_token(token_digest(text))
         grant = await self._grants.get(known.grant_id) if known else None
         if known is None or grant is None:
@@ -182,15 +180,15 @@ class Issuing:
         return self._answer(app, grant, user, scopes, fresh, "", resources)
 
     async def refreshable(self, text: str) -> Grant | None:
-        """The grant that a refresh token hangs on, whatever its state."""
+        """Return the grant of a refresh token, whatever its state."""
         known = await self._grants.refresh_token(token_digest(text))
         return await self._grants.get(known.grant_id) if known else None
 
     async def alive(self, app: Client, grant: Grant) -> User | None:
-        """The user, if nothing has happened since that voids the grant.
+        """Return the user, if nothing has happened since that voids the grant.
 
-        With `offline_access` a grant outlives its session's own time. It never outlives a session that somebody
-        ended (the store sees to that), a new password, or the user.
+        With `offline_access` a grant outlives its session's own time. It never outlives a session that somebody ended
+        (the store sees to that), a new password, or the user.
         """
         now = self._clock()
         user = await self._directory.get(grant.username)

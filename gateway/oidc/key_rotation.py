@@ -1,7 +1,7 @@
-"""Keys that sign tokens, renewed by themselves (`oidc.rotate_keys`).
+"""Renews the keys that sign tokens by itself (`oidc.rotate_keys`).
 
-Every worker of every replica looks now and then; the file's lock and a second look behind it let one of them act. The
-new key signs after `oidc.announce`, when all of them and the apps have long read it.
+Every worker of every replica looks now and then; the file's lock, and a second look under it, let one of them act.
+The new key signs after `oidc.announce`, when all of them and the apps have read it.
 """
 
 import asyncio

@@ -1,8 +1,7 @@
-"""Whether a browser may be sent to an address that an app names: only to one that is registered, letter by letter.
+"""Decides whether a browser may be sent to an address that an app names: only to one that is registered. Pure.
 
-Pure. RFC 9700 §2.1: exact comparison, no patterns, no normalising. The one exception is the port of a native app's
-loopback address, which the app's machine picks when it starts to listen (RFC 8252 §7.3;
-`localhost` is advised against there, but what many apps have registered).
+RFC 9700 §2.1: exact comparison, no patterns, no normalising. The one exception is the port of a native app's loopback
+address, which the app's machine picks when it starts to listen (RFC 8252 §7.3).
 """
 
 import re

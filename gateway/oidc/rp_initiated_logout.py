@@ -1,7 +1,7 @@
-"""Signing out at the wish of an app (OpenID Connect RP-Initiated Logout 1.0).
+"""Signs a user out at the request of an app (OpenID Connect RP-Initiated Logout 1.0).
 
-An id token of the session at hand is proof enough that its own app asks. Anybody else could have made up the address,
-so the user is asked. The browser goes on only to an address that is registered for that app.
+An id token of the session at hand proves that its own app asks. Anybody else could have made up the address, so the
+user is asked. The browser goes on only to an address that is registered for that app.
 """
 
 import json
@@ -53,7 +53,9 @@ class EndSessionViews:
         return await self._begin(ask, self._read(dict(ask.request.query)))
 
     async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        """Our own form comes with `do`; apps may post here as well, and are then treated as if they had redirected."""
+        """Take our own form, which comes with `do`; apps may post here as well, and are then treated as if they had
+        redirected.
+        """
         fields = await posted_by_anyone(ask)
         wish = self._read(fields)
         if fields.get("do") != "sign_out":

@@ -1,4 +1,4 @@
-"""What scopes are called on the pages that ask users about them."""
+"""Describes scopes on the pages that ask users about them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,5 +15,5 @@ _WORDS = {
 
 
 def described(scopes: Sequence[str], own: Mapping[str, str]) -> list[str]:
-    """A sentence for each scope; `own` are those of the configuration. Unknown ones stand for themselves."""
+    """Return a sentence for each scope; `own` are those of the configuration. Unknown ones are shown as they are."""
     return [own.get(scope) or _WORDS.get(scope) or scope for scope in scopes]

@@ -1,6 +1,6 @@
-"""What a session is called towards apps: a name that stays while the session's id changes with each proof.
+"""Names a session towards apps by what stays while its id changes with each proof. Pure.
 
-The cookie's session id never leaves the gateway in a token. Pure.
+The cookie's session id never leaves the gateway in a token.
 """
 
 from collections.abc import Sequence
@@ -29,18 +29,18 @@ _METHODS = {
 
 
 def session_name(username: str, started: float) -> str:
-    """The `sid` of id tokens and logout tokens (OpenID Connect Back-Channel Logout 1.0 §2.1)."""
+    """Return the `sid` of id tokens and logout tokens (OpenID Connect Back-Channel Logout 1.0 §2.1)."""
     return sha256(f"oidc-session:{started!r}:{username}".encode()).hexdigest()[:32]
 
 
 def methods(amr: Sequence[str]) -> list[str]:
-    """The `amr` claim: the registered names of what was proven, and `mfa` where that was two different things."""
+    """Return the `amr` claim (RFC 8176): what was proven, and `mfa` where that was two different things."""
     names = [name for factor in amr for name in _METHODS.get(factor, ())]
     return list(dict.fromkeys([*names, "mfa"] if has_two(amr) else names))
 
 
 def context(principal: Principal) -> str:
-    """The `acr` claim: the highest context that this session meets.
+    """Return the `acr` claim: the highest context that this session meets.
 
     Only what was proven here counts: a remembered device or another provider's second factor is no second factor
     towards an app.

@@ -1,7 +1,7 @@
 """The keys that sign tokens: a file of their own beside the key ring, so that no assertion passes for a token.
 
 Newest first. A new key is published for a while before it signs, since apps keep the key set for hours; an old one
-stays published until what it signed has expired. One rotation is therefore never noticed by anybody.
+stays published until what it signed has expired. So no app notices a rotation.
 """
 
 import logging
@@ -40,7 +40,7 @@ def keys_path(config: Config) -> Path:
 
 
 def longest_life(config: Config) -> float:
-    """Seconds for which a token may be good."""
+    """Return for how many seconds a token may be good."""
     lives = [max(client.lifetimes.id, client.lifetimes.access) for client in config.oidc.clients]
     return max(lives, default=3600.0)
 
@@ -71,7 +71,7 @@ class SigningKeys:
 
     @property
     def signing(self) -> SigningKey:
-        """The newest that has been published for long enough; the oldest if none has."""
+        """Return the newest key that was published for long enough; the oldest if none was."""
         keys = self.keys
         known = [key for key in keys if key.created_at + self._announce <= self._clock()]
         return known[0] if known else keys[-1]
@@ -80,7 +80,7 @@ class SigningKeys:
         return KeySet([half for key in self.keys for half in (key.ec, key.rsa)])
 
     def published(self) -> dict[str, object]:
-        """The public halves as a JSON Web Key Set (RFC 7517 §5)."""
+        """Return the public halves as a JSON Web Key Set (RFC 7517 §5)."""
         rows = []
         for key in self.keys:
             rows.append(key.rsa.as_dict(private=False, use="sig", alg="RS256"))
@@ -94,7 +94,9 @@ class SigningKeys:
             return self._add(longest)
 
     def rotate_if_older(self, age: float, longest: float) -> SigningKey | None:
-        """Likewise if the newest key has this age. Of several who find so, one rotates and the others see it."""
+        """Rotate if the newest key is `age` seconds old. Of several callers who find so, one rotates and the others
+        see it.
+        """
         if not self._is_due(age):
             return None
         with keyfile.locked(self._path):

@@ -1,4 +1,5 @@
-"""What is asked about tokens: userinfo, introspection (RFC 7662) and revocation (RFC 7009).
+"""Answers questions about tokens: userinfo (OpenID Connect Core §5.3), introspection (RFC 7662), revocation (RFC
+7009).
 
 A signed token alone is never enough here: its grant has to be alive.
 """
@@ -58,7 +59,7 @@ class TokenFacts:
         return answer(user_claims(active.user, scopes))
 
     async def introspect(self, ask: PortalRequest) -> web.StreamResponse:
-        """For the app itself and for the APIs that the token is for; nobody else learns anything."""
+        """Answer the app itself and the APIs that the token is for; nobody else learns anything (RFC 7662 §2.1)."""
         form = await posted_by_anyone(ask)
         app = await self._authentication.app(ask, form)
         if app.settings.is_public:
@@ -88,7 +89,9 @@ class TokenFacts:
         }
 
     async def revoke(self, ask: PortalRequest) -> web.StreamResponse:
-        """A refresh token takes its whole grant along; an access token goes alone. Unknown ones are no error."""
+        """Revoke (RFC 7009 §2.1): a refresh token with its whole grant, an access token alone. Unknown ones are no
+        error.
+        """
         form = await posted_by_anyone(ask)
         app = await self._authentication.app(ask, form)
         text = form.get("token", "")

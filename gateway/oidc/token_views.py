@@ -1,4 +1,4 @@
-"""The token endpoint: a grant comes in, tokens go out (RFC 6749 §3.2)."""
+"""The token endpoint (RFC 6749 §3.2): a code or refresh token comes in, tokens go out."""
 
 import base64
 import hmac

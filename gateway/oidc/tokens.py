@@ -1,6 +1,6 @@
 """Makes and reads the signed tokens: id tokens, access tokens (RFC 9068), logout tokens.
 
-A token says what it is in its `typ`, and is read as nothing else.
+A token says what it is in its `typ` (RFC 8725 §3.11), and is read as nothing else.
 """
 
 import base64
@@ -48,6 +48,7 @@ class TokenSigner:
         self._keys, self._clock, self._token = keys, clock, token
 
     def id_token(self, app: Client, grant: Grant, user: User, *, nonce: str, access_token: str) -> str:
+        """Make an id token (OpenID Connect Core §2)."""
         claims = {
             **self._of_now(app.settings.lifetimes.id),
             **user_claims(user, grant.scopes),
@@ -68,11 +69,7 @@ class TokenSigner:
         *,
         resources: Sequence[str] = (),
     ) -> AccessToken:
-        """Without a grant the app stands for itself (client credentials).
-
-        `resources` are the APIs that it is for (RFC 8707), all of the client's where none is given. Groups are in
-        it where their scope was granted (RFC 9068 §2.2.3.1), so that an API need not ask.
-        """
+        """Make an access token (RFC 9068 §2); without a grant for the app itself (client credentials)."""
         groups = {"groups": list(user.groups)} if user is not None and "groups" in scopes else {}
         lifetime = app.settings.lifetimes.access
         claims = {
@@ -88,6 +85,7 @@ class TokenSigner:
         return AccessToken(self._sign(app, claims, ACCESS), int(lifetime))
 
     def logout_token(self, app: Client, username: str, sid: str) -> str:
+        """Make a logout token (OpenID Connect Back-Channel Logout 1.0 §2.4)."""
         claims = {
             **self._of_now(120),
             "sub": username,
@@ -99,7 +97,7 @@ class TokenSigner:
         return self._sign(app, claims, LOGOUT)
 
     def read(self, text: str, typ: str, *, expired: bool = False) -> Claims | None:
-        """The claims of a token that we signed, None for anything else. `expired` ones count if asked for."""
+        """Return the claims of a token that we signed, None for anything else; `expired` ones count if asked for."""
         try:
             token = jwt.decode(text, self._keys.verifying(), algorithms=["RS256", "ES256"])
         except (JoseError, ValueError, TypeError, KeyError):
@@ -125,12 +123,12 @@ def _told(grant: Grant) -> Claims:
 
 
 def grant_of(claims: Claims) -> str:
-    """The id of the grant that an access token hangs on, "" if it has none."""
+    """Return the id of an access token's grant, "" if it has none."""
     return str(claims.get("jti", "")).partition(".")[0]
 
 
 def user_claims(user: User, scopes: Sequence[str]) -> Claims:
-    """What the scopes let an app know of a user (OpenID Connect Core §5.4). What is empty is left out."""
+    """Return what the scopes let an app know of a user (OpenID Connect Core §5.4). What is empty is left out."""
     claims: Claims = {"sub": user.username}
     if "profile" in scopes:
         claims |= {"name": user.name or user.username, "preferred_username": user.username}

@@ -1,4 +1,4 @@
-"""Pages for users: what they let which app have, and what is known about their session."""
+"""Pages on which users see what they let which app have, and what is known about their session."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _ALL_CLAIMS = ("profile", "email", "phone", "groups")
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What one app has of this user. `expires_at` is None where nothing but the consent is left."""
+    """What one app has of this user. `expires_at` is None where only the consent is left."""
 
     client_id: str
     name: str
@@ -61,7 +61,7 @@ class OwnPages:
         return await self._show(ask, principal) if principal else self._first(ask)
 
     async def revoke(self, ask: PortalRequest) -> web.StreamResponse:
-        """Ends tokens and consent, and lets the app be told."""
+        """End tokens and consent of one app, and let it be told."""
         form = await posted(ask)
         principal = self._signed_in(ask)
         if principal is None:
@@ -114,7 +114,7 @@ class OwnPages:
     # -- diagnostics -----------------------------------------------------------------------------------------------
 
     async def diagnostics(self, ask: PortalRequest) -> web.StreamResponse:
-        """One's own claims and session, as apps see them; never the session's id or the cookie."""
+        """Show one's own claims and session, as apps see them; never the session's id or the cookie."""
         principal = self._signed_in(ask)
         if principal is None:
             return self._first(ask)

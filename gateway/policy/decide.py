@@ -34,7 +34,7 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 @dataclass(frozen=True, slots=True)
 class PolicyQuestion:
-    """What rules are asked about."""
+    """What the rules are asked about."""
 
     target: Target
     principal: Principal | None
@@ -43,7 +43,7 @@ class PolicyQuestion:
 
     @property
     def name(self) -> str | None:
-        """The user's, None if nobody is signed in."""
+        """The user's name, None if nobody is signed in."""
         return self.principal.username if self.principal else None
 
 
@@ -56,6 +56,7 @@ class Criterion:
     holds: Callable[[Rule, PolicyQuestion], bool]
 
     def asked_by(self, rule: Rule) -> bool:
+        """Whether a rule has this criterion."""
         return bool(getattr(rule, self.key))
 
 
@@ -183,7 +184,7 @@ def hinges_on_query(route: Route, target: Target, principal: Principal | None, n
 
 
 def about_somebody(rule: Rule) -> bool:
-    """Whether it depends on who asks."""
+    """Whether the rule's match depends on who asks."""
     return bool(rule.users or rule.groups) or _ask_user(rule.hosts) or _ask_user(rule.paths)
 
 

@@ -23,6 +23,8 @@ class CriterionExplanation:
 
 @dataclass(frozen=True, slots=True)
 class RuleExplanation:
+    """One rule with each of its criteria."""
+
     rule: str
     require: str
     answers: tuple[CriterionExplanation, ...]
@@ -37,11 +39,14 @@ class RuleExplanation:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
+    """All rules that were asked, and the decision."""
+
     decision: Decision
     rules: tuple[RuleExplanation, ...]
 
 
 def explain(route: Route, target: Target, principal: Principal | None, now: float) -> Explanation:
+    """Explain the decision that `decide` makes at `now` (Unix seconds)."""
     queries = query_readings(target.query, route.query_names)
     question = PolicyQuestion(
         target=target, principal=principal, now=now, query=queries[0] if queries else {}

@@ -1,4 +1,6 @@
-"""Which groups would open a page that was refused, of those that may be asked for. Pure; `decide` has the word."""
+"""Finds the groups, of those that may be asked for, that would open a page which was refused. Pure: it
+asks `decide`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Finds the route of a target. First match wins; no match means the host or path is unknown to us."""
+"""Finds the route of a target. The first match wins; no match means that the host or path is unknown."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,10 @@ class Routes:
         self._by_host: dict[str, tuple[Route, ...]] = {}
 
     def find(self, target: Target) -> Route | None:
-        """None too for a path that an app could read as that of another route: whose rules hold is no guess of ours."""
+        """Return the route of a target, None if there is none.
+
+        None, too, for a path that an app could read as that of another route: which rules hold is not guessed.
+        """
         found, *others = (self.match(target.host, path) for path in readings(target.path))
         return found if all(other is found for other in others) else None
 

@@ -47,5 +47,5 @@ Views = Mapping[str, Mapping[str, View]]
 
 
 def see_other(location: str) -> web.Response:
-    """303: the browser goes on with GET (RFC 9110 §15.4.4). Not cached, since it depends on the session."""
+    """Answer 303: the browser goes on with GET (RFC 9110 §15.4.4). Not cached, since it depends on the session."""
     return web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})

@@ -1,4 +1,6 @@
-"""Where a browser may go after signing in: only to our own route hosts; anything else falls back to "/" (rule 5)."""
+"""Decides where a browser may go after signing in: only to our own route hosts; anything else falls back to "/" (rule
+5).
+"""
 
 from dataclasses import replace
 from urllib.parse import parse_qsl, quote
@@ -41,7 +43,7 @@ def is_own_page(destination: Target, prefix: str) -> bool:
 
 
 def stands_for(destination: Target, prefix: str, routes: Routes) -> Target:
-    """What is decided on: a page that is on the way to something needs what that needs."""
+    """Return the target that is decided on: a page that only leads on to something needs what that needs."""
     if destination.path == f"{prefix}/across":
         beyond = read_return(_parameter(destination, "to"), destination, routes, prefix)
         return destination if beyond.path == destination.path else stands_for(beyond, prefix, routes)
@@ -84,7 +86,7 @@ def _parse(rd: str, home: Target, routes: Routes) -> Target:
 
 
 def href(destination: Target, here: Target) -> str:
-    """The address to put into Location: relative on the same origin. "//" can't start it, so it stays on this host."""
+    """Return the address for Location: relative on the same origin. "//" can't start it, so it stays on this host."""
     same = (destination.scheme, destination.authority) == (here.scheme, here.authority)
     if same and not destination.path.startswith("//"):
         return destination.uri
@@ -92,5 +94,5 @@ def href(destination: Target, here: Target) -> str:
 
 
 def with_return(page: str, rd: str) -> str:
-    """`page` with rd as its query parameter."""
+    """Add `rd` to the address of a page as its query parameter."""
     return f"{page}?rd={quote(rd, safe='/')}"

@@ -1,4 +1,4 @@
-"""Puts all pages together. A new page is one function here that takes the parts and says which paths it answers."""
+"""Builds the table of all pages. A new page is one function here that takes the services and returns its paths."""
 
 from dataclasses import replace
 

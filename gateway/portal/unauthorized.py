@@ -1,4 +1,4 @@
-"""What a program is told that may not pass yet: that it is asked to sign in, where, and (CORS) who may read that.
+"""Tells a program that may not pass yet that it must sign in, and where; and (CORS) which pages may read that.
 
 Only what the gateway itself answers gets these headers. Answers of an app are the app's own.
 """
@@ -27,7 +27,7 @@ class UnauthorizedAnswer:
 
 
 def page_for(decision: Decision) -> str:
-    """Which page of ours helps."""
+    """Return the page of ours (`login`, `verify` …) on which the missing proof is given."""
     return "login" if decision.verdict is Verdict.SIGN_IN else "verify"
 
 

@@ -22,7 +22,9 @@ _SHOWN = ("document", "iframe", "frame", "embed", "object")
 
 
 def wants_html(method: str, headers: Mapping[str, str]) -> bool:
-    """Whether a person waits."""
+    """Return whether a person waits for the answer (then it is a page), not a program (then it is a
+    status and JSON).
+    """
     if "Upgrade" in headers or "Sec-WebSocket-Key" in headers:
         return False
     if headers.get("X-Requested-With", "").lower() == "xmlhttprequest":

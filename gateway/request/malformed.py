@@ -1,4 +1,4 @@
-"""What may be logged of bytes that could not be read as a request, and the short answer to them (rules 7, 9)."""
+"""Answers bytes that could not be read as a request, and says what may be logged of them (security rules 7, 9)."""
 
 import re
 from collections.abc import Callable
@@ -15,7 +15,9 @@ _QUOTED = re.compile(r"[:'\"\n]|\bb(?=')")
 
 
 def cause_of(error: BaseException | None) -> str:
-    """Why, without the bytes that parsers quote: they may hold a cookie, a token or a password."""
+    """Return why a request could not be read, without the bytes that parsers quote: they may hold a cookie, a token
+    or a password.
+    """
     if isinstance(error, LineTooLong):
         return "a line is too long"
     message = _STATUS.sub("", str(error or ""))
@@ -23,13 +25,15 @@ def cause_of(error: BaseException | None) -> str:
 
 
 def status_of(error: BaseException | None, status: int) -> int:
-    """431 for what was too large, else what the parser says."""
+    """Return 431 for a head that was too large (RFC 6585 §5), else `status`."""
     too_many = isinstance(error, HttpProcessingError) and "too many" in error.message.lower()
     return 431 if too_many or isinstance(error, LineTooLong) else status
 
 
 def answer(status: int, page: Page | None) -> web.Response:
-    """A head that is too large may come from a browser with too many cookies, so it gets a page; the rest one line."""
+    """Make the answer. A head that is too large may come from a browser with too many cookies, so it gets a page;
+    others one line.
+    """
     if status == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE and page is not None:
         return page(status)
     return web.Response(
@@ -38,7 +42,7 @@ def answer(status: int, page: Page | None) -> web.Response:
 
 
 def as_bytes(response: web.Response) -> bytes:
-    """The response as it goes over a connection that is closed behind it."""
+    """Return the response as it goes over a connection that is closed behind it."""
     body = response.body if isinstance(response.body, bytes) else b""
     fields = {**response.headers, "Connection": "close", "Content-Length": str(len(body))}
     lines = [f"HTTP/1.1 {response.status} {response.reason}", *(f"{k}: {v}" for k, v in fields.items())]

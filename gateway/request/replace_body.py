@@ -1,4 +1,4 @@
-"""The same request with another body: what a handler downstream reads is what it is given here, byte for byte."""
+"""Gives a request another body, byte for byte what handlers downstream then read."""
 
 from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
@@ -9,7 +9,9 @@ _FRAMING = frozenset({b"content-length", b"content-type", b"transfer-encoding", 
 
 
 def with_body(request: web.BaseRequest, body: bytes, content_type: str) -> web.BaseRequest:
-    """`request` must have been read to its end, so that its connection is ready for the next one."""
+    """Return the request with another body. It must have been read to its end, so that its connection is ready for
+    the next one.
+    """
     raw = [pair for pair in request.raw_headers if pair[0].lower() not in _FRAMING]
     raw.append((b"Content-Length", b"%d" % len(body)))
     if content_type:

@@ -1,4 +1,6 @@
-"""The name of a request, so that its lines in our log, in the app's and in a proxy's before us can be put together."""
+"""The id of a request (X-Request-Id), by which lines of our log, the app's and a proxy's before us belong
+together.
+"""
 
 import re
 from collections.abc import Iterable
@@ -9,11 +11,11 @@ _NAME = re.compile(r"[A-Za-z0-9._:=+/@-]{1,128}")
 
 
 def fresh() -> str:
-    """A new one. It tells requests apart and guards nothing, so it need not be hard to guess."""
+    """Make an id. It tells requests apart and guards nothing, so it need not be hard to guess."""
     return f"{getrandbits(64):016x}"
 
 
 def given(values: Iterable[str], *, trusted: bool) -> str:
-    """The name that a trusted proxy gave the request, or empty: what others send could fake a line of the log."""
+    """Return the id that a trusted proxy gave the request, or "": what others send could fake a line of the log."""
     names = list(values) if trusted else []
     return names[0] if len(names) == 1 and _NAME.fullmatch(names[0]) else ""

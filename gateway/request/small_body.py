@@ -1,4 +1,4 @@
-"""Reads a body that our own pages take: small and whole. A trickling one holds no connection for ever (rule 7)."""
+"""Reads the body of a form or call of our own: small, whole and in time (security rule 7)."""
 
 import asyncio
 

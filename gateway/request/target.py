@@ -30,16 +30,16 @@ CountryOf = Callable[[IPAddress], str]
 
 
 def nowhere(address: IPAddress) -> str:
-    """For configurations whose rules don't ask."""
+    """Return "" for every address: the country finder of configurations whose rules ask for none."""
     return ""
 
 
 def canonical_path(raw: str) -> str:
-    """The one spelling of a path that rules match and upstreams get (RFC 3986 §6.2.2).
+    """Return the one spelling of a path that rules match and upstreams get (RFC 3986 §6.2.2).
 
-    Unreserved characters are decoded, escapes are upper case. What apps read in different ways is refused:
-    dot segments in any spelling, backslashes, control characters, bad escapes. Encoded slashes, ";" and "//" stay,
-    for the route to allow or refuse (`check_spelling`).
+    Unreserved characters are decoded, escapes are upper case. What apps read in different ways is refused: dot
+    segments in any spelling, backslashes, control characters, bad escapes. Encoded slashes, ";" and "//" stay, for
+    the route to allow or refuse (`check_spelling`). Raises RequestRefused (400).
     """
     if not raw.startswith("/"):
         raise RequestRefused(f"path does not start with a slash: {raw[:80]!r}")
@@ -64,7 +64,9 @@ _SPELLINGS = {"encoded_slash": "%2F", "semicolon": ";", "double_slash": "//"}
 
 
 def check_spelling(path: str, allowed: Sequence[str]) -> None:
-    """Refuse spellings that this route does not allow, since its upstream might read them differently."""
+    """Raise RequestRefused for spellings that this route does not allow, since its upstream might read them
+    differently.
+    """
     for name, text in _SPELLINGS.items():
         if text in path and name not in allowed:
             raise RequestRefused(f"path has {name}; a route accepts it with allow_in_path: [{name}]")
@@ -119,7 +121,9 @@ def is_trusted(peer: IPAddress | None, trusted: Sequence[Network]) -> bool:
 def client_address(
     peer: IPAddress | None, forwarded_for: Sequence[str], trusted: Sequence[Network]
 ) -> IPAddress:
-    """The rightmost address that is not a trusted proxy: what stands further left is hearsay."""
+    """Return the rightmost address that is not a trusted proxy's: what stands further left, anybody may
+    have written.
+    """
     client = peer
     if is_trusted(peer, trusted):
         for text in reversed([part.strip() for line in forwarded_for for part in line.split(",")]):
@@ -224,5 +228,5 @@ def _single(headers: Mapping[str, str], name: str) -> str:
 
 
 def agent_of(headers: Mapping[str, str]) -> str:
-    """What the caller says it is, in characters that can be stored and logged: headers may hold any bytes."""
+    """Return the User-Agent in characters that can be stored and logged: headers may hold any bytes."""
     return headers.get("User-Agent", "").encode(errors="replace").decode()

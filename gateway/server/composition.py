@@ -1,4 +1,4 @@
-"""The composition root: from a Config to the services of one worker's gateway.
+"""The composition root: builds the services of one worker's gateway from a Config.
 
 The only file, beside the commands and the demo, that names concrete stores, directories and senders.
 """

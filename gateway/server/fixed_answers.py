@@ -1,6 +1,6 @@
-"""The answers that a route gives without an app (docs/routes.md): a redirect, or a fixed body.
+"""Answers for routes without an app (docs/routes.md): a redirect, or a fixed body.
 
-Policy has let the caller pass by then. A redirect keeps to the host that the configuration names, whatever the path.
+Policy has allowed the request by then. A redirect keeps to the host that the configuration names, whatever the path.
 """
 
 from urllib.parse import quote
@@ -15,7 +15,9 @@ _AS_SENT = "".join(map(chr, range(0x21, 0x7F)))
 
 
 def own_answer(route: Route, target: Target, *, public: bool) -> web.Response | None:
-    """None for routes with an app. What not everybody may have is not kept by caches."""
+    """Return the route's own answer, None for routes with an app. Caches keep it only if everybody may have it
+    (`public`).
+    """
     if route.redirect is not None:
         response = web.Response(status=route.redirect.status)
         response.headers["Location"] = location(route, route.redirect, target)
@@ -29,7 +31,7 @@ def own_answer(route: Route, target: Target, *, public: bool) -> web.Response | 
 
 
 def location(route: Route, redirect: Redirect, target: Target) -> str:
-    """Always absolute, so that no path can be read as a host."""
+    """Return where the redirect leads: always absolute, so that no path can be read as a host."""
     to = redirect.to
     if to.startswith("/"):
         to = f"{target.scheme}://{target.authority}{to}"

@@ -82,7 +82,7 @@ class Stores:
 
 
 def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Clock) -> Stores:
-    """Connects to nothing yet. Raises ConfigError."""
+    """Make the stores; connects to nothing yet. Raises ConfigError."""
     idle = config.session.idle_timeout + _NOTED_LATE
     sessions, state, changes = (
         SqlSessions(engine, clock),

@@ -1,8 +1,10 @@
-"""How keys of the ledger are spelled where they are kept."""
+"""Spells keys of the ledger as they are stored."""
 
 import hashlib
 
 
 def digest(key: str) -> str:
-    """Keys hold what visitors typed: a digest bounds them and keeps phone numbers off the disk."""
+    """Return the digest under which a key is stored: it bounds what visitors typed, and keeps phone numbers off the
+    disk.
+    """
     return hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=32).hexdigest()

@@ -1,1 +1,1 @@
-"""The console's JSON API, below `/_auth/admin/api`: the same acts, for programs."""
+"""The console's JSON API, below `/_auth/admin/api`: it does the same acts, for programs."""

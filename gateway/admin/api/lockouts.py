@@ -1,4 +1,4 @@
-"""What is blocked now, and lifting it."""
+"""API operations that list and lift locks and spent budgets."""
 
 from collections.abc import Sequence
 
@@ -10,6 +10,8 @@ from gateway.authn.lockouts import Lockout
 
 
 class BlockOperations:
+    """The operations on locks."""
+
     def __init__(self, people: UserChanges, blocks: AdminBlocks) -> None:
         self._people, self._blocks = people, blocks
 

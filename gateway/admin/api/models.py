@@ -1,4 +1,4 @@
-"""What the API takes and gives. The document that describes it is made from these."""
+"""The models of what the API takes and gives, from which its OpenAPI document is made."""
 
 from typing import Annotated, Literal
 
@@ -36,7 +36,7 @@ class NewUser(Taken):
 
 
 class UserPatch(Taken):
-    """What is left out stays."""
+    """Fields to change; those that are left out stay."""
 
     name: Line | None = None
     email: Line | None = None
@@ -284,7 +284,7 @@ class OverviewOut(Given):
 
 
 class ApiProblem(Given):
-    """RFC 9457."""
+    """A problem+json answer (RFC 9457 §3)."""
 
     type: str = "about:blank"
     title: str

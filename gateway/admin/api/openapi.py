@@ -30,7 +30,7 @@ _Json = dict[str, Any]  # JSON
 
 
 def document(operations: Sequence[Operation], base: str) -> _Json:
-    """`base` is the path of the API's version."""
+    """Return the OpenAPI 3.1 document. `base` is the path of the API's version."""
     paths: _Json = {}
     for one in operations:
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)

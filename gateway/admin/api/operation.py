@@ -1,4 +1,4 @@
-"""One thing that the API can do: where it is, what it takes and gives. Router, document and reference read these."""
+"""One operation of the API: its place, what it takes and what it gives. Router, document and reference read these."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,20 +16,20 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Taken(BaseModel):
-    """What comes in: nothing is guessed, and what we don't know is refused (no mass assignment)."""
+    """Input of an operation. Unknown fields are refused (no mass assignment)."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class Given(BaseModel):
-    """What goes out."""
+    """Output of an operation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, from_attributes=True)
 
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """`args` are the parts of the path; `seen` is the version in If-Match, "" without."""
+    """One call. `args` are the variable parts of the path; `seen` is the version in If-Match, "" without."""
 
     ask: PortalRequest
     actor: Actor
@@ -39,12 +39,14 @@ class ApiCall:
     seen: str = ""
 
     def read(self, model: type[M]) -> M:
-        """The query or body, which is of this model because the operation says so."""
+        """Return the query or body, which was parsed as `model` because the operation says so."""
         return next(one for one in self.taken if isinstance(one, model))
 
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
+    """What an operation answers with."""
+
     body: Given | None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)

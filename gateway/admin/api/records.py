@@ -1,4 +1,4 @@
-"""Sessions, the audit log and its export, changes."""
+"""API operations on sessions, the audit log, its export, and changes."""
 
 from aiohttp import web
 

@@ -1,4 +1,6 @@
-"""The way of a request into the API: who it is, whether a browser was tricked, which operation, what it takes."""
+"""Routes a request into the API: authenticates it, refuses what a browser was tricked into, finds and calls the
+operation.
+"""
 
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
@@ -31,7 +33,7 @@ _HEADERS = {
 
 
 class BadInput(RequestRefused):
-    """`errors` say what is wrong, without what was sent."""
+    """Input that the models refuse. `errors` say what is wrong, without repeating it."""
 
     status = 422
 
@@ -49,7 +51,7 @@ class Router:
         self._admin, self._door, self._operations, self._document = admin, door, operations, document
 
     async def handle(self, ask: PortalRequest) -> web.StreamResponse:
-        """Every error of ours is a problem+json."""
+        """Answer a call; every error of ours is a problem+json (RFC 9457)."""
         try:
             return await self._answer(ask)
         except GatewayError as error:

@@ -1,4 +1,4 @@
-"""How the gateway does: overview, routes, explain, text messages."""
+"""API operations on the gateway's state: overview, routes, explanations, text messages."""
 
 from gateway.admin.api import models
 from gateway.admin.api.operation import ApiCall, ApiResponse, Operation

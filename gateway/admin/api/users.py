@@ -1,4 +1,4 @@
-"""Users, their factors, devices and links."""
+"""API operations on users, their factors, devices and links."""
 
 from dataclasses import replace
 

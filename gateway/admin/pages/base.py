@@ -1,4 +1,4 @@
-"""What the pages of the console share: the call that a page answers, and how it answers."""
+"""What the pages of the console share: the call that a page answers, and how it is rendered."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ class Call:
     status: int = 200
 
     def query(self, name: str) -> str:
-        """Without NUL, which PostgreSQL takes in no text."""
+        """Return a parameter of the query without NUL, which PostgreSQL takes in no text."""
         return self.ask.request.query.get(name, "")[:500].replace("\0", "")
 
 
@@ -85,5 +85,5 @@ class Paper:
 
 
 def sentence(error: GatewayError) -> str | Text:
-    """What an administrator may read says it better, where an error has a sentence of its own."""
+    """Return what an administrator may read: an error's own sentence where it has one, else its public one."""
     return error.public if "public" in vars(error) or not error.detail else error.detail

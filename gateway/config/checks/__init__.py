@@ -1,1 +1,1 @@
-"""What a schema cannot say: mistakes between keys, and warnings."""
+"""Checks of what a schema cannot express: mistakes between keys, and warnings."""

@@ -1,4 +1,4 @@
-"""Whether a certificate file and a key file exist, can be read and belong together."""
+"""Checks whether a certificate file and a key file exist, can be read and belong together."""
 
 from dataclasses import dataclass
 from pathlib import Path

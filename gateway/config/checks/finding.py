@@ -1,4 +1,4 @@
-"""What a check across keys has to say."""
+"""What a check across keys reports."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace

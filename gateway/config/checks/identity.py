@@ -1,4 +1,4 @@
-"""Checks of who decides and who vouches: access requests and identity providers."""
+"""Checks of access requests, identity providers and the origins of security keys."""
 
 from collections import Counter
 from collections.abc import Iterator

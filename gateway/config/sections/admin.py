@@ -1,4 +1,4 @@
-"""Who may open the admin pages, and the rule that says so: they are one more route, judged by the same policy."""
+"""The section `admin`, and the route that stands for the admin pages: policy judges them like any app."""
 
 from pydantic import Field
 
@@ -21,6 +21,8 @@ class Admin(Section):
 
 
 def admin_route(admin: Admin, prefix: str) -> Route:
-    """What `policy.decide` is asked about. Its upstream is never asked: the gateway answers by itself."""
+    """Return the route that `policy.decide` is asked about. Its upstream is never called: the gateway answers by
+    itself.
+    """
     policy = Policy(require="two_factor", groups=admin.groups, max_age=admin.max_age, networks=admin.networks)
     return Route(name="admin", path=f"{prefix}/admin", upstream="http://localhost", policy=policy)

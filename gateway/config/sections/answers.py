@@ -1,4 +1,4 @@
-"""What a route may do instead of asking an app: send browsers elsewhere, or give one fixed answer."""
+"""The keys `redirect` and `respond` of a route: what it does instead of asking an app."""
 
 from typing import Literal
 

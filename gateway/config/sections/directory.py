@@ -1,4 +1,4 @@
-"""Where users live: our own database, a YAML file, or LDAP."""
+"""The section `directory`: where users live (our own database, a YAML file, or LDAP)."""
 
 from pathlib import Path
 from typing import Annotated, Literal

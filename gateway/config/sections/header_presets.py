@@ -1,7 +1,7 @@
-"""How other gateways tell apps who the user is: header names by preset, and the fact that each of them holds.
+"""The header names by which other gateways tell apps who the user is, by preset. Data only.
 
-Data only. Whatever stands here is removed from every client's request, on every route, whether its preset is on or
-not: an app may listen to any of these dialects (security rule 1).
+All of them are removed from every client's request, on every route, whether the preset is on or not: an app may
+listen to any of these dialects (security rule 1).
 """
 
 from dataclasses import dataclass

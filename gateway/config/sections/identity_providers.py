@@ -1,4 +1,6 @@
-"""Sign-in through somebody else's accounts: OpenID providers (Google, Entra, Keycloak, ...) and GitHub."""
+"""The section `identity_providers`: sign-in with accounts at OpenID providers (Google, Entra, Keycloak …)
+and GitHub.
+"""
 
 from typing import Annotated, Literal
 

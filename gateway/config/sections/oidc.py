@@ -1,4 +1,4 @@
-"""The OpenID provider: which applications sign their users in through us, and what each may have."""
+"""The section `oidc`: which applications sign their users in through the gateway, and what each may have."""
 
 from pathlib import Path
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""What several pages tell people in the same words."""
+"""Texts that several pages share."""
 
 from gateway.errors import TooManyAttempts
 from gateway.i18n.catalogues import Language
@@ -50,7 +50,7 @@ ANOTHER_WAY = N_("Please try another way.")
 
 
 def delivery_words(view: Outlook, language: Language) -> str:
-    """How far the code is that somebody waits for; "" if none was sent."""
+    """Return how far the code is that somebody waits for; "" if none was sent."""
     words = [DELIVERY.get((view.channel, view.state), "")]
     if view.state == "failed":
         words += [language.say(view.problem, {}), ANOTHER_WAY]

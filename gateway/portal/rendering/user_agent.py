@@ -1,4 +1,4 @@
-"""What people call the browser behind a User-Agent header. For reading only: anybody can send any header."""
+"""Names the browser behind a User-Agent header as people call it. For reading only: anybody can send any header."""
 
 from gateway.i18n.text import N_
 
@@ -23,7 +23,7 @@ _SYSTEMS = (
 
 
 def browser_name(user_agent: str) -> str:
-    """ "Firefox on Linux", or as much of it as can be told."""
+    """Return "Firefox on Linux", or as much of it as can be told."""
     browser = _first(_BROWSERS, user_agent)
     system = _first(_SYSTEMS, user_agent)
     if browser and system:

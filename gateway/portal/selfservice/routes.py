@@ -1,4 +1,4 @@
-"""The pages for people who have no password (any more): reset and invitation, where the directory can be changed."""
+"""The table of pages for people without a password: reset and invitation, where the directory can be changed."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Pages that end a challenge: too many wrong codes, or another device that said no."""
+"""Pages that end a challenge: too many wrong codes, or a refusal on the other device."""
 
 from aiohttp import web
 

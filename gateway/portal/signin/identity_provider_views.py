@@ -1,4 +1,4 @@
-"""Off to a provider, and back: two addresses for each provider."""
+"""Sends browsers to an identity provider and takes them back: two addresses for each provider."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The first step's page: forms in, pages and redirects out. What is right or wrong, `signin` says."""
+"""The page of the first step: username and password. `authn/login.py` judges them."""
 
 from collections.abc import Sequence
 

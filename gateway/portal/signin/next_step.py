@@ -1,4 +1,4 @@
-"""Where a sign-in leads: to the page that was wanted, or first to the step that is missing."""
+"""Decides where a sign-in leads: to the page that was wanted, or first to the step that is missing."""
 
 from dataclasses import dataclass
 
@@ -20,11 +20,11 @@ class NextStep:
     prefix: str
 
     def wanted(self, ask: PortalRequest, rd: str) -> Target:
-        """What a form or link names, if it is one of ours (security rule 5)."""
+        """Return the target that a form or link names, if it is one of ours (security rule 5)."""
         return read_return(rd, ask.here, self.routes, self.prefix)
 
     def to(self, ask: PortalRequest, destination: Target, principal: Principal) -> web.Response:
-        """To the destination, or to the second factor if the destination asks for one."""
+        """Redirect to the destination, or to the second factor if the destination asks for one."""
         if self.signin.decision(destination, principal).verdict is Verdict.STEP_UP:
             return self._first("verify", ask, destination)
         response = see_other(href(destination, ask.here))

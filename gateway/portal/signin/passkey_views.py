@@ -1,4 +1,4 @@
-"""Signing in by passkey alone: a key that is there and has verified its user is two factors."""
+"""Signing in with a passkey alone, which has verified its user: that counts as two factors."""
 
 from aiohttp import web
 

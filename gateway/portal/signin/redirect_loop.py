@@ -37,7 +37,7 @@ class RedirectLoop:
         self._ring, self._pages, self._clock = ring, pages, clock
 
     def sent_on(self, ask: PortalRequest, destination: Target, response: web.StreamResponse) -> None:
-        """A browser is sent to its destination as signed in: once more?"""
+        """Count that a browser is sent to its destination as signed in."""
         rounds = self._rounds(ask, destination) + 1
         state = json.dumps([_name(destination), rounds, self._clock()])
         self._cookie.give(response, self._ring.seal(state.encode()).decode(), WITHIN)
@@ -63,7 +63,7 @@ class RedirectLoop:
         return response
 
     def cause(self, ask: PortalRequest, destination: Target) -> Cause:
-        """Why the sign-in does not hold; the operator reads it in the log."""
+        """Return why the sign-in does not hold; the operator reads it in the log."""
         here = ask.here
         cause = diagnose(
             Facts(

@@ -1,4 +1,7 @@
-"""Why a sign-in does not hold, from what one request shows: words for its user, cause and mend for the operator."""
+"""Finds out why a sign-in does not hold, from what one request shows. Pure.
+
+The user gets a sentence, the operator the cause and how to mend it.
+"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The second step's page: which factor is asked for, and what follows from what was given."""
+"""The page of the second step: which factor is asked for, and what follows from the answer."""
 
 from collections.abc import Sequence
 from typing import Any

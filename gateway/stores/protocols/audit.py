@@ -1,4 +1,4 @@
-"""What administrators ask of the audit log: find, page, count."""
+"""The Protocol for searching the audit log."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,10 +26,12 @@ class AuditEntry:
 
 
 class AuditSearch(Protocol):
+    """Finds, pages and counts events."""
+
     async def newest(self, query: AuditQuery, limit: int, *, before: int = 0) -> Sequence[AuditEntry]:
         """Newest first; `before` is the id of an entry, all that follow are older than it."""
         ...
 
     async def counts(self, edges: Sequence[float], events: Sequence[str]) -> dict[str, list[int]]:
-        """For each event how often it happened between each edge and the next."""
+        """Count each event between each of `edges` (Unix seconds) and the next."""
         ...

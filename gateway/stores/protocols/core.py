@@ -1,4 +1,9 @@
-"""What the gateway needs of storage. Each Protocol has one contract suite that runs on every back end."""
+"""The Protocols of sessions, ledger, credentials and the like. Each has one contract suite that runs on every back
+end.
+
+Methods raise StoreUnavailable while the database or Redis can't be reached. Times are Unix seconds, lifetimes
+seconds.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +20,12 @@ class SessionStore(Protocol):
         """Insert or replace. The session `instead_of` ends in the same moment; False, and nothing, if it has ended."""
         ...
 
-    async def touch(self, sid: str, last_seen: float) -> None: ...
-    async def delete(self, sid: str) -> bool: ...
+    async def touch(self, sid: str, last_seen: float) -> None:
+        """Note when a session was last used; never moves the time back."""
+
+    async def delete(self, sid: str) -> bool:
+        """End a session; True if it was there."""
+
     async def delete_for_user(self, username: str, *, keep: str = "") -> int:
         """End all sessions of a user but `keep`; returns how many."""
         ...
@@ -45,7 +54,9 @@ class Ledger(Protocol):
         """True for exactly one caller until `ttl` has passed."""
         ...
 
-    async def put(self, key: str, value: bytes, ttl: float) -> None: ...
+    async def put(self, key: str, value: bytes, ttl: float) -> None:
+        """Store a value for `ttl` seconds, replacing any before it."""
+
     async def get(self, key: str) -> bytes | None: ...
     async def take(self, key: str) -> bytes | None:
         """Get and delete in one step: exactly one caller receives the value."""
@@ -67,12 +78,14 @@ class Spent:
 
 
 class SpentBudgets(Protocol):
-    """Where to look for what is blocked: the ledger spells its keys so that nobody can list them.
+    """Lists what is blocked, which the ledger can't: its keys are digests.
 
-    What is spent was so once; whether it still is, the ledger knows.
+    What is listed was spent once; whether it still is, the ledger knows.
     """
 
-    async def put(self, spent: Spent, ttl: float) -> None: ...
+    async def put(self, spent: Spent, ttl: float) -> None:
+        """Note a spent budget for `ttl` seconds."""
+
     async def list(self) -> Sequence[Spent]:
         """What was put and has not ended, the latest end first."""
         ...
@@ -105,6 +118,8 @@ class Changes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
+    """One event of the audit log. `data` are its further fields."""
+
     at: float
     event: str
     username: str
@@ -113,11 +128,13 @@ class AuditRow:
 
 
 class AuditLog(Protocol):
+    """The audit log: append and read the end."""
+
     async def append(self, rows: Sequence[AuditRow]) -> None: ...
     async def tail(
         self, limit: int, *, username: str | None = None, event: str | None = None
     ) -> Sequence[AuditRow]:
-        """The newest rows, oldest first."""
+        """Return the newest `limit` rows, the oldest of them first."""
         ...
 
 
@@ -140,10 +157,16 @@ class Credential:
 
 
 class Credentials(Protocol):
-    async def list(self, username: str, kind: str | None = None) -> Sequence[Credential]: ...
+    """The factors that users have enrolled."""
+
+    async def list(self, username: str, kind: str | None = None) -> Sequence[Credential]:
+        """Return a user's credentials, of one kind or all."""
+
     async def get(self, id: str) -> Credential | None: ...
     async def add(self, credential: Credential) -> None: ...
-    async def rename(self, username: str, id: str, name: str) -> bool: ...
+    async def rename(self, username: str, id: str, name: str) -> bool:
+        """Name a credential; False if this user has none with this id."""
+
     async def advance(self, id: str, counter: int, used_at: float) -> bool:
         """Set `counter` only if it is larger than the stored one; one of two racing callers gets True."""
         ...
@@ -173,7 +196,9 @@ class Devices(Protocol):
     async def add(self, device: Device) -> None: ...
     async def touch(self, id: str, used_at: float, ip: str) -> None: ...
     async def remove(self, username: str, id: str) -> bool: ...
-    async def remove_for_user(self, username: str) -> int: ...
+    async def remove_for_user(self, username: str) -> int:
+        """Forget all devices of a user; return how many."""
+
     async def list(self, username: str | None = None) -> Sequence[Device]: ...
     async def purge(self, now: float) -> int:
         """Drop what has expired; returns how many."""
@@ -196,6 +221,8 @@ class Place:
 
 
 class Places(Protocol):
+    """Where users have signed in from, for `risk`."""
+
     async def of(self, username: str) -> Sequence[Place]:
         """The newest places of a user, newest first."""
         ...
@@ -229,8 +256,10 @@ class AccessAsked:
 
 
 class AccessRequests(Protocol):
+    """Requests for groups, and what was granted."""
+
     async def add(self, asked: AccessAsked) -> bool:
-        """False if this user has one open for that group already."""
+        """Store a request; False if this user has one open for that group already."""
         ...
 
     async def decide(self, id: str, before: str, after: str, by: str, now: float, expires_at: float) -> bool:
@@ -243,21 +272,23 @@ class AccessRequests(Protocol):
         ...
 
     async def granted(self, username: str, now: float) -> Sequence[tuple[str, float]]:
-        """Groups lent to this user, each with the time when that ends."""
+        """Return the groups lent to this user, each with the Unix time when that ends."""
         ...
 
     async def purge(self, before: float) -> int:
-        """Drop what ended before; returns how many."""
+        """Drop what ended before a time; return how many."""
         ...
 
 
 class FederatedAccounts(Protocol):
+    """Accounts at identity providers that are linked to users."""
+
     async def username(self, provider: str, subject: str) -> str | None:
-        """Whose account that is."""
+        """Return the user to whom this account is linked."""
         ...
 
     async def link(self, provider: str, subject: str, username: str, now: float) -> bool:
-        """False if the account, or the user at this provider, is linked already."""
+        """Link an account; False if it, or the user at this provider, is linked already."""
         ...
 
     async def of(self, username: str) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""What the OpenID provider needs of storage."""
+"""The Protocols of what the OpenID provider stores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +26,8 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
+    """A refresh token of a grant; `used_at` 0 = not yet."""
+
     grant_id: str
     expires_at: float
     used_at: float
@@ -50,12 +52,14 @@ class Grants(Protocol):
         ...
 
     async def end(self, *, id: str = "", username: str = "", client_id: str = "") -> int:
-        """End what matches all that is given; returns how many."""
+        """End the grants that match everything given; return how many."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
+    """The scopes that a user allowed an app."""
+
     username: str
     client_id: str
     scopes: tuple[str, ...]
@@ -63,6 +67,8 @@ class Consent:
 
 
 class Consents(Protocol):
+    """The consents of users."""
+
     async def get(self, username: str, client_id: str) -> Consent | None: ...
     async def put(self, consent: Consent) -> None: ...
     async def remove(self, username: str, client_id: str) -> bool: ...
@@ -81,14 +87,21 @@ class Login:
 
 
 class Logins(Protocol):
-    async def note(self, login: Login) -> None: ...
+    """Which apps sessions have signed in to, and which of them are to be told of the end."""
+
+    async def note(self, login: Login) -> None:
+        """Note that a session signed in to an app."""
+
     async def end(self, username: str, client_id: str, now: float) -> int:
         """Let the app be told, though the session goes on; returns how many there are to tell."""
         ...
 
     async def due(self, now: float, lease: float) -> Sequence[Login]:
-        """Those to tell now. No other caller gets them until `lease` seconds have passed."""
+        """Return those to tell now. No other caller gets them until `lease` seconds have passed."""
         ...
 
-    async def later(self, login: Login, at: float) -> None: ...
-    async def done(self, login: Login) -> None: ...
+    async def later(self, login: Login, at: float) -> None:
+        """Try again at `at`."""
+
+    async def done(self, login: Login) -> None:
+        """Forget it: the app was told."""

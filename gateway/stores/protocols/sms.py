@@ -1,4 +1,4 @@
-"""What the gateway needs of storage about SMS and calls: each message with delivery and cost, and blocked ranges."""
+"""The Protocols of what is stored about SMS and calls: each message with delivery and cost, and blocked ranges."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -28,7 +28,7 @@ class SqlAuditLog:
     async def tail(
         self, limit: int, *, username: str | None = None, event: str | None = None, until: int | None = None
     ) -> Sequence[AuditRow]:
-        """The newest rows, oldest first; `until` is a cursor that nothing later is wanted of."""
+        """Return the newest rows, oldest first; `until` is a cursor after which nothing is returned."""
         query = _only(select(audit), username, event).order_by(audit.c.id.desc()).limit(limit)
         if until is not None:
             query = query.where(audit.c.id <= until)

@@ -57,7 +57,7 @@ def open_engine(url: str) -> AsyncEngine:
 
 @asynccontextmanager
 async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A connection for SELECTs."""
+    """Yield a connection for SELECTs. Raises StoreUnavailable."""
     with _circuit(engine), _translated():
         async with engine.connect() as connection:
             yield connection

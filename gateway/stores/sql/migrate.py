@@ -16,7 +16,7 @@ _LOCK = 0x61757468_0001
 
 
 async def migrate(engine: AsyncEngine) -> None:
-    """Everything in one transaction: a migration that fails leaves the database as it was."""
+    """Bring the schema up to date, in one transaction: a migration that fails leaves the database as it was."""
     if await _is_current(engine):
         return
     async with writing(engine, "EXCLUSIVE") as connection:

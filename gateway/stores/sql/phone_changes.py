@@ -31,10 +31,10 @@ class SqlPhoneChanges:
 
 
 async def note_phone(connection: AsyncConnection, username: str, before: str, at: float) -> None:
-    """Inside a running transaction."""
+    """Note the number before a change, inside a running transaction."""
     await connection.execute(insert(table).values(username=username, before=before, at=at))
 
 
 async def forget_phones(connection: AsyncConnection, username: str) -> int:
-    """Inside a running transaction."""
+    """Delete a user's changes inside a running transaction; return how many."""
     return (await connection.execute(delete(table).where(table.c.username == username))).rowcount
