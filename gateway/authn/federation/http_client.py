@@ -23,7 +23,10 @@ class ProviderHttp:
         self._session: aiohttp.ClientSession | None = None
 
     async def get(self, url: str, *, token: str = "") -> Any:
-        """GET JSON, with `token` as Bearer (RFC 6750 §2.1). Raises ProviderUnavailable and NotSignedIn."""
+        """GET JSON, or the text of a JWT, with `token` as Bearer (RFC 6750 §2.1).
+
+        Raises ProviderUnavailable and NotSignedIn.
+        """
         headers = {"Accept": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -52,6 +55,8 @@ class ProviderHttp:
             raise ProviderUnavailable(
                 f"{self._name}: {method} {url} answered {answer.status}, {len(body)} bytes"
             )
+        if answer.content_type == "application/jwt":
+            return body.decode(errors="replace").strip()
         return self._parsed(body, f"{method} {url}", answer.status)
 
     def _parsed(self, body: bytes, what: str, status: int) -> Any:

@@ -20,6 +20,8 @@ from gateway.config.sections.identity_providers import OidcProvider
 ALGORITHMS = ["RS256", "PS256", "ES256", "ES384", "RS384", "RS512", "PS384", "PS512", "EdDSA"]
 """Signatures by a key that only the provider has; never "none", never an HMAC of the shared secret."""
 LEEWAY = 60
+TENANT = "{tenantid}"
+"""Stands in the issuer of discovery documents that are shared by all tenants of Microsoft Entra."""
 _FRESH = 3600.0
 _KEYS_AGAIN_AFTER = 30.0
 _MFA = frozenset({"mfa", "otp", "hwk", "swk", "fpt", "sc", "sms", "pop", "user"})  # RFC 8176
@@ -48,6 +50,8 @@ class OpenIdProvider:
             "code_challenge": challenge(attempt.verifier),
             "code_challenge_method": "S256",
         }
+        if self._config.response_mode != "query":
+            query["response_mode"] = self._config.response_mode
         return with_query(str(found["authorization_endpoint"]), query)
 
     async def account(self, attempt: ProviderLogin, answer: Mapping[str, str]) -> ProviderAccount:
@@ -59,7 +63,7 @@ class OpenIdProvider:
             raise NotSignedIn(f"the provider said {answer.get('error', 'nothing')[:60]!r}")
         tokens = await self._tokens(found, attempt, answer["code"])
         claims = await self._verified(str(tokens.get("id_token", "")), attempt.nonce)
-        if "email" not in claims and "userinfo_endpoint" in found:
+        if not {"email", "email_verified"} <= set(claims) and "userinfo_endpoint" in found:
             claims = await self._with_userinfo(found, claims, str(tokens.get("access_token", "")))
         return self._account(claims)
 
@@ -68,7 +72,7 @@ class OpenIdProvider:
             found = await self._http.get(
                 f"{self._config.issuer.rstrip('/')}/.well-known/openid-configuration"
             )
-            if not isinstance(found, dict) or found.get("issuer") != self._config.issuer:
+            if not isinstance(found, dict) or not self._is_issuer(str(found.get("issuer"))):
                 name = found.get("issuer") if isinstance(found, dict) else found
                 raise ProviderUnavailable(
                     f"{self._config.name}: discovery names the issuer {str(name)[:200]!r}"
@@ -79,6 +83,21 @@ class OpenIdProvider:
                 )
             self._found, self._found_at = found, self._clock()
         return self._found
+
+    def _is_issuer(self, name: str) -> bool:
+        """Whether discovery names the issuer that was configured, or a pattern for the tenants that may come.
+
+        Entra's `common` documents have "{tenantid}" in it; with no tenant named nobody could tell whose users come.
+        """
+        return name == self._config.issuer or (TENANT in name and bool(self._config.tenants))
+
+    def _expected_issuer(self, claims: Mapping[str, Any]) -> str | None:
+        """Who must have issued a token with these claims, None if nobody whom we trust."""
+        name = str(self._found["issuer"])
+        if TENANT not in name:
+            return self._config.issuer
+        tenant = claims.get("tid")
+        return name.replace(TENANT, tenant) if tenant in self._config.tenants else None
 
     async def _tokens(self, found: Mapping[str, Any], attempt: ProviderLogin, code: str) -> dict[str, Any]:
         form = {
@@ -114,7 +133,7 @@ class OpenIdProvider:
             [audience] if isinstance(audience, str) else audience if isinstance(audience, list) else []
         )
         sound = {
-            "iss": claims.get("iss") == self._config.issuer,
+            "iss": claims.get("iss") == self._expected_issuer(claims),
             "aud": self._config.client_id in audiences,
             "azp": (len(audiences) == 1 and "azp" not in claims)
             or claims.get("azp") == self._config.client_id,
@@ -145,9 +164,26 @@ class OpenIdProvider:
         self, found: Mapping[str, Any], claims: dict[str, Any], token: str
     ) -> dict[str, Any]:
         more = await self._http.get(str(found["userinfo_endpoint"]), token=token)
+        if isinstance(more, str):
+            more = await self._signed_userinfo(more)
         if not isinstance(more, dict) or more.get("sub") != claims["sub"]:  # OpenID Connect Core §5.3.2
             raise NotSignedIn(f"{self._config.name}: userinfo speaks of somebody else")
+        if "email" in claims and more.get("email") != claims["email"]:
+            more.pop("email_verified", None)  # it vouches for another address
         return {**more, **claims}
+
+    async def _signed_userinfo(self, token: str) -> dict[str, Any]:
+        """Userinfo as a JWT (OpenID Connect Core §5.3.2): signed by the provider, for us."""
+        try:
+            decoded = jwt.decode(token, await self._keys_for(token), algorithms=ALGORITHMS)
+        except (JoseError, ValueError, TypeError) as error:
+            raise NotSignedIn(f"{self._config.name}: userinfo can't be verified: {error}") from None
+        claims = dict(decoded.claims)
+        audience = claims.get("aud")
+        ours = self._config.client_id in (audience if isinstance(audience, list) else [audience])
+        if claims.get("iss") != self._expected_issuer(claims) or not ours:
+            raise NotSignedIn(f"{self._config.name}: userinfo is for somebody else")
+        return claims
 
     def _account(self, claims: Mapping[str, Any]) -> ProviderAccount:
         amr = claims.get("amr")
@@ -155,7 +191,7 @@ class OpenIdProvider:
         return ProviderAccount(
             subject=claims["sub"],
             username=str(claims.get(self._config.username_claim, "")),
-            email=str(claims.get("email", "")) if claims.get("email_verified") is True else "",
+            email=str(claims.get("email", "")) if _is_true(claims.get("email_verified")) else "",
             name=str(claims.get("name", "")),
             mfa=self._config.trust_mfa and bool(_MFA & proven),
         )
@@ -172,6 +208,11 @@ def challenge(verifier: str) -> str:
 def with_query(url: str, query: Mapping[str, str]) -> str:
     """Add parameters to a URL that may have a query."""
     return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"
+
+
+def _is_true(value: object) -> bool:
+    """Cognito and others write booleans as strings."""
+    return value is True or value == "true"
 
 
 def _is_number(value: object) -> bool:

@@ -13,6 +13,11 @@ ProviderName = Annotated[
     StringConstraints(pattern=r"^[a-z0-9-]{1,40}$"),
     Words("a short name such as `google`, for addresses"),
 ]
+TenantId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.-]{0,99}$"),
+    Words("a tenant's id such as `11111111-2222-3333-4444-555555555555`"),
+]
 HttpsUrl = Annotated[
     str,
     StringConstraints(
@@ -44,6 +49,14 @@ class OidcProvider(ProviderBase):
     kind: Literal["oidc"] = Field(description="an OpenID provider")
     issuer: HttpsUrl = Field(description="exactly as the provider spells it")
     scopes: tuple[str, ...] = Field(("openid", "email", "profile"), description="what is asked for")
+    tenants: tuple[TenantId, ...] = Field(
+        (),
+        description="whose users may come, where one issuer speaks for many tenants (Entra's `common` and "
+        "`organizations`); without, such an issuer lets nobody in",
+    )
+    response_mode: Literal["query", "form_post"] = Field(
+        "query", description="how the answer comes back; Apple sends names and addresses by `form_post` alone"
+    )
     username_claim: str = Field("preferred_username", description="the claim that `match: username` compares")
     trust_mfa: bool = Field(
         False,

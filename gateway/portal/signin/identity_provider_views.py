@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -19,6 +20,7 @@ from gateway.i18n.text import N_
 from gateway.model import Verdict
 from gateway.observability.audit import Audit
 from gateway.policy.routes import Routes
+from gateway.portal.forms import posted_by_anyone
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, View, Views, see_other
 from gateway.portal.return_url import href, read_return, with_return
@@ -57,7 +59,10 @@ def federation_pages(services: Services) -> Views:
         )
         services.closing.append(one.provider.close)
         views[f"/federated/{config.name}"] = {"GET": one.leave}
-        views[f"/federated/{config.name}/callback"] = {"GET": one.come_back}
+        views[f"/federated/{config.name}/callback"] = {
+            "GET": one.come_back,
+            "POST": one.come_back_by_post,
+        }
     return views
 
 
@@ -117,6 +122,16 @@ class ProviderViews:
         response = see_other(where)
         await self.sessions.attach(ask.request, response, record.sid)
         return response
+
+    async def come_back_by_post(self, ask: PortalRequest) -> web.StreamResponse:
+        """The same answer as a form (OAuth 2.0 Form Post Response Mode), which another site's page sends on purpose.
+
+        Our cookie is SameSite=Lax, so it does not come along: the browser is sent on to the address that takes
+        answers, and brings it there.
+        """
+        form = await posted_by_anyone(ask)
+        kept = {name: form[name] for name in ("code", "state", "iss", "error") if form.get(name)}
+        return see_other(f"{self.prefix}/federated/{self.config.name}/callback?{urlencode(kept)}")
 
     def _strayed(self, ask: PortalRequest, rd: str) -> web.Response:
         """Another tab may have signed in meanwhile: then this one need not, and nothing of the answer is used."""
