@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from urllib.parse import SplitResult, urlsplit
 
 # RFC 1123 §2.1 labels, with the underscore that internal networks use.
@@ -106,6 +106,12 @@ def is_local(host: str) -> bool:
     §3.1).
     """
     return ip_address(host).is_loopback if is_ip(host) else host == "localhost" or host.endswith(".localhost")
+
+
+def is_private(network: IPv4Network | IPv6Network) -> bool:
+    """Whether nobody else can have an address there (RFC 1918, 4193, 6598, loopback, link-local)."""
+    shared = network.version == 4 and network.subnet_of(IPv4Network("100.64.0.0/10"))
+    return network.is_private or network.is_link_local or shared
 
 
 def is_below(host: str, domain: str) -> bool:

@@ -133,7 +133,11 @@ class Server(Section):
     )
     workers: Workers = Field("auto", description="processes; auto = one per core")
     trusted_proxies: tuple[Network, ...] = Field(
-        (), description="networks whose X-Forwarded-* are believed; empty trusts nobody"
+        (), description="networks whose X-Forwarded-* are believed; empty trusts nobody (docs/proxies.md)"
+    )
+    proxy_headers: Literal["x-forwarded", "forwarded"] = Field(
+        "x-forwarded",
+        description="what they write: X-Forwarded-*, or Forwarded (RFC 7239); the other is not read",
     )
     tls: Tls | None = Field(None, description="serve https ourselves")
     prefix: Prefix = Field("/_auth", description="the path that belongs to the gateway")

@@ -32,6 +32,12 @@ def check_origin(ask: PortalRequest) -> None:
     """Browsers say where a request comes from (Origin, Sec-Fetch-Site); it must be us. Raises ForeignForm."""
     headers, own = ask.request.headers, _origin_of_host(ask)
     origin = headers.get("Origin")
+    if origin == "null":
+        # A policy of no referrers, often set by a proxy before us, hides the origin; the browser still says who sent
+        # this (Fetch Standard, "append a request Origin header"), unless it is too old to.
+        if headers.get("Sec-Fetch-Site") != "same-origin":
+            raise ForeignForm("Origin is null, and Sec-Fetch-Site does not say same-origin")
+        return
     if origin is not None:
         if origin not in (own, _origin_of_url(ask.public_url)):
             raise ForeignForm(
@@ -87,9 +93,10 @@ class SignInTokens:
 def sent_by_our_page(ask: PortalRequest) -> bool:
     """Whether the browser vouches for it. Stricter than `check_origin`: silence is not enough."""
     headers = ask.request.headers
-    if headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
-        return False
-    return headers.get("Origin") == _origin_of_host(ask)
+    site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
+    if origin == "null":
+        return site == "same-origin"
+    return site in (None, "same-origin") and origin == _origin_of_host(ask)
 
 
 def _origin_of_host(ask: PortalRequest) -> str:

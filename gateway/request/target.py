@@ -1,12 +1,12 @@
 """Reads what is being asked for, once: scheme, host, canonical path, method and client address.
 
-The trusted-proxy rule and the refusal of ambiguous paths live only here. Nothing else may look at X-Forwarded-*
-headers or decode a path, so the rule and the upstream can never see different things (security rule 1).
+The refusal of ambiguous paths lives only here, the trusted-proxy rule in forwarded.py. Nothing else may look at
+X-Forwarded-* headers or decode a path, so the rule and the upstream can never see different things (security rule 1).
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from ipaddress import IPv4Address, ip_address
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from multidict import CIMultiDictProxy
@@ -14,6 +14,7 @@ from multidict import CIMultiDictProxy
 from gateway.config.schema import Network
 from gateway.errors import RequestRefused
 from gateway.model import IPAddress, Target
+from gateway.request.forwarded import read_forwarded
 
 # RFC 9112 §3.2 and RFC 3986 §3.2.2: a name, an IPv4 address or a bracketed IPv6 address, then an optional port.
 _AUTHORITY = re.compile(r"(?P<host>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>\d{1,5}))?")
@@ -22,7 +23,6 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 # What may stand raw in a path (RFC 3986 §3.3, plus what browsers leave alone).
 _PATH = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@/%|\[\]^{}\"<>`]*")
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}")
-_UNTRACKED: IPAddress = IPv4Address("0.0.0.0")  # noqa: S104 - stands for a peer without address (unix socket)
 
 
 CountryOf = Callable[[IPAddress], str]
@@ -110,43 +110,6 @@ def split_request_target(raw: str) -> tuple[str, str]:
     return path, query
 
 
-def is_trusted(peer: IPAddress | None, trusted: Sequence[Network]) -> bool:
-    """Whether this peer's X-Forwarded-* count. A unix socket peer (None) is local, so it counts if anyone does."""
-    if peer is None:
-        return bool(trusted)
-    mapped = getattr(peer, "ipv4_mapped", None)
-    return any((mapped or peer) in network for network in trusted)
-
-
-def client_address(
-    peer: IPAddress | None, forwarded_for: Sequence[str], trusted: Sequence[Network]
-) -> IPAddress:
-    """Return the rightmost address that is not a trusted proxy's: what stands further left, anybody may
-    have written.
-    """
-    client = peer
-    if is_trusted(peer, trusted):
-        for text in reversed([part.strip() for line in forwarded_for for part in line.split(",")]):
-            try:
-                client = ip_address(text)
-            except ValueError:
-                break
-            if not is_trusted(client, trusted):
-                break
-    client = getattr(client, "ipv4_mapped", None) or client
-    return client if client is not None else _UNTRACKED
-
-
-def peer_address(peername: object) -> IPAddress | None:
-    """The address in asyncio's `peername`, or None for a unix socket."""
-    if isinstance(peername, tuple) and peername:
-        try:
-            return ip_address(str(peername[0]).partition("%")[0])
-        except ValueError:
-            return None
-    return None
-
-
 def read_target(
     method: str,
     raw_target: str,
@@ -157,6 +120,7 @@ def read_target(
     trusted: Sequence[Network],
     default: str = "",
     country_of: CountryOf = nowhere,
+    rfc7239: bool = False,
 ) -> Target:
     """Build the Target of a request that is to be proxied.
 
@@ -169,6 +133,7 @@ def read_target(
         trusted: `server.trusted_proxies`.
         default: host (and port) for a request that names none, which only HTTP/1.0 may.
         country_of: where the client is.
+        rfc7239: whether the trusted proxies write Forwarded instead of X-Forwarded-* (`server.proxy_headers`).
 
     Raises:
         RequestRefused: 400 on anything ambiguous.
@@ -182,11 +147,12 @@ def read_target(
     if "://" in raw_target and not raw_target.startswith("/"):
         authority = raw_target.partition("://")[2].partition("/")[0].partition("?")[0]
     scheme = "https" if secure else "http"
-    if is_trusted(peer, trusted):
-        scheme = _single(headers, "X-Forwarded-Proto") or scheme
-        authority = _single(headers, "X-Forwarded-Host") or authority
-    client = client_address(peer, headers.getall("X-Forwarded-For", []), trusted)
-    return make_target(scheme, authority, method, raw_target, client, country_of(client))
+    said = read_forwarded(headers, peer, trusted, rfc7239=rfc7239)
+    authority = said.authority or authority
+    if said.port is not None and parse_authority(authority)[1] is None:
+        authority = f"{authority}:{said.port}"
+    client = said.client
+    return make_target(said.scheme or scheme, authority, method, raw_target, client, country_of(client))
 
 
 def make_target(
@@ -217,14 +183,6 @@ def supposed_target(url: str, method: str, client: str, country_of: CountryOf) -
     parts, address = urlsplit(url), ip_address(client)
     uri = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     return make_target(parts.scheme, parts.netloc, method.upper(), uri, address, country_of(address))
-
-
-def _single(headers: Mapping[str, str], name: str) -> str:
-    """A forwarded header of which there must be at most one value."""
-    values = headers.getall(name, []) if isinstance(headers, CIMultiDictProxy) else [headers.get(name, "")]
-    if len(values) > 1 or (values and "," in values[0]):
-        raise RequestRefused(f"several values in {name}")
-    return values[0].strip() if values else ""
 
 
 def agent_of(headers: Mapping[str, str]) -> str:

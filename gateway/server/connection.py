@@ -15,8 +15,8 @@ from aiohttp.web_protocol import RequestHandler
 
 from gateway.config.schema import HttpLimits
 from gateway.observability import metrics
+from gateway.request.forwarded import peer_address
 from gateway.request.malformed import Page, answer, as_bytes, cause_of, status_of
-from gateway.request.target import peer_address
 from gateway.server.fastpath import FastPath
 from gateway.server.fastpath.exchange import Exchange
 from gateway.server.fastpath.fast_path import ClientAddress

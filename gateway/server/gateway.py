@@ -226,6 +226,7 @@ def _front(composed: Composed, access: AccessLog, forward: ForwardAuth, portal: 
         host=urlsplit(server.public_url).netloc,
         tracing=composed.tracing,
         country_of=country_finder(services.config, services.authn.geo),
+        rfc7239=server.proxy_headers == "forwarded",
     )
 
 
@@ -258,6 +259,7 @@ def _fast_path(composed: Composed, access: AccessLog, forward: ForwardAuth, port
         header_count=server.limits.header_count,
         traced=composed.tracing is not None,
         country_of=country_finder(services.config, services.authn.geo),
+        rfc7239=server.proxy_headers == "forwarded",
     )
 
 

@@ -24,8 +24,9 @@ from gateway.portal.dispatch import MethodNotAllowed, Portal
 from gateway.portal.rendering.render import TRY_AGAIN, Action, Pages
 from gateway.proxy.proxy import RelayedResponse
 from gateway.request.client_kind import wants_html
+from gateway.request.forwarded import is_trusted, peer_address
 from gateway.request.request_id import HEADER, given
-from gateway.request.target import CountryOf, agent_of, is_trusted, peer_address, read_target
+from gateway.request.target import CountryOf, agent_of, read_target
 from gateway.server.proxied import GuardedProxy
 
 log = logging.getLogger("gateway.front")
@@ -64,6 +65,7 @@ class Handler:
         trusted: tuple[Network, ...],
         host: str,
         country_of: CountryOf,
+        rfc7239: bool,
         tracing: RequestTracer | None = None,
     ) -> None:
         """`host` is meant by requests that name none."""
@@ -77,6 +79,7 @@ class Handler:
             Door("apps", _everything, gate.handle),
         )
         self._prefix, self._trusted, self._host = prefix, trusted, host
+        self._rfc7239 = rfc7239
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Every request comes through here."""
@@ -139,6 +142,7 @@ class Handler:
             # Load balancers' health checks like to come this way (RFC 9112 §3.2.2).
             default=self._host if request.version == (1, 0) else "",
             country_of=self._country_of,
+            rfc7239=self._rfc7239,
         )
 
     def _error_page(self, request: web.BaseRequest, error: GatewayError, trace: Trace) -> web.StreamResponse:

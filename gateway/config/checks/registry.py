@@ -32,6 +32,8 @@ from gateway.config.yaml_document import KeyPath
 
 _DATABASES = ("sqlite", "postgresql")
 _STATES = ("redis", "rediss", "unix")
+_OWN_PUBLIC = 256
+"""More public addresses than this are hardly all one's own proxies."""
 _NUMBER_START = re.compile(r"\+[1-9][0-9]{0,8}")
 
 
@@ -71,11 +73,18 @@ def trusted_proxies(config: Config) -> Iterator[Finding]:
         mend = "name it, such as `[10.0.0.0/8]`, or serve TLS here with `server.tls`"
         yield Finding(("server", "trusted_proxies"), problem, mend, warning=True)
     for index, network in enumerate(config.server.trusted_proxies):
+        path: KeyPath = ("server", "trusted_proxies", index)
         if network.prefixlen == 0:
             problem = f"{network} trusts everyone: any client can claim any address and host"
-            yield Finding(
-                ("server", "trusted_proxies", index), problem, "name your proxies only", warning=True
+            yield Finding(path, problem, "name your proxies only", warning=True)
+        elif not addresses.is_private(network) and network.num_addresses > _OWN_PUBLIC:
+            problem = (
+                f"{network} is wider than private networks: whoever is there can claim any address and host"
             )
+            mend = (
+                "name the addresses of your proxies; those that a provider shares need a check of their own"
+            )
+            yield Finding(path, f"{problem} (docs/proxies.md)", mend, warning=True)
 
 
 def compatible(config: Config) -> Iterator[Finding]:

@@ -73,6 +73,7 @@ class FastPath:
         header_count: int,
         traced: bool,
         country_of: CountryOf,
+        rfc7239: bool,
     ) -> None:
         """What begins with `below` or is `exact` may be ours rather than an app's, so it is not taken."""
         self._routes, self._sessions, self._assertions, self._proxy = routes, sessions, assertions, proxy
@@ -84,6 +85,7 @@ class FastPath:
             header_count=header_count,
             country_of=country_of,
             traced=traced,
+            rfc7239=rfc7239,
         )
         self._remembers = {id(route): depends_on_headers_only(route) for route in routes.all}
         self._stocks: dict[int, WirePool] = {}

@@ -17,8 +17,9 @@ from gateway.proxy.request_headers import Peer, named, request_headers
 from gateway.proxy.response_headers import Rewriter
 from gateway.proxy.upstream_connection import serialize
 from gateway.proxy.upstreams import PreparedRoute, UpstreamAddress
+from gateway.request.forwarded import is_trusted
 from gateway.request.request_id import HEADER, given
-from gateway.request.target import CountryOf, agent_of, is_trusted, read_target
+from gateway.request.target import CountryOf, agent_of, read_target
 from gateway.server.fastpath.request_head import read_block
 from gateway.server.fastpath.response_head import FastResponseHead, read_answer
 from gateway.session.assertions import Assertions
@@ -95,9 +96,10 @@ class Plans:
         country_of: CountryOf,
         *,
         traced: bool,
+        rfc7239: bool,
     ) -> None:
         self._cookie_name, self._trusted, self._header_count = cookie_name, trusted, header_count
-        self._traced, self._country_of = traced, country_of
+        self._traced, self._country_of, self._rfc7239 = traced, country_of, rfc7239
         self._plans: OrderedDict[tuple[bytes, str | None, bool], HeaderPlan | None] = OrderedDict()
 
     def find(
@@ -133,6 +135,7 @@ class Plans:
                 peer=peer,
                 trusted=self._trusted,
                 country_of=self._country_of,
+                rfc7239=self._rfc7239,
             )
         except RequestRefused:
             return None
