@@ -99,11 +99,19 @@ class Proxy:
             raw = tuple(pair for pair in raw if pair[0].lower() != b"authorization")
         headers = request_headers(raw, site.rules, target, peer, principal, assertion)
         headers = traced(headers + named(request_id, site.rules), traceparent)
-        who = identity_of(principal, target)
+        who, known = identity_of(principal, target), principal is not None
         if not wants_websocket(request):
-            return await RoundTrip(request=request, site=site, target=target, headers=headers, who=who).run()
+            return await RoundTrip(
+                request=request, site=site, target=target, headers=headers, who=who, known=known
+            ).run()
         trip = RoundTrip(
-            request=request, site=site, target=target, headers=headers, who=who, upgrade=b"websocket"
+            request=request,
+            site=site,
+            target=target,
+            headers=headers,
+            who=who,
+            known=known,
+            upgrade=b"websocket",
         )
         del headers
         _refuse_websocket(request, route, target)

@@ -31,6 +31,7 @@ class HeaderRules:
     written: frozenset[str]
     own_cookies: frozenset[bytes]
     prefix: str = ""
+    via: bool = False
 
     @classmethod
     def of(
@@ -47,6 +48,7 @@ class HeaderRules:
             written=frozenset(map(canonical, (*renames.values(), *route.headers.add))),
             own_cookies=cookie_spellings(own_cookies),
             prefix=route.path.rstrip("/") if route.strip_path else "",
+            via=route.headers.via,
         )
 
 
@@ -74,7 +76,7 @@ def request_headers(
 ) -> Pairs:
     """End-to-end headers for the upstream. Host and framing are left to the caller, who knows the upstream."""
     out = strip_own_cookies(_end_to_end(received, rules, peer), rules.own_cookies)
-    out += forwarded(received, target, peer, rules.prefix)
+    out += forwarded(received, target, peer, rules.prefix, via=rules.via)
     out += identity(principal, assertion, rules)
     return [pair for pair in out if canonical(pair[0]) not in rules.drop] + rules.add
 
@@ -116,8 +118,10 @@ def _without_cookies(value: bytes, own: frozenset[bytes]) -> bytes:
     return b";".join(kept).lstrip(b" ")
 
 
-def forwarded(received: Sequence[Pair], target: Target, peer: Peer, prefix: str = "") -> Pairs:
-    """Where the request came from, told in both dialects (RFC 7239 and X-Forwarded-*) and as Via."""
+def forwarded(
+    received: Sequence[Pair], target: Target, peer: Peer, prefix: str = "", *, via: bool = False
+) -> Pairs:
+    """Where the request came from, told in both dialects (RFC 7239 and X-Forwarded-*), with `via` as Via too."""
     address = peer.address or str(target.client)
     default_port = 443 if target.scheme == "https" else 80
     element = f'for={_node(address)};host="{target.authority}";proto={target.scheme}'
@@ -127,8 +131,12 @@ def forwarded(received: Sequence[Pair], target: Target, peer: Peer, prefix: str 
         ("X-Forwarded-Host", target.authority.encode()),
         ("X-Forwarded-Port", str(target.port or default_port).encode()),
         ("Forwarded", _chain(received, "forwarded", element, peer)),
-        ("Via", _chain(received, "via", "1.1 auth-gateway", peer)),
     ]
+    told = _chain(received, "via", "1.1 auth-gateway", peer)
+    # Web servers take Via for "asked by a shared proxy" and no longer compress (nginx: gzip_proxied, off by default).
+    # So it goes on where another proxy began it, and begins here only where the route wants it.
+    if via or b", " in told:
+        pairs.append(("Via", told))
     if prefix:
         pairs.append(("X-Forwarded-Prefix", prefix.encode()))
     return [(name.encode(), value) for name, value in pairs]

@@ -4,12 +4,13 @@ An upstream can neither set, clear nor shadow our cookies, and its own address d
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from gateway.config.schema import Rewrite
 from gateway.model import Target
+from gateway.proxy import shared_caches
 from gateway.proxy.client_headers import HOP_BY_HOP, Pair, Pairs, canonical, connection_options
 
 # Not a standard header, but every browser follows it: "5; url=/next", with or without quotes.
@@ -31,6 +32,8 @@ class Rewriter:
     own_cookies: frozenset[bytes]
     base: str = ""
     prefix: str = ""
+    private: bool = False
+    """Whether the answer is to somebody whom we know, and so for no shared cache."""
 
     def headers(self, received: Sequence[Pair]) -> Pairs:
         """Turn the upstream's end-to-end headers into those for the client; order, case and bytes are kept."""
@@ -38,11 +41,16 @@ class Rewriter:
         # Trailers are passed on, so their announcement is too, unless ClientWriter can't send any.
         # Content-Length stays whatever Connection says: without it the client could not tell where the body ends.
         gone = (HOP_BY_HOP | connection_options(received)) - {"trailer", "content-length"}
-        return [
+        kept = [
             (name, value)
             for name, raw in received
             if canonical(name) not in gone and (value := self.value(name.lower(), raw)) is not None
         ]
+        return kept + self.added(name.lower() for name, _ in kept)
+
+    def added(self, names: Iterable[bytes]) -> Pairs:
+        """What the client gets beside the headers with these names (in lower case)."""
+        return [shared_caches.ADDED] if self.private and b"cache-control" not in names else []
 
     def value(self, name: bytes, value: bytes) -> bytes | None:
         """Rewrite the value of one header (its name in lower case); None leaves the header out."""
@@ -54,6 +62,10 @@ class Rewriter:
             return self.location(value)
         if name == b"refresh" and self.rules.location:
             return self.refresh(value)
+        if self.private and name == b"cache-control":
+            return shared_caches.without_sharing(value)
+        if self.private and name in shared_caches.OVERRULING:
+            return None
         return value
 
     def location(self, value: bytes) -> bytes:
@@ -73,6 +85,8 @@ class Rewriter:
             ) not in self.origins:
                 return value
             rest = text.split(parts.netloc, 1)[1]
+            if self.prefix and not rest.startswith("/"):
+                rest = "/" + rest  # no path is the path "/" (RFC 9110 §4.2.3), which is the prefix here
             path = self._public_path(rest) if rest.startswith("/") else rest
             return f"{self.target.scheme}://{self.target.authority}{path}".encode("latin-1")
         if text.startswith("/"):

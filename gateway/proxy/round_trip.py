@@ -18,6 +18,7 @@ from gateway.proxy.client_response import ClientWriter, RelayedResponse
 from gateway.proxy.request_headers import request_target
 from gateway.proxy.upstream_connection import BrokenConnection, ResponseHead, UpstreamConnection, serialize
 from gateway.proxy.upstreams import ConnectTimeout, NotConnected, PreparedRoute, Upstream
+from gateway.proxy.webdav import for_upstream
 from gateway.request.malformed import cause_of
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -33,8 +34,8 @@ class UpstreamResponse:
 
 
 class RoundTrip:
-    """`headers` are the prepared end-to-end headers; `who` is whose upstream is asked where it is sticky; with
-    `upgrade` set the upstream is asked to switch to it."""
+    """`headers` are the prepared end-to-end headers; `who` is whose upstream is asked where it is sticky; `known` is
+    whether a principal asks; with `upgrade` set the upstream is asked to switch to it."""
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class RoundTrip:
         headers: Pairs,
         *,
         who: str = "",
+        known: bool = False,
         upgrade: bytes = b"",
     ) -> None:
         self._request = request
@@ -51,6 +53,7 @@ class RoundTrip:
         self._target = target
         self._headers = headers
         self._who = who
+        self._known = known
         self._upgrade = upgrade
         self._times = site.route.timeouts
         self._idle = site.route.timeouts.idle or None
@@ -137,8 +140,9 @@ class RoundTrip:
 
     def _head_for(self, upstream: Upstream) -> bytes:
         request, address = self._request, upstream.address
-        path = request_target(self._target, address.base, self._site.rules.prefix)
-        framing = [(b"Host", self._site.host_for(address, self._target).encode())]
+        host, base, prefix = self._site.host_for(address, self._target), address.base, self._site.rules.prefix
+        path, origin = request_target(self._target, base, prefix), f"{address.scheme}://{host}"
+        framing = [(b"Host", host.encode())]
         if self._upgrade:
             framing += [(b"Connection", b"Upgrade"), (b"Upgrade", self._upgrade)]
         elif "trailers" in request.headers.get("TE", "").lower():
@@ -147,7 +151,8 @@ class RoundTrip:
             framing.append((b"Content-Length", b"%d" % request.content_length))
         elif self._has_body:
             framing.append((b"Transfer-Encoding", b"chunked"))
-        return serialize(b"%b %b HTTP/1.1" % (request.method.encode(), path), framing + self._headers)
+        headers = for_upstream(self._headers, self._target, origin=origin, base=base, prefix=prefix)
+        return serialize(b"%b %b HTTP/1.1" % (request.method.encode(), path), framing + headers)
 
     def _interim(self, upstream: Upstream, status: int, reason: bytes, headers: Pairs) -> None:
         """Pass on 1xx heads (100 if asked for, 103 Early Hints), which HTTP/1.0 does not know (RFC 9110 §15.2)."""
@@ -226,7 +231,7 @@ class RoundTrip:
         """Send the response to the client. From here on nothing is raised but cancellation and ClientGone."""
         connection = answer.connection
         self._invited = True
-        rewriter = self._site.rewriter(answer.upstream.address, self._target)
+        rewriter = self._site.rewriter(answer.upstream.address, self._target, known=self._known)
         if answer.head.status == 101:
             self._abandon(connection)
             raise UpstreamUnreachable("upstream switched protocols without being asked")

@@ -278,8 +278,8 @@ class PreparedRoute:
         """Return the Host header for an upstream: the public one, or its own without `preserve_host`."""
         return target.authority if self.route.preserve_host else upstream.authority
 
-    def rewriter(self, upstream: UpstreamAddress, target: Target) -> Rewriter:
-        """Make the rewriter for a response of this upstream to a request for `target`.
+    def rewriter(self, upstream: UpstreamAddress, target: Target, *, known: bool = False) -> Rewriter:
+        """Make the rewriter for a response of this upstream to a request for `target`; `known`: a principal asks.
 
         An upstream that sees the public Host takes it for its own name, often with the wrong scheme, so that counts
         as its address, too.
@@ -294,4 +294,5 @@ class PreparedRoute:
             own_cookies=self.rules.own_cookies,
             base=upstream.base,
             prefix=self.rules.prefix,
+            private=known and not self.route.cacheable,
         )

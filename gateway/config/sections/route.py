@@ -63,6 +63,10 @@ class Headers(Section):
         description="names that are else removed from every request, and that this app gets from its clients"
         " (docs/headers.md); those about addresses only from `server.trusted_proxies`",
     )
+    via: bool = Field(
+        False,
+        description="say `Via` also where no proxy before us does; many web servers then stop compressing",
+    )
 
 
 class Rewrite(Section):
@@ -113,6 +117,10 @@ class Route(Section):
         True, description="the upstream gets the Host the client asked for; false = its own"
     )
     headers: Headers = Field(Headers(), description="what the upstream gets beside the request")
+    cacheable: bool = Field(
+        False,
+        description="leave shared caches to the app: its answers to signed-in users are not made `private`",
+    )
     rewrite: Rewrite = Field(Rewrite(), description="what changes in the upstream's responses")
     timeouts: Timeouts = Field(Timeouts(), description="how long the upstream may take")
     health: HealthCheck | None = Field(None, description="probe upstreams; none = learn from failures only")

@@ -169,7 +169,7 @@ def render(
         until=now + ASSERTION_GOOD_FOR,
         block=serialize(b" HTTP/1.1", [host, *headers])[:-2],
         named=bool(named("any", site.rules)),
-        rewriter=site.rewriter(upstream, target),
+        rewriter=site.rewriter(upstream, target, known=principal is not None),
         response_time=site.route.timeouts.response or float("inf"),
         idle_time=site.route.timeouts.idle or float("inf"),
         plain_target=not (upstream.base or site.rules.prefix),

@@ -27,6 +27,8 @@ _ELSEWHERE = frozenset(
         b"proxy-connection",
         b"proxy-authorization",
         b"http2-settings",
+        b"destination",
+        b"if",
     }
 )
 

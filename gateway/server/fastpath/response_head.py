@@ -9,6 +9,7 @@ import httptools
 
 from gateway.proxy.client_headers import HOP_BY_HOP, Pairs, canonical
 from gateway.proxy.response_headers import Rewriter
+from gateway.proxy.shared_caches import OVERRULING
 
 HEAD_LIMIT = 256 * 1024
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([2-5]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?")
@@ -51,6 +52,8 @@ _KINDS = {
     b"location": _Kind.VALUE,
     b"content-location": _Kind.VALUE,
     b"refresh": _Kind.VALUE,
+    b"cache-control": _Kind.VALUE,
+    **dict.fromkeys(OVERRULING, _Kind.VALUE),
 }
 
 
@@ -73,6 +76,7 @@ def read_answer(head: bytes, method: str, rewriter: Rewriter) -> FastResponseHea
         return None
     status = int(status_line[2])
     lines = [b"HTTP/1.1 %d %b" % (status, status_line[3] or b"")]
+    names: set[bytes] = set()
     length, chunked, closes = -1, False, status_line[1] == b"0"
     for text in fields:
         field = _FIELD.fullmatch(text)
@@ -90,6 +94,7 @@ def read_answer(head: bytes, method: str, rewriter: Rewriter) -> FastResponseHea
                 lines.append(name + b": " + value)
         elif kind is _Kind.VALUE:
             changed = rewriter.value(name.lower(), value)
+            names.add(name.lower())
             if changed is not None:
                 lines.append(name + b": " + changed)
         elif kind is _Kind.CODING:
@@ -104,6 +109,7 @@ def read_answer(head: bytes, method: str, rewriter: Rewriter) -> FastResponseHea
             return None
     if chunked and (length >= 0 or status_line[1] == b"0"):
         return None
+    lines += [name + b": " + value for name, value in rewriter.added(names)]
     framing = _framing(status, method, length, chunked)
     if framing in (Framing.CHUNKED, Framing.UNTIL_CLOSE):
         lines.append(b"Transfer-Encoding: chunked")

@@ -205,6 +205,12 @@ def test_a_strangers_word_about_addresses_is_not_passed_on() -> None:
     assert values(out, "X-Forwarded-Proto") == [b"http"]
 
 
+def test_a_server_that_compresses_for_direct_clients_alone_compresses_for_ours() -> None:
+    assert not values(prepared(), "Via")
+    assert not values(prepared((b"Via", b"1.0 evil")), "Via")
+    assert values(prepared(compiled=rules(headers=Headers(via=True))), "Via") == [b"1.1 auth-gateway"]
+
+
 def test_a_trusted_proxys_word_is_kept_and_continued() -> None:
     out = prepared(*FORGED, peer=FRIEND, scheme="https")
     assert values(out, "X-Forwarded-For") == [b"1.2.3.4, 10.0.0.1"]

@@ -41,6 +41,21 @@ def test_a_stripped_prefix_and_a_base_path_are_undone_in_redirects() -> None:
     assert rewrite.location(b"/app/x") == b"/app/x"
 
 
+@pytest.mark.parametrize(
+    ("sent", "seen"),
+    [
+        (b"http://backend.internal:9000", b"https://app.example.com/app/"),
+        (b"http://backend.internal:9000?x=1", b"https://app.example.com/app/?x=1"),
+        (b"http://backend.internal:9000#top", b"https://app.example.com/app/#top"),
+        (b"//backend.internal:9000", b"https://app.example.com/app/"),
+        (b"http://backend.internal:9000/base", b"https://app.example.com/app/"),
+        (b"http://backend.internal:9000/base?x=1", b"https://app.example.com/app/?x=1"),
+    ],
+)
+def test_a_redirect_to_the_upstream_without_a_path_leads_below_the_prefix(sent: bytes, seen: bytes) -> None:
+    assert rewriter(UPSTREAM + "/base", path="/app", strip_path=True).location(sent) == seen
+
+
 def test_redirects_stay_as_they_are_if_the_route_says_so() -> None:
     rewrite = rewriter(rewrite=Rewrite(location=False))
     assert rewrite.headers([(b"Location", b"http://backend.internal:9000/")]) == [
