@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_twilio import FakeTwilio
+from gateway.stores.protocols.sms import FINAL, Delivery
+from tests.fake_twilio import FakeTwilio, Message
 from tests.rig import PHONE
 from tests.sms_rig import ask_for_code, delivery, records, sms_gateway, spent, verify_config
 
@@ -122,7 +123,7 @@ async def test_what_twilio_refused_costs_nothing(tmp_path: Path) -> None:
         assert (record.status, record.error, record.micros) == ("failed", "21608", 0)
 
 
-async def test_what_may_have_been_sent_is_counted(tmp_path: Path) -> None:
+async def test_what_may_have_been_sent_costs_nothing_until_its_bill_comes(tmp_path: Path) -> None:
     async with (
         FakeTwilio() as twilio,
         sms_gateway(tmp_path, twilio, timeout="200ms") as rig,
@@ -131,8 +132,18 @@ async def test_what_may_have_been_sent_is_counted(tmp_path: Path) -> None:
         await rig.add_user()
         twilio.hang_next()
         await ask_for_code(browser)
-        assert await spent(rig) == 100_000
-        assert (await records(rig))[0].status == "unknown"
+        assert await spent(rig) == 0
+        (record,) = await records(rig)
+        assert record.status == "unknown"
+        sid = "SM" + "0" * 32
+        await rig.gateway.stores.sms.messages.report(
+            record.id, Delivery(status="delivered", stage=FINAL, sid=sid), rig.clock()
+        )
+        twilio.messages.append(Message(sid=sid, to=PHONE, body="", sender="", fields={}))
+        twilio.prices[sid] = "-0.08"
+        rig.clock.advance(120)
+        await rig.gateway.services.messaging.sms.deliveries.settle()
+        assert await spent(rig) == 80_000
 
 
 async def test_verify_has_its_records_and_bills_too(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ async def with_retries(attempt: Callable[[], Awaitable[T | Miss]], backoff: Back
         pause = backoff.pause(number, result)
         if pause is None:
             raise result.failure
-        log.warning(
+        log.info(  # the operator hears once that messages fail (messaging/sms/outage.py)
             "send repeated", extra={"code": result.failure.code, "attempt": number + 1, "pause": pause}
         )
         await backoff.sleep(pause)

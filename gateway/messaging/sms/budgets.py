@@ -1,6 +1,6 @@
 """Limits how many SMS and calls go out: per user, number, client address, range of numbers and in all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gateway.config.sections.sms_budgets import SmsBudgets
 from gateway.errors import SendFailed, TooManyAttempts
@@ -8,24 +8,39 @@ from gateway.messaging.sms.phone_numbers import range_of
 from gateway.observability import metrics
 from gateway.rate_limits import Budget, RateLimits, network_of
 
+Counted = Sequence[tuple[Budget, str]]
+"""Budgets and the subjects that they were spent for."""
 _HOUR, _DAY = 3600.0, 86400.0
 _ABOUT = {"user": "user", "number": "number", "ip": "address"}
 
 
 async def spend_budgets(
     limits: RateLimits, config: SmsBudgets, *, username: str, phone: str, ip: str
-) -> None:
-    """Count one message against all budgets. Raises SendFailed (code "budget") when one is spent."""
+) -> Counted:
+    """Count one message against all budgets; returns what was counted, for `give_back`.
+
+    Raises SendFailed (code "budget"), with nothing counted, when one is spent.
+    """
+    counted: list[tuple[Budget, str]] = []
     for budget, key, subject in _budgets(config, username, phone, ip):
         try:
             await limits.spend(budget, subject)
+            counted.append((budget, subject))
         except TooManyAttempts as spent:
+            await give_back(limits, counted)
             metrics.sms_refused.labels(key).inc()
             raise SendFailed(
                 f"SMS budget {budget.name} is spent",
                 code="budget",
                 mend=f"wait {spent.retry_after} s, or raise sms.budgets.{key}; see `auth-gateway sms status`",
             ) from spent
+    return counted
+
+
+async def give_back(limits: RateLimits, counted: Counted) -> None:
+    """The message that was counted did not go out."""
+    for budget, subject in counted:
+        await limits.give_back(budget, subject)
 
 
 def _budgets(config: SmsBudgets, username: str, phone: str, ip: str) -> Iterator[tuple[Budget, str, str]]:

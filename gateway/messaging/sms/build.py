@@ -10,6 +10,7 @@ from gateway.messaging.senders.base import SmsProvider
 from gateway.messaging.sms.cool_off import CoolOff
 from gateway.messaging.sms.delivery_reports import Deliveries
 from gateway.messaging.sms.dispatch import SmsDispatch
+from gateway.messaging.sms.outage import Outage
 from gateway.messaging.sms.prices import Channel
 from gateway.messaging.sms.pumping import Ranges
 from gateway.messaging.sms.spending_cap import Spend
@@ -55,6 +56,7 @@ def build_desk(
         limits=limits,
         spend=spend,
         ranges=ranges,
+        outage=Outage(ledger=ledger, audit=audit, provider=config.provider),
         messages=stores.messages,
         keys=lambda: ring.derive_all(b"numbers"),
         clock=clock,

@@ -14,7 +14,8 @@ from gateway.clock import Clock
 from gateway.config.sections.sms_email import Sms
 from gateway.errors import SendFailed
 from gateway.messaging.senders.masking import mask_phone
-from gateway.messaging.sms.budgets import spend_budgets
+from gateway.messaging.sms.budgets import Counted, give_back, spend_budgets
+from gateway.messaging.sms.outage import Outage
 from gateway.messaging.sms.phone_numbers import check_number, country_of, range_of
 from gateway.messaging.sms.prices import Channel, price_of
 from gateway.messaging.sms.pumping import Ranges
@@ -48,6 +49,8 @@ class Admission:
     errand: OutgoingSms
     channel: Channel
     micros: int
+    counted: Counted = ()
+    """The budgets that it was counted against."""
 
 
 class SmsDispatch:
@@ -59,6 +62,7 @@ class SmsDispatch:
         limits: RateLimits,
         spend: Spend,
         ranges: Ranges,
+        outage: Outage,
         messages: SmsMessages,
         keys: Callable[[], Sequence[bytes]],
         clock: Clock,
@@ -67,6 +71,7 @@ class SmsDispatch:
         token: Callable[[int], str] = secrets.token_hex,
     ) -> None:
         self._config, self._limits, self._spend, self._ranges = config, limits, spend, ranges
+        self._outage = outage
         self._messages, self._keys, self._clock = messages, keys, clock
         self.calls, self._token = calls, token
 
@@ -85,23 +90,30 @@ class SmsDispatch:
         phone = errand.phone
         check_number(phone, self._config.allowed_countries)
         await self._ranges.check(range_of(phone), self._hashes(range_of(phone)))
-        await spend_budgets(
+        counted = await spend_budgets(
             self._limits, self._config.budgets, username=errand.username, phone=phone, ip=errand.ip
         )
         try:
-            return await self._reserved(errand, channel)
+            return await self._affordable(errand, channel, counted)
+        except SendFailed:
+            await give_back(self._limits, counted)
+            raise
+
+    async def _affordable(self, errand: OutgoingSms, channel: Channel, counted: Counted) -> Admission:
+        try:
+            return await self._reserved(errand, channel, counted)
         except SendFailed:
             if channel is Channel.CALL or not self._may_call(errand):
                 raise
-            return await self._reserved(errand, Channel.CALL)
+            return await self._reserved(errand, Channel.CALL, counted)
 
     def _may_call(self, errand: OutgoingSms) -> bool:
         return self.calls and not errand.text_only and "voice" in self._config.fallback
 
-    async def _reserved(self, errand: OutgoingSms, channel: Channel) -> Admission:
+    async def _reserved(self, errand: OutgoingSms, channel: Channel, counted: Counted) -> Admission:
         micros = price_of(errand.phone, channel, self._config.spending)
         await self._spend.reserve(channel, micros)
-        return Admission(errand, channel, micros)
+        return Admission(errand=errand, channel=channel, micros=micros, counted=counted)
 
     async def hand_over(self, admission: Admission, send: Callable[[str], Awaitable[str]]) -> None:
         """Give the message to the provider and note what became of it; `send` gets our id of it and returns the
@@ -115,16 +127,18 @@ class SmsDispatch:
             sid = await send(message.id)
         except SendFailed as failure:
             await self._not_taken(message, failure)
+            await give_back(self._limits, admission.counted)
+            await self._outage.failed(failure)
             raise
-        await self._report(message, Delivery("queued", 1, sid=sid))
+        await self._outage.taken()
+        await self._report(message, Delivery(status="queued", stage=1, sid=sid))
 
     async def _not_taken(self, message: SmsMessage, failure: SendFailed) -> None:
-        """What the provider certainly did not take costs nothing."""
-        if failure.code in MAYBE_SENT:
-            await self._report(message, Delivery("unknown", 1, error=failure.code))
-            return
-        await self._report(message, Delivery("failed", FINAL, error=failure.code))
-        if await self._messages.price(message.id, 0) is not None:
+        """What the provider did not take costs nothing. If it took it all the same, its bill counts."""
+        maybe = failure.code in MAYBE_SENT
+        status, stage = ("unknown", 1) if maybe else ("failed", FINAL)
+        await self._report(message, Delivery(status=status, stage=stage, error=failure.code))
+        if await self._messages.price(message.id, 0, final=not maybe) is not None:
             await self._spend.correct(Channel(message.channel), message.created_at, -message.micros)
 
     async def _report(self, message: SmsMessage, delivery: Delivery) -> None:

@@ -6,6 +6,8 @@ from typing import Protocol
 
 FINAL = 9
 """The stage from which no report leads on."""
+NOT_TAKEN = ("failed", "unknown")
+"""What a message without an id of the provider's has come to: nobody was sent anything, as far as we know."""
 DELIVERED = ("delivered", "read", "completed")
 
 
@@ -65,8 +67,10 @@ class SmsMessages(Protocol):
         """The message as it is now if the report moved it on; None if it is unknown, stale or of another sid."""
         ...
 
-    async def price(self, id: str, micros: int) -> SmsMessage | None:
-        """Set what it cost, once: the message as it was before, None if it had its price already."""
+    async def price(self, id: str, micros: int, *, final: bool = True) -> SmsMessage | None:
+        """Set what it cost, once: the message as it was before, None if it had its price already.
+
+        Not `final`: a bill may still come."""
         ...
 
     async def of_session(self, session: str) -> Sequence[SmsMessage]:

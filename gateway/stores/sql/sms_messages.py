@@ -6,7 +6,7 @@ from dataclasses import asdict
 from sqlalchemy import Row, Select, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.stores.protocols.sms import DELIVERED, FINAL, Delivery, SmsMessage, SmsRates, SmsSpend
+from gateway.stores.protocols.sms import DELIVERED, FINAL, NOT_TAKEN, Delivery, SmsMessage, SmsRates, SmsSpend
 from gateway.stores.sql.engine import reading, writing
 from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import sms_messages as table
@@ -40,13 +40,15 @@ class SqlSmsMessages:
             done = await connection.execute(update(table).where(onward).values(values).returning(table))
             return _message(done.one_or_none())
 
-    async def price(self, id: str, micros: int) -> SmsMessage | None:
+    async def price(self, id: str, micros: int, *, final: bool = True) -> SmsMessage | None:
         async with writing(self._engine) as connection:
             found = await connection.execute(select(table).where(table.c.id == id).with_for_update())
             before = _message(found.one_or_none())
             if before is None or before.priced:
                 return None
-            await connection.execute(update(table).where(table.c.id == id).values(micros=micros, priced=True))
+            await connection.execute(
+                update(table).where(table.c.id == id).values(micros=micros, priced=final)
+            )
             return before
 
     async def of_session(self, session: str) -> Sequence[SmsMessage]:
@@ -61,8 +63,10 @@ class SqlSmsMessages:
         verified = func.sum(case((table.c.verified_at > 0, 1), else_=0))
         # A message that is still on its way says nothing yet, unless its code is back already.
         settled = (table.c.created_at <= until) | (table.c.verified_at > 0)
+        # What the provider never took reached nobody: an outage must not make the range look pumped.
+        taken = (table.c.sid != "") | table.c.status.not_in(NOT_TAKEN)
         query = select(func.count(), verified).where(
-            table.c.range.in_(ranges), table.c.created_at > since, settled
+            table.c.range.in_(ranges), table.c.created_at > since, settled, taken
         )
         async with reading(self._engine) as connection:
             sends, right = (await connection.execute(query)).one()

@@ -1,0 +1,47 @@
+"""Tells the operator once that the SMS provider takes nothing, and once that it takes messages again."""
+
+import logging
+
+from gateway.errors import SendFailed
+from gateway.observability.audit import Audit
+from gateway.stores.protocols.core import Ledger
+
+log = logging.getLogger("gateway.sms")
+_KEY = "sms-outage"
+_REMIND = 3600.0
+"""Seconds after which an outage that goes on is told again."""
+
+
+class Outage:
+    """One per worker; the ledger says who of all workers and replicas tells it."""
+
+    def __init__(self, ledger: Ledger, audit: Audit, provider: str) -> None:
+        self._ledger, self._audit, self._provider = ledger, audit, provider
+        self._failing = False
+
+    async def failed(self, failure: SendFailed) -> None:
+        """A message was not taken. What is wrong with one number alone is no outage."""
+        if not failure.retryable:
+            return
+        self._failing = True
+        if await self._ledger.claim_once(_KEY, _REMIND):
+            log.error(
+                "SMS can't be sent: %s. Nobody's budget is spent meanwhile. %s", failure.detail, failure.mend
+            )
+            self._audit.record(
+                "sms_outage",
+                provider=self._provider,
+                code=failure.code,
+                cause=failure.detail,
+                mend=failure.mend,
+            )
+
+    async def taken(self) -> None:
+        """A message was taken."""
+        if not self._failing:
+            return
+        self._failing = False
+        told, _ = await self._ledger.count(_KEY)
+        await self._ledger.delete(_KEY)
+        if told:
+            log.warning("SMS are sent again")
