@@ -82,7 +82,6 @@ class KeyRing:
         self._follow()
         return self._keys
 
-    @property
     def fernet(self) -> MultiFernet:
         """Encrypts with the newest key, decrypts with any."""
         self._follow()
@@ -102,12 +101,12 @@ class KeyRing:
         return [key.derive(purpose) for key in self.keys]
 
     def seal(self, data: bytes) -> bytes:
-        return self.fernet.encrypt(data)
+        return self.fernet().encrypt(data)
 
     def open(self, sealed: bytes) -> bytes:
         """Raises ValueError for what no key of the ring opens."""
         try:
-            return self.fernet.decrypt(sealed)
+            return self.fernet().decrypt(sealed)
         except InvalidToken as error:
             raise ValueError("sealed with a key that is not in the ring") from error
 

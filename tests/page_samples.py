@@ -13,10 +13,10 @@ from gateway.portal.access_requests.requests import Pending
 from gateway.portal.account.activity import WORDS, Event
 from gateway.portal.account.factors import Item
 from gateway.portal.account.sessions import OwnSession
-from gateway.portal.rendering.reader_language import Reader
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import FACTOR_LABELS, WRONG_PASSWORD
 from gateway.portal.rendering.user_agent import browser_name
+from gateway.portal.request import Reader
 from gateway.stores.protocols.core import AccessAsked
 from gateway.stores.protocols.tokens import ApiToken
 from tests.admin_samples import ADMIN_PAGES

@@ -51,7 +51,7 @@ async def records(rig: Rig) -> Sequence[SmsMessage]:
 
 async def spent(rig: Rig, channel: str = "sms") -> int:
     """Today, in micros."""
-    from gateway.messaging.sms.prices import Channel
+    from gateway.messaging.sms.spending import Channel
 
     return await rig.gateway.services.messaging.sms.spend.today(Channel(channel))
 

@@ -6,7 +6,7 @@ Phone numbers are masked: differences go into the audit log.
 import json
 from hashlib import sha256
 
-from gateway.messaging.senders.masking import mask_phone
+from gateway.messaging.addresses import mask_phone
 from gateway.model import User
 
 FIELDS = ("name", "email", "phone", "groups", "disabled")

@@ -11,7 +11,7 @@ from gateway.admin.services import AdminServices
 from gateway.authn.factors.bypass import Bypasses
 from gateway.authn.factors.phone_lines import SECOND_PHONE
 from gateway.authn.factors.removal import OWNED, FactorRemoval
-from gateway.messaging.senders.masking import mask_email, mask_phone
+from gateway.messaging.addresses import mask_email, mask_phone
 from gateway.model import SessionRecord, User
 from gateway.portal.rendering.texts import FACTOR_LABELS
 from gateway.portal.rendering.user_agent import browser_name

@@ -11,7 +11,7 @@ from gateway.authn.password_check import as_counted
 from gateway.clock import Clock
 from gateway.directory.base import Directory
 from gateway.i18n.text import N_, Text
-from gateway.messaging.senders.masking import mask_email, mask_phone
+from gateway.messaging.addresses import mask_email, mask_phone
 from gateway.model import User
 from gateway.rate_limits import (
     CODE_FAILURES,

@@ -44,12 +44,9 @@ class RememberedDevices:
         self.cookie_name = cookie_name(device_cookie(config), secure=secure, domain=config.domain)
         self.store, self._audit = store, audit
         self._domain, self._lifetime = config.domain, config.remember_device
+        self.days = max(1, round(self._lifetime / 86400)) if self._lifetime else 0
+        """For how many days devices are remembered; 0 where they are not."""
         self._secure, self._fernet, self._clock, self._token = secure, fernet, clock, token
-
-    @property
-    def days(self) -> int:
-        """Return for how many days devices are remembered; 0 where they are not."""
-        return max(1, round(self._lifetime / 86400)) if self._lifetime else 0
 
     async def recognise(self, cookies: str, user: User) -> Device | None:
         """Return the device of these cookies (a Cookie header) if this user had it remembered and nothing has ended

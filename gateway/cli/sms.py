@@ -7,12 +7,10 @@ import click
 
 from gateway.cli.context import Opened, config_option, json_option, moment, print_json, run
 from gateway.errors import GatewayError
-from gateway.messaging.sms.prices import Channel, micros, show_money
 from gateway.messaging.sms.pumping import unblock as lift
-from gateway.messaging.sms.spending_cap import counted_today
+from gateway.messaging.sms.spending import Channel, counted_today, micros, show_money
 from gateway.stores.protocols.sms import start_of_day
-from gateway.stores.sql.sms_blocks import SqlSmsBlocks
-from gateway.stores.sql.sms_messages import SqlSmsMessages
+from gateway.stores.sql.sms import SqlSmsBlocks, SqlSmsMessages
 
 Facts = dict[str, object]
 

@@ -7,12 +7,12 @@ checked in equal work whether or not the user exists, is disabled or has a passw
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import delete, insert, true, update
+from sqlalchemy import ColumnElement, Row, delete, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.clock import Clock
-from gateway.directory import identifiers, user_rows
+from gateway.directory import identifiers
 from gateway.directory.password_hashing import PasswordHashing
 from gateway.errors import InvalidUser, UserExists, UserUnknown
 from gateway.model import User
@@ -22,10 +22,10 @@ from gateway.stores.sql.changes import publish
 from gateway.stores.sql.devices import forget_devices
 from gateway.stores.sql.engine import reading, writing
 from gateway.stores.sql.federated_accounts import forget_accounts
-from gateway.stores.sql.phone_changes import forget_phones, note_phone
-from gateway.stores.sql.schema import credentials, places, users
+from gateway.stores.sql.schema import credentials, places, user_groups, users
 from gateway.stores.sql.schema_oidc import oidc_consents
 from gateway.stores.sql.sessions import end_sessions_of
+from gateway.stores.sql.sms import forget_phones, note_phone
 from gateway.stores.sql.tokens import end_tokens_of
 
 
@@ -41,7 +41,7 @@ class DatabaseDirectory:
         except InvalidUser:  # what visitors type; such a user can't exist
             return None
         async with reading(self._engine) as connection:
-            found = await user_rows.read(connection, users.c.username == name)
+            found = await read_users(connection, users.c.username == name)
         return found[0] if found else None
 
     async def authenticate(self, username: str, password: str) -> User | None:
@@ -56,7 +56,7 @@ class DatabaseDirectory:
 
     async def list(self, search: str = "") -> Sequence[User]:
         async with reading(self._engine) as connection:
-            return await user_rows.read(connection, user_rows.matching(search) if search.strip() else true())
+            return await read_users(connection, users_matching(search) if search.strip() else true())
 
     async def add(self, user: User, password: str | None = None) -> None:
         """Without `password`, the user keeps `user.password_hash` (imports); empty means no password yet."""
@@ -87,13 +87,13 @@ class DatabaseDirectory:
         """
         user = identifiers.checked(user)
         async with writing(self._engine) as connection:
-            before = await user_rows.number_before(connection, user)
+            before = await number_before(connection, user)
             if before is not None:
                 await note_phone(connection, user.username, before, self._clock())
             if user.disabled or before:
                 await forget_devices(connection, user.username)
-            await self._update(connection, user.username, user_rows.facts(user))
-            await user_rows.write_groups(connection, user)
+            await self._update(connection, user.username, facts(user))
+            await write_groups(connection, user)
             now = self._clock()
             ended = await end_sessions_of(connection, now, user.username) if user.disabled else []
             await publish(connection, now, *ended, Change("user", user.username))
@@ -138,7 +138,7 @@ class DatabaseDirectory:
             await publish(connection, now, *ended, Change("user", name))
 
     async def _insert(self, connection: AsyncConnection, user: User) -> None:
-        row = user_rows.facts(user) | {
+        row = facts(user) | {
             "username": user.username,
             "password_hash": user.password_hash,
             "password_changed_at": user.password_changed_at,
@@ -148,7 +148,7 @@ class DatabaseDirectory:
             await connection.execute(insert(users).values(row))
         except IntegrityError as error:
             raise UserExists(f"there is a user {user.username} already") from error
-        await user_rows.write_groups(connection, user)
+        await write_groups(connection, user)
 
     async def _update(self, connection: AsyncConnection, username: str, values: dict[str, object]) -> None:
         done = await connection.execute(update(users).where(users.c.username == username).values(values))
@@ -164,3 +164,49 @@ class DatabaseDirectory:
         async with writing(self._engine) as connection:
             await connection.execute(update(users).where(same).values(password_hash=hash))
         return replace(user, password_hash=hash)
+
+
+async def read_users(connection: AsyncConnection, which: ColumnElement[bool]) -> Sequence[User]:
+    """Read the users of which a condition is true."""
+    rows = (await connection.execute(select(users).where(which).order_by(users.c.username))).all()
+    named = select(users.c.username).where(which)
+    query = select(user_groups).where(user_groups.c.username.in_(named)).order_by(user_groups.c.position)
+    groups: dict[str, list[str]] = {}
+    for row in await connection.execute(query):
+        groups.setdefault(row.username, []).append(row.name)
+    return [_user(row, tuple(groups.get(row.username, ()))) for row in rows]
+
+
+async def write_groups(connection: AsyncConnection, user: User) -> None:
+    """Replace the groups of a user."""
+    await connection.execute(delete(user_groups).where(user_groups.c.username == user.username))
+    if user.groups:
+        named = enumerate(user.groups)
+        rows = [{"username": user.username, "name": name, "position": place} for place, name in named]
+        await connection.execute(insert(user_groups), rows)
+
+
+async def number_before(connection: AsyncConnection, user: User) -> str | None:
+    """Return the number that is about to be replaced ("" = there was none); None if it stays."""
+    phone = await connection.scalar(select(users.c.phone).where(users.c.username == user.username))
+    return None if phone is None or phone == user.phone else str(phone)
+
+
+def users_matching(search: str) -> ColumnElement[bool]:
+    """Users whose username, name, e-mail address or one of whose groups contains the text; all for ""."""
+    text = search.strip().lower()
+    member = select(user_groups.c.username).where(
+        func.lower(user_groups.c.name).contains(text, autoescape=True)
+    )
+    fields = (users.c.username, users.c.name, users.c.email)
+    found = [func.lower(field).contains(text, autoescape=True) for field in fields]
+    return or_(*found, users.c.username.in_(member))
+
+
+def facts(user: User) -> dict[str, object]:
+    """The columns that `replace` writes."""
+    return {"name": user.name, "email": user.email, "phone": user.phone, "disabled": user.disabled}
+
+
+def _user(row: Row[tuple[object, ...]], groups: tuple[str, ...]) -> User:
+    return User(**row._mapping, groups=groups)

@@ -26,8 +26,8 @@ from gateway.model import Principal, Target, Verdict
 from gateway.observability.access_log import Trace
 from gateway.policy.decide import decide
 from gateway.policy.routes import Routes
-from gateway.portal.rendering.reader_language import PROGRAM
 from gateway.portal.rendering.render import Pages
+from gateway.portal.request import PROGRAM
 from gateway.portal.return_url import read_return
 from gateway.session import Sessions
 from gateway.session.cookie import cookie_header

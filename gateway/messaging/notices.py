@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 
 from gateway.errors import GatewayError, SendFailed
 from gateway.i18n.catalogues import language
+from gateway.messaging.addresses import mask_email
 from gateway.messaging.senders.base import EmailSender
-from gateway.messaging.senders.masking import mask_email
 from gateway.observability.audit import Audit
 
 log = logging.getLogger("gateway.notices")

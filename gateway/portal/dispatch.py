@@ -1,4 +1,7 @@
-"""What lives below the reserved prefix: which page or endpoint answers which path. Anything else there is 404."""
+"""What is below the reserved prefix: which page or endpoint answers which path, in the looks of which domain.
+
+Anything else there is 404.
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -10,14 +13,51 @@ from gateway.i18n.text import N_
 from gateway.model import Target
 from gateway.observability import metrics
 from gateway.observability.access_log import Trace
-from gateway.policy.routes import path_matches
+from gateway.policy.routes import Routes, path_matches
 from gateway.portal.health import Health
-from gateway.portal.rendering.domains import Sites
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, View, Views
+from gateway.portal.return_url import read_return, stands_for
+from gateway.portal.signin.cross_domain_views import LOCAL
 from gateway.session import Sessions
 from gateway.session.assertions import Assertions
 from gateway.session.cookie import cookie_header
+from gateway.session.domains import Domains
+
+
+class Sites:
+    """`views` are all pages by the domain whose looks they have; "" are the portal's own."""
+
+    def __init__(
+        self, views: Mapping[str, Views], leave: View, domains: Domains, routes: Routes, *, prefix: str
+    ) -> None:
+        self._views, self._domains, self._routes, self._prefix = views, domains, routes, prefix
+        self.paths = frozenset(views[""])
+        self._remote = {name: _remote(pages, leave) for name, pages in views.items()}
+
+    def views(self, request: web.BaseRequest, here: Target) -> Views:
+        if len(self._views) == 1 and not self._domains.any:
+            return self._views[""]
+        remote = self._domains.is_remote(here.host)
+        name = self._domains.of(here.host if remote else self._destination(request, here).host)
+        return (self._remote if remote else self._views)[name]
+
+    def _destination(self, request: web.BaseRequest, here: Target) -> Target:
+        """Where the page leads; forms name it in their address, too."""
+        asked = stands_for(here, self._prefix, self._routes)
+        if asked != here:
+            return asked
+        destination = read_return(request.query.get("rd", ""), here, self._routes, self._prefix)
+        return stands_for(destination, self._prefix, self._routes)
+
+
+def _remote(pages: Views, leave: View) -> Views:
+    return {
+        path: views
+        if path in LOCAL or not path.startswith("/") or path.startswith(("/oidc", "/.well-known"))
+        else {"GET": leave, "POST": leave}
+        for path, views in pages.items()
+    }
 
 
 class Portal:

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from gateway.config.schema import Route
 from gateway.model import Decision, Target, Verdict
-from gateway.portal.rendering.reader_language import PROGRAM
 from gateway.portal.rendering.render import Action, Pages
+from gateway.portal.request import PROGRAM
 from gateway.portal.unauthorized import readable_by, tell_program
 from gateway.request.client_kind import wants_html
 

@@ -1,16 +1,76 @@
-"""What a view of the portal is asked, read once, and the redirect that most of them answer with."""
+"""What a view of the portal is asked, read once (the request, and who reads), and the redirect that most answer."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from aiohttp import web
+from multidict import CIMultiDictProxy
 
 from gateway.authn.login import LoginOrigin
+from gateway.config.schema import Branding
+from gateway.i18n.accept_language import preferred
 from gateway.model import Target
-from gateway.portal.rendering.reader_language import Reader
 from gateway.request.target import agent_of
 from gateway.session import Visit
-from gateway.session.cookie import cookie_header
+from gateway.session.cookie import cookie_flags, cookie_header, cookie_value
+
+LANGUAGE_COOKIE = "auth_lang"
+_KEPT = 365 * 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """`switch` is the query that shows the same page again, to which a language is added.
+
+    None where there is no such page: the answer to a form can't be asked for a second time.
+    """
+
+    lang: str
+    switch: str | None = None
+
+
+PROGRAM = Reader("en")
+"""What is not read by people is in English."""
+
+
+class Readers:
+    """`path` is where our pages are, and so where the cookie is sent."""
+
+    def __init__(self, branding: Branding, *, path: str, secure: bool) -> None:
+        self.offered: Sequence[str] = tuple(dict.fromkeys((*branding.languages, branding.language)))
+        self._otherwise, self._path, self._secure = branding.language, path, secure
+
+    def of(self, request: web.BaseRequest) -> Reader:
+        """For an answer at any address."""
+        return self.of_headers(request.headers)
+
+    def of_headers(self, headers: CIMultiDictProxy[str]) -> Reader:
+        cookies = cookie_header(headers)
+        chosen = cookie_value(cookies, LANGUAGE_COOKIE)
+        if chosen in self.offered:
+            return Reader(chosen)
+        accepted = ",".join(headers.getall("Accept-Language", ()))
+        return Reader(preferred(accepted, self.offered) or self._otherwise)
+
+    def here(self, request: web.BaseRequest) -> Reader:
+        """For a page of ours, whose address may ask for a language."""
+        lang = self._asked(request) or self.of(request).lang
+        if request.method not in ("GET", "HEAD"):
+            return Reader(lang)
+        kept = [(name, value) for name, value in request.query.items() if name != "lang"]
+        return Reader(lang, urlencode(kept))
+
+    def remember(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        """Keep what the address asked for."""
+        lang = self._asked(request)
+        if lang is not None:
+            flags = cookie_flags(secure=self._secure, path=self._path)
+            response.set_cookie(LANGUAGE_COOKIE, lang, max_age=_KEPT, **flags)
+
+    def _asked(self, request: web.BaseRequest) -> str | None:
+        lang = request.query.get("lang")
+        return lang if lang in self.offered else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from gateway.portal.account.change_notices import AccountNews
 from gateway.portal.account.enrolment import FactorEnrolment
 from gateway.portal.account.enrolment_views import EnrolViews
 from gateway.portal.account.routes import account_pages
-from gateway.portal.rendering.domains import Sites
+from gateway.portal.dispatch import Sites
 from gateway.portal.request import Views
 from gateway.portal.selfservice.routes import self_service
 from gateway.portal.services import Services
@@ -17,10 +17,9 @@ from gateway.portal.signin.cross_domain_views import HandOffViews
 from gateway.portal.signin.kept_post_views import KeptViews
 from gateway.portal.signin.login_views import LoginViews
 from gateway.portal.signin.logout_views import LogoutViews
-from gateway.portal.signin.next_step import NextStep
+from gateway.portal.signin.next_step import NextStep, RedirectLoop
 from gateway.portal.signin.other_tabs import Tabs
 from gateway.portal.signin.passkey_views import PasskeyViews
-from gateway.portal.signin.redirect_loop import RedirectLoop
 from gateway.portal.signin.second_factor_views import VerifyViews
 from gateway.portal.signin.sms_status_views import SmsViews
 from gateway.session.cross_domain_code import HandOffs
@@ -167,7 +166,7 @@ def _sms(services: Services) -> Views:
     views = SmsViews(
         services.messaging.sms.provider.reports,
         services.messaging.sms.deliveries,
-        services.messaging.sms.desk,
+        services.messaging.sms.dispatch,
     )
     return {"/sms/status": {"POST": views.status}, "/sms/delivery": {"GET": views.delivery}}
 

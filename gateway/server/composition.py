@@ -24,8 +24,8 @@ from gateway.observability.tracing import RequestTracer, build_tracing
 from gateway.policy.routes import Routes
 from gateway.portal.csrf import SignInTokens
 from gateway.portal.health import Health
-from gateway.portal.rendering.reader_language import LANGUAGE_COOKIE
 from gateway.portal.rendering.render import Pages
+from gateway.portal.request import LANGUAGE_COOKIE
 from gateway.portal.services import Messaging, PortalStores, Services
 from gateway.proxy.proxy import Proxy
 from gateway.rate_limits import RateLimits
@@ -39,7 +39,7 @@ from gateway.server.service_groups import (
 )
 from gateway.server.websocket_watch import TunnelWatch
 from gateway.session.assertions import Assertions
-from gateway.session.auxiliary_cookie import PURPOSES
+from gateway.session.cookie import PURPOSES
 from gateway.session.kept_posts import KeptPosts
 from gateway.stores.build import Stores, build_stores
 
@@ -112,7 +112,7 @@ def _health(base: Foundation) -> Health:
 
 def _services(base: Foundation, stream: TextIO) -> Services:
     config, clock, ring, stores = base.config, base.clock, base.ring, base.stores
-    form_tokens = SignInTokens(lambda: ring.derive_all(b"csrf"), clock)
+    form_tokens = SignInTokens(partial(ring.derive_all, b"csrf"), clock)
     users = build_users(base)
     messaging = build_messaging(base, stream)
     sessions = build_sessions(base, form_tokens)
@@ -148,7 +148,7 @@ def _credentials(base: Foundation, passwords: PasswordCheck) -> ApiCredentials:
         passwords=passwords,
         limits=base.limits,
         audit=base.audit,
-        keys=lambda: base.ring.derive_all(b"tokens"),
+        keys=partial(base.ring.derive_all, b"tokens"),
         clock=base.clock,
         own=base.config.user_tokens.enabled,
     )

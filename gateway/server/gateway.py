@@ -28,8 +28,7 @@ from gateway.forwardauth.engine_pass import Passes
 from gateway.observability.access_log import AccessLog
 from gateway.oidc.build import OpenIDProvider, build_provider
 from gateway.portal.dispatch import Portal
-from gateway.portal.rendering.reader_language import Reader
-from gateway.portal.request import Views
+from gateway.portal.request import Reader, Views
 from gateway.portal.routes import build_sites
 from gateway.portal.signin.identity_provider_views import federation_pages
 from gateway.server.background import Sweep, compare_clocks, report_upstreams, sweep

@@ -1,7 +1,7 @@
 """The services that pages share, built group by group from what nearly everything stands on."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TextIO
 
 from gateway.authn.factors.build import FactorParts, Factors, build_factors
@@ -18,14 +18,15 @@ from gateway.keyring import KeyRing
 from gateway.messaging.notices import Notices
 from gateway.messaging.senders.build import build_email, build_sms
 from gateway.messaging.sms.account_texts import SmsNotices
-from gateway.messaging.sms.build import build_desk
+from gateway.messaging.sms.build import build_sms_dispatch
 from gateway.observability.audit import Audit
 from gateway.policy.routes import Routes
 from gateway.portal.csrf import SignInTokens
 from gateway.portal.return_url import is_own_page, stands_for
 from gateway.portal.services import Authn, Messaging, Users
 from gateway.rate_limits import RateLimits
-from gateway.session import Granted, Sessions
+from gateway.session import Sessions
+from gateway.session.cookie import counts_everywhere
 from gateway.session.domains import Domains
 from gateway.stores.build import Stores
 
@@ -55,7 +56,7 @@ def build_users(base: Foundation) -> Users:
         directory=people.directory,
         limits=base.limits,
         audit=base.audit,
-        key=lambda: base.ring.derive(b"typed names"),
+        key=partial(base.ring.derive, b"typed names"),
     )
     return Users(directory=people.directory, writable=people.writable, passwords=passwords)
 
@@ -68,7 +69,7 @@ def build_messaging(base: Foundation, stream: TextIO) -> Messaging:
     )
     status_url = f"{config.server.public_url}{config.server.prefix}/sms/status"
     provider = build_sms(config.sms, stream, status_url=status_url)
-    sms = build_desk(
+    sms = build_sms_dispatch(
         config=config.sms,
         provider=provider,
         stores=base.stores.sms,
@@ -78,21 +79,23 @@ def build_messaging(base: Foundation, stream: TextIO) -> Messaging:
         ring=base.ring,
         clock=base.clock,
     )
-    texts = SmsNotices(provider=provider, desk=sms.desk, notices=notices, audit=base.audit)
+    texts = SmsNotices(provider=provider, dispatch=sms.dispatch, notices=notices, audit=base.audit)
     return Messaging(sms=sms, email=email, notices=notices, account_texts=texts)
 
 
 def build_sessions(base: Foundation, form_tokens: SignInTokens) -> Sessions:
+    domains = Domains(base.config)
     return Sessions(
         base.config.session,
         secure=base.secure,
-        fernet=lambda: base.ring.fernet,
+        fernet=base.ring.fernet,
         sessions=base.stores.sessions,
         directory=base.people.directory,
         changes=base.stores.changes,
-        granted=_granted(base.config, base.stores),
+        # What nobody can ask for is not looked up at each sign-in.
+        granted=base.stores.access_requests.granted if base.config.access_requests else None,
         clock=base.clock,
-        bound_to=Domains(base.config).bound_to,
+        bound_to=domains.bound_to if domains.any else counts_everywhere,
         csrf=form_tokens.new,
     )
 
@@ -106,7 +109,7 @@ def build_authn(
     devices = RememberedDevices(
         config.session,
         secure=base.secure,
-        fernet=lambda: base.ring.fernet,
+        fernet=base.ring.fernet,
         store=base.stores.devices,
         audit=base.audit,
         clock=base.clock,
@@ -120,8 +123,8 @@ def build_authn(
         routes=Routes((admin_route(config.admin, prefix), *config.routes)),
         devices=devices,
         risk=build_watch(config, geo, base.stores.places, base.audit, messaging.notices, base.clock),
-        own=lambda destination: is_own_page(destination, prefix),
-        meant=lambda destination: stands_for(destination, prefix, base.routes),
+        own=partial(is_own_page, prefix=prefix),
+        meant=partial(stands_for, prefix=prefix, routes=base.routes),
         preferences=factors.preferences,
         passwords=users.passwords,
     )
@@ -140,7 +143,7 @@ def _factors(base: Foundation, messaging: Messaging, geo: Geo) -> Factors:
             limits=base.limits,
             audit=base.audit,
             sms=sms.provider,
-            desk=sms.desk,
+            dispatch=sms.dispatch,
             cool_off=sms.cool_off,
             email=messaging.email,
             directory=base.people.writable,
@@ -148,12 +151,3 @@ def _factors(base: Foundation, messaging: Messaging, geo: Geo) -> Factors:
             clock=base.clock,
         )
     )
-
-
-def _granted(config: Config, stores: Stores) -> Granted:
-    """What nobody can ask for is not looked up at each sign-in."""
-
-    async def nothing(username: str, now: float) -> Sequence[tuple[str, float]]:
-        return ()
-
-    return stores.access_requests.granted if config.access_requests else nothing

@@ -14,11 +14,17 @@ from aiohttp_session.cookie_storage import EncryptedCookieStorage
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from multidict import CIMultiDictProxy
 
+from gateway.config.schema import Session
 from gateway.config.schema import Session as SessionConfig
 
 _MAX_COOKIE = 4096
 _LONG_AGO = 86400.0  # seconds after its end for which a cookie still tells whose session it was
 _SEALED = re.compile(r"[A-Za-z0-9_-]+={0,2}")  # one spelling only: decoders skip what follows the padding
+
+
+def counts_everywhere(host: str) -> str:
+    """Where a cookie must be made for to count at `host`, when no domain is remote: the portal's counts anywhere."""
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,3 +167,34 @@ def cookie_value(header: str, name: str) -> str:
         if (not before or before.endswith(";")) and header[after : after + 1] == "=":
             return header[after + 1 :].partition(";")[0].strip().strip('"')
         start = after
+
+
+PURPOSES = ("kept", "trail", "nonce")
+_LONGEST = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class AuxiliaryCookie:
+    name: str
+    secure: bool
+
+    @classmethod
+    def of(cls, session: Session, purpose: str, *, secure: bool) -> "AuxiliaryCookie":
+        """Make the cookie for `purpose`, one of PURPOSES. `secure` says whether our pages are served over https.
+
+        The prefix of its name pins it to its host and to https (RFC 6265bis §4.1.3).
+        """
+        return cls(cookie_name(f"{session.cookie_name}_{purpose}", secure=secure), secure)
+
+    def read(self, cookies: str) -> str:
+        """Return the value in a Cookie header, "" if there is none."""
+        value = cookie_value(cookies, self.name)
+        return value if len(value) <= _LONGEST and value.isascii() else ""
+
+    def give(self, response: web.StreamResponse, value: str, lifetime: float) -> None:
+        """Set the cookie on a response, for `lifetime` seconds."""
+        response.set_cookie(self.name, value, max_age=int(lifetime), **cookie_flags(secure=self.secure))
+
+    def drop(self, response: web.StreamResponse) -> None:
+        """Have the browser forget the cookie."""
+        response.del_cookie(self.name, **cookie_flags(secure=self.secure))

@@ -18,12 +18,9 @@ class Domains:
         self._scheme, self._home, self._port = portal.scheme, portal.hostname or "", portal.port
         self._shared = config.session.domain
         self._names = sorted((one.domain for one in config.domains), key=len, reverse=True)
+        self.any = bool(self._names)
         self._exact = frozenset(route.host.lower() for route in config.routes if "*" not in route.host)
         self._more = tuple(pattern for one in config.domains for pattern in one.hosts)
-
-    @property
-    def any(self) -> bool:
-        return bool(self._names)
 
     def of(self, host: str) -> str:
         """Return the configured domain that a host is in, the longest of them; "" if none."""

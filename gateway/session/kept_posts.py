@@ -23,8 +23,7 @@ from gateway.observability.audit import Audit
 from gateway.request.client_kind import wants_html
 from gateway.request.replace_body import with_body
 from gateway.request.small_body import read_small
-from gateway.session.auxiliary_cookie import AuxiliaryCookie
-from gateway.session.cookie import cookie_header
+from gateway.session.cookie import AuxiliaryCookie, cookie_header
 from gateway.stores.protocols.core import Ledger
 
 KEPT_FOR = 600.0

@@ -18,7 +18,7 @@ from gateway.errors import SessionEnded, StoreUnavailable
 from gateway.model import Principal, SessionRecord, User
 from gateway.policy.decide import SECOND_FACTORS
 from gateway.session.cache import CachedSession, Expiry, SessionCache
-from gateway.session.cookie import Content, SessionCookie
+from gateway.session.cookie import Content, SessionCookie, counts_everywhere
 from gateway.stores.protocols.core import Change, Changes, SessionStore
 
 log = logging.getLogger("gateway.session")
@@ -49,9 +49,9 @@ class Sessions:
         sessions: SessionStore,
         directory: Directory,
         changes: Changes,
-        granted: Granted,
+        granted: Granted | None,
         clock: Clock,
-        bound_to: Callable[[str], str] = lambda host: "",
+        bound_to: Callable[[str], str] = counts_everywhere,
         token: Callable[[], str] = secrets.token_urlsafe,
         csrf: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
@@ -144,7 +144,7 @@ class Sessions:
         return await self._with_grants(user, record)
 
     async def _with_grants(self, user: User, record: SessionRecord) -> Principal:
-        grants = await self._granted(user.username, self._clock())
+        grants = await self._granted(user.username, self._clock()) if self._granted else ()
         until = min((end for _, end in grants), default=math.inf)
         return Principal(user, record, tuple(group for group, _ in grants), granted_until=until)
 
@@ -225,7 +225,7 @@ class Sessions:
 
     async def with_lent_groups(self, user: User) -> User:
         """Return the user with the groups that are lent to them for now, for requests without a session."""
-        lent = await self._granted(user.username, self._clock())
+        lent = await self._granted(user.username, self._clock()) if self._granted else ()
         return replace(user, groups=(*user.groups, *(group for group, _ in lent))) if lent else user
 
     async def attach(

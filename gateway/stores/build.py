@@ -22,12 +22,10 @@ from gateway.stores.sql.federated_accounts import SqlFederatedAccounts
 from gateway.stores.sql.key_names import claim_keys
 from gateway.stores.sql.migrate import migrate
 from gateway.stores.sql.oidc import SqlConsents, SqlGrants, SqlLogins
-from gateway.stores.sql.phone_changes import SqlPhoneChanges
 from gateway.stores.sql.places import SqlPlaces
 from gateway.stores.sql.purge import Purge
 from gateway.stores.sql.sessions import SqlSessions
-from gateway.stores.sql.sms_blocks import SqlSmsBlocks
-from gateway.stores.sql.sms_messages import SqlSmsMessages
+from gateway.stores.sql.sms import SqlPhoneChanges, SqlSmsBlocks, SqlSmsMessages
 from gateway.stores.sql.spent_budgets import SqlSpentBudgets
 from gateway.stores.sql.tokens import SqlTokens
 from gateway.stores.state import State, open_state

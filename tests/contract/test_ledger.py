@@ -12,8 +12,7 @@ import redis as redis_client
 from gateway.clock import Clock
 from gateway.config.sections.sms_budgets import SmsSpending
 from gateway.errors import SendFailed, StoreUnavailable
-from gateway.messaging.sms.prices import Channel
-from gateway.messaging.sms.spending_cap import Spend
+from gateway.messaging.sms.spending import Channel, Spend
 from gateway.observability.audit import Audit
 from gateway.stores.protocols.core import AuditRow, Ledger
 from gateway.stores.redis.connection import RedisLink

@@ -10,9 +10,7 @@ from gateway.directory.database import DatabaseDirectory
 from gateway.directory.password_hashing import PasswordHashing
 from gateway.model import User
 from gateway.stores.protocols.sms import FINAL, Delivery, SmsBlock, SmsMessage, SmsRates, SmsSpend
-from gateway.stores.sql.phone_changes import SqlPhoneChanges
-from gateway.stores.sql.sms_blocks import SqlSmsBlocks
-from gateway.stores.sql.sms_messages import SqlSmsMessages
+from gateway.stores.sql.sms import SqlPhoneChanges, SqlSmsBlocks, SqlSmsMessages
 from tests.contract.conftest import FakeClock
 from tests.contract.race import ROUNDS, winners
 

@@ -26,7 +26,7 @@ async def test_no_hostile_address_survives_the_login_form(tmp_path: Path) -> Non
             assert (response.status, response.headers["Location"]) == (303, "/"), rd
             rig.clock.advance(
                 121
-            )  # again and again at once would be a circle (gateway/portal/signin/redirect_loop.py)
+            )  # again and again at once would be a circle (gateway/portal/signin/next_step.py)
 
 
 @pytest.mark.parametrize("rd", ["https://evil.test/", "//evil.test", "/\\evil.test", "javascript:alert(1)"])

@@ -34,7 +34,6 @@ SEAMS = {
     "stores.protocols",
     "stores.ledger_keys",
     "messaging.senders.base",
-    "messaging.senders.masking",
     "directory.base",
     "directory.identifiers",
     "directory.user_files",

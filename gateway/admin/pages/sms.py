@@ -6,7 +6,7 @@ from aiohttp import web
 
 from gateway.admin.pages.base import Call, Paper
 from gateway.admin.services import AdminServices
-from gateway.messaging.sms.prices import Channel
+from gateway.messaging.sms.spending import Channel
 from gateway.stores.protocols.sms import SmsBlock, SmsMessage, SmsRates, SmsSpend, start_of_day
 
 _LAST = 50

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from gateway.messaging.sms.delivery_status import NOTHING_SENT, Outlook
+from gateway.messaging.sms.dispatch import NOTHING_SENT, Outlook
 from gateway.model import User
+from gateway.stores.protocols.core import Credentials
 
 
 class Outcome(StrEnum):
@@ -142,3 +143,13 @@ class Enrols(Protocol):
     async def enrol_finish(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
         """Add the factor if the user has proven it; the setup is used up then."""
         ...
+
+
+class HeldAsCredential:
+    """A factor that a user has because something is kept of it: a secret, a key, a list of codes."""
+
+    name: str
+    _credentials: Credentials
+
+    async def enrolled(self, user: User) -> bool:
+        return bool(await self._credentials.list(user.username, self.name))

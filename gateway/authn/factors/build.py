@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from gateway.authn.factors.approval import ApprovalFactor
@@ -46,7 +47,7 @@ class FactorParts:
     limits: RateLimits
     audit: Audit
     sms: SmsProvider
-    desk: SmsDispatch
+    dispatch: SmsDispatch
     cool_off: CoolOff
     email: EmailSender
     directory: WritableDirectory | None
@@ -142,7 +143,7 @@ def _approval(parts: FactorParts) -> ApprovalFactor:
 
 
 def _bypass(parts: FactorParts) -> BypassFactor:
-    return BypassFactor(Bypasses(parts.ledger, lambda: parts.ring.derive_all(b"bypass")), parts.ledger)
+    return BypassFactor(Bypasses(parts.ledger, partial(parts.ring.derive_all, b"bypass")), parts.ledger)
 
 
 def relying_party(config: Config) -> RelyingParty:
@@ -161,9 +162,7 @@ def relying_party(config: Config) -> RelyingParty:
 
 
 def _codes(parts: FactorParts, factor: str, length: int, lifetime: float) -> Codes:
-    def keys() -> list[bytes]:
-        return list(parts.ring.derive_all(b"codes"))
-
+    keys = partial(parts.ring.derive_all, b"codes")
     return Codes(
         factor=factor, ledger=parts.ledger, keys=keys, clock=parts.clock, length=length, lifetime=lifetime
     )
@@ -186,7 +185,7 @@ def _sms(parts: FactorParts, phones: Phones | None) -> Factor:
     codes = _codes(parts, "sms", config.code_length, config.code_lifetime)
     if isinstance(provider.sender, CodeService):
         return SmsVerifyFactor(
-            config=config, service=provider.sender, codes=codes, desk=parts.desk, phones=phones
+            config=config, service=provider.sender, codes=codes, dispatch=parts.dispatch, phones=phones
         )
     brand = parts.config.branding.name
     return SmsFactor(
@@ -194,7 +193,7 @@ def _sms(parts: FactorParts, phones: Phones | None) -> Factor:
         sender=provider.sender,
         caller=provider.caller,
         codes=codes,
-        desk=parts.desk,
+        dispatch=parts.dispatch,
         phones=phones,
         brand=brand,
     )

@@ -7,7 +7,8 @@ is worth nothing in another; a new code replaces the old one.
 import hmac
 import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from hashlib import sha256
 
 from gateway.authn.factors.base import Attempt, Outcome
@@ -75,7 +76,7 @@ class Codes:
         self,
         factor: str,
         ledger: Ledger,
-        keys: Callable[[], list[bytes]],
+        keys: Callable[[], Sequence[bytes]],
         clock: Clock,
         *,
         length: int,
@@ -87,32 +88,33 @@ class Codes:
         self.length, self.lifetime = length, lifetime
         self._tries = Tries(factor, ledger, lifetime)
 
-    async def claim_sending(self, attempt: Attempt, pause: float) -> bool:
-        """Return True to one caller per `pause` seconds, so that two parallel requests don't send two codes."""
-        return await self._ledger.claim_once(self._sending_slot(attempt), pause)
+    async def turn(self, attempt: Attempt, pause: float, *, again: bool) -> tuple[float, bool]:
+        """Whether a code is to be sent now: none is out, or `again` wants another and `pause` seconds have passed.
 
-    async def offer(
-        self, attempt: Attempt, pause: float, deliver: Callable[[], Awaitable[None]], *, again: bool
-    ) -> tuple[float, bool]:
-        """Have a code delivered unless one is running; `again` replaces it once `pause` seconds have passed.
-
-        Returns the seconds until another may be sent, and whether one was sent now. Raises TriesSpent (a code that
-        can't be tried is not sent) and what `deliver` raises.
+        Of requests at the same time one is told so. Returns the seconds until another may be sent, and whether one is
+        to be sent now. Raises TriesSpent: a code that can't be tried is not sent.
         """
         issued = await self.issued_at(attempt)
         wait = None if issued is None else max(0.0, issued + pause - self._clock())
         if wait is not None and (not again or wait > 0):
             return wait, False
         await self._tries.check(attempt, wanted=1)
-        if not await self.claim_sending(attempt, pause):
-            return pause, False
+        return pause, await self._ledger.claim_once(self._sending_slot(attempt), pause)
+
+    @asynccontextmanager
+    async def replacing(self, attempt: Attempt) -> AsyncIterator[None]:
+        """Inside, a new code is issued and delivered. One that can't be is forgotten, and another may be sent at once.
+
+        The code from before stays good if sending is refused before it is replaced.
+        """
         before = await self._ledger.get(self._slot(attempt))
         try:
-            await deliver()
+            yield
         except GatewayError:
-            await self._withdraw(attempt, before)
+            if await self._ledger.get(self._slot(attempt)) != before:
+                await self.void(attempt)
+            await self._ledger.delete(self._sending_slot(attempt))
             raise
-        return pause, True
 
     async def issue(self, attempt: Attempt) -> str:
         """Make a code for this attempt, replacing any before it, and return it."""
@@ -120,15 +122,6 @@ class Codes:
         challenge = {"hash": self._hash(self._keys()[0], attempt, code), "at": self._clock()}
         await self._ledger.put(self._slot(attempt), json.dumps(challenge).encode(), self.lifetime)
         return code
-
-    async def _withdraw(self, attempt: Attempt, before: bytes | None) -> None:
-        """Forget a code that could not be delivered; another may be sent at once.
-
-        The code from `before` stays good if sending was refused before it was replaced.
-        """
-        if await self._ledger.get(self._slot(attempt)) != before:
-            await self.void(attempt)
-        await self._ledger.delete(self._sending_slot(attempt))
 
     async def void(self, attempt: Attempt) -> None:
         """Forget the code; the next one still waits its time."""

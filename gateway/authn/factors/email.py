@@ -10,8 +10,8 @@ from gateway.config.schema import EmailBase
 from gateway.errors import SendFailed, TooManyAttempts
 from gateway.i18n.catalogues import language
 from gateway.i18n.text import N_
+from gateway.messaging.addresses import mask_email
 from gateway.messaging.senders.base import EmailSender
-from gateway.messaging.senders.masking import mask_email
 from gateway.model import User
 from gateway.rate_limits import Budget, RateLimits, network_of
 
@@ -33,14 +33,15 @@ class EmailFactor:
         return bool(user.email)
 
     async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
-        wait, sent = await self._codes.offer(
-            attempt, self._config.resend_after, lambda: self._send(attempt), again=again
-        )
+        wait, due = await self._codes.turn(attempt, self._config.resend_after, again=again)
+        if due:
+            async with self._codes.replacing(attempt):
+                await self._send(attempt)
         return Prompt(
             hint=mask_email(attempt.user.email),
             code_length=self._codes.length,
             resend_after=ceil(wait),
-            sent=sent,
+            sent=due,
         )
 
     async def _send(self, attempt: Attempt) -> None:

@@ -13,7 +13,7 @@ from gateway.clock import Clock
 from gateway.directory import identifiers
 from gateway.errors import InvalidUser, SendFailed
 from gateway.i18n.text import N_
-from gateway.messaging.senders.masking import mask_phone
+from gateway.messaging.addresses import mask_phone
 from gateway.messaging.sms.cool_off import CoolOff
 from gateway.model import User
 from gateway.stores.protocols.core import Credential, Credentials, Ledger

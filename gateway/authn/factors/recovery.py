@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 
-from gateway.authn.factors.base import Attempt, Outcome, Prompt
+from gateway.authn.factors.base import Attempt, HeldAsCredential, Outcome, Prompt
 from gateway.authn.factors.challenge import Tries
 from gateway.clock import Clock
 from gateway.model import User
@@ -26,7 +26,7 @@ def random_code() -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(_LENGTH))
 
 
-class RecoveryFactor:
+class RecoveryFactor(HeldAsCredential):
     """The factor `recovery`."""
 
     name = "recovery"
@@ -43,9 +43,6 @@ class RecoveryFactor:
         self._credentials, self._clock = credentials, clock
         self._new_code, self._new_key = new_code, new_key
         self._tries = Tries(self.name, ledger)
-
-    async def enrolled(self, user: User) -> bool:
-        return await self.left(user) > 0
 
     async def left(self, user: User) -> int:
         """Return how many codes are still good."""

@@ -1,6 +1,7 @@
 """A code by SMS, or read out in a call. `messaging/sms/dispatch.py` decides whether it may be sent."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace
 from math import ceil
 
@@ -11,11 +12,10 @@ from gateway.config.schema import SmsBase
 from gateway.errors import SendFailed
 from gateway.i18n.catalogues import language
 from gateway.i18n.text import N_
+from gateway.messaging.addresses import mask_phone
 from gateway.messaging.senders.base import Caller, Sender
-from gateway.messaging.senders.masking import mask_phone
-from gateway.messaging.sms.delivery_status import outlook
 from gateway.messaging.sms.dispatch import OutgoingSms, SmsDispatch
-from gateway.messaging.sms.prices import Channel
+from gateway.messaging.sms.spending import Channel
 from gateway.model import User
 
 _CALL_AFTER = 2
@@ -24,120 +24,101 @@ EVERY_NUMBER = ("budget", "cap")
 """Refusals that another number would meet as well."""
 
 
-class SmsFactor:
-    """The factor `sms`. `caller` is None where the provider can't call, `phones` while a number is being added."""
+class PhoneFactor(ABC):
+    """A code to one of the user's numbers: to which, how often, and what the page may know of it.
+
+    `phones` is None while a number is being added: the code goes to that very number.
+    """
 
     name = "sms"
 
     def __init__(
+        self, *, config: SmsBase, codes: Codes, dispatch: SmsDispatch, phones: Phones | None
+    ) -> None:
+        self._config, self._codes, self._dispatch, self._phones = config, codes, dispatch, phones
+
+    @abstractmethod
+    async def _send(self, attempt: Attempt) -> None:
+        """Issue a code and have it sent to the number of `attempt.user`. Raises SendFailed."""
+
+    async def enrolled(self, user: User) -> bool:
+        return await self._phones.any(user) if self._phones is not None else bool(user.phone)
+
+    async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
+        """Send a code unless one is out, to the user's other number if `attempt` says so.
+
+        Raises SendFailed, with `instead` set where the user's other number may do, and TooManyAttempts.
+        """
+        await self._void_if_gone(attempt)
+        line = running = await self._line(attempt)
+        wait, due = await self._codes.turn(attempt, self._config.resend_after, again=again)
+        if due:
+            line = running.switched if attempt.resend is Resend.OTHER_NUMBER else running
+            try:
+                async with self._codes.replacing(attempt):
+                    if self._phones is not None:
+                        await self._phones.keep_to(attempt, line)
+                    await self._send(replace(attempt, user=replace(attempt.user, phone=line.phone)))
+            except SendFailed as failure:
+                if failure.code not in EVERY_NUMBER:
+                    failure.instead = mask_phone(line.other) if line.other else ""
+                raise
+        view = await self._dispatch.outlook(attempt.sid)
+        return Prompt(
+            hint=mask_phone(line.phone),
+            other=mask_phone(line.other) if line.other else "",
+            code_length=self._codes.length,
+            resend_after=ceil(wait),
+            sent=due,
+            outlook=view,
+            can_call=self._dispatch.calls and (view.sends >= _CALL_AFTER or view.state == "failed"),
+            cooling=line.cooling,
+        )
+
+    async def _line(self, attempt: Attempt) -> Line:
+        """Raises SendFailed if no number may have codes now."""
+        return await self._phones.line(attempt) if self._phones is not None else Line(attempt.user.phone)
+
+    async def _void_if_gone(self, attempt: Attempt) -> None:
+        """A code at a number that is the user's no longer is good for nothing."""
+        if self._phones is not None and await self._phones.is_gone(attempt):
+            await self._codes.void(attempt)
+
+
+class SmsFactor(PhoneFactor):
+    """Codes of our own. `caller` is None where the provider can't call."""
+
+    def __init__(
         self,
+        *,
         config: SmsBase,
         sender: Sender,
         caller: Caller | None,
         codes: Codes,
-        desk: SmsDispatch,
+        dispatch: SmsDispatch,
         phones: Phones | None,
         brand: str,
     ) -> None:
-        self._config, self._sender, self._caller, self._codes = config, sender, caller, codes
-        self._desk, self._phones, self._brand = desk, phones, brand
-
-    async def enrolled(self, user: User) -> bool:
-        return await has_number(user, self._phones)
-
-    async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
-        return await begin_on_line(
-            self._codes,
-            self._desk,
-            self._phones,
-            attempt,
-            self._send,
-            pause=self._config.resend_after,
-            again=again,
-        )
+        super().__init__(config=config, codes=codes, dispatch=dispatch, phones=phones)
+        self._sender, self._caller, self._brand = sender, caller, brand
 
     async def _send(self, attempt: Attempt) -> None:
-        admission = await self._desk.admit(errand(attempt), channel_of(attempt))
+        phone, lang = attempt.user.phone, attempt.lang
+        admission = await self._dispatch.admit(errand(attempt), channel_of(attempt))
         code = await self._codes.issue(attempt)
-        phone, caller = attempt.user.phone, self._caller
-        if admission.channel is Channel.CALL and caller is not None:
-            await self._desk.hand_over(
-                admission, lambda id: caller.call(phone, code, lang=attempt.lang, reference=id)
-            )
-            return
-        text = message(self._brand, code, attempt.host, attempt.lang)
-        await self._desk.hand_over(admission, lambda id: self._sender.send(phone, text, id))
+        async with self._dispatch.sending(admission) as sent:
+            if admission.channel is Channel.CALL and self._caller is not None:
+                sent.sid = await self._caller.call(phone, code, lang=lang, reference=sent.id)
+            else:
+                text = message(self._brand, code, attempt.host, lang)
+                sent.sid = await self._sender.send(phone, text, sent.id)
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
-        await void_if_gone(self._codes, self._phones, attempt)
+        await self._void_if_gone(attempt)
         outcome = await self._codes.verify(attempt, normal_code(form.get("code", "")))
         if outcome is Outcome.RIGHT:
-            await self._desk.verified(attempt.sid)
+            await self._dispatch.verified(attempt.sid)
         return outcome
-
-
-async def begin_on_line(
-    codes: Codes,
-    desk: SmsDispatch,
-    phones: Phones | None,
-    attempt: Attempt,
-    send: Callable[[Attempt], Awaitable[None]],
-    *,
-    pause: float,
-    again: bool,
-) -> Prompt:
-    """Have `send` deliver a code unless one is out, to the user's other number if `attempt` says so.
-
-    Raises SendFailed, with `instead` set where the user's other number may do, and TooManyAttempts.
-    """
-    await void_if_gone(codes, phones, attempt)
-    running = await line_of(attempt, phones)
-    wanted = running.switched if attempt.resend is Resend.OTHER_NUMBER else running
-
-    async def deliver() -> None:
-        if phones is not None:
-            await phones.keep_to(attempt, wanted)
-        await send(towards(attempt, wanted))
-
-    try:
-        wait, sent = await codes.offer(attempt, pause, deliver, again=again)
-    except SendFailed as failure:
-        if failure.code not in EVERY_NUMBER:
-            failure.instead = mask_phone(wanted.other) if wanted.other else ""
-        raise
-    line = wanted if sent else running
-    view = outlook(await desk.waiting(attempt.sid))
-    return Prompt(
-        hint=mask_phone(line.phone),
-        other=mask_phone(line.other) if line.other else "",
-        code_length=codes.length,
-        resend_after=ceil(wait),
-        sent=sent,
-        outlook=view,
-        can_call=desk.calls and (view.sends >= _CALL_AFTER or view.state == "failed"),
-        cooling=line.cooling,
-    )
-
-
-async def void_if_gone(codes: Codes, phones: Phones | None, attempt: Attempt) -> None:
-    """Void the code if it went to a number that is the user's no longer."""
-    if phones is not None and await phones.is_gone(attempt):
-        await codes.void(attempt)
-
-
-async def has_number(user: User, phones: Phones | None) -> bool:
-    """Tell whether the user has a number that codes could go to."""
-    return await phones.any(user) if phones is not None else bool(user.phone)
-
-
-async def line_of(attempt: Attempt, phones: Phones | None) -> Line:
-    """Return where this attempt's code goes. Raises SendFailed if no number may have codes now."""
-    return await phones.line(attempt) if phones is not None else Line(attempt.user.phone)
-
-
-def towards(attempt: Attempt, line: Line) -> Attempt:
-    """Return the attempt with the number that the line chose."""
-    return replace(attempt, user=replace(attempt.user, phone=line.phone))
 
 
 def errand(attempt: Attempt) -> OutgoingSms:

@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping
 import pyotp
 import segno
 
-from gateway.authn.factors.base import Attempt, Outcome, Prompt, Setup, given_name
+from gateway.authn.factors.base import Attempt, HeldAsCredential, Outcome, Prompt, Setup, given_name
 from gateway.authn.factors.challenge import Tries, normal_code
 from gateway.clock import Clock
 from gateway.i18n.catalogues import language
 from gateway.i18n.text import N_
-from gateway.model import User
 from gateway.stores.protocols.core import Credential, Credentials, Ledger
 
 STEP = 30
@@ -30,7 +29,7 @@ def random_id() -> str:
     return secrets.token_urlsafe(16)
 
 
-class TotpFactor:
+class TotpFactor(HeldAsCredential):
     """`seal` and `open` are the key ring's."""
 
     name = "totp"
@@ -51,9 +50,6 @@ class TotpFactor:
         self._issuer, self._seal, self._open = issuer, seal, open
         self._new_secret, self._new_id = new_secret, new_id
         self._tries = Tries(self.name, ledger)
-
-    async def enrolled(self, user: User) -> bool:
-        return bool(await self._credentials.list(user.username, self.name))
 
     async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
         await self._tries.check(attempt)

@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from gateway.authn.factors.base import Attempt, Outcome, Prompt, Setup, given_name
+from gateway.authn.factors.base import Attempt, HeldAsCredential, Outcome, Prompt, Setup, given_name
 from gateway.authn.factors.challenge import Tries
 from gateway.authn.factors.webauthn_relying_party import RegisteredKey, RelyingParty, parse_answer
 from gateway.clock import Clock
 from gateway.i18n.catalogues import language
 from gateway.i18n.text import N_
-from gateway.model import User
 from gateway.stores.protocols.core import Credential, Credentials, Ledger
 
 _LIFETIME = 300.0
@@ -28,7 +27,7 @@ class _Used:
     handle_matches: bool
 
 
-class WebAuthnFactor:
+class WebAuthnFactor(HeldAsCredential):
     """The factor `webauthn`, and sign-in with a passkey alone."""
 
     name = "webauthn"
@@ -45,9 +44,6 @@ class WebAuthnFactor:
         self._credentials, self._ledger, self._clock = credentials, ledger, clock
         self._site, self._random = site, random
         self._tries = Tries(self.name, ledger)
-
-    async def enrolled(self, user: User) -> bool:
-        return bool(await self._credentials.list(user.username, self.name))
 
     # -- as second factor ------------------------------------------------------------------------------------------
 

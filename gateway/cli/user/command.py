@@ -18,7 +18,7 @@ from gateway.cli.user.invite import invite
 from gateway.cli.user.unlock import as_facts, sentences, unlock
 from gateway.model import User
 from gateway.policy.decide import SECOND_FACTORS
-from gateway.stores.sql.phone_changes import SqlPhoneChanges
+from gateway.stores.sql.sms import SqlPhoneChanges
 
 _username = click.argument("username")
 _name = click.option("--name", help="The full name.")

@@ -5,7 +5,7 @@ Whoever reads that terminal can sign in as anyone.
 
 from typing import TextIO
 
-from gateway.messaging.senders.masking import mask_email, mask_phone
+from gateway.messaging.addresses import mask_email, mask_phone
 
 
 class ConsoleSender:

@@ -9,7 +9,7 @@ from gateway.i18n.text import Text
 from gateway.messaging.notices import Notices
 from gateway.messaging.senders.base import CodeService, SmsProvider
 from gateway.messaging.sms.dispatch import OutgoingSms, SmsDispatch
-from gateway.messaging.sms.prices import Channel
+from gateway.messaging.sms.spending import Channel
 from gateway.model import User
 from gateway.observability.audit import Audit
 
@@ -17,8 +17,8 @@ from gateway.observability.audit import Audit
 class SmsNotices:
     """Sends the notices, within the budgets of codes."""
 
-    def __init__(self, provider: SmsProvider, desk: SmsDispatch, notices: Notices, audit: Audit) -> None:
-        self._provider, self._desk, self._notices, self._audit = provider, desk, notices, audit
+    def __init__(self, provider: SmsProvider, dispatch: SmsDispatch, notices: Notices, audit: Audit) -> None:
+        self._provider, self._dispatch, self._notices, self._audit = provider, dispatch, notices, audit
 
     async def send(self, user: User, phone: str, words: Text, *, id: str, about: str) -> None:
         """Send `words` to `phone` (E.164). `id` names this one notice, `about` its kind in the audit log.
@@ -33,8 +33,9 @@ class SmsNotices:
             username=user.username, phone=phone, session=f"notice:{id}", ip="127.0.0.1", text_only=True
         )
         try:
-            admission = await self._desk.admit(errand, Channel.SMS)
-            await self._desk.hand_over(admission, lambda id: sender.send(phone, text, id))
+            admission = await self._dispatch.admit(errand, Channel.SMS)
+            async with self._dispatch.sending(admission) as message:
+                message.sid = await sender.send(phone, text, message.id)
         except SendFailed as failure:
             self._audit.record(
                 "send_failed",

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from gateway.clock import Clock
 from gateway.config.sections.sms_email import Sms as SmsConfig
@@ -11,9 +12,8 @@ from gateway.messaging.sms.cool_off import CoolOff
 from gateway.messaging.sms.delivery_reports import Deliveries
 from gateway.messaging.sms.dispatch import SmsDispatch
 from gateway.messaging.sms.outage import Outage
-from gateway.messaging.sms.prices import Channel
 from gateway.messaging.sms.pumping import Ranges
-from gateway.messaging.sms.spending_cap import Spend
+from gateway.messaging.sms.spending import Channel, Spend
 from gateway.observability.audit import Audit
 from gateway.rate_limits import RateLimits
 from gateway.stores.protocols.core import Ledger
@@ -25,7 +25,7 @@ class Sms:
     """What the factors and the sweep need of SMS. `rounds` is work to be done every few minutes."""
 
     provider: SmsProvider
-    desk: SmsDispatch
+    dispatch: SmsDispatch
     deliveries: Deliveries
     cool_off: CoolOff
     spend: Spend
@@ -36,7 +36,7 @@ class Sms:
         await self.provider.close()
 
 
-def build_desk(
+def build_sms_dispatch(
     config: SmsConfig,
     provider: SmsProvider,
     stores: SmsStores,
@@ -51,14 +51,14 @@ def build_desk(
     ranges = Ranges(
         config=config.pumping, blocks=stores.blocks, messages=stores.messages, audit=audit, clock=clock
     )
-    desk = SmsDispatch(
+    dispatch = SmsDispatch(
         config=config,
         limits=limits,
         spend=spend,
         ranges=ranges,
         outage=Outage(ledger=ledger, audit=audit, provider=config.provider),
         messages=stores.messages,
-        keys=lambda: ring.derive_all(b"numbers"),
+        keys=partial(ring.derive_all, b"numbers"),
         clock=clock,
         calls=provider.calls,
     )
@@ -73,10 +73,10 @@ def build_desk(
     )
     return Sms(
         provider=provider,
-        desk=desk,
+        dispatch=dispatch,
         deliveries=deliveries,
         cool_off=CoolOff(stores.changes, config.cool_off, clock),
         spend=spend,
         stores=stores,
-        rounds=(deliveries.settle, lambda: spend.today(Channel.SMS), lambda: spend.today(Channel.CALL)),
+        rounds=(deliveries.settle, partial(spend.today, Channel.SMS), partial(spend.today, Channel.CALL)),
     )

@@ -7,8 +7,7 @@ from gateway.config.sections.sms_budgets import SmsSpending
 from gateway.errors import SendFailed
 from gateway.messaging.senders.base import Bills, Cost, Report
 from gateway.messaging.sms.dispatch import count_status
-from gateway.messaging.sms.prices import Channel
-from gateway.messaging.sms.spending_cap import Spend
+from gateway.messaging.sms.spending import Channel, Spend
 from gateway.observability.audit import Audit
 from gateway.stores.protocols.core import Ledger
 from gateway.stores.protocols.sms import SmsMessage, SmsMessages

@@ -1,31 +1,66 @@
 """Every SMS and call passes here before and after it is sent: whether it may go, what it costs, whether it arrived.
 
-A factor asks `admit` first, then hands over what it sends. The record of a message is written before the provider
-hears of it: its report may be faster than its answer.
+A factor asks `admit` first, then gives its message to the provider inside `sending`. The record of a message is written
+before the provider hears of it: its report may be faster than its answer.
 """
 
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 
 from gateway.clock import Clock
+from gateway.config.sections.sms_budgets import SmsBudgets
 from gateway.config.sections.sms_email import Sms
-from gateway.errors import SendFailed
-from gateway.messaging.senders.masking import mask_phone
-from gateway.messaging.sms.budgets import Counted, give_back, spend_budgets
+from gateway.errors import SendFailed, TooManyAttempts
+from gateway.messaging.addresses import check_number, country_of, mask_phone, range_of
 from gateway.messaging.sms.outage import Outage
-from gateway.messaging.sms.phone_numbers import check_number, country_of, range_of
-from gateway.messaging.sms.prices import Channel, price_of
 from gateway.messaging.sms.pumping import Ranges
-from gateway.messaging.sms.spending_cap import Spend
+from gateway.messaging.sms.spending import Channel, Spend, price_of
 from gateway.observability import metrics
-from gateway.rate_limits import RateLimits
-from gateway.stores.protocols.sms import FINAL, Delivery, SmsMessage, SmsMessages
+from gateway.rate_limits import Budget, RateLimits, network_of
+from gateway.stores.protocols.sms import DELIVERED, FINAL, Delivery, SmsMessage, SmsMessages
 
+Counted = Sequence[tuple[Budget, str]]
+"""Budgets and the subjects that they were spent for."""
 MAYBE_SENT = ("timeout", "connection_lost", "bad_answer")
 """Failures after which the message may be on its way all the same, and then be billed."""
+
+
+_ON_THE_NETWORK = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """`state` is "", "sending", "sent", "delivered" or "failed"; `problem` a sentence about a failure."""
+
+    state: str = ""
+    channel: str = "sms"
+    problem: str = ""
+    sends: int = 0
+
+    @property
+    def final(self) -> bool:
+        return self.state in ("delivered", "failed")
+
+
+NOTHING_SENT = Outlook()
+
+
+def outlook(messages: Sequence[SmsMessage]) -> Outlook:
+    """Sum up the messages of one session, newest first."""
+    if not messages:
+        return NOTHING_SENT
+    newest = messages[0]
+    return Outlook(state=_state(newest), channel=newest.channel, problem=newest.problem, sends=len(messages))
+
+
+def _state(message: SmsMessage) -> str:
+    if message.stage >= FINAL:
+        return "delivered" if message.status in DELIVERED else "failed"
+    return "sent" if message.stage >= _ON_THE_NETWORK else "sending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +88,16 @@ class Admission:
     """The budgets that it was counted against."""
 
 
+@dataclass(slots=True)
+class Sending:
+    """A message on its way to the provider."""
+
+    id: str
+    """Ours."""
+    sid: str = ""
+    """The provider's, once it has the message."""
+
+
 class SmsDispatch:
     """`keys` hash numbers and ranges, newest first; `calls` says whether the provider can call."""
 
@@ -76,62 +121,54 @@ class SmsDispatch:
         self.calls, self._token = calls, token
 
     async def admit(self, errand: OutgoingSms, channel: Channel) -> Admission:
-        """Ask all limits about a message and count it. Raises SendFailed; its code says which one refused: country,
-        number, range, budget or cap.
+        """Whether a message may go, with its price counted.
+
+        Raises SendFailed whose code says which rule refused: country, number, range, budget or cap.
         """
+        phone, config = errand.phone, self._config
         try:
-            return await self._admitted(errand, channel)
+            check_number(phone, config.allowed_countries)
+            await self._ranges.check(range_of(phone), self._hashes(range_of(phone)))
+            counted = await spend_budgets(
+                self._limits, config.budgets, username=errand.username, phone=phone, ip=errand.ip
+            )
+            try:
+                return await self._reserved(errand, channel, counted)
+            except SendFailed:
+                await give_back(self._limits, counted)
+                raise
         except SendFailed as refused:
             if refused.code != "budget":  # each budget counts under its own name
                 metrics.sms_refused.labels(refused.code).inc()
             raise
 
-    async def _admitted(self, errand: OutgoingSms, channel: Channel) -> Admission:
-        phone = errand.phone
-        check_number(phone, self._config.allowed_countries)
-        await self._ranges.check(range_of(phone), self._hashes(range_of(phone)))
-        counted = await spend_budgets(
-            self._limits, self._config.budgets, username=errand.username, phone=phone, ip=errand.ip
-        )
+    async def _reserved(self, errand: OutgoingSms, channel: Channel, counted: Counted) -> Admission:
+        """With its price counted; as a call where no more SMS may be paid, and the operator wants calls then."""
+        micros = price_of(errand.phone, channel, self._config.spending)
         try:
-            return await self._affordable(errand, channel, counted)
+            await self._spend.reserve(channel, micros)
         except SendFailed:
-            await give_back(self._limits, counted)
-            raise
-
-    async def _affordable(self, errand: OutgoingSms, channel: Channel, counted: Counted) -> Admission:
-        try:
-            return await self._reserved(errand, channel, counted)
-        except SendFailed:
-            if channel is Channel.CALL or not self._may_call(errand):
+            may_call = self.calls and not errand.text_only and "voice" in self._config.fallback
+            if channel is Channel.CALL or not may_call:
                 raise
             return await self._reserved(errand, Channel.CALL, counted)
-
-    def _may_call(self, errand: OutgoingSms) -> bool:
-        return self.calls and not errand.text_only and "voice" in self._config.fallback
-
-    async def _reserved(self, errand: OutgoingSms, channel: Channel, counted: Counted) -> Admission:
-        micros = price_of(errand.phone, channel, self._config.spending)
-        await self._spend.reserve(channel, micros)
         return Admission(errand=errand, channel=channel, micros=micros, counted=counted)
 
-    async def hand_over(self, admission: Admission, send: Callable[[str], Awaitable[str]]) -> None:
-        """Give the message to the provider and note what became of it; `send` gets our id of it and returns the
-        provider's.
-
-        Raises what `send` raises (SendFailed).
-        """
+    @asynccontextmanager
+    async def sending(self, admission: Admission) -> AsyncIterator[Sending]:
+        """Inside, the message is given to the provider; it is on record before, and how that went is after."""
         message = self._message(admission)
         await self._messages.add(message)
+        sending = Sending(message.id)
         try:
-            sid = await send(message.id)
+            yield sending
         except SendFailed as failure:
             await self._not_taken(message, failure)
             await give_back(self._limits, admission.counted)
             await self._outage.failed(failure)
             raise
         await self._outage.taken()
-        await self._report(message, Delivery(status="queued", stage=1, sid=sid))
+        await self._report(message, Delivery(status="queued", stage=1, sid=sending.sid))
 
     async def _not_taken(self, message: SmsMessage, failure: SendFailed) -> None:
         """What the provider did not take costs nothing. If it took it all the same, its bill counts."""
@@ -145,9 +182,9 @@ class SmsDispatch:
         if await self._messages.report(message.id, delivery, self._clock()) is not None:
             count_status(message, delivery.status)
 
-    async def waiting(self, session: str) -> Sequence[SmsMessage]:
-        """Return what was sent for this session, newest first; nobody else's."""
-        return await self._messages.of_session(digest(session))
+    async def outlook(self, session: str) -> Outlook:
+        """How far the code is that this session waits for; it learns of nobody else's."""
+        return outlook(await self._messages.of_session(digest(session)))
 
     async def verified(self, session: str) -> None:
         """Note that the code of this session came back: its range of numbers is no pumping."""
@@ -184,3 +221,46 @@ def digest(session: str) -> str:
 def count_status(message: SmsMessage, status: str) -> None:
     """Count a status in `auth_gateway_sms_messages_total` and the like, by provider and country."""
     metrics.sms_total.labels(message.provider, message.channel, message.country, status).inc()
+
+
+_HOUR, _DAY = 3600.0, 86400.0
+_ABOUT = {"user": "user", "number": "number", "ip": "address"}
+
+
+async def spend_budgets(
+    limits: RateLimits, config: SmsBudgets, *, username: str, phone: str, ip: str
+) -> Counted:
+    """Count one message against all budgets; returns what was counted, for `give_back`.
+
+    Raises SendFailed (code "budget"), with nothing counted, when one is spent.
+    """
+    counted: list[tuple[Budget, str]] = []
+    for budget, key, subject in _budgets(config, username, phone, ip):
+        try:
+            await limits.spend(budget, subject)
+            counted.append((budget, subject))
+        except TooManyAttempts as spent:
+            await give_back(limits, counted)
+            metrics.sms_refused.labels(key).inc()
+            raise SendFailed(
+                f"SMS budget {budget.name} is spent",
+                code="budget",
+                mend=f"wait {spent.retry_after} s, or raise sms.budgets.{key}; see `auth-gateway sms status`",
+            ) from spent
+    return counted
+
+
+async def give_back(limits: RateLimits, counted: Counted) -> None:
+    """The message that was counted did not go out."""
+    for budget, subject in counted:
+        await limits.give_back(budget, subject)
+
+
+def _budgets(config: SmsBudgets, username: str, phone: str, ip: str) -> Iterator[tuple[Budget, str, str]]:
+    """The narrow ones first: who has spent their own must not use up everyone's."""
+    subjects = (("user", username), ("number", phone), ("ip", network_of(ip)), ("prefix", range_of(phone)))
+    for kind, subject in (*subjects, ("", "all")):
+        for span, window in (("hourly", _HOUR), ("daily", _DAY)):
+            key = f"{kind}_{span}".lstrip("_")
+            name, about = f"sms-{kind or 'all'}-{span}", _ABOUT.get(kind, "")
+            yield Budget(name=name, limit=getattr(config, key), window=window, about=about), key, subject

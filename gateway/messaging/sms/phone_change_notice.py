@@ -7,8 +7,8 @@ from gateway.clock import Clock
 from gateway.config.sections.sms_email import SmsBase
 from gateway.directory.base import Directory
 from gateway.i18n.text import N_, Text
+from gateway.messaging.addresses import mask_phone
 from gateway.messaging.notices import Notices
-from gateway.messaging.senders.masking import mask_phone
 from gateway.messaging.sms.account_texts import SmsNotices
 from gateway.model import User
 from gateway.observability.audit import Audit

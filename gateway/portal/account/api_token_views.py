@@ -1,6 +1,7 @@
 """The page of one's own API tokens. To make one takes two factors, the second one proven just now."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 
@@ -35,7 +36,7 @@ def token_pages(services: Services, enrolment: FactorEnrolment, news: AccountNew
         store=services.stores.own_tokens,
         enrolment=enrolment,
         news=news,
-        key=lambda: services.ring.derive(b"tokens"),
+        key=partial(services.ring.derive, b"tokens"),
         clock=services.clock,
     )
     views = OwnTokenViews(

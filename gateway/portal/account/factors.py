@@ -17,7 +17,7 @@ from gateway.config.schema import Policy
 from gateway.directory.base import Directory, WritableDirectory, existing
 from gateway.i18n.catalogues import language
 from gateway.i18n.text import N_
-from gateway.messaging.senders.masking import mask_email, mask_phone
+from gateway.messaging.addresses import mask_email, mask_phone
 from gateway.model import Principal, User
 from gateway.policy.decide import has_factors
 from gateway.portal.account.change_notices import AccountNews

@@ -3,7 +3,7 @@
 from gateway.errors import TooManyAttempts
 from gateway.i18n.catalogues import Language
 from gateway.i18n.text import N_, Text, duration
-from gateway.messaging.sms.delivery_status import Outlook
+from gateway.messaging.sms.dispatch import Outlook
 
 WRONG_PASSWORD = N_("Wrong username or password.")
 STALE_FORM = N_("This page had been open for too long. Please try again.")

@@ -20,9 +20,9 @@ from gateway.portal.forms import posted
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import read_return, with_return
-from gateway.portal.signin.redirect_loop import RedirectLoop
+from gateway.portal.signin.next_step import RedirectLoop
 from gateway.session import Sessions
-from gateway.session.auxiliary_cookie import AuxiliaryCookie
+from gateway.session.cookie import AuxiliaryCookie
 from gateway.session.cross_domain_code import HandOffRequest, HandOffs
 from gateway.session.domains import Domains
 from gateway.stores.protocols.core import SessionStore

@@ -6,7 +6,7 @@ from gateway.authn.login import SignIn
 from gateway.portal.forms import posted
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, see_other
-from gateway.portal.signin.redirect_loop import RedirectLoop
+from gateway.portal.signin.next_step import RedirectLoop
 from gateway.session import Sessions
 from gateway.session.domains import Domains
 

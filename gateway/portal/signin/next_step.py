@@ -1,15 +1,107 @@
 """Decides where a sign-in leads: to the page that was wanted, or first to the step that is missing."""
 
+import hmac
+import json
+import logging
 from dataclasses import dataclass
+from hashlib import sha256
 
 from aiohttp import web
 
 from gateway.authn.login import SignIn
+from gateway.clock import Clock
+from gateway.config.schema import Config
+from gateway.keyring import KeyRing
 from gateway.model import Principal, Target, Verdict
 from gateway.policy.routes import Routes
+from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import href, read_return, with_return
-from gateway.portal.signin.redirect_loop import RedirectLoop
+from gateway.portal.signin.redirect_loop_cause import Cause, Facts, diagnose
+from gateway.session.cookie import AuxiliaryCookie
+
+log = logging.getLogger("gateway.trail")
+ROUNDS = 3
+WITHIN = 120.0
+"""Seconds from one arrival to the next for them to count as one trail."""
+
+
+class RedirectLoop:
+    def __init__(
+        self, config: Config, ring: KeyRing, pages: Pages, clock: Clock, *, session_cookie: str
+    ) -> None:
+        self._secure = config.server.public_url.startswith("https:")
+        self._cookie = AuxiliaryCookie.of(config.session, "trail", secure=self._secure)
+        self._domain, self._session_cookie = config.session.domain, session_cookie
+        self._ring, self._pages, self._clock = ring, pages, clock
+
+    def sent_on(self, ask: PortalRequest, destination: Target, response: web.StreamResponse) -> None:
+        """Count that a browser is sent to its destination as signed in."""
+        rounds = self._rounds(ask, destination) + 1
+        state = json.dumps([_name(destination), rounds, self._clock()])
+        self._cookie.give(response, self._ring.seal(state.encode()).decode(), WITHIN)
+
+    def forget(self, response: web.StreamResponse) -> None:
+        self._cookie.drop(response)
+
+    def diagnosis(self, ask: PortalRequest, destination: Target) -> web.Response | None:
+        """The page that says what is wrong, if the browser is here again after ROUNDS arrivals in a row."""
+        if self._rounds(ask, destination) < ROUNDS:
+            return None
+        cause = self.cause(ask, destination)
+        response = self._pages.render(
+            "loop.html",
+            409,
+            reader=ask.reader,
+            request_id=ask.request_id,
+            message=cause.public,
+            reason=cause.code,
+            again=href(destination, ask.here),
+        )
+        self.forget(response)
+        return response
+
+    def cause(self, ask: PortalRequest, destination: Target) -> Cause:
+        """Return why the sign-in does not hold; the operator reads it in the log."""
+        here = ask.here
+        cause = diagnose(
+            Facts(
+                scheme=here.scheme,
+                host=here.host,
+                destination=destination.host,
+                cookies=self._count(ask.client.cookies),
+                opened=bool(ask.visit.csrf),
+                signed_in=ask.visit.principal is not None,
+                secure=self._secure,
+                domain=self._domain,
+            )
+        )
+        log.warning(
+            "request %s: sign-in at %s://%s for %s does not hold (%s): %s",
+            ask.request_id,
+            here.scheme,
+            here.authority,
+            destination.host,
+            cause.code,
+            cause.operator,
+        )
+        return cause
+
+    def _rounds(self, ask: PortalRequest, destination: Target) -> int:
+        sealed = self._cookie.read(ask.client.cookies)
+        try:
+            name, rounds, at = json.loads(self._ring.open(sealed.encode())) if sealed else ("", 0, 0.0)
+        except ValueError:
+            return 0
+        same = hmac.compare_digest(str(name), _name(destination))
+        return int(rounds) if same and self._clock() - float(at) < WITHIN else 0
+
+    def _count(self, cookies: str) -> int:
+        return sum(one.strip().startswith(f"{self._session_cookie}=") for one in cookies.split(";"))
+
+
+def _name(destination: Target) -> str:
+    return sha256(destination.url.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,30 +1,96 @@
-"""The page of the second step: which factor is asked for, and what follows from the answer."""
+"""The page of the second step: which factor is asked for, and what follows from the answer.
+
+Where the factor wanted can't be had, another stands in that the operator configured. It widens nothing: it is one that
+the user has and the destination accepts.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
 
-from gateway.authn.factors.base import Outcome, Resend
-from gateway.authn.login import SignIn
+from gateway.authn.factors.base import Outcome, Prompt, Resend
+from gateway.authn.factors.challenge import TriesSpent
+from gateway.authn.login import LoginOrigin, SignIn
 from gateway.authn.remembered_devices import RememberedDevices
-from gateway.errors import TooManyAttempts
+from gateway.errors import SendFailed, TooManyAttempts
 from gateway.i18n.catalogues import language
 from gateway.model import Principal, Target, Verdict
 from gateway.policy.decide import LENT_FACTORS
 from gateway.portal.forms import PostedForm, posted
-from gateway.portal.rendering.reader_language import Reader
 from gateway.portal.rendering.render import Pages
-from gateway.portal.rendering.texts import FACTOR_LABELS, OLD_CODE, OTHER_TAB, WRONG_CODE, delivery_words
-from gateway.portal.request import PortalRequest
+from gateway.portal.rendering.texts import (
+    FACTOR_LABELS,
+    FELL_BACK,
+    NEW_CODE,
+    OLD_CODE,
+    OTHER_TAB,
+    TRIED_OUT,
+    WRONG_CODE,
+    delivery_words,
+)
+from gateway.portal.request import PortalRequest, Reader
 from gateway.portal.return_url import href
 from gateway.portal.signin.challenge_failed import NOT_YET, refusal
-from gateway.portal.signin.challenge_fallback import Begun, Challenges
 from gateway.portal.signin.next_step import NextStep
 from gateway.session import Sessions
 
 TEMPLATES = {"approval": "approval.html"}
 """Of factors that are no code to type."""
+
+
+REFUSED = ("budget", "cap", "range", "country", "number", "cool_off")
+"""Why we ourselves send no SMS: trying again won't help soon, so another factor is asked for at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The factor that is asked for now, and what its page says about how it came to that."""
+
+    factor: str
+    prompt: Prompt
+    send_failed: bool = False
+    notice: str | None = None
+
+
+class Challenges:
+    """`fallback` are the factors to go on with when SMS are refused, in this order."""
+
+    def __init__(self, signin: SignIn, fallback: Sequence[str]) -> None:
+        self._signin, self._fallback = signin, fallback
+
+    async def begin(
+        self,
+        client: LoginOrigin,
+        principal: Principal,
+        factor: str,
+        usable: Sequence[str],
+        *,
+        resend: Resend | None = None,
+    ) -> Begun:
+        """Start (or describe) a challenge of `factor`, or of what may stand in for it. Raises TooManyAttempts."""
+        others = [name for name in usable if name != factor]
+        try:
+            prompt = await self._signin.begin(client, principal, factor, resend=resend)
+        except SendFailed as failure:
+            if failure.instead:  # the user's other number comes before other factors
+                return Begun(factor, Prompt(other=failure.instead), send_failed=True)
+            instead = next_factor(others, self._fallback)
+            if factor != "sms" or failure.code not in REFUSED or not instead:
+                return Begun(factor, Prompt(), send_failed=True)
+            return replace(await self.begin(client, principal, instead, others), notice=FELL_BACK)
+        except TriesSpent:
+            if not others:
+                raise
+            instead = next_factor(others, self._fallback) or others[0]
+            return replace(await self.begin(client, principal, instead, others), notice=TRIED_OUT)
+        return Begun(factor, prompt, notice=NEW_CODE if resend and prompt.sent else None)
+
+
+def next_factor(usable: Sequence[str], fallback: Sequence[str]) -> str:
+    """The first that the user has and the destination accepts; "" if there is none."""
+    return next((name for name in fallback if name in usable), "")
 
 
 class VerifyViews:

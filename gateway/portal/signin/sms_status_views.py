@@ -12,7 +12,6 @@ from gateway.errors import RequestRefused
 from gateway.i18n.catalogues import language
 from gateway.messaging.senders.base import Reports
 from gateway.messaging.sms.delivery_reports import Deliveries
-from gateway.messaging.sms.delivery_status import outlook
 from gateway.messaging.sms.dispatch import SmsDispatch
 from gateway.portal.forms import posted_by_anyone
 from gateway.portal.rendering.texts import delivery_words
@@ -25,8 +24,8 @@ _NO_STORE = {"Cache-Control": "no-store"}
 class SmsViews:
     """`reports` is None where the provider reports nothing."""
 
-    def __init__(self, reports: Reports | None, deliveries: Deliveries, desk: SmsDispatch) -> None:
-        self._reports, self._deliveries, self._desk = reports, deliveries, desk
+    def __init__(self, reports: Reports | None, deliveries: Deliveries, dispatch: SmsDispatch) -> None:
+        self._reports, self._deliveries, self._dispatch = reports, deliveries, dispatch
 
     async def status(self, ask: PortalRequest) -> web.StreamResponse:
         """POST by the provider. What we don't know is taken without a word, so that it is not sent again."""
@@ -48,7 +47,7 @@ class SmsViews:
         principal = ask.visit.principal
         if principal is None:
             raise RequestRefused("nobody waits here", status=401, public="Please sign in.")
-        view = outlook(await self._desk.waiting(principal.session.sid))
+        view = await self._dispatch.outlook(principal.session.sid)
         answer = {
             "state": view.state,
             "text": delivery_words(view, language(ask.reader.lang)),

@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from gateway.authn.risk.signals import (
+from gateway.authn.risk.assessment import (
     Signal,
     action_for,
     device_of,

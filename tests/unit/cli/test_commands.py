@@ -18,9 +18,7 @@ from gateway.model import SessionRecord, User
 from gateway.stores.protocols.core import AuditRow, Credential, Device
 from gateway.stores.protocols.sms import SmsBlock, SmsMessage, start_of_day
 from gateway.stores.protocols.tokens import ApiToken
-from gateway.stores.sql.phone_changes import SqlPhoneChanges
-from gateway.stores.sql.sms_blocks import SqlSmsBlocks
-from gateway.stores.sql.sms_messages import SqlSmsMessages
+from gateway.stores.sql.sms import SqlPhoneChanges, SqlSmsBlocks, SqlSmsMessages
 from gateway.stores.sql.tokens import SqlTokens
 
 T = TypeVar("T")

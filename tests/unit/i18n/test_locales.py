@@ -18,10 +18,9 @@ from gateway.i18n.extract import extracted, read
 from gateway.i18n.text import N_
 from gateway.messaging.sms.phone_change_notice import notice
 from gateway.portal.account.change_notices import second_phone_added
-from gateway.portal.rendering.reader_language import Reader
-from gateway.portal.rendering.render import Pages
-from gateway.portal.rendering.template_filters import moment
+from gateway.portal.rendering.render import Pages, moment
 from gateway.portal.rendering.texts import too_many
+from gateway.portal.request import Reader
 from tests.page_samples import NAMES as SAMPLES
 from tests.page_samples import sample
 

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.messaging.senders.masking import mask_email, mask_phone
+from gateway.messaging.addresses import mask_email, mask_phone
 
 
 @pytest.mark.parametrize(

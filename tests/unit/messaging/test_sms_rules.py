@@ -6,14 +6,14 @@ import pytest
 from gateway.authn.factors.sms import message
 from gateway.config.sections.sms_budgets import SmsPumping, SmsSpending
 from gateway.errors import SendFailed
+from gateway.messaging.addresses import check_number, country_of, range_of
 from gateway.messaging.senders.twilio.bills import cost_of
 from gateway.messaging.senders.twilio.build import is_public
 from gateway.messaging.senders.twilio.status_callbacks import TwilioReports
 from gateway.messaging.senders.twilio.voice import SENTENCES, TIMES, twiml
-from gateway.messaging.sms.delivery_status import outlook
-from gateway.messaging.sms.phone_numbers import check_number, country_of, range_of
-from gateway.messaging.sms.prices import Channel, price_of, show_money
+from gateway.messaging.sms.dispatch import outlook
 from gateway.messaging.sms.pumping import is_pumped
+from gateway.messaging.sms.spending import Channel, price_of, show_money
 from gateway.stores.protocols.sms import FINAL, SmsMessage
 from tests.fake_twilio import sign
 

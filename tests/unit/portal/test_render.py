@@ -8,9 +8,9 @@ from aiohttp import web
 from jinja2 import UndefinedError
 
 from gateway.config.schema import Branding
-from gateway.portal.rendering.reader_language import Reader
 from gateway.portal.rendering.render import Pages, content_security_policy
 from gateway.portal.rendering.status_texts import wording
+from gateway.portal.request import Reader
 from tests.page_samples import ENGLISH, LOGIN, NAMES, VERIFY, sample
 
 STATUSES = (400, 401, 403, 404, 405, 408, 413, 429, 431, 500, 502, 503, 504)

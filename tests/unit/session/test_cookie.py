@@ -3,7 +3,6 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.schema import Session
 from gateway.session.cookie import cookie_name, cookie_value
 
 NAME = "auth_session"
@@ -22,9 +21,9 @@ def test_names_that_only_contain_ours_do_not_count() -> None:
 
 
 def test_the_prefix_makes_browsers_guard_the_cookie() -> None:
-    assert cookie_name(Session(), secure=True) == "__Host-auth_session"
-    assert cookie_name(Session(domain="example.com"), secure=True) == "__Secure-auth_session"
-    assert cookie_name(Session(), secure=False) == "auth_session"
+    assert cookie_name(NAME, secure=True) == "__Host-auth_session"
+    assert cookie_name(NAME, secure=True, domain="example.com") == "__Secure-auth_session"
+    assert cookie_name(NAME, secure=False) == "auth_session"
 
 
 @given(st.text(max_size=80))

@@ -1,4 +1,4 @@
-"""Reads a phone number: its country, and the range it lies in. Pure."""
+"""What a phone number says about itself, and how numbers and mail addresses may be shown. Pure."""
 
 import phonenumbers
 
@@ -52,3 +52,26 @@ def check_number(phone: str, allowed: tuple[str, ...]) -> None:
             code="number",
             mend="have the user register a mobile number",
         )
+
+
+DOT = "•"
+DOTS = 5
+
+
+def mask_phone(phone: str, *, dot: str = DOT) -> str:
+    """Mask an E.164 number: "+4915112345678" -> "+49•••••678". The number of dots says nothing about its length.
+
+    `dot` is another sign for texts in SMS: • is not in their alphabet (GSM 03.38) and would double the price.
+    """
+    try:
+        country = f"+{phonenumbers.parse(phone).country_code}"
+    except phonenumbers.NumberParseException:
+        return dot * DOTS
+    subscriber = phone.removeprefix(country)
+    return f"{country}{dot * DOTS}{subscriber[-3:] if len(subscriber) >= 7 else ''}"
+
+
+def mask_email(address: str) -> str:
+    """Mask an address: "alice@example.com" -> "a•••••@example.com"."""
+    local, at, domain = address.rpartition("@")
+    return f"{local[0]}{DOT * DOTS}@{domain}" if at and local else DOT * DOTS
