@@ -30,6 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from gateway.errors import ConfigError, Mistake, StoreUnavailable
 from gateway.stores.redis.circuit_breaker import Circuit
+from gateway.stores.sql.sqlite_connection import OneHopConnection, connect
 
 BUSY_SECONDS = 10
 CONNECT_SECONDS = 3
@@ -55,11 +56,18 @@ def open_engine(url: str) -> AsyncEngine:
             raise _unusable(f'"{other}" is not a database that the gateway can use')
 
 
+_READING = {"sqlite": {"sqlite_begin": ""}, "postgresql": {"isolation_level": "AUTOCOMMIT"}}
+
+
 @asynccontextmanager
 async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """Yield a connection for SELECTs. Raises StoreUnavailable."""
+    """Yield a connection for SELECTs, without a transaction: each sees what is committed when it begins.
+
+    Raises StoreUnavailable.
+    """
     with _circuit(engine), _translated():
         async with engine.connect() as connection:
+            await connection.execution_options(**_READING[engine.dialect.name])
             yield connection
 
 
@@ -110,7 +118,8 @@ def _open_sqlite(url: URL) -> AsyncEngine:
         raise _unusable("workers can't share a database in memory")
     _create_file(Path(url.database))
     engine = create_async_engine(
-        url.set(drivername="sqlite+aiosqlite"), connect_args={"timeout": BUSY_SECONDS}
+        url.set(drivername="sqlite+aiosqlite"),
+        connect_args={"timeout": BUSY_SECONDS, "async_creator_fn": connect},
     )
     event.listen(engine.sync_engine, "connect", _on_sqlite_connect)
     event.listen(engine.sync_engine, "begin", _on_sqlite_begin)
@@ -199,7 +208,9 @@ def _on_sqlite_connect(connection: DBAPIConnection, _record: object) -> None:
 
 def _on_sqlite_begin(connection: Connection) -> None:
     mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
-    connection.exec_driver_sql(f"BEGIN {mode}")
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, OneHopConnection)
+    driver.opening = f"BEGIN {mode}" if mode else ""
 
 
 _turns: WeakKeyDictionary[AsyncEngine, asyncio.Lock] = WeakKeyDictionary()
