@@ -115,6 +115,7 @@ async def test_a_session_that_rises_or_ends_in_its_own_time_is_not_reported(tmp_
         assert (await calls.refresh(tokens["refresh_token"]))[0] == 200
         rig.clock.advance(4000)
         assert (await browser.get("/")).status == 303  # idle for too long
+        assert await rig.gateway.stores.sessions.purge(rig.clock(), 3600.0) == 1
         assert list(await rig.gateway.stores.sessions.list()) == []
         assert list(await rig.gateway.stores.logins.due(rig.clock(), 1.0)) == []
         assert app.tokens == []

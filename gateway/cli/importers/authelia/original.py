@@ -111,7 +111,10 @@ class AutheliaRules:
             and (not resources or any(_found(str(one), full, person) for one in resources))
             and _query_matches(rule, sample.query)
             and (not named or sample.method in named)
-            and (not networks or any(ip_address(sample.client) in ip_network(net, False) for net in networks))
+            and (
+                not as_list(rule.get("networks"))
+                or any(ip_address(sample.client) in ip_network(net, False) for net in networks)
+            )
             and _subject_matches(rule, person)
         )
 
@@ -135,7 +138,16 @@ class AutheliaRules:
         defined = dict((self.root.get("definitions") or {}).get("network") or {})
         for group in as_list(self.root["access_control"].get("networks")):
             defined[str(group.get("name"))] = group.get("networks")
-        return [str(one) for one in as_list(defined[name])] if name in defined else [name]
+        said = as_list(defined[name]) if name in defined else [name]
+        return [str(one) for one in said if _is_network(str(one))]
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False  # Authelia would not start; here the rule then matches nobody
+    return True
 
 
 def _example_queries(rule: Mapping[str, Any]) -> Iterator[str]:
