@@ -18,13 +18,12 @@ from gateway.errors import InvalidUser, UserExists, UserUnknown
 from gateway.model import User
 from gateway.stores.protocols.core import Change
 from gateway.stores.sql.access_requests import forget_requests
-from gateway.stores.sql.changes import publish
 from gateway.stores.sql.devices import forget_devices
 from gateway.stores.sql.engine import reading, writing
 from gateway.stores.sql.federated_accounts import forget_accounts
 from gateway.stores.sql.schema import credentials, places, user_groups, users
 from gateway.stores.sql.schema_oidc import oidc_consents
-from gateway.stores.sql.sessions import end_sessions_of
+from gateway.stores.sql.sessions import end_sessions_of, publish
 from gateway.stores.sql.sms import forget_phones, note_phone
 from gateway.stores.sql.tokens import end_tokens_of
 

@@ -18,10 +18,9 @@ from gateway.oidc.authorization_request import Denied, SignInRequest, read_reque
 from gateway.oidc.authorization_response import Answers
 from gateway.oidc.client_policy import judge
 from gateway.oidc.clients import Apps, Client
-from gateway.oidc.consents import Asking
+from gateway.oidc.consents import Asking, described
 from gateway.oidc.errors import UnknownApp
 from gateway.oidc.grants import Issuing
-from gateway.oidc.scopes import described
 from gateway.oidc.tokens import ID, TokenSigner
 from gateway.portal.forms import posted, posted_by_anyone
 from gateway.portal.rendering.render import Pages

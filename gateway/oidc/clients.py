@@ -1,5 +1,9 @@
-"""The registered apps, each with the route that stands for it where policy decides."""
+"""The registered apps, each with the route that stands for it where policy decides.
 
+Also whether a redirect URI is one that was registered.
+"""
+
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -12,7 +16,22 @@ from gateway.config.schema import Policy, Route
 from gateway.config.sections.oidc import OidcClient
 from gateway.errors import ConfigError, Mistake
 from gateway.model import User
-from gateway.oidc.redirect_uris import is_registered
+
+_LOOPBACK = re.compile(
+    r"(?P<host>http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::(?P<port>[1-9][0-9]{0,4}))?(?P<rest>/.*)?"
+)
+
+
+def is_registered(registered: Sequence[str], asked: str, *, native: bool) -> bool:
+    """`native` apps are those without a secret."""
+    return asked in registered or (native and any(_differ_by_port(known, asked) for known in registered))
+
+
+def _differ_by_port(known: str, asked: str) -> bool:
+    ours, theirs = _LOOPBACK.fullmatch(known), _LOOPBACK.fullmatch(asked)
+    if ours is None or theirs is None or int(theirs["port"] or 80) > 65535:
+        return False
+    return ours["host"] == theirs["host"] and ours["rest"] == theirs["rest"]
 
 
 @dataclass(frozen=True, slots=True)

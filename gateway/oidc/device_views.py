@@ -14,12 +14,11 @@ from gateway.observability.audit import Audit
 from gateway.oidc.client_authentication import Authentication
 from gateway.oidc.client_policy import judge
 from gateway.oidc.clients import Apps, Client
-from gateway.oidc.consents import Asking
+from gateway.oidc.consents import Asking, described
 from gateway.oidc.device_flow import INTERVAL, DeviceFlow, Waiting
 from gateway.oidc.endpoint import answer
 from gateway.oidc.errors import OAuthError
 from gateway.oidc.grants import Issuing
-from gateway.oidc.scopes import described
 from gateway.portal.forms import posted, posted_by_anyone
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM, too_many

@@ -9,7 +9,7 @@ from gateway.clock import Clock
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.observability.audit import Audit
 from gateway.oidc.clients import Apps
-from gateway.oidc.scopes import described
+from gateway.oidc.consents import described
 from gateway.oidc.session_names import context, methods, session_name
 from gateway.oidc.tokens import user_claims
 from gateway.policy.decide import has_two

@@ -15,10 +15,9 @@ from gateway.portal.services import Services
 from gateway.portal.signin.approval_views import ApproveViews
 from gateway.portal.signin.cross_domain_views import HandOffViews
 from gateway.portal.signin.kept_post_views import KeptViews
-from gateway.portal.signin.login_views import LoginViews
+from gateway.portal.signin.login_views import LoginViews, Tabs
 from gateway.portal.signin.logout_views import LogoutViews
 from gateway.portal.signin.next_step import NextStep, RedirectLoop
-from gateway.portal.signin.other_tabs import Tabs
 from gateway.portal.signin.passkey_views import PasskeyViews
 from gateway.portal.signin.second_factor_views import VerifyViews
 from gateway.portal.signin.sms_status_views import SmsViews

@@ -14,7 +14,6 @@ from gateway.stores.protocols.sms import SmsStores
 from gateway.stores.sql.access_requests import SqlAccessRequests
 from gateway.stores.sql.audit_log import SqlAuditLog
 from gateway.stores.sql.audit_search import SqlAuditSearch
-from gateway.stores.sql.changes import SqlChanges
 from gateway.stores.sql.credentials import SqlCredentials
 from gateway.stores.sql.database_clock import DatabaseClock
 from gateway.stores.sql.devices import SqlDevices
@@ -24,7 +23,7 @@ from gateway.stores.sql.migrate import migrate
 from gateway.stores.sql.oidc import SqlConsents, SqlGrants, SqlLogins
 from gateway.stores.sql.places import SqlPlaces
 from gateway.stores.sql.purge import Purge
-from gateway.stores.sql.sessions import SqlSessions
+from gateway.stores.sql.sessions import SqlChanges, SqlSessions
 from gateway.stores.sql.sms import SqlPhoneChanges, SqlSmsBlocks, SqlSmsMessages
 from gateway.stores.sql.spent_budgets import SqlSpentBudgets
 from gateway.stores.sql.tokens import SqlTokens

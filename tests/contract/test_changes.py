@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.stores.protocols.core import Change
-from gateway.stores.sql.changes import SqlChanges, publish
 from gateway.stores.sql.engine import writing
+from gateway.stores.sql.sessions import SqlChanges, publish
 from tests.contract.conftest import FakeClock
 
 

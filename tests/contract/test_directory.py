@@ -13,9 +13,8 @@ from gateway.errors import InvalidUser, UserExists, UserUnknown, WeakPassword
 from gateway.keyring import KeyRing
 from gateway.model import SessionRecord, User
 from gateway.stores.protocols.core import Change, Credential
-from gateway.stores.sql.changes import SqlChanges
 from gateway.stores.sql.credentials import SqlCredentials
-from gateway.stores.sql.sessions import SqlSessions
+from gateway.stores.sql.sessions import SqlChanges, SqlSessions
 from tests.contract.conftest import FakeClock
 
 PASSWORD = "correct horse battery"

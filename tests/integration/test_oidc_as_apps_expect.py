@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.config.checks.oidc import uri_problem
-from gateway.oidc.redirect_uris import is_registered
+from gateway.oidc.clients import is_registered
 from tests.oidc_rig import (
     GOODBYE,
     SPA,

@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from gateway.admin.csv_cells import csv_line
+from gateway.admin.exports import csv_line
 from gateway.authn.factors.bypass import Bypasses
 from gateway.authn.factors.phone_lines import SECOND_PHONE
 from gateway.model import User

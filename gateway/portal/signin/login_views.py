@@ -1,4 +1,7 @@
-"""The page of the first step: username and password. `authn/login.py` judges them."""
+"""The page of the first step: username and password. `authn/login.py` judges them.
+
+Also what a page of it in another tab asks: whether somebody has signed in meanwhile.
+"""
 
 from collections.abc import Sequence
 
@@ -7,12 +10,13 @@ from aiohttp import web
 from gateway.authn.login import SignIn
 from gateway.errors import TooManyAttempts
 from gateway.model import Target, Verdict
+from gateway.policy.routes import Routes
 from gateway.portal.csrf import SignInTokens
 from gateway.portal.forms import posted
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM, WRONG_PASSWORD, too_many
 from gateway.portal.request import PortalRequest
-from gateway.portal.return_url import href
+from gateway.portal.return_url import href, read_return, with_return
 from gateway.portal.signin.next_step import NextStep
 from gateway.session import Sessions
 
@@ -103,3 +107,21 @@ class LoginViews:
         if not ask.visit.csrf:
             await self._sessions.attach(ask.request, response, None, csrf=csrf)
         return response
+
+
+class Tabs:
+    def __init__(self, signin: SignIn, routes: Routes, *, prefix: str) -> None:
+        self._signin, self._routes, self._prefix = signin, routes, prefix
+
+    async def state(self, ask: PortalRequest) -> web.StreamResponse:
+        """GET {prefix}/tab?rd=…: which step is due (login, verify, done) and the address to go on at."""
+        destination = read_return(ask.request.query.get("rd", ""), ask.here, self._routes, self._prefix)
+        principal, where = ask.visit.principal, href(destination, ask.here)
+        verdict = self._signin.decision(destination, principal).verdict
+        if principal is None or verdict is Verdict.SIGN_IN:
+            step, where = "login", with_return(f"{self._prefix}/login", where)
+        elif verdict is Verdict.STEP_UP:
+            step, where = "verify", with_return(f"{self._prefix}/verify", where)
+        else:
+            step = "done"
+        return web.json_response({"step": step, "location": where}, headers={"Cache-Control": "no-store"})

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.config.checks.oidc import uri_problem
-from gateway.oidc.redirect_uris import is_registered
+from gateway.oidc.clients import is_registered
 
 LOOPBACK = "http://127.0.0.1/cb"
 REGISTERED = (
