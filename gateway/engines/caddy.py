@@ -3,18 +3,19 @@
 from collections.abc import Iterator
 
 from gateway.config.schema import Route
-from gateway.engines.plan import (
-    FORWARDED,
-    EnginePlan,
-    HostPlan,
-    addresses,
-    cookie_pattern,
+from gateway.config.sections.route import UpstreamTls
+from gateway.engines.headers import (
+    OTHER_SIGNS,
+    TO_THE_GATEWAY,
+    drops,
+    forwarded,
     identity_names,
-    path_pattern,
-    protected_names,
-    spellings,
+    removed_families,
+    removed_names,
 )
+from gateway.engines.plan import EnginePlan, HostPlan, addresses, cookie_pattern, path_pattern
 from gateway.forwardauth import route_key
+from gateway.proxy.client_headers import FORWARDED_FAMILY
 
 
 def export(plan: EnginePlan) -> dict[str, str]:
@@ -41,9 +42,7 @@ def _site(plan: EnginePlan, site: HostPlan) -> Iterator[str]:
     yield "\troute {"
     # Matching by expression: Caddy's own path matcher ignores case.
     yield f"\t\t@forward path_regexp ^{plan.prefix}/forward(/|$)\n\t\trespond @forward 404"
-    for header in (*protected_names(plan.config), *FORWARDED):
-        for spelling in spellings(header):
-            yield f"\t\trequest_header -{spelling}"
+    yield from _what_was_asked(plan)
     yield _ONLY_WEBSOCKETS
     yield f"\t\t@portal path_regexp ^{plan.prefix}(/|$)\n\t\troute @portal {{"
     yield f"\t\t\treverse_proxy {_dial(plan.gateway)}\n\t\t}}"
@@ -55,6 +54,50 @@ def _site(plan: EnginePlan, site: HostPlan) -> Iterator[str]:
     yield "\t\trespond 404\n\t}\n}"
 
 
+_FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Request-Id")
+_OURS = {name.lower() for name in _FORWARDED}
+
+
+def _what_was_asked(plan: EnginePlan) -> Iterator[str]:
+    """What the gateway and the apps could take for Caddy's word is Caddy's. Caddy sets three of them itself."""
+    yield "\t\t# Names with another sign than a dash: CGI, WSGI and PHP apps would read them as ours."
+    for sign in OTHER_SIGNS:
+        yield f"\t\trequest_header -*{sign}*"
+    for name in TO_THE_GATEWAY:
+        if name.startswith(FORWARDED_FAMILY):
+            continue
+        yield f"\t\trequest_header -{name}"
+    yield "\t\trequest_header -X-Forwarded-*"
+    yield f"""\
+\t\trequest_header X-Forwarded-Port {443 if plan.secure else 80}
+\t\t@port header_regexp port Host :([0-9]+)$
+\t\trequest_header @port X-Forwarded-Port {{http.regexp.port.1}}
+\t\trequest_header X-Request-Id {{http.request.uuid}}"""
+
+
+def _ask(plan: EnginePlan, route: Route) -> Iterator[str]:
+    """`forward_auth`, spelled out: its `copy_headers` makes up a value where there is none (Caddy 2.6)."""
+    yield f"""\
+\t\t\treverse_proxy {_dial(plan.gateway)} {{
+\t\t\t\tmethod GET
+\t\t\t\trewrite {plan.prefix}/forward?route={route_key(route)}
+\t\t\t\theader_up X-Forwarded-Method {{method}}
+\t\t\t\theader_up X-Forwarded-Uri {{uri}}
+\t\t\t\theader_up -Upgrade
+\t\t\t\t@yes status 2xx
+\t\t\t\thandle_response @yes {{"""
+    for number, name in enumerate(identity_names(route).values()):
+        said = f"{{http.reverse_proxy.header.{_canonical(name)}}}"
+        yield f'\t\t\t\t\t@told{number} not vars {said} ""'
+        yield f"\t\t\t\t\trequest_header @told{number} {name} {said}"
+    yield "\t\t\t\t}\n\t\t\t}"
+
+
+def _canonical(name: str) -> str:
+    """As Go writes it, which is how its placeholders are named."""
+    return "-".join(part.capitalize() for part in name.split("-"))
+
+
 _ONLY_WEBSOCKETS = """\
 \t\t# Only WebSockets switch a connection: after any other switch (h2c) nobody would see what is asked on it.
 \t\t@not_websocket not {
@@ -63,38 +106,66 @@ _ONLY_WEBSOCKETS = """\
 \t\t\theader_regexp key Sec-WebSocket-Key ^[A-Za-z0-9+/]+=*$
 \t\t}
 \t\trequest_header @not_websocket -Upgrade
+\t\trequest_header @not_websocket -Sec-WebSocket-Key
 \t\t@websocket header_regexp Upgrade .
-\t\trequest_header @websocket Upgrade websocket
-\t\trequest_header -HTTP2-Settings"""
+\t\trequest_header @websocket Upgrade websocket"""
 """A second Upgrade line would be another one's: Caddy looks at the first, the matcher at all. Hence the set."""
 
 
 def _route(plan: EnginePlan, route: Route) -> Iterator[str]:
-    yield f"\t\t\tforward_auth {_dial(plan.gateway)} {{"
-    yield f"\t\t\t\turi {plan.prefix}/forward?route={route_key(route)}"
-    yield f"\t\t\t\tcopy_headers {' '.join(identity_names(route).values())}"
-    yield "\t\t\t}"
+    for name in removed_names(route):
+        if name not in _OURS:
+            yield f"\t\t\trequest_header -{name}"
+    for family in removed_families(route):
+        if not any(name.startswith(family) for name in _OURS):
+            yield f"\t\t\trequest_header -{family}*"
+    yield from _ask(plan, route)
     if route.strip_path and route.path != "/":
         yield f"\t\t\turi strip_prefix {route.path.rstrip('/')}"
     if route.max_body:
         yield f"\t\t\trequest_body {{\n\t\t\t\tmax_size {route.max_body}\n\t\t\t}}"
     if not route.websocket:
         yield "\t\t\trequest_header -Upgrade"
+    told = list(forwarded(route))
+    if "X-Forwarded-Prefix" in told:
+        yield f"\t\t\trequest_header X-Forwarded-Prefix {route.path.rstrip('/')}"
+    name = cookie_pattern(plan.config)
+    yield f'\t\t\trequest_header Cookie "(?i)(^|;)\\s*{name}\\s*=[^;]*" ""'
+    yield '\t\t\trequest_header Cookie "^[;\\s]+" ""'
+    yield "\t\t\t@no_cookie header_regexp Cookie ^$\n\t\t\trequest_header @no_cookie -Cookie"
     yield f"\t\t\treverse_proxy {' '.join(map(_dial, _upstreams(route)))} {{"
     if not route.preserve_host:
         yield "\t\t\t\theader_up Host {upstream_hostport}"
-    name = cookie_pattern(plan.config)
-    yield f'\t\t\t\theader_up Cookie "(^|;\\s*){name}=[^;]*" "$1"'
     yield f'\t\t\t\theader_down Set-Cookie "(?i)^\\s*{name}\\s*=.*$" "auth_gateway_dropped=; Max-Age=0"'
+    yield "\t\t\t\theader_up -Via"  # with it, many apps send nothing compressed
+    for name in sorted({*_FORWARDED} - set(told)):
+        yield f"\t\t\t\theader_up -{name}"
+    if drops(route, "Cookie"):
+        yield "\t\t\t\theader_up -Cookie"
     for header, value in route.headers.add.items():
         yield f'\t\t\t\theader_up {header} "{_quoted(value)}"'
-    if addresses(route)[0].tls:
-        yield (
-            "\t\t\t\ttransport http {\n\t\t\t\t\ttls"
-            + ("" if route.tls.verify else "_insecure_skip_verify")
-            + "\n\t\t\t\t}"
-        )
+    yield from _transport(route)
     yield "\t\t\t}"
+
+
+def _transport(route: Route) -> Iterator[str]:
+    tls = route.tls
+    yield "\t\t\t\ttransport http {\n\t\t\t\t\tcompression off"
+    if addresses(route)[0].tls:
+        yield "\t\t\t\t\ttls"
+        yield from _verified(tls)
+    yield "\t\t\t\t}"
+
+
+def _verified(tls: UpstreamTls) -> Iterator[str]:
+    if not tls.verify:
+        yield "\t\t\t\t\ttls_insecure_skip_verify"
+    if tls.ca_file:
+        yield f"\t\t\t\t\ttls_trusted_ca_certs {tls.ca_file}"
+    if tls.server_name:
+        yield f"\t\t\t\t\ttls_server_name {tls.server_name}"
+    if tls.cert_file and tls.key_file:
+        yield f"\t\t\t\t\ttls_client_auth {tls.cert_file} {tls.key_file}"
 
 
 def _upstreams(route: Route) -> list[str]:

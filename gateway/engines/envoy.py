@@ -7,17 +7,17 @@ from typing import Any
 
 import yaml
 
+from gateway.config.addresses import is_ip
 from gateway.config.schema import Route
-from gateway.engines.plan import (
-    FORWARDED,
-    EnginePlan,
-    HostPlan,
-    addresses,
+from gateway.engines.envoy_lua import all_but, cookie_code, strip_code
+from gateway.engines.headers import (
+    drops,
+    forwarded,
     identity_names,
-    path_pattern,
-    protected_names,
+    removed_families,
+    removed_names,
 )
-from gateway.proxy.client_headers import canonical
+from gateway.engines.plan import EnginePlan, HostPlan, addresses, path_pattern
 
 _TYPE = "type.googleapis.com/envoy.extensions"
 _HTTP = f"{_TYPE}.filters.http"
@@ -32,7 +32,10 @@ _ASK_WITH = (
     "sec-fetch-mode",
 )
 _TELL_CLIENT = ("location", "www-authenticate", "cache-control", "content-type")
-_ASK_FROM = ("x-forwarded-for", "x-forwarded-proto", "x-requested-with")
+_ASK_FROM = (
+    *("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-request-id"),
+    *("x-requested-with", "sec-fetch-dest", "sec-fetch-site", "access-control-request-method"),
+)
 
 
 def export(plan: EnginePlan) -> dict[str, str]:
@@ -59,16 +62,20 @@ def _http_connections(plan: EnginePlan) -> dict[str, Any]:
         "@type": f"{_TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "public",
         "use_remote_address": True,
-        "normalize_path": True,
+        # What the gateway was asked about is what the app gets; it refuses paths that can be read in two ways.
+        "normalize_path": False,
         "path_with_escaped_slashes_action": "REJECT_REQUEST",
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         # Any other is dropped, and the request served as an ordinary one.
-        "http_protocol_options": {"ignore_http_11_upgrade": [_regex(_all_but("websocket"))]},
+        "http_protocol_options": {"ignore_http_11_upgrade": [_regex(all_but("websocket"))]},
         "http_filters": [
-            _lua("strip", _strip_code(plan)),
+            _lua("strip", strip_code(plan)),
             _ext_authz(plan),
-            _lua("cookies", _cookie_code(plan)),
-            {"name": "router", "typed_config": _typed("router.v3.Router")},
+            _lua("cookies", cookie_code(plan)),
+            {
+                "name": "router",
+                "typed_config": {**_typed("router.v3.Router"), "suppress_envoy_headers": True},
+            },
         ],
         "route_config": {
             "name": "public",
@@ -86,7 +93,6 @@ def _ext_authz(plan: EnginePlan) -> dict[str, Any]:
     service = {
         "server_uri": {"uri": f"http://{plan.gateway}", "cluster": "gateway", "timeout": "5s"},
         "path_prefix": f"{plan.prefix}/forward",
-        "authorization_request": {"allowed_headers": {"patterns": _exact((*_ASK_WITH, *_ASK_FROM))}},
         "authorization_response": {
             "allowed_upstream_headers": {"patterns": _exact(tuple(map(str.lower, told)))},
             "allowed_client_headers": {
@@ -95,7 +101,12 @@ def _ext_authz(plan: EnginePlan) -> dict[str, Any]:
         },
     }
     # A gateway that does not answer must not open the door.
-    config = {**_typed("ext_authz.v3.ExtAuthz"), "failure_mode_allow": False, "http_service": service}
+    config = {
+        **_typed("ext_authz.v3.ExtAuthz"),
+        "failure_mode_allow": False,
+        "allowed_headers": {"patterns": _exact((*_ASK_WITH, *_ASK_FROM))},
+        "http_service": service,
+    }
     return {"name": "ext_authz", "typed_config": config}
 
 
@@ -108,59 +119,6 @@ def _lua(name: str, code: str) -> dict[str, Any]:
         "name": name,
         "typed_config": {**_typed("lua.v3.Lua"), "default_source_code": {"inline_string": code}},
     }
-
-
-def _strip_code(plan: EnginePlan) -> str:
-    """Before the verdict: ext_authz replaces only what it sets, so nothing of the client's may be left."""
-    gone = dict.fromkeys(map(canonical, (*protected_names(plan.config), *FORWARDED, "HTTP2-Settings")))
-    table = ", ".join(f'["{name}"] = true' for name in gone)
-    return f"local gone = {{{table}}}\n{_STRIP}{_NO_KEY}end\n"
-
-
-_STRIP = """\
-function envoy_on_request(handle)
-  local headers, found = handle:headers(), {}
-  for name, _ in pairs(headers) do
-    -- As the laxest app would read it: CGI turns every sign into one.
-    if gone[(name:gsub("[^a-z0-9]", "-"))] then table.insert(found, name) end
-  end
-  for _, name in ipairs(found) do headers:remove(name) end
-"""
-
-
-_NO_KEY = """\
-  if handle:headers():get("connection") then handle:headers():replace("connection", "upgrade") end
-  local upgrade = handle:headers():get("upgrade")
-  local key = handle:headers():get("sec-websocket-key")
-  if upgrade and not (handle:headers():get(":method") == "GET" and key and key:match("^[A-Za-z0-9+/]+=*$")) then
-    handle:respond({[":status"] = "400"}, "An upgrade that is no WebSocket handshake (RFC 6455, section 4.1).")
-  end
-"""
-"""A handshake without a key would not be asked for its Origin. Envoy has taken the upgrade in by now, so it is refused.
-"""
-
-
-def _all_but(word: str) -> str:
-    """A regular expression for every text but this one, in any case: RE2 can't look ahead."""
-    differs = (f"{word[:at]}(?:[^{sign}].*)?" for at, sign in enumerate(word))
-    return f"(?i)(?:{'|'.join(differs)}|{word}.+)"
-
-
-def _cookie_code(plan: EnginePlan) -> str:
-    """Apps never see our cookies. It runs after the verdict, and not on the way to the portal."""
-    own = plan.config.session.cookie_name.lower()
-    return f"""function envoy_on_request(handle)
-  local path = handle:headers():get(":path")
-  if path:sub(1, {len(plan.prefix) + 1}) == "{plan.prefix}/" then return end
-  local kept = {{}}
-  for crumb in (handle:headers():get("cookie") or ""):gmatch("[^;]+") do
-    local name = crumb:match("^%s*([^=]*)"):lower():gsub("^__host%-", ""):gsub("^__secure%-", ""):gsub("%s+$", "")
-    if name ~= "{own}" and name:sub(1, {len(own) + 1}) ~= "{own}_" then table.insert(kept, crumb) end
-  end
-  handle:headers():remove("cookie")
-  if #kept > 0 then handle:headers():add("cookie", table.concat(kept, ";")) end
-end
-"""
 
 
 def _virtual_host(plan: EnginePlan, site: HostPlan) -> dict[str, Any]:
@@ -187,9 +145,26 @@ def _route(plan: EnginePlan, route: Route) -> dict[str, Any]:
         path_pattern(route).removesuffix("(?:/|;|$)") + ("(?:[/;].*)?" if route.path != "/" else ".*")
     )
     added = [_added(name, value) for name, value in route.headers.add.items()]
+    told = list(forwarded(route))
+    if "X-Forwarded-Prefix" in told:
+        added.append(_added("X-Forwarded-Prefix", route.path.rstrip("/")))
+    gone = [name for name in (*_TOLD, "Cookie") if drops(route, name)]
     if not route.websocket:
         action["upgrade_configs"] = [{"upgrade_type": "websocket", "enabled": False}]
-    return {"match": match, "route": action, **({"request_headers_to_add": added} if added else {})}
+    found = {"match": match, "route": action, "metadata": {"filter_metadata": {_LUA: _removed(route)}}}
+    return {
+        **found,
+        **({"request_headers_to_add": added} if added else {}),
+        **({"request_headers_to_remove": gone} if gone else {}),
+    }
+
+
+_LUA = "envoy.filters.http.lua"
+_TOLD = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Request-Id")
+
+
+def _removed(route: Route) -> dict[str, list[str]]:
+    return {"removed": removed_names(route), "families": removed_families(route)}
 
 
 def _added(name: str, value: str) -> dict[str, Any]:
@@ -204,9 +179,29 @@ def _regex(pattern: str) -> dict[str, Any]:
 def _app(name: str, route: Route) -> dict[str, Any]:
     found = _cluster(name, [address.authority for address in addresses(route)])
     if addresses(route)[0].tls:
-        context = {"@type": f"{_TYPE}.transport_sockets.tls.v3.UpstreamTlsContext"}
-        found["transport_socket"] = {"name": "tls", "typed_config": context}
+        found["transport_socket"] = {"name": "tls", "typed_config": _upstream_tls(route)}
     return found
+
+
+def _upstream_tls(route: Route) -> dict[str, Any]:
+    """Envoy checks no certificate unless it is told to."""
+    tls = route.tls
+    name = tls.server_name or addresses(route)[0].authority.rpartition(":")[0].strip("[]")
+    common: dict[str, Any] = {}
+    if tls.verify:
+        kind = "IP_ADDRESS" if is_ip(name) else "DNS"
+        common["validation_context"] = {
+            "trusted_ca": {"filename": str(tls.ca_file or "/etc/ssl/certs/ca-certificates.crt")},
+            "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": name}}],
+        }
+    if tls.cert_file and tls.key_file:
+        files = {
+            "certificate_chain": {"filename": str(tls.cert_file)},
+            "private_key": {"filename": str(tls.key_file)},
+        }
+        common["tls_certificates"] = [files]
+    context = {"@type": f"{_TYPE}.transport_sockets.tls.v3.UpstreamTlsContext", "common_tls_context": common}
+    return context if is_ip(name) else {**context, "sni": name}
 
 
 def _cluster(name: str, authorities: list[str]) -> dict[str, Any]:

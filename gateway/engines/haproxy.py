@@ -4,21 +4,30 @@ Whatever a pass can't settle goes through the gateway as a proxy: no pass, one t
 more than the user, WebSockets, unusual paths and hosts. So a mistake here costs speed, not safety.
 """
 
+import re
 from collections.abc import Iterator
 
+from gateway.config.addresses import is_ip
 from gateway.config.schema import Route
 from gateway.config.sections.header_presets import Fact
+from gateway.engines.headers import (
+    TO_THE_GATEWAY,
+    any_spelling,
+    drops,
+    forwarded,
+    identity_names,
+    is_forwarded,
+    removed_families,
+    removed_names,
+    says,
+)
 from gateway.engines.plan import (
-    FORWARDED,
     MOST_COOKIES,
     EnginePlan,
     HostPlan,
     addresses,
     cookie_pattern,
-    identity_names,
     path_pattern,
-    protected_names,
-    says,
 )
 from gateway.forwardauth.engine_pass import is_settled, pass_cookie, route_id
 from gateway.session.cookie import cookie_name
@@ -64,7 +73,7 @@ defaults
     timeout server 300s
     timeout tunnel 1h
     timeout http-request 15s
-    option forwardfor
+    unique-id-format %[uuid]
 
 frontend public
     bind {plan.listen}{tls}
@@ -72,17 +81,33 @@ frontend public
 
 
 def _strip(plan: EnginePlan) -> Iterator[str]:
+    """What the gateway and the apps could take for HAProxy's word is HAProxy's."""
+    yield from _deleted(list(TO_THE_GATEWAY), ["x-forwarded-"])
+    for name, value in _forwarded(plan).items():
+        yield f"    http-request set-header {name} {value}"
+    port = "%[req.hdr(host),regsub(^.*:,)] if { req.hdr(host) -m reg :[0-9]+$ }"
+    yield f"    http-request set-header X-Forwarded-Port {port}"
+
+
+def _forwarded(plan: EnginePlan) -> dict[str, str]:
+    return {
+        "X-Forwarded-For": "%[src]",
+        "X-Forwarded-Proto": "https" if plan.secure else "http",
+        "X-Forwarded-Host": "%[req.hdr(host)]",
+        "X-Forwarded-Port": "443" if plan.secure else "80",
+        "X-Request-Id": "%[unique-id]",
+    }
+
+
+_NAMES_A_LINE = 16
+
+
+def _deleted(names: list[str], families: list[str]) -> Iterator[str]:
     """In every spelling: header names are lower case here, and an app may read any other sign as a dash."""
-    for name in (
-        *protected_names(plan.config),
-        *FORWARDED,
-        "X-Forwarded-Proto",
-        "X-Forwarded-Host",
-        "Forwarded",
-    ):
-        yield f"    http-request del-header '^{name.lower().replace('-', '[^a-z0-9]')}$' -m reg"
-    yield f"    http-request set-header X-Forwarded-Proto {'https' if plan.secure else 'http'}"
-    yield "    http-request set-header X-Forwarded-Host %[req.hdr(host)]"
+    for start in range(0, len(names), _NAMES_A_LINE):
+        spelled = any_spelling(names[start : start + _NAMES_A_LINE])
+        yield f"    http-request del-header '{spelled}' -m reg"
+    yield f"    http-request del-header '{any_spelling(families, whole=False)}' -m reg"
 
 
 def _pass(plan: EnginePlan, keys: list[str]) -> Iterator[str]:
@@ -110,6 +135,14 @@ def _pass(plan: EnginePlan, keys: list[str]) -> Iterator[str]:
     acl unusual var(txn.host) -m end .
     acl unusual req.hdr(upgrade) -m found
     acl unusual method TRACE CONNECT
+    # Headers that Connection names go no further (RFC 9110, section 7.6.1): the gateway removes them.
+    # Hosts that are not plain, such as "App.test" or "app.test:x", too: they must mean the same to all.
+    acl plain_host req.hdr(host) -m reg '^([a-z0-9._-]+|\\[[0-9a-f:.]+\\])(:[0-9]+)?$'
+    http-request set-var(txn.odd) bool(true) if !plain_host
+    acl unusual var(txn.odd) -m bool
+    acl plain_hop req.fhdr(connection) -m reg -i '^[ ,]*(keep-alive|close)?[ ,]*$'
+    http-request set-var(txn.hop) bool(true) if {{ req.fhdr(connection) -m found }} !plain_hop
+    acl unusual var(txn.hop) -m bool
     http-request set-var(txn.good) bool(true) if has_session signed for_this_host of_this_session alive from_us"""
 
 
@@ -150,18 +183,28 @@ def _use(plan: EnginePlan, route: Route) -> Iterator[str]:
     name = route_id(route)
     here = f"{{ var(txn.route) -m str {name} }} !unusual"
     holds = f"{{ var(txn.good) -m bool }} {{ var(txn.routes) -m sub ' {name} ' }}"
-    if route.access[0].require == "bypass":  # settled, so it asks nothing at all
-        holds = ""
-    yield f"    use_backend app_{plan.number(route)} if {here} {holds}".rstrip()
+    if (
+        route.access[0].require == "bypass"
+    ):  # settled, so it asks nothing; the app is told of who is signed in
+        yield f"    use_backend app_{plan.number(route)} if {here} !has_session"
+    yield f"    use_backend app_{plan.number(route)} if {here} {holds}"
 
 
 def _backend(plan: EnginePlan, route: Route) -> Iterator[str]:
     if not is_settled(route):
         return
-    name = cookie_pattern(plan.config)
+    name = _any_case(cookie_pattern(plan.config))
     yield f"\nbackend app_{plan.number(route)}"
     yield f"    timeout connect {route.timeouts.connect:.0f}s"
     yield f"    timeout server {max(route.timeouts.response, route.timeouts.idle):.0f}s"
+    told_of_the_client = set(map(str.lower, forwarded(route)))
+    names = [name for name in removed_names(route) if name not in told_of_the_client]
+    families = [one for one in removed_families(route) if not is_forwarded(one)]  # these went before
+    yield from _deleted(
+        [name for name in names if not name.startswith("x-forwarded-") or drops(route, name)], families
+    )
+    if "x-forwarded-prefix" in told_of_the_client:
+        yield f"    http-request set-header X-Forwarded-Prefix {route.path.rstrip('/')}"
     for ours, theirs in identity_names(route).items():
         told = says(route, ours)
         claim = f"var(txn.pass),jwt_payload_query('$.{_CLAIMS.get(told.fact, told.fact)}')"
@@ -172,15 +215,30 @@ def _backend(plan: EnginePlan, route: Route) -> Iterator[str]:
     for _ in range(MOST_COOKIES):
         yield f"    http-request replace-header Cookie '^((?:.*;)?\\s*){name}=[^;]*;?\\s*(.*)$' '\\1\\2'"
     yield f"    http-request del-header Cookie if {{ req.fhdr(cookie) -m reg '(^|;)\\s*{name}=' }}"
+    yield "    http-request del-header Cookie if { req.fhdr(cookie) -m reg '^[; ]*$' }"
     yield f"    http-response replace-header Set-Cookie '^\\s*{name}\\s*=.*$' 'auth_gateway_dropped=; Max-Age=0'"
     if route.strip_path and route.path != "/":
         yield f"    http-request replace-path '^{route.path.rstrip('/')}/?(.*)$' '/\\1'"
     if not route.preserve_host:
         yield f"    http-request set-header Host {addresses(route)[0].authority}"
     for number, address in enumerate(addresses(route)):
-        verify = "verify required ca-file @system-ca" if route.tls.verify else "verify none"
-        tls = f" ssl {verify}" if address.tls else ""
+        tls = f" ssl {_verified(route)}" if address.tls else ""
         yield f"    server app{number} {_server_address(address.authority)}{tls}"
+
+
+def _any_case(pattern: str) -> str:
+    """The pattern with each letter in both cases: not every HAProxy has regular expressions that know `(?i)`."""
+    return re.sub(r"[a-zA-Z](?![^\[]*\])", lambda sign: f"[{sign[0].lower()}{sign[0].upper()}]", pattern)
+
+
+def _verified(route: Route) -> str:
+    tls = route.tls
+    name = tls.server_name or addresses(route)[0].authority.rpartition(":")[0].strip("[]")
+    sni = "" if is_ip(name) else f" sni str({name})"
+    own = f" crt {tls.cert_file}" if tls.cert_file else ""  # HAProxy looks for its key beside it, in FILE.key
+    if not tls.verify:
+        return f"verify none{sni}{own}"
+    return f"verify required ca-file {tls.ca_file or '@system-ca'} verifyhost {name}{sni}{own}"
 
 
 def _server_address(authority: str) -> str:

@@ -11,16 +11,14 @@ from itertools import pairwise
 
 from gateway.config.schema import Route
 from gateway.config.units import show_duration
+from gateway.engines.headers import TO_THE_GATEWAY, drops, forwarded, identity_names, removed_names
 from gateway.engines.plan import (
-    FORWARDED,
     MOST_COOKIES,
     EnginePlan,
     HostPlan,
     addresses,
     cookie_pattern,
-    identity_names,
     path_pattern,
-    protected_names,
 )
 from gateway.forwardauth import route_key
 
@@ -29,7 +27,6 @@ _KEY = r"\n".join(
         "$http_cookie",
         "$http_authorization",
         "$remote_addr",
-        "$http_x_forwarded_for",
         "$scheme",
         "$host$auth_port",
         "$request_method",
@@ -76,12 +73,18 @@ http {{
     scgi_temp_path {plan.state}/scgi;
     proxy_cache_path {plan.state}/auth levels=1 keys_zone=auth:10m max_size=100m inactive=1m use_temp_path=off;
     # Only WebSockets switch a connection: after any other switch (h2c) nobody would see what is asked on it.
-    map "$request_method $server_protocol $http_upgrade $http_sec_websocket_key" $app_upgrade {{
-        default ""; "~*^GET HTTP/1\\.1 websocket [a-z0-9+/]+=*$" websocket;
+    map "$request_method $server_protocol $http_upgrade $http_sec_websocket_key $http_connection" $app_upgrade {{
+        default ""; "~*^GET HTTP/1\\.1 websocket [a-z0-9+/]+=* (.*,)? *upgrade *(,.*)?$" websocket;
     }}
     map $app_upgrade $app_connection {{ default ""; websocket upgrade; }}
+    map $app_upgrade $ask_key {{ default ""; websocket $http_sec_websocket_key; }}
     # The port that the browser used: the host itself comes from $host, which also chose the server block.
     map $http_host $auth_port {{ "~(?<port>:[0-9]+)$" $port; default ""; }}
+    map $http_host $app_port {{ "~:(?<digits>[0-9]+)$" $digits; default {443 if plan.secure else 80}; }}
+    # nginx reads a port that is no number as none.
+    map $http_host $bad_host {{ "~^(\\[[^]]*\\]|[^:]*)(:[0-9]*)?$" ""; default 1; }}
+    proxy_headers_hash_max_size 4096;
+    proxy_headers_hash_bucket_size 128;
     geo $dollar {{ default "$"; }}
     # Apps never see our cookies.
 {_cookie_map(cookie_pattern(plan.config))}
@@ -110,6 +113,7 @@ def _server(plan: EnginePlan, site: HostPlan) -> Iterator[str]:
     name = "_" if site.host == "*" else site.host
     yield f"    server {{\n        listen {plan.listen}{default}{_tls_word(plan)};\n        server_name {name};"
     yield from _tls(plan)
+    yield "        if ($bad_host) { return 400; }"
     yield from _portal(plan)
     for number, route in enumerate(site.routes):
         yield from _ask(plan, route, number)
@@ -129,22 +133,34 @@ def _tls(plan: EnginePlan) -> Iterator[str]:
         yield "        ssl_protocols TLSv1.2 TLSv1.3;"
 
 
-_FROM = """            proxy_http_version 1.1;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_set_header X-Forwarded-Host $host$auth_port;
-            proxy_set_header Forwarded "";"""
+_FORWARDED = {
+    "X-Forwarded-For": "$remote_addr",
+    "X-Forwarded-Proto": "$scheme",
+    "X-Forwarded-Host": "$host$auth_port",
+    "X-Forwarded-Port": "$app_port",
+    "X-Request-Id": "$request_id",
+}
+
+
+def _to_the_gateway(**more: str) -> str:
+    """All that the gateway could take for our word is ours, or empty."""
+    values = {**dict.fromkeys(TO_THE_GATEWAY, ""), **{name.lower(): it for name, it in _FORWARDED.items()}}
+    values |= {name.lower().replace("_", "-"): value for name, value in more.items()}
+    lines = (f"            proxy_set_header {name} {value or _NOTHING};" for name, value in values.items())
+    return "\n".join(("            proxy_http_version 1.1;", *lines))
+
+
+_NOTHING = '""'
 
 
 def _portal(plan: EnginePlan) -> Iterator[str]:
-    hidden = "\n".join(f'            proxy_set_header {name} "";' for name in FORWARDED)
     yield f"""        location ^~ {plan.prefix}/forward {{ return 404; }}
         location ^~ {plan.prefix}/ {{
             proxy_pass http://auth_gateway;
             proxy_set_header Host $host$auth_port;
             proxy_set_header Connection "";
-{_FROM}
-{hidden}
+            proxy_request_buffering off;
+{_to_the_gateway()}
         }}"""
 
 
@@ -158,8 +174,8 @@ def _ask(plan: EnginePlan, route: Route, number: int) -> Iterator[str]:
             proxy_cache_methods GET HEAD;
             proxy_cache_valid 200 {show_duration(keep)};
             proxy_ignore_headers Cache-Control Expires Set-Cookie Vary X-Accel-Expires;
-            proxy_cache_bypass $http_sec_websocket_key;
-            proxy_no_cache $http_sec_websocket_key;"""
+            proxy_cache_bypass $ask_key;
+            proxy_no_cache $ask_key;"""
         if keep >= 1
         else ""
     )
@@ -172,11 +188,8 @@ def _ask(plan: EnginePlan, route: Route, number: int) -> Iterator[str]:
             proxy_set_header Connection "";
             proxy_set_header Upgrade "";
             proxy_set_header Host $host$auth_port;
-            proxy_set_header X-Original-URL $scheme://$host$auth_port$request_uri;
-            proxy_set_header X-Original-Method $request_method;
-            proxy_set_header X-Forwarded-Method "";
-            proxy_set_header X-Forwarded-Uri "";
-{_FROM}{cache}
+            proxy_set_header Sec-WebSocket-Key $ask_key;
+{_to_the_gateway(x_original_url="$scheme://$host$auth_port$request_uri", x_original_method="$request_method")}{cache}
         }}
         location @sign_in_{number} {{
             if ($auth_location) {{ return 302 $auth_location; }}
@@ -203,19 +216,40 @@ def _location(plan: EnginePlan, route: Route, number: int) -> Iterator[str]:
     yield f"            proxy_set_header Host {host};"
     yield f"            proxy_set_header Upgrade {upgrade[0]};"
     yield f"            proxy_set_header Connection {upgrade[1]};"
-    yield '            proxy_set_header HTTP2-Settings "";'
-    yield "            proxy_set_header Cookie $app_cookies;"
-    yield _FROM
-    told = {theirs.lower(): f"$told_{_variable(ours)}" for ours, theirs in names.items()}
-    for name in (*protected_names(plan.config), *FORWARDED):
-        yield f"            proxy_set_header {name} {told.get(name.lower(), chr(34) * 2)};"
-    for name, value in route.headers.add.items():
-        yield f'            proxy_set_header {name} "{_quoted(value)}";'
+    for word in ("proxy_http_version 1.1", "proxy_request_buffering off", "proxy_buffering off"):
+        yield f"            {word};"
+    for name, value in _to_the_app(route).items():
+        yield f"            proxy_set_header {name} {value};"
+    if addresses(route)[0].tls:
+        yield from _verified(route)
     yield f"            proxy_connect_timeout {route.timeouts.connect:.0f}s;"
     yield f"            proxy_read_timeout {max(route.timeouts.response, route.timeouts.idle):.0f}s;"
     if route.max_body:
         yield f"            client_max_body_size {route.max_body};"
     yield "        }"
+
+
+def _verified(route: Route) -> Iterator[str]:
+    """nginx checks no certificate unless it is told to."""
+    tls = route.tls
+    yield "            proxy_ssl_server_name on;"
+    yield f"            proxy_ssl_name {tls.server_name or addresses(route)[0].authority.rpartition(':')[0]};"
+    if tls.verify:
+        yield "            proxy_ssl_verify on;\n            proxy_ssl_verify_depth 4;"
+        yield f"            proxy_ssl_trusted_certificate {tls.ca_file or '/etc/ssl/certs/ca-certificates.crt'};"
+    if tls.cert_file and tls.key_file:
+        yield f"            proxy_ssl_certificate {tls.cert_file};"
+        yield f"            proxy_ssl_certificate_key {tls.key_file};"
+
+
+def _to_the_app(route: Route) -> dict[str, str]:
+    """Every header that is removed ("") or set, by its name in lower case: nginx takes the first of a name."""
+    values = dict.fromkeys(removed_names(route), _NOTHING)
+    known = {**_FORWARDED, "X-Forwarded-Prefix": f'"{route.path.rstrip("/")}"'}
+    values |= {name.lower(): known[name] for name in forwarded(route)}
+    values |= {theirs.lower(): f"$told_{_variable(ours)}" for ours, theirs in identity_names(route).items()}
+    values["cookie"] = _NOTHING if drops(route, "Cookie") else "$app_cookies"
+    return values | {name.lower(): f'"{_quoted(value)}"' for name, value in route.headers.add.items()}
 
 
 def _variable(name: str) -> str:

@@ -7,19 +7,13 @@ the gateway would choose another.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from gateway.config.checks.routes import covers_host
 from gateway.config.patterns import path_matches
 from gateway.config.schema import Config, Route
-from gateway.config.sections.header_presets import IDENTITY, HeaderFact, told_by
 from gateway.errors import ConfigError, Mistake
-from gateway.proxy.client_headers import canonical
-
-FORWARDED = ("X-Forwarded-Method", "X-Forwarded-Uri", "X-Original-URL", "X-Original-Method")
-"""What only a proxy may say to the gateway, so no client's may get through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,34 +164,6 @@ def _address(url: str) -> EngineUpstream:
     port = parts.port or (443 if parts.scheme == "https" else 80)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return EngineUpstream(f"{host}:{port}", parts.scheme == "https")
-
-
-def identity_names(route: Route) -> dict[str, str]:
-    """Identity header -> the name that this route's app wants, without those it must not get."""
-    renames = {canonical(ours): theirs for ours, theirs in route.headers.rename.items()}
-    names = {name: renames.get(canonical(name), name) for name in told_by(route.headers.preset)}
-    dropped = {canonical(name) for name in route.headers.drop}
-    return {ours: theirs for ours, theirs in names.items() if canonical(theirs) not in dropped}
-
-
-def says(route: Route, header: str) -> HeaderFact:
-    """Return what one of `identity_names` tells."""
-    return told_by(route.headers.preset)[header]
-
-
-def protected_names(config: Config) -> list[str]:
-    """Return every header that only we may set, under any name."""
-    renamed = (theirs for route in config.routes for theirs in route.headers.rename.values())
-    return list(dict.fromkeys((*IDENTITY, *renamed)))
-
-
-def spellings(name: str) -> list[str]:
-    """The name with each dash as dash or underscore: CGI and WSGI apps read all of these as one."""
-    first, *rest = name.split("-")
-    return [
-        "".join((first, *map("".join, zip(marks, rest, strict=True))))
-        for marks in product("-_", repeat=len(rest))
-    ]
 
 
 def cookie_pattern(config: Config) -> str:

@@ -8,15 +8,8 @@ from typing import Any
 import yaml
 
 from gateway.config.schema import Route
-from gateway.engines.plan import (
-    FORWARDED,
-    EnginePlan,
-    HostPlan,
-    identity_names,
-    path_pattern,
-    protected_names,
-    spellings,
-)
+from gateway.engines.headers import TO_THE_GATEWAY, drops, forwarded, identity_names, removed_names, spellings
+from gateway.engines.plan import EnginePlan, HostPlan, path_pattern
 from gateway.forwardauth import route_key
 
 _HEAD = """# Written by `auth-gateway export traefik`. Change config.yaml and export again.
@@ -38,6 +31,14 @@ def export(plan: EnginePlan) -> dict[str, str]:
     return {"traefik.yaml": _HEAD.format(listen=plan.listen) + text}
 
 
+_SET_BY_TRAEFIK = (
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-server",
+)
+"""Traefik believes a client's word about these only from `forwardedHeaders.trustedIPs`, which is empty by default."""
 _UPGRADES = ("Upgrade", "HTTP2-Settings")
 _HANDSHAKE = (
     "Method(`GET`)",
@@ -49,7 +50,9 @@ _HANDSHAKE = (
 
 def _shared(plan: EnginePlan, http: dict[str, Any]) -> None:
     """Traefik removes a header that is set to nothing; ForwardAuth removes only the exact names that it copies."""
-    gone = [spelling for name in (*protected_names(plan.config), *FORWARDED) for spelling in spellings(name)]
+    gone = [
+        spelling for name in TO_THE_GATEWAY if name not in _SET_BY_TRAEFIK for spelling in spellings(name)
+    ]
     http["middlewares"]["strip"] = {"headers": {"customRequestHeaders": dict.fromkeys(gone, "")}}
     http["middlewares"]["no-upgrade"] = {"headers": {"customRequestHeaders": dict.fromkeys(_UPGRADES, "")}}
     websocket = {"Upgrade": "websocket", "HTTP2-Settings": ""}
@@ -69,7 +72,8 @@ def _site(plan: EnginePlan, site: HostPlan, order: int, http: dict[str, Any]) ->
     for number, route in enumerate(site.routes, start=1):
         name = f"route-{plan.number(route)}"
         rule = _all(host, f"PathRegexp(`{path_pattern(route)}`)", f"!{inside}")
-        steps = ["strip", f"{name}-auth", *_steps(route, name, http)]
+        steps = ["strip", f"{name}-strip", f"{name}-auth", *_steps(route, name, http)]
+        http["middlewares"][f"{name}-strip"] = _strip(route)
         http["middlewares"][f"{name}-auth"] = _auth(plan, route)
         http["services"][name] = _service(list(map(_url, route.upstreams)), pass_host=route.preserve_host)
         below = top - 2 * number
@@ -79,6 +83,13 @@ def _site(plan: EnginePlan, site: HostPlan, order: int, http: dict[str, Any]) ->
             http["routers"][f"{name}-{order}-websocket"] = _router(
                 plan, handshake, name, [*steps, "websocket"], below
             )
+
+
+def _strip(route: Route) -> dict[str, Any]:
+    """Before the verdict: what ForwardAuth does not set must not be the client's."""
+    told = {*map(str.lower, forwarded(route)), *_SET_BY_TRAEFIK} - {"x-request-id"}  # Traefik makes none
+    gone = [spelling for name in removed_names(route) if name not in told for spelling in spellings(name)]
+    return {"headers": {"customRequestHeaders": dict.fromkeys(gone, "")}}
 
 
 def _auth(plan: EnginePlan, route: Route) -> dict[str, Any]:
@@ -95,8 +106,9 @@ def _steps(route: Route, name: str, http: dict[str, Any]) -> list[str]:
     steps: dict[str, dict[str, Any]] = {}
     if route.strip_path and route.path != "/":
         steps[f"{name}-path"] = {"stripPrefix": {"prefixes": [route.path.rstrip("/")]}}
-    if route.headers.add:
-        steps[f"{name}-headers"] = {"headers": {"customRequestHeaders": dict(route.headers.add)}}
+    dropped = {name: "" for name in (*_SET_BY_TRAEFIK, "cookie") if drops(route, name)}
+    if headers := {**dropped, **route.headers.add}:
+        steps[f"{name}-headers"] = {"headers": {"customRequestHeaders": headers}}
     if route.max_body:
         steps[f"{name}-body"] = {"buffering": {"maxRequestBodyBytes": route.max_body}}
     http["middlewares"].update(steps)

@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from tests.integration.engines import ENGINES, behind
+from tests.integration.test_proxy_upstreams import tls_app
 from tests.rig import Browser, Rig
 
 engines = pytest.mark.parametrize("engine", ENGINES)
@@ -206,3 +207,23 @@ async def test_nginx_asks_once_for_the_same_request_within_a_few_seconds(tmp_pat
         rig.gateway.sessions.load = None  # type: ignore[assignment, method-assign]  # the gateway can't answer again
         assert (await page(browser, "/"))[0] == 200
         assert (await page(browser, "/other"))[0] == 500
+
+
+@engines
+async def test_the_certificate_of_an_app_is_checked_as_we_do(engine: str, tmp_path: Path) -> None:
+    async with tls_app(tmp_path) as (url, ca):
+        kinds: dict[str, tuple[dict[str, Any], bool]] = {
+            "system": ({}, False),
+            "right": ({"ca_file": str(ca), "server_name": "app.internal"}, True),
+            "address": ({"ca_file": str(ca)}, False),
+            "name": ({"ca_file": str(ca), "server_name": "other.test"}, False),
+            "off": ({"verify": False}, True),
+        }
+        routes = [
+            {"path": f"/{name}", "upstream": url, "tls": tls, "policy": {"require": "bypass"}}
+            for name, (tls, _) in kinds.items()
+        ]
+        async with behind(engine, tmp_path, routes=routes) as rig, rig.browser() as browser:
+            for name, (_, good) in kinds.items():
+                status = (await browser.get(f"/{name}/x")).status
+                assert (status == 200) if good else (status >= 500), (name, status)
