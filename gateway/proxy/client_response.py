@@ -48,6 +48,7 @@ class RelayedResponse(web.StreamResponse):
     def __init__(self, status: int, reason: str = "", *, upstream: str = "") -> None:
         super().__init__(status=status, reason=reason or _phrase(status))
         self.complete = False
+        self.broke_off = "upstream broke off"
         self.upstream = upstream
         self.body_bytes = 0
         self._stays_open = True

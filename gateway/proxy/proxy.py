@@ -15,10 +15,11 @@ from gateway.i18n.text import N_
 from gateway.model import Principal, Target
 from gateway.proxy.client_response import RelayedResponse
 from gateway.proxy.health_checks import watch
+from gateway.proxy.held_answers import Admitted, HeldAnswer, HeldAnswers
 from gateway.proxy.request_headers import Peer, named, request_headers, traced
 from gateway.proxy.round_trip import RoundTrip
 from gateway.proxy.upstreams import PreparedRoute, UpstreamHealth
-from gateway.proxy.websocket import Admitted, Tunnels, hold, open_tunnel, origin_allowed
+from gateway.proxy.websocket import Tunnels, hold, open_tunnel, origin_allowed
 from gateway.proxy.websocket_tunnel import Tunnel
 
 __all__ = [
@@ -47,7 +48,7 @@ class Proxy:
         prefix: str,
         clock: Clock = system_clock,
     ) -> None:
-        self.tunnels = Tunnels()
+        self.tunnels, self.answers = Tunnels(), HeldAnswers()
         self._prefix = prefix
         # By identity: two routes may be equal, and hashing a route means hashing all of its settings.
         with_app = [route for route in routes if route.upstreams]
@@ -101,9 +102,14 @@ class Proxy:
         headers = traced(headers + named(request_id, site.rules), traceparent)
         who, known = identity_of(principal, target), principal is not None
         if not wants_websocket(request):
-            return await RoundTrip(
-                request=request, site=site, target=target, headers=headers, who=who, known=known
-            ).run()
+            trip = RoundTrip(request=request, site=site, target=target, headers=headers, who=who, known=known)
+            if principal is None:
+                return await trip.run()
+            held = HeldAnswer(request, route, trip)
+            with self.answers.registered(
+                Admitted(held=held, route=route, target=target, principal=principal)
+            ):
+                return await held.run()
         trip = RoundTrip(
             request=request,
             site=site,

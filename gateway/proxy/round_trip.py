@@ -59,6 +59,7 @@ class RoundTrip:
         self._idle = site.route.timeouts.idle or None
         self._has_body = request.body_exists and not upgrade
         self._body_touched = False
+        self.head: ResponseHead | None = None
         self._upload: asyncio.Task[None] | None = None
         self._deadline: asyncio.Timeout | None = None
         self._expects_100 = self._has_body and request.headers.get("Expect", "").lower() == "100-continue"
@@ -134,7 +135,7 @@ class RoundTrip:
                 self._upload = asyncio.create_task(self._send_body(connection))
             else:
                 self._await_response()
-            head = await connection.head()
+            self.head = head = await connection.head()
             self._deadline = None
         return head
 

@@ -6,7 +6,6 @@ After the handshake a Tunnel moves bytes untouched, whatever subprotocol and ext
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from gateway.config.schema import Route
 from gateway.errors import ClientGone, UpstreamUnreachable
 from gateway.model import Principal, Target
 from gateway.proxy.client_response import RelayedResponse
+from gateway.proxy.held_answers import Admitted
 from gateway.proxy.response_headers import Rewriter, normal_authority
 from gateway.proxy.round_trip import UpstreamResponse
 from gateway.proxy.upstream_connection import serialize
@@ -61,16 +61,6 @@ def _origin_key(origin: str) -> tuple[str, str] | None:
     return parts.scheme, normal_authority(parts.scheme, parts.netloc)
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A tunnel and what was decided on when it was opened, so that it can be decided again."""
-
-    tunnel: Tunnel
-    route: Route
-    target: Target
-    principal: Principal
-
-
 class Tunnels:
     """All open tunnels of this process, so that the end of a session can close the ones it opened."""
 
@@ -91,7 +81,7 @@ class Tunnels:
         """
         sid = principal.session.sid if principal else None
         admitted = (
-            Admitted(tunnel=tunnel, route=route, target=target, principal=principal) if principal else None
+            Admitted(held=tunnel, route=route, target=target, principal=principal) if principal else None
         )
         self._by_session.setdefault(sid, {})[tunnel] = admitted
         del principal, admitted, target  # this frame stays as long as the tunnel, which may be days

@@ -2,16 +2,19 @@
 
 # RFC 6455 §5.2: a length of 126 or 127 means that it follows, in 2 or 8 bytes.
 _EXTENDED = {126: 2, 127: 8}
+_CONTROL = 8  # opcodes from here on are Close, Ping and Pong (RFC 6455 §5.5)
 
 
 class FrameTracker:
     """Follows one direction of a WebSocket; costs a few integers and one look at each frame's header."""
 
-    __slots__ = ("_header", "_left")
+    __slots__ = ("_header", "_left", "messages")
 
     def __init__(self) -> None:
         self._header = b""
         self._left = 0
+        self.messages = 0
+        """Frames of messages so far. Control frames don't count: browsers answer a Ping by themselves."""
 
     @property
     def at_boundary(self) -> bool:
@@ -51,6 +54,7 @@ class FrameTracker:
             return len(head) - have
         self._header = b""
         self._left = _payload_size(head)
+        self.messages += head[0] & 0x0F < _CONTROL
         return size - have
 
 

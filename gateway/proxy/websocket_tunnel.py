@@ -76,7 +76,19 @@ class _End(asyncio.Protocol):
 class Tunnel:
     """One open WebSocket. `close` ends it politely from our side, `abort` at once."""
 
-    __slots__ = ("_close", "_done", "_idle", "_last", "_timer", "_tracker", "client", "upstream", "url")
+    __slots__ = (
+        "_asked",
+        "_close",
+        "_done",
+        "_idle",
+        "_last",
+        "_seen",
+        "_timer",
+        "_tracker",
+        "client",
+        "upstream",
+        "url",
+    )
 
     def __init__(self, idle: float) -> None:
         """`idle` is how many seconds may pass without a byte in either direction before it is closed; 0 =
@@ -85,6 +97,10 @@ class Tunnel:
         self.url = ""
         """Of the upstream that it leads to."""
         self._tracker = FrameTracker()
+        self._asked: FrameTracker | None = (
+            None  # of the client, from its first byte on: most tunnels are idle
+        )
+        self._seen = 0
         self._close = b""
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._idle = idle
@@ -100,6 +116,7 @@ class Tunnel:
         self.client.join(client, self.upstream)
         self.upstream.join(upstream, self.client)
         # What each side sent with its half of the handshake comes first, or frames would change their order.
+        self._follow(early)
         self.upstream.write(early)
         self._tracker.feed(greeting)
         self.client.write(greeting)
@@ -111,6 +128,16 @@ class Tunnel:
             self._arm(CLOSE_GRACE, self.abort)
         self._watch_idle()
 
+    def was_used(self) -> bool:
+        """Whether the client has sent a message since this was last asked."""
+        seen, self._seen = self._seen, self._asked.messages if self._asked else 0
+        return seen != self._seen
+
+    def _follow(self, data: bytes) -> None:
+        if data:
+            self._asked = self._asked or FrameTracker()
+            self._asked.feed(data)
+
     async def wait(self) -> None:
         await self._done
 
@@ -119,6 +146,7 @@ class Tunnel:
         self._touch()
         # Once we close, frames of the client are dropped: its session is over, and nothing of it may reach the app.
         if not self._close:
+            self._follow(data)
             self.upstream.write(data)
 
     def from_upstream(self, data: bytes) -> None:

@@ -79,7 +79,7 @@ def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO
         config.routes, session_cookie_names=own_cookies(services), prefix=config.server.prefix, clock=clock
     )
     credentials = _credentials(base, services.users.passwords)
-    watch = TunnelWatch(services.sessions, proxy.tunnels)
+    watch = TunnelWatch(services.sessions, proxy.tunnels, proxy.answers.admitted)
     services.sessions.on_change += [
         watch.hear,
         _change_notice(base, services.messaging).heard,

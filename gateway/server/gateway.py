@@ -67,6 +67,7 @@ class Gateway:
         self._provider = build_provider(services, stores.grants, stores.consents, stores.logins)
         portal = _portal(composed, self._provider)
         self._fast = _fast_path(composed, access, forward, portal)
+        composed.tunnel_watch.answers.append(self._fast.admitted)
         self._front = _front(composed, access, forward, portal)
         self._runner: web.ServerRunner | None = None
         self._ssl_context: ssl.SSLContext | None = None

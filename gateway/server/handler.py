@@ -122,7 +122,7 @@ class Handler:
         if isinstance(response, RelayedResponse):
             trace.upstream, trace.sent = response.upstream, response.body_bytes
             if not response.complete:
-                trace.reason = "upstream broke off"
+                trace.reason = response.broke_off
         return response
 
     async def _route(self, request: web.BaseRequest, trace: Trace) -> web.StreamResponse:

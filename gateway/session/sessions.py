@@ -58,7 +58,7 @@ class Sessions:
         self.new_csrf, self._bound_to = csrf, bound_to
         self._cookie = SessionCookie(config, secure=secure, fernet=fernet)
         self.cookie_name = self._cookie.name
-        self._expiry, self._clock, self._token = Expiry(config), clock, token
+        self.expiry, self._clock, self._token = Expiry(config), clock, token
         self._sessions, self._directory, self._changes = sessions, directory, changes
         self._granted = granted
         self._cache = SessionCache()
@@ -94,10 +94,10 @@ class Sessions:
         principal = entry.principal
         if now - entry.read_at > _RECHECK_AFTER or now >= principal.granted_until:
             return None
-        if not self._expiry.alive(principal.session, entry.seen_at, now):
+        if not self.expiry.alive(principal.session, entry.seen_at, now):
             return None
         entry.seen_at = now
-        if now - entry.touched_at > self._expiry.noted_after:
+        if now - entry.touched_at > self.expiry.noted_after:
             entry.touched_at = now
             self._touch_soon(principal.session.sid, now)
         return principal
@@ -112,7 +112,7 @@ class Sessions:
         try:
             principal = await self._principal(content.sid, now, stale.seen_at if stale else 0.0)
         except StoreUnavailable:
-            if stale and self._expiry.alive(stale.principal.session, stale.seen_at, now):
+            if stale and self.expiry.alive(stale.principal.session, stale.seen_at, now):
                 stale.seen_at = now  # a session that we know goes on while the database is away
                 return Visit(stale.csrf, stale.principal)
             raise
@@ -124,7 +124,7 @@ class Sessions:
         if self._cache.put(value, entry, heard):
             self._use(entry, now)
         else:
-            await self._touch(principal.session.sid, now)  # nothing here remembers this use
+            await self.touch(principal.session.sid, now)  # nothing here remembers this use
         return Visit(content.csrf, principal)
 
     async def _principal(self, sid: str, now: float, seen: float) -> Principal | None:
@@ -133,7 +133,7 @@ class Sessions:
         if record is None:
             return None
         user = await self._directory.get(record.username)
-        if not self._expiry.alive(record, max(seen, record.last_seen), now):
+        if not self.expiry.alive(record, max(seen, record.last_seen), now):
             return None  # not deleted: nobody ended it, and this machine's clock is not everybody's
         if user is None or user.disabled:
             await self._sessions.delete_for_user(record.username)
@@ -149,11 +149,12 @@ class Sessions:
         return Principal(user, record, tuple(group for group, _ in grants), granted_until=until)
 
     def _touch_soon(self, sid: str, now: float) -> None:
-        task = asyncio.get_running_loop().create_task(self._touch(sid, now))
+        task = asyncio.get_running_loop().create_task(self.touch(sid, now))
         self._touches.add(task)
         task.add_done_callback(self._touches.discard)
 
-    async def _touch(self, sid: str, now: float) -> None:
+    async def touch(self, sid: str, now: float) -> None:
+        """Note that a session was used at `now` (Unix seconds)."""
         try:
             await self._sessions.touch(sid, now)
         except StoreUnavailable:
@@ -161,7 +162,7 @@ class Sessions:
 
     def could_end_at(self, record: SessionRecord) -> float:
         """The Unix time until which the session has not expired, as far as the record tells."""
-        return self._expiry.could_end_at(record)
+        return self.expiry.could_end_at(record)
 
     async def look_up(self, record: SessionRecord) -> Principal | None:
         """Whom a session stands for now, None if it has ended. Asks the store. Raises StoreUnavailable."""
@@ -194,7 +195,7 @@ class Sessions:
             proven_at=proven,
             created_at=old.created_at if old else now,
             last_seen=now,
-            expires_at=old.expires_at if old else now + self._expiry.absolute,
+            expires_at=old.expires_at if old else now + self.expiry.absolute,
             ip=ip,
             user_agent=user_agent[:300],
             step_up=(step_up or (old is not None and old.step_up)) and factor not in SECOND_FACTORS,

@@ -127,6 +127,13 @@ class Route(Section):
     tls: UpstreamTls = Field(UpstreamTls(), description="for https upstreams")
     max_body: Size = Field(0, description="larger request bodies are 413")
     websocket: bool = Field(True, description="let WebSockets through")
+    websocket_activity: bool = Field(
+        True, description="what a client sends over a WebSocket keeps its session alive"
+    )
+    finish_downloads: bool = Field(
+        False,
+        description="answers that have begun go on when their session is ended; event streams never do",
+    )
     websocket_origins: tuple[str, ...] = Field(
         (), description="origins beside the route's own that may open WebSockets"
     )

@@ -16,6 +16,7 @@ from gateway.errors import UpstreamError
 from gateway.model import Decision
 from gateway.proxy.client_headers import canonical
 from gateway.proxy.client_response import NOT_IN_TRAILERS
+from gateway.proxy.held_answers import content_type_of, may_finish
 from gateway.proxy.upstream_connection import serialize
 from gateway.proxy.upstreams import PreparedRoute, Upstream
 from gateway.server.fastpath.header_plans import HeaderPlan, Rendered
@@ -226,6 +227,14 @@ class Exchange:
 
     def client_gone(self) -> None:
         self._end(499)
+
+    def close(self, code: int, reason: str) -> None:
+        """The session that asked has ended: so does the answer, unless it may finish."""
+        answer = self._answer
+        if self.over or (answer and may_finish(self.wanted.site.route, content_type_of(answer.head))):
+            return
+        self._end(answer.status if answer else 502, reason)
+        self.client.cut()
 
     # -- the end ---------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from gateway.observability.access_log import AccessLog, Trace
 from gateway.policy.decide import decide
 from gateway.policy.routes import Routes
 from gateway.portal.rendering.render import TRY_AGAIN, Pages
+from gateway.proxy.held_answers import Admitted
 from gateway.proxy.proxy import Proxy, identity_of
 from gateway.proxy.request_headers import request_target
 from gateway.proxy.upstream_connection import serialize
@@ -210,6 +211,19 @@ class FastPath:
         fields += [(b"Server", b"auth-gateway"), (b"X-Request-Id", wanted.name.encode())]
         fields.append((b"Content-Length", b"%d" % len(body)))
         return serialize(b"HTTP/1.1 504 Gateway Timeout", fields) + body, error.detail
+
+    def admitted(self) -> dict[str, list[Admitted]]:
+        """Session id -> the answers to it that are under way."""
+        held: dict[str, list[Admitted]] = {}
+        for exchange in self._active:
+            wanted, principal = exchange.wanted, exchange.wanted.rendered.principal
+            head = split_head(wanted.data) if principal is not None else None
+            if principal is not None and head is not None:
+                query = (head[0][3] or b"").decode()
+                target = target_of(wanted.plan, wanted.method, wanted.path, query)
+                one = Admitted(held=exchange, route=wanted.site.route, target=target, principal=principal)
+                held.setdefault(principal.session.sid, []).append(one)
+        return held
 
     # -- life ------------------------------------------------------------------------------------------------------
 
