@@ -34,6 +34,7 @@ BY_ANYONE = {
     "DeviceViews.start": "an app, by its secret or key",
     "AuthorizeViews.authorize": "an app's page, which sends a browser here; nothing happens without our own page",
     "EndSessionViews.submit": "an app's page; our own form is then `confirmed`",
+    "ProviderViews.come_back_by_post": "an identity provider's page; the address that it leads to judges `state`",
     "SmsViews.status": "the SMS provider, by its signature",
 }
 """Views whose form does not come from a page of ours, and how the view knows who sent it."""
