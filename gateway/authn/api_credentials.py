@@ -18,9 +18,9 @@ from gateway.authn.kept_principals import KeptPrincipals, proven_now
 from gateway.authn.password_check import PasswordCheck
 from gateway.authn.verified_cache import VerifiedCache
 from gateway.clock import Clock
+from gateway.config.names import user_name
 from gateway.config.schema import Route
 from gateway.directory.base import Directory
-from gateway.directory.identifiers import folded
 from gateway.errors import GatewayError
 from gateway.i18n.text import N_
 from gateway.model import Principal, Target, User
@@ -162,7 +162,7 @@ class ApiCredentials:
         """`username` came with it in HTTP Basic, which only tokens of users do."""
         right = await self._good(target, text)
         token = right.token
-        if username is not None and (not token.owner or folded(username) != token.owner):
+        if username is not None and (not token.owner or user_name(username) != token.owner):
             raise self._refused_token("it belongs to somebody else")
         if route.label not in token.routes or (token.methods and target.method not in token.methods):
             self._audit.record(

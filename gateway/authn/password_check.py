@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
+from gateway.config.names import user_name
 from gateway.directory.base import Directory
-from gateway.directory.identifiers import folded
 from gateway.errors import Overloaded, StoreUnavailable
 from gateway.model import User
 from gateway.observability.audit import Audit
@@ -87,4 +87,4 @@ def as_counted(typed: str) -> str:
     """Return one spelling for all that the directory takes for the same name: full-width letters get no
     fresh tries.
     """
-    return folded(typed.strip())[:128]
+    return user_name(typed.strip())[:128]

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from gateway.cli.context import Opened, config_option, run
-from gateway.directory.identifiers import folded
+from gateway.config.names import user_name
 from gateway.stores.protocols.core import AuditRow
 
 _POLL_SECONDS = 0.5
@@ -33,7 +33,7 @@ def tail(
     lines: int, follow: bool, username: str | None, event: str | None, as_json: bool, config_file: Path
 ) -> None:
     """Print the newest events, oldest first."""
-    name = None if username is None else folded(username)
+    name = None if username is None else user_name(username)
 
     async def work(opened: Opened) -> None:
         cursor = await opened.audit.latest()

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from gateway.cli.context import Opened, config_option, json_option, moment, print_json, run
-from gateway.directory.identifiers import folded
+from gateway.config.names import user_name
 from gateway.errors import GatewayError
 from gateway.stores.protocols.core import Device
 
@@ -25,7 +25,7 @@ def list_devices(username: str | None, as_json: bool, config_file: Path) -> None
     """List the remembered devices, oldest first."""
 
     async def work(opened: Opened) -> Sequence[Device]:
-        return await opened.devices.list(None if username is None else folded(username))
+        return await opened.devices.list(None if username is None else user_name(username))
 
     found = run(config_file, work)
     if as_json:
@@ -50,7 +50,7 @@ def revoke(id: str | None, username: str | None, config_file: Path) -> None:
     async def work(opened: Opened) -> int:
         if id is not None:
             return await _revoke_one(opened, id)
-        return await _revoke_user(opened, folded(username or ""))
+        return await _revoke_user(opened, user_name(username or ""))
 
     count = run(config_file, work)
     click.echo(f"revoked {count} device{'' if count == 1 else 's'}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from gateway.cli.context import Opened, config_option, json_option, moment, print_json, run
-from gateway.directory.identifiers import folded
+from gateway.config.names import user_name
 from gateway.errors import GatewayError
 from gateway.model import SessionRecord
 
@@ -25,7 +25,7 @@ def list_sessions(username: str | None, as_json: bool, config_file: Path) -> Non
     """List the sessions, oldest first."""
 
     async def work(opened: Opened) -> Sequence[SessionRecord]:
-        return await opened.sessions.list(None if username is None else folded(username))
+        return await opened.sessions.list(None if username is None else user_name(username))
 
     records = run(config_file, work)
     if as_json:
@@ -52,7 +52,7 @@ def revoke(sid: str | None, username: str | None, everyone: bool, config_file: P
         if sid is not None:
             return await _revoke_one(opened, sid)
         if username is not None:
-            return await _revoke_user(opened, folded(username))
+            return await _revoke_user(opened, user_name(username))
         return sum([await _revoke_user(opened, name) for name in await _everyone(opened)])
 
     count = run(config_file, work)

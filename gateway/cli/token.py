@@ -9,6 +9,7 @@ import click
 
 from gateway.authn.api_credentials import PREFIX, token_digest
 from gateway.cli.context import Opened, config_option, json_option, moment, print_json, run
+from gateway.config.names import user_name
 from gateway.config.units import parse_duration
 from gateway.directory import identifiers
 from gateway.errors import GatewayError
@@ -108,9 +109,9 @@ def revoke(name: str, config_file: Path) -> None:
     """End a token; running gateways hear of it within two seconds."""
 
     async def work(opened: Opened) -> None:
-        if not await SqlTokens(opened.engine).revoke(identifiers.folded(name), opened.clock()):
+        if not await SqlTokens(opened.engine).revoke(user_name(name), opened.clock()):
             raise GatewayError(f"there is no token {name}")
-        await opened.record("token_revoked", f"token:{identifiers.folded(name)}")
+        await opened.record("token_revoked", f"token:{user_name(name)}")
 
     run(config_file, work)
     click.echo(f"revoked {name}")

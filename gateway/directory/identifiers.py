@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import phonenumbers
 
+from gateway.config.names import group_name, user_name
 from gateway.errors import InvalidUser
 from gateway.i18n.text import N_
 from gateway.model import User
@@ -18,12 +19,13 @@ _LONGEST = 128
 # CR and LF (Cc) would end a header; surrogates and unassigned (Cs, Cn) may not be UTF-8. Invisible characters
 # (Cf) make two names look the same; people's names need some (Persian writes a zero-width non-joiner).
 _UNSAFE = {"Cc", "Cs", "Cn", "Zl", "Zp"}
+_MARKUP = frozenset('<>"/\\|;%?#*`{}')
+_TOGETHER: tuple[frozenset[str], ...] = (  # UTS 39 §5.2, "highly restrictive"
+    frozenset({"LATIN", "CJK", "HIRAGANA", "KATAKANA"}),
+    frozenset({"LATIN", "CJK", "BOPOMOFO"}),
+    frozenset({"LATIN", "CJK", "HANGUL"}),
+)
 _EMAIL = re.compile(r"[^@\s,<>\"]{1,64}@[^@\s,<>\"]{1,255}")
-
-
-def folded(username: str) -> str:
-    """The spelling that usernames are stored and compared in: "Alice" and full-width "alice" are one user."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
 
 
 def checked(user: User) -> User:
@@ -45,7 +47,7 @@ def full_name(text: str) -> str:
 
 def username(text: str) -> str:
     """Return a username in canonical spelling. Raises InvalidUser."""
-    name = folded(text)
+    name = user_name(text)
     if not 1 <= len(name) <= _LONGEST:
         raise InvalidUser(f"a username has 1 to {_LONGEST} characters")
     if any(character.isspace() or character in ":," for character in name):
@@ -53,9 +55,35 @@ def username(text: str) -> str:
     return _plain("username", name)
 
 
+def new_username(text: str) -> str:
+    """Like `username`, for a user who is being added: refuses what can be taken for something or somebody else.
+
+    Raises InvalidUser.
+    """
+    name = username(text)
+    if not (name[0].isalnum() or name[0] == "_") or not any(map(str.isalnum, name)):
+        raise InvalidUser(f"username {text!r}: it must begin with a letter, a digit or an underscore")
+    if strange := sorted(set(name) & _MARKUP):
+        raise InvalidUser(
+            f"username {text!r}: {' '.join(strange)} is not allowed, files and pages read it otherwise"
+        )
+    scripts = {_script(character) for character in name if character.isalpha()}
+    if not any(scripts <= together for together in _TOGETHER) and len(scripts) > 1:
+        mixed = " and ".join(sorted(script.capitalize() for script in scripts))
+        raise InvalidUser(
+            f"username {text!r} mixes letters of {mixed}, which can look like another user's name"
+        )
+    return name
+
+
+def _script(character: str) -> str:
+    """The script of a letter, by the first word of its name in Unicode."""
+    return unicodedata.name(character, "UNKNOWN").partition(" ")[0].partition("-")[0]
+
+
 def group(text: str) -> str:
     """Return the name of a group. Raises InvalidUser."""
-    name = unicodedata.normalize("NFKC", text).strip()
+    name = group_name(text)
     if not 1 <= len(name) <= _LONGEST:
         raise InvalidUser(f"a group name has 1 to {_LONGEST} characters")
     if "," in name:

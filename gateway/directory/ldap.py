@@ -17,8 +17,8 @@ from ldap3 import NONE, SAFE_SYNC, SUBTREE, Connection, Server, Tls
 from ldap3.core.exceptions import LDAPException, LDAPOperationResult
 from ldap3.utils.conv import escape_filter_chars
 
+from gateway.config.names import user_name
 from gateway.config.schema import DirectoryLdap
-from gateway.directory.identifiers import folded
 from gateway.directory.ldap_entries import ALWAYS, LdapEntry, user_of
 from gateway.errors import StoreUnavailable
 from gateway.model import User
@@ -88,7 +88,7 @@ class LdapDirectory:
         return self._user(entry) if entry else None
 
     def _find(self, username: str) -> LdapEntry | None:
-        name = folded(username)
+        name = user_name(username)
         if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
             return None
         question = self._settings.user_filter.replace("{username}", escape_filter_chars(name))

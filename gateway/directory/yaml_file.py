@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.config.names import user_name
 from gateway.config.yaml_document import Document, parse
 from gateway.directory import identifiers
 from gateway.directory.password_hashing import PasswordHashing, is_supported
@@ -50,7 +51,7 @@ class FileDirectory:
 
     async def get(self, username: str) -> User | None:
         self.refresh()
-        return self._users.get(identifiers.folded(username))
+        return self._users.get(user_name(username))
 
     async def authenticate(self, username: str, password: str) -> User | None:
         user = await self.get(username)

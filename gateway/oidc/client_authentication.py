@@ -94,7 +94,7 @@ class Authentication:
             return None
         try:
             claims = jwt.decode(form["client_assertion"], app.keys, algorithms=_ALGORITHMS).claims
-        except (JoseError, ValueError, TypeError, KeyError):
+        except (JoseError, ValueError, TypeError, KeyError, RecursionError):
             return None
         return claims if self._sound(claims, app.id) else None
 
@@ -142,5 +142,5 @@ def _claimed_issuer(assertion: str) -> str:
         part = assertion.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
         return str(claims["iss"])
-    except (ValueError, KeyError, IndexError, TypeError):
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         return ""

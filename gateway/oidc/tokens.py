@@ -100,7 +100,7 @@ class TokenSigner:
         """Return the claims of a token that we signed, None for anything else; `expired` ones count if asked for."""
         try:
             token = jwt.decode(text, self._keys.verifying(), algorithms=["RS256", "ES256"])
-        except (JoseError, ValueError, TypeError, KeyError):
+        except (JoseError, ValueError, TypeError, KeyError, RecursionError):
             return None
         claims = token.claims
         if token.header.get("typ") != typ or claims.get("iss") != self.issuer:

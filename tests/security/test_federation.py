@@ -74,7 +74,9 @@ def sign(claims: dict[str, Any], key: Any = KEY, **header: Any) -> str:
 
 
 @asynccontextmanager
-async def forging_rig(folder: Path, **settings: Any) -> AsyncIterator[tuple[Rig, ForgingProvider]]:
+async def forging_rig(
+    folder: Path, routes: list[dict[str, Any]] | None = None, **settings: Any
+) -> AsyncIterator[tuple[Rig, ForgingProvider]]:
     provider = ForgingProvider()
     async with running_upstream(provider.handle) as server:
         provider.url = server.url
@@ -87,7 +89,8 @@ async def forging_rig(folder: Path, **settings: Any) -> AsyncIterator[tuple[Rig,
             **settings,
         }
         partner = {**corp, "name": "partner"}
-        async with running_gateway(folder, identity_providers=[corp, partner]) as rig:
+        more = {"routes": routes} if routes else {}
+        async with running_gateway(folder, identity_providers=[corp, partner], **more) as rig:
             rig.clock.now = time.time()
             await rig.add_user("mira", email="mira@example.com")
             yield rig, provider

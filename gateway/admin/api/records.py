@@ -9,6 +9,7 @@ from gateway.admin.pages.audit import CHANGES, stream_audit
 from gateway.admin.pages.base import Paper
 from gateway.admin.revocation import Accesses
 from gateway.admin.services import AdminServices
+from gateway.config.names import user_name
 from gateway.errors import RequestRefused
 from gateway.stores.protocols.audit import AuditQuery
 
@@ -78,7 +79,7 @@ class RecordOperations:
 
     async def sessions(self, call: ApiCall) -> ApiResponse:
         query = call.read(models.SessionsQuery)
-        found = list(await self._accesses.sessions(call.actor, query.username.casefold()))
+        found = list(await self._accesses.sessions(call.actor, user_name(query.username)))
         ids = [one.id for one in found]
         rest = found[ids.index(query.cursor) + 1 :] if query.cursor in ids else found
         shown = rest[: query.limit]
@@ -134,7 +135,7 @@ def _wanted(query: models.AuditFilter, events: tuple[str, ...]) -> AuditQuery:
     if events and asked and not chosen:
         chosen = ("",)  # matches nothing
     return AuditQuery(
-        username=query.user.casefold(),
+        username=user_name(query.user),
         events=chosen,
         ip=query.ip,
         since=query.since,

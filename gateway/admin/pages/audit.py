@@ -7,6 +7,7 @@ from aiohttp import web
 
 from gateway.admin.exports import audit_lines
 from gateway.admin.pages.base import Call, Paper
+from gateway.config.names import user_name
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
 from gateway.stores.protocols.audit import AuditQuery
@@ -101,7 +102,7 @@ def query_of(given: dict[str, str]) -> AuditQuery:
     """Raises RequestRefused for times that are none."""
     events = tuple(given["event"].replace(",", " ").split())
     return AuditQuery(
-        username=given["user"].strip().casefold(),
+        username=user_name(given["user"]),
         events=events,
         ip=given["ip"].strip(),
         since=_time(given["since"]),

@@ -5,6 +5,7 @@ from aiohttp import web
 from gateway.admin.overview import overview
 from gateway.admin.pages.base import Call, Paper
 from gateway.admin.revocation import Accesses
+from gateway.config.names import user_name
 
 PAGE = 100
 
@@ -21,7 +22,7 @@ class SessionScreens:
 
     async def list(self, call: Call) -> web.StreamResponse:
         """Pages by number: the list lives, so a cursor into it would be as wrong."""
-        username = call.query("user").strip().casefold()
+        username = user_name(call.query("user"))
         found = await self._accesses.sessions(call.actor, username)
         page = int(number) if (number := call.query("page")).isdecimal() and len(number) < 6 else 1
         begin = (max(page, 1) - 1) * PAGE

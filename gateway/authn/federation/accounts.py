@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from gateway.authn.federation.base import NotSignedIn, ProviderAccount
 from gateway.clock import Clock
+from gateway.config.names import mail_address, mail_domain
+from gateway.config.schema import Config
 from gateway.config.sections.identity_providers import ProviderBase
 from gateway.directory.base import Directory, WritableDirectory
 from gateway.errors import InvalidUser, UserExists
@@ -29,6 +31,8 @@ class AccountLinks:
     writable: WritableDirectory | None
     audit: Audit
     clock: Clock
+    taken: frozenset[str]
+    """Names that are given to nobody who comes from a provider: those of `named_users`."""
 
     async def user(self, provider: ProviderBase, account: ProviderAccount, ip: str) -> User:
         """Return the user of this account, linked or added if the provider's section allows it.
@@ -61,14 +65,24 @@ class AccountLinks:
             return await self.directory.get(account.username) if account.username else None
         if not account.email:
             return None
-        wanted = account.email.casefold()
-        found = [user for user in await self.directory.list(wanted) if user.email.casefold() == wanted]
+        if not (wanted := mail_address(account.email)):
+            return None
+        # Directories search by text, which has more than one spelling beyond ASCII; the comparison has one.
+        search = account.email if account.email.isascii() else account.email.rpartition("@")[0]
+        listed = await self.directory.list(search)
+        found = [user for user in listed if mail_address(user.email) == wanted]
         return found[0] if len(found) == 1 else None  # an address of two users says nothing
 
     async def _create(self, provider: ProviderBase, account: ProviderAccount) -> User | None:
         if self.writable is None or not account.email:
             return None
         name = re.sub(r"[^a-z0-9._-]", "-", (account.username or account.email.partition("@")[0]).casefold())
+        if name in self.taken:
+            raise NotSignedIn(
+                f"{provider.name}: nobody is added as {name}, a name that the configuration's rules mention; add "
+                "this user yourself, if it is they",
+                public=UNKNOWN,
+            )
         try:
             await self.writable.add(
                 User(name, name=account.name[:200], email=account.email, groups=provider.create_groups)
@@ -78,5 +92,13 @@ class AccountLinks:
         return await self.directory.get(name)
 
 
+def named_users(config: Config) -> frozenset[str]:
+    """The users whom rules of routes and apps mention by name: who gets such a name gets what they are allowed."""
+    policies = [rule for route in config.routes for rule in route.access]
+    return frozenset(
+        name for policy in (*policies, *(app.policy for app in config.oidc.clients)) for name in policy.users
+    )
+
+
 def _domain(email: str) -> str:
-    return email.rpartition("@")[2].casefold()
+    return mail_domain(email.rpartition("@")[2])

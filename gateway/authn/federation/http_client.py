@@ -62,7 +62,7 @@ class ProviderHttp:
     def _parsed(self, body: bytes, what: str, status: int) -> Any:
         try:
             return {**parsed, "_status": status} if isinstance(parsed := json.loads(body), dict) else parsed
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ProviderUnavailable(f"{self._name}: {what} answered {status} without JSON") from None
 
     async def close(self) -> None:

@@ -13,6 +13,12 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from gateway.authn.federation.base import NotSignedIn, ProviderAccount, ProviderLogin, ProviderUnavailable
+from gateway.authn.federation.claims import (
+    hosted_domain_asked,
+    is_of_hosted_domain,
+    is_subject,
+    saw_two_factors,
+)
 from gateway.authn.federation.http_client import ProviderHttp
 from gateway.clock import Clock
 from gateway.config.sections.identity_providers import OidcProvider
@@ -24,7 +30,6 @@ TENANT = "{tenantid}"
 """Stands in the issuer of discovery documents that are shared by all tenants of Microsoft Entra."""
 _FRESH = 3600.0
 _KEYS_AGAIN_AFTER = 30.0
-_MFA = frozenset({"mfa", "otp", "hwk", "swk", "fpt", "sc", "sms", "pop", "user"})  # RFC 8176
 
 
 class OpenIdProvider:
@@ -52,6 +57,8 @@ class OpenIdProvider:
         }
         if self._config.response_mode != "query":
             query["response_mode"] = self._config.response_mode
+        if hosted := hosted_domain_asked(self._config):
+            query["hd"] = hosted
         return with_query(str(found["authorization_endpoint"]), query)
 
     async def account(self, attempt: ProviderLogin, answer: Mapping[str, str]) -> ProviderAccount:
@@ -65,6 +72,8 @@ class OpenIdProvider:
         claims = await self._verified(str(tokens.get("id_token", "")), attempt.nonce)
         if not {"email", "email_verified"} <= set(claims) and "userinfo_endpoint" in found:
             claims = await self._with_userinfo(found, claims, str(tokens.get("access_token", "")))
+        if not is_of_hosted_domain(self._config, claims):
+            raise NotSignedIn(f"{self._config.name}: no account of an organisation among `domains` (`hd`)")
         return self._account(claims)
 
     async def _discovered(self) -> dict[str, Any]:
@@ -125,7 +134,7 @@ class OpenIdProvider:
         """OpenID Connect Core §3.1.3.7."""
         try:
             decoded = jwt.decode(token, await self._keys_for(token), algorithms=ALGORITHMS)
-        except (JoseError, ValueError, TypeError) as error:
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
             raise NotSignedIn(f"{self._config.name}: the ID token can't be verified: {error}") from None
         claims, now = dict(decoded.claims), self._clock()
         audience = claims.get("aud")
@@ -140,7 +149,7 @@ class OpenIdProvider:
             "exp": _is_number(claims.get("exp")) and now < claims["exp"] + LEEWAY,
             "iat": _is_number(claims.get("iat")) and claims["iat"] < now + LEEWAY,
             "nonce": secrets.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()),
-            "sub": isinstance(claims.get("sub"), str) and 0 < len(claims["sub"]) <= 255,
+            "sub": is_subject(claims.get("sub")),
         }
         if wrong := [name for name, holds in sound.items() if not holds]:
             raise NotSignedIn(f"{self._config.name}: the ID token has a wrong {', '.join(wrong)}")
@@ -176,7 +185,7 @@ class OpenIdProvider:
         """Userinfo as a JWT (OpenID Connect Core §5.3.2): signed by the provider, for us."""
         try:
             decoded = jwt.decode(token, await self._keys_for(token), algorithms=ALGORITHMS)
-        except (JoseError, ValueError, TypeError) as error:
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
             raise NotSignedIn(f"{self._config.name}: userinfo can't be verified: {error}") from None
         claims = dict(decoded.claims)
         audience = claims.get("aud")
@@ -186,14 +195,12 @@ class OpenIdProvider:
         return claims
 
     def _account(self, claims: Mapping[str, Any]) -> ProviderAccount:
-        amr = claims.get("amr")
-        proven = {str(one) for one in amr} if isinstance(amr, list) else set()
         return ProviderAccount(
             subject=claims["sub"],
             username=str(claims.get(self._config.username_claim, "")),
             email=str(claims.get("email", "")) if _is_true(claims.get("email_verified")) else "",
             name=str(claims.get("name", "")),
-            mfa=self._config.trust_mfa and bool(_MFA & proven),
+            mfa=self._config.trust_mfa and saw_two_factors(claims),
         )
 
     async def close(self) -> None:
@@ -224,5 +231,5 @@ def _kid(token: str) -> str | None:
 
     try:
         return jws.extract_compact(token.encode()).headers().get("kid")
-    except (JoseError, ValueError):
+    except (JoseError, ValueError, RecursionError):
         return None

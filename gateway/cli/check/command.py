@@ -1,11 +1,12 @@
 """`auth-gateway check`: says whether a configuration is sound, and if not, everything that is wrong with it.
 
-Reads the file, its secret files and certificates; starts nothing and connects to nothing.
+Reads the file, its secret files and certificates; starts nothing, and connects to nothing but, for `--explain --user`,
+the directory of users.
 """
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, get_args
@@ -13,11 +14,12 @@ from typing import Any, get_args
 import click
 
 from gateway.authn.risk.geo import Geo, country_finder
-from gateway.cli.check.explain import Supposed, answer, as_text, parse_time
+from gateway.cli.check.explain import Supposed, answer, as_text, parse_time, unknown
+from gateway.cli.check.lookup import find_user
 from gateway.cli.check.policy_tests import run_policy_tests
 from gateway.clock import system_clock
 from gateway.config.loader import Loaded, read
-from gateway.config.schema import FactorName, Route
+from gateway.config.schema import Config, FactorName, Route
 from gateway.errors import ConfigError
 from gateway.request.target import CountryOf
 
@@ -36,8 +38,12 @@ _COLUMNS = ("host", "path", "upstream", "require")
 @click.option(
     "--explain", "url", default="", metavar="URL", help="Say which rule decides about this URL, and why."
 )
-@click.option("--user", default="", help="... for this user; nobody is signed in without.")
-@click.option("--groups", default="", help="... who is in these groups (comma-separated).")
+@click.option(
+    "--user", default="", help="... for this user, as the directory has them; nobody is signed in without."
+)
+@click.option(
+    "--groups", default="", help="... who is in these groups (comma-separated), and is not looked up."
+)
 @click.option("--amr", default="password,sms", show_default=True, help="... who has proven these factors.")
 @click.option("--ip", default="127.0.0.1", show_default=True, help="... from this address.")
 @click.option("--method", default="GET", show_default=True, help="... with this method.")
@@ -53,10 +59,23 @@ def check(path: Path, as_json: bool, tests: Path | None, url: str, **supposed: s
         _report_mistakes(error, as_json)
         raise click.exceptions.Exit(UNSOUND) from None
     if url:
-        report = answer(loaded.config, _supposed(url, supposed, system_clock()), country_of)
+        report = _explained(loaded.config, _supposed(url, supposed, system_clock()), country_of)
         click.echo(json.dumps(report, indent=2) if as_json else as_text(report))
         return
     click.echo(json.dumps(_as_json(loaded, passed), indent=2) if as_json else _summary(path, loaded, passed))
+
+
+def _explained(config: Config, supposed: Supposed, country_of: CountryOf) -> dict[str, Any]:
+    """Groups that the options don't give are the user's own, as on the console's page."""
+    if not supposed.user or supposed.groups:
+        return answer(config, supposed, country_of)
+    found = find_user(config, supposed.user)
+    if found.problem:
+        note = f"users can't be looked up ({found.problem}); say --groups, none are supposed"
+        return {**answer(config, supposed, country_of), "note": note}
+    if found.user is None or found.user.disabled:
+        return unknown(supposed.user, disabled=found.user is not None)
+    return answer(config, replace(supposed, groups=found.user.groups), country_of)
 
 
 def _run_tests(path: Path, tests: Path | None, loaded: Loaded, country_of: CountryOf) -> int:

@@ -1,6 +1,6 @@
 """`auth-gateway check --explain URL`: which rule decides about a request, and why. Asks the rules, not the gateway.
 
-Nobody is looked up: the user's groups and proven factors are what the options say.
+The user's groups are looked up unless they are given; proven factors are what the options say.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from gateway.config.names import group_name, user_name
 from gateway.config.schema import Config
 from gateway.errors import RequestRefused
 from gateway.model import Principal, SessionRecord, Target, User
@@ -49,6 +50,11 @@ def parse_moment(text: str, now: float) -> float:
         raise ValueError("write a time such as 2027-01-15T08:30+01:00") from None
 
 
+def unknown(user: str, *, disabled: bool = False) -> dict[str, Any]:
+    """What is said of a user who can't sign in: no rule is asked."""
+    return _refused(403, f"user {user} is disabled" if disabled else f"there is no user {user}")
+
+
 def answer(config: Config, supposed: Supposed, country_of: CountryOf) -> dict[str, Any]:
     """The explanation as plain data. Requests that are refused before any rule is asked say why."""
     try:
@@ -75,14 +81,15 @@ def _principal(supposed: Supposed) -> Principal | None:
     began = min(supposed.proven.values(), default=supposed.now)
     session = SessionRecord(
         sid="explained",
-        username=supposed.user,
+        username=user_name(supposed.user),
         amr=tuple(supposed.proven),
         proven_at=dict(supposed.proven),
         created_at=began,
         last_seen=supposed.now,
         expires_at=supposed.now + 1,
     )
-    return Principal(User(supposed.user, groups=supposed.groups), session)
+    groups = tuple(map(group_name, supposed.groups))
+    return Principal(User(session.username, groups=groups), session)
 
 
 def _refused(status: int, reason: str) -> dict[str, Any]:
@@ -102,7 +109,8 @@ def _plain(explanation: Explanation) -> dict[str, Any]:
 
 def as_text(report: dict[str, Any]) -> str:
     """For people: every rule with every criterion, then the verdict."""
-    lines = [f"route {report['route']}"] if "route" in report else []
+    lines = [f"note: {report['note']}"] if report.get("note") else []
+    lines += [f"route {report['route']}"] if "route" in report else []
     for rule in report["rules"]:
         mark = "=>" if rule["decides"] else "  "
         lines.append(f"{mark} {rule['rule']} (require: {rule['require']}): {_outcome(rule)}")

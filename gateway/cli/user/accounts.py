@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from gateway.cli.context import Opened, config_option, json_option, print_json, run
-from gateway.directory.identifiers import folded
+from gateway.config.names import user_name
 from gateway.errors import GatewayError
 
 
@@ -17,7 +17,7 @@ def accounts(username: str, as_json: bool, config_file: Path) -> None:
     """List the identity providers through which a user can sign in."""
 
     async def work(opened: Opened) -> list[str]:
-        return await opened.federated.of(folded(username))
+        return await opened.federated.of(user_name(username))
 
     found = run(config_file, work)
     if as_json:
@@ -34,11 +34,11 @@ def unlink(username: str, provider: str, config_file: Path) -> None:
     """Forget a user's account at a provider; the next sign-in there is matched anew. Ends the user's sessions."""
 
     async def work(opened: Opened) -> None:
-        name = folded(username)
+        name = user_name(username)
         if not await opened.federated.unlink(provider, name):
             raise GatewayError(f"{name} has no account at {provider}")
         await opened.sessions.delete_for_user(name)
         await opened.record("account_unlinked", name, provider=provider)
 
     run(config_file, work)
-    click.echo(f"unlinked {folded(username)} from {provider}")
+    click.echo(f"unlinked {user_name(username)} from {provider}")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from gateway.config import addresses
 from gateway.config.checks.finding import Check, Finding
+from gateway.config.public_suffixes import is_public_suffix
 from gateway.config.schema import Config
 
 
@@ -14,6 +15,9 @@ def domains(config: Config) -> Iterator[Finding]:
         if not addresses.is_name(one.domain) or "." not in one.domain or addresses.is_ip(one.domain):
             mend = "write a name with a dot and nothing before it, such as `other.org`"
             yield Finding(path, f"`{one.domain}` is not a domain", mend)
+        elif is_public_suffix(one.domain):
+            mend = "write your own names below it (publicsuffix.org)"
+            yield Finding(path, f"anybody can have a name below `{one.domain}`", mend)
         elif one.domain in seen:
             yield Finding(path, f"`{one.domain}` is given twice", "remove one of them")
         seen.add(one.domain)

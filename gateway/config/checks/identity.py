@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from gateway.config import addresses
 from gateway.config.checks.finding import Check, Finding
+from gateway.config.public_suffixes import is_public_suffix
 from gateway.config.schema import Config, DirectoryDatabase, GithubProvider, OidcProvider
 
 
@@ -35,14 +36,11 @@ def identity_providers(config: Config) -> Iterator[Finding]:
             yield Finding(
                 (*place, "create"), "would let anybody in who has an account there", "name `domains`"
             )
-        if (
-            isinstance(one, GithubProvider)
-            and one.match == "username"
-            and _is_public(one)
-            and not one.domains
-        ):
+        if one.match == "username" and not one.domains and _lets_choose_names(one):
             mend = "match by mail address, or name `domains`"
-            yield Finding((*place, "match"), "would let in whoever takes a user's name at GitHub first", mend)
+            if isinstance(one, OidcProvider):
+                mend += ", or say `assigns_usernames: true` if nobody can choose a name there"
+            yield Finding((*place, "match"), "would let in whoever takes a user's name there first", mend)
         if one.create and not isinstance(config.directory, DirectoryDatabase):
             kind = config.directory.kind
             yield Finding((*place, "create"), f"users can't be added to the {kind} directory", "remove it")
@@ -51,15 +49,28 @@ def identity_providers(config: Config) -> Iterator[Finding]:
 
 
 def key_origins(config: Config) -> Iterator[Finding]:
+    id = config.webauthn.rp_id
+    if id and id != "localhost" and is_public_suffix(id):
+        problem = f"anybody can have a name below `{id}`, and browsers refuse keys for it"
+        yield Finding(("webauthn", "rp_id"), problem, "write your own name below it (publicsuffix.org)")
     for number, origin in enumerate(config.webauthn.origins):
         if addresses.origin(origin) is None and not origin.startswith("android:apk-key-hash:"):
             mend = "write scheme, host and port only, such as `https://app.example.com`"
             yield Finding(("webauthn", "origins", number), f"`{origin}` is not an origin", mend)
 
 
-def _is_public(provider: GithubProvider) -> bool:
-    """Whether anybody can get an account there, under any name that is free."""
+def _lets_choose_names(provider: GithubProvider | OidcProvider) -> bool:
+    """Whether anybody may get an account there under any name that is free: deny where nobody says otherwise."""
+    if isinstance(provider, OidcProvider):
+        return not (provider.assigns_usernames or _is_tenant(provider))
     return urlsplit(provider.base_url).hostname == "github.com"
+
+
+def _is_tenant(provider: OidcProvider) -> bool:
+    """Whether it is Entra, and its accounts are those of named tenants, whose administrators give the names."""
+    parts = urlsplit(provider.issuer)
+    shared = parts.path.strip("/").partition("/")[0] in ("common", "organizations", "consumers")
+    return parts.hostname == "login.microsoftonline.com" and (bool(provider.tenants) or not shared)
 
 
 PEOPLE_CHECKS: tuple[tuple[frozenset[str], Check], ...] = (

@@ -19,6 +19,7 @@ from gateway.config.checks.oidc import OIDC_CHECKS
 from gateway.config.checks.routes import ROUTE_CHECKS
 from gateway.config.checks.rules import RULE_CHECKS
 from gateway.config.countries import telephone_country
+from gateway.config.public_suffixes import is_public_suffix
 from gateway.config.schema import (
     Config,
     DirectoryFile,
@@ -32,6 +33,7 @@ from gateway.config.yaml_document import KeyPath
 
 _DATABASES = ("sqlite", "postgresql")
 _STATES = ("redis", "rediss", "unix")
+_OWN = "write your own name below it (publicsuffix.org)"
 _OWN_PUBLIC = 256
 """More public addresses than this are hardly all one's own proxies."""
 _NUMBER_START = re.compile(r"\+[1-9][0-9]{0,8}")
@@ -131,6 +133,10 @@ def session_domain(config: Config) -> Iterator[Finding]:
         mend = "write a name with a dot and nothing before it, such as `example.com`"
         yield Finding(path, f"`{domain}` is not a domain that a cookie may have", mend)
         return
+    if is_public_suffix(domain):
+        yield Finding(
+            path, f"anybody can have a name below `{domain}`, and browsers refuse such a cookie", _OWN
+        )
     origin = addresses.origin(config.server.public_url)
     if origin and not addresses.is_below(origin.host, domain):
         mend = "write the domain that both share, or remove `session.domain`"

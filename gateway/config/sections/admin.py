@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from gateway.config.names import GroupName
 from gateway.config.sections.base import Network, Section
 from gateway.config.sections.policy import Policy
 from gateway.config.sections.route import Route
@@ -9,7 +10,7 @@ from gateway.config.units import Duration
 
 
 class Admin(Section):
-    groups: tuple[str, ...] = Field(
+    groups: tuple[GroupName, ...] = Field(
         ("admins",), min_length=1, description="members of any of these, with two factors, are administrators"
     )
     max_age: Duration = Field(

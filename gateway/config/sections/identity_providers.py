@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints
 
+from gateway.config.names import GroupName, MailDomain
 from gateway.config.sections.base import Section, Words
 
 ProviderName = Annotated[
@@ -36,11 +37,11 @@ class ProviderBase(Section):
         "email",
         description="how an account is found at its first sign-in: by verified mail address, or by user name",
     )
-    domains: tuple[str, ...] = Field(
+    domains: tuple[MailDomain, ...] = Field(
         (), description="only accounts with a mail address in these domains; empty = any"
     )
     create: bool = Field(False, description="add a user for an account that matches nobody (needs `domains`)")
-    create_groups: tuple[str, ...] = Field((), description="groups of users added like that")
+    create_groups: tuple[GroupName, ...] = Field((), description="groups of users added like that")
 
 
 class OidcProvider(ProviderBase):
@@ -58,6 +59,9 @@ class OidcProvider(ProviderBase):
         "query", description="how the answer comes back; Apple sends names and addresses by `form_post` alone"
     )
     username_claim: str = Field("preferred_username", description="the claim that `match: username` compares")
+    assigns_usernames: bool = Field(
+        False, description="nobody chooses their own user name there, so `match: username` needs no `domains`"
+    )
     trust_mfa: bool = Field(
         False,
         description="count the provider's own second factor (`amr`, `acr`) where any second factor will do",

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from gateway.config.names import GroupName, UserName
 from gateway.config.sections.base import Network, Section, Words
 from gateway.config.units import Duration
 
@@ -56,8 +57,8 @@ class Policy(Section):
     require: Require = Field(
         "two_factor", description="how a caller must be signed in; `bypass` = not at all"
     )
-    users: tuple[str, ...] = Field((), description="only these users")
-    groups: tuple[str, ...] = Field((), description="only members of one of these groups")
+    users: tuple[UserName, ...] = Field((), description="only these users")
+    groups: tuple[GroupName, ...] = Field((), description="only members of one of these groups")
     networks: tuple[Network, ...] = Field((), description="only from these networks")
     countries: tuple[Country, ...] = Field(
         (), description="only from these countries, or with `!` from all but these; by `risk.geoip_file`"
@@ -98,8 +99,8 @@ class Rule(Policy):
 class AccessRequest(Section):
     """A group that users may ask to join for a while, from the page that refuses them."""
 
-    group: str = Field(description="the group, as rules name it")
-    approvers: tuple[str, ...] = Field(
+    group: GroupName = Field(description="the group, as rules name it")
+    approvers: tuple[GroupName, ...] = Field(
         description="members of these groups decide; nobody decides their own request"
     )
     longest: Duration = Field(8 * 3600.0, ge=60, description="the longest time that can be granted")

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from gateway.authn.federation.accounts import AccountLinks
+from gateway.authn.federation.accounts import AccountLinks, named_users
 from gateway.authn.federation.base import FederationProvider, NotSignedIn, ProviderUnavailable
 from gateway.authn.federation.github import Github
 from gateway.authn.federation.login_state import LoginStates
@@ -40,6 +40,7 @@ def federation_pages(services: Services) -> Views:
         writable=services.users.writable,
         audit=services.audit,
         clock=services.clock,
+        taken=named_users(services.config),
     )
     views: dict[str, Mapping[str, View]] = {}
     for config in services.config.identity_providers:

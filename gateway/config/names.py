@@ -1,0 +1,72 @@
+"""The one spelling in which names of users, groups, mail addresses and mail domains are kept and compared. Pure.
+
+Rules, directories, imports, lookups and explanations all come here, so none of them can see two names where another
+sees one, nor one where another sees two.
+"""
+
+import unicodedata
+from typing import Annotated
+
+import idna
+from pydantic import AfterValidator
+
+from gateway.config.sections.base import Words
+
+_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+def user_name(text: str) -> str:
+    """The spelling that usernames are kept and compared in: "Alice" and full-width "alice" are one user."""
+    once = unicodedata.normalize("NFKC", text).casefold()
+    return unicodedata.normalize("NFKC", once).strip(" ")
+
+
+def group_name(text: str) -> str:
+    """The spelling of a group. Capitals count: directories have `Staff` and `staff` as two groups."""
+    return unicodedata.normalize("NFKC", text).strip()
+
+
+def mail_domain(text: str) -> str:
+    """A domain as DNS has it (IDNA 2008), in lower case; "" for what is none.
+
+    `straße.example` and `strasse.example` are two domains with two owners, though folding makes them one text.
+    """
+    name = text.strip().rstrip(".")
+    try:
+        return idna.encode(name, uts46=True, std3_rules=True, transitional=False).decode().lower()
+    except (idna.IDNAError, UnicodeError):
+        return ""
+
+
+def mail_address(text: str) -> str:
+    """The spelling in which mail addresses are compared, "" for what is none.
+
+    Before the @, capitals of ASCII don't count, as no provider tells them apart; all other letters stay what they are:
+    `weiß` is not `weiss`, nor does a long s make a `boss`.
+    """
+    local, at, domain = text.strip().rpartition("@")
+    known = mail_domain(domain)
+    return f"{local.translate(_ASCII_LOWER)}@{known}" if local and at and known else ""
+
+
+def _named(text: str) -> str:
+    if not (name := user_name(text)):
+        raise ValueError("is empty")
+    return name
+
+
+def _group(text: str) -> str:
+    if not (name := group_name(text)):
+        raise ValueError("is empty")
+    return name
+
+
+def _domain(text: str) -> str:
+    if not (name := mail_domain(text.removeprefix("@"))):
+        raise ValueError("is not a domain such as `example.com`")
+    return name
+
+
+UserName = Annotated[str, AfterValidator(_named), Words("text")]
+GroupName = Annotated[str, AfterValidator(_group), Words("text")]
+MailDomain = Annotated[str, AfterValidator(_domain), Words("a domain such as `example.com`")]

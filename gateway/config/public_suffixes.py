@@ -1,0 +1,16 @@
+"""Domains under which anybody may have a name: no cookie and no key may be for all of one (publicsuffix.org)."""
+
+from functools import cache
+
+from publicsuffixlist import PublicSuffixList
+
+
+@cache
+def _listed() -> PublicSuffixList:
+    """Read when first asked: most configurations name no domain."""
+    return PublicSuffixList()
+
+
+def is_public_suffix(domain: str) -> bool:
+    """Whether this is one, such as `co.uk` or `duckdns.org`. Of names that no list has, only top levels are."""
+    return bool(_listed().is_public(domain))
