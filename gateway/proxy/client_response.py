@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
 from gateway.proxy.client_headers import Pairs, canonical
+from gateway.proxy.http_date import http_date
 from gateway.proxy.upstream_connection import ResponseHead, serialize
 
 # RFC 9110 §6.5.1: fields that frame, route or authenticate mean nothing, or mischief, in a trailer.
@@ -89,28 +90,14 @@ class ClientWriter:
         # Bytes of a body that nobody took would be read as the next request.
         if not (ends_by_length and request.keep_alive and request.content.is_eof()):
             self.response.force_close()
-        self._head = serialize(
-            b"HTTP/1.1 %d %b" % (head.status, head.reason),
-            self._framed(head, headers, modern),
-        )
-
-    def _framed(self, head: ResponseHead, headers: Pairs, modern: bool) -> Pairs:
-        announces = self._chunked and head.chunked
-        pairs = [
-            (name, value)
-            for name, value in headers
-            if not (name.lower() == b"trailer" and not announces)
-            and not (
-                name.lower() == b"content-length" and (self._chunked or head.status == HTTPStatus.NO_CONTENT)
-            )
-        ]
-        if self._chunked:
-            pairs.append((b"Transfer-Encoding", b"chunked"))
+        pairs = framed(head, headers, chunked=self._chunked)
+        if not has_date(pairs):
+            pairs.append((b"Date", http_date()))
         if not self.response.keep_alive:
             pairs.append((b"Connection", b"close"))
         elif not modern:
             pairs.append((b"Connection", b"keep-alive"))
-        return pairs
+        self._head = serialize(b"HTTP/1.1 %d %b" % (head.status, head.reason), pairs)
 
     async def write(self, chunk: bytes) -> None:
         """Send the head if it waits, and a piece of the body; returns when the client can take more."""
@@ -141,6 +128,22 @@ class ClientWriter:
         if self._request.transport is not None:
             self._request.transport.abort()
         self._request.protocol.force_close()
+
+
+def framed(head: ResponseHead, headers: Pairs, *, chunked: bool) -> Pairs:
+    """The headers with the framing that this client gets; `chunked` is ours, whatever the app's was."""
+    announces = chunked and head.chunked
+    pairs = [
+        (name, value)
+        for name, value in headers
+        if not (name.lower() == b"trailer" and not announces)
+        and not (name.lower() == b"content-length" and (chunked or head.status == HTTPStatus.NO_CONTENT))
+    ]
+    return [*pairs, (b"Transfer-Encoding", b"chunked")] if chunked else pairs
+
+
+def has_date(pairs: Pairs) -> bool:
+    return any(name.lower() == b"date" for name, _ in pairs)
 
 
 def _phrase(status: int) -> str:

@@ -58,7 +58,7 @@ class RoundTrip:
         self._times = site.route.timeouts
         self._idle = site.route.timeouts.idle or None
         self._has_body = request.body_exists and not upgrade
-        self._body_touched = False
+        self._body_touched = self._repeated = False
         self.head: ResponseHead | None = None
         self._upload: asyncio.Task[None] | None = None
         self._deadline: asyncio.Timeout | None = None
@@ -80,23 +80,22 @@ class RoundTrip:
             try:
                 return await self._ask_idle(upstream) or await self._ask_new(upstream)
             except (NotConnected, ConnectTimeout) as error:
-                failure = error
-            except BrokenConnection as error:
-                if not self._replayable:
-                    raise
-                failure = error
+                failure = error  # nothing was sent
         raise failure or UpstreamUnreachable("no upstream")
 
     async def _ask_idle(self, upstream: Upstream) -> UpstreamResponse | None:
-        """Ask on a kept connection. That it was closed while idle says nothing about the upstream."""
-        connection = upstream.reuse(replayable=self._replayable)
+        """Ask on a kept connection. If that was closed while idle, and nothing of an answer came, the request goes out
+        once more (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+        """
+        connection = None if self._repeated else upstream.reuse(replayable=self._replayable)
         if connection is None:
             return None
         try:
             return await self._ask(upstream, connection)
         except BrokenConnection:
-            if not self._replayable:
+            if not self._replayable or connection.heard:
                 raise
+            self._repeated = True
             return None
 
     async def _ask_new(self, upstream: Upstream) -> UpstreamResponse:
@@ -113,7 +112,8 @@ class RoundTrip:
         return self._request.method in IDEMPOTENT and not self._body_touched
 
     async def _ask(self, upstream: Upstream, connection: UpstreamConnection) -> UpstreamResponse:
-        connection.begin(self._request.method, partial(self._interim, upstream))
+        lenient = self._site.route.upstream_http == "lenient"
+        connection.begin(self._request.method, partial(self._interim, upstream), lenient=lenient)
         connection.write(self._head_for(upstream))
         try:
             head = await self._response_head(connection)

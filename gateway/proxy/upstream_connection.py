@@ -1,40 +1,36 @@
 """One HTTP/1.1 connection to an upstream: bytes out, a parsed response in, back-pressure both ways.
 
-Built on asyncio and httptools rather than aiohttp's client, because that one drops trailers, 1xx heads and header
-bytes that are not UTF-8, and can't tell "nothing was sent yet" from "the answer broke". Knows nothing of requests
-from clients, routes or retries.
+Built on asyncio rather than aiohttp's client, because that one drops trailers, 1xx heads and header bytes that are not
+UTF-8, and can't tell "nothing was sent yet" from "the answer broke". Knows nothing of requests from clients, routes or
+retries.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import cast
-
-import httptools
 
 from gateway.errors import UpstreamUnreachable
 from gateway.proxy.client_headers import Pair, Pairs
+from gateway.proxy.upstream_head import (
+    HEAD_LIMIT,
+    LenientChunks,
+    OddResponse,
+    ResponseHead,
+    has_bare_lf,
+    keeps_alive,
+    read_response_head,
+    split_head,
+)
+from gateway.request.bodies import Body, BrokenBody
+
+__all__ = ["BrokenConnection", "ResponseHead", "UpstreamConnection", "serialize"]
 
 HIGH_WATER = 256 * 1024
-HEAD_LIMIT = 256 * 1024
 
 
 class BrokenConnection(UpstreamUnreachable):
     """The connection ended, or spoke something else than HTTP, before the response was complete."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
-    """`length` is None for a body that ends with its last chunk or, if not `chunked`, with the connection."""
-
-    version: str
-    status: int
-    reason: bytes
-    headers: Pairs
-    bodiless: bool
-    chunked: bool
-    length: int | None
 
 
 Interim = Callable[[int, bytes, Pairs], None]
@@ -44,18 +40,20 @@ class UpstreamConnection(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.fresh = True  # no exchange has been completed on it
+        self.heard = False  # a byte of the answer has come: the app has seen the request
         self.idle_since = 0.0
         self.trailers: Pairs = []
         self.tail = b""  # what came behind a 101
         self.forget: Callable[[UpstreamConnection], None] | None = None
-        self._parser: httptools.HttpResponseParser | None = None
         self._method = ""
+        self._lenient = False
         self._interim: Interim | None = None
         self._head: ResponseHead | None = None
-        self._status = b""
-        self._headers: Pairs = []
-        self._since_body = 0
-        """Bytes since there was one of the body: of heads (final or 1xx) or of trailers, which must end somewhere."""
+        self._body: Body | LenientChunks | None = None
+        self._buffer = b""
+        """What has come of a head that is not whole yet."""
+        self._before_head = 0
+        """Bytes of heads, final or 1xx: they must end somewhere."""
         self._chunks: deque[bytes] = deque()
         self._buffered = 0
         self._complete = True
@@ -69,12 +67,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     # --- for the caller
 
-    def begin(self, method: str, interim: Interim) -> None:
+    def begin(self, method: str, interim: Interim, *, lenient: bool = False) -> None:
         """Expect the response to a request with this method; `interim` hears of 1xx heads."""
-        self._parser = httptools.HttpResponseParser(self)
-        self._method, self._interim = method, interim
-        self._head, self._complete, self._error = None, False, None
-        self._headers, self._status, self.trailers, self._since_body = [], b"", [], 0
+        self._method, self._interim, self._lenient = method, interim, lenient
+        self._head, self._body, self._complete, self._error = None, None, False, None
+        self._buffer, self._before_head, self.trailers, self.heard = b"", 0, [], False
 
     def write(self, data: bytes) -> None:
         if self.transport is not None:
@@ -142,19 +139,14 @@ class UpstreamConnection(asyncio.Protocol):
         if self._upgraded:
             self.tail += data
             return
-        parser = self._parser
-        if parser is None or self._complete:
+        if self._complete:
             self.abort()  # bytes nobody asked for would be taken for the answer to the next request
             return
-        self._since_body += len(data)
-        try:
-            parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserError as error:
-            self._broken(f"not HTTP: {error}")
-        if self._since_body > HEAD_LIMIT:
-            self._broken("head or trailers too large")
+        self.heard = True
+        if self._head is None:
+            self._read_head(data)
+        else:
+            self._read_body(data)
         if self._buffered > HIGH_WATER and not self._reading_paused and self.transport is not None:
             self._reading_paused = True
             self.transport.pause_reading()
@@ -162,12 +154,10 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
         self._can_write.set()
-        head = self._head
-        if head and not head.bodiless and not head.chunked and head.length is None and exc is None:
-            self._complete = True  # RFC 9112 §6.3: this body ends with the connection
+        if self._head is not None and self._head.until_close and exc is None:
+            self._complete = True
         elif not self._complete:
             self._broken(f"connection lost{f': {exc}' if exc else ''}")
-        self._parser = None
         self._wake()
         if self.forget is not None:
             self.forget(self)
@@ -178,70 +168,62 @@ class UpstreamConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._can_write.set()
 
-    # --- httptools
-
-    def on_message_begin(self) -> None:
-        if self._complete:
-            self._spoiled = True
-
-    def on_status(self, status: bytes) -> None:
-        self._status += status
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        (self._headers if self._head is None else self.trailers).append((name, value))
-
-    def on_headers_complete(self) -> None:
-        parser = self._parser
-        if self._head is not None or parser is None:
-            return
-        status = parser.get_status_code()
-        if 100 <= status < 200 and status != 101:
-            return
-        self._head = self._final_head(parser, status)
-        if not keeps_alive(self._head):
-            self._spoiled = True
-        if self._head.bodiless:
-            # llhttp can't be told that this answers a HEAD: it would wait for a body.
-            self._complete = True
-        self._wake()
-
-    def on_body(self, body: bytes) -> None:
-        self._since_body = 0
-        if self._complete:
-            self._spoiled = True
-            return
-        self._chunks.append(body)
-        self._buffered += len(body)
-        self._wake()
-
-    def on_message_complete(self) -> None:
-        if self._head is not None:
-            self._complete = True
-            self._wake()
-        elif self._interim is not None and self._parser is not None:
-            status, reason, headers = self._parser.get_status_code(), self._status, self._headers
-            self._status, self._headers = b"", []
-            self._interim(status, reason, headers)
-
     # --- inside
 
-    def _final_head(self, parser: httptools.HttpResponseParser, status: int) -> ResponseHead:
-        lengths = [value for name, value in self._headers if name.lower() == b"content-length"]
-        codings = b",".join(
-            value for name, value in self._headers if name.lower() == b"transfer-encoding"
-        ).lower()
-        # A coding other than chunked would be lost on the way (RFC 9112 §6.1).
-        if status < 100 or codings not in (b"", b"chunked"):
-            raise ValueError("odd status or transfer coding")
-        return ResponseHead(
-            version=parser.get_http_version(),
-            status=status,
-            reason=self._status,
-            headers=self._headers,
-            bodiless=self._method == "HEAD" or status in (101, 204, 304),
-            chunked=codings == b"chunked",
-            length=int(lengths[0]) if lengths else None,
-        )
+    def _read_head(self, data: bytes) -> None:
+        data = self._buffer + data
+        while (parts := split_head(data, lenient=self._lenient)) is not None:
+            text, data = parts
+            self._before_head += len(text)
+            try:
+                head = read_response_head(text, self._method, lenient=self._lenient)
+            except OddResponse as odd:
+                self._broken(f"not HTTP: {odd}")
+                return
+            if head.status == 101 or head.status >= 200:
+                self._begin_body(head, data)
+                return
+            if self._interim is not None:
+                self._interim(head.status, head.reason, head.headers)
+            if self._before_head > HEAD_LIMIT:
+                break
+        self._buffer = data
+        if self._before_head + len(data) > HEAD_LIMIT:
+            self._broken("head too large")
+        elif not self._lenient and has_bare_lf(data):
+            self._broken("not HTTP: bare LF in the head; `upstream_http: lenient` on the route takes that")
+
+    def _begin_body(self, head: ResponseHead, data: bytes) -> None:
+        self._head, self._buffer = head, b""
+        self._body = head.body(lenient=self._lenient)
+        if not keeps_alive(head):
+            self._spoiled = True
+        if head.status == 101:
+            self._complete = True
+            self._upgrade(data)
+        elif self._body is None and not head.until_close:
+            self._complete = True
+            self._spoiled = self._spoiled or bool(data)
+        elif data:
+            self._read_body(data)
+        self._wake()
+
+    def _read_body(self, data: bytes) -> None:
+        body, rest = self._body, b""
+        if body is not None:
+            try:
+                data, rest = body.feed(data)
+            except BrokenBody as broken:
+                self._broken(f"not HTTP: {broken}")
+                return
+            if body.complete:
+                self._complete = True
+                self._spoiled = self._spoiled or bool(rest)
+                self.trailers = getattr(body, "trailers", [])
+        if data:
+            self._chunks.append(data)
+            self._buffered += len(data)
+        self._wake()
 
     def _upgrade(self, tail: bytes) -> None:
         self._upgraded = True
@@ -267,13 +249,6 @@ class UpstreamConnection(asyncio.Protocol):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-
-
-def keeps_alive(head: ResponseHead) -> bool:
-    """RFC 9112 §9.3."""
-    options = b",".join(value for name, value in head.headers if name.lower() == b"connection").lower()
-    tokens = {option.strip() for option in options.split(b",")}
-    return b"close" not in tokens and (head.version == "1.1" or b"keep-alive" in tokens)
 
 
 def serialize(start_line: bytes, pairs: list[Pair]) -> bytes:

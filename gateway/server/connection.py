@@ -1,275 +1,297 @@
-"""A client connection: aiohttp's protocol plus the limits that keep one client from costing too much (rule 7).
+"""A client's connection, ours from the first byte to the last: framing, order, deadlines, limits, drain and close.
 
-A head that is too large is 431, one that trickles in is 408, anything that can't be parsed is 400; each gets a short
-plain answer and a closed connection, before any of our handlers sees it.
+It takes one request at a time out of what arrives and gives it to one of two ways to answer: the fast path, or the
+ordinary path, which is aiohttp's request and our handler. They see that request, its body and nothing else; what the
+client sent behind it stays here until the answer is complete (RFC 9112 §9.3.2: answers in the order of the requests).
+A head that is too large is 431 or 414, one that trickles in is 408, what can't be read is 400 (rule 7).
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import cast
 
-from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
-
-from gateway.config.schema import HttpLimits
-from gateway.observability import metrics
+from gateway.request.bodies import Body, BrokenBody, LengthBody, body_of
 from gateway.request.forwarded import peer_address
-from gateway.request.malformed import Page, answer, as_bytes, cause_of, status_of
-from gateway.server.fastpath import FastPath
-from gateway.server.fastpath.exchange import Exchange
+from gateway.request.http_head import Malformed, read_head
+from gateway.server.closing_connection import BRIEFLY, ClosingConnection, ConnectionState
 from gateway.server.fastpath.fast_path import ClientAddress
+from gateway.server.ordinary_answer import OrdinaryAnswer
+from gateway.server.way import Accepting, Way
 
-log = logging.getLogger("gateway.connection")
+WRITE_HIGH = 512 * 1024
+"""Bytes of an answer that wait for the client before the app is held back."""
+DISCARD_BYTES, DISCARD_TIME = 64 * 1024, 5.0
+"""The rest of a body whose answer is out already is read and thrown away if it is no more than so many bytes and comes
+within so many seconds; else the connection closes, and its answer has said so."""
+_BURST = 32  # requests answered without a pause, before other connections have their turn
 
 
-class ClientConnection(RequestHandler):
-    """One client connection of a `ConnectionServer`."""
+class ClientConnection(ClosingConnection):
+    """One client connection; `server` accepted it."""
 
-    __slots__ = (
-        "_address",
-        "_ahead",
-        "_exchange",
-        "_head_bytes",
-        "_head_timer",
-        "_limits",
-        "_owner",
-        "chosen",
-    )
+    __slots__ = ("_advancing", "_chosen", "_early", "_expects", "_head", "_stays_open", "_way")
 
-    def __init__(self, owner: "ConnectionServer", limits: HttpLimits, **kwargs: Any) -> None:
-        super().__init__(owner, **kwargs)
-        self._owner, self._limits = owner, limits
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._head_bytes = 0
-        self._exchange: Exchange | None = None
-        self._ahead = b""  # what came behind a request that is under way on the fast path
-        self._address = ClientAddress(None, None, False)
-        self.chosen = False
-        """Whether the request under way is to be traced; those go the ordinary path."""
+    def __init__(self, server: Accepting, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(server, loop)
+        self._way: Way | None = None
+        self._head = b""  # of the request under way
+        self._expects = False  # the client waits for 100 Continue, or for an answer, before it sends the body
+        self._stays_open = True
+        self._early: Callable[[bytes], object] | None = None
+        self._advancing = self._chosen = False
 
-    @property
-    def draining(self) -> bool:
-        return self._owner.draining
+    # -- asyncio.Protocol ------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(high=WRITE_HIGH)
         name = transport.get_extra_info("peername")
         text = str(name[0]) if isinstance(name, tuple) else None
         secure = transport.get_extra_info("sslcontext") is not None
         self._address = ClientAddress(peer_address(name), text, secure)
-        if len(self._owner.connections) > self._limits.connections:
-            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections")
+        self._idle_since = self._loop.time()
+        self._deadline.set(self._idle_since + self._server.limits.keepalive_timeout)
+        if not self._server.admit(self):
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections", linger=BRIEFLY)
 
     def data_received(self, data: bytes) -> None:
-        if self._exchange is not None:
-            self._keep_for_later(data)
-        elif not self._takes_fast_path(data):
-            self._ordinary(data)
-
-    def _takes_fast_path(self, data: bytes) -> bool:
-        fast = self._owner.fast
-        idle = self._waiter is not None and not self._head_bytes and self._waiting_for_head()
-        if idle and self._owner.chosen is not None:
-            self.chosen = self._owner.chosen()
-        if (
-            fast is None
-            or not idle
-            or self.chosen
-            or self._owner.draining
-            or self._close
-            or self._force_close
-        ):
-            return False
-        if len(data) > self._limits.head_size or self.writing_paused:
-            return False  # a head to be refused; a client that has not taken its last answer yet
-        exchange = fast.take(self, self._address, data)
-        if exchange is None:
-            return False
-        self._exchange = exchange
-        exchange.start()
-        return True
-
-    def _keep_for_later(self, data: bytes) -> None:
-        self._ahead += data
-        if len(self._ahead) > self._limits.head_size and self.transport is not None:
-            self.transport.pause_reading()
-
-    def _ordinary(self, data: bytes) -> None:
-        if self._waiting_for_head():
-            self._head_bytes += len(data)
-            if self._head_timer is None:
-                self._head_timer = self._loop.call_later(self._limits.head_timeout, self._head_too_slow)
-        super().data_received(data)
-        if self._head_timer is not None and not self._waiting_for_head():
-            self._stop_head_timer()
-        elif self._head_bytes > self._limits.head_size and self._waiting_for_head():
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head is too large")
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        self._stop_head_timer()
-        if self._exchange is not None:
-            exchange, self._exchange = self._exchange, None
-            exchange.client_gone()
-        super().connection_lost(exc)
-
-    # -- Client of an exchange (gateway.fastpath) ------------------------------------------------------------------
-
-    def hand_back(self, data: bytes) -> None:
-        """Let the ordinary path have a request that the fast path could not finish."""
-        self._exchange = None
-        ahead, self._ahead = self._ahead, b""
-        self._read_on()
-        self._ordinary(data + ahead)
-
-    def exchange_done(self) -> None:
-        self._exchange = None
-        if self._close:
-            self.force_close()
-            return
-        # While draining it stays open for the linger: this answer did not say `Connection: close`, so the next
-        # request may be on its way already. That one goes the ordinary path, whose answer does.
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        if self._ahead:
-            self._loop.call_soon(self._next_request)
-
-    def cut(self) -> None:
-        self._exchange = None
-        if self.transport is not None:
-            self.transport.abort()
-        self.force_close()
-
-    def _next_request(self) -> None:
-        ahead, self._ahead = self._ahead, b""
-        if ahead and self._exchange is None:
-            self._read_on()
-            self.data_received(ahead)
-
-    def _read_on(self) -> None:
-        if self.transport is not None:
-            self.transport.resume_reading()
+        state = self.state
+        if state is ConnectionState.WAITING:
+            if not self._inbox and data.find(b"\r\n\r\n") == len(data) - 4 and self._may_begin(data):
+                self._begin(data)
+                return
+            self._inbox.add(data)
+            self._advance()
+        elif state is ConnectionState.SERVING:
+            if self._body is not None and not self._held and not self._inbox:
+                self._feed(self._body, data)
+                return
+            self._inbox.add(data)
+            self._regulate()
+        elif state is ConnectionState.DISCARDING:
+            self._inbox.add(data)
+            self._discard()
+        elif state is ConnectionState.LINGERING:
+            self._read_on(len(data))
+        elif state is ConnectionState.TUNNEL and self._early is not None:
+            self._early(data)
 
     def pause_writing(self) -> None:
-        super().pause_writing()
-        if self._exchange is not None:
-            self._exchange.pause()
+        self.writing_paused = True
+        if self._way is not None:
+            self._way.pause_writing()
 
     def resume_writing(self) -> None:
-        super().resume_writing()
-        if self._exchange is not None:
-            self._exchange.resume()
+        self.writing_paused = False
+        if self._way is not None:
+            self._way.resume_writing()
+        elif self.state is ConnectionState.WAITING:
+            self._advance()
 
-    def close(self) -> None:
-        """End the connection after the response that is under way."""
-        if self._exchange is not None:
-            self._close = True
-        elif not self._waiting_for_head():
-            super().close()
-        elif not self._head_bytes:
-            # aiohttp would only stop waiting for a request and leave the transport open: whoever sends on it later
-            # hears nothing until the time for a head is over.
-            self.force_close()
-        # Half a head is a request under way: it is answered with `Connection: close`, or its time runs out.
-
-    def _process_keepalive(self) -> None:
-        if self._exchange is None:
-            super()._process_keepalive()
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Of the transport, or of a tunnel that had taken it over."""
+        if self.transport is None:
             return
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
+        self.state, self.transport = ConnectionState.CLOSED, None
+        self._deadline.cancel()
+        self._inbox.clear()
+        self._body = self._early = None
+        way, self._way = self._way, None
+        self._server.left(self, getattr(way, "task", None))
+        if way is not None:
+            way.client_gone(exc)
 
-    # -- errors ----------------------------------------------------------------------------------------------------
+    # -- one request after the other -------------------------------------------------------------------------------
 
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """What aiohttp could not parse. The reason goes to the log; the client gets the status in plain words."""
-        status = status_of(exc, status)
-        self.force_close_after_response()
-        if status < 500:
-            self._log_refusal(status, cause_of(exc))
-        else:
-            log.error("request failed", exc_info=exc)
-        response = answer(status, self._owner.page)
-        response.headers["Server"] = "auth-gateway"
-        response.force_close()
-        return response
+    def _may_begin(self, data: bytes) -> bool:
+        """The common case: one whole head, nothing before and nothing behind it."""
+        return len(data) <= self._server.limits.head_size and not self.writing_paused and data[0] != 13
 
-    def _log_refusal(self, status: int, cause: str) -> None:
-        metrics.requests.labels("", str(status), "").inc()
-        fields = {"event": "bad_request", "client": self._address.text, "status": status, "cause": cause}
-        log.info("refused", extra={"fields": fields})
+    def _advance(self) -> None:
+        """Serve what has arrived, one request at a time, for as long as answers come at once."""
+        if self._advancing:
+            return
+        self._advancing = True
+        try:
+            for _ in range(_BURST):
+                # A client that does not take its answers gets no more of them made.
+                if self.state is not ConnectionState.WAITING or not self._inbox or self.writing_paused:
+                    break
+                if not self._begin_next():
+                    break
+            else:
+                self._loop.call_soon(self._advance)
+        finally:
+            self._advancing = False
+        if self._reading_paused or self._inbox.full:
+            self._regulate()
 
-    def force_close_after_response(self) -> None:
-        """No further request is read from a connection whose framing can't be trusted."""
-        self.keep_alive(False)
+    def _begin_next(self) -> bool:
+        """Begin the request at the head of the inbox; False if its head is not there yet."""
+        begins = self._inbox.begins()
+        try:
+            head = self._inbox.next_head()
+        except Malformed as refused:
+            self._refuse(refused.status, refused.cause)
+            return False
+        if head is not None:
+            self._begin(head)
+            return True
+        if begins and self._inbox:
+            self._deadline.set(self._loop.time() + self._server.limits.head_timeout)
+        self._inbox.look_no_more()
+        return False
 
-    def _waiting_for_head(self) -> bool:
-        return not self._request_in_progress and not self._messages and self._payload_parser is None
+    def _begin(self, head: bytes) -> None:
+        server = self._server
+        self.state, self._head = ConnectionState.SERVING, head
+        self._held = self._expects = False
+        self._stays_open = True
+        self._chosen = server.chosen is not None and server.chosen()
+        if server.fast is not None and not self._chosen:
+            exchange = server.fast.take(self, self._address, head)
+            if exchange is not None:
+                self._way, self._body = exchange, exchange.request_body
+                exchange.start()
+                if self._inbox:
+                    self._pump()
+                return
+        self._begin_ordinary()
 
-    def _stop_head_timer(self) -> None:
-        self._head_bytes = 0
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def _begin_ordinary(self) -> None:
+        limits, transport = self._server.limits, self.transport
+        assert transport is not None
+        try:
+            head = read_head(self._head[:-4], limits.header_count)
+        except Malformed as refused:
+            self._refuse(refused.status, refused.cause)
+            return
+        self._body = self._body or body_of(head, limits.head_size)  # the fast path may have looked at it
+        self._stays_open, self._expects = head.stays_open, head.expects and self._body is not None
+        self._way = way = OrdinaryAnswer(
+            head=head,
+            client=self,
+            handler=self._server.handler,
+            transport=transport,
+            loop=self._loop,
+            chosen=self._chosen,
+        )
+        way.start()
+        self._pump()
 
-    def _head_too_slow(self) -> None:
-        self._head_timer = None
-        if self._waiting_for_head():
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "head took too long")
+    # -- the request's body ----------------------------------------------------------------------------------------
 
-    def _refuse(self, status: HTTPStatus, cause: str) -> None:
-        self._log_refusal(status.value, cause)
-        if self.transport is not None:
-            self.transport.write(as_bytes(answer(status.value, self._owner.page)))
-        self.force_close()
+    def _pump(self) -> None:
+        """Hand on what has arrived of the body."""
+        body = self._body
+        if body is not None and self._inbox and not self._held and self.state is ConnectionState.SERVING:
+            self._feed(body, self._inbox.take_all())
+        self._regulate()
 
+    def _feed(self, body: Body, data: bytes) -> None:
+        way = self._way
+        assert way is not None
+        self._expects = False
+        try:
+            piece, rest = body.feed(data)
+        except BrokenBody as broken:
+            self._body, self._stays_open = None, False
+            way.body_broken(str(broken))
+            return
+        self._inbox.add(rest)
+        if body.complete:
+            self._body = None
+        if piece:
+            way.body(piece)
+        if body.complete and self._way is way:
+            way.body_end()
+        if rest:
+            self._regulate()
 
-class Request(web.BaseRequest):
-    """aiohttp's request; while the server drains, its answer says `Connection: close` (RFC 9112 §9.6)."""
+    def _discard(self) -> None:
+        """Throw away the rest of a body that was answered early; serve what stands behind it."""
+        body = self._body
+        if body is not None:
+            try:
+                _, rest = body.feed(self._inbox.take_all())
+            except BrokenBody:
+                self._linger()
+                return
+            self._inbox.add(rest)
+            if not body.complete:
+                return
+            self._body = None
+        self._wait()
+
+    def _wait(self) -> None:
+        """For the next request, which may be there already."""
+        self.state, self._idle_since = ConnectionState.WAITING, self._loop.time()
+        draining = self._server.draining
+        self._deadline.set(
+            self._idle_since + (self._server.linger if draining else self._server.limits.keepalive_timeout)
+        )
+        if self._inbox:
+            self._advance()
+        elif self._reading_paused:
+            self._regulate()
+
+    # -- what a way to answer asks for -----------------------------------------------------------------------------
 
     @property
-    def keep_alive(self) -> bool:
-        protocol = self.protocol
-        return super().keep_alive and not (isinstance(protocol, ClientConnection) and protocol.draining)
+    def may_stay_open(self) -> bool:
+        """Whether another request may follow the one under way, whose answer is about to say so."""
+        return self._stays_open and not self._server.draining and self._discardable
 
+    @property
+    def _discardable(self) -> bool:
+        """A client that was never told to go on may send the body or not: what comes next could be either."""
+        body = self._body
+        if body is None:
+            return True
+        return isinstance(body, LengthBody) and body.left <= DISCARD_BYTES and not self._expects
 
-class ConnectionServer(web.Server):
-    """aiohttp's low-level server, making our connections. Once `draining`, each ends with its next response."""
+    def hold_body(self) -> None:
+        self._held = True
+        self._regulate()
 
-    def __init__(
-        self,
-        handler: Any,
-        limits: HttpLimits,
-        *,
-        fast: FastPath | None = None,
-        page: Page | None = None,
-        chosen: Callable[[], bool] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(handler, request_factory=self._served, **kwargs)
-        self._limits, self.fast, self.page, self.chosen = limits, fast, page, chosen
-        self.draining = False
-        self._connection_kwargs = {
-            "max_line_size": limits.head_size,
-            "max_field_size": limits.head_size,
-            "max_headers": limits.header_count,
-            "keepalive_timeout": limits.keepalive_timeout,
-            "auto_decompress": False,
-            "access_log": None,
-            "lingering_time": 2.0,
-            "read_bufsize": 256 * 1024,
-        }
+    def release_body(self) -> None:
+        if self._held:
+            self._held = False
+            self._pump()
 
-    def _served(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-        # aiohttp says so only when the handler's task runs; what comes before that is body, not the next head
-        protocol._request_in_progress = True
-        return Request(message, payload, protocol, payload_writer=writer, task=task, loop=self._loop)
+    def hand_over(self) -> None:
+        """The ordinary path shall answer. Only for a request of which the fast path has sent nothing to anybody."""
+        self._way, self._held = None, False
+        if self.transport is not None:
+            self._begin_ordinary()
 
-    def __call__(self) -> RequestHandler:
-        return ClientConnection(self, self._limits, loop=self._loop, **self._connection_kwargs)
+    def become_tunnel(self, early: Callable[[bytes], object]) -> None:
+        """From now on the bytes are no requests. `early` takes those that came before the tunnel could."""
+        self.state, self._early = ConnectionState.TUNNEL, early
+        early(self._inbox.take_all())
+
+    def answered(self, *, keep: bool) -> None:
+        """The answer is written. `keep`: it did not say that the connection closes."""
+        self._way, self._held = None, False
+        if self.state is not ConnectionState.SERVING:
+            return
+        if not keep or not self._stays_open:
+            self._end()
+        elif self._body is None:
+            self._wait()
+        elif self._discardable:
+            self.state = ConnectionState.DISCARDING
+            self._deadline.set(self._loop.time() + DISCARD_TIME)
+            self._regulate()
+            self._discard()
+        else:
+            self._linger()
+
+    def failed(self, *, began: bool) -> None:
+        """The way to answer is broken. Whoever has read a part of the answer must see that it is not whole."""
+        self._way = None
+        if began:
+            self.cut()
+        else:
+            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "the handler failed")

@@ -13,7 +13,6 @@ from functools import partial
 from typing import TextIO
 from urllib.parse import urlsplit
 
-from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.admin.build import admin_pages
@@ -33,11 +32,10 @@ from gateway.portal.routes import build_sites
 from gateway.portal.signin.identity_provider_views import federation_pages
 from gateway.server.background import Sweep, compare_clocks, report_upstreams, sweep
 from gateway.server.composition import Composed, compose
-from gateway.server.connection import ConnectionServer
-from gateway.server.drain import CANCEL_GRACE, LINGER, drain
+from gateway.server.connection_server import ConnectionServer
+from gateway.server.drain import LINGER, drain
 from gateway.server.fastpath import FastPath
 from gateway.server.handler import Handler
-from gateway.server.process.sockets import BACKLOG
 from gateway.server.proxied import GuardedProxy
 from gateway.stores.sql.engine import open_engine
 
@@ -69,9 +67,8 @@ class Gateway:
         self._fast = _fast_path(composed, access, forward, portal)
         composed.tunnel_watch.answers.append(self._fast.admitted)
         self._front = _front(composed, access, forward, portal)
-        self._runner: web.ServerRunner | None = None
+        self._server: ConnectionServer | None = None
         self._ssl_context: ssl.SSLContext | None = None
-        self._sites: dict[socket.socket, web.SockSite] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, sockets: list[socket.socket], ssl_context: ssl.SSLContext | None) -> None:
@@ -80,38 +77,26 @@ class Gateway:
         for work in self._beside():
             self._tasks.append(asyncio.get_running_loop().create_task(work))
         server = self.services.config.server
-        self._runner = web.ServerRunner(
-            # Cancelled when their client leaves: nobody should wait for an upstream in vain.
-            ConnectionServer(
-                self._front.handle,
-                server.limits,
-                fast=self._fast if server.fast_path else None,
-                page=partial(
-                    self.services.pages.error, reader=Reader(self.services.config.branding.language)
-                ),
-                chosen=self._composed.tracing.chosen if self._composed.tracing else None,
-                handler_cancellation=True,
-            ),
-            handle_signals=False,
-            shutdown_timeout=CANCEL_GRACE,
+        self._server = ConnectionServer(
+            self._front.handle,
+            server.limits,
+            fast=self._fast if server.fast_path else None,
+            page=partial(self.services.pages.error, reader=Reader(self.services.config.branding.language)),
+            chosen=self._composed.tracing.chosen if self._composed.tracing else None,
         )
-        await self._runner.setup()
         self._ssl_context = ssl_context
         for sock in sockets:
             await self.read(sock)
 
     async def read(self, sock: socket.socket) -> None:
         """Accept what waits on a listening socket, until `leave` or the end."""
-        if self._runner is not None:
-            site = web.SockSite(self._runner, sock, ssl_context=self._ssl_context, backlog=BACKLOG)
-            await site.start()
-            self._sites[sock] = site
+        if self._server is not None:
+            await self._server.listen(sock, self._ssl_context)
 
     async def leave(self, sock: socket.socket) -> None:
         """Accept no more on this socket and close it; what was accepted goes on."""
-        site = self._sites.pop(sock, None)
-        if site is not None and self._runner is not None and site in self._runner.sites:
-            await site.stop()
+        if self._server is not None:
+            self._server.leave(sock)
 
     def _beside(self) -> list[Coroutine[object, object, None]]:
         """What runs beside the requests, until the worker ends."""
@@ -144,12 +129,12 @@ class Gateway:
     ) -> None:
         """Stop accepting, let running requests finish for up to `timeout` seconds, then release everything.
 
-        Idle connections stay open for `linger` seconds (see `drain`).
+        Connections that were used a moment ago stay open for `linger` seconds (see `drain`).
         """
         self.health.draining = True
         self.proxy.tunnels.close_all()
-        if self._runner is not None:
-            await drain(self._runner, timeout, linger=linger)
+        if self._server is not None:
+            await drain(self._server, timeout, linger=linger)
         self._fast.close()
         await self.proxy.close()
         await _end(self._tasks)

@@ -142,17 +142,12 @@ async def failing_once() -> AsyncIterator[tuple[str, list[bytes]]]:
         yield url, seen
 
 
-@pytest.mark.parametrize(
-    ("method", "expected"), [("GET", 200), ("DELETE", 200), ("POST", 502), ("PATCH", 502)]
-)
-async def test_only_what_may_be_done_twice_is_asked_again(method: str, expected: int) -> None:
-    async with (
-        failing_once() as (url, seen),
-        serving(hello) as _,
-        fronting(Route(upstream=(url, url))) as front,
-    ):
-        assert await status(front, get(method=method)) == expected
-        assert len(seen) == (2 if expected == 200 else 1)
+@pytest.mark.parametrize("method", ["GET", "DELETE", "POST", "PATCH"])
+async def test_an_app_that_hangs_up_on_a_request_is_not_asked_again(method: str) -> None:
+    """It has the request, and may have done what it asks for; so might the next one."""
+    async with failing_once() as (url, seen), fronting(Route(upstream=(url, url))) as front:
+        assert await status(front, get(method=method)) == 502
+        assert len(seen) == 1
 
 
 async def test_a_request_whose_body_was_taken_is_not_repeated() -> None:

@@ -47,7 +47,9 @@ MALFORMED = {
 async def test_malformed_requests_get_a_4xx_and_the_server_lives(tmp_path: Path, name: str) -> None:
     async with running_gateway(tmp_path, routes=OPEN) as rig:
         answer = await exchange(rig.port, MALFORMED[name], wait=3)
-        assert 400 <= status_of(answer) < 500, answer[:200]
+        assert 400 <= status_of(answer) < 500 or (status_of(answer), name) == (505, "bad version"), answer[
+            :200
+        ]
         assert answer.count(b"HTTP/") == 1
         after = await exchange(rig.port, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert status_of(after) == 200

@@ -21,6 +21,7 @@ _OF_APPS = (
     "health",
     "tls",
     "max_body",
+    "upstream_http",
     "websocket",
     "websocket_origins",
     "cors_preflight",

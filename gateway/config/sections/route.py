@@ -126,6 +126,10 @@ class Route(Section):
     health: HealthCheck | None = Field(None, description="probe upstreams; none = learn from failures only")
     tls: UpstreamTls = Field(UpstreamTls(), description="for https upstreams")
     max_body: Size = Field(0, description="larger request bodies are 413")
+    upstream_http: Literal["strict", "lenient"] = Field(
+        "strict",
+        description="lenient takes answers with bare LF, Content-Length twice or odd chunk sizes; else 502",
+    )
     websocket: bool = Field(True, description="let WebSockets through")
     websocket_activity: bool = Field(
         True, description="what a client sends over a WebSocket keeps its session alive"

@@ -1,277 +1,244 @@
-"""One request and its response between a client's connection and a wire to the upstream.
+"""One request and its answer between a client's connection and a wire to the upstream.
 
-Until the response head is there, the request can still be handed back to the ordinary path, which knows about retries,
-failover and error pages (only GET and HEAD come here, so asking twice is allowed, RFC 9110 §9.2.2). After it, a failure
-cuts the client's connection, so that a broken body never looks complete.
+`RequestHalf` sends the request; this half reads the answer and sends it on. Once the head of an answer is out, a
+failure cuts the client's connection, so that a broken body never looks complete.
 """
 
 import asyncio
 import time
-from dataclasses import dataclass, field
 from typing import Protocol
 
-import httptools
-
-from gateway.errors import UpstreamError
-from gateway.model import Decision
+from gateway.errors import GatewayError, RequestRefused, UpstreamTimeout
+from gateway.i18n.text import N_
 from gateway.proxy.client_headers import canonical
 from gateway.proxy.client_response import NOT_IN_TRAILERS
 from gateway.proxy.held_answers import content_type_of, may_finish
-from gateway.proxy.upstream_connection import serialize
-from gateway.proxy.upstreams import PreparedRoute, Upstream
-from gateway.server.fastpath.header_plans import HeaderPlan, Rendered
-from gateway.server.fastpath.response_head import HEAD_LIMIT, Dechunker, FastResponseHead, Framing, chunk
-from gateway.server.fastpath.upstream_wires import UpstreamWire, WirePool
-
-
-class ExchangeClient(Protocol):
-    """What an exchange needs of the client's connection."""
-
-    transport: asyncio.Transport | None
-
-    def hand_back(self, data: bytes) -> None:
-        """Let the ordinary path have the request."""
-        ...
-
-    def exchange_done(self) -> None:
-        """The response is written."""
-        ...
-
-    def cut(self) -> None:
-        """Break the connection so that the client sees the response as incomplete."""
-        ...
+from gateway.proxy.upstream_connection import BrokenConnection, serialize
+from gateway.proxy.upstream_head import HEAD_LIMIT, LenientChunks, OddResponse, has_bare_lf, split_head
+from gateway.request.bodies import Body, BrokenBody
+from gateway.server.fastpath.asking import RequestHalf
+from gateway.server.fastpath.response_head import FastResponseHead, chunk
+from gateway.server.fastpath.wanted import ExchangeClient, Wanted
 
 
 class Journal(Protocol):
     """Who is told how an exchange ended."""
 
     def ended(self, exchange: "Exchange", status: int, reason: str = "") -> None: ...
-    def time_out(self, exchange: "Exchange") -> tuple[bytes, str]:
-        """The page for a response that took too long, and the reason for the log."""
+    def page(self, exchange: "Exchange", error: GatewayError, *, closes: bool) -> bytes:
+        """The answer to a request that failed, and a line in the log."""
         ...
 
 
-@dataclass(slots=True)
-class Wanted:
-    """An allowed request: its bytes as received, what to send, and where; then what the log says of it."""
+class Exchange(RequestHalf):
+    """A request under way on the fast path, and its answer."""
 
-    data: bytes
-    method: str
-    path: str
-    out: bytes
-    site: PreparedRoute
-    upstream: Upstream
-    stock: WirePool
-    rendered: Rendered
-    plan: HeaderPlan
-    name: str
-    decision: Decision
-    since: float = field(default_factory=time.perf_counter)
-
-
-class Exchange:
     __slots__ = (
-        "_answer",
+        "_before_head",
         "_buffer",
-        "_connecting",
-        "_dechunker",
-        "_left",
-        "_loop",
+        "_closes",
         "_paused",
+        "_received",
         "_spoiled",
-        "_wire",
         "began",
-        "client",
-        "deadline",
         "journal",
-        "over",
         "sent",
-        "started",
-        "wanted",
     )
 
     def __init__(
         self, wanted: Wanted, client: ExchangeClient, journal: Journal, loop: asyncio.AbstractEventLoop
     ) -> None:
-        self.wanted, self.client, self.journal = wanted, client, journal
-        self.started = loop.time()
-        self.deadline = self.started + wanted.rendered.response_time
-        self.over = False
+        super().__init__(wanted, client, loop)
+        self.journal = journal
         self.began = 0.0
         """When the head of the answer went out (perf_counter)."""
         self.sent = 0
         """Bytes of the body that came from the upstream."""
-        self._loop = loop
-        self._wire: UpstreamWire | None = None
-        self._answer: FastResponseHead | None = None
-        self._dechunker: Dechunker | None = None
-        self._connecting: asyncio.Task[None] | None = None
+        self._received: Body | LenientChunks | None = None
         self._buffer = b""
-        self._left = 0
-        self._paused = self._spoiled = False
-
-    def start(self) -> None:
-        wire = self.wanted.stock.take(self.started)
-        if wire is not None:
-            self._send(wire)
-        else:
-            self._connecting = self._loop.create_task(self._connect())
-
-    async def _connect(self) -> None:
-        try:
-            wire = await self.wanted.upstream.open(UpstreamWire, self.wanted.site.route.timeouts.connect)
-        except UpstreamError:
-            self._fall_back()
-            return
-        if self.over:
-            wire.abort()
-        else:
-            self._send(wire)
-
-    def _send(self, wire: UpstreamWire) -> None:
-        self._wire, wire.listener = wire, self
-        if wire.transport is not None:
-            wire.transport.write(self.wanted.out)
+        self._before_head = 0
+        self._paused = self._spoiled = self._closes = False
 
     # -- from the upstream -----------------------------------------------------------------------------------------
 
     def received(self, data: bytes) -> None:
+        self._heard = True
         if self._answer is None:
             self._read_head(self._buffer + data if self._buffer else data)
         else:
             self._relay(self._answer, b"", data)
-        if not self._paused:
+        if not self._paused and self._answer is not None:
             self.deadline = self._loop.time() + self.wanted.rendered.idle_time
 
     def _read_head(self, data: bytes) -> None:
-        end = data.find(b"\r\n\r\n")
-        if end < 0 and len(data) <= HEAD_LIMIT:
-            self._buffer = data
-            return
-        wanted = self.wanted
-        answer = wanted.rendered.answer(data[:end], wanted.method) if end > 0 else None
-        if answer is None:
-            self._fall_back()
-            return
-        self._answer, self._left, self._buffer = answer, answer.length, b""
-        wanted.upstream.answered()
+        wanted, lenient = self.wanted, self.wanted.site.route.upstream_http == "lenient"
+        while (parts := split_head(data, lenient=lenient)) is not None:
+            text, data = parts
+            self._before_head += len(text)
+            try:
+                answer = wanted.rendered.answer(text, wanted.method, lenient=lenient)
+            except OddResponse as odd:
+                self._broken(f"not HTTP: {odd}")
+                return
+            if answer.head.status == 101:
+                self._broken("switched protocols without being asked")
+                return
+            if answer.head.status >= 200:
+                self._begin(answer, data, lenient=lenient)
+                return
+            self._interim(answer)
+            if self._before_head > HEAD_LIMIT:
+                break
+        self._buffer = data
+        if self._before_head + len(data) > HEAD_LIMIT:
+            self._broken("head too large")
+        elif not lenient and has_bare_lf(data):
+            self._broken("not HTTP: bare LF in the head; `upstream_http: lenient` on the route takes that")
+
+    def _interim(self, answer: FastResponseHead) -> None:
+        """Pass on 1xx heads: 100 if it was asked for and not said yet, 103 Early Hints (RFC 9110 §15.2)."""
+        if answer.head.status == 100:
+            if self._invited:
+                return
+            self._invited = True
+        if self.client.transport is not None:
+            self.client.transport.write(answer.start + b"\r\n")
+
+    def _begin(self, answer: FastResponseHead, data: bytes, *, lenient: bool) -> None:
+        self._answer, self._buffer, self._invited = answer, b"", True
+        self._received = answer.head.body(lenient=lenient)
+        self.wanted.upstream.answered()
         self.began = time.perf_counter()
-        if answer.framing is Framing.CHUNKED:
-            self._dechunker = Dechunker()
-        self._relay(answer, answer.head, data[end + 4 :])
+        # An early answer: what is still to come of the request would be read as the next one (RFC 9112 §9.3).
+        self._closes = self._uploading or not self.client.may_stay_open
+        self._relay(answer, answer.public(closes=self._closes), data)
 
     def _relay(self, answer: FastResponseHead, head: bytes, data: bytes) -> None:
         """Send on what came of the body, behind the head if that is still to be sent."""
-        if answer.framing is Framing.LENGTH:
-            size = len(data)
-            if size > self._left:
-                data, self._spoiled = data[: self._left], True
-            self._left -= size
-            self.sent += len(data)
-            self._write(head + data if head else data, end=self._left <= 0)
-        elif answer.framing is Framing.CHUNKED:
-            self._relay_chunks(head, data)
-        elif answer.framing is Framing.UNTIL_CLOSE:
-            self.sent += len(data)
-            self._write(head + chunk(data) if data else head, end=False)
-        else:
-            self._spoiled = bool(data)
-            self._write(head, end=True)
-
-    def _relay_chunks(self, head: bytes, data: bytes) -> None:
-        dechunker = self._dechunker
-        if dechunker is None:
+        body = self._received
+        if body is None:
+            if answer.head.until_close:
+                self.sent += len(data)
+                self._write(head + chunk(data) if data else head)
+            else:
+                self._spoiled = bool(data)
+                self._write(head)
+                self._finish(answer)
             return
         try:
-            body = dechunker.feed(data) if data else b""
-        except httptools.HttpParserError:
-            self._cut()
+            piece, rest = body.feed(data) if data else (b"", b"")
+        except BrokenBody as broken:
+            self._broken(f"not HTTP: {broken}")
             return
-        self.sent += len(body)
-        out = head + chunk(body) if body else head
-        if dechunker.complete:
-            kept = [pair for pair in dechunker.trailers if canonical(pair[0]) not in NOT_IN_TRAILERS]
+        self.sent += len(piece)
+        self._spoiled = self._spoiled or bool(rest)
+        out = head
+        if piece:
+            out = head + chunk(piece) if answer.chunked else head + piece if head else piece
+        if not body.complete:
+            self._write(out)
+            return
+        if answer.chunked:
+            trailers = getattr(body, "trailers", ())
+            kept = [pair for pair in trailers if canonical(pair[0]) not in NOT_IN_TRAILERS]
             out += serialize(b"0", kept)
-        self._spoiled = dechunker.excess
-        self._write(out, end=dechunker.complete)
+        self._write(out)
+        self._finish(answer)
 
-    def _write(self, data: bytes, *, end: bool) -> None:
+    def _write(self, data: bytes) -> None:
         if data and self.client.transport is not None:
             self.client.transport.write(data)
-        if end:
-            self._finish()
 
     def upstream_lost(self, clean: bool) -> None:
         self._wire = None
         answer = self._answer
         if answer is None:
-            self._fall_back()
-        elif answer.framing is Framing.UNTIL_CLOSE and clean:
-            self._write(b"0\r\n\r\n", end=True)
+            if self._reused and not self._heard and self._replayable:
+                self._reused = False
+                self._open()
+            else:
+                self._broken("connection lost")
+        elif answer.head.until_close and clean:
+            self._write(b"0\r\n\r\n")
+            self._finish(answer)
         else:
-            self._cut()
+            self._broken("connection lost")
 
     # -- from the client -------------------------------------------------------------------------------------------
 
-    def pause(self) -> None:
+    def pause_writing(self) -> None:
         """The client reads more slowly than the upstream sends."""
         self._paused = True
         if self._wire is not None and self._wire.transport is not None:
             self._wire.transport.pause_reading()
 
-    def resume(self) -> None:
+    def resume_writing(self) -> None:
         self._paused = False
         self.deadline = self._loop.time() + self.wanted.rendered.idle_time
         if self._wire is not None and self._wire.transport is not None:
             self._wire.transport.resume_reading()
 
-    def client_gone(self) -> None:
+    def client_gone(self, exc: BaseException | None) -> None:
         self._end(499)
 
     def close(self, code: int, reason: str) -> None:
         """The session that asked has ended: so does the answer, unless it may finish."""
         answer = self._answer
-        if self.over or (answer and may_finish(self.wanted.site.route, content_type_of(answer.head))):
+        if self.over or (answer and may_finish(self.wanted.site.route, content_type_of(answer.start))):
             return
-        self._end(answer.status if answer else 502, reason)
+        self._end(answer.head.status if answer else 502, reason)
         self.client.cut()
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
     def late(self) -> None:
         """The deadline has passed."""
-        if self._answer is not None:
-            self._cut()
-            return
-        page, reason = self.journal.time_out(self)
-        self._end(504, reason)
-        if self.client.transport is not None:
-            self.client.transport.write(page)
-        self.client.exchange_done()
+        url = self.wanted.upstream.address.url
+        if self._answer is None and not self._uploading:
+            self._fail(UpstreamTimeout.after(url, self.wanted.rendered.response_time))
+        elif self._answer is None and self._wire_full:
+            self._fail(UpstreamTimeout("upstream stopped reading the request body"))
+        elif self._answer is None:
+            public = N_("The upload stopped for too long.")
+            self._fail(RequestRefused("upload stalled", status=408, public=public))
+        else:
+            self._broken("upstream broke off")
 
-    def _finish(self) -> None:
-        answer, wire = self._answer, self._wire
-        if answer is not None and wire is not None and answer.reusable and not self._spoiled:
+    def _finish(self, answer: FastResponseHead) -> None:
+        wire = self._wire
+        if wire is not None and answer.reusable and not self._spoiled and not self._uploading:
             if self._paused and wire.transport is not None:
                 wire.transport.resume_reading()
             self.wanted.stock.put(wire, self._loop.time())
             self._wire = None
-        self._end(answer.status if answer else 502)
-        self.client.exchange_done()
+        self._end(answer.head.status)
+        self.client.answered(keep=not self._closes)
 
-    def _fall_back(self) -> None:
+    def _broken(self, why: str) -> None:
+        """The upstream is at fault."""
+        error = BrokenConnection(f"{self.wanted.upstream.address.url}: {why}")
+        if self._answer is None and not self._reused:
+            self.wanted.upstream.failed(error)
+        self._fail(error)
+
+    def _fail(self, error: GatewayError) -> None:
+        """A page while that is possible, else the client must see that its answer is not whole."""
         if self.over:
             return
-        self._end(0)
-        self.client.hand_back(self.wanted.data)
-
-    def _cut(self) -> None:
-        status = self._answer.status if self._answer else 502
-        self._end(status, "upstream broke off")
-        self.client.cut()
+        if self._answer is not None:
+            self._end(self._answer.head.status, "upstream broke off")
+            self.client.cut()
+            return
+        closes = not self.client.may_stay_open
+        page = self.journal.page(self, error, closes=closes)
+        self._end(error.status, error.detail)
+        self._write(page)
+        self.client.answered(keep=not closes)
 
     def _end(self, status: int, reason: str = "") -> None:
         self.over = True
+        if self._invitation is not None:
+            self._invitation.cancel()
         connecting = self._connecting
         if connecting is not None and connecting is not asyncio.current_task(self._loop):
             connecting.cancel()

@@ -8,24 +8,28 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from gateway.clock import Clock
 from gateway.config.schema import Network
-from gateway.errors import UpstreamTimeout
+from gateway.errors import GatewayError
 from gateway.model import Decision, IPAddress, Principal, Verdict
 from gateway.observability.access_log import AccessLog, Trace
 from gateway.policy.decide import decide
 from gateway.policy.routes import Routes
 from gateway.portal.rendering.render import TRY_AGAIN, Pages
 from gateway.proxy.held_answers import Admitted
+from gateway.proxy.http_date import http_date
 from gateway.proxy.proxy import Proxy, identity_of
 from gateway.proxy.request_headers import request_target
 from gateway.proxy.upstream_connection import serialize
+from gateway.proxy.upstream_head import HEAD_LIMIT
 from gateway.proxy.upstreams import PreparedRoute, Upstream
+from gateway.request.bodies import Body, ChunkedBody, LengthBody
 from gateway.request.client_kind import wants_html
 from gateway.request.request_id import HEADER as REQUEST_ID
 from gateway.request.target import CountryOf
-from gateway.server.fastpath.exchange import Exchange, ExchangeClient, Wanted
+from gateway.server.fastpath.exchange import Exchange
 from gateway.server.fastpath.header_plans import (
     HeaderPlan,
     Plans,
@@ -38,6 +42,7 @@ from gateway.server.fastpath.header_plans import (
 from gateway.server.fastpath.metrics_tally import Tally
 from gateway.server.fastpath.request_head import split_head
 from gateway.server.fastpath.upstream_wires import WirePool
+from gateway.server.fastpath.wanted import ExchangeClient, Wanted
 from gateway.session import Sessions
 from gateway.session.assertions import Assertions
 
@@ -94,12 +99,12 @@ class FastPath:
         self._tally = Tally()
 
     def take(self, client: ExchangeClient, address: ClientAddress, data: bytes) -> Exchange | None:
-        """An exchange, not yet started, if `data` is one whole request that is allowed and plain."""
+        """An exchange, not yet started, if `data` is the head of a request that is allowed and plain."""
         head = split_head(data)
         if head is None:
             return None
-        line, block = head
-        plan = self._plans.find(block, address.peer, address.text, address.secure)
+        line = head.line
+        plan = self._plans.find(head.block, address.peer, address.text, address.secure)
         if plan is None or plan.has_authorization:
             return None
         method, path, query = line[1].decode(), line[2].decode(), (line[3] or b"").decode()
@@ -107,6 +112,10 @@ class FastPath:
             return None  # ours, or it looks like it
         route = self._routes.match(plan.target.host, path)
         if route is None or route.client_cert or route.upstream is None:
+            return None
+        if route.max_body and head.length is not None and head.length > route.max_body:
+            return None
+        if plan.may_be_release and method == "POST":
             return None
         principal = self._sessions.cached(plan.session, plan.target.host) if plan.session else None
         if plan.session and principal is None:
@@ -119,18 +128,27 @@ class FastPath:
             return None
         name = plan.named or self._access.new_id()
         if rendered.plain_target:
-            out = line[0][: -len(" HTTP/1.1")] + rendered.block
+            out = line[0][: -len(" HTTP/1.1")] + rendered.start
         else:
             target = target_of(plan, method, path, query)
             out = b"%b %b" % (line[1], request_target(target, upstream.address.base, site.rules.prefix))
-            out += rendered.block
+            out += rendered.start
+        body: Body | None = None
+        if head.chunked:
+            body, out = ChunkedBody(HEAD_LIMIT), out + b"Transfer-Encoding: chunked\r\n"
+        elif head.length is not None:
+            body = LengthBody(head.length) if head.length else None
+            out += b"Content-Length: %d\r\n" % head.length
+        out += rendered.block
         out += _NAME + name.encode() + b"\r\n\r\n" if rendered.named else b"\r\n"
         stock = self._stocks.get(id(upstream)) or self._stocks.setdefault(id(upstream), WirePool())
         wanted = Wanted(
-            data=data,
             method=method,
             path=path,
+            query=query,
             out=out,
+            body=body,
+            chunked=head.chunked,
             site=site,
             upstream=upstream,
             stock=stock,
@@ -193,34 +211,38 @@ class FastPath:
         trace.called_by(principal, self._clock())
         return trace
 
-    def time_out(self, exchange: Exchange) -> tuple[bytes, str]:
+    def page(self, exchange: Exchange, error: GatewayError, *, closes: bool) -> bytes:
         wanted = exchange.wanted
-        error = UpstreamTimeout.after(wanted.upstream.address.url, wanted.rendered.response_time)
-        log.warning("request %s: %s", wanted.name, error.detail)
+        if error.status >= 500:
+            log.warning("request %s: %s", wanted.name, error.detail)
         headers = headers_of(wanted.plan.pairs)
+        passing = error.status in (502, 503, 504) and wanted.method == "GET"
         page = self._pages.of(wanted.plan.target.host).error(
             error.status,
             reader=self._pages.readers.of_headers(headers),
             message=error.public,
             request_id=wanted.name,
-            actions=[TRY_AGAIN] if wanted.method == "GET" else (),
+            actions=[TRY_AGAIN] if passing else (),
             accepts_html=wants_html(wanted.method, headers),
         )
         body = page.body if isinstance(page.body, bytes) else b""
         fields = [(name.encode(), value.encode()) for name, value in page.headers.items()]
         fields += [(b"Server", b"auth-gateway"), (b"X-Request-Id", wanted.name.encode())]
-        fields.append((b"Content-Length", b"%d" % len(body)))
-        return serialize(b"HTTP/1.1 504 Gateway Timeout", fields) + body, error.detail
+        fields += [(b"Content-Length", b"%d" % len(body)), (b"Date", http_date())]
+        if closes:
+            fields.append((b"Connection", b"close"))
+        reason = HTTPStatus(error.status).phrase.encode()
+        return serialize(b"HTTP/1.1 %d %b" % (error.status, reason), fields) + (
+            b"" if wanted.method == "HEAD" else body
+        )
 
     def admitted(self) -> dict[str, list[Admitted]]:
         """Session id -> the answers to it that are under way."""
         held: dict[str, list[Admitted]] = {}
         for exchange in self._active:
             wanted, principal = exchange.wanted, exchange.wanted.rendered.principal
-            head = split_head(wanted.data) if principal is not None else None
-            if principal is not None and head is not None:
-                query = (head[0][3] or b"").decode()
-                target = target_of(wanted.plan, wanted.method, wanted.path, query)
+            if principal is not None:
+                target = target_of(wanted.plan, wanted.method, wanted.path, wanted.query)
                 one = Admitted(held=exchange, route=wanted.site.route, target=target, principal=principal)
                 held.setdefault(principal.session.sid, []).append(one)
         return held

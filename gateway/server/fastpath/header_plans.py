@@ -39,7 +39,10 @@ class Rendered:
 
     principal: Principal | None
     until: float
+    start: bytes
+    """The end of the request line, and Host; a body's framing comes behind it."""
     block: bytes
+    """The other headers."""
     named: bool
     """Whether the app hears of the request's name, behind the block."""
     rewriter: Rewriter
@@ -48,14 +51,17 @@ class Rendered:
     plain_target: bool
     decision: Decision | None = None
     """What policy says, if it says the same of every path, method and moment."""
-    answers: dict[tuple[bytes, str], FastResponseHead | None] = field(default_factory=dict)
+    answers: dict[tuple[bytes, str], FastResponseHead] = field(default_factory=dict)
 
-    def answer(self, head: bytes, method: str) -> FastResponseHead | None:
-        """What `read_answer` makes of a response head. Apps repeat their heads until the Date changes."""
+    def answer(self, head: bytes, method: str, *, lenient: bool) -> FastResponseHead:
+        """What `read_answer` makes of a response head. Apps repeat their heads until the Date changes.
+
+        Raises OddResponse.
+        """
         slot = (head, method)
         if slot in self.answers:
             return self.answers[slot]
-        answer = read_answer(head, method, self.rewriter)
+        answer = read_answer(head, method, self.rewriter, lenient=lenient)
         if len(head) <= _LARGEST_ANSWER:
             if len(self.answers) >= _ANSWERS:
                 self.answers.clear()
@@ -71,6 +77,10 @@ class HeaderPlan:
     session: str
     """What the session cookie holds, "" if there is none."""
     has_authorization: bool
+    expects: bool
+    """Whether a body comes only behind 100 Continue, or an answer."""
+    may_be_release: bool
+    """Whether a POST like this could be our own confirmation of a kept form (session.kept_posts)."""
     agent: str
     named: str
     """What a trusted proxy calls the request."""
@@ -145,6 +155,8 @@ class Plans:
             peer=Peer(address, is_trusted(peer, self._trusted)),
             session=cookie_value(cookie_header(headers), self._cookie_name),
             has_authorization="Authorization" in headers,
+            expects="Expect" in headers,
+            may_be_release="text/plain" in headers.get("Content-Type", "").lower(),
             agent=agent_of(headers),
             named=given(headers.getall(HEADER, ()), trusted=is_trusted(peer, self._trusted)),
             rendered={},
@@ -167,7 +179,8 @@ def render(
     return Rendered(
         principal=principal,
         until=now + ASSERTION_GOOD_FOR,
-        block=serialize(b" HTTP/1.1", [host, *headers])[:-2],
+        start=serialize(b" HTTP/1.1", [host])[:-2],
+        block=serialize(b"", headers)[2:-2],
         named=bool(named("any", site.rules)),
         rewriter=site.rewriter(upstream, target, known=principal is not None),
         response_time=site.route.timeouts.response or float("inf"),

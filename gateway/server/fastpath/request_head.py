@@ -5,21 +5,27 @@ Stricter than RFC 9112 on purpose: an empty answer only means that the ordinary 
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from gateway.proxy.client_headers import Pair, Pairs
 
 # A path that has one spelling and one reading (see gateway.target): no escapes, no empty or dotted segments, no ";".
 # An empty query is not plain either: a Target does not tell "/?" from "/".
 _LINE = re.compile(
-    rb"(GET|HEAD) ((?:/(?!\.)[A-Za-z0-9\-._~!$&'()*+,=:@]+)*/?)(?:\?([!-\"$-~]+))? HTTP/1\.1", re.ASCII
+    rb"(GET|HEAD|POST|PUT|PATCH|DELETE) "
+    rb"((?:/(?!\.)[A-Za-z0-9\-._~!$&'()*+,=:@]+)*/?)(?:\?([!-\"$-~]+))? HTTP/1\.1",
+    re.ASCII,
 )
 _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
+# The framing of a body, taken out before the block is looked up: a form's length differs, its other headers don't.
+_FRAMING = re.compile(
+    rb"(?i)(?:^|\r\n)(?:content-length:[ \t]*([0-9]{1,18})|transfer-encoding:[ \t]*(chunked))[ \t]*(?=\r\n|$)"
+)
 # Framing, switching and negotiation of the connection: the ordinary path's business.
 _ELSEWHERE = frozenset(
     {
         b"content-length",
         b"transfer-encoding",
-        b"expect",
         b"upgrade",
         b"te",
         b"trailer",
@@ -31,21 +37,59 @@ _ELSEWHERE = frozenset(
         b"if",
     }
 )
+# Twice, they are for the ordinary path to refuse (see gateway.request.http_head).
+_ONCE = (
+    b"host",
+    b"content-type",
+    b"content-range",
+    b"content-location",
+    b"etag",
+    b"max-forwards",
+    b"server",
+    b"user-agent",
+    b"expect",
+    b"authorization",
+)
+_BODILESS = (b"GET", b"HEAD")
 
 
-def split_head(data: bytes) -> tuple[re.Match[bytes], bytes] | None:
-    """The matched request line (method, path, query) and the header block, if `data` is exactly one plain head."""
+@dataclass(slots=True)
+class FastRequestHead:
+    """A plain request: `line` is the matched request line (method, path, query), `block` its headers without framing.
+
+    `length` is None where no Content-Length stands; neither that nor `chunked` means that it has no body.
+    """
+
+    line: re.Match[bytes]
+    block: bytes
+    length: int | None = None
+    chunked: bool = False
+
+
+def split_head(data: bytes) -> FastRequestHead | None:
+    """What `data`, exactly one head with its empty line, asks for, if it is plain."""
     end = data.find(b"\r\n")
-    if end < 0 or data.find(b"\r\n\r\n") != len(data) - 4:
-        return None
     line = _LINE.fullmatch(data, 0, end)
-    return None if line is None or not line[2] else (line, data[end + 2 : -4])
+    if line is None or not line[2]:
+        return None
+    block = data[end + 2 : -4]
+    if line[1] in _BODILESS:
+        return FastRequestHead(line, block)
+    framing = _FRAMING.search(block)
+    if framing is None:
+        return FastRequestHead(line, block)
+    rest = block[: framing.start()] + block[framing.end() :]
+    if framing.start() == 0:
+        rest = rest[2:]
+    # A second framing header is still in the block, which is not plain then.
+    length = int(framing[1]) if framing[1] else None
+    return FastRequestHead(line=line, block=rest, length=length, chunked=framing[2] is not None)
 
 
 def read_block(block: bytes, most: int) -> Pairs | None:
     """The header pairs of a plain request with at most `most` headers; None if it is not plain."""
     lines = block.split(b"\r\n")
-    if len(lines) > most:
+    if len(lines) > most - 1:  # the framing header may have stood there, too
         return None
     pairs: Pairs = []
     for text in lines:
@@ -58,7 +102,12 @@ def read_block(block: bytes, most: int) -> Pairs | None:
 
 def _is_plain(pairs: Sequence[Pair]) -> bool:
     names = [name.lower() for name, _ in pairs]
-    if names.count(b"host") != 1 or not _ELSEWHERE.isdisjoint(names):
+    if b"host" not in names or any(names.count(name) > 1 for name in _ONCE):
+        return False
+    if not _ELSEWHERE.isdisjoint(names):
+        return False
+    expect = [value for name, value in pairs if name.lower() == b"expect"]
+    if any(value.lower() != b"100-continue" for value in expect):
         return False
     connection = [value for name, value in pairs if name.lower() == b"connection"]
     return all(value.lower() == b"keep-alive" for value in connection)

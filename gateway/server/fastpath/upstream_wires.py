@@ -4,13 +4,14 @@ import asyncio
 from collections import deque
 from typing import Protocol, cast
 
-from gateway.proxy.upstreams import IDLE_CONNECTIONS, KEEP_IDLE
+from gateway.proxy.upstreams import IDLE_CONNECTIONS, KEEP_IDLE, RISKY_AFTER
 
 
 class Listener(Protocol):
     """What a busy wire reports to."""
 
     def received(self, data: bytes) -> None: ...
+    def upstream_full(self, full: bool) -> None: ...
     def upstream_lost(self, clean: bool) -> None: ...
 
 
@@ -29,6 +30,14 @@ class UpstreamWire(asyncio.Protocol):
         else:
             self.listener.received(data)
 
+    def pause_writing(self) -> None:
+        if self.listener is not None:
+            self.listener.upstream_full(True)
+
+    def resume_writing(self) -> None:
+        if self.listener is not None:
+            self.listener.upstream_full(False)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
         if self.listener is not None:
@@ -46,14 +55,20 @@ class WirePool:
     def __init__(self) -> None:
         self._idle: deque[UpstreamWire] = deque()
 
-    def take(self, now: float) -> UpstreamWire | None:
+    def take(self, now: float, *, replayable: bool) -> UpstreamWire | None:
+        """A wire for this request. One that idled for a while may be closing at its other end, which only shows when
+        the request is out: what can't be sent again does not go there (RFC 9112 §9.3.1)."""
         while self._idle:
             wire = self._idle.pop()
             if wire.transport is None or wire.transport.is_closing():
                 continue
-            if now - wire.idle_since > KEEP_IDLE:
+            idle = now - wire.idle_since
+            if idle > KEEP_IDLE:
                 wire.abort()
                 self.close()
+                return None
+            if idle > RISKY_AFTER and not replayable:
+                self._idle.append(wire)
                 return None
             return wire
         return None

@@ -1,0 +1,106 @@
+"""Where a body ends: by its length, or by its last chunk. Used for what clients send and for what apps answer.
+
+Chunks are taken apart by llhttp (httptools), which is strict and does it in C: a client may send a chunk a byte, and
+a loop in Python would then cost the worker a second for each megabyte.
+"""
+
+import httptools
+
+from gateway.request.http_head import Pair, RequestHead
+
+_CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+_EMPTY_LINE = b"\r\n\r\n"
+
+
+class BrokenBody(Exception):
+    """Its framing can't be read. Nothing behind it can be, either."""
+
+
+class LengthBody:
+    """A body of `left` bytes."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    @property
+    def complete(self) -> bool:
+        return self.left == 0
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """The part of `data` that belongs to the body, and what stands behind it."""
+        if len(data) <= self.left:
+            self.left -= len(data)
+            return data, b""
+        piece, rest = data[: self.left], data[self.left :]
+        self.left = 0
+        return piece, rest
+
+
+class ChunkedBody:
+    """A body in chunks (RFC 9112 §7.1); its trailers are kept. `most` bytes may come without any of the body."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._silence = 0
+        self._in_body = False
+        self._pieces: list[bytes] = []
+        self._before = b""
+        self.trailers: list[Pair] = []
+        self.complete = False
+        self._parser = httptools.HttpResponseParser(self)
+        self._parser.feed_data(_CHUNKED)
+        self._in_body = True
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """The body's bytes in `data`, and what stands behind its end. Raises BrokenBody."""
+        self._pieces.clear()
+        self._silence += len(data)
+        try:
+            rest = self._parse(data)
+        except httptools.HttpParserError as error:
+            raise BrokenBody("bad chunk") from error
+        if self._silence > self._most:
+            raise BrokenBody("trailers or chunk extensions too large")
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces), rest
+
+    def _parse(self, data: bytes) -> bytes:
+        """Feed the body's part of `data`; what is left is behind the body.
+
+        llhttp does not tell where a message ends, and would go on to read the next one. But a message ends behind an
+        empty line, so it is fed up to each of those, also to one that began in what was fed before.
+        """
+        whole, at = self._before + data, len(self._before)
+        empty = whole.find(_EMPTY_LINE)
+        while empty >= 0:
+            end = empty + len(_EMPTY_LINE)
+            self._parser.feed_data(whole[at:end])
+            if self.complete:
+                return whole[end:]
+            at, empty = end, whole.find(_EMPTY_LINE, empty + 2)
+        if at < len(whole):
+            self._parser.feed_data(whole[at:] if at else whole)
+        self._before = whole[-3:]
+        return b""
+
+    # -- httptools -------------------------------------------------------------------------------------------------
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_body:
+            self.trailers.append((name, value))
+
+    def on_body(self, body: bytes) -> None:
+        self._silence = 0
+        self._pieces.append(body)
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+
+
+Body = LengthBody | ChunkedBody
+
+
+def body_of(head: RequestHead, most: int) -> Body | None:
+    """The reader of a request's body, None if it has none; `most` as for ChunkedBody."""
+    if head.chunked:
+        return ChunkedBody(most)
+    return LengthBody(head.length) if head.length else None

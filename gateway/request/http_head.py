@@ -1,0 +1,145 @@
+"""Reads the head of a client's request, strictly: what two readers could take for two things is refused (rule 7).
+
+It knows bytes alone: no route, no socket. Whoever owns the connection turns a `Malformed` into an answer and closes.
+"""
+
+import re
+from dataclasses import dataclass
+
+Pair = tuple[bytes, bytes]
+
+# RFC 9112 §3: one space between the three parts, nothing before or behind. RFC 9110 §9.1: any token is a method.
+# Small letters are refused as nginx does: a method counts as it stands, and some apps would read "delete" as DELETE.
+_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Z]{1,32}) ([\x21-\x7e\x80-\xff]+) HTTP/(\d)\.(\d)")
+_FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
+# A line ends with CR LF and with nothing else (RFC 9112 §2.2 lets us take a bare LF; the next reader may not).
+_BARE = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+_LENGTH = re.compile(rb"\d{1,18}")
+# Said twice, they could mean two things to two readers (RFC 9110 §5.3 allows lists only where the field is one).
+_ONCE = frozenset(
+    {
+        b"content-length",
+        b"content-location",
+        b"content-range",
+        b"content-type",
+        b"etag",
+        b"host",
+        b"max-forwards",
+        b"server",
+        b"transfer-encoding",
+        b"user-agent",
+    }
+)
+
+
+class Malformed(Exception):
+    """A request that can't be read. `status` is the answer, `cause` the log's word: never the bytes themselves."""
+
+    def __init__(self, status: int, cause: str) -> None:
+        super().__init__(cause)
+        self.status, self.cause = status, cause
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """A request line and its headers, as sent but for the blanks around values.
+
+    `length` is None without Content-Length. `stays_open` is the client's wish (RFC 9112 §9.3).
+    """
+
+    method: str
+    target: str
+    version: tuple[int, int]
+    headers: tuple[Pair, ...]
+    length: int | None
+    chunked: bool
+    stays_open: bool
+    expects: bool
+
+    @property
+    def has_body(self) -> bool:
+        return self.chunked or bool(self.length)
+
+
+def read_head(data: bytes, most: int) -> RequestHead:
+    """What a head says, `data` being all of it without its empty line; `most` headers are allowed.
+
+    Raises Malformed.
+    """
+    start, *lines = data.split(b"\r\n")
+    line = _LINE.fullmatch(start)
+    if line is None:
+        raise Malformed(400, "bad request line")
+    version = (int(line[3]), int(line[4]))
+    if version[0] != 1:
+        # RFC 9110 §15.6.6. HTTP/2 is never spoken in lines of text: its preface is one of these, too.
+        raise Malformed(505, "unknown version of HTTP")
+    if len(lines) > most:
+        raise Malformed(431, "too many headers")
+    pairs = _read_fields(lines)
+    return _framed(line[1].decode(), _ascii(line[2]), (1, min(version[1], 1)), pairs)
+
+
+def _read_fields(lines: list[bytes]) -> tuple[Pair, ...]:
+    pairs: list[Pair] = []
+    for text in lines:
+        field = _FIELD.fullmatch(text)
+        if field is None:  # among them: a folded line (RFC 9112 §5.2), a blank before the colon (§5.1)
+            raise Malformed(400, "bad header line")
+        pairs.append((field[1], field[2].rstrip(b" \t")))
+    return tuple(pairs)
+
+
+def _framed(method: str, target: str, version: tuple[int, int], pairs: tuple[Pair, ...]) -> RequestHead:
+    """RFC 9112 §6.3, with everything refused that it calls an error or leaves to the reader's taste."""
+    length: int | None = None
+    chunked = expects = False
+    options: set[bytes] = set()
+    once: set[bytes] = set()
+    for raw, value in pairs:
+        name = raw.lower()
+        if name in _ONCE:
+            if name in once:
+                raise Malformed(400, "a header that may stand once stands twice")
+            once.add(name)
+        if name == b"content-length":
+            if not _LENGTH.fullmatch(value):
+                raise Malformed(400, "bad Content-Length")
+            length = int(value)
+        elif name == b"transfer-encoding":
+            # A coding below chunked would be lost on the way: we frame the body anew (§6.1). HTTP/1.0 has none.
+            if value.lower() != b"chunked" or version == (1, 0):
+                raise Malformed(400, "bad Transfer-Encoding")
+            chunked = True
+        elif name == b"connection":
+            options.update(option.strip().lower() for option in value.split(b","))
+        elif name == b"expect":
+            expects = value.lower() == b"100-continue" and version >= (1, 1)
+    if chunked and length is not None:
+        raise Malformed(400, "Content-Length beside Transfer-Encoding")
+    open_ = b"close" not in options and (version >= (1, 1) or b"keep-alive" in options)
+    return RequestHead(
+        method=method,
+        target=target,
+        version=version,
+        headers=pairs,
+        length=length,
+        chunked=chunked,
+        stays_open=open_,
+        expects=expects,
+    )
+
+
+def _ascii(target: bytes) -> str:
+    """Raw bytes beyond ASCII as escapes: rules and app then see the one spelling that a URI has (RFC 3986 §2.1)."""
+    return _NOT_ASCII.sub(lambda found: b"%%%02X" % found[0][0], target).decode("ascii")
+
+
+def check_begun(data: bytes | bytearray, seen: int) -> None:
+    """Refuse at once what can't become a head, instead of waiting for its end; `seen` bytes were looked at before.
+
+    Raises Malformed.
+    """
+    if _BARE.search(data, max(0, seen - 1)):
+        raise Malformed(400, "bare CR, LF or a control character in the head")

@@ -1,0 +1,170 @@
+"""How a client's connection ends: politely after an answer, with a refusal, at once when we drain, or by a deadline.
+
+The part of `connection` that needs to know nothing of requests. RFC 9112 §9.6 is the reason for most of it.
+"""
+
+import asyncio
+import logging
+from enum import Enum, auto
+from http import HTTPStatus
+
+from gateway.observability import metrics
+from gateway.request.bodies import Body
+from gateway.request.malformed import answer, as_bytes
+from gateway.server.deadline import Deadline
+from gateway.server.fastpath.fast_path import ClientAddress
+from gateway.server.inbox import Inbox
+from gateway.server.way import Accepting
+
+log = logging.getLogger("gateway.connection")
+
+LINGER_QUIET, LINGER_TIME, LINGER_BYTES = 5.0, 30.0, 256 * 1024 * 1024
+"""Seconds without a byte, seconds and bytes in all, for which a closing connection is read on (RFC 9112 §9.6): closing
+it with bytes unread makes TCP reset it, and a reset can take the answer along before the client has read it."""
+BRIEFLY = 1.0
+"""Seconds of that while we drain, or where there are too many connections; and for how long a connection that was used
+a moment ago may still bring a request when we drain."""
+FLUSH_TIME = 30.0
+"""Seconds for a client to take what is buffered when its connection closes."""
+
+
+class ConnectionState(Enum):
+    WAITING = auto()  # for a request, or for the rest of its head
+    SERVING = auto()
+    DISCARDING = auto()  # the answer is out, the rest of the body is not yet in
+    LINGERING = auto()  # the answer is out and no other will follow; the client may still be sending
+    TUNNEL = auto()
+    CLOSED = auto()
+
+
+class ClosingConnection(asyncio.Protocol):
+    """A connection with what it has received, its deadline, and the ways in which it closes."""
+
+    __slots__ = (
+        "_address",
+        "_body",
+        "_deadline",
+        "_held",
+        "_idle_since",
+        "_inbox",
+        "_linger_end",
+        "_linger_left",
+        "_loop",
+        "_reading_paused",
+        "_server",
+        "state",
+        "transport",
+        "writing_paused",
+    )
+
+    def __init__(self, server: Accepting, loop: asyncio.AbstractEventLoop) -> None:
+        self._server, self._loop = server, loop
+        self.state = ConnectionState.WAITING
+        self.transport: asyncio.Transport | None = None
+        self._address = ClientAddress(None, None, False)
+        self._inbox = Inbox(server.limits.head_size)
+        self._body: Body | None = None  # what is still to come of the body of the request under way
+        self._held = False  # nobody takes that body now
+        self._reading_paused = self.writing_paused = False
+        self._deadline = Deadline(loop, self._too_late)
+        self._idle_since = self._linger_end = 0.0
+        self._linger_left = 0
+
+    def retire(self) -> None:
+        """We drain. An idle connection closes at once, so that its client turns to our successor.
+
+        One that was used a moment ago may have a request on its way: it has that moment more, and an answer with
+        `Connection: close` (RFC 9112 §9.6).
+        """
+        now = self._loop.time()
+        if self.state is ConnectionState.WAITING and not self._inbox:
+            until = self._idle_since + self._server.linger
+            if until <= now:
+                self._close()
+            else:
+                self._deadline.set(until)
+        elif self.state in (ConnectionState.DISCARDING, ConnectionState.LINGERING):
+            self._linger_end = now + BRIEFLY
+            self._deadline.set(self._linger_end)
+
+    def cut(self) -> None:
+        """Break the connection so that the client sees the answer as incomplete."""
+        if self.transport is not None and self.state is not ConnectionState.TUNNEL:
+            self.state = ConnectionState.CLOSED
+            self.transport.abort()
+
+    def _end(self) -> None:
+        """Close behind an answer that said so."""
+        if self._inbox or self._body is not None or self._reading_paused or self._server.draining:
+            self._linger()
+        else:
+            self._close()
+
+    def _linger(self, seconds: float = LINGER_TIME) -> None:
+        """Say that we are done, and read on without looking until the client closes, too."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        self.state, self._body, self._linger_left = ConnectionState.LINGERING, None, LINGER_BYTES
+        self._inbox.clear()
+        now = self._loop.time()
+        self._linger_end = now + (BRIEFLY if self._server.draining else seconds)
+        self._deadline.set(min(now + LINGER_QUIET, self._linger_end))
+        self._regulate()
+        if transport.can_write_eof():  # TLS can't: there, the client goes by `Connection: close` alone
+            transport.write_eof()
+
+    def _read_on(self, size: int) -> None:
+        """More came that nobody will look at."""
+        self._linger_left -= size
+        if self._linger_left < 0:
+            self._close()
+        else:
+            self._deadline.set(min(self._loop.time() + LINGER_QUIET, self._linger_end))
+
+    def _close(self) -> None:
+        if self.transport is None:
+            return
+        self.state = ConnectionState.CLOSED
+        if self.transport.get_write_buffer_size():
+            self._deadline.set(self._loop.time() + FLUSH_TIME)
+        self.transport.close()
+
+    def _refuse(self, status: int, cause: str, *, linger: float = LINGER_TIME) -> None:
+        """Answer what is no request. Nothing that follows on this connection can be trusted."""
+        metrics.requests.labels("", str(int(status)), "").inc()
+        fields = {
+            "event": "bad_request",
+            "client": self._address.text,
+            "status": int(status),
+            "cause": cause,
+        }
+        log.info("refused", extra={"fields": fields})
+        if self.transport is not None:
+            self.transport.write(as_bytes(answer(int(status), self._server.page)))
+        self._linger(linger)
+
+    def _too_late(self) -> None:
+        """Ways to answer and tunnels have deadlines of their own."""
+        if self.transport is None or self.state in (ConnectionState.SERVING, ConnectionState.TUNNEL):
+            return
+        if self.state is ConnectionState.WAITING and self._inbox and not self.writing_paused:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "head took too long")
+        elif self.state is ConnectionState.CLOSED:
+            self.transport.abort()
+        else:
+            self._close()
+
+    def _regulate(self) -> None:
+        """Stop the client while we can't use more of what it sends."""
+        if self.transport is None or self.state in (ConnectionState.TUNNEL, ConnectionState.CLOSED):
+            return
+        full = self.state in (ConnectionState.SERVING, ConnectionState.WAITING) and (
+            self._held or self._inbox.full
+        )
+        if full != self._reading_paused:
+            self._reading_paused = full
+            if full:
+                self.transport.pause_reading()
+            else:
+                self.transport.resume_reading()

@@ -1,0 +1,152 @@
+"""The half of an exchange that faces the app with the request: a wire, the head, the body, and 100 Continue.
+
+As long as nothing was sent to the upstream, the request can be handed over to the ordinary path, which knows about
+failover. After that it stays here: the app has it, and asking again could do twice what it asks for. It is sent a
+second time only if a wire that had been kept turns out to be dead without a byte of an answer (RFC 9112 §9.3.1), the
+method allows it (RFC 9110 §9.2.2), and it has no body.
+"""
+
+import asyncio
+
+from gateway.errors import GatewayError, RequestRefused, UpstreamError
+from gateway.proxy.round_trip import IDEMPOTENT, INVITE_AFTER, too_large
+from gateway.server.fastpath.response_head import FastResponseHead, chunk
+from gateway.server.fastpath.upstream_wires import UpstreamWire
+from gateway.server.fastpath.wanted import ExchangeClient, Wanted
+
+
+class RequestHalf:
+    """Sends a request; its heir `Exchange` receives the answer."""
+
+    __slots__ = (
+        "_answer",
+        "_asked",
+        "_connecting",
+        "_heard",
+        "_invitation",
+        "_invited",
+        "_loop",
+        "_reused",
+        "_uploaded",
+        "_uploading",
+        "_wire",
+        "_wire_full",
+        "client",
+        "deadline",
+        "over",
+        "request_body",
+        "started",
+        "wanted",
+    )
+
+    def __init__(self, wanted: Wanted, client: ExchangeClient, loop: asyncio.AbstractEventLoop) -> None:
+        self.wanted, self.client, self._loop = wanted, client, loop
+        self.request_body = wanted.body
+        self.started = loop.time()
+        self.deadline = self.started + wanted.rendered.response_time
+        self.over = False
+        self._wire: UpstreamWire | None = None
+        self._answer: FastResponseHead | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._invitation: asyncio.TimerHandle | None = None
+        self._uploaded = 0
+        self._uploading = wanted.body is not None
+        self._asked = self._reused = self._heard = self._wire_full = False
+        self._invited = not (self._uploading and wanted.plan.expects)
+
+    def start(self) -> None:
+        if self._uploading:
+            self.deadline = self.started + self.wanted.rendered.idle_time
+            if not self._invited:
+                self._invitation = self._loop.call_later(INVITE_AFTER, self._invite)
+        wire = self.wanted.stock.take(self.started, replayable=self._replayable)
+        if wire is not None:
+            self._reused = True
+            self._send(wire)
+        else:
+            self._open()
+
+    @property
+    def _replayable(self) -> bool:
+        return self.wanted.body is None and self.wanted.method in IDEMPOTENT
+
+    def _open(self) -> None:
+        if self._uploading:
+            self.client.hold_body()
+        self._connecting = self._loop.create_task(self._connect())
+
+    async def _connect(self) -> None:
+        try:
+            wire = await self.wanted.upstream.open(UpstreamWire, self.wanted.site.route.timeouts.connect)
+        except UpstreamError as error:
+            if self.over:
+                return
+            if self._asked:
+                self._fail(error)
+            else:
+                self._end(0)
+                self.client.hand_over()
+            return
+        if self.over:
+            wire.abort()
+        else:
+            self._send(wire)
+
+    def _send(self, wire: UpstreamWire) -> None:
+        self._wire, wire.listener, self._asked = wire, self, True
+        if wire.transport is not None:
+            wire.transport.write(self.wanted.out)
+        if self._uploading:
+            self.client.release_body()
+
+    def _invite(self) -> None:
+        """The app does not say whether it wants the body. Not every app does, and the client waits."""
+        if not self._invited and not self.over and self.client.transport is not None:
+            self._invited = True
+            self.client.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    # -- the request's body ----------------------------------------------------------------------------------------
+
+    def body(self, data: bytes) -> None:
+        wanted, wire = self.wanted, self._wire
+        self._uploaded += len(data)
+        most = wanted.site.route.max_body
+        if most and self._uploaded > most:
+            self._fail(too_large())
+            return
+        if wire is not None and wire.transport is not None:
+            wire.transport.write(chunk(data) if wanted.chunked else data)
+        self.deadline = self._loop.time() + wanted.rendered.idle_time
+
+    def body_end(self) -> None:
+        self._uploading = False
+        if self.wanted.chunked and self._wire is not None and self._wire.transport is not None:
+            self._wire.transport.write(b"0\r\n\r\n")
+        if self._answer is None:
+            self.deadline = self._loop.time() + self.wanted.rendered.response_time
+
+    def body_broken(self, cause: str) -> None:
+        self._fail(RequestRefused(f"broken request body: {cause}"))
+
+    def upstream_full(self, full: bool) -> None:
+        """The upstream reads more slowly than the client sends."""
+        self._wire_full = full
+        if full:
+            self.client.hold_body()
+        else:
+            self.deadline = self._loop.time() + self.wanted.rendered.idle_time
+            self.client.release_body()
+
+    # -- what the other half does ----------------------------------------------------------------------------------
+
+    def received(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def upstream_lost(self, clean: bool) -> None:
+        raise NotImplementedError
+
+    def _fail(self, error: GatewayError) -> None:
+        raise NotImplementedError
+
+    def _end(self, status: int, reason: str = "") -> None:
+        raise NotImplementedError

@@ -1,0 +1,46 @@
+"""What an exchange is given: the request as it is to be asked, and the client's connection."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.model import Decision
+from gateway.proxy.upstreams import PreparedRoute, Upstream
+from gateway.request.bodies import Body
+from gateway.server.fastpath.header_plans import HeaderPlan, Rendered
+from gateway.server.fastpath.upstream_wires import WirePool
+
+
+class ExchangeClient(Protocol):
+    """What an exchange needs of the client's connection."""
+
+    transport: asyncio.Transport | None
+
+    @property
+    def may_stay_open(self) -> bool: ...
+    def hold_body(self) -> None: ...
+    def release_body(self) -> None: ...
+    def hand_over(self) -> None: ...
+    def answered(self, *, keep: bool) -> None: ...
+    def cut(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Wanted:
+    """An allowed request: what to send, and where; then what the log says of it."""
+
+    method: str
+    path: str
+    query: str
+    out: bytes
+    body: Body | None
+    chunked: bool
+    site: PreparedRoute
+    upstream: Upstream
+    stock: WirePool
+    rendered: Rendered
+    plan: HeaderPlan
+    name: str
+    decision: Decision
+    since: float = field(default_factory=time.perf_counter)
