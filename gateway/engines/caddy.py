@@ -13,7 +13,7 @@ from gateway.engines.headers import (
     removed_families,
     removed_names,
 )
-from gateway.engines.plan import EnginePlan, HostPlan, addresses, cookie_pattern, path_pattern
+from gateway.engines.plan import EnginePlan, HostPlan, addresses, cookie_pattern, path_change, path_pattern
 from gateway.forwardauth import route_key
 from gateway.proxy.client_headers import FORWARDED_FAMILY
 
@@ -25,7 +25,8 @@ def export(plan: EnginePlan) -> dict[str, str]:
 def _lines(plan: EnginePlan) -> Iterator[str]:
     own_certificate = plan.secure and plan.certificate is None
     yield "# Written by `auth-gateway export caddy`. Change config.yaml and export again."
-    yield "{\n\tadmin off" + ("" if own_certificate else "\n\tauto_https off") + "\n}"
+    if not plan.included:
+        yield "{\n\tadmin off" + ("" if own_certificate else "\n\tauto_https off") + "\n}"
     for site in plan.sites:
         yield from _site(plan, site)
 
@@ -46,6 +47,10 @@ def _site(plan: EnginePlan, site: HostPlan) -> Iterator[str]:
     yield _ONLY_WEBSOCKETS
     yield f"\t\t@portal path_regexp ^{plan.prefix}(/|$)\n\t\troute @portal {{"
     yield f"\t\t\treverse_proxy {_dial(plan.gateway)}\n\t\t}}"
+    if ours := plan.own_paths(site):
+        yield f"\t\t@own path {' '.join(ours)}\n\t\treverse_proxy @own {_dial(plan.gateway)}"
+    if site.portal:
+        yield f"\t\treverse_proxy {_dial(plan.gateway)}"
     for number, route in enumerate(site.routes):
         yield f"\t\t@route{number} path_regexp {path_pattern(route)}"
         yield f"\t\troute @route{number} {{"
@@ -120,8 +125,11 @@ def _route(plan: EnginePlan, route: Route) -> Iterator[str]:
         if not any(name.startswith(family) for name in _OURS):
             yield f"\t\t\trequest_header -{family}*"
     yield from _ask(plan, route)
-    if route.strip_path and route.path != "/":
-        yield f"\t\t\turi strip_prefix {route.path.rstrip('/')}"
+    gone, base = path_change(route) or ("", "")
+    if gone:
+        yield f"\t\t\turi strip_prefix {gone}"
+    if base:
+        yield f"\t\t\trewrite * {base}{{uri}}"
     if route.max_body:
         yield f"\t\t\trequest_body {{\n\t\t\t\tmax_size {route.max_body}\n\t\t\t}}"
     if not route.websocket:

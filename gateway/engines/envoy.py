@@ -17,7 +17,7 @@ from gateway.engines.headers import (
     removed_families,
     removed_names,
 )
-from gateway.engines.plan import EnginePlan, HostPlan, addresses, path_pattern
+from gateway.engines.plan import EnginePlan, HostPlan, addresses, path_change, path_pattern
 
 _TYPE = "type.googleapis.com/envoy.extensions"
 _HTTP = f"{_TYPE}.filters.http"
@@ -64,7 +64,7 @@ def _http_connections(plan: EnginePlan) -> dict[str, Any]:
         "use_remote_address": True,
         # What the gateway was asked about is what the app gets; it refuses paths that can be read in two ways.
         "normalize_path": False,
-        "path_with_escaped_slashes_action": "REJECT_REQUEST",
+        "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         # Any other is dropped, and the request served as an ordinary one.
         "http_protocol_options": {"ignore_http_11_upgrade": [_regex(all_but("websocket"))]},
@@ -126,6 +126,12 @@ def _virtual_host(plan: EnginePlan, site: HostPlan) -> dict[str, Any]:
     hidden = {"match": _regex(f"^{plan.prefix}/forward(?:/.*)?$"), "direct_response": {"status": 404}}
     portal = {"match": {"prefix": f"{plan.prefix}/"}, "route": {"cluster": "gateway"}}
     routes = [{**hidden, "typed_per_filter_config": off}, {**portal, "typed_per_filter_config": off}]
+    for path in plan.own_paths(site):
+        routes.append(
+            {"match": {"path": path}, "route": {"cluster": "gateway"}, "typed_per_filter_config": off}
+        )
+    if site.portal:
+        routes.append({**portal, "match": {"prefix": "/"}, "typed_per_filter_config": off})
     routes += [_route(plan, route) for route in site.routes]
     domains = [site.host] if site.host == "*" else [site.host, f"{site.host}:*"]
     return {"name": site.host, "domains": domains, "routes": routes}
@@ -136,9 +142,9 @@ def _route(plan: EnginePlan, route: Route) -> dict[str, Any]:
         "cluster": f"app_{plan.number(route)}",
         "timeout": f"{route.timeouts.response:.0f}s",
     }
-    if route.strip_path and route.path != "/":
-        pattern = f"^{route.path.rstrip('/')}/?"
-        action["regex_rewrite"] = {"pattern": {"regex": pattern}, "substitution": "/"}
+    if change := path_change(route):
+        pattern = {"regex": f"^{change[0]}/?"}
+        action["regex_rewrite"] = {"pattern": pattern, "substitution": f"{change[1]}/"}
     if not route.preserve_host:
         action["host_rewrite_literal"] = addresses(route)[0].authority
     match = _regex(

@@ -82,8 +82,8 @@ def cookie_code(plan: EnginePlan) -> str:
     """Apps never see our cookies. It runs after the verdict, and not on the way to the portal."""
     own = plan.config.session.cookie_name.lower()
     return f"""function envoy_on_request(handle)
-  local path = handle:headers():get(":path")
-  if path:sub(1, {len(plan.prefix) + 1}) == "{plan.prefix}/" then return end
+  -- Only ways to apps say what they remove.
+  if not handle:metadata():get("removed") then return end
   local kept = {{}}
   for crumb in (handle:headers():get("cookie") or ""):gmatch("[^;]+") do
     local name = crumb:match("^%s*([^=]*)"):lower():gsub("^__host%-", ""):gsub("^__secure%-", ""):gsub("%s+$", "")

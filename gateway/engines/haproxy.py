@@ -27,6 +27,7 @@ from gateway.engines.plan import (
     HostPlan,
     addresses,
     cookie_pattern,
+    path_change,
     path_pattern,
 )
 from gateway.forwardauth.engine_pass import is_settled, pass_cookie, route_id
@@ -217,8 +218,8 @@ def _backend(plan: EnginePlan, route: Route) -> Iterator[str]:
     yield f"    http-request del-header Cookie if {{ req.fhdr(cookie) -m reg '(^|;)\\s*{name}=' }}"
     yield "    http-request del-header Cookie if { req.fhdr(cookie) -m reg '^[; ]*$' }"
     yield f"    http-response replace-header Set-Cookie '^\\s*{name}\\s*=.*$' 'auth_gateway_dropped=; Max-Age=0'"
-    if route.strip_path and route.path != "/":
-        yield f"    http-request replace-path '^{route.path.rstrip('/')}/?(.*)$' '/\\1'"
+    if change := path_change(route):
+        yield f"    http-request replace-path '^{change[0]}/?(.*)$' '{change[1]}/\\1'"
     if not route.preserve_host:
         yield f"    http-request set-header Host {addresses(route)[0].authority}"
     for number, address in enumerate(addresses(route)):

@@ -18,6 +18,7 @@ from gateway.engines.plan import (
     HostPlan,
     addresses,
     cookie_pattern,
+    path_change,
     path_pattern,
 )
 from gateway.forwardauth import route_key
@@ -41,11 +42,16 @@ def export(plan: EnginePlan) -> dict[str, str]:
 
 
 def _lines(plan: EnginePlan) -> Iterator[str]:
-    yield from _main(plan)
+    yield "# Written by `auth-gateway export nginx`. Change config.yaml and export again."
+    if not plan.included:
+        yield from _main(plan)
+    yield from _http(plan)
     for route in plan.routes:
         yield from _upstream(plan, route)
     for site in plan.sites:
         yield from _server(plan, site)
+    if plan.included:
+        return
     if not any(site.host == "*" for site in plan.sites):
         yield f"    server {{\n        listen {plan.listen} default_server{_tls_word(plan)};"
         yield from _tls(plan)
@@ -54,7 +60,7 @@ def _lines(plan: EnginePlan) -> Iterator[str]:
 
 
 def _main(plan: EnginePlan) -> Iterator[str]:
-    yield f"""# Written by `auth-gateway export nginx`. Change config.yaml and export again.
+    yield f"""\
 worker_processes auto;
 pid {plan.state}/nginx.pid;
 error_log stderr warn;
@@ -62,15 +68,19 @@ events {{ worker_connections 4096; }}
 http {{
     access_log off;
     server_tokens off;
-    underscores_in_headers off;
-    ignore_invalid_headers on;
-    absolute_redirect off;
-    client_max_body_size 0;
     client_body_temp_path {plan.state}/body;
     proxy_temp_path {plan.state}/proxy;
     fastcgi_temp_path {plan.state}/fastcgi;
     uwsgi_temp_path {plan.state}/uwsgi;
-    scgi_temp_path {plan.state}/scgi;
+    scgi_temp_path {plan.state}/scgi;"""
+
+
+def _http(plan: EnginePlan) -> Iterator[str]:
+    yield f"""\
+    underscores_in_headers off;
+    ignore_invalid_headers on;
+    absolute_redirect off;
+    client_max_body_size 0;
     proxy_cache_path {plan.state}/auth levels=1 keys_zone=auth:10m max_size=100m inactive=1m use_temp_path=off;
     # Only WebSockets switch a connection: after any other switch (h2c) nobody would see what is asked on it.
     map "$request_method $server_protocol $http_upgrade $http_sec_websocket_key $http_connection" $app_upgrade {{
@@ -106,15 +116,23 @@ def _cookie_map(name: str) -> str:
 def _upstream(plan: EnginePlan, route: Route) -> Iterator[str]:
     servers = " ".join(f"server {address.authority};" for address in addresses(route))
     yield f"    upstream app_{plan.number(route)} {{ {servers} keepalive 32; }}"
+    if change := path_change(route):
+        # By the URL as it came: nginx' own `rewrite` reads and writes escapes anew.
+        gone, base = change
+        rest = f"~^{re.escape(gone)}/?(?<rest_{plan.number(route)}>.*)$"
+        yield f'    map $request_uri $target_{plan.number(route)} {{ "{rest}" {base}/$rest_{plan.number(route)}; }}'
 
 
 def _server(plan: EnginePlan, site: HostPlan) -> Iterator[str]:
-    default = " default_server" if site.host == "*" else ""
+    default = " default_server" if site.host == "*" and not plan.included else ""
     name = "_" if site.host == "*" else site.host
     yield f"    server {{\n        listen {plan.listen}{default}{_tls_word(plan)};\n        server_name {name};"
     yield from _tls(plan)
     yield "        if ($bad_host) { return 400; }"
-    yield from _portal(plan)
+    yield from _portal(plan, site)
+    if site.portal:
+        yield "    }"
+        return
     for number, route in enumerate(site.routes):
         yield from _ask(plan, route, number)
         yield from _location(plan, route, number)
@@ -153,9 +171,11 @@ def _to_the_gateway(**more: str) -> str:
 _NOTHING = '""'
 
 
-def _portal(plan: EnginePlan) -> Iterator[str]:
-    yield f"""        location ^~ {plan.prefix}/forward {{ return 404; }}
-        location ^~ {plan.prefix}/ {{
+def _portal(plan: EnginePlan, site: HostPlan) -> Iterator[str]:
+    yield f"        location ^~ {plan.prefix}/forward {{ return 404; }}"
+    ours = ["/"] if site.portal else [f"^~ {plan.prefix}/", *(f"= {path}" for path in plan.own_paths(site))]
+    for place in ours:
+        yield f"""        location {place} {{
             proxy_pass http://auth_gateway;
             proxy_set_header Host $host$auth_port;
             proxy_set_header Connection "";
@@ -207,10 +227,9 @@ def _location(plan: EnginePlan, route: Route, number: int) -> Iterator[str]:
     for ours in names:
         answer = f"$upstream_http_{_variable(names[ours])}"
         yield f"            auth_request_set $told_{_variable(ours)} {answer};"
-    if route.strip_path and route.path != "/":
-        bare = re.escape(route.path.rstrip("/"))
-        yield f'            rewrite "^{bare}/?(.*)$" /$1 break;'
-    yield f"            proxy_pass {'https' if addresses(route)[0].tls else 'http'}://app_{plan.number(route)};"
+    target = f"$target_{plan.number(route)}" if path_change(route) else ""
+    scheme = "https" if addresses(route)[0].tls else "http"
+    yield f"            proxy_pass {scheme}://app_{plan.number(route)}{target};"
     host = "$host$auth_port" if route.preserve_host else addresses(route)[0].authority
     upgrade = ("$app_upgrade", "$app_connection") if route.websocket else ('""', '""')
     yield f"            proxy_set_header Host {host};"

@@ -15,6 +15,8 @@ from gateway.config.patterns import path_matches
 from gateway.config.schema import Config, Route
 from gateway.errors import ConfigError, Mistake
 
+WELL_KNOWN = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
+
 
 @dataclass(frozen=True, slots=True)
 class EngineUpstream:
@@ -22,6 +24,8 @@ class EngineUpstream:
 
     authority: str
     tls: bool
+    base: str = ""
+    """The path below which it stands, such as "/base"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class HostPlan:
 
     host: str
     routes: tuple[Route, ...]
+    portal: bool = False
+    """Whether it is the gateway's own and no app's: then all of it goes to the gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +48,20 @@ class EnginePlan:
     gateway: str
     certificate: Path | None
     key: Path | None
+    included: bool
+    """Whether it is a part of a configuration that is there already."""
     state: Path
     """A folder of the engine's own, for caches and key files."""
 
     @property
     def prefix(self) -> str:
         return self.config.server.prefix
+
+    def own_paths(self, site: HostPlan) -> tuple[str, ...]:
+        """Whole paths outside of the prefix that are the gateway's on this host."""
+        portal = urlsplit(self.config.server.public_url).hostname or ""
+        ours = self.config.oidc.clients and site.host in ("*", portal)
+        return WELL_KNOWN if ours else ()
 
     @property
     def secure(self) -> bool:
@@ -70,6 +84,7 @@ def plan(
     certificate: Path | None = None,
     key: Path | None = None,
     state: Path | None = None,
+    included: bool = False,
 ) -> EnginePlan:
     """Make the plan. Raises ConfigError for what engines can't be told."""
     mistakes = list(_mistakes(config, engine))
@@ -85,6 +100,7 @@ def plan(
         gateway=gateway or config.server.listen,
         certificate=certificate or (tls.cert_file if tls else None),
         key=key or (tls.key_file if tls else None),
+        included=included,
         state=state or Path("/var/lib/auth-gateway"),
     )
 
@@ -117,14 +133,13 @@ def _mistakes(config: Config, engine: str) -> Iterator[Mistake]:
                     mend="remove it, and set it in the engine",
                 )
         upstreams = [urlsplit(url) for url in route.upstreams if not url.startswith("unix:")]
-        if any(parts.path.strip("/") for parts in upstreams):
-            problem = "has a base path, which can't be exported"
+        if len({parts.path.rstrip("/") for parts in upstreams}) > 1:
             yield Mistake(
                 file="config",
                 line=0,
                 key=f"routes[{index}].upstream",
-                problem=problem,
-                mend="let the app serve it itself",
+                problem="has several base paths, which can't be exported",
+                mend="use one for all upstreams of the route",
             )
         if len({parts.scheme for parts in upstreams}) > 1:
             problem = "mixes http and https, which can't be exported"
@@ -147,6 +162,9 @@ def _sites(config: Config) -> Iterator[HostPlan]:
             if covers_host(route.host.lower(), host) and not hidden:
                 reached.append(route)
         yield HostPlan(host, tuple(reached))
+    portal = urlsplit(config.server.public_url).hostname or ""
+    if not any(covers_host(host, portal) for host in hosts):
+        yield HostPlan(portal, (), portal=True)
 
 
 def _generality(host: str) -> tuple[int, int]:
@@ -163,7 +181,14 @@ def _address(url: str) -> EngineUpstream:
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return EngineUpstream(f"{host}:{port}", parts.scheme == "https")
+    return EngineUpstream(f"{host}:{port}", parts.scheme == "https", parts.path.rstrip("/"))
+
+
+def path_change(route: Route) -> tuple[str, str] | None:
+    """What takes the place of what at the beginning of a path on its way to the app, or None."""
+    gone = route.path.rstrip("/") if route.strip_path else ""
+    base = addresses(route)[0].base
+    return (gone, base) if gone or base else None
 
 
 def cookie_pattern(config: Config) -> str:

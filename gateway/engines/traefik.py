@@ -9,7 +9,7 @@ import yaml
 
 from gateway.config.schema import Route
 from gateway.engines.headers import TO_THE_GATEWAY, drops, forwarded, identity_names, removed_names, spellings
-from gateway.engines.plan import EnginePlan, HostPlan, path_pattern
+from gateway.engines.plan import EnginePlan, HostPlan, addresses, path_change, path_pattern
 from gateway.forwardauth import route_key
 
 _HEAD = """# Written by `auth-gateway export traefik`. Change config.yaml and export again.
@@ -65,6 +65,10 @@ def _site(plan: EnginePlan, site: HostPlan, order: int, http: dict[str, Any]) ->
     top = 100_000 - order * 1000
     host = _host_rule(site.host)
     inside = f"PathRegexp(`^{plan.prefix}(?:/|$)`)"
+    if site.portal:
+        inside = "PathPrefix(`/`)"
+    elif ours := plan.own_paths(site):
+        inside = f"({' || '.join((inside, *(f'Path(`{path}`)' for path in ours)))})"
     hidden = f"!PathRegexp(`^{plan.prefix}/forward(?:/|$)`)"
     http["routers"][f"portal-{order}"] = _router(
         plan, _all(host, inside, hidden), "gateway", ["strip", "no-upgrade"], top
@@ -75,7 +79,7 @@ def _site(plan: EnginePlan, site: HostPlan, order: int, http: dict[str, Any]) ->
         steps = ["strip", f"{name}-strip", f"{name}-auth", *_steps(route, name, http)]
         http["middlewares"][f"{name}-strip"] = _strip(route)
         http["middlewares"][f"{name}-auth"] = _auth(plan, route)
-        http["services"][name] = _service(list(map(_url, route.upstreams)), pass_host=route.preserve_host)
+        http["services"][name] = _service(_urls(route), pass_host=route.preserve_host)
         below = top - 2 * number
         http["routers"][f"{name}-{order}"] = _router(plan, rule, name, [*steps, "no-upgrade"], below - 1)
         if route.websocket:
@@ -104,8 +108,11 @@ def _auth(plan: EnginePlan, route: Route) -> dict[str, Any]:
 def _steps(route: Route, name: str, http: dict[str, Any]) -> list[str]:
     """What happens between the verdict and the app."""
     steps: dict[str, dict[str, Any]] = {}
-    if route.strip_path and route.path != "/":
-        steps[f"{name}-path"] = {"stripPrefix": {"prefixes": [route.path.rstrip("/")]}}
+    gone, base = path_change(route) or ("", "")
+    if gone:
+        steps[f"{name}-path"] = {"stripPrefix": {"prefixes": [gone]}}
+    if base:
+        steps[f"{name}-base"] = {"addPrefix": {"prefix": base}}
     dropped = {name: "" for name in (*_SET_BY_TRAEFIK, "cookie") if drops(route, name)}
     if headers := {**dropped, **route.headers.add}:
         steps[f"{name}-headers"] = {"headers": {"customRequestHeaders": headers}}
@@ -144,5 +151,11 @@ def _all(*rules: str) -> str:
     return " && ".join(filter(None, rules))
 
 
-def _url(upstream: str) -> str:
-    return upstream.replace("unix:", "unix://") if upstream.startswith("unix:") else upstream
+def _urls(route: Route) -> list[str]:
+    """Without the base path, which a step of its own adds."""
+    return [
+        address.authority.replace("unix:", "unix://")
+        if address.authority.startswith("unix:")
+        else f"{'https' if address.tls else 'http'}://{address.authority}"
+        for address in addresses(route)
+    ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.config.sections.header_presets import FAMILIES, IDENTITY
 from gateway.proxy.client_headers import ADDRESS, FORWARDED_KNOWN, METHOD_OVERRIDE
@@ -14,7 +15,8 @@ OPEN, TWO = "/open/x", "/two/x"
 
 Headers = tuple[tuple[str, str], ...]
 
-ROUTES = [
+# `upstream` is the base path of the app, if it has one.
+ROUTES: list[dict[str, Any]] = [
     {"path": "/open", "policy": {"require": "bypass"}},
     {"path": "/one", "policy": {"require": "one_factor"}},
     {"path": "/shut", "policy": {"require": "deny"}},
@@ -49,6 +51,19 @@ ROUTES = [
         },
     },
     {"path": "/strip", "policy": {"require": "bypass"}, "strip_path": True},
+    {"path": "/based", "policy": {"require": "bypass"}, "upstream": "/base"},
+    {
+        "path": "/strip-based",
+        "policy": {"require": "one_factor"},
+        "strip_path": True,
+        "upstream": "/base/deep",
+    },
+    {
+        "path": "/strip-odd",
+        "policy": {"require": "bypass"},
+        "strip_path": True,
+        "allow_in_path": ["encoded_slash"],
+    },
     {"path": "/still", "policy": {"require": "bypass"}, "websocket": False},
     {"host": "shut.test", "policy": {"require": "deny"}},
     {"host": "*.wild.test", "policy": {"require": "bypass"}},
@@ -277,7 +292,16 @@ def paths() -> Iterator[Request]:
         "/open/@:x,y",
         '/open/"x"',
     )
-    for path in spellings:
+    based = (
+        "/based",
+        "/based/",
+        "/based/a%20b?c=d",
+        "/strip-based",
+        "/strip-based/a/b?c=%2F",
+        "/strip-odd/a%2Fb",
+        "/strip-odd?x",
+    )
+    for path in (*spellings, *based):
         yield Request("path", path)
         yield Request("path", path, "alice")
 

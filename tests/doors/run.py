@@ -47,7 +47,7 @@ async def outcomes(
 
 @asynccontextmanager
 async def _gateway(folder: Path, app: App, trusted: list[str]) -> AsyncIterator[Rig]:
-    routes = [{**copy.deepcopy(route), "upstream": app.url} for route in ROUTES]
+    routes = [{**copy.deepcopy(route), "upstream": app.url + route.get("upstream", "")} for route in ROUTES]
     server: dict[str, Any] = {"public_url": "http://app.test", "trusted_proxies": trusted}
     async with running_gateway(folder, clock=RealClock(), server=server, routes=routes) as rig:
         yield rig

@@ -7,9 +7,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.integration.engines import ENGINES, behind
+from gateway.cli.export import export_files
+from gateway.engines.plan import plan
+from tests.integration.engines import ENGINES, behind, command, process
 from tests.integration.test_proxy_upstreams import tls_app
-from tests.rig import Browser, Rig
+from tests.rig import HTML, Browser, Rig, running_gateway
+from tests.services import free_port
 
 engines = pytest.mark.parametrize("engine", ENGINES)
 TWO = {"require": "two_factor"}
@@ -227,3 +230,41 @@ async def test_the_certificate_of_an_app_is_checked_as_we_do(engine: str, tmp_pa
             for name, (_, good) in kinds.items():
                 status = (await browser.get(f"/{name}/x")).status
                 assert (status == 200) if good else (status >= 500), (name, status)
+
+
+@engines
+async def test_the_portal_has_its_site_where_no_app_lives_on_its_host(engine: str, tmp_path: Path) -> None:
+    """Sign-in leads to the host of `public_url`, so an engine that knows apps' hosts only would be a dead end."""
+    routes = [{"host": "app.test", "upstream": "UPSTREAM"}]
+    async with behind(engine, tmp_path, routes=routes) as rig, rig.browser() as browser:
+        assert (await browser.get("/_auth/login")).status == 200
+        assert (await browser.get("/_auth/forward")).status == 404
+        assert (await browser.get("/elsewhere")).status in (403, 404)
+        assert (await browser.get("/", Host="app.test")).status in (302, 303)
+    assert rig.upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    ("engine", "own"),
+    [
+        (
+            "nginx",
+            "pid nginx.pid;\nevents {{}}\nhttp {{ include {part}; server {{ listen {port}; return 418; }} }}\n",
+        ),
+        (
+            "caddy",
+            "{{\n\tadmin off\n\tauto_https off\n}}\nimport {part}\nhttp://127.0.0.2:{port} {{\n}}\n",
+        ),
+    ],
+)
+async def test_the_part_for_a_configuration_that_is_there_is_taken_by_the_engine(
+    engine: str, own: str, tmp_path: Path
+) -> None:
+    async with running_gateway(tmp_path, server={"trusted_proxies": ["127.0.0.1/32"]}) as rig:
+        port, whole, part = free_port(), tmp_path / "whole", tmp_path / "part"
+        planned = plan(rig.config, listen=f"127.0.0.1:{port}", state=tmp_path, included=True)
+        part.write_text(next(iter(export_files(engine, planned, rig.config).values())))
+        whole.write_text(own.format(part=part, port=port))
+        async with process(command(engine, whole), port, tmp_path), aiohttp.ClientSession() as client:
+            answer = await client.get(f"http://127.0.0.1:{port}/", allow_redirects=False, headers=HTML)
+            assert (answer.status, "/_auth/login" in answer.headers["Location"]) == (302, True)

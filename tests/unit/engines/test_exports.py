@@ -123,8 +123,8 @@ def test_envoy_asks_before_every_app_and_fails_closed(tmp_path: Path) -> None:
 def test_what_an_engine_can_not_be_told_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="would not believe the exported proxy"):
         planned(tmp_path, server={"public_url": "https://login.example.com"})
-    with pytest.raises(ConfigError, match="has a base path"):
-        planned(tmp_path, routes=[{"upstream": "http://10.0.0.1/base"}])
+    with pytest.raises(ConfigError, match="has several base paths"):
+        planned(tmp_path, routes=[{"upstream": ["http://10.0.0.1/base", "http://10.0.0.2/other"]}])
 
 
 ANSWERED = [
