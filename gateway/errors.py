@@ -10,6 +10,7 @@ GatewayError
 │   └── UpstreamTimeout     (504)
 ├── SendFailed              a sender could not deliver a code
 ├── StoreUnavailable        database or Redis is away (503)
+├── SchemaTooNew            the database belongs to a newer gateway (no request meets it)
 ├── Overloaded              more password checks wait than can be done soon (503)
 ├── UserExists, UserUnknown the directory's answers to commands
 ├── InvalidUser             a username, group, phone number or address that can't be
@@ -117,6 +118,10 @@ class SendFailed(GatewayError):
 class StoreUnavailable(GatewayError):
     status = 503
     public: str = N_("Sign-in is unavailable for a moment. Please try again shortly.")
+
+
+class SchemaTooNew(GatewayError):
+    pass
 
 
 class Overloaded(GatewayError):

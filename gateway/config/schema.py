@@ -157,10 +157,10 @@ class Storage(Section):
     url: SecretUrl = Field(
         "sqlite:///var/gateway.db",
         repr=False,
-        description="sqlite:///path or postgresql://user:password@host/db",
+        description="sqlite:///path or postgresql://user:password@host/db (behind PgBouncer: …/db?pgbouncer=true)",
     )
     state_url: SecretUrl | None = Field(
-        None, repr=False, description="redis://… for short-lived state; none = in `url`"
+        None, repr=False, description="redis://… or redis+sentinel://… for short-lived state; none = in `url`"
     )
 
 

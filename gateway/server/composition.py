@@ -23,7 +23,7 @@ from gateway.observability.audit import Audit
 from gateway.observability.tracing import RequestTracer, build_tracing
 from gateway.policy.routes import Routes
 from gateway.portal.csrf import SignInTokens
-from gateway.portal.health import Health
+from gateway.portal.health import Health, WriteProbe
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import LANGUAGE_COOKIE
 from gateway.portal.services import Messaging, PortalStores, Services
@@ -104,6 +104,7 @@ def _health(base: Foundation) -> Health:
         {
             "store": stores.changes.latest,
             "clock": partial(clocks_agree, stores.time),
+            "writes": WriteProbe(stores.try_writing),
             **stores.state.checks,
             **base.people.checks,
         }

@@ -1,5 +1,6 @@
 """Migrations build what the schema says, on every database, however many start at once."""
 
+import ast
 import asyncio
 import multiprocessing
 from pathlib import Path
@@ -7,12 +8,12 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, MetaData, Table, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.errors import ConfigError, StoreUnavailable
-from gateway.stores.sql.engine import open_engine, reading
-from gateway.stores.sql.migrate import migrate
+from gateway.stores.sql.engine import open_engine, reading, writing
+from gateway.stores.sql.migrate import MIGRATIONS, OLDEST_CODE, _upgrade, migrate
 from gateway.stores.sql.schema_oidc import metadata
 
 
@@ -80,3 +81,42 @@ async def test_sqlite_runs_as_configured_and_for_our_eyes_only(tmp_path: Path) -
     assert values == ["wal", 1, 1, 10_000]
     assert (tmp_path / "new/gateway.db").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+
+
+ADDING = ("create_table", "create_index", "add_column")
+"""What a migration may do while the code before it still runs (docs/upgrading.md)."""
+NEW = sorted(file for file in (MIGRATIONS / "versions").glob("r[0-9]*.py") if file.name[1:5] > OLDEST_CODE)
+
+
+@pytest.mark.parametrize("file", NEW, ids=lambda file: str(file.stem))
+def test_a_migration_only_adds(file: Path) -> None:
+    calls = [node.func for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    steps = [
+        call.attr
+        for call in calls
+        if isinstance(call, ast.Attribute) and isinstance(call.value, ast.Name) and call.value.id == "op"
+    ]
+    assert steps
+    assert set(steps) <= set(ADDING)
+
+
+async def test_statements_of_the_code_before_still_work_on_the_new_schema(empty_url: str) -> None:
+    """Each table as that code knew it: rows written with its columns alone."""
+    engine = open_engine(empty_url)
+    async with writing(engine, "EXCLUSIVE") as connection:
+        await connection.run_sync(_upgrade, OLDEST_CODE)
+        old = MetaData()
+        await connection.run_sync(old.reflect)
+    await migrate(engine)
+    async with writing(engine) as connection:
+        for table in old.sorted_tables:
+            if table.name != "alembic_version":
+                await connection.execute(table.insert().values(_some_row(table)))
+                rows = (await connection.execute(select(table))).all()
+                assert len(rows) == 1, table.name
+    await engine.dispose()
+
+
+def _some_row(table: Table) -> dict[str, object]:
+    values: dict[type, object] = {str: "x", int: 1, float: 1.0, bytes: b"x", bool: False}
+    return {column.name: values[column.type.python_type] for column in table.columns}

@@ -32,7 +32,7 @@ from gateway.config.schema import (
 from gateway.config.yaml_document import KeyPath
 
 _DATABASES = ("sqlite", "postgresql")
-_STATES = ("redis", "rediss", "unix")
+_STATES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
 _OWN = "write your own name below it (publicsuffix.org)"
 _OWN_PUBLIC = 256
 """More public addresses than this are hardly all one's own proxies."""
@@ -165,7 +165,9 @@ def storage_urls(config: Config) -> Iterator[Finding]:
     state = config.storage.state_url
     if state is not None and state.partition("://")[0] not in _STATES:
         yield Finding(
-            ("storage", "state_url"), "is not a Redis URL", 'write "redis://host:6379/0" or rediss://'
+            ("storage", "state_url"),
+            "is not a Redis URL",
+            'write "redis://host:6379/0", rediss:// or redis+sentinel://host:26379/master',
         )
 
 

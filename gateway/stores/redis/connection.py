@@ -7,9 +7,11 @@ ledger is made so that this can only refuse (a code counts as taken), never let 
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, RedisError
@@ -18,6 +20,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 from gateway.clock import Clock
 from gateway.errors import ConfigError, Mistake, StoreUnavailable
 from gateway.stores.redis.circuit_breaker import Circuit
+from gateway.stores.redis.sentinel_url import SentinelUrl, read_sentinels
 
 log = logging.getLogger("gateway.redis")
 
@@ -43,7 +46,7 @@ class RedisLink:
     """One per worker. `clock` is for the breaker's pauses."""
 
     def __init__(self, url: str, clock: Clock = time.monotonic) -> None:
-        self.client = Redis(connection_pool=_pool(url))
+        self._sentinel, self.client = _client(url)
         self._circuit = Circuit("Redis", clock)
 
     async def run(self, command: Callable[[], Awaitable[object]]) -> object:
@@ -61,13 +64,20 @@ class RedisLink:
         await self.run(lambda: self.client.ping())
 
     async def warn_of_forgetting(self) -> None:
-        """Log how this Redis may lose counters and claims: without persistence, or by evicting keys."""
+        """Log how this Redis may lose counters and claims: without persistence, or by evicting keys.
+
+        Raises ConfigError for a cluster: counters that belong together could not be changed in one step.
+        """
         try:
             info = await self.run(lambda: self.client.info())
         except StoreUnavailable as error:
             log.warning("state is away: %s", error.detail)
             return
         facts = info if isinstance(info, dict) else {}
+        if facts.get("redis_mode") == "cluster":
+            raise _mistake(
+                "is a Redis Cluster, which is not supported", "name one Redis, or several with Sentinel"
+            )
         if not facts.get("aof_enabled"):
             log.warning("Redis keeps no append-only file: a restart forgets attempts and used codes")
         if facts.get("maxmemory_policy", "noeviction") != "noeviction":
@@ -75,27 +85,57 @@ class RedisLink:
 
     async def close(self) -> None:
         await self.client.aclose(close_connection_pool=True)
+        if self._sentinel is not None:
+            for sentinel in self._sentinel.sentinels:
+                await sentinel.aclose()
 
 
-def _pool(url: str) -> BlockingConnectionPool:
-    retry = Retry(ExponentialWithJitterBackoff(cap=0.1, base=0.01), 1, (RedisConnectionError,))
+def _client(url: str) -> tuple[Sentinel | None, Redis]:
+    """The client, and what it asks for the master where the URL names sentinels. Raises ConfigError."""
+    common = {
+        "max_connections": CONNECTIONS,
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "socket_timeout": ANSWER_SECONDS,
+        "retry": Retry(ExponentialWithJitterBackoff(cap=0.1, base=0.01), 1, (RedisConnectionError,)),
+        "retry_on_error": [RedisConnectionError],
+        "health_check_interval": 15,
+    }
     try:
-        return BlockingConnectionPool.from_url(
-            url,
-            max_connections=CONNECTIONS,
-            timeout=CONNECT_SECONDS,
-            socket_connect_timeout=CONNECT_SECONDS,
-            socket_timeout=ANSWER_SECONDS,
-            retry=retry,
-            retry_on_error=[RedisConnectionError],
-            health_check_interval=15,
+        scheme = url.partition("://")[0]
+        if scheme in ("redis+sentinel", "rediss+sentinel"):
+            sentinels = read_sentinels(url)
+            return _by_sentinel(sentinels, common)
+        return None, Redis(
+            connection_pool=BlockingConnectionPool.from_url(url, timeout=CONNECT_SECONDS, **common)
         )
     except ValueError:
-        mend = 'write "redis://host:6379/0", "rediss://…" or "unix:///path"'
-        mistake = Mistake(
-            file="configuration", line=0, key="storage.state_url", problem="is not a Redis URL", mend=mend
-        )
-        raise ConfigError([mistake]) from None
+        raise _mistake(
+            "is not a Redis URL",
+            'write "redis://host:6379/0", "rediss://…", "unix:///path"'
+            ' or "redis+sentinel://host:26379,host:26379/mymaster"',
+        ) from None
+
+
+def _by_sentinel(named: SentinelUrl, common: dict[str, Any]) -> tuple[Sentinel, Redis]:
+    tls = {"ssl": True, **named.tls} if named.tls is not None else {}
+    login = {"username": named.username, "password": named.password, "db": named.database}
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py has no types for it
+        list(named.hosts),
+        sentinel_kwargs={
+            "socket_connect_timeout": CONNECT_SECONDS,
+            "socket_timeout": ANSWER_SECONDS,
+            **tls,
+        },
+        **{key: value for key, value in login.items() if value not in (None, "")},
+        **tls,
+    )
+    return sentinel, sentinel.master_for(named.service, **common)
+
+
+def _mistake(problem: str, mend: str) -> ConfigError:
+    return ConfigError(
+        [Mistake(file="configuration", line=0, key="storage.state_url", problem=problem, mend=mend)]
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -7,7 +7,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.clock import Clock, SharedClock, steady_clock
-from gateway.stores.sql.engine import reading
+from gateway.stores.sql.engine import reading, upsert, writing
+from gateway.stores.sql.schema import installation
 
 _NOW = text("SELECT extract(epoch FROM clock_timestamp())::float8")
 
@@ -18,6 +19,13 @@ class DatabaseClock:
     def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
         self._engine, self._clock = engine, clock
         self.shared = clock if isinstance(clock, SharedClock) and engine.dialect.name != "sqlite" else None
+
+    async def try_writing(self) -> None:
+        """Note in the database when it was last found to take writes. Raises StoreUnavailable."""
+        row = {"name": "last write", "value": str(int(self._clock()))}
+        async with writing(self._engine) as connection:
+            statement = upsert(connection, installation).values(row)
+            await connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=row))
 
     async def now(self) -> float:
         """The database's time, which `clock` is compared with on the way. Raises StoreUnavailable."""

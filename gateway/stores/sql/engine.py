@@ -19,6 +19,7 @@ from contextlib import (
     suppress,
 )
 from pathlib import Path
+from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Table, event, make_url, text
@@ -131,6 +132,7 @@ def _open_postgres(url: URL) -> AsyncEngine:
     query = dict(url.query)
     if "sslmode" in query:  # libpq's name, which people copy from their provider; asyncpg calls it ssl
         query["ssl"] = query.pop("sslmode")
+    pooled = query.pop("pgbouncer", "false") == "true"
     if isinstance(query.get("host"), tuple):
         query.setdefault("target_session_attrs", "read-write")
     try:
@@ -145,23 +147,38 @@ def _open_postgres(url: URL) -> AsyncEngine:
             connect_args={
                 "timeout": CONNECT_SECONDS,
                 "command_timeout": STATEMENT_SECONDS + 5,  # for a server that went silent
-                "server_settings": _SERVER_SETTINGS,
+                "server_settings": {"application_name": "auth-gateway"},
+                **(_BEHIND_POOLER if pooled else {}),
             },
         )
     except ModuleNotFoundError as error:
         if error.name != "asyncpg":
             raise
         raise _unusable('the PostgreSQL driver is missing: pip install "auth-gateway[postgres]"') from None
+    event.listen(engine.sync_engine, "connect", _on_postgres_connect)
     event.listen(engine.sync_engine, "handle_error", _on_postgres_error)
     return engine
 
 
-_SERVER_SETTINGS = {
-    "application_name": "auth-gateway",
-    "statement_timeout": f"{STATEMENT_SECONDS}s",
-    "idle_in_transaction_session_timeout": "30s",
+# PgBouncer gives each transaction any server connection, where a statement of ours may be prepared or not: none is
+# kept, and each gets a name that nobody else has.
+_BEHIND_POOLER = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": lambda: f"gateway_{uuid4().hex}",
 }
 _READ_ONLY = "25006"
+_PREPARED_ELSEWHERE = ("26000", "42P05")
+"""A prepared statement that is not there, or is there already: only a pooler of transactions makes that."""
+
+
+def _on_postgres_connect(connection: DBAPIConnection, _record: object) -> None:
+    """Set here, not as startup parameters: PgBouncer refuses those that it does not know."""
+    cursor = connection.cursor()
+    cursor.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
+    cursor.execute("SET idle_in_transaction_session_timeout = '30s'")
+    cursor.close()
+    connection.commit()
 
 
 def _on_postgres_error(context: ExceptionContext) -> None:
@@ -238,9 +255,12 @@ def _circuit(engine: AsyncEngine) -> AbstractContextManager[None]:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (DataError, IntegrityError, ProgrammingError):
-        raise  # ours to answer for, not an outage
     except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
+        if isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _PREPARED_ELSEWHERE:
+            problem = "PgBouncer stands before the database: write ?pgbouncer=true at the end of storage.url"
+            raise StoreUnavailable(problem) from error
+        if isinstance(error, (DataError, IntegrityError, ProgrammingError)):
+            raise  # ours to answer for, not an outage
         raise StoreUnavailable(f"the database does not answer: {_first_line(error)}") from error
 
 

@@ -4,45 +4,84 @@ Safe when workers and replicas all start at once: one migrates, the rest wait. T
 part of the package, so that an installed wheel can migrate.
 """
 
+import logging
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.stores.sql.engine import in_order, no_statement_timeout, reading, writing
+from gateway.errors import SchemaTooNew
+from gateway.stores.sql.engine import in_order, no_statement_timeout, reading, upsert, writing
+from gateway.stores.sql.schema import installation
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 _LOCK = 0x61757468_0001
+_OLDEST = "oldest code"
+OLDEST_CODE = "0011"
+"""Code written for this schema or a later one runs on ours. A migration that takes something away raises it."""
+
+log = logging.getLogger("gateway.migrate")
 
 
 async def migrate(engine: AsyncEngine) -> None:
-    """Bring the schema up to date, in one transaction: a migration that fails leaves the database as it was."""
-    if await _is_current(engine):
+    """Bring the schema up to date, in one transaction: a migration that fails leaves the database as it was.
+
+    Raises SchemaTooNew if a newer gateway has changed the database so that this one must not use it.
+    """
+    ours, found, oldest = newest_revision(), *(await _found(engine))
+    if found > ours:
+        _judge(ours, found, oldest)
+    if found >= ours:
         return
     async with writing(engine, "EXCLUSIVE") as connection:
         await no_statement_timeout(connection)  # others wait for the lock, and a big table takes its time
         await in_order(connection, _LOCK)
         await connection.run_sync(_upgrade)
+        row = {"name": _OLDEST, "value": OLDEST_CODE}
+        statement = upsert(connection, installation).values(row)
+        await connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=row))
 
 
-async def _is_current(engine: AsyncEngine) -> bool:
-    """Asked first, since most starts find a current database and Alembic costs each worker a dozen MiB."""
-    newest = max(file.name for file in (MIGRATIONS / "versions").glob("r[0-9]*.py"))
+def newest_revision() -> str:
+    """The schema that this code was written for."""
+    return max(file.name for file in (MIGRATIONS / "versions").glob("r[0-9]*.py"))[1:5]
+
+
+async def _found(engine: AsyncEngine) -> tuple[str, str]:
+    """The schema's revision ("" in an empty database), and the oldest code that may use it ("" if that is not said).
+
+    Asked first, since most starts find a current database and Alembic costs each worker a dozen MiB.
+    """
     async with reading(engine) as connection:
-        return await connection.run_sync(_revision) == newest[1:5]
+        return await connection.run_sync(_revisions)
 
 
-def _revision(connection: Connection) -> str:
-    if not inspect(connection).has_table("alembic_version"):
-        return ""
-    return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar())
+def _revisions(connection: Connection) -> tuple[str, str]:
+    inspected = inspect(connection)
+    if not inspected.has_table("alembic_version"):
+        return "", ""
+    found = str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar())
+    if found <= newest_revision() or not inspected.has_table(installation.name):
+        return found, ""
+    oldest = connection.execute(select(installation.c.value).where(installation.c.name == _OLDEST)).scalar()
+    return found, str(oldest or "")
 
 
-def _upgrade(connection: Connection) -> None:
+def _judge(ours: str, found: str, oldest: str) -> None:
+    """A newer gateway shares this database, or has been here before a rollback. Raises SchemaTooNew."""
+    if not oldest or ours < oldest:
+        raise SchemaTooNew(
+            f"the database has schema {found}, made by a newer gateway; this one knows {ours}:"
+            " run the newer version, or restore the backup from before the upgrade (docs/upgrading.md)"
+        )
+    log.warning("the database has schema %s, newer than %s: a newer gateway shares it", found, ours)
+
+
+def _upgrade(connection: Connection, revision: str = "head") -> None:
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))  # ConfigParser interpolates
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
