@@ -10,6 +10,7 @@ from gateway import __version__
 COMMANDS = {
     "serve": "gateway.cli.serve:serve",
     "demo": "gateway.cli.demo.command:demo",
+    "health": "gateway.cli.health:health",
     "check": "gateway.cli.check.command:check",
     "replay": "gateway.cli.replay:replay",
     "user": "gateway.cli.user.command:user",

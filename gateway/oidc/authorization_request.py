@@ -8,7 +8,7 @@ import json
 import re
 import zlib
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from gateway.errors import RequestRefused
@@ -119,13 +119,20 @@ def read_request(
     return _with_prompt(request, params, now)
 
 
+def asked_scopes(text: str, listed: Collection[str]) -> tuple[str, ...]:
+    """Return the scopes of a request that this client may have, each once.
+
+    Others are dropped, not refused: OpenID Connect Core §3.1.2.1 says that scopes that are not understood should be
+    ignored, and apps ask for what other providers have. Some write commas between them.
+    """
+    words = [part for word in text.split() for part in ([word] if word in listed else word.split(","))]
+    return tuple(dict.fromkeys(word for word in words if word in listed))
+
+
 def _scopes(back: Return, app: Client, params: Mapping[str, str]) -> tuple[str, ...]:
-    scopes = tuple(dict.fromkeys(params.get("scope", "").split()))
+    scopes = asked_scopes(params.get("scope", ""), app.settings.scopes)
     if not scopes:
-        raise Denied(back, "invalid_scope", "no scope was asked for")
-    for scope in scopes:
-        if scope not in app.settings.scopes:
-            raise Denied(back, "invalid_scope", "a scope is not among those of this client")
+        raise Denied(back, "invalid_scope", "no scope of this client was asked for")
     return scopes
 
 

@@ -11,6 +11,7 @@ from gateway.errors import TooManyAttempts
 from gateway.i18n.text import N_
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.observability.audit import Audit
+from gateway.oidc.authorization_request import asked_scopes
 from gateway.oidc.client_authentication import Authentication
 from gateway.oidc.client_policy import judge
 from gateway.oidc.clients import Apps, Client
@@ -55,10 +56,10 @@ class DeviceViews:
         """Give a device its codes (RFC 8628 §3.1, §3.2)."""
         form = await posted_by_anyone(ask)
         app = await self._authentication.app(ask, form)
-        scopes = tuple(form.get("scope", "").split())
+        scopes = asked_scopes(form.get("scope", ""), app.settings.scopes)
         if "device_code" not in app.settings.grants:
             raise OAuthError("unauthorized_client", "this client may not use the device flow")
-        if not scopes or not set(scopes) <= set(app.settings.scopes):
+        if not scopes:
             raise OAuthError("invalid_scope", "scope is missing or not among those of this client")
         device, user = await self._devices.start(app, scopes, ask.client.network)
         page = f"{self._public_url}{self._here}"

@@ -11,7 +11,7 @@ from gateway.authn.remembered_devices import RememberedDevices
 from gateway.authn.risk.assessment import build_watch
 from gateway.authn.risk.geo import Geo
 from gateway.clock import Clock
-from gateway.config.schema import Config
+from gateway.config.schema import Config, DirectoryDatabase
 from gateway.config.sections.admin import admin_route
 from gateway.directory.build import DirectoryBundle
 from gateway.keyring import KeyRing
@@ -29,6 +29,9 @@ from gateway.session import Sessions
 from gateway.session.cookie import counts_everywhere
 from gateway.session.domains import Domains
 from gateway.stores.build import Stores
+
+_BEHIND = 600.0
+"""Seconds for which a session may go on while it is read again: our own database tells of each change of a user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +98,7 @@ def build_sessions(base: Foundation, form_tokens: SignInTokens) -> Sessions:
         # What nobody can ask for is not looked up at each sign-in.
         granted=base.stores.access_requests.granted if base.config.access_requests else None,
         clock=base.clock,
+        behind_for=_BEHIND if isinstance(base.config.directory, DirectoryDatabase) else 0.0,
         bound_to=domains.bound_to if domains.any else counts_everywhere,
         csrf=form_tokens.new,
     )

@@ -27,6 +27,11 @@ class CachedSession:
     host: str = ""
     """The only host where the cookie counts (`Content.host`)."""
 
+    @property
+    def distrusted(self) -> bool:
+        """Whether it must be read again before it counts."""
+        return self.read_at == float("-inf")
+
 
 class Expiry:
     """Knows when a session expires: after a time without use, and at a fixed time after its beginning."""
@@ -50,6 +55,9 @@ class SessionCache:
 
     def __init__(self) -> None:
         self._entries: OrderedDict[str, CachedSession] = OrderedDict()
+        # The cookie values of each session and each user: a change must cost the same however many are signed in.
+        self._of_session: dict[str, set[str]] = {}
+        self._of_user: dict[str, set[str]] = {}
         self.heard = 0
         """Counts changes: what was read before one came may be out of date already and is not remembered."""
 
@@ -63,21 +71,29 @@ class SessionCache:
         """
         if heard != self.heard:
             return False
+        self.drop(value)
         self._entries[value] = entry
-        self._entries.move_to_end(value)
+        session = entry.principal.session
+        self._of_session.setdefault(session.sid, set()).add(value)
+        self._of_user.setdefault(session.username, set()).add(value)
         if len(self._entries) > _SIZE:
-            self._entries.popitem(last=False)
+            self.drop(next(iter(self._entries)))
         return True
 
     def drop(self, value: str) -> None:
         """Forget one cookie value."""
-        self._entries.pop(value, None)
+        entry = self._entries.pop(value, None)
+        if entry is not None:
+            session = entry.principal.session
+            _remove(self._of_session, session.sid, value)
+            _remove(self._of_user, session.username, value)
 
     def forget(self, change: Change) -> None:
         """Drop the entries that a change of a session or user makes out of date."""
         self.heard += 1
-        for value in [value for value, entry in self._entries.items() if _is_about(change, entry)]:
-            del self._entries[value]
+        of = self._of_session if change.kind == "session" else self._of_user
+        for value in tuple(of.get(change.subject, ())):
+            self.drop(value)
 
     def distrust(self) -> None:
         """Have every session read again at its next use, since changes may have been missed."""
@@ -87,10 +103,10 @@ class SessionCache:
 
     def sids_of(self, username: str) -> Iterable[str]:
         """Return the ids of this user's sessions that are remembered here."""
-        sessions = [entry.principal.session for entry in self._entries.values()]
-        return [session.sid for session in sessions if session.username == username]
+        return [self._entries[value].principal.session.sid for value in self._of_user.get(username, ())]
 
 
-def _is_about(change: Change, entry: CachedSession) -> bool:
-    session = entry.principal.session
-    return change.subject == (session.sid if change.kind == "session" else session.username)
+def _remove(index: dict[str, set[str]], key: str, value: str) -> None:
+    index[key].discard(value)
+    if not index[key]:
+        del index[key]

@@ -1,11 +1,9 @@
 """Loads, starts, raises and ends sessions. The store has the last word; the cache in front of it spares most I/O and
 forgets within a second what another worker or replica revoked. Proxied responses never carry our Set-Cookie."""
 
-import asyncio
 import logging
-import math
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from aiohttp import web
@@ -18,15 +16,16 @@ from gateway.errors import SessionEnded, StoreUnavailable
 from gateway.model import Principal, SessionRecord, User
 from gateway.policy.decide import SECOND_FACTORS
 from gateway.session.cache import CachedSession, Expiry, SessionCache
+from gateway.session.change_feed import follow
 from gateway.session.cookie import Content, SessionCookie, counts_everywhere
+from gateway.session.judge import Granted, SessionJudge
+from gateway.session.shared_reads import Behind, SharedReads
 from gateway.stores.protocols.core import Change, Changes, SessionStore
 
 log = logging.getLogger("gateway.session")
 
+_AGAIN_AFTER = 5.0  # ... and so long after that could not be done
 _RECHECK_AFTER = 60.0  # a cached principal is read again after this many seconds, in case a change was missed
-
-Granted = Callable[[str, float], Awaitable[Sequence[tuple[str, float]]]]
-"""Of a user name and the time now: the groups lent to that user, each with the time when that ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,11 @@ class Visit:
 
 
 class Sessions:
-    """Opens, starts, raises and ends sessions. One per worker. `bound_to` is that of `Domains`."""
+    """Opens, starts, raises and ends sessions. One per worker. `bound_to` is that of `Domains`.
+
+    `behind_for` is for how many seconds a session may go on while it is read again: 0 where changes of users are
+    seen only by reading them.
+    """
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class Sessions:
         changes: Changes,
         granted: Granted | None,
         clock: Clock,
+        behind_for: float = 0.0,
         bound_to: Callable[[str], str] = counts_everywhere,
         token: Callable[[], str] = secrets.token_urlsafe,
         csrf: Callable[[], str] = secrets.token_urlsafe,
@@ -60,9 +64,13 @@ class Sessions:
         self.cookie_name = self._cookie.name
         self.expiry, self._clock, self._token = Expiry(config), clock, token
         self._sessions, self._directory, self._changes = sessions, directory, changes
-        self._granted = granted
+        self._granted, self._behind_for = granted, behind_for
+        self._judge = SessionJudge(
+            sessions=sessions, directory=directory, granted=granted, expiry=self.expiry, clock=clock
+        )
         self._cache = SessionCache()
-        self._touches: set[asyncio.Task[None]] = set()
+        self._reads: SharedReads[Visit] = SharedReads()
+        self._behind = Behind()
         self.on_change: list[Callable[[Change], None]] = []
         """Called with each change that this worker hears of."""
 
@@ -73,7 +81,7 @@ class Sessions:
         entry = self._cache.get(value)
         if entry is None or entry.host != self._bound_to(host):
             return None
-        return self._use(entry, self._clock())
+        return self._use(value, entry, self._clock())
 
     async def load(self, cookie_header: str, host: str) -> Principal | None:
         """Whom a request for `host` comes from, or None. Raises StoreUnavailable."""
@@ -86,21 +94,36 @@ class Sessions:
             return Visit("", None)
         if (entry := self._cache.get(value)) and entry.host != self._bound_to(host):
             return Visit("", None)
-        if entry and (principal := self._use(entry, self._clock())):
+        if entry and (principal := self._use(value, entry, self._clock())):
             return Visit(entry.csrf, principal)
         return await self._read(value, entry, host)
 
-    def _use(self, entry: CachedSession, now: float) -> Principal | None:
+    def _use(self, value: str, entry: CachedSession, now: float) -> Principal | None:
         principal = entry.principal
-        if now - entry.read_at > _RECHECK_AFTER or now >= principal.granted_until:
+        age = now - entry.read_at
+        if entry.distrusted or age > _RECHECK_AFTER + self._behind_for or now >= principal.granted_until:
             return None
         if not self.expiry.alive(principal.session, entry.seen_at, now):
             return None
         entry.seen_at = now
         if now - entry.touched_at > self.expiry.noted_after:
             entry.touched_at = now
-            self._touch_soon(principal.session.sid, now)
+            sid = principal.session.sid
+            self._behind.start(("touch", sid), lambda: self.touch(sid, now))
+        if age > _RECHECK_AFTER:  # changes are heard within a second; this is for one that was not
+            self._behind.start(value, lambda: self._refresh(value, entry))
         return principal
+
+    async def _refresh(self, value: str, entry: CachedSession) -> None:
+        """Read a session again that goes on meanwhile."""
+        content = self._cookie.open(value)
+        if content is None or not content.sid:
+            self._cache.drop(value)
+            return
+        try:
+            await self._read_stored(value, content, entry, used=False)
+        except StoreUnavailable:
+            entry.read_at = self._clock() - _RECHECK_AFTER + _AGAIN_AFTER
 
     async def _read(self, value: str, stale: CachedSession | None, host: str) -> Visit:
         content = self._cookie.open(value)
@@ -110,48 +133,33 @@ class Sessions:
             return Visit("", None)
         now, heard = self._clock(), self._cache.heard
         try:
-            principal = await self._principal(content.sid, now, stale.seen_at if stale else 0.0)
+            # With `heard`: who comes after a change must not get what was read before it.
+            return await self._reads.get(
+                (value, heard), lambda: self._read_stored(value, content, stale, used=True)
+            )
         except StoreUnavailable:
             if stale and self.expiry.alive(stale.principal.session, stale.seen_at, now):
                 stale.seen_at = now  # a session that we know goes on while the database is away
                 return Visit(stale.csrf, stale.principal)
             raise
+
+    async def _read_stored(
+        self, value: str, content: Content, known: CachedSession | None, *, used: bool
+    ) -> Visit:
+        """Read a session and remember it; `used` says whether somebody asks for it. Raises StoreUnavailable."""
+        now, heard = self._clock(), self._cache.heard
+        principal = await self._judge.principal(content.sid, now, known.seen_at if known else 0.0)
         if principal is None:
             self._cache.drop(value)
             return Visit(content.csrf, None)
-        used = principal.session.last_seen
-        entry = CachedSession(principal, content.csrf, now, seen_at=now, touched_at=used, host=content.host)
-        if self._cache.put(value, entry, heard):
-            self._use(entry, now)
-        else:
+        noted = principal.session.last_seen
+        seen = now if used or known is None else known.seen_at
+        entry = CachedSession(principal, content.csrf, now, seen_at=seen, touched_at=noted, host=content.host)
+        if self._cache.put(value, entry, heard) and used:
+            self._use(value, entry, now)
+        elif used:
             await self.touch(principal.session.sid, now)  # nothing here remembers this use
         return Visit(content.csrf, principal)
-
-    async def _principal(self, sid: str, now: float, seen: float) -> Principal | None:
-        """Read and judge a session. `seen` is when this worker last saw it used, which the store may not know yet."""
-        record = await self._sessions.get(sid)
-        if record is None:
-            return None
-        user = await self._directory.get(record.username)
-        if not self.expiry.alive(record, max(seen, record.last_seen), now):
-            return None  # not deleted: nobody ended it, and this machine's clock is not everybody's
-        if user is None or user.disabled:
-            await self._sessions.delete_for_user(record.username)
-            return None
-        if user.password_changed_at > record.proven_at.get("password", now):
-            await self._sessions.delete(sid)  # proven with a password that is no longer the user's
-            return None
-        return await self._with_grants(user, record)
-
-    async def _with_grants(self, user: User, record: SessionRecord) -> Principal:
-        grants = await self._granted(user.username, self._clock()) if self._granted else ()
-        until = min((end for _, end in grants), default=math.inf)
-        return Principal(user, record, tuple(group for group, _ in grants), granted_until=until)
-
-    def _touch_soon(self, sid: str, now: float) -> None:
-        task = asyncio.get_running_loop().create_task(self.touch(sid, now))
-        self._touches.add(task)
-        task.add_done_callback(self._touches.discard)
 
     async def touch(self, sid: str, now: float) -> None:
         """Note that a session was used at `now` (Unix seconds)."""
@@ -166,7 +174,7 @@ class Sessions:
 
     async def look_up(self, record: SessionRecord) -> Principal | None:
         """Whom a session stands for now, None if it has ended. Asks the store. Raises StoreUnavailable."""
-        return await self._principal(record.sid, self._clock(), 0.0)
+        return await self._judge.principal(record.sid, self._clock(), 0.0)
 
     # -- changing ------------------------------------------------------------------------------------------------
 
@@ -222,7 +230,7 @@ class Sessions:
 
     async def principal_of(self, record: SessionRecord) -> Principal:
         """Whom a record that was just made stands for. Raises UserUnknown if the user vanished."""
-        return await self._with_grants(await existing(self._directory, record.username), record)
+        return await self._judge.with_grants(await existing(self._directory, record.username), record)
 
     async def with_lent_groups(self, user: User) -> User:
         """Return the user with the groups that are lent to them for now, for requests without a session."""
@@ -262,19 +270,8 @@ class Sessions:
     # -- hearing of changes ----------------------------------------------------------------------------------------
 
     async def follow_changes(self, interval: float = 0.5) -> None:
-        """Forget what others changed, asking every `interval` seconds, until cancelled."""
-        cursor: int | None = None
-        while True:
-            try:
-                if cursor is None:
-                    cursor = await self._changes.latest()
-                    self.forget_all()
-                cursor, changes = await self._changes.since(cursor)
-                for change in changes:
-                    self._forget(change)
-            except StoreUnavailable as error:
-                log.warning("revocations can't be read: %s", error.detail)
-            await asyncio.sleep(interval)
+        """Forget what other workers and replicas changed, until cancelled. `interval` is in seconds."""
+        await follow(self._changes, interval=interval, start=self.forget_all, hear=self._forget)
 
     def forget_all(self) -> None:
         """Read every session again at its next request: some changes were not heard."""

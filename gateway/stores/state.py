@@ -33,10 +33,11 @@ def open_state(storage: Storage, engine: AsyncEngine, clock: Clock) -> State:
     """Connects to nothing yet. Raises ConfigError."""
     if storage.state_url is None:
         return State(ledger=SqlLedger(engine, clock), checks={}, start=_nothing, close=_nothing)
-    return _in_redis(storage.state_url, clock)
+    return redis_state(storage.state_url, clock)
 
 
-def _in_redis(url: str, clock: Clock) -> State:
+def redis_state(url: str, clock: Clock) -> State:
+    """Connects to nothing yet. Raises ConfigError without the Redis client, and for what is no URL of one."""
     try:
         from gateway.stores.redis.connection import RedisLink
         from gateway.stores.redis.ledger import RedisLedger  # an optional extra

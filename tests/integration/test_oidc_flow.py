@@ -161,6 +161,17 @@ async def test_refresh_tokens_rotate_and_scopes_can_shrink(tmp_path: Path) -> No
         assert (status, refused["error"]) == (400, "invalid_scope")
 
 
+async def test_scopes_separated_by_commas_are_read_and_those_of_others_dropped(tmp_path: Path) -> None:
+    async with provider(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.sign_in()
+        calls = AppCalls(rig)
+        for asked in ("openid,profile", "openid profile admin", "openid, profile,User.Read"):
+            tokens = await tokens_for(browser, calls, scope=asked)
+            assert tokens["scope"] == "openid profile", asked
+            assert claims_of(tokens["access_token"])["scope"] == "openid profile"
+
+
 async def test_an_app_gets_a_token_for_itself(tmp_path: Path) -> None:
     worker = {**WEB, "grants": ["client_credentials"], "audience": ["https://api.example.com"]}
     async with provider(tmp_path, worker) as rig:

@@ -53,7 +53,7 @@ async def test_expiry_closes_the_websockets_of_a_session(tmp_path: Path, uses: i
         for _ in range(uses):  # used again and again, a session reaches its absolute end
             rig.clock.advance(3000)
             await browser.get("/")
-            await asyncio.gather(*rig.gateway.sessions._touches)
+            await rig.gateway.sessions._behind.finish()
             await watch.look()
             await ws.send("still open")
             assert await ws.recv() == "still open"

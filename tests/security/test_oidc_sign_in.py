@@ -74,7 +74,7 @@ WEAKENED: list[tuple[dict[str, str | None], str]] = [
     ({"response_type": "token"}, "unsupported_response_type"),
     ({"response_type": "code id_token"}, "unsupported_response_type"),
     ({"response_mode": "fragment"}, "invalid_request"),
-    ({"scope": "openid admin"}, "invalid_scope"),
+    ({"scope": "admin"}, "invalid_scope"),
     ({"scope": ""}, "invalid_scope"),
     ({"code_challenge": None}, "invalid_request"),
     ({"code_challenge": None, "code_challenge_method": None}, "invalid_request"),

@@ -1,7 +1,7 @@
 """`auth-gateway check`: says whether a configuration is sound, and if not, everything that is wrong with it.
 
 Reads the file, its secret files and certificates; starts nothing, and connects to nothing but, for `--explain --user`,
-the directory of users.
+the directory of users and, for `--live`, all that `serve` needs.
 """
 
 import json
@@ -15,6 +15,7 @@ import click
 
 from gateway.authn.risk.geo import Geo, country_finder
 from gateway.cli.check.explain import Supposed, answer, as_text, parse_time, unknown
+from gateway.cli.check.live import live_mistakes
 from gateway.cli.check.lookup import find_user
 from gateway.cli.check.policy_tests import run_policy_tests
 from gateway.clock import system_clock
@@ -30,6 +31,9 @@ _COLUMNS = ("host", "path", "upstream", "require")
 @click.command()
 @click.option("--config", "path", default="config.yaml", show_default=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Report for scripts.")
+@click.option(
+    "--live", is_flag=True, help="Also try what serve needs: address, folders, keys, stores, directory."
+)
 @click.option(
     "--tests",
     type=click.Path(path_type=Path),
@@ -49,12 +53,14 @@ _COLUMNS = ("host", "path", "upstream", "require")
 @click.option("--method", default="GET", show_default=True, help="... with this method.")
 @click.option("--at", default="", help="... at this time (ISO 8601); default now.")
 @click.option("--proven-at", default="", help="... with factors proven at this time; default --at.")
-def check(path: Path, as_json: bool, tests: Path | None, url: str, **supposed: str) -> None:
+def check(path: Path, as_json: bool, live: bool, tests: Path | None, url: str, **supposed: str) -> None:
     """Check the configuration and its policy tests. Exit 0, or 2 with every mistake, its line and how to mend it."""
     try:
         loaded = read(path, os.environ)
         country_of = country_finder(loaded.config, Geo(loaded.config.risk.geoip_file))
         passed = 0 if url else _run_tests(path, tests, loaded, country_of)
+        if live and (mistakes := live_mistakes(loaded.config, path)):
+            raise ConfigError(mistakes)
     except ConfigError as error:
         _report_mistakes(error, as_json)
         raise click.exceptions.Exit(UNSOUND) from None

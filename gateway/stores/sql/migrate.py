@@ -42,6 +42,17 @@ async def migrate(engine: AsyncEngine) -> None:
         await connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=row))
 
 
+async def usable_revision(engine: AsyncEngine) -> str:
+    """Return the schema's revision, "" for an empty database.
+
+    Raises SchemaTooNew, and StoreUnavailable if the database does not answer.
+    """
+    found, oldest = await _found(engine)
+    if found > newest_revision():
+        _judge(newest_revision(), found, oldest)
+    return found
+
+
 def newest_revision() -> str:
     """The schema that this code was written for."""
     return max(file.name for file in (MIGRATIONS / "versions").glob("r[0-9]*.py"))[1:5]
