@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from gateway.errors import TooManyAttempts
-from gateway.stores.protocols.core import Ledger, Spent, SpentBudgets
+from gateway.stores.protocols.core import Hit, Ledger, Spent, SpentBudgets
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +41,24 @@ PASSWORD_FAILURES = Budget(name="failures:password", limit=100, window=365 * 864
 CODE_FAILURES = Budget(name="failures:code", limit=100, window=365 * 86400, about="user")
 
 
+class BudgetSpent(TooManyAttempts):
+    """`budget` has nothing left for `retry_after` seconds."""
+
+    def __init__(self, budget: Budget, retry_after: int) -> None:
+        super().__init__(f"budget {budget.name} is spent", retry_after=retry_after)
+        self.budget = budget
+
+
 class RateLimits:
     def __init__(self, ledger: Ledger, spent: SpentBudgets) -> None:
         self._ledger, self._spent = ledger, spent
 
-    async def check(self, budget: Budget, subject: str) -> None:
-        """Raises TooManyAttempts if the budget is spent already; spends nothing."""
+    async def check(self, budget: Budget, subject: str) -> int:
+        """Return what was spent so far; spends nothing. Raises TooManyAttempts if the budget is spent already."""
         count, remaining = await self._ledger.count(_key(budget.name, subject))
         if count >= budget.limit:
             raise TooManyAttempts(f"budget {budget.name} is spent", retry_after=int(remaining) + 1)
+        return count
 
     async def spend(self, budget: Budget, subject: str) -> int:
         """Count one hit and return how many are left. Raises TooManyAttempts when there was none left."""
@@ -63,12 +72,34 @@ class RateLimits:
             await self._spent.put(budget.of(subject), max(remaining, 1.0))
         return 0
 
+    async def spend_all(self, spends: Sequence[tuple[Budget, str]]) -> Sequence[int]:
+        """Count one hit on each of these different budgets, or on none of them; return how many each has left.
+
+        Raises BudgetSpent for the first that had none left.
+        """
+        hits = [Hit(_key(budget.name, subject), budget.window, budget.limit) for budget, subject in spends]
+        counts = await self._ledger.hit_all(hits)
+        if counts is None:
+            raise await self._spent_one(spends)
+        for (budget, subject), count in zip(spends, counts, strict=True):
+            if count == budget.limit and budget.about:
+                _, remaining = await self._ledger.count(_key(budget.name, subject))
+                await self._spent.put(budget.of(subject), max(remaining, 1.0))
+        return [budget.limit - count for (budget, _), count in zip(spends, counts, strict=True)]
+
+    async def _spent_one(self, spends: Sequence[tuple[Budget, str]]) -> "BudgetSpent":
+        for budget, subject in spends:
+            count, remaining = await self._ledger.count(_key(budget.name, subject))
+            if count >= budget.limit:
+                return BudgetSpent(budget, int(remaining) + 1)
+        return BudgetSpent(spends[0][0], 1)  # it has ended this moment
+
     async def give_back(self, budget: Budget, subject: str) -> None:
         """Undo one `spend`: the attempt turned out to be none that counts."""
         await self._ledger.hit(_key(budget.name, subject), budget.window, -1)
 
-    async def forget(self, budget: Budget, subject: str) -> None:
-        await self._ledger.delete(_key(budget.name, subject))
+    async def forget(self, subject: str, *budgets: Budget) -> None:
+        await self._ledger.delete(*(_key(budget.name, subject) for budget in budgets))
 
     # -- for operators ---------------------------------------------------------------------------------------------
 

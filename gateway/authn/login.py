@@ -230,14 +230,14 @@ class SignIn:
     ) -> Outcome:
         """Judge a second factor and count a failure; signs nobody in. Raises TooManyAttempts."""
         name = principal.username
-        await self._check_locked(name)
+        failures = await self._check_locked(name)
         outcome = await self._factors[factor].verify(self._attempt(client, principal), form)
         if outcome is Outcome.PENDING:
             return outcome
         metrics.sign_ins.labels(factor, outcome.value).inc()
         if outcome is Outcome.RIGHT:
-            await self._limits.forget(CODES_PER_USER, name)
-            await self._limits.forget(CODE_FAILURES, name)
+            if failures:  # most people make none, and then there is nothing to forget
+                await self._limits.forget(name, CODES_PER_USER, CODE_FAILURES)
             return outcome
         self._audit.record("code_failed", name, client.ip, factor=factor, outcome=outcome.value)
         if outcome is Outcome.EXHAUSTED:
@@ -246,9 +246,9 @@ class SignIn:
             await self._count_failure(client, name, factor)
         return outcome
 
-    async def _check_locked(self, name: str) -> None:
-        await self._limits.check(CODES_PER_USER, name)
-        await self._limits.check(CODE_FAILURES, name)
+    async def _check_locked(self, name: str) -> int:
+        """Return how many failures there were. Raises TooManyAttempts."""
+        return await self._limits.check(CODES_PER_USER, name) + await self._limits.check(CODE_FAILURES, name)
 
     async def _count_failure(self, client: LoginOrigin, name: str, factor: str) -> None:
         try:

@@ -34,12 +34,8 @@ class PasswordCheck:
         Raises TooManyAttempts, Overloaded, StoreUnavailable.
         """
         name, network = as_counted(username), network_of(ip)
-        await self.limits.check(PASSWORD_PER_IP, network)
-        await self.limits.check(PASSWORD_PER_USER, name)
-        await self.limits.check(PASSWORD_FAILURES, name)
-        await self.limits.spend(PASSWORD_PER_IP, network)
-        await self.limits.spend(PASSWORD_PER_USER, name)
-        left = await self.limits.spend(PASSWORD_FAILURES, name)
+        counted = ((PASSWORD_PER_IP, network), (PASSWORD_PER_USER, name), (PASSWORD_FAILURES, name))
+        *_, left = await self.limits.spend_all(counted)
         try:
             user = await self.directory.authenticate(username, password) if password else None
         except (StoreUnavailable, Overloaded):
@@ -49,8 +45,7 @@ class PasswordCheck:
             await self._failed(name, ip, door, locked=left == 0)
             return None
         await self.limits.give_back(PASSWORD_PER_IP, network)
-        await self.limits.forget(PASSWORD_PER_USER, name)
-        await self.limits.forget(PASSWORD_FAILURES, name)
+        await self.limits.forget(name, PASSWORD_PER_USER, PASSWORD_FAILURES)
         return user
 
     async def _give_back(self, name: str, network: str) -> None:

@@ -164,8 +164,7 @@ class Resets:
             return False
         await self._directory.set_password(name, password)
         await self._sessions.delete_for_user(name)
-        await self._limits.forget(PASSWORD_PER_USER, name)
-        await self._limits.forget(PASSWORD_FAILURES, name)
+        await self._limits.forget(name, PASSWORD_PER_USER, PASSWORD_FAILURES)
         self._audit.record("password_reset", name, client.ip)
         brand = self._notices.brand
         subject = N_("%(brand)s: your password was changed", brand=brand)

@@ -228,9 +228,10 @@ class Sessions:
                 self._forget(Change("session", sid))
         return count
 
-    async def principal_of(self, record: SessionRecord) -> Principal:
+    async def principal_of(self, record: SessionRecord, user: User | None = None) -> Principal:
         """Whom a record that was just made stands for. Raises UserUnknown if the user vanished."""
-        return await self._judge.with_grants(await existing(self._directory, record.username), record)
+        known = user or await existing(self._directory, record.username)
+        return await self._judge.with_grants(known, record)
 
     async def with_lent_groups(self, user: User) -> User:
         """Return the user with the groups that are lent to them for now, for requests without a session."""
@@ -241,18 +242,20 @@ class Sessions:
         self,
         request: web.BaseRequest,
         response: web.StreamResponse,
-        sid: str | None,
+        of: str | SessionRecord | None,
         *,
         csrf: str = "",
         host: str = "",
     ) -> None:
-        """Put a cookie for `sid` (None: a visitor) on the response, with a new csrf token unless one is given.
+        """Put a cookie for a session on the response, with a new csrf token unless one is given.
+
+        `of` is the session's id, its record if it was made for this very request, or None for a visitor.
 
         It also says whose session it is and how long: when it has ended, the store knows nothing of it any more.
         `host` is the only one where the cookie is to count: a remote host's, outside `session.domain`.
         """
         content = Content(csrf or self.new_csrf(), host=host)
-        record = await self._sessions.get(sid) if sid is not None else None
+        record = await self._sessions.get(of) if isinstance(of, str) else of
         if record is not None:
             content = replace(content, sid=record.sid, username=record.username, until=int(record.expires_at))
         await self._cookie.write(request, response, content, host_only=bool(host))

@@ -14,7 +14,7 @@ from gateway.config.sections.sms_budgets import SmsSpending
 from gateway.errors import SendFailed, StoreUnavailable
 from gateway.messaging.sms.spending import Channel, Spend
 from gateway.observability.audit import Audit
-from gateway.stores.protocols.core import AuditRow, Ledger
+from gateway.stores.protocols.core import AuditRow, Hit, Ledger
 from gateway.stores.redis.connection import RedisLink
 from gateway.stores.redis.ledger import RedisLedger
 from gateway.stores.sql.ledger import SqlLedger
@@ -239,3 +239,39 @@ async def _spend_the_last(ledger: PurgedLedger, round: int) -> bool:
 
 def test_of_racing_workers_one_spends_the_last_money_of_the_day(url: str) -> None:
     assert set(race.winners(url, _spend_the_last, open_ledger).values()) == {1}
+
+
+async def test_several_counters_count_together_or_not_at_all(url: str) -> None:
+    clock = FakeClock()
+    hits = [Hit("a", 60, 3), Hit("b", 120, 2), Hit("c", 60, 9)]
+    async with open_ledger(url, clock) as ledger:
+        assert await ledger.hit("c", 60, 4) == 4
+        assert await ledger.hit_all(hits) == [1, 1, 5]
+        clock.advance(30)
+        assert await ledger.hit_all(hits) == [2, 2, 6]
+        assert await ledger.hit_all(hits) is None
+        assert [(await ledger.count(hit.key))[0] for hit in hits] == [2, 2, 6], "b was full: none counts"
+        assert (await ledger.count("a"))[1] == 30, "it ends 60 seconds after its first hit"
+        clock.advance(30)
+        assert await ledger.hit_all(hits) is None, "b still runs"
+        clock.advance(60)
+        assert await ledger.hit_all(hits) == [1, 1, 1]
+        assert (await ledger.count("b"))[1] == 120
+
+
+async def test_of_many_who_count_together_at_one_time_as_many_win_as_there_is_room(url: str) -> None:
+    async with open_ledger(url) as ledger:
+        results = await asyncio.gather(
+            *(ledger.hit_all([Hit(f"own{n}", 60, 1), Hit("shared", 60, 5)]) for n in range(20))
+        )
+        assert sorted(counts[1] for counts in results if counts) == [1, 2, 3, 4, 5]
+        assert (await ledger.count("shared"))[0] == 5
+        assert sum([(await ledger.count(f"own{n}"))[0] for n in range(20)]) == 5
+
+
+async def test_several_entries_go_at_once(url: str) -> None:
+    async with open_ledger(url) as ledger:
+        for key in "abc":
+            await ledger.hit(key, 60)
+        await ledger.delete("a", "c", "never")
+        assert [(await ledger.count(key))[0] for key in "abc"] == [0, 1, 0]

@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from tests.rig import Browser, Rig, running_gateway
 
-MOST_STATEMENTS, MOST_COMMITS = 120, 36
+MOST_STATEMENTS, MOST_COMMITS = 80, 19
 
 
 @asynccontextmanager
@@ -36,7 +36,7 @@ async def traced(driver: aiosqlite.Connection, see: Callable[[str], None]) -> No
 
 async def settled(rig: Rig) -> None:
     """The audit rows are written behind the answers."""
-    await rig.gateway.parts.audit.flush()
+    await rig.gateway.services.audit.flush()
 
 
 async def signed_in(rig: Rig) -> Browser:

@@ -135,17 +135,16 @@ class Codes:
     async def verify(self, attempt: Attempt, code: str) -> Outcome:
         """Compare `code` with the one issued and consume it if it is right."""
 
-        async def matches() -> bool:
-            stored = await self._ledger.get(self._slot(attempt))
-            expected = str(json.loads(stored)["hash"]) if stored else ""
+        async def matches(stored: bytes) -> bool:
+            expected = str(json.loads(stored)["hash"])
             given = [self._hash(key, attempt, code) for key in self._keys()]
             return any(hmac.compare_digest(expected, candidate) for candidate in given)
 
         return await self.consume_if(attempt, matches)
 
-    async def consume_if(self, attempt: Attempt, matches: Callable[[], Awaitable[bool]]) -> Outcome:
-        """Count the try first, so that parallel guesses can't outrun the limit; then ask `matches`; then consume the
-        challenge.
+    async def consume_if(self, attempt: Attempt, matches: Callable[[bytes], Awaitable[bool]]) -> Outcome:
+        """Count the try first, so that parallel guesses can't outrun the limit; then ask `matches` of the challenge
+        as it was found; then consume that very one.
         """
         stored = await self._ledger.get(self._slot(attempt))
         if stored is None:
@@ -153,7 +152,7 @@ class Codes:
         if await self._tries.spent(attempt):
             await self._ledger.delete(self._slot(attempt))
             return Outcome.EXHAUSTED
-        if not await matches():
+        if not await matches(stored):
             return Outcome.WRONG
         # Of two requests with the right code, exactly one takes the challenge; a newer code makes it differ.
         taken = await self._ledger.take(self._slot(attempt))

@@ -148,7 +148,7 @@ class Phones:
         second = await self._second(attempt.user)
         if second and line.phone == second.secret.decode():
             await self._ledger.put(_slot(attempt), second.id.encode(), self._lifetime)
-        else:
+        elif await self._ledger.get(_slot(attempt)) is not None:
             await self._ledger.delete(_slot(attempt))
 
     async def is_gone(self, attempt: Attempt) -> bool:

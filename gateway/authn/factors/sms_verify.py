@@ -41,7 +41,7 @@ class SmsVerifyFactor(PhoneFactor):
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
         await self._void_if_gone(attempt)
 
-        async def provider_agrees() -> bool:
+        async def provider_agrees(_: bytes) -> bool:
             """Asked about the number as it is once the challenge was read: a switch meanwhile makes that differ."""
             phone = (await self._line(attempt)).phone
             return await self._service.check(phone, normal_code(form.get("code", "")))

@@ -6,7 +6,7 @@ password can't make an unusual place a usual one.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from ipaddress import IPv4Address, ip_network
 from math import asin, cos, radians, sin, sqrt
@@ -125,6 +125,15 @@ WORDS = {
 }
 
 
+_SAME_SIGN_IN = 120.0
+"""Seconds from the first factor to the second for which a place needs no second writing."""
+_MOST_LEARNT = 10_000
+
+
+def _same(here: Place, learnt: Place) -> bool:
+    return replace(here, seen_at=0.0) == replace(learnt, seen_at=0.0)
+
+
 class TooUnusual(RequestRefused):
     """`risk` refuses sign-ins like this one. `signals` are the names of what was unusual."""
 
@@ -154,6 +163,8 @@ class RiskWatch:
         self._config, self._geo, self._places = config, geo, places
         self._audit, self._notices, self._clock = audit, notices, clock
         self._account_url = account_url
+        self._learnt: dict[str, Place] = {}
+        """The newest place of those who signed in here of late: both steps of a sign-in learn the same one."""
 
     async def assess(
         self, user: User, address: IPAddress, user_agent: str, *, lang: str, known_device: bool = False
@@ -172,12 +183,26 @@ class RiskWatch:
             self._audit.record("login_refused", user.username, str(address), signals=[s.name for s in found])
             raise TooUnusual(found)
         if action != "step_up":
-            await self._places.put(user.username, here)
+            await self._learn(user.username, here)
         return action
 
     async def settled(self, user: User, address: IPAddress, user_agent: str) -> None:
         """Learn the place, since a second factor was proven from there."""
-        await self._places.put(user.username, self._here(address, user_agent))
+        here = self._here(address, user_agent)
+        learnt = self._learnt.get(user.username)
+        if (
+            learnt is None
+            or not 0 <= here.seen_at - learnt.seen_at < _SAME_SIGN_IN
+            or not _same(here, learnt)
+        ):
+            await self._learn(user.username, here)
+
+    async def _learn(self, username: str, here: Place) -> None:
+        await self._places.put(username, here)
+        self._learnt.pop(username, None)
+        self._learnt[username] = here
+        if len(self._learnt) > _MOST_LEARNT:
+            del self._learnt[next(iter(self._learnt))]
 
     async def _recent(self, username: str) -> list[Place]:
         since = self._clock() - self._config.remembered

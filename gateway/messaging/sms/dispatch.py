@@ -14,13 +14,13 @@ from hashlib import sha256
 from gateway.clock import Clock
 from gateway.config.sections.sms_budgets import SmsBudgets
 from gateway.config.sections.sms_email import Sms
-from gateway.errors import SendFailed, TooManyAttempts
+from gateway.errors import SendFailed
 from gateway.messaging.addresses import check_number, country_of, mask_phone, range_of
 from gateway.messaging.sms.outage import Outage
 from gateway.messaging.sms.pumping import Ranges
 from gateway.messaging.sms.spending import Channel, Spend, price_of
 from gateway.observability import metrics
-from gateway.rate_limits import Budget, RateLimits, network_of
+from gateway.rate_limits import Budget, BudgetSpent, RateLimits, network_of
 from gateway.stores.protocols.sms import DELIVERED, FINAL, Delivery, SmsMessage, SmsMessages
 
 Counted = Sequence[tuple[Budget, str]]
@@ -234,19 +234,18 @@ async def spend_budgets(
 
     Raises SendFailed (code "budget"), with nothing counted, when one is spent.
     """
-    counted: list[tuple[Budget, str]] = []
-    for budget, key, subject in _budgets(config, username, phone, ip):
-        try:
-            await limits.spend(budget, subject)
-            counted.append((budget, subject))
-        except TooManyAttempts as spent:
-            await give_back(limits, counted)
-            metrics.sms_refused.labels(key).inc()
-            raise SendFailed(
-                f"SMS budget {budget.name} is spent",
-                code="budget",
-                mend=f"wait {spent.retry_after} s, or raise sms.budgets.{key}; see `auth-gateway sms status`",
-            ) from spent
+    spends = list(_budgets(config, username, phone, ip))
+    counted = [(budget, subject) for budget, _, subject in spends]
+    try:
+        await limits.spend_all(counted)
+    except BudgetSpent as spent:
+        key = next(key for budget, key, _ in spends if budget == spent.budget)
+        metrics.sms_refused.labels(key).inc()
+        raise SendFailed(
+            f"SMS budget {spent.budget.name} is spent",
+            code="budget",
+            mend=f"wait {spent.retry_after} s, or raise sms.budgets.{key}; see `auth-gateway sms status`",
+        ) from spent
     return counted
 
 

@@ -77,7 +77,7 @@ class LoginViews:
             return await self._form(ask, destination, username=username, error=WRONG_PASSWORD, status=401)
         principal = await self._sessions.principal_of(record)
         response = self._onward.to(ask, destination, principal)
-        await self._sessions.attach(ask.request, response, record.sid)
+        await self._sessions.attach(ask.request, response, record)
         return response
 
     async def _form(

@@ -171,8 +171,10 @@ class VerifyViews:
         except TooManyAttempts as limit:
             return self._pages.limited(limit, ask.reader, ask.request_id)
         if record is not None:
-            response = self._onward.to(ask, destination, await self._sessions.principal_of(record))
-            await self._sessions.attach(ask.request, response, record.sid)
+            response = self._onward.to(
+                ask, destination, await self._sessions.principal_of(record, principal.user)
+            )
+            await self._sessions.attach(ask.request, response, record)
             if form.get("remember_device") and factor not in LENT_FACTORS:
                 await self._remember(ask, principal, response)
             return response

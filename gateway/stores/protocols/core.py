@@ -36,6 +36,15 @@ class SessionStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One more on a counter that ends `window` seconds after its first, and is full at `limit`."""
+
+    key: str
+    window: float
+    limit: int
+
+
 class Ledger(Protocol):
     """Short-lived shared state: counters, single-use claims, challenges. All is atomic across processes.
 
@@ -62,7 +71,12 @@ class Ledger(Protocol):
         """Get and delete in one step: exactly one caller receives the value."""
         ...
 
-    async def delete(self, key: str) -> None:
+    async def hit_all(self, hits: "Sequence[Hit]") -> Sequence[int] | None:
+        """Add one to each of these different counters and return their values; None if one was full already, and
+        then none is counted."""
+        ...
+
+    async def delete(self, *keys: str) -> None:
         """Drop a value or a counter."""
         ...
 

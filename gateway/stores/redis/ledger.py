@@ -5,8 +5,11 @@ Lua script, so races between replicas have one winner. Redis itself only frees t
 the gateways' clocks may differ by that much.
 """
 
+from collections.abc import Sequence
+
 from gateway.clock import Clock
 from gateway.stores.ledger_keys import digest
+from gateway.stores.protocols.core import Hit
 from gateway.stores.redis.connection import RedisLink, Script
 
 SLACK = 60.0
@@ -25,6 +28,25 @@ if ended then
   redis.call('PEXPIRE', KEYS[1], ARGV[3])
 end
 return redis.call('HINCRBY', KEYS[1], 'n', ARGV[4])
+"""
+# ARGV[1] now; then for each of KEYS its end, the milliseconds to keep, and where it is full
+_HIT_ALL = """
+local running = {}
+for i = 1, #KEYS do
+  local entry = redis.call('HMGET', KEYS[i], 'e', 'n')
+  running[i] = entry[1] and tonumber(entry[1]) > tonumber(ARGV[1])
+  if running[i] and tonumber(entry[2] or '0') >= tonumber(ARGV[3 * i + 1]) then return false end
+end
+local counts = {}
+for i = 1, #KEYS do
+  if not running[i] then
+    redis.call('DEL', KEYS[i])
+    redis.call('HSET', KEYS[i], 'e', ARGV[3 * i - 1])
+    redis.call('PEXPIRE', KEYS[i], ARGV[3 * i])
+  end
+  counts[i] = redis.call('HINCRBY', KEYS[i], 'n', 1)
+end
+return counts
 """
 _CLAIM = f"""{_ENDED}
 if not ended then return 0 end
@@ -55,6 +77,7 @@ class RedisLedger:
         self._link, self._clock = link, clock
         self._hit, self._claim, self._put = Script(link, _HIT), Script(link, _CLAIM), Script(link, _PUT)
         self._read, self._take = Script(link, _READ), Script(link, _TAKE)
+        self._hit_all = Script(link, _HIT_ALL)
 
     async def hit(self, key: str, window: float, amount: int = 1) -> int:
         return int(str(await self._hit([_name(key)], *self._times(window), amount)))
@@ -79,8 +102,13 @@ class RedisLedger:
         taken = await self._take([_name(key)], repr(self._clock()))
         return taken if isinstance(taken, bytes) else None
 
-    async def delete(self, key: str) -> None:
-        await self._link.run(lambda: self._link.client.delete(_name(key)))
+    async def hit_all(self, hits: Sequence[Hit]) -> Sequence[int] | None:
+        limits = [word for hit in hits for word in (*self._times(hit.window)[1:], hit.limit)]
+        found = await self._hit_all([_name(hit.key) for hit in hits], repr(self._clock()), *limits)
+        return [int(count) for count in found] if isinstance(found, list) else None
+
+    async def delete(self, *keys: str) -> None:
+        await self._link.run(lambda: self._link.client.delete(*map(_name, keys)))
 
     async def purge(self, now: float) -> int:
         """Redis drops what has expired by itself."""

@@ -1,14 +1,18 @@
 """Counters, single-use claims and short-lived values in SQL.
 
-Each method is one statement, so races have one winner.
+Each method is one statement (`hit_all` one transaction), so races have one winner.
 Expired rows count as absent everywhere; `purge` only frees their space.
 """
 
+from collections.abc import Sequence
+
 from sqlalchemy import ColumnElement, case, delete, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.clock import Clock
 from gateway.stores.ledger_keys import digest
+from gateway.stores.protocols.core import Hit
 from gateway.stores.sql.engine import reading, upsert, writing
 from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import ledger
@@ -21,20 +25,10 @@ class SqlLedger:
 
     async def hit(self, key: str, window: float, amount: int = 1) -> int:
         now = self._clock()
-        ended = ledger.c.expires_at <= now
+        row = {"key": digest(key), "amount": amount, "expires_at": now + window, "value": None}
         async with writing(self._engine) as connection:
-            fresh = upsert(connection, ledger).values(key=digest(key), amount=amount, expires_at=now + window)
-            statement = fresh.on_conflict_do_update(
-                index_elements=["key"],
-                set_={
-                    "amount": case(
-                        (ended, fresh.excluded.amount), else_=ledger.c.amount + fresh.excluded.amount
-                    ),
-                    "expires_at": case((ended, fresh.excluded.expires_at), else_=ledger.c.expires_at),
-                    "value": case((ended, None), else_=ledger.c.value),
-                },
-            )
-            return int((await connection.execute(statement.returning(ledger.c.amount))).scalar_one())
+            statement = _counted(connection, now).returning(ledger.c.amount)
+            return int((await connection.execute(statement, row)).scalar_one())
 
     async def count(self, key: str) -> tuple[int, float]:
         query = select(ledger.c.amount, ledger.c.expires_at).where(self._live(key))
@@ -70,9 +64,28 @@ class SqlLedger:
         async with writing(self._engine) as connection:
             return (await connection.execute(statement)).scalar_one_or_none()
 
-    async def delete(self, key: str) -> None:
+    async def hit_all(self, hits: Sequence[Hit]) -> Sequence[int] | None:
+        now = self._clock()
+        rows = [
+            {"key": digest(hit.key), "amount": 1, "expires_at": now + hit.window, "value": None}
+            for hit in hits
+        ]
+        try:
+            async with writing(self._engine) as connection:
+                found = await connection.execute(
+                    _counted(connection, now).returning(ledger.c.key, ledger.c.amount), rows
+                )
+                counts = {row.key: int(row.amount) for row in found}
+                ordered = [counts[str(row["key"])] for row in rows]
+                if any(count > hit.limit for count, hit in zip(ordered, hits, strict=True)):
+                    raise _Full  # takes all of it back
+                return ordered
+        except _Full:
+            return None
+
+    async def delete(self, *keys: str) -> None:
         async with writing(self._engine) as connection:
-            await connection.execute(delete(ledger).where(ledger.c.key == digest(key)))
+            await connection.execute(delete(ledger).where(ledger.c.key.in_([digest(key) for key in keys])))
 
     async def purge(self, now: float) -> int:
         """Drop what has expired; returns how many."""
@@ -80,3 +93,21 @@ class SqlLedger:
 
     def _live(self, key: str) -> ColumnElement[bool]:
         return (ledger.c.key == digest(key)) & (ledger.c.expires_at > self._clock())
+
+
+class _Full(Exception):
+    """A counter was full already."""
+
+
+def _counted(connection: AsyncConnection, now: float) -> sqlite.Insert | postgresql.Insert:
+    """The statement that adds to a counter, or begins one where the last has ended."""
+    ended = ledger.c.expires_at <= now
+    fresh = upsert(connection, ledger)
+    return fresh.on_conflict_do_update(
+        index_elements=["key"],
+        set_={
+            "amount": case((ended, fresh.excluded.amount), else_=ledger.c.amount + fresh.excluded.amount),
+            "expires_at": case((ended, fresh.excluded.expires_at), else_=ledger.c.expires_at),
+            "value": case((ended, None), else_=ledger.c.value),
+        },
+    )
