@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from gateway.errors import TooManyAttempts
-from gateway.stores.protocols.core import Hit, Ledger, Spent, SpentBudgets
+from gateway.stores.protocols.ledger import Hit, Ledger, Spent, SpentBudgets
 
 
 @dataclass(frozen=True, slots=True)

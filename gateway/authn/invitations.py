@@ -10,7 +10,7 @@ from gateway.errors import UserUnknown
 from gateway.i18n.text import N_, NN_, Text
 from gateway.model import User
 from gateway.observability.audit import Audit
-from gateway.stores.protocols.core import Ledger
+from gateway.stores.protocols.ledger import Ledger
 
 LIFETIME = 72 * 3600.0
 

@@ -24,7 +24,7 @@ from gateway.rate_limits import (
     RateLimits,
     network_of,
 )
-from gateway.stores.protocols.core import Spent
+from gateway.stores.protocols.ledger import Spent
 
 Whose = tuple[str, str]
 """What it is about, and the subject, as `Spent` has them."""

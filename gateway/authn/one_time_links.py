@@ -9,7 +9,7 @@ from collections.abc import Callable
 from hashlib import sha256
 
 from gateway.clock import Clock
-from gateway.stores.protocols.core import Ledger
+from gateway.stores.protocols.ledger import Ledger
 
 _LONGEST = 128
 

@@ -30,7 +30,8 @@ from gateway.rate_limits import (
     RESETS_PER_TARGET,
     RateLimits,
 )
-from gateway.stores.protocols.core import Ledger, SessionStore
+from gateway.stores.protocols.core import SessionStore
+from gateway.stores.protocols.ledger import Ledger
 
 LIFETIME = 900.0
 ACCEPTED = Decision(

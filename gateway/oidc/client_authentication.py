@@ -21,7 +21,7 @@ from gateway.oidc.clients import Apps, Client
 from gateway.oidc.errors import OAuthError
 from gateway.portal.request import PortalRequest
 from gateway.rate_limits import Budget, RateLimits
-from gateway.stores.protocols.core import Ledger
+from gateway.stores.protocols.ledger import Ledger
 
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ALGORITHMS = ["ES256", "RS256", "PS256", "EdDSA"]

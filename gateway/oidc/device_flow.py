@@ -13,7 +13,7 @@ from hashlib import sha256
 from gateway.oidc.clients import Client
 from gateway.oidc.errors import OAuthError
 from gateway.rate_limits import Budget, RateLimits
-from gateway.stores.protocols.core import Ledger
+from gateway.stores.protocols.ledger import Ledger
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 INTERVAL = 5

@@ -20,7 +20,8 @@ from gateway.oidc.clients import Client
 from gateway.oidc.errors import OAuthError
 from gateway.oidc.session_names import context, methods
 from gateway.oidc.tokens import RESOURCES, TokenSigner
-from gateway.stores.protocols.core import Ledger, SessionStore
+from gateway.stores.protocols.core import SessionStore
+from gateway.stores.protocols.ledger import Ledger
 from gateway.stores.protocols.oidc import Grant, Grants, Login, Logins
 
 OFFLINE = "offline_access"

@@ -19,7 +19,7 @@ from gateway.oidc.grants import Issuing, token_digest
 from gateway.oidc.tokens import ACCESS, Claims, TokenSigner, grant_of, user_claims
 from gateway.portal.forms import posted_by_anyone
 from gateway.portal.request import PortalRequest
-from gateway.stores.protocols.core import Ledger
+from gateway.stores.protocols.ledger import Ledger
 from gateway.stores.protocols.oidc import Grants
 
 

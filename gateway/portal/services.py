@@ -29,7 +29,8 @@ from gateway.request.target import parse_authority
 from gateway.session import Sessions
 from gateway.session.assertions import Assertions
 from gateway.session.kept_posts import KeptPosts
-from gateway.stores.protocols.core import AccessRequests, AuditLog, FederatedAccounts, Ledger, SessionStore
+from gateway.stores.protocols.core import AccessRequests, AuditLog, FederatedAccounts, SessionStore
+from gateway.stores.protocols.ledger import Ledger
 from gateway.stores.protocols.tokens import OwnTokens
 
 

@@ -17,7 +17,7 @@ from hashlib import sha256
 from gateway.clock import Clock
 from gateway.keyring import KeyRing
 from gateway.model import Target
-from gateway.stores.protocols.core import Ledger
+from gateway.stores.protocols.ledger import Ledger
 
 GOOD_FOR = 60.0
 BEGUN_FOR = 600.0

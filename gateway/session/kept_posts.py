@@ -24,7 +24,7 @@ from gateway.request.client_kind import wants_html
 from gateway.request.replace_body import with_body
 from gateway.request.small_body import read_small
 from gateway.session.cookie import AuxiliaryCookie, cookie_header
-from gateway.stores.protocols.core import Ledger
+from gateway.stores.protocols.ledger import Ledger
 
 KEPT_FOR = 600.0
 RELEASED_FOR = 60.0

@@ -250,7 +250,6 @@ class Sessions:
         """Put a cookie for a session on the response, with a new csrf token unless one is given.
 
         `of` is the session's id, its record if it was made for this very request, or None for a visitor.
-
         It also says whose session it is and how long: when it has ended, the store knows nothing of it any more.
         `host` is the only one where the cookie is to count: a remote host's, outside `session.domain`.
         """

@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.clock import Clock
 from gateway.config.schema import Config
 from gateway.keyring import KeyRing
-from gateway.stores.protocols.core import AuditLog, Changes, Credentials, Ledger, SessionStore, SpentBudgets
+from gateway.stores.protocols.core import AuditLog, Changes, Credentials, SessionStore
+from gateway.stores.protocols.ledger import Ledger, SpentBudgets
 from gateway.stores.protocols.sms import SmsStores
 from gateway.stores.sql.access_requests import SqlAccessRequests
 from gateway.stores.sql.audit_log import SqlAuditLog

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.clock import Clock
 from gateway.config.schema import Storage
 from gateway.errors import ConfigError, Mistake
-from gateway.stores.protocols.core import Ledger
+from gateway.stores.protocols.ledger import Ledger
 from gateway.stores.sql.ledger import SqlLedger
 
 

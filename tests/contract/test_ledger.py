@@ -14,7 +14,8 @@ from gateway.config.sections.sms_budgets import SmsSpending
 from gateway.errors import SendFailed, StoreUnavailable
 from gateway.messaging.sms.spending import Channel, Spend
 from gateway.observability.audit import Audit
-from gateway.stores.protocols.core import AuditRow, Hit, Ledger
+from gateway.stores.protocols.core import AuditRow
+from gateway.stores.protocols.ledger import Hit, Ledger
 from gateway.stores.redis.connection import RedisLink
 from gateway.stores.redis.ledger import RedisLedger
 from gateway.stores.sql.ledger import SqlLedger

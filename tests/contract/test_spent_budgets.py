@@ -25,7 +25,7 @@ from gateway.rate_limits import (
     Budget,
     RateLimits,
 )
-from gateway.stores.protocols.core import Ledger, Spent
+from gateway.stores.protocols.ledger import Ledger, Spent
 from gateway.stores.redis.connection import RedisLink
 from gateway.stores.redis.ledger import RedisLedger
 from gateway.stores.sql.ledger import SqlLedger

@@ -32,7 +32,8 @@ from gateway.messaging.sms.cool_off import CoolOff
 from gateway.messaging.sms.dispatch import SmsDispatch
 from gateway.observability.audit import Audit
 from gateway.rate_limits import RateLimits
-from gateway.stores.protocols.core import Credentials, Ledger, SessionStore
+from gateway.stores.protocols.core import Credentials, SessionStore
+from gateway.stores.protocols.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)

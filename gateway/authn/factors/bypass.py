@@ -13,7 +13,7 @@ from gateway.authn.factors.base import Attempt, Outcome, Prompt
 from gateway.authn.factors.challenge import Tries
 from gateway.authn.factors.recovery import normal_code, random_code, spelled
 from gateway.model import User
-from gateway.stores.protocols.core import Ledger
+from gateway.stores.protocols.ledger import Ledger
 
 Keys = Callable[[], Sequence[bytes]]
 """Hash keys, newest first; older ones keep codes good across a key rotation."""

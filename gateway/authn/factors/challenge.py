@@ -14,7 +14,7 @@ from hashlib import sha256
 from gateway.authn.factors.base import Attempt, Outcome
 from gateway.clock import Clock
 from gateway.errors import GatewayError, TooManyAttempts
-from gateway.stores.protocols.core import Ledger
+from gateway.stores.protocols.ledger import Ledger
 
 TRIES = 5
 WINDOW = 300.0

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 from gateway.authn.factors.base import Attempt, Factor, Outcome, Setup
 from gateway.directory.base import WritableDirectory, existing
 from gateway.model import User
-from gateway.stores.protocols.core import Ledger
+from gateway.stores.protocols.ledger import Ledger
 
 _SETUP = 900.0
 Seal = Callable[[bytes], bytes]

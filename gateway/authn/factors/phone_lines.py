@@ -16,7 +16,8 @@ from gateway.i18n.text import N_
 from gateway.messaging.addresses import mask_phone
 from gateway.messaging.sms.cool_off import CoolOff
 from gateway.model import User
-from gateway.stores.protocols.core import Credential, Credentials, Ledger
+from gateway.stores.protocols.core import Credential, Credentials
+from gateway.stores.protocols.ledger import Ledger
 
 SECOND_PHONE = "second_phone"
 """The kind of credential that holds it, and its name where users add and remove it. In `amr` a code sent there is

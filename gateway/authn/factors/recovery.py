@@ -13,7 +13,8 @@ from gateway.authn.factors.base import Attempt, HeldAsCredential, Outcome, Promp
 from gateway.authn.factors.challenge import Tries
 from gateway.clock import Clock
 from gateway.model import User
-from gateway.stores.protocols.core import Credential, Credentials, Ledger
+from gateway.stores.protocols.core import Credential, Credentials
+from gateway.stores.protocols.ledger import Ledger
 
 COUNT = 10
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"

@@ -15,7 +15,8 @@ from gateway.authn.factors.webauthn_relying_party import RegisteredKey, RelyingP
 from gateway.clock import Clock
 from gateway.i18n.catalogues import language
 from gateway.i18n.text import N_
-from gateway.stores.protocols.core import Credential, Credentials, Ledger
+from gateway.stores.protocols.core import Credential, Credentials
+from gateway.stores.protocols.ledger import Ledger
 
 _LIFETIME = 300.0
 _BYTES = 32

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from gateway.authn.federation.base import ProviderLogin
-from gateway.stores.protocols.core import Ledger
+from gateway.stores.protocols.ledger import Ledger
 
 LIFETIME = 600.0
 

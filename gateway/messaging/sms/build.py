@@ -16,7 +16,7 @@ from gateway.messaging.sms.pumping import Ranges
 from gateway.messaging.sms.spending import Channel, Spend
 from gateway.observability.audit import Audit
 from gateway.rate_limits import RateLimits
-from gateway.stores.protocols.core import Ledger
+from gateway.stores.protocols.ledger import Ledger
 from gateway.stores.protocols.sms import SmsStores
 
 

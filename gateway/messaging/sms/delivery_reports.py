@@ -9,7 +9,7 @@ from gateway.messaging.senders.base import Bills, Cost, Report
 from gateway.messaging.sms.dispatch import count_status
 from gateway.messaging.sms.spending import Channel, Spend
 from gateway.observability.audit import Audit
-from gateway.stores.protocols.core import Ledger
+from gateway.stores.protocols.ledger import Ledger
 from gateway.stores.protocols.sms import SmsMessage, SmsMessages
 
 log = logging.getLogger("gateway.sms")

@@ -4,7 +4,7 @@ import logging
 
 from gateway.errors import SendFailed
 from gateway.observability.audit import Audit
-from gateway.stores.protocols.core import Ledger
+from gateway.stores.protocols.ledger import Ledger
 
 log = logging.getLogger("gateway.sms")
 _KEY = "sms-outage"

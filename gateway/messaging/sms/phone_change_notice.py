@@ -12,7 +12,8 @@ from gateway.messaging.notices import Notices
 from gateway.messaging.sms.account_texts import SmsNotices
 from gateway.model import User
 from gateway.observability.audit import Audit
-from gateway.stores.protocols.core import Change, Ledger
+from gateway.stores.protocols.core import Change
+from gateway.stores.protocols.ledger import Ledger
 from gateway.stores.protocols.sms import PhoneChange, PhoneChanges
 
 _RECENT = 3600.0

@@ -13,7 +13,7 @@ from gateway.errors import SendFailed
 from gateway.messaging.addresses import country_of
 from gateway.observability import metrics
 from gateway.observability.audit import Audit
-from gateway.stores.protocols.core import Ledger
+from gateway.stores.protocols.ledger import Ledger
 from gateway.stores.protocols.sms import start_of_day
 
 MICROS = 1_000_000

@@ -21,7 +21,7 @@ from gateway.model import Principal, SessionRecord, User
 from gateway.observability.audit import Audit
 from gateway.portal.account.change_notices import AccountNews
 from gateway.session import Sessions
-from gateway.stores.protocols.core import Ledger
+from gateway.stores.protocols.ledger import Ledger
 
 _TURN = 30.0
 

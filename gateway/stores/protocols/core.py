@@ -1,4 +1,4 @@
-"""The Protocols of sessions, ledger, credentials and the like. Each has one contract suite that runs on every back
+"""The Protocols of sessions, credentials and the like. Each has one contract suite that runs on every back
 end.
 
 Methods raise StoreUnavailable while the database or Redis can't be reached. Times are Unix seconds, lifetimes
@@ -34,77 +34,6 @@ class SessionStore(Protocol):
     async def purge(self, now: float, idle_timeout: float) -> int:
         """Drop what has expired; returns how many. Publishes nothing: every worker knows when sessions expire."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One more on a counter that ends `window` seconds after its first, and is full at `limit`."""
-
-    key: str
-    window: float
-    limit: int
-
-
-class Ledger(Protocol):
-    """Short-lived shared state: counters, single-use claims, challenges. All is atomic across processes.
-
-    Keys are free text such as "tries:alice"; lifetimes are seconds. An outage raises StoreUnavailable.
-    """
-
-    async def hit(self, key: str, window: float, amount: int = 1) -> int:
-        """Add `amount` to a counter and return its value; the counter ends `window` after its first hit."""
-        ...
-
-    async def count(self, key: str) -> tuple[int, float]:
-        """The counter's value and the seconds until it ends (0, 0.0 if there is none)."""
-        ...
-
-    async def claim_once(self, key: str, ttl: float) -> bool:
-        """True for exactly one caller until `ttl` has passed."""
-        ...
-
-    async def put(self, key: str, value: bytes, ttl: float) -> None:
-        """Store a value for `ttl` seconds, replacing any before it."""
-
-    async def get(self, key: str) -> bytes | None: ...
-    async def take(self, key: str) -> bytes | None:
-        """Get and delete in one step: exactly one caller receives the value."""
-        ...
-
-    async def hit_all(self, hits: "Sequence[Hit]") -> Sequence[int] | None:
-        """Add one to each of these different counters and return their values; None if one was full already, and
-        then none is counted."""
-        ...
-
-    async def delete(self, *keys: str) -> None:
-        """Drop a value or a counter."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """A budget that `subject` has used up. `about` says what that is: a "user", "address", "number" or "mail"."""
-
-    budget: str
-    limit: int
-    about: str
-    subject: str
-
-
-class SpentBudgets(Protocol):
-    """Lists what is blocked, which the ledger can't: its keys are digests.
-
-    What is listed was spent once; whether it still is, the ledger knows.
-    """
-
-    async def put(self, spent: Spent, ttl: float) -> None:
-        """Note a spent budget for `ttl` seconds."""
-
-    async def list(self) -> Sequence[Spent]:
-        """What was put and has not ended, the latest end first."""
-        ...
-
-    async def delete(self, spent: Spent) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

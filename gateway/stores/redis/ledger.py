@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from gateway.clock import Clock
 from gateway.stores.ledger_keys import digest
-from gateway.stores.protocols.core import Hit
+from gateway.stores.protocols.ledger import Hit
 from gateway.stores.redis.connection import RedisLink, Script
 
 SLACK = 60.0

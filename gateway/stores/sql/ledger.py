@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.clock import Clock
 from gateway.stores.ledger_keys import digest
-from gateway.stores.protocols.core import Hit
+from gateway.stores.protocols.ledger import Hit
 from gateway.stores.sql.engine import reading, upsert, writing
 from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import ledger
