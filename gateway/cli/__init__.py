@@ -23,6 +23,8 @@ COMMANDS = {
     "sms": "gateway.cli.sms:sms",
     "oidc": "gateway.cli.oidc:oidc",
     "key": "gateway.cli.key:key",
+    "backup": "gateway.cli.backup:backup",
+    "restore": "gateway.cli.backup:restore",
     "audit": "gateway.cli.audit:audit",
     "export": "gateway.cli.export:export",
     "import": "gateway.cli.importers.command:import_from",

@@ -29,6 +29,8 @@ CHANGES = (
     "token_added",
     "token_revoked",
     "key_rotated",
+    "backup_made",
+    "backup_restored",
     "key_ring_made",
     "key_ring_adopted",
     "access_granted",
