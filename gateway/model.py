@@ -92,6 +92,8 @@ class Target:
     client: IPAddress
     country: str = ""
     """Where `client` is (ISO 3166-1), "" if unknown or no rule asks."""
+    empty_query: bool = False
+    """Whether there is a "?" with nothing behind it, which is another URL than one without (RFC 3986 §6.2.3)."""
 
     @property
     def authority(self) -> str:

@@ -194,7 +194,7 @@ def request_target(target: Target, base: str, prefix: str) -> bytes:
     path = target.path
     if prefix and (path == prefix or path.startswith(prefix + "/")):
         path = path[len(prefix) :] or "/"
-    uri = base + path + (f"?{target.query}" if target.query else "")
+    uri = base + path + (f"?{target.query}" if target.query or target.empty_query else "")
     if re.search(r"[\x00-\x20\x7f]", uri):
         raise RequestRefused("blank or control character in the request target")
     return uri.encode("utf-8", "surrogateescape")

@@ -78,6 +78,8 @@ def read_head(data: bytes, most: int) -> RequestHead:
     if len(lines) > most:
         raise Malformed(431, "too many headers")
     pairs = _read_fields(lines)
+    if line[2] == b"*" and line[1] != b"OPTIONS":
+        raise Malformed(400, "asterisk-form for another method than OPTIONS")  # RFC 9112 §3.2.4
     return _framed(line[1].decode(), _ascii(line[2]), (1, min(version[1], 1)), pairs)
 
 

@@ -16,8 +16,8 @@ from gateway.errors import RequestRefused
 from gateway.model import IPAddress, Target
 from gateway.request.forwarded import read_forwarded
 
-# RFC 9112 §3.2 and RFC 3986 §3.2.2: a name, an IPv4 address or a bracketed IPv6 address, then an optional port.
-_AUTHORITY = re.compile(r"(?P<host>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>\d{1,5}))?")
+# RFC 9112 §3.2, RFC 3986 §3.2.2: a name, an IPv4 or a bracketed IPv6 address, then a port, which may be empty (§3.2.3).
+_AUTHORITY = re.compile(r"(?P<host>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>\d{0,5}))?")
 _PERCENT = re.compile(r"%([0-9A-Fa-f]{2})?")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 # What may stand raw in a path (RFC 3986 §3.3, plus what browsers leave alone).
@@ -175,6 +175,7 @@ def make_target(
         query=query,
         client=client,
         country=country,
+        empty_query=not query and "?" in raw_target,
     )
 
 

@@ -16,6 +16,7 @@ from gateway.request.forwarded import peer_address
 from gateway.request.http_head import Malformed, read_head
 from gateway.server.closing_connection import BRIEFLY, ClosingConnection, ConnectionState
 from gateway.server.fastpath.fast_path import ClientAddress
+from gateway.server.fixed_answers import server_options
 from gateway.server.ordinary_answer import OrdinaryAnswer
 from gateway.server.way import Accepting, Way
 
@@ -172,7 +173,7 @@ class ClientConnection(ClosingConnection):
         self._way = way = OrdinaryAnswer(
             head=head,
             client=self,
-            handler=self._server.handler,
+            handler=server_options if head.target == "*" else self._server.handler,
             transport=transport,
             loop=self._loop,
             chosen=self._chosen,

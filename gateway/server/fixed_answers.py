@@ -42,6 +42,11 @@ def location(route: Route, redirect: Redirect, target: Target) -> str:
     return quote(to.encode("utf-8", "surrogateescape"), safe=_AS_SENT)
 
 
+async def server_options(request: web.BaseRequest) -> web.Response:
+    """Answer `OPTIONS *`: it asks about the server, which is us, and about no app (RFC 9110 §9.3.7)."""
+    return web.Response(headers={"Server": "auth-gateway"})
+
+
 def _fixed(respond: Respond, target: Target) -> web.Response:
     if target.method not in ("GET", "HEAD"):
         raise MethodNotAllowed(f"{target.method} to a fixed answer", "GET, HEAD")
