@@ -122,6 +122,9 @@ class HttpLimits(Section):
     head_timeout: Duration = Field(15.0, description="time to send a complete head; slower is 408")
     keepalive_timeout: Duration = Field(75.0, description="how long an idle client connection stays open")
     connections: int = Field(10_000, ge=1, description="open client connections of one worker")
+    connections_per_address: int | None = Field(
+        None, ge=1, description="of these for one client address (or IPv6 /64); default: a quarter"
+    )
 
 
 class Server(Section):

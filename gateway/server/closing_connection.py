@@ -8,6 +8,7 @@ import logging
 from enum import Enum, auto
 from http import HTTPStatus
 
+from gateway.model import IPAddress
 from gateway.observability import metrics
 from gateway.request.bodies import Body
 from gateway.request.malformed import answer, as_bytes
@@ -69,6 +70,11 @@ class ClosingConnection(asyncio.Protocol):
         self._deadline = Deadline(loop, self._too_late)
         self._idle_since = self._linger_end = 0.0
         self._linger_left = 0
+
+    @property
+    def peer(self) -> IPAddress | None:
+        """The address at the other end, None on a unix socket."""
+        return self._address.peer
 
     def retire(self) -> None:
         """We drain. An idle connection closes at once, so that its client turns to our successor.

@@ -3,12 +3,13 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from gateway.config.schema import HttpLimits
+from gateway.config.schema import HttpLimits, Network
 from gateway.request.malformed import Page
 from gateway.server.closing_connection import BRIEFLY
 from gateway.server.connection import ClientConnection
+from gateway.server.connection_shares import ConnectionShares
 from gateway.server.fastpath import FastPath
 from gateway.server.process.sockets import BACKLOG
 from gateway.server.way import RequestHandler
@@ -23,6 +24,7 @@ class ConnectionServer:
         fast: the fast path, if there is one.
         page: makes the page of a status, for people.
         chosen: whether the request that begins now is to be traced; those go the ordinary path.
+        trusted: proxies that carry many clients, and so have no share of the connections.
     """
 
     def __init__(
@@ -33,11 +35,14 @@ class ConnectionServer:
         fast: FastPath | None = None,
         page: Page | None = None,
         chosen: Callable[[], bool] | None = None,
+        trusted: Sequence[Network] = (),
     ) -> None:
         self.handler, self.limits, self.fast, self.page, self.chosen = handler, limits, fast, page, chosen
+        self._shares = ConnectionShares(limits, trusted)
         self.draining = False
         self.linger = BRIEFLY
         self.connections: set[ClientConnection] = set()
+        self._refused: set[ClientConnection] = set()
         self._loop = asyncio.get_running_loop()
         self._listening: dict[socket.socket, asyncio.Server] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -66,13 +71,21 @@ class ConnectionServer:
     # -- the connections -------------------------------------------------------------------------------------------
 
     def admit(self, connection: ClientConnection) -> bool:
-        """Count a new connection; False if there are too many."""
+        """Count a new connection; False if there are too many, in all or from its address."""
         self.connections.add(connection)
-        return len(self.connections) <= self.limits.connections
+        # Those that are refused take nobody's place while their answer is on its way.
+        room = len(self.connections) - len(self._refused) <= self.limits.connections
+        if self._shares.admit(connection.peer) and room:
+            return True
+        self._refused.add(connection)
+        return False
 
     def left(self, connection: ClientConnection, task: "asyncio.Task[None] | None") -> None:
         """A connection is gone; `task` may still be ending what it was doing."""
-        self.connections.discard(connection)
+        if connection in self.connections:
+            self.connections.discard(connection)
+            self._refused.discard(connection)
+            self._shares.left(connection.peer)
         if task is not None:
             self._ending.add(task)
             task.add_done_callback(self._ended)

@@ -83,6 +83,7 @@ class Gateway:
             fast=self._fast if server.fast_path else None,
             page=partial(self.services.pages.error, reader=Reader(self.services.config.branding.language)),
             chosen=self._composed.tracing.chosen if self._composed.tracing else None,
+            trusted=server.trusted_proxies,
         )
         self._ssl_context = ssl_context
         for sock in sockets:
