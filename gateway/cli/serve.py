@@ -22,7 +22,7 @@ from gateway.server.process.generation import worker_count
 from gateway.server.process.memory import preload, return_freed_blocks
 from gateway.server.process.sockets import Listeners
 from gateway.server.process.supervisor import Supervisor
-from gateway.server.tls.context import server_context
+from gateway.server.tls.context import shared_context
 from gateway.stores.sql.engine import open_engine, reading
 from gateway.stores.sql.migrate import migrate
 from gateway.stores.sql.schema import users
@@ -47,7 +47,7 @@ def serve(config_file: Path) -> None:
     try:
         loaded = read(config_file, os.environ)
         config = loaded.config
-        server_context(config.server.tls)
+        shared_context(config.server.tls)
         configure(config.log)
         for warning in loaded.warnings:
             log.warning("%s", warning)

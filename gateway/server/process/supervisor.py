@@ -23,7 +23,7 @@ from gateway.server.process.signals import Signals
 from gateway.server.process.sockets import ListenError, Listeners
 from gateway.server.process.watchdog import Watchdog
 from gateway.server.process.worker import run_worker
-from gateway.server.tls.context import server_context
+from gateway.server.tls.context import shared_context
 
 log = logging.getLogger("gateway.workers")
 
@@ -169,7 +169,7 @@ class Supervisor:
         systemd.reloading()
         try:
             config = self._load()
-            server_context(config.server.tls)
+            shared_context(config.server.tls)
             listeners = self._current.listeners
             if config.server.listen != listeners.listen:
                 listeners = Listeners(config.server.listen)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from gateway.config.schema import Config
 from gateway.errors import GatewayError
 from gateway.server.process.channel import ALIVE, ALIVE_EVERY, READY, read_order
-from gateway.server.tls.context import server_context
+from gateway.server.tls.context import shared_context
 
 if TYPE_CHECKING:
     from gateway.server.gateway import Gateway
@@ -115,7 +115,7 @@ async def serve_until(
     # Imported here, not above: metrics choose their storage when imported (see shared_metrics).
     from gateway.server.gateway import start_gateway
 
-    context = server_context(config.server.tls)
+    context = shared_context(config.server.tls)
     gateway = await start_gateway(config, sockets, ssl_context=context, worker=number)
     try:
         bond = ready(gateway)

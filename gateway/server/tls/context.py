@@ -1,9 +1,10 @@
 """TLS for the listening side: certificate, lowest version, ciphers.
 
-A new context is built for every generation of workers, which is how a reload picks up renewed certificates.
+A reload reads the files anew, which is how it picks up renewed certificates.
 """
 
 import ssl
+from hashlib import sha256
 from pathlib import Path
 
 from gateway.config.schema import Tls
@@ -12,6 +13,30 @@ from gateway.errors import ConfigError, Mistake
 # TLS 1.2 with forward secrecy and AEAD only (RFC 9325 section 4.2); TLS 1.3 has no bad suites to leave out.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+def shared_context(tls: Tls | None) -> ssl.SSLContext | None:
+    """`server_context`, or the one that was made before of the same settings and the same contents of files.
+
+    The keys of session tickets are a context's own. The parent makes it before it forks, so a browser resumes its TLS
+    session at whichever worker it meets, and after a reload, too; a renewed certificate brings new keys.
+    Raises ConfigError.
+    """
+    if tls is None:
+        return None
+    files = [file for file in (tls.cert_file, tls.key_file, tls.client_ca_file) if file is not None]
+    try:
+        key = (tls, *(sha256(file.read_bytes()).digest() for file in files))
+    except OSError:
+        return server_context(tls)  # which says what is wrong
+    if key not in _made:
+        context = server_context(tls)
+        _made.clear()  # the one before is still in the hands of those who serve with it
+        _made[key] = context
+    return _made[key]
+
+
+_made: dict[tuple[object, ...], ssl.SSLContext | None] = {}
 
 
 def server_context(tls: Tls | None) -> ssl.SSLContext | None:
