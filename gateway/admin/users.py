@@ -12,7 +12,7 @@ from gateway.admin.safeguards import check, check_own_factors
 from gateway.admin.services import AdminServices
 from gateway.authn.invitations import Invitations, letter
 from gateway.authn.one_time_links import Links
-from gateway.authn.password_reset import ACCEPTED
+from gateway.authn.password_reset import ACCEPTED, reset_person
 from gateway.authn.password_reset import LIFETIME as RESET_LIFETIME
 from gateway.directory.base import WritableDirectory
 from gateway.errors import GatewayError, TooManyAttempts, UserUnknown
@@ -143,7 +143,7 @@ class UserChanges:
         if user.password_hash and await self._has_factor(user):
             token = await Links(
                 "reset", services.stores.ledger, services.clock, lifetime=RESET_LIFETIME
-            ).issue(user.username)
+            ).issue(reset_person(user))
             made = OneTimeLink("reset", f"{self._base}/reset?token={token}")
         else:
             if user.password_hash:

@@ -25,7 +25,7 @@ from gateway.errors import GatewayError
 from gateway.i18n.text import N_
 from gateway.model import Principal, Target, User
 from gateway.observability.audit import Audit
-from gateway.rate_limits import TOKENS_PER_IP, RateLimits, network_of
+from gateway.rate_limits import PASSWORD_PER_IP, TOKENS_PER_IP, RateLimits, network_of
 from gateway.stores.protocols.core import Change
 from gateway.stores.protocols.tokens import ApiToken, ApiTokens
 
@@ -210,7 +210,7 @@ class ApiCredentials:
 
     async def _basic(self, route: Route, target: Target, value: str) -> ApiPrincipal | None:
         """A user's token may come in the place of the password; it never reaches an app either."""
-        username, password = _decoded(value)
+        username, password = _decoded(value) or ("", "")
         ours = password.startswith(PREFIX)
         if ours and route.tokens:
             return ApiPrincipal(await self._by_token(route, target, password, username), consumed=True)
@@ -226,7 +226,10 @@ class ApiCredentials:
     async def _check_password(self, target: Target, value: str) -> RightPassword:
         """With the same limits as the login page, so that this is no second door for guessing."""
         address = str(target.client)
-        user = await self._passwords.check(*_decoded(value), address, door="basic")
+        if (given := _decoded(value)) is None:  # it names nobody, so it must not count against anybody's name
+            await self._limits.spend(PASSWORD_PER_IP, network_of(address))
+            raise NotAccepted("HTTP Basic: not base64 of name and password", basic_challenge(target))
+        user = await self._passwords.check(*given, address, door="basic")
         if user is None:
             raise NotAccepted("HTTP Basic: wrong username or password", basic_challenge(target))
         self._audit.record("password_ok", user.username, address, door="basic")
@@ -274,9 +277,17 @@ def _plain(name: str) -> str:
     return name if name.isprintable() and "," not in name and len(name) <= 128 else ""
 
 
-def _decoded(value: str) -> tuple[str, str]:
+def _decoded(value: str) -> tuple[str, str] | None:
+    """Name and password, None for what is neither. UTF-8 is what we ask for (RFC 7617 §2.1); programs that don't read
+    that send Latin-1, which hardly ever is UTF-8 by chance.
+    """
     try:
-        username, colon, password = base64.b64decode(value, validate=True).decode().partition(":")
+        raw = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
-        return "", ""
-    return (username, password) if colon else ("", "")
+        return None
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    username, colon, password = text.partition(":")
+    return (username, password) if username and colon else None

@@ -33,10 +33,10 @@ class Links:
         self.lifetime = lifetime
 
     async def issue(self, username: str) -> str:
-        """Make a token for this user and return it; the one before it ends."""
-        before = await self._ledger.take(self._owner(username))
-        if before is not None:
-            await self._ledger.delete(before.decode())
+        """Make a token for this user and return it; the one before it ends.
+
+        Of several that are made at once the last one lives: a link is good only while its user's entry names it.
+        """
         token = self._token()
         value = json.dumps({"user": username, "at": self._clock()})
         await self._ledger.put(self._slot(token), value.encode(), self.lifetime)
@@ -45,16 +45,23 @@ class Links:
 
     async def look(self, token: str) -> str | None:
         """Return whom the link is for, None if it works no more."""
-        return _user(await self._ledger.get(self._slot(token)))
+        return await self._living(token, await self._ledger.get(self._slot(token)))
 
     async def take(self, token: str) -> str | None:
         """Use the link up and return whom it was for, None if it did not work any more."""
-        return _user(await self._ledger.take(self._slot(token)))
+        return await self._living(token, await self._ledger.take(self._slot(token)))
 
     async def revoke(self, username: str) -> bool:
         """End the link that this user has; True if there was one."""
         slot = await self._ledger.take(self._owner(username))
         return slot is not None and await self._ledger.take(slot.decode()) is not None
+
+    async def _living(self, token: str, value: bytes | None) -> str | None:
+        username = _user(value)
+        if username is None:
+            return None
+        named = await self._ledger.get(self._owner(username))
+        return username if named == self._slot(token).encode() else None
 
     def _slot(self, token: str) -> str:
         return f"link:{self._kind}:{sha256(token[:_LONGEST].encode()).hexdigest()}"

@@ -100,7 +100,7 @@ class Resets:
             return
         brand, link = self._notices.brand, ""
         if await self._signin.usable_factors(user, ACCEPTED):
-            link = f"{self._base}/reset?token={await self._links.issue(user.username)}"
+            link = f"{self._base}/reset?token={await self._links.issue(reset_person(user))}"
         subject = N_("%(brand)s: new password", brand=brand)
         self._notices.mail(
             user.username, user.email, subject, _letter(brand, link), about="reset", lang=client.lang
@@ -109,9 +109,9 @@ class Resets:
     async def open(self, client: LoginOrigin, token: str, browser: str) -> Ticket | None:
         """Use the link up and begin a reset; None if it works no more. Raises TooManyAttempts."""
         await self._limits.spend(LINKS_PER_IP, client.network)
-        username = await self._links.take(token)
-        user = await self._directory.get(username) if username else None
-        if user is None or user.disabled:
+        person = await self._links.take(token)
+        user = await self._directory.get(person.partition(" ")[0]) if person else None
+        if user is None or user.disabled or reset_person(user) != person:
             return None
         ticket = Ticket(id=self._token(), browser=browser, user=user, proven=False)
         await self._keep(ticket)
@@ -124,8 +124,8 @@ class Resets:
         value = await self._ledger.get(_slot(found))
         state = json.loads(value) if value else {}
         user = await self._directory.get(state["user"]) if state else None
-        # A password set meanwhile, here or elsewhere, ends what was begun before it.
-        if user is None or user.disabled or user.password_changed_at > float(state["at"]):
+        # A password or mail address set meanwhile, here or elsewhere, ends what was begun before it.
+        if user is None or user.disabled or reset_person(user) != state["person"]:
             return None
         return Ticket(id=id, browser=browser, user=user, proven=state["proven"] is True)
 
@@ -180,7 +180,8 @@ class Resets:
         return True
 
     async def _keep(self, ticket: Ticket) -> None:
-        state = {"user": ticket.user.username, "proven": ticket.proven, "at": self._clock()}
+        user = ticket.user
+        state = {"user": user.username, "person": reset_person(user), "proven": ticket.proven}
         await self._ledger.put(_slot(ticket), json.dumps(state).encode(), LIFETIME)
 
     def _stand_in(self, ticket: Ticket) -> Principal:
@@ -205,6 +206,14 @@ async def find(directory: Directory, wanted: str) -> User | None:
         return user
     same = [one for one in await directory.list(wanted) if as_counted(one.email) == wanted]
     return same[0] if len(same) == 1 else None
+
+
+def reset_person(user: User) -> str:
+    """Whom a link is for, as they are now: it ends with a change of password or mail address, and is not for whoever
+    has the name later. Usernames have no spaces.
+    """
+    facts = f"{user.created_at!r} {user.password_changed_at!r} {user.email}"
+    return f"{user.username} {sha256(facts.encode()).hexdigest()}"
 
 
 def _slot(ticket: Ticket) -> str:

@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import get_args
 from zoneinfo import ZoneInfo
 
-from gateway.config.patterns import asks_user, host_holds, path_holds, readings
+from gateway.config.path_readings import readings
+from gateway.config.patterns import asks_user, host_holds, path_holds
 from gateway.config.schema import FactorName, Policy, Route, Rule, Times
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.policy.queries import Query, query_holds, query_readings

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from gateway.config.patterns import host_matches, path_matches, readings
+from gateway.config.path_readings import readings
+from gateway.config.patterns import host_matches, path_matches
 from gateway.config.schema import Route
 from gateway.model import Target
 

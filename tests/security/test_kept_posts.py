@@ -267,3 +267,17 @@ async def test_forms_of_apps_in_plain_text_still_reach_them(tmp_path: Path) -> N
         await browser.sign_in()
         seen = await (await send(browser, b"note=hello\r\n", "text/plain")).json()
         assert seen["body"] == "note=hello\r\n"
+
+
+@pytest.mark.parametrize("origin", ["https://evil.test", "null", ""])
+async def test_a_released_form_goes_out_for_our_own_page_only(tmp_path: Path, origin: str) -> None:
+    """Between the user's yes and the browser's next request, another site may race with a form of its own."""
+    async with expired(tmp_path) as (rig, browser):
+        page = await kept_at(await send(browser))
+        await browser.password(rd=page)
+        await give_code(browser, page)
+        assert (await confirm(browser, page)).status == 307
+        sent = len(rig.upstream.requests)
+        response = await send(browser, release_of(page), "text/plain", Origin=origin)
+        assert response.status == 409
+        assert len(rig.upstream.requests) == sent

@@ -4,17 +4,23 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from gateway.authn.login import LoginOrigin
+from gateway.authn.one_time_links import Links
+from gateway.authn.password_reset import Resets
 from gateway.model import SessionRecord
 from gateway.stores.sql.engine import open_engine
 from gateway.stores.sql.ledger import SqlLedger
+from gateway.stores.sql.migrate import migrate
 from tests.mailbox import Mailbox, link_in, running_mailbox
-from tests.rig import Browser, Rig, csrf_of, running_gateway
+from tests.rig import Browser, FakeClock, Rig, csrf_of, running_gateway
 
 MAIL = "alice@example.test"
 NEW = "an entirely new passphrase"
@@ -268,3 +274,89 @@ async def test_resets_can_be_switched_off(tmp_path: Path) -> None:
     async with running_gateway(tmp_path, passwords={"reset_by_mail": False}) as rig, rig.browser() as browser:
         assert (await browser.get("/_auth/reset")).status == 404
         assert "Forgot" not in await (await browser.get("/_auth/login")).text()
+
+
+async def change(rig: Rig, what: str) -> None:
+    alice = await rig.directory.get("alice")
+    assert alice is not None
+    if what == "mail":
+        await rig.directory.replace(replace(alice, email="elsewhere@example.test"))
+    elif what == "password":
+        await rig.directory.set_password("alice", "set by the operator, long")
+    elif what == "user":
+        await rig.directory.delete("alice")
+        rig.clock.advance(1)
+        await rig.add_user(email=MAIL)
+
+
+@pytest.mark.parametrize("what", ["mail", "password", "user"])
+@pytest.mark.parametrize("opened", [False, True])
+async def test_a_link_ends_with_any_change_of_mail_password_or_user(
+    tmp_path: Path, what: str, opened: bool
+) -> None:
+    async with running(tmp_path) as (rig, mailbox), rig.browser() as browser:
+        await rig.add_user(email=MAIL)
+        await ask(browser)
+        [mail] = await mailbox.wait(1)
+        rig.clock.advance(1)
+        if not opened:
+            await change(rig, what)
+        response, form = await follow(browser, link_in(mail))
+        if opened:
+            assert response.status == 200
+            await change(rig, what)
+            response, _ = await prove(browser, rig, form)
+        assert response.status == 410
+        assert not await rig.directory.authenticate("alice", NEW)
+
+
+async def test_of_three_asks_at_once_one_link_lives(tmp_path: Path) -> None:
+    async with running(tmp_path) as (rig, mailbox):
+        await rig.add_user(email=MAIL)
+        browsers = [rig.browser() for _ in range(3)]
+        await asyncio.gather(*(ask(one) for one in browsers))
+        links = [link_in(mail) for mail in await mailbox.wait(3)]
+        statuses = [(await follow(one, link))[0].status for one, link in zip(browsers, links, strict=True)]
+        assert sorted(statuses) == [200, 410, 410]
+        for one in browsers:
+            await one.session.close()
+
+
+async def test_of_links_made_at_the_same_moment_the_last_one_lives(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'links.db'}")
+    await migrate(engine)
+    links = Links("reset", SqlLedger(engine, FakeClock()), FakeClock(), lifetime=60)
+    made = await asyncio.gather(*(links.issue("alice") for _ in range(5)))
+    living = [token for token in made if await links.look(token)]
+    assert len(living) == 1
+    taken = await asyncio.gather(*(links.take(token) for token in (*made, *made)))
+    assert taken.count("alice") == 1
+    await engine.dispose()
+
+
+async def test_a_password_is_set_by_nobody_who_has_not_proven_the_second_factor(tmp_path: Path) -> None:
+    """Whatever the pages do: the act itself asks."""
+    async with running(tmp_path) as (rig, mailbox), rig.browser() as browser:
+        await rig.add_user(email=MAIL)
+        await ask(browser)
+        [mail] = await mailbox.wait(1)
+        services = rig.gateway.services
+        assert services.users.writable is not None
+        resets = Resets(
+            directory=services.users.writable,
+            signin=services.authn.signin,
+            sessions=services.stores.records,
+            ledger=services.stores.ledger,
+            limits=services.limits,
+            passwords=services.users.passwords,
+            audit=services.audit,
+            notices=services.messaging.notices,
+            clock=services.clock,
+            base="",
+        )
+        client = LoginOrigin(ip_address("192.0.2.1"), "", "app.test")
+        ticket = await resets.open(client, link_in(mail).partition("token=")[2], "browser")
+        assert ticket is not None
+        assert not ticket.proven
+        assert await resets.finish(client, ticket, NEW) is False
+        assert not await rig.directory.authenticate("alice", NEW)

@@ -97,3 +97,27 @@ def test_codes_are_digits_of_the_asked_length() -> None:
     made = {random_digits(6) for _ in range(200)}
     assert all(len(code) == 6 and code.isdigit() for code in made)
     assert len(made) > 190
+
+
+async def test_a_code_that_is_replaced_while_it_is_judged_takes_nothing(ledger: Wiretapped) -> None:
+    """The code before was right when it was looked at; the challenge that would be taken is another one by then."""
+    service = codes(ledger)
+    await service.issue(ALICE)
+    newer: list[str] = []
+
+    async def right_but_late() -> bool:
+        newer.append(await service.issue(ALICE))
+        return True
+
+    assert await service.consume_if(ALICE, right_but_late) is Outcome.EXPIRED
+
+
+async def test_a_challenge_that_is_gone_while_it_is_judged_counts_for_nobody(ledger: Wiretapped) -> None:
+    service = codes(ledger)
+    code = await service.issue(ALICE)
+
+    async def right_for_both() -> bool:
+        assert await service.verify(ALICE, code) is Outcome.RIGHT
+        return True
+
+    assert await service.consume_if(ALICE, right_for_both) is Outcome.EXPIRED

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.loader import read_text
-from gateway.config.patterns import path_test, readings
+from gateway.config.path_readings import readings
+from gateway.config.patterns import path_test
 from gateway.config.schema import Config
 from gateway.errors import ConfigError
 from gateway.model import Decision, Principal, SessionRecord, Target, User, Verdict

@@ -8,7 +8,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.patterns import asks_user, host_holds, path_holds, readings
+from gateway.config.path_readings import readings
+from gateway.config.patterns import asks_user, host_holds, path_holds
 from gateway.config.schema import Route, Rule
 from gateway.model import Principal, SessionRecord, Target, User, Verdict
 from gateway.policy import decide as policy

@@ -1,5 +1,6 @@
 """Where people may be sent after signing in (security rule 5)."""
 
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -61,3 +62,10 @@ def test_no_text_leads_to_a_foreign_host(rd: str) -> None:
         assert host == "app.test" or host.endswith(".wiki.test")
     assert "\r" not in where
     assert "\n" not in where
+
+
+@pytest.mark.parametrize("path", ["//evil.test", "//evil.test/x", "///evil.test", "//"])
+def test_a_path_with_two_slashes_in_front_stays_on_its_host(path: str) -> None:
+    """An app may have such a path (`allow_in_path: [double_slash]`); alone in Location it would be another host."""
+    where = href(replace(HERE, method="GET", path=path), HERE)
+    assert where == f"https://app.test{path}"

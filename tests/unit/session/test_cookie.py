@@ -1,9 +1,12 @@
 """Finding our cookie in a Cookie header."""
 
+import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.session.cookie import cookie_name, cookie_value
+from gateway.config.schema import Session
+from gateway.session.cookie import PURPOSES, AuxiliaryCookie, cookie_flags, cookie_name, cookie_value
 
 NAME = "auth_session"
 
@@ -29,3 +32,17 @@ def test_the_prefix_makes_browsers_guard_the_cookie() -> None:
 @given(st.text(max_size=80))
 def test_any_header_gives_a_value_without_separators(header: str) -> None:
     assert ";" not in cookie_value(header, NAME)
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+@pytest.mark.parametrize("secure", [True, False])
+def test_no_script_reads_a_cookie_of_ours(purpose: str, secure: bool) -> None:
+    cookie = AuxiliaryCookie.of(Session(), purpose, secure=secure)
+    for change in (lambda response: cookie.give(response, "v", 60.0), cookie.drop):
+        response = web.Response()
+        change(response)
+        [morsel] = response.cookies.values()
+        assert morsel["httponly"] is True
+        assert (morsel["samesite"], morsel["path"], morsel["domain"]) == ("Lax", "/", "")
+        assert bool(morsel["secure"]) is secure
+    assert cookie_flags(secure=secure)["httponly"] is True
