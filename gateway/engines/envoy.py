@@ -34,7 +34,7 @@ _ASK_WITH = (
 _TELL_CLIENT = ("location", "www-authenticate", "cache-control", "content-type")
 _ASK_FROM = (
     *("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-request-id"),
-    *("x-requested-with", "sec-fetch-dest", "sec-fetch-site", "access-control-request-method"),
+    *("destination", "x-requested-with", "sec-fetch-dest", "sec-fetch-site", "access-control-request-method"),
 )
 
 

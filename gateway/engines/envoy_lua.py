@@ -61,6 +61,9 @@ function envoy_on_request(handle)
 
 _NO_KEY = """\
   if handle:headers():get("connection") then handle:headers():replace("connection", "upgrade") end
+  if (handle:headers():getNumValues("destination") or 0) > 1 then
+    handle:respond({[":status"] = "400"}, "Several Destination headers.")
+  end
   local upgrade = handle:headers():get("upgrade")
   local key = handle:headers():get("sec-websocket-key")
   if not upgrade then handle:headers():remove("sec-websocket-key") end

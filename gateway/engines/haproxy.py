@@ -135,6 +135,7 @@ def _pass(plan: EnginePlan, keys: list[str]) -> Iterator[str]:
     acl unusual path -m sub % // /. ; \\\\
     acl unusual var(txn.host) -m end .
     acl unusual req.hdr(upgrade) -m found
+    acl unusual req.hdr(destination) -m found
     acl unusual method TRACE CONNECT
     # Headers that Connection names go no further (RFC 9110, section 7.6.1): the gateway removes them.
     # Hosts that are not plain, such as "App.test" or "app.test:x", too: they must mean the same to all.

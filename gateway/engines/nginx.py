@@ -31,6 +31,7 @@ _KEY = r"\n".join(
         "$scheme",
         "$host$auth_port",
         "$request_method",
+        "$http_destination",
         "$request_uri",
     )
 )

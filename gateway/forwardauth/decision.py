@@ -33,6 +33,7 @@ from gateway.portal.unauthorized import page_for
 from gateway.proxy.client_headers import canonical
 from gateway.proxy.proxy import REFUSED_METHODS, origin_allowed
 from gateway.proxy.request_headers import HeaderRules, identity
+from gateway.proxy.webdav import check_destination, destination_of
 from gateway.request.target import check_spelling
 from gateway.session import Sessions
 from gateway.session.assertions import Assertions
@@ -116,6 +117,8 @@ class ForwardAuth:
         trace.route = route.label
         trace.decided(decision, principal, self._sessions.now())
         if decision.verdict is Verdict.ALLOW:
+            if "Destination" in request.headers:
+                self._check_destination(request, route, asked.target, principal)
             return self._allow(route, asked.target, principal, door)
         return self._refuse(request, route, asked.target, decision, trace, door)
 
@@ -171,6 +174,22 @@ class ForwardAuth:
             route.websocket and origin_allowed(request.headers.get("Origin"), target, route)
         ):
             raise RequestRefused("WebSocket from a foreign origin, or to a route without WebSockets")
+
+    def _check_destination(
+        self, request: web.BaseRequest, route: Route, target: Target, principal: Principal | None
+    ) -> None:
+        """Where COPY and MOVE write. What the proxy can't write anew for its app must be the same there."""
+        try:
+            check_destination(
+                request.raw_headers, self._routes, route, target, principal, self._sessions.now()
+            )
+        except RequestRefused as refusal:
+            raise RequestRefused(refusal.detail, status=403, public=refusal.public) from refusal
+        below = any(urlsplit(url).path.strip("/") for url in route.upstreams if not url.startswith("unix:"))
+        if (route.strip_path or below) and destination_of(request.raw_headers, target):
+            raise RequestRefused(
+                "Destination on a route whose paths change: only the gateway's own proxy maps it", status=403
+            )
 
     def _allow(
         self, route: Route, target: Target, principal: Principal | None, door: Dialect

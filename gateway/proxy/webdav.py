@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from gateway.config.schema import Route
 from gateway.errors import RequestRefused
-from gateway.model import Target
+from gateway.model import Principal, Target, Verdict
+from gateway.policy.decide import decide
+from gateway.policy.routes import Routes
 from gateway.proxy.client_headers import Pair, Pairs
 from gateway.proxy.request_headers import request_target
-from gateway.request.target import canonical_path, parse_authority
+from gateway.request.target import canonical_path, check_spelling, parse_authority
 
 _NAMES = (b"destination", b"if")
 _TAG = re.compile(rb"<([^<>]*)>(?=\s*\()")
@@ -29,6 +32,27 @@ def destination_of(pairs: Sequence[Pair], target: Target) -> str | None:
     if len(found) > 1:
         raise RequestRefused("several Destination headers")
     return _own_path(found[0], target) if found else None
+
+
+def check_destination(
+    pairs: Sequence[Pair],
+    routes: Routes,
+    route: Route,
+    target: Target,
+    principal: Principal | None,
+    now: float,
+) -> None:
+    """Check where COPY and MOVE write (RFC 4918 §9.8, §9.9), which policy must allow, too. Raises RequestRefused."""
+    path = destination_of(pairs, target)
+    if path is None:
+        return
+    check_spelling(path, route.allow_in_path)
+    there = replace(target, path=path, query="")
+    if routes.find(there) is not route:
+        raise RequestRefused("Destination on another route", status=403)
+    for method in (target.method, "PUT"):
+        if decide(route, replace(there, method=method), principal, now).verdict is not Verdict.ALLOW:
+            raise RequestRefused("Destination that policy does not allow", status=403)
 
 
 def for_upstream(pairs: Pairs, target: Target, *, origin: str, base: str, prefix: str) -> Pairs:

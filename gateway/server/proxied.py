@@ -21,7 +21,7 @@ from gateway.portal.rendering.texts import ANOTHER_ACCOUNT, REQUEST_ACCESS
 from gateway.portal.return_url import with_return
 from gateway.portal.unauthorized import page_for
 from gateway.proxy.proxy import Proxy
-from gateway.proxy.webdav import destination_of
+from gateway.proxy.webdav import check_destination
 from gateway.request.target import check_spelling
 from gateway.server.fixed_answers import own_answer
 from gateway.session import Sessions
@@ -88,7 +88,7 @@ class GuardedProxy:
                 offer=basic_challenge(target) if route.basic and decision.verdict is Verdict.SIGN_IN else "",
             )
         if "Destination" in request.headers:
-            self._check_destination(request, route, target, principal, now)
+            check_destination(request.raw_headers, self._routes, route, target, principal, now)
         if route.upstream is None and (
             answer := own_answer(route, target, public=decision.reason == "bypass")
         ):
@@ -110,21 +110,6 @@ class GuardedProxy:
                 request_id=trace.request_id,
                 traceparent=traceparent,
             )
-
-    def _check_destination(
-        self, request: web.BaseRequest, route: Route, target: Target, principal: Principal | None, now: float
-    ) -> None:
-        """COPY and MOVE write where their Destination says (RFC 4918 §9.8, §9.9): that must be allowed, too."""
-        path = destination_of(request.raw_headers, target)
-        if path is None:
-            return
-        check_spelling(path, route.allow_in_path)
-        there = replace(target, path=path, query="")
-        if self._routes.find(there) is not route:
-            raise RequestRefused("Destination on another route", status=403)
-        for method in (target.method, "PUT"):
-            if decide(route, replace(there, method=method), principal, now).verdict is not Verdict.ALLOW:
-                raise RequestRefused("Destination that policy does not allow", status=403)
 
     async def _keep(
         self,

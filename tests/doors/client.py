@@ -77,7 +77,9 @@ class Client:
         named = dict(pairs)
         if status == 101:
             self._writer.write(b"ping")
-            body = await self._reader.read(100)
+            body = b""
+            while len(body) < 4 and (more := await self._reader.read(100)):
+                body += more
             await self.close()
             return Got(status, pairs, body)
         body = b""

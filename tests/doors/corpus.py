@@ -108,7 +108,7 @@ def corpus() -> list[Request]:
             paths,
             hosts,
         ),
-        *(cookies, bodies, answers, settings, hop_by_hop),
+        *(cookies, bodies, answers, settings, destinations, hop_by_hop),
     )
     return [request for family in families for request in family()]
 
@@ -385,6 +385,32 @@ def settings() -> Iterator[Request]:
         yield Request("settings", "/set/x", "alice", headers)
         yield Request("settings", "/two-set/x", "alice", headers)
         yield Request("settings", "/two-set/x", "bare", headers)
+
+
+def destinations() -> Iterator[Request]:
+    """COPY and MOVE of WebDAV write where Destination says."""
+    places = (
+        "/open/y",
+        "/shut/x",
+        "/rules/y",
+        "/rules/open",
+        "/two/y",
+        "/open/../shut/x",
+        "http://elsewhere.test/x",
+    )
+    for where in (*places, f"http://{HOST}/shut/x", f"http://{HOST}/open/y"):
+        for path, who in ((OPEN, ""), ("/two/x", "alice"), ("/rules/open", "alice")):
+            for method in ("MOVE", "GET"):
+                yield Request("destination", path, who, (("Destination", where),), method=method)
+    for path in ("/strip/x", "/based/x"):
+        yield Request(
+            "destination on a route whose paths change",
+            path,
+            headers=(("Destination", f"{path}/y"),),
+            method="MOVE",
+        )
+    twice = (("Destination", "/open/y"), ("Destination", "/shut/x"))
+    yield Request("destination", OPEN, headers=twice, method="COPY")
 
 
 def hop_by_hop() -> Iterator[Request]:
