@@ -4,6 +4,7 @@ Whatever a cache may hold of a user is published as a Change in the transaction 
 checked in equal work whether or not the user exists, is disabled or has a password.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -63,11 +64,22 @@ class DatabaseDirectory:
 
     async def add_all(self, prepared: Sequence[User]) -> None:
         """Insert users that came from `prepared`, all or none; raises UserExists."""
-        async with writing(self._engine) as connection:
-            for user in prepared:
-                await self._insert(connection, user)
-            changes = [Change("user", user.username) for user in prepared]
-            await publish(connection, self._clock(), *changes)
+        try:
+            async with writing(self._engine) as connection:
+                await _insert_all(connection, prepared)
+                changes = [Change("user", user.username) for user in prepared]
+                await publish(connection, self._clock(), *changes)
+        except IntegrityError as error:
+            raise UserExists(f"there is a user {await self._taken(prepared)} already") from error
+
+    async def _taken(self, wanted: Sequence[User]) -> str:
+        """The name of which there is a user, or that is wanted twice."""
+        names = sorted(user.username for user in wanted)
+        query = select(users.c.username).where(users.c.username.in_(names)).order_by(users.c.username)
+        async with reading(self._engine) as connection:
+            found = await connection.scalar(query.limit(1))
+        twice = (one for one, other in itertools.pairwise(names) if one == other)
+        return str(found or next(twice, names[0]))
 
     async def prepared(self, user: User, password: str | None = None) -> User:
         """The user in canonical spelling with the password hashed; raises InvalidUser, WeakPassword."""
@@ -136,19 +148,6 @@ class DatabaseDirectory:
             ended += await end_tokens_of(connection, name)
             await publish(connection, now, *ended, Change("user", name))
 
-    async def _insert(self, connection: AsyncConnection, user: User) -> None:
-        row = facts(user) | {
-            "username": user.username,
-            "password_hash": user.password_hash,
-            "password_changed_at": user.password_changed_at,
-            "created_at": user.created_at,
-        }
-        try:
-            await connection.execute(insert(users).values(row))
-        except IntegrityError as error:
-            raise UserExists(f"there is a user {user.username} already") from error
-        await write_groups(connection, user)
-
     async def _update(self, connection: AsyncConnection, username: str, values: dict[str, object]) -> None:
         done = await connection.execute(update(users).where(users.c.username == username).values(values))
         if done.rowcount == 0:
@@ -163,6 +162,30 @@ class DatabaseDirectory:
         async with writing(self._engine) as connection:
             await connection.execute(update(users).where(same).values(password_hash=hash))
         return replace(user, password_hash=hash)
+
+
+async def _insert_all(connection: AsyncConnection, new: Sequence[User]) -> None:
+    """Insert users and their groups, with two statements however many they are."""
+    if not new:
+        return
+    rows = [
+        facts(user)
+        | {
+            "username": user.username,
+            "password_hash": user.password_hash,
+            "password_changed_at": user.password_changed_at,
+            "created_at": user.created_at,
+        }
+        for user in new
+    ]
+    await connection.execute(insert(users), rows)
+    memberships = [
+        {"username": user.username, "name": name, "position": place}
+        for user in new
+        for place, name in enumerate(user.groups)
+    ]
+    if memberships:
+        await connection.execute(insert(user_groups), memberships)
 
 
 async def read_users(connection: AsyncConnection, which: ColumnElement[bool]) -> Sequence[User]:

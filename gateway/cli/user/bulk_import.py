@@ -1,8 +1,9 @@
-"""`auth-gateway user import`: users from htpasswd, CSV or YAML, all or nothing unless --skip-bad.
+"""`auth-gateway user import`: users from htpasswd, CSV or YAML; none at all if one is bad, unless --skip-bad.
 
 Every bad line is reported; hashes are kept and replaced by ours at each user's next sign-in.
 """
 
+import asyncio
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +17,10 @@ from gateway.directory.user_files import READERS, BadLine, ImportedUser
 from gateway.errors import GatewayError
 from gateway.model import User
 
+BATCH = 200
+"""Users in one transaction: a few milliseconds."""
+PAUSE = 0.01
+"""Seconds between two transactions, in which others get their turn."""
 _SUFFIXES = {".csv": "csv", ".yaml": "yaml", ".yml": "yaml", ".htpasswd": "htpasswd"}
 
 
@@ -39,7 +44,7 @@ def import_users(file: Path, kind: str | None, dry_run: bool, skip_bad: bool, co
         if dry_run or (problems and not skip_bad):
             return len(good), problems
         users = await hashed(opened, good)
-        await opened.directory.add_all(users)
+        await _added(opened, users)
         await opened.record("users_imported", count=len(users), file=file.name)
         return len(users), problems
 
@@ -77,6 +82,24 @@ async def hashed(opened: Opened, entries: Sequence[ImportedUser]) -> list[User]:
     """Hashing takes a moment for each user: the bar on stderr appears only on a terminal."""
     with click.progressbar(entries, label="hashing", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
         return [await opened.directory.prepared(entry.user, entry.password) for entry in bar]
+
+
+async def _added(opened: Opened, users: Sequence[User]) -> None:
+    """Some hundreds in a transaction: SQLite has one writer, and sign-ins write as well."""
+    with click.progressbar(
+        length=len(users), label="adding", file=sys.stderr, hidden=not sys.stderr.isatty()
+    ) as bar:
+        for start in range(0, len(users), BATCH):
+            batch = users[start : start + BATCH]
+            try:
+                await opened.directory.add_all(batch)
+            except GatewayError as error:
+                # Names were checked before: somebody else adds users, too.
+                raise GatewayError(
+                    f"{start} users were added, then: {error.detail}; say it again with --skip-bad"
+                ) from error
+            bar.update(len(batch))
+            await asyncio.sleep(PAUSE)
 
 
 def _kind(file: Path) -> str:
