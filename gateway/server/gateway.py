@@ -36,6 +36,7 @@ from gateway.server.connection_server import ConnectionServer
 from gateway.server.drain import LINGER, drain
 from gateway.server.fastpath import FastPath
 from gateway.server.handler import Handler
+from gateway.server.losses import Losses
 from gateway.server.proxied import GuardedProxy
 from gateway.stores.sql.engine import open_engine
 
@@ -106,6 +107,7 @@ class Gateway:
             self.services.audit.write(),
             sweep(Sweep(self.stores.purges, self.stores.time), self.services.messaging.sms.rounds),
             compare_clocks(self.stores.time),
+            Losses(self.stores.engine, self.stores.state.forgot).watch(),
             report_upstreams(self.proxy),
             self._composed.tunnel_watch.run(),
             *self._provider.beside(),

@@ -27,12 +27,16 @@ class State:
     checks: dict[str, Callable[[], Awaitable[object]]]
     start: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
+    forgot: Callable[[], Awaitable[bool]]
+    """Whether what was kept was lost since the last call. Raises StoreUnavailable."""
 
 
 def open_state(storage: Storage, engine: AsyncEngine, clock: Clock) -> State:
     """Connects to nothing yet. Raises ConfigError."""
     if storage.state_url is None:
-        return State(ledger=SqlLedger(engine, clock), checks={}, start=_nothing, close=_nothing)
+        return State(
+            ledger=SqlLedger(engine, clock), checks={}, start=_nothing, close=_nothing, forgot=_never
+        )
     return redis_state(storage.state_url, clock)
 
 
@@ -57,8 +61,14 @@ def redis_state(url: str, clock: Clock) -> State:
         checks={"state": link.ping},
         start=link.warn_of_forgetting,
         close=link.close,
+        forgot=link.forgot,
     )
 
 
 async def _nothing() -> None:
     """The database is opened and closed by who made the engine."""
+
+
+async def _never() -> bool:
+    """A database forgets nothing without being away."""
+    return False

@@ -28,6 +28,8 @@ CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 1.5
 CONNECTIONS = 32
 """Of one worker; more callers wait up to CONNECT_SECONDS."""
+_MARK = "auth-gateway:kept"
+"""A key that nobody deletes: when it is gone, so is everything."""
 Key = str | bytes | int | float
 
 
@@ -48,6 +50,7 @@ class RedisLink:
     def __init__(self, url: str, clock: Clock = time.monotonic) -> None:
         self._sentinel, self.client = _client(url)
         self._circuit = Circuit("Redis", clock)
+        self._marked = False
 
     async def run(self, command: Callable[[], Awaitable[object]]) -> object:
         with self._circuit.call():
@@ -62,6 +65,12 @@ class RedisLink:
     async def ping(self) -> None:
         """Raises StoreUnavailable."""
         await self.run(lambda: self.client.ping())
+
+    async def forgot(self) -> bool:
+        """Whether Redis lost all that it kept since this was asked last. Raises StoreUnavailable."""
+        fresh = bool(await self.run(lambda: self.client.set(_MARK, "1", nx=True)))
+        before, self._marked = self._marked, True
+        return fresh and before
 
     async def warn_of_forgetting(self) -> None:
         """Log how this Redis may lose counters and claims: without persistence, or by evicting keys.

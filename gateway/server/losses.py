@@ -1,0 +1,92 @@
+"""Says in the log what was taken from under a running gateway: descriptors, the SQLite file, what Redis kept.
+
+Each of these looks like something else from outside: connections that hang, users who are gone, locks that are lifted.
+"""
+
+import asyncio
+import logging
+import os
+import resource
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.errors import StoreUnavailable
+
+log = logging.getLogger("gateway.losses")
+INTERVAL = 5.0
+FEW = 0.9
+"""The share of the descriptors in use from which on the operator is told."""
+
+
+class Losses:
+    """Looks at what this worker stands on; tells of each loss once, until it is over.
+
+    `forgot` tells whether Redis has lost what it kept since the last call.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        forgot: Callable[[], Awaitable[bool]],
+        descriptors: Callable[[], tuple[int, int]] | None = None,
+    ) -> None:
+        self._forgot, self._descriptors = forgot, descriptors or open_descriptors
+        database = engine.url.database if engine.dialect.name == "sqlite" else None
+        self._file = Path(database) if database else None
+        self._identity = _identity(self._file)
+        self._told: set[str] = set()
+
+    async def watch(self, interval: float = INTERVAL) -> None:
+        """Look every `interval` seconds, until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(interval)
+
+    async def look(self) -> None:
+        """Look once."""
+        used, limit = self._descriptors()
+        self._tell(
+            used >= FEW * limit,
+            f"{used} of {limit} file descriptors are in use: new connections will fail."
+            " Raise the limit (systemd LimitNOFILE, ulimit -n), or lower server.limits.connections",
+        )
+        self._tell(
+            self._identity is not None and _identity(self._file) != self._identity,
+            f"the database file {self._file} was deleted or replaced under the running gateway: what is written now"
+            " is lost. Restore the file and restart",
+        )
+        try:
+            if await self._forgot():
+                log.error(
+                    "Redis has forgotten what it kept (FLUSHALL, or a restart without a file): attempts, locks and"
+                    " used codes are gone, and codes and links that were out are void"
+                )
+        except StoreUnavailable:
+            return  # readyz and the requests say so
+
+    def _tell(self, lost: bool, sentence: str) -> None:
+        what = sentence[-40:]  # numbers at the beginning change
+        if lost and what not in self._told:
+            log.error("%s", sentence)
+        (self._told.add if lost else self._told.discard)(what)
+
+
+def open_descriptors() -> tuple[int, int]:
+    """How many file descriptors this process has open, and how many it may have."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    try:
+        return len(os.listdir("/proc/self/fd")), limit
+    except FileNotFoundError:  # no /proc on macOS
+        return 0, limit
+    except OSError:  # not even one for this look
+        return limit, limit
+
+
+def _identity(file: Path | None) -> tuple[int, int] | None:
+    try:
+        stat = file.stat() if file else None
+    except OSError:
+        return (0, 0)
+    return (stat.st_dev, stat.st_ino) if stat else None
