@@ -27,6 +27,10 @@ async def plug_in(page: Page, **options: object) -> None:
     await devtools.send("WebAuthn.addVirtualAuthenticator", {"options": {**KEY, **options}})
 
 
+HERE = {"public_url": "http://localhost:PORT"}
+"""Keys are bound to the name and count for the origin of `public_url`."""
+
+
 def address(rig: Rig) -> str:
     """Browsers bind keys to names, not to addresses."""
     return f"http://localhost:{rig.port}"
@@ -82,7 +86,7 @@ async def test_an_app_is_set_up_at_first_sign_in_and_signs_in(tmp_path: Path, br
 
 
 async def test_a_security_key_is_added_and_signs_in(tmp_path: Path, browser: Browser) -> None:
-    async with running_gateway(tmp_path, webauthn={"rp_id": "localhost"}) as rig:
+    async with running_gateway(tmp_path, server=HERE) as rig:
         await rig.add_user(phone="")
         page = await browser.new_page()
         await plug_in(page)
@@ -96,7 +100,7 @@ async def test_a_security_key_is_added_and_signs_in(tmp_path: Path, browser: Bro
 
 
 async def test_a_passkey_signs_in_without_a_password(tmp_path: Path, browser: Browser) -> None:
-    async with running_gateway(tmp_path, webauthn={"rp_id": "localhost"}) as rig:
+    async with running_gateway(tmp_path, server=HERE) as rig:
         await rig.add_user(phone="")
         page = await browser.new_page()
         await plug_in(page)
@@ -112,7 +116,7 @@ async def test_a_passkey_signs_in_without_a_password(tmp_path: Path, browser: Br
 async def test_a_passkey_that_does_not_verify_its_user_is_no_password(
     tmp_path: Path, browser: Browser
 ) -> None:
-    async with running_gateway(tmp_path, webauthn={"rp_id": "localhost"}) as rig:
+    async with running_gateway(tmp_path, server=HERE) as rig:
         await rig.add_user(phone="")
         page = await browser.new_page()
         await plug_in(page, hasUserVerification=False, isUserVerified=False)
@@ -128,7 +132,7 @@ async def test_a_passkey_that_does_not_verify_its_user_is_no_password(
 async def test_an_answer_of_a_security_key_is_worth_nothing_in_another_sign_in(
     tmp_path: Path, browser: Browser
 ) -> None:
-    async with running_gateway(tmp_path, webauthn={"rp_id": "localhost"}) as rig:
+    async with running_gateway(tmp_path, server=HERE) as rig:
         await rig.add_user(phone="")
         page = await browser.new_page()
         await plug_in(page)
