@@ -22,11 +22,14 @@ from gateway.stores.sql.access_requests import forget_requests
 from gateway.stores.sql.devices import forget_devices
 from gateway.stores.sql.engine import reading, writing
 from gateway.stores.sql.federated_accounts import forget_accounts
+from gateway.stores.sql.folding import folded
 from gateway.stores.sql.schema import credentials, places, user_groups, users
 from gateway.stores.sql.schema_oidc import oidc_consents
 from gateway.stores.sql.sessions import end_sessions_of, publish
 from gateway.stores.sql.sms import forget_phones, note_phone
 from gateway.stores.sql.tokens import end_tokens_of
+
+_FIELDS = [column for column in users.c if column.name != "searchable"]
 
 
 class DatabaseDirectory:
@@ -190,7 +193,7 @@ async def _insert_all(connection: AsyncConnection, new: Sequence[User]) -> None:
 
 async def read_users(connection: AsyncConnection, which: ColumnElement[bool]) -> Sequence[User]:
     """Read the users of which a condition is true."""
-    rows = (await connection.execute(select(users).where(which).order_by(users.c.username))).all()
+    rows = (await connection.execute(select(*_FIELDS).where(which).order_by(users.c.username))).all()
     named = select(users.c.username).where(which)
     query = select(user_groups).where(user_groups.c.username.in_(named)).order_by(user_groups.c.position)
     groups: dict[str, list[str]] = {}
@@ -222,12 +225,19 @@ def users_matching(search: str) -> ColumnElement[bool]:
     )
     fields = (users.c.username, users.c.name, users.c.email)
     found = [func.lower(field).contains(text, autoescape=True) for field in fields]
+    found.append(users.c.searchable.contains(folded(search.strip()), autoescape=True))
     return or_(*found, users.c.username.in_(member))
 
 
 def facts(user: User) -> dict[str, object]:
     """The columns that `replace` writes."""
-    return {"name": user.name, "email": user.email, "phone": user.phone, "disabled": user.disabled}
+    return {
+        "name": user.name,
+        "email": user.email,
+        "phone": user.phone,
+        "disabled": user.disabled,
+        "searchable": folded(f"{user.username}\n{user.name}\n{user.email}"),
+    }
 
 
 def _user(row: Row[tuple[object, ...]], groups: tuple[str, ...]) -> User:

@@ -246,3 +246,27 @@ async def test_an_invalid_user_is_refused(directory: DatabaseDirectory) -> None:
     with pytest.raises(InvalidUser):
         await directory.add(replace(ALICE, groups=("a,b",)))
     assert await directory.list() == []
+
+
+NAMES = {"ozgur": "Özgür Yılmaz", "emile": "Émile Zola", "lukasz": "Łukasz Nowak", "ivan": "Иван Петров"}
+
+
+@pytest.mark.parametrize(
+    ("username", "spellings"),
+    [
+        ("ozgur", ["Özgür", "özgür", "ÖZGÜR", "O\u0308zgu\u0308r", "ozgur yilmaz", "YILMAZ"]),
+        ("emile", ["Émile", "émile", "ÉMILE", "emile", "E\u0301mile"]),
+        ("lukasz", ["Łukasz", "łukasz", "ŁUKASZ", "Lukasz"]),
+        ("ivan", ["Иван", "иван", "ИВАН", "петров"]),
+    ],
+)
+async def test_people_are_found_in_every_spelling_and_case(
+    directory: DatabaseDirectory, username: str, spellings: list[str]
+) -> None:
+    for number, name in enumerate(NAMES.values()):
+        await directory.add(User(f"u{number}", name=name))
+    wanted = f"u{list(NAMES).index(username)}"
+    for spelling in spellings:
+        assert [user.username for user in await directory.list(spelling)] == [wanted], spelling
+    await directory.replace(User(wanted, name="Somebody Else"))
+    assert await directory.list(spellings[0]) == []

@@ -33,6 +33,7 @@ users = Table(
     Column("password_hash", Text, nullable=False),
     Column("password_changed_at", Double, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("searchable", Text, nullable=False, server_default=""),
 )
 
 user_groups = Table(
