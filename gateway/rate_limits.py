@@ -38,6 +38,9 @@ LINKS_PER_IP = Budget(name="link-ip", limit=30, window=600, about="address")
 TOKENS_PER_IP = Budget(name="token-ip", limit=30, window=600, about="address")
 # NIST SP 800-63B §5.2.2: no more than 100 failed attempts in a row on one account.
 PASSWORD_FAILURES = Budget(name="failures:password", limit=100, window=365 * 86400, about="user")
+# What a remembered device of the user may get wrong, whatever strangers did (NIST SP 800-63B-4 §3.2.2 allows it).
+PASSWORD_PER_DEVICE = Budget(name="password-device", limit=10, window=600)
+DEVICE_FAILURES = Budget(name="failures:device", limit=100, window=365 * 86400)
 CODE_FAILURES = Budget(name="failures:code", limit=100, window=365 * 86400, about="user")
 
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from gateway.authn.factors.base import Attempt, Factor, Outcome, Prompt, Resend
 from gateway.authn.factors.preference import Preferences
-from gateway.authn.password_check import PasswordCheck
+from gateway.authn.password_check import PasswordCheck, as_counted
 from gateway.authn.remembered_devices import RememberedDevices
 from gateway.authn.risk.assessment import RiskWatch
 from gateway.directory.base import Directory
@@ -132,9 +132,17 @@ class SignIn:
         self, client: LoginOrigin, username: str, password: str, before: Principal | None
     ) -> SessionRecord | None:
         """Start a session if the password is right, else return None. Raises TooManyAttempts and TooUnusual."""
-        user = await self._passwords.check(username, password, client.ip, door="login")
+        device = await self._own_device(client, username)
+        user = await self._passwords.check(username, password, client.ip, door="login", device=device)
         metrics.sign_ins.labels("password", "wrong" if user is None else "right").inc()
         return await self._let_in(client, user, before) if user else None
+
+    async def _own_device(self, client: LoginOrigin, username: str) -> str:
+        """The remembered device of this very user that asks, "" if it is none. Strangers cost no look into a store."""
+        name = as_counted(username)
+        user = await self._directory.get(name) if self._devices.current(client.cookies, name) else None
+        device = await self._devices.recognise(client.cookies, user) if user else None
+        return device.id if device else ""
 
     async def federated(
         self, client: LoginOrigin, user: User, before: Principal | None, *, mfa: bool

@@ -6,7 +6,7 @@ only users who exist: another name may be a password typed into the wrong field.
 """
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -15,7 +15,16 @@ from gateway.directory.base import Directory
 from gateway.errors import Overloaded, StoreUnavailable
 from gateway.model import User
 from gateway.observability.audit import Audit
-from gateway.rate_limits import PASSWORD_FAILURES, PASSWORD_PER_IP, PASSWORD_PER_USER, RateLimits, network_of
+from gateway.rate_limits import (
+    DEVICE_FAILURES,
+    PASSWORD_FAILURES,
+    PASSWORD_PER_DEVICE,
+    PASSWORD_PER_IP,
+    PASSWORD_PER_USER,
+    Budget,
+    RateLimits,
+    network_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,31 +36,36 @@ class PasswordCheck:
     audit: Audit
     key: Callable[[], bytes]
 
-    async def check(self, username: str, password: str, ip: str, *, door: str) -> User | None:
+    async def check(
+        self, username: str, password: str, ip: str, *, door: str, device: str = ""
+    ) -> User | None:
         """Return the user if the password is right, else None; counted and audited. `door` names the place for the
-        log.
+        log, `device` the user's own remembered device that asks: it has tries of its own, so strangers can't spend
+        them by guessing elsewhere.
 
         Raises TooManyAttempts, Overloaded, StoreUnavailable.
         """
         name, network = as_counted(username), network_of(ip)
+        counted: Sequence[tuple[Budget, str]]
         counted = ((PASSWORD_PER_IP, network), (PASSWORD_PER_USER, name), (PASSWORD_FAILURES, name))
+        if device:
+            counted = ((PASSWORD_PER_DEVICE, device), (DEVICE_FAILURES, device))
         *_, left = await self.limits.spend_all(counted)
         try:
             user = await self.directory.authenticate(username, password) if password else None
         except (StoreUnavailable, Overloaded):
-            await self._give_back(name, network)  # nothing was judged
+            for budget, subject in counted:  # nothing was judged
+                await self.limits.give_back(budget, subject)
             raise
         if user is None:
             await self._failed(name, ip, door, locked=left == 0)
             return None
+        if device:  # a lock that strangers caused stays for strangers
+            await self.limits.forget(device, PASSWORD_PER_DEVICE, DEVICE_FAILURES)
+            return user
         await self.limits.give_back(PASSWORD_PER_IP, network)
         await self.limits.forget(name, PASSWORD_PER_USER, PASSWORD_FAILURES)
         return user
-
-    async def _give_back(self, name: str, network: str) -> None:
-        await self.limits.give_back(PASSWORD_PER_IP, network)
-        await self.limits.give_back(PASSWORD_PER_USER, name)
-        await self.limits.give_back(PASSWORD_FAILURES, name)
 
     async def _failed(self, name: str, ip: str, door: str, *, locked: bool) -> None:
         shown = await self.shown(name)
