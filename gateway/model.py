@@ -62,17 +62,16 @@ class Principal:
     """Groups that an approver lent this user, good until `granted_until` (Unix seconds). Never the directory's."""
     granted_until: float = math.inf
 
-    @property
-    def username(self) -> str:
-        return self.user.username
+    # Asked several times for each request, so worked out once.
+    username: str = field(init=False, repr=False, compare=False)
+    groups: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """The directory's and the granted ones."""
+    amr: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
-    @property
-    def groups(self) -> tuple[str, ...]:
-        return (*self.user.groups, *self.granted) if self.granted else self.user.groups
-
-    @property
-    def amr(self) -> tuple[str, ...]:
-        return self.session.amr
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "username", self.user.username)
+        object.__setattr__(self, "groups", (*self.user.groups, *self.granted))
+        object.__setattr__(self, "amr", self.session.amr)
 
 
 @dataclass(frozen=True, slots=True)

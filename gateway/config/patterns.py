@@ -31,6 +31,11 @@ def host_matches(pattern: str, host: str) -> bool:
     return host == pattern
 
 
+def below(prefix: str) -> tuple[str, ...]:
+    """Return how paths below `prefix` begin: what `path_matches` takes beside `prefix` itself."""
+    return (prefix if prefix.endswith("/") else f"{prefix}/", f"{prefix};")
+
+
 def path_matches(prefix: str, path: str) -> bool:
     """Whether a path is `prefix` or below it, by whole segments: "/app" covers "/app" and "/app/x" but
     not "/apple".

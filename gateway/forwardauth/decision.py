@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from gateway.config.patterns import below
 from gateway.config.schema import Config, Route
 from gateway.config.sections.header_presets import HeaderFact
 from gateway.errors import RequestRefused
@@ -25,7 +26,7 @@ from gateway.i18n.text import N_
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.observability.access_log import Trace
 from gateway.policy.decide import decide
-from gateway.policy.routes import Routes, host_matches, path_matches
+from gateway.policy.routes import Routes, host_matches
 from gateway.portal.refusal import WayOn, refuse
 from gateway.portal.rendering.render import Pages
 from gateway.portal.return_url import with_return
@@ -52,7 +53,7 @@ class ForwardAuth:
     def __init__(
         self, config: Config, routes: Routes, sessions: Sessions, assertions: Assertions, pages: Pages
     ) -> None:
-        """`exact` are whole paths and `below` starts of paths that may look like an app's but are answered here."""
+        """`exact` are whole paths and `below` starts of paths, some like an app's, that `takes` is asked about."""
         self._prefix, self._public_url = config.server.prefix, config.server.public_url
         self._shared_login, self._domains = config.session.domain is not None, Domains(config)
         self._routes, self._sessions, self._assertions, self._pages = routes, sessions, assertions, pages
@@ -67,23 +68,26 @@ class ForwardAuth:
         self._peer_pages = CompatiblePages(
             config, routes=routes, sessions=sessions, pages=pages, page_for=self.page_for
         )
-        self.exact = frozenset((*self._peers.doors, *self._peers.pages, *self._peers.portal))
-        self.below: tuple[str, ...] = tuple(self._peers.below)
+        self._peer_paths = frozenset((*self._peers.doors, *self._peers.pages, *self._peers.portal))
+        self._below_peers = tuple(self._peers.below)
+        self._below_own = below(self._own)
+        self.exact = self._peer_paths | {self._own}
+        self.below: tuple[str, ...] = (*self._below_peers, *self._below_own)
         self._rules: dict[tuple[int, int], HeaderRules] = {}
 
     def takes(self, target: Target) -> bool:
         """Whether this address, which may look like an app's, is answered here."""
         path = target.path
-        if path_matches(self._own, path) or path.startswith(self.below) or path in self._peers.doors:
+        if path == self._own or path.startswith(self.below) or path in self._peers.doors:
             return True
-        return path in self.exact and find_page(self._peers, target, self._portal_host) is not None
+        return path in self._peer_paths and find_page(self._peers, target, self._portal_host) is not None
 
     async def handle(
         self, request: web.BaseRequest, here: Target, trace: Trace, *, trusted_peer: bool
     ) -> web.StreamResponse:
         """The answer to what `takes` takes."""
         of_peer: tuple[Dialect, str] | None = None
-        if here.path in self.exact or here.path.startswith(self.below):
+        if here.path in self._peer_paths or here.path.startswith(self._below_peers):
             if page := find_page(self._peers, here, self._portal_host):
                 return await self._peer_pages.answer(request, here, trace, page)
             of_peer = find_door(self._peers, request, here)

@@ -54,13 +54,10 @@ class Passes:
     def __init__(self, config: Config, routes: Routes, sessions: Sessions, assertions: Assertions) -> None:
         self._routes, self._sessions, self._assertions = routes, sessions, assertions
         self._prefix, self._cookie = config.server.prefix, pass_cookie(config)
+        self.path = f"{self._prefix}/pass"
         self._lifetime = int(config.forward.pass_lifetime)
         self._secure = config.server.public_url.startswith("https:")
         self._portal = urlsplit(config.server.public_url)
-
-    def takes(self, target: Target) -> bool:
-        """Whether it is a pass that is asked for."""
-        return target.path == f"{self._prefix}/pass"
 
     async def handle(
         self, request: web.BaseRequest, here: Target, trace: Trace, *, trusted_peer: bool = False

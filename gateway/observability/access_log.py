@@ -15,7 +15,7 @@ from gateway.observability import metrics
 from gateway.observability.log import JsonFormatter, current_handler, encode_line, escape_unprintable
 from gateway.observability.tracing import RequestSpan
 from gateway.proxy.client_response import BEGAN
-from gateway.request.request_id import fresh
+from gateway.request.target import new_id
 
 log = logging.getLogger("gateway.access")
 _LONGEST_AGENT = 256
@@ -83,7 +83,7 @@ class AccessLog:
         self,
         config: Log,
         chance: Callable[[], float] = random.random,
-        request_id: Callable[[], str] = fresh,
+        request_id: Callable[[], str] = new_id,
     ) -> None:
         self._config, self._chance, self._request_id = config, chance, request_id
         self._second, self._clock = -1, ""

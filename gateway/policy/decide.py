@@ -130,11 +130,13 @@ OF_SUBJECT = (Criterion("users", "user", _user), Criterion("groups", "group", _g
 CRITERIA = OF_REQUEST + OF_SUBJECT
 _LONGEST_REMEMBERED = 256
 """Paths come from outside: what is remembered of them must not grow large."""
+_readings = lru_cache(maxsize=8192)(readings)
 
 
 def decide(route: Route, target: Target, principal: Principal | None, now: float) -> Decision:
     """What the route's rules say. A path that an app could read as another one must get the same answer as both."""
-    paths = readings(target.path)
+    path = target.path
+    paths = _readings(path) if len(path) <= _LONGEST_REMEMBERED else readings(path)
     if len(paths) == 1:
         return _of_every_query(route, target, principal, now)
     answers = {_of_every_query(route, replace(target, path=path), principal, now) for path in paths}

@@ -1,6 +1,10 @@
-"""Finds the route of a target. The first match wins; no match means that the host or path is unknown."""
+"""Finds the route of a target. The first match wins; no match means that the host or path is unknown.
+
+A path that an app could read in several ways must have the same route in all of them.
+"""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from gateway.config.path_readings import readings
 from gateway.config.patterns import host_matches, path_matches
@@ -8,6 +12,10 @@ from gateway.config.schema import Route
 from gateway.model import Target
 
 __all__ = ["Routes", "host_matches", "path_matches"]
+
+_REMEMBERED = 1024
+"""Hosts with paths whose route is remembered. They come from outside: neither they nor their number may grow large."""
+_LONGEST_REMEMBERED = 256
 
 
 class Routes:
@@ -17,13 +25,19 @@ class Routes:
         """`domains` are those whose hosts are ours even where only a route for "*" serves them."""
         self.all, self._domains = tuple(routes), tuple(domains)
         self._by_host: dict[str, tuple[Route, ...]] = {}
+        self._remembered = lru_cache(maxsize=_REMEMBERED)(self._find)
 
     def find(self, target: Target) -> Route | None:
         """Return the route of a target, None if there is none.
 
         None, too, for a path that an app could read as that of another route: which rules hold is not guessed.
         """
-        found, *others = (self.match(target.host, path) for path in readings(target.path))
+        if len(target.path) > _LONGEST_REMEMBERED:
+            return self._find(target.host, target.path)
+        return self._remembered(target.host, target.path)
+
+    def _find(self, host: str, path: str) -> Route | None:
+        found, *others = (self.match(host, path) for path in readings(path))
         return found if all(other is found for other in others) else None
 
     def match(self, host: str, path: str) -> Route | None:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
+from gateway.config.patterns import below
 from gateway.config.schema import Network
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
 from gateway.model import Target
 from gateway.observability import metrics
 from gateway.observability.access_log import Trace
-from gateway.policy.routes import Routes, path_matches
+from gateway.policy.routes import Routes
 from gateway.portal.health import Health
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, View, Views
@@ -76,13 +77,14 @@ class Portal:
         has_route: Callable[[str], bool],
     ) -> None:
         """`home` is the host of `public_url`, which is `server.public_url`; `has_route` says whether any route
-        serves a host.
+        serves a host. `exact` are whole paths and `below` starts of paths that `takes` is asked about.
         """
         self._prefix, self._pages = prefix, pages
         self._sessions, self._assertions = sessions, assertions
         self._health, self._metrics_networks = health, metrics_networks
         self._sites = sites
         self.outside = frozenset(path for path in sites.paths if path.startswith("/.well-known/"))
+        self.exact, self.below = self.outside | {prefix}, below(prefix)
         self._home, self._public_url, self._has_route = home, public_url, has_route
         self._endpoints: Mapping[str, View] = {
             "/healthz": self._healthz,
@@ -94,9 +96,10 @@ class Portal:
 
     def takes(self, target: Target) -> bool:
         """Whether this is ours: below the prefix, or one of the few addresses outside it."""
-        return path_matches(self._prefix, target.path) or (
-            target.path in self.outside and target.host == self._home
-        )
+        path = target.path
+        if path in self.outside:
+            return target.host == self._home
+        return path == self._prefix or path.startswith(self.below)
 
     async def handle(
         self, request: web.BaseRequest, target: Target, trace: Trace, *, trusted_peer: bool = False

@@ -14,7 +14,7 @@ from gateway.config.sections.header_presets import Fact, HeaderFact, told_by
 from gateway.errors import RequestRefused
 from gateway.model import Principal, Target
 from gateway.proxy.client_headers import Pair, Pairs, Removed, canonical, connection_options, removed_from
-from gateway.request.request_id import HEADER as REQUEST_ID
+from gateway.request.target import REQUEST_ID
 
 _NO_MORE: Mapping[str, HeaderFact] = {}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")

@@ -34,8 +34,7 @@ class UpstreamResponse:
 
 
 class RoundTrip:
-    """`headers` are the prepared end-to-end headers; `who` is whose upstream is asked where it is sticky; `known` is
-    whether a principal asks; with `upgrade` set the upstream is asked to switch to it."""
+    """`who` (`identity_of`) counts where it is sticky; `known`: a principal asks; `upgrade`: a protocol to ask for."""
 
     def __init__(
         self,
@@ -48,12 +47,8 @@ class RoundTrip:
         known: bool = False,
         upgrade: bytes = b"",
     ) -> None:
-        self._request = request
-        self._site = site
-        self._target = target
-        self._headers = headers
-        self._who = who
-        self._known = known
+        self._request, self._site, self._target, self._headers = request, site, target, headers
+        self._who, self._known = who, known
         self._upgrade = upgrade
         self._times = site.route.timeouts
         self._idle = site.route.timeouts.idle or None
@@ -152,7 +147,9 @@ class RoundTrip:
             framing.append((b"Content-Length", b"%d" % request.content_length))
         elif self._has_body:
             framing.append((b"Transfer-Encoding", b"chunked"))
-        headers = for_upstream(self._headers, self._target, origin=origin, base=base, prefix=prefix)
+        headers = self._headers
+        if "Destination" in request.headers or "If" in request.headers:
+            headers = for_upstream(headers, self._target, origin=origin, base=base, prefix=prefix)
         return serialize(b"%b %b HTTP/1.1" % (request.method.encode(), path), framing + headers)
 
     def _interim(self, upstream: Upstream, status: int, reason: bytes, headers: Pairs) -> None:

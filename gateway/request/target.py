@@ -1,12 +1,13 @@
-"""Reads what is being asked for, once: scheme, host, canonical path, method and client address.
+"""Reads what is being asked for, once: scheme, host, canonical path, method, client address, and its id.
 
 The refusal of ambiguous paths lives only here, the trusted-proxy rule in forwarded.py. Nothing else may look at
 X-Forwarded-* headers or decode a path, so the rule and the upstream can never see different things (security rule 1).
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_address
+from random import getrandbits
 from urllib.parse import urlsplit
 
 from multidict import CIMultiDictProxy
@@ -24,6 +25,10 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 _PATH = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@/%|\[\]^{}\"<>`]*")
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}")
 
+
+REQUEST_ID = "X-Request-Id"
+"""By it lines of our log, the app's and a proxy's before us belong together."""
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:=+/@-]{1,128}")
 
 CountryOf = Callable[[IPAddress], str]
 """The ISO code of the country where an address is, "" if unknown."""
@@ -189,3 +194,14 @@ def supposed_target(url: str, method: str, client: str, country_of: CountryOf) -
 def agent_of(headers: Mapping[str, str]) -> str:
     """Return the User-Agent in characters that can be stored and logged: headers may hold any bytes."""
     return headers.get("User-Agent", "").encode(errors="replace").decode()
+
+
+def new_id() -> str:
+    """Make an id. It tells requests apart and guards nothing, so it need not be hard to guess."""
+    return f"{getrandbits(64):016x}"
+
+
+def given_id(values: Iterable[str], *, trusted: bool) -> str:
+    """Return the id that a trusted proxy gave the request, or "": what others send could fake a line of the log."""
+    names = list(values) if trusted else []
+    return names[0] if len(names) == 1 and _REQUEST_ID.fullmatch(names[0]) else ""

@@ -25,8 +25,7 @@ from gateway.portal.rendering.render import TRY_AGAIN, Action, Pages
 from gateway.proxy.proxy import RelayedResponse
 from gateway.request.client_kind import wants_html
 from gateway.request.forwarded import is_trusted, peer_address
-from gateway.request.request_id import HEADER, given
-from gateway.request.target import CountryOf, agent_of, read_target
+from gateway.request.target import REQUEST_ID, CountryOf, agent_of, given_id, read_target
 from gateway.server.proxied import GuardedProxy
 
 log = logging.getLogger("gateway.front")
@@ -44,11 +43,22 @@ class Answer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One of those who answer requests, and which it takes. What it has taken it answers, or raises."""
+    """One of those who answer requests, and which it takes. What it has taken it answers, or raises.
+
+    It has the paths of `exact`, and those that begin as one of `below`; some only at certain hosts, as `takes` knows.
+    """
 
     name: str
-    takes: Callable[[Target], bool]
+    exact: frozenset[str]
+    below: tuple[str, ...]
     answer: Answer
+    takes: Callable[[Target], bool] | None = None
+
+    def opens_to(self, target: Target) -> bool:
+        """Tell whether a request is answered here."""
+        if target.path not in self.exact and not target.path.startswith(self.below):
+            return False
+        return self.takes is None or self.takes(target)
 
 
 class Handler:
@@ -73,10 +83,22 @@ class Handler:
         self._pages, self._access = pages, access
         # The first that takes a request answers it. Apps come last: no route can be put before an address of ours.
         self._doors = (
-            Door("forward-auth", forward.takes, forward.handle),
-            Door("engine pass", passes.takes, passes.handle),
-            Door("portal", portal.takes, portal.handle),
-            Door("apps", _everything, gate.handle),
+            Door(
+                name="forward-auth",
+                exact=forward.exact,
+                below=forward.below,
+                takes=forward.takes,
+                answer=forward.handle,
+            ),
+            Door(name="engine pass", exact=frozenset({passes.path}), below=(), answer=passes.handle),
+            Door(
+                name="portal",
+                exact=portal.exact,
+                below=portal.below,
+                takes=portal.takes,
+                answer=portal.handle,
+            ),
+            Door(name="apps", exact=frozenset(), below=("",), answer=gate.handle),
         )
         self._prefix, self._trusted, self._host = prefix, trusted, host
         self._rfc7239 = rfc7239
@@ -85,7 +107,7 @@ class Handler:
         """Every request comes through here."""
         started = time.perf_counter()
         trusted = is_trusted(_peer(request), self._trusted)
-        trace = self._access.new_trace(given(request.headers.getall(HEADER, ()), trusted=trusted))
+        trace = self._access.new_trace(given_id(request.headers.getall(REQUEST_ID, ()), trusted=trusted))
         trace.agent = agent_of(request.headers)
         if self._tracing is not None:
             chosen = bool(getattr(request.protocol, "chosen", False))
@@ -118,7 +140,7 @@ class Handler:
         if not response.prepared:
             trace.sent = response.content_length or 0
             response.headers["Server"] = "auth-gateway"
-            response.headers[HEADER] = trace.request_id
+            response.headers[REQUEST_ID] = trace.request_id
         if isinstance(response, RelayedResponse):
             trace.upstream, trace.sent = response.upstream, response.body_bytes
             if not response.complete:
@@ -128,7 +150,7 @@ class Handler:
     async def _route(self, request: web.BaseRequest, trace: Trace) -> web.StreamResponse:
         peer = _peer(request)
         trace.target = target = self._read(request, peer)
-        door = next(door for door in self._doors if door.takes(target))
+        door = next(door for door in self._doors if door.opens_to(target))
         return await door.answer(request, target, trace, trusted_peer=is_trusted(peer, self._trusted))
 
     def _read(self, request: web.BaseRequest, peer: IPAddress | None) -> Target:
@@ -170,10 +192,6 @@ class Handler:
         if error.status in _PASSING and request.method == "GET":
             return [TRY_AGAIN]
         return []
-
-
-def _everything(target: Target) -> bool:
-    return True
 
 
 def _peer(request: web.BaseRequest) -> IPAddress | None:

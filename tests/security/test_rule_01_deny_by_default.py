@@ -91,6 +91,23 @@ async def test_a_route_that_allows_odd_spellings_gets_no_path_that_may_be_anothe
         assert await ask(rig, "/a//b%2Fc;d") == 200
 
 
+@pytest.mark.parametrize(
+    "target", ["/_auth", "/_auth/", "/_auth;x", "/_auth;x/login", "/_auth/forward;x", "/_auth/none"]
+)
+async def test_no_spelling_of_our_own_path_reaches_an_app(tmp_path: Path, target: str) -> None:
+    whole = {
+        "host": "*",
+        "path": "/",
+        "upstream": "UPSTREAM",
+        "policy": {"require": "bypass"},
+        "allow_in_path": ["semicolon"],
+    }
+    async with running_gateway(tmp_path, routes=[whole]) as rig:
+        assert await ask(rig, target) in (303, 401, 403, 404)
+        assert rig.upstream.requests == []
+        assert await ask(rig, "/_authx;y") == 200
+
+
 @pytest.mark.parametrize("fast_path", [True, False])
 async def test_no_header_turns_a_method_that_a_rule_judged_into_another(
     tmp_path: Path, fast_path: bool

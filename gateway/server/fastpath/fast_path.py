@@ -27,8 +27,7 @@ from gateway.proxy.upstream_head import HEAD_LIMIT
 from gateway.proxy.upstreams import PreparedRoute, Upstream
 from gateway.request.bodies import Body, ChunkedBody, LengthBody
 from gateway.request.client_kind import wants_html
-from gateway.request.request_id import HEADER as REQUEST_ID
-from gateway.request.target import CountryOf
+from gateway.request.target import REQUEST_ID, CountryOf
 from gateway.server.fastpath.exchange import Exchange
 from gateway.server.fastpath.header_plans import (
     HeaderPlan,

@@ -18,8 +18,7 @@ from gateway.proxy.response_headers import Rewriter
 from gateway.proxy.upstream_connection import serialize
 from gateway.proxy.upstreams import PreparedRoute, UpstreamAddress
 from gateway.request.forwarded import is_trusted
-from gateway.request.request_id import HEADER, given
-from gateway.request.target import CountryOf, agent_of, read_target
+from gateway.request.target import REQUEST_ID, CountryOf, agent_of, given_id, read_target
 from gateway.server.fastpath.request_head import read_block
 from gateway.server.fastpath.response_head import FastResponseHead, read_answer
 from gateway.session.assertions import Assertions
@@ -158,7 +157,7 @@ class Plans:
             expects="Expect" in headers,
             may_be_release="text/plain" in headers.get("Content-Type", "").lower(),
             agent=agent_of(headers),
-            named=given(headers.getall(HEADER, ()), trusted=is_trusted(peer, self._trusted)),
+            named=given_id(headers.getall(REQUEST_ID, ()), trusted=is_trusted(peer, self._trusted)),
             rendered={},
         )
 

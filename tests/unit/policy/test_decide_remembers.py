@@ -13,7 +13,7 @@ from gateway.config.patterns import asks_user, host_holds, path_holds
 from gateway.config.schema import Route, Rule
 from gateway.model import Principal, SessionRecord, Target, User, Verdict
 from gateway.policy import decide as policy
-from gateway.proxy import request_headers
+from gateway.proxy import client_headers
 
 PATTERNS = (
     "/a",
@@ -40,7 +40,7 @@ PATHS = (
     "/a%252Fb",
     "/a//b",
 )
-REMEMBERS = (policy._one_holds, policy._ask_user, policy._enough, policy._criteria)
+REMEMBERS = (policy._readings, policy._one_holds, policy._ask_user, policy._enough, policy._criteria)
 
 rules = st.fixed_dictionaries(
     {"require": st.sampled_from(["bypass", "deny", "one_factor", "two_factor"])},
@@ -155,17 +155,17 @@ def test_nothing_that_is_remembered_grows_without_bound() -> None:
     for one in REMEMBERS:
         assert one.cache_info().maxsize is not None
     policy._one_holds.cache_clear()
+    policy._readings.cache_clear()
     long = "/a" + "x" * 10_000
     target = Target("http", "h", None, "GET", long, "", ip_address("192.0.2.1"))
     policy.decide(route({"paths": ["/a"], "require": "deny"}), target, None, 1.0)
     assert policy._one_holds.cache_info().currsize == 0
-    request_headers._known_canonical.cache_clear()
-    request_headers.canonical(b"X" * 10_000)
-    assert request_headers._known_canonical.cache_info().currsize == 0
+    assert policy._readings.cache_info().currsize == 0
+    client_headers._known_canonical.cache_clear()
+    client_headers.canonical(b"X" * 10_000)
+    assert client_headers._known_canonical.cache_info().currsize == 0
 
 
 @given(st.text(max_size=80) | st.binary(max_size=80))
 def test_names_of_headers_are_remembered_as_they_would_be_read(name: str | bytes) -> None:
-    assert (
-        request_headers.canonical(name) == request_headers.canonical(name) == request_headers._canonical(name)
-    )
+    assert client_headers.canonical(name) == client_headers.canonical(name) == client_headers._canonical(name)
