@@ -81,6 +81,14 @@ def request_headers(
     return [pair for pair in out if canonical(pair[0]) not in rules.drop] + rules.add
 
 
+def host_header(route: Route, target: Target, upstream: str) -> str:
+    """Return the Host that an app gets: the public one, or with `preserve_host: false` the upstream's own.
+
+    `upstream` is that own authority, "host" or "host:port".
+    """
+    return target.authority if route.preserve_host else upstream
+
+
 def named(request_id: str, rules: HeaderRules) -> Pairs:
     """The request's name in our log, unless the route drops it or sets its own."""
     own = canonical(REQUEST_ID)

@@ -15,7 +15,7 @@ from gateway.i18n.text import N_
 from gateway.model import Target
 from gateway.proxy.client_headers import Pairs
 from gateway.proxy.client_response import ClientWriter, RelayedResponse
-from gateway.proxy.request_headers import request_target
+from gateway.proxy.request_headers import host_header, request_target
 from gateway.proxy.upstream_connection import BrokenConnection, ResponseHead, UpstreamConnection, serialize
 from gateway.proxy.upstreams import ConnectTimeout, NotConnected, PreparedRoute, Upstream
 from gateway.proxy.webdav import for_upstream
@@ -136,7 +136,8 @@ class RoundTrip:
 
     def _head_for(self, upstream: Upstream) -> bytes:
         request, address = self._request, upstream.address
-        host, base, prefix = self._site.host_for(address, self._target), address.base, self._site.rules.prefix
+        host = host_header(self._site.route, self._target, address.authority)
+        base, prefix = address.base, self._site.rules.prefix
         path, origin = request_target(self._target, base, prefix), f"{address.scheme}://{host}"
         framing = [(b"Host", host.encode())]
         if self._upgrade:

@@ -5,7 +5,6 @@
 
 import asyncio
 import logging
-import ssl
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from gateway.model import Target
 from gateway.proxy.load_balancing import ranking, turns
 from gateway.proxy.request_headers import HeaderRules
 from gateway.proxy.response_headers import Rewriter
-from gateway.proxy.upstream_connection import UpstreamConnection
+from gateway.proxy.upstream_connection import UpstreamConnection, tls_context
 
 log = logging.getLogger("gateway.upstream")
 P = TypeVar("P", bound=asyncio.Protocol)
@@ -93,18 +92,6 @@ class UpstreamAddress:
     def authority(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
-
-
-def tls_context(settings: UpstreamTls) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
-    if not settings.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if settings.cert_file:
-        context.load_cert_chain(settings.cert_file, settings.key_file)
-    # We speak HTTP/1.1 only; without ALPN some servers pick HTTP/2 (RFC 7301 §3.2).
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 class Upstream:
@@ -273,10 +260,6 @@ class PreparedRoute:
     @classmethod
     def of(cls, route: Route, own_cookies: Iterable[str], clock: Clock) -> "PreparedRoute":
         return cls(route, HeaderRules.of(route, own_cookies), Pool(route, clock))
-
-    def host_for(self, upstream: UpstreamAddress, target: Target) -> str:
-        """Return the Host header for an upstream: the public one, or its own without `preserve_host`."""
-        return target.authority if self.route.preserve_host else upstream.authority
 
     def rewriter(self, upstream: UpstreamAddress, target: Target, *, known: bool = False) -> Rewriter:
         """Make the rewriter for a response of this upstream to a request for `target`; `known`: a principal asks.

@@ -13,7 +13,7 @@ from gateway.config.schema import Network, Route
 from gateway.errors import RequestRefused
 from gateway.model import Decision, IPAddress, Principal, Target
 from gateway.proxy.client_headers import Pairs
-from gateway.proxy.request_headers import Peer, named, request_headers
+from gateway.proxy.request_headers import Peer, host_header, named, request_headers
 from gateway.proxy.response_headers import Rewriter
 from gateway.proxy.upstream_connection import serialize
 from gateway.proxy.upstreams import PreparedRoute, UpstreamAddress
@@ -174,7 +174,7 @@ def render(
     target = plan.target
     assertion = assertions.issue(principal, target.host) if principal else None
     headers = request_headers(plan.pairs, site.rules, target, plan.peer, principal, assertion)
-    host = (b"Host", site.host_for(upstream, target).encode())
+    host = (b"Host", host_header(site.route, target, upstream.authority).encode())
     return Rendered(
         principal=principal,
         until=now + ASSERTION_GOOD_FOR,

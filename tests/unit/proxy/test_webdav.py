@@ -5,6 +5,7 @@ import pytest
 from gateway.config.schema import Route
 from gateway.errors import RequestRefused
 from gateway.proxy.client_headers import Pairs
+from gateway.proxy.request_headers import host_header
 from gateway.proxy.upstreams import PreparedRoute, UpstreamAddress
 from gateway.proxy.webdav import destination_of, for_upstream
 from tests.proxy_rig import COOKIES, make_target
@@ -16,7 +17,7 @@ HERE = make_target("/app/a", method="MOVE", scheme="https")
 def sent_on(name: str, value: str, upstream: str = UPSTREAM, **settings: object) -> str:
     site = PreparedRoute.of(Route(upstream=upstream, **settings), COOKIES, lambda: 0.0)
     address = UpstreamAddress.parse(upstream)
-    origin = f"{address.scheme}://{site.host_for(address, HERE)}"
+    origin = f"{address.scheme}://{host_header(site.route, HERE, address.authority)}"
     pairs: Pairs = [(b"Host", b"x"), (name.encode(), value.encode())]
     sent = for_upstream(pairs, HERE, origin=origin, base=address.base, prefix=site.rules.prefix)
     return sent[1][1].decode()
