@@ -31,6 +31,7 @@ PASSWORD_PER_IP = Budget(name="password-ip", limit=30, window=600, about="addres
 PASSWORD_PER_USER = Budget(name="password-user", limit=10, window=600, about="user")
 CODES_PER_USER = Budget(name="codes-user", limit=15, window=900, about="user")
 RESETS_PER_TARGET = Budget(name="reset-target", limit=3, window=3600, about="user")
+RESETS_PER_DEVICE = Budget(name="reset-device", limit=3, window=3600)
 RESETS_PER_IP = Budget(name="reset-ip", limit=10, window=3600, about="address")
 RESETS_IN_ALL = Budget(name="reset-all", limit=500, window=3600)
 ACCESS_REQUESTS_PER_USER = Budget(name="access-user", limit=10, window=3600, about="user")

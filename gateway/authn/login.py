@@ -132,12 +132,12 @@ class SignIn:
         self, client: LoginOrigin, username: str, password: str, before: Principal | None
     ) -> SessionRecord | None:
         """Start a session if the password is right, else return None. Raises TooManyAttempts and TooUnusual."""
-        device = await self._own_device(client, username)
+        device = await self.own_device(client, username)
         user = await self._passwords.check(username, password, client.ip, door="login", device=device)
         metrics.sign_ins.labels("password", "wrong" if user is None else "right").inc()
         return await self._let_in(client, user, before) if user else None
 
-    async def _own_device(self, client: LoginOrigin, username: str) -> str:
+    async def own_device(self, client: LoginOrigin, username: str) -> str:
         """The remembered device of this very user that asks, "" if it is none. Strangers cost no look into a store."""
         name = as_counted(username)
         user = await self._directory.get(name) if self._devices.current(client.cookies, name) else None

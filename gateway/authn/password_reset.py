@@ -26,6 +26,7 @@ from gateway.rate_limits import (
     PASSWORD_FAILURES,
     PASSWORD_PER_USER,
     RESETS_IN_ALL,
+    RESETS_PER_DEVICE,
     RESETS_PER_IP,
     RESETS_PER_TARGET,
     RateLimits,
@@ -86,8 +87,11 @@ class Resets:
         """
         wanted = as_counted(name)
         await self._limits.spend(RESETS_PER_IP, client.network)
-        await self._limits.spend(RESETS_PER_TARGET, wanted)
-        await self._limits.spend(RESETS_IN_ALL, "")
+        # The user's own remembered device has asks of its own: a stranger can't spend them.
+        if device := await self._signin.own_device(client, wanted):
+            await self._limits.spend(RESETS_PER_DEVICE, device)
+        else:
+            await self._limits.spend(RESETS_PER_TARGET, wanted)
         self._notices.later(lambda: self._send(client, wanted))
 
     async def _send(self, client: LoginOrigin, wanted: str) -> None:
@@ -98,6 +102,7 @@ class Resets:
         )
         if user is None or user.disabled or not user.email or not user.password_hash:
             return
+        await self._limits.spend(RESETS_IN_ALL, "")  # counts mails, not names that somebody made up
         brand, link = self._notices.brand, ""
         if await self._signin.usable_factors(user, ACCEPTED):
             link = f"{self._base}/reset?token={await self._links.issue(reset_person(user))}"

@@ -16,6 +16,7 @@ from gateway.authn.login import LoginOrigin
 from gateway.authn.one_time_links import Links
 from gateway.authn.password_reset import Resets
 from gateway.model import SessionRecord
+from gateway.rate_limits import RESETS_IN_ALL
 from gateway.stores.sql.engine import open_engine
 from gateway.stores.sql.ledger import SqlLedger
 from gateway.stores.sql.migrate import migrate
@@ -360,3 +361,28 @@ async def test_a_password_is_set_by_nobody_who_has_not_proven_the_second_factor(
         assert not ticket.proven
         assert await resets.finish(client, ticket, NEW) is False
         assert not await rig.directory.authenticate("alice", NEW)
+
+
+async def test_made_up_names_spend_nothing_that_all_users_share(tmp_path: Path) -> None:
+    async with running(tmp_path) as (rig, mailbox), rig.browser() as browser:
+        await rig.add_user(email=MAIL)
+        limits = rig.gateway.services.limits
+        for number in range(5):
+            assert (await ask(browser, f"nobody{number}")).status == 200
+        await ask(browser)
+        await mailbox.wait(1)
+        assert await limits.check(RESETS_IN_ALL, "") == 1
+
+
+async def test_a_stranger_does_not_spend_the_resets_of_the_owners_device(tmp_path: Path) -> None:
+    async with running(tmp_path) as (rig, mailbox), rig.browser() as owner, rig.browser() as stranger:
+        await rig.add_user(email=MAIL)
+        await owner.password()
+        await owner.code(remember_device="on")
+        token = await owner.token("/_auth/logout")
+        await owner.post("/_auth/logout", {"csrf_token": token})
+        assert [(await ask(stranger)).status for _ in range(4)] == [200, 200, 200, 429]
+        await mailbox.wait(3)
+        assert (await ask(owner)).status == 200
+        [*_, mail] = await mailbox.wait(4)
+        assert "token=" in link_in(mail)
