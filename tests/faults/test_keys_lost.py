@@ -81,5 +81,5 @@ async def test_a_replica_with_a_folder_of_its_own_makes_no_ring_of_its_own(
             assert await serving.ended() == 2
         assert serving.said("the key ring is missing")
     connection = await asyncpg.connect(database)
-    assert len(await connection.fetch("SELECT * FROM installation")) == 1
+    assert len(await connection.fetch("SELECT * FROM installation WHERE name = 'key ring'")) == 1
     await connection.close()

@@ -38,7 +38,7 @@ def program(name: str) -> str:
 
 @contextmanager
 def pgbouncer(folder: Path, database: str) -> Iterator[str]:
-    """A PgBouncer that gives each transaction one of two connections; yields the URL through it."""
+    """A PgBouncer that gives each transaction one of four connections; yields the URL through it."""
     binary, port = program("pgbouncer"), free_port()
     server, name = database.removeprefix("postgresql://postgres@").split("/")
     host, server_port = server.split(":")
@@ -54,7 +54,7 @@ unix_socket_dir =
 auth_type = trust
 auth_file = {folder}/users.txt
 pool_mode = transaction
-default_pool_size = 2
+default_pool_size = 4
 """
     )
     as_root = ["-u", "nobody"] if os.geteuid() == 0 else []
@@ -190,7 +190,17 @@ async def test_redis_over_tls_works_and_its_certificate_is_checked(tmp_path: Pat
 
 async def test_a_redis_cluster_is_refused_with_a_sentence(tmp_path: Path) -> None:
     port = free_port()
-    with started(tmp_path, "redis-server", port, "--port", str(port), "--cluster-enabled", "yes"):
+    with started(
+        tmp_path,
+        "redis-server",
+        port,
+        "--port",
+        str(port),
+        "--cluster-enabled",
+        "yes",
+        "--cluster-port",
+        str(free_port()),
+    ):
         link = RedisLink(f"redis://127.0.0.1:{port}/0")
         with pytest.raises(ConfigError, match="is a Redis Cluster, which is not supported"):
             await link.warn_of_forgetting()

@@ -5,8 +5,10 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import aiohttp
@@ -56,7 +58,10 @@ async def test_a_worker_that_hangs_is_killed_and_named_and_nobody_waits_for_it_l
 async def test_a_living_worker_reads_the_connections_of_one_that_cannot_start_again(
     gateway: Serving, tmp_path: Path
 ) -> None:
-    (tmp_path / "session.keys").write_text("not a key ring")
+    with closing(sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)) as database:
+        # as a newer gateway leaves it that this one must not share it with
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.execute("UPDATE installation SET value = '9999' WHERE name = 'oldest code'")
     victim = min(gateway.workers())
     os.kill(victim, signal.SIGKILL)
     await eventually(lambda: sum("restart in" in line for line in gateway.output) >= 3, "tries that fail")
