@@ -17,7 +17,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 p
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard gateway/i18n/locales/*/LC_MESSAGES/messages.po))
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test faults lint format messages e2e bench hops wheel clean
+.PHONY: help run serve test fuzz faults lint format messages e2e bench hops wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test: $(VENV)/.installed-dev $(CATALOGUES) ## run the tests (ARGS="-k name" for 
 
 faults: $(VENV)/.installed-dev $(CATALOGUES) ## break what the gateway stands on, also the tests that take minutes
 	$(BIN)/python -m pytest -q --run-long tests/faults $(ARGS)
+
+fuzz: $(VENV)/.installed-dev ## many made-up connections and answers of apps (EXAMPLES=20000)
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(BIN)/python -m pytest -q --timeout 3600 tests/unit/server/test_connection_model.py tests/unit/proxy/test_upstream_fuzz.py $(ARGS)
 
 lint: $(VENV)/.installed-dev ## ruff, its formatter and mypy --strict
 	$(BIN)/ruff check .

@@ -12,7 +12,6 @@ from http import HTTPStatus
 from typing import cast
 
 from gateway.request.bodies import Body, BrokenBody, LengthBody, body_of
-from gateway.request.forwarded import peer_address
 from gateway.request.http_head import Malformed, read_head
 from gateway.server.closing_connection import BRIEFLY, ClosingConnection, ConnectionState
 from gateway.server.fastpath.fast_path import ClientAddress
@@ -47,10 +46,7 @@ class ClientConnection(ClosingConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=WRITE_HIGH)
-        name = transport.get_extra_info("peername")
-        text = str(name[0]) if isinstance(name, tuple) else None
-        secure = transport.get_extra_info("sslcontext") is not None
-        self._address = ClientAddress(peer_address(name), text, secure)
+        self._address = ClientAddress.of(transport)
         self._idle_since = self._loop.time()
         self._deadline.set(self._idle_since + self._server.limits.keepalive_timeout)
         if not self._server.admit(self):
@@ -59,7 +55,7 @@ class ClientConnection(ClosingConnection):
     def data_received(self, data: bytes) -> None:
         state = self.state
         if state is ConnectionState.WAITING:
-            if not self._inbox and data.find(b"\r\n\r\n") == len(data) - 4 and self._may_begin(data):
+            if not self._inbox and self._may_begin(data):
                 self._begin(data)
                 return
             self._inbox.add(data)
@@ -107,7 +103,9 @@ class ClientConnection(ClosingConnection):
 
     def _may_begin(self, data: bytes) -> bool:
         """The common case: one whole head, nothing before and nothing behind it."""
-        return len(data) <= self._server.limits.head_size and not self.writing_paused and data[0] != 13
+        end = data.find(b"\r\n\r\n")
+        whole = 0 < end == len(data) - 4 and data[0] != 13
+        return whole and len(data) <= self._server.limits.head_size and not self.writing_paused
 
     def _advance(self) -> None:
         """Serve what has arrived, one request at a time, for as long as answers come at once."""

@@ -36,7 +36,8 @@ async def test_a_request_split_at_any_byte_is_answered_alike() -> None:
     async with both_paths() as (upstream, fast, ordinary):
         for at in range(1, len(whole)):
             segments = [whole[:at], whole[at:], request()]
-            await same(upstream, fast, ordinary, segments, ["GET", "GET"], 0.002)
+            said = await same(upstream, fast, ordinary, segments, ["GET", "GET"], 0.002)
+            assert [one[2] for one in said] == [b"abcde", b"hello"], at
 
 
 async def test_a_head_begun_behind_another_request_keeps_its_first_bytes() -> None:

@@ -27,6 +27,7 @@ from gateway.proxy.upstream_head import HEAD_LIMIT
 from gateway.proxy.upstreams import PreparedRoute, Upstream
 from gateway.request.bodies import Body, ChunkedBody, LengthBody
 from gateway.request.client_kind import wants_html
+from gateway.request.forwarded import peer_address
 from gateway.request.target import REQUEST_ID, CountryOf
 from gateway.server.fastpath.exchange import Exchange
 from gateway.server.fastpath.header_plans import (
@@ -59,6 +60,12 @@ class ClientAddress:
     peer: IPAddress | None
     text: str | None
     secure: bool
+
+    @classmethod
+    def of(cls, transport: asyncio.BaseTransport) -> "ClientAddress":
+        name = transport.get_extra_info("peername")
+        text = str(name[0]) if isinstance(name, tuple) else None
+        return cls(peer_address(name), text, transport.get_extra_info("sslcontext") is not None)
 
 
 class FastPath:
