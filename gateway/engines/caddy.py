@@ -14,7 +14,7 @@ from gateway.engines.headers import (
     removed_names,
 )
 from gateway.engines.plan import EnginePlan, HostPlan, addresses, cookie_pattern, path_change, path_pattern
-from gateway.forwardauth import route_key
+from gateway.forwardauth import CONSUMED, CONSUMES, route_key
 from gateway.proxy.client_headers import FORWARDED_FAMILY
 
 
@@ -88,9 +88,12 @@ def _ask(plan: EnginePlan, route: Route) -> Iterator[str]:
 \t\t\t\trewrite {plan.prefix}/forward?route={route_key(route)}
 \t\t\t\theader_up X-Forwarded-Method {{method}}
 \t\t\t\theader_up X-Forwarded-Uri {{uri}}
+\t\t\t\theader_up {CONSUMES} authorization
 \t\t\t\theader_up -Upgrade
 \t\t\t\t@yes status 2xx
 \t\t\t\thandle_response @yes {{"""
+    yield f"\t\t\t\t\t@consumed vars {{http.reverse_proxy.header.{CONSUMED}}} authorization"
+    yield "\t\t\t\t\trequest_header @consumed -Authorization"
     for number, name in enumerate(identity_names(route).values()):
         said = f"{{http.reverse_proxy.header.{_canonical(name)}}}"
         yield f'\t\t\t\t\t@told{number} not vars {said} ""'

@@ -18,6 +18,7 @@ from gateway.engines.headers import (
     removed_names,
 )
 from gateway.engines.plan import EnginePlan, HostPlan, addresses, path_change, path_pattern
+from gateway.forwardauth import CONSUMED, CONSUMES
 
 _TYPE = "type.googleapis.com/envoy.extensions"
 _HTTP = f"{_TYPE}.filters.http"
@@ -93,8 +94,9 @@ def _ext_authz(plan: EnginePlan) -> dict[str, Any]:
     service = {
         "server_uri": {"uri": f"http://{plan.gateway}", "cluster": "gateway", "timeout": "5s"},
         "path_prefix": f"{plan.prefix}/forward",
+        "authorization_request": {"headers_to_add": [{"key": CONSUMES, "value": "authorization"}]},
         "authorization_response": {
-            "allowed_upstream_headers": {"patterns": _exact(tuple(map(str.lower, told)))},
+            "allowed_upstream_headers": {"patterns": _exact(tuple(map(str.lower, (*told, CONSUMED))))},
             "allowed_client_headers": {
                 "patterns": _exact(("location", "www-authenticate", "cache-control", "content-type"))
             },

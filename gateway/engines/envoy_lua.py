@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from gateway.engines.headers import TO_THE_GATEWAY
 from gateway.engines.plan import EnginePlan
+from gateway.forwardauth import CONSUMED
 
 
 def strip_code(plan: EnginePlan) -> str:
@@ -87,6 +88,8 @@ def cookie_code(plan: EnginePlan) -> str:
     return f"""function envoy_on_request(handle)
   -- Only ways to apps say what they remove.
   if not handle:metadata():get("removed") then return end
+  if handle:headers():get("{CONSUMED.lower()}") then handle:headers():remove("authorization") end
+  handle:headers():remove("{CONSUMED.lower()}")
   local kept = {{}}
   for crumb in (handle:headers():get("cookie") or ""):gmatch("[^;]+") do
     local name = crumb:match("^%s*([^=]*)"):lower():gsub("^__host%-", ""):gsub("^__secure%-", ""):gsub("%s+$", "")

@@ -7,6 +7,7 @@ more than the user, WebSockets, unusual paths and hosts. So a mistake here costs
 import re
 from collections.abc import Iterator
 
+from gateway.authn.api_credentials import PREFIX
 from gateway.config.addresses import is_ip
 from gateway.config.schema import Route
 from gateway.config.sections.header_presets import Fact
@@ -135,6 +136,8 @@ def _pass(plan: EnginePlan, keys: list[str]) -> Iterator[str]:
     acl unusual path -m sub % // /. ; \\\\
     acl unusual var(txn.host) -m end .
     acl unusual req.hdr(upgrade) -m found
+    # Credentials that may be for the gateway.
+    acl unusual req.hdr(authorization) -m reg -i '^[[:space:]]*(bearer +{PREFIX}|basic )'
     acl unusual req.hdr(destination) -m found
     acl unusual method TRACE CONNECT
     # Headers that Connection names go no further (RFC 9110, section 7.6.1): the gateway removes them.

@@ -9,20 +9,21 @@ from itertools import product
 
 from gateway.config.schema import Route
 from gateway.config.sections.header_presets import HeaderFact, told_by
+from gateway.forwardauth import CONSUMED, CONSUMES
 from gateway.proxy.client_headers import ADDRESS, FORWARDED_FAMILY, FORWARDED_KNOWN, canonical, removed_from
 
 OTHER_SIGNS = "_.!#$%&'*+^`|~"
 """What may stand in a header's name beside letters, digits and dashes (RFC 9110 §5.6.2)."""
 _OF_THE_ENGINE = frozenset({"host", "connection", "upgrade", "content-length", "transfer-encoding"})
 """Framing and the hop, which every engine writes itself."""
-TO_THE_GATEWAY = tuple(sorted(name for name in (*ADDRESS, *FORWARDED_KNOWN)))
+TO_THE_GATEWAY = tuple(sorted((*ADDRESS, *FORWARDED_KNOWN, CONSUMES.lower(), CONSUMED.lower())))
 """What only an engine may say to the gateway, so no client's may get through."""
 
 
 def removed_names(route: Route) -> list[str]:
     """Whole names in lower case, known members of families among them."""
     removed = removed_from(route)
-    names = (*removed.names, *FORWARDED_KNOWN, *map(canonical, route.headers.drop))
+    names = (*removed.names, *TO_THE_GATEWAY, *map(canonical, route.headers.drop))
     kept = removed.kept - removed.from_proxies  # an engine is the first proxy: nobody before it is trusted
     return sorted(set(names) - kept - _OF_THE_ENGINE)
 

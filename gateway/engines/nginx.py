@@ -87,6 +87,7 @@ def _http(plan: EnginePlan) -> Iterator[str]:
     map "$request_method $server_protocol $http_upgrade $http_sec_websocket_key $http_connection" $app_upgrade {{
         default ""; "~*^GET HTTP/1\\.1 websocket [a-z0-9+/]+=* (.*,)? *upgrade *(,.*)?$" websocket;
     }}
+    map $consumed $app_authorization {{ default $http_authorization; authorization ""; }}
     map $app_upgrade $app_connection {{ default ""; websocket upgrade; }}
     map $app_upgrade $ask_key {{ default ""; websocket $http_sec_websocket_key; }}
     # The port that the browser used: the host itself comes from $host, which also chose the server block.
@@ -185,6 +186,13 @@ def _portal(plan: EnginePlan, site: HostPlan) -> Iterator[str]:
         }}"""
 
 
+_ASKED = {
+    "x_original_url": "$scheme://$host$auth_port$request_uri",
+    "x_original_method": "$request_method",
+    "x_gateway_consumes": "authorization",
+}
+
+
 def _ask(plan: EnginePlan, route: Route, number: int) -> Iterator[str]:
     """The sub-request. It has no body, and says which route we chose."""
     keep = plan.config.forward.cache
@@ -210,7 +218,7 @@ def _ask(plan: EnginePlan, route: Route, number: int) -> Iterator[str]:
             proxy_set_header Upgrade "";
             proxy_set_header Host $host$auth_port;
             proxy_set_header Sec-WebSocket-Key $ask_key;
-{_to_the_gateway(x_original_url="$scheme://$host$auth_port$request_uri", x_original_method="$request_method")}{cache}
+{_to_the_gateway(**_ASKED)}{cache}
         }}
         location @sign_in_{number} {{
             if ($auth_location) {{ return 302 $auth_location; }}
@@ -224,6 +232,7 @@ def _location(plan: EnginePlan, route: Route, number: int) -> Iterator[str]:
     yield f"        location {path} {{"
     yield f"            auth_request {plan.prefix}/ask-{number};"
     yield "            auth_request_set $auth_location $upstream_http_location;"
+    yield "            auth_request_set $consumed $upstream_http_x_gateway_consumed;"
     yield f"            error_page 401 = @sign_in_{number};"
     for ours in names:
         answer = f"$upstream_http_{_variable(names[ours])}"
@@ -268,6 +277,7 @@ def _to_the_app(route: Route) -> dict[str, str]:
     known = {**_FORWARDED, "X-Forwarded-Prefix": f'"{route.path.rstrip("/")}"'}
     values |= {name.lower(): known[name] for name in forwarded(route)}
     values |= {theirs.lower(): f"$told_{_variable(ours)}" for ours, theirs in identity_names(route).items()}
+    values["authorization"] = _NOTHING if drops(route, "Authorization") else "$app_authorization"
     values["cookie"] = _NOTHING if drops(route, "Cookie") else "$app_cookies"
     return values | {name.lower(): f'"{_quoted(value)}"' for name, value in route.headers.add.items()}
 

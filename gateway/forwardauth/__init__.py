@@ -5,6 +5,6 @@ Each address that they ask at has a `Dialect`: where the original request stands
 `policy.decide` as the proxy. Only `server.trusted_proxies` may ask: whoever names the original request may name any.
 """
 
-from gateway.forwardauth.decision import ForwardAuth, route_key
+from gateway.forwardauth.decision import CONSUMED, CONSUMES, ForwardAuth, route_key
 
-__all__ = ["ForwardAuth", "route_key"]
+__all__ = ["CONSUMED", "CONSUMES", "ForwardAuth", "route_key"]

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from gateway.authn.api_credentials import ApiCredentials, ApiPrincipal, basic_challenge
 from gateway.config.patterns import below
 from gateway.config.schema import Config, Route
 from gateway.config.sections.header_presets import HeaderFact
@@ -43,6 +44,9 @@ from gateway.session.domains import Domains
 
 log = logging.getLogger("gateway.forwardauth")
 
+CONSUMES, CONSUMED = "X-Gateway-Consumes", "X-Gateway-Consumed"
+"""Question and answer: the proxy will not pass Authorization on if it was for us; it was."""
+_AUTHORIZATION = "authorization"
 _NO_STORE = {"Cache-Control": "no-store"}
 _STRICTNESS = (Verdict.ALLOW, Verdict.STEP_UP, Verdict.SIGN_IN, Verdict.DENY)
 
@@ -51,12 +55,19 @@ class ForwardAuth:
     """Answers the questions of other proxies, at our own address and at those of `forward.compatible`."""
 
     def __init__(
-        self, config: Config, routes: Routes, sessions: Sessions, assertions: Assertions, pages: Pages
+        self,
+        config: Config,
+        routes: Routes,
+        sessions: Sessions,
+        assertions: Assertions,
+        pages: Pages,
+        credentials: ApiCredentials,
     ) -> None:
         """`exact` are whole paths and `below` starts of paths, some like an app's, that `takes` is asked about."""
         self._prefix, self._public_url = config.server.prefix, config.server.public_url
         self._shared_login, self._domains = config.session.domain is not None, Domains(config)
         self._routes, self._sessions, self._assertions, self._pages = routes, sessions, assertions, pages
+        self._credentials = credentials
         self._own, self._portal_host = f"{self._prefix}/forward", urlsplit(self._public_url).hostname or ""
         self._own_dialects: dict[Reader, Dialect] = {
             reader: Dialect(
@@ -115,7 +126,10 @@ class ForwardAuth:
             raise
         except RequestRefused as refusal:  # nginx understands no other refusal than 403
             raise RequestRefused(refusal.detail, status=403, public=refusal.public) from refusal
-        principal = await self._sessions.load(cookie_header(request.headers), asked.target.host)
+        shown = await self._credentials_shown(request, routes, asked)
+        principal = shown.principal
+        if principal is None:
+            principal = await self._sessions.load(cookie_header(request.headers), asked.target.host)
         route, decision = self._strictest(routes, asked.target, principal)
         decision = _demanded(request, door, principal, decision)
         trace.route = route.label
@@ -123,8 +137,18 @@ class ForwardAuth:
         if decision.verdict is Verdict.ALLOW:
             if "Destination" in request.headers:
                 self._check_destination(request, route, asked.target, principal)
-            return self._allow(route, asked.target, principal, door)
+            return self._allow(route, asked.target, principal, door, consumed=shown.consumed)
         return self._refuse(request, route, asked.target, decision, trace, door)
+
+    async def _credentials_shown(
+        self, request: web.BaseRequest, routes: list[Route], asked: OriginalRequest
+    ) -> ApiPrincipal:
+        """API credentials count for a proxy that says it keeps them from the app, and that names the whole request."""
+        authorization = tuple(request.headers.getall("Authorization", ()))
+        whole = asked.knows_path and asked.knows_method
+        if not authorization or not whole or request.headers.get(CONSUMES) != _AUTHORIZATION:
+            return ApiPrincipal()
+        return await self._credentials.read(routes[0], asked.target, authorization, None)
 
     def _strictest(
         self, routes: list[Route], target: Target, principal: Principal | None
@@ -189,14 +213,14 @@ class ForwardAuth:
             )
         except RequestRefused as refusal:
             raise RequestRefused(refusal.detail, status=403, public=refusal.public) from refusal
-        below = any(urlsplit(url).path.strip("/") for url in route.upstreams if not url.startswith("unix:"))
-        if (route.strip_path or below) and destination_of(request.raw_headers, target):
+        based = any(urlsplit(url).path.strip("/") for url in route.upstreams if not url.startswith("unix:"))
+        if (route.strip_path or based) and destination_of(request.raw_headers, target):
             raise RequestRefused(
                 "Destination on a route whose paths change: only the gateway's own proxy maps it", status=403
             )
 
     def _allow(
-        self, route: Route, target: Target, principal: Principal | None, door: Dialect
+        self, route: Route, target: Target, principal: Principal | None, door: Dialect, *, consumed: bool
     ) -> web.Response:
         assertion = self._assertions.issue(principal, target.host) if principal else None
         rules = self._rules_for(route, door.told)
@@ -206,6 +230,8 @@ class ForwardAuth:
         response = web.Response(status=door.yes, headers=_NO_STORE)
         for name, value in told:
             response.headers[name.decode()] = value.decode()
+        if consumed:
+            response.headers[CONSUMED] = _AUTHORIZATION
         return response
 
     def _rules_for(self, route: Route, told: Mapping[str, HeaderFact]) -> HeaderRules:
@@ -226,7 +252,11 @@ class ForwardAuth:
     ) -> web.StreamResponse:
         where = self.page_for(page_for(decision), target)
         way_on = WayOn(where, where.partition("?")[0], redirect=302 if door.redirects else 401)
-        return refuse(self._pages, request, route, target, decision, way_on, request_id=trace.request_id)
+        basic = route.basic and decision.verdict is Verdict.SIGN_IN and CONSUMES in request.headers
+        offer = basic_challenge(target) if basic else ""
+        return refuse(
+            self._pages, request, route, target, decision, way_on, request_id=trace.request_id, offer=offer
+        )
 
     def page_for(self, page: str, target: Target) -> str:
         """On the app's own host, where the session cookie belongs; on the portal's, if they share the cookie."""

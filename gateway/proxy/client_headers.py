@@ -92,6 +92,9 @@ REPLACED = frozenset(
         "x-forwarded-port",
         "x-forwarded-prefix",
         "x-request-id",
+        # Between an engine and the gateway: whether Authorization was for us (docs/forward-auth.md).
+        "x-gateway-consumes",
+        "x-gateway-consumed",
     }
 )
 _LONGEST_REMEMBERED = 64

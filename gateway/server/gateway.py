@@ -62,6 +62,7 @@ class Gateway:
             sessions=services.sessions,
             assertions=services.assertions,
             pages=services.pages,
+            credentials=composed.credentials,
         )
         self._provider = build_provider(services, stores.grants, stores.consents, stores.logins)
         portal = _portal(composed, self._provider)

@@ -1,6 +1,7 @@
 """A client over raw sockets that keeps its connection as long as the other end does."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -21,10 +22,16 @@ class Got:
 
 
 class Client:
-    """Asks one door, one request after the other. `cookies` are by user; `tag` begins each request's name."""
+    """Asks one door, one request after the other.
 
-    def __init__(self, port: int, tag: str, cookies: dict[str, str]) -> None:
-        self._port, self._tag, self._cookies = port, tag, cookies
+    Args:
+        tag: begins each request's name.
+        cookies: by user.
+        secrets: what stands for what in headers, such as "$TOKEN".
+    """
+
+    def __init__(self, port: int, tag: str, cookies: dict[str, str], secrets: Mapping[str, str]) -> None:
+        self._port, self._tag, self._cookies, self._secrets = port, tag, cookies, secrets
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
@@ -60,7 +67,10 @@ class Client:
             body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
         elif body or request.method in ("POST", "PUT", "PATCH"):
             lines.append(f"Content-Length: {len(body)}")
-        return "\r\n".join((*lines, "", "")).encode("latin-1") + body
+        head = "\r\n".join((*lines, "", ""))
+        for place, value in self._secrets.items():
+            head = head.replace(place, value)
+        return head.encode("latin-1") + body
 
     async def _answer(self, request: Request) -> Got:
         assert self._reader is not None

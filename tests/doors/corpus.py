@@ -64,6 +64,13 @@ ROUTES: list[dict[str, Any]] = [
         "strip_path": True,
         "allow_in_path": ["encoded_slash"],
     },
+    {
+        "path": "/machines",
+        "name": "machines",
+        "policy": {"require": "one_factor"},
+        "tokens": True,
+        "basic": True,
+    },
     {"path": "/still", "policy": {"require": "bypass"}, "websocket": False},
     {"host": "shut.test", "policy": {"require": "deny"}},
     {"host": "*.wild.test", "policy": {"require": "bypass"}},
@@ -108,7 +115,7 @@ def corpus() -> list[Request]:
             paths,
             hosts,
         ),
-        *(cookies, bodies, answers, settings, destinations, hop_by_hop),
+        *(cookies, bodies, answers, settings, destinations, credentials, hop_by_hop),
     )
     return [request for family in families for request in family()]
 
@@ -411,6 +418,21 @@ def destinations() -> Iterator[Request]:
         )
     twice = (("Destination", "/open/y"), ("Destination", "/shut/x"))
     yield Request("destination", OPEN, headers=twice, method="COPY")
+
+
+def credentials() -> Iterator[Request]:
+    """$TOKEN stands for an API token of the route "machines", $BASIC for alice's name and password."""
+    places = (("/machines/x", ""), ("/machines/x", "alice"), (OPEN, ""), ("/one/x", "alice"), (TWO, ""))
+    for value in ("Bearer $TOKEN", "Basic $BASIC", "Bearer theirs", "Digest x"):
+        shown = (("Authorization", value),)
+        for path, who in places:
+            yield Request("credentials", path, who, shown)
+            between = (("X-Gateway-Consumes", "x"), ("X-Gateway-Consumed", "authorization"))
+            yield Request("credentials", path, who, (*shown, *between))
+        yield Request("credentials", "/machines/x", headers=(*shown, ("Authorization", "Bearer theirs")))
+        yield Request("credentials", "/machines/x", headers=shown, method="POST", body=b"x=1")
+    for value in ("Bearer agt_x_y", "Basic dGhlaXJzOng="):  # each costs a try
+        yield Request("credentials", "/machines/x", headers=(("Authorization", value),))
 
 
 def hop_by_hop() -> Iterator[Request]:

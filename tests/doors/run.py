@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -10,13 +11,18 @@ from typing import Any
 
 import aiohttp
 
+from gateway.authn.api_credentials import PREFIX, token_digest
 from gateway.cli.export import export_files
 from gateway.engines.plan import plan
+from gateway.keyring import KeyRing
+from gateway.stores.protocols.tokens import ApiToken
+from gateway.stores.sql.engine import open_engine
+from gateway.stores.sql.tokens import SqlTokens
 from tests.doors.app import App, Received, running_app
 from tests.doors.client import Client, Got
 from tests.doors.corpus import HOST, ROUTES, Request
 from tests.integration.engines import RealClock, command, process
-from tests.rig import Rig, running_gateway
+from tests.rig import PASSWORD, Rig, running_gateway
 from tests.services import free_port
 
 OURS = "ours"
@@ -42,7 +48,14 @@ async def outcomes(
         for engine in engines:
             ports[engine] = await stack.enter_async_context(_engine(engine, folder, behind))
         cookies = await _sign_in(direct)
-        return {door: await _ask_all(app, door, port, cookies, requests) for door, port in ports.items()}
+        secrets = {
+            "$TOKEN": await new_token(direct, routes=("machines",), methods=("GET",)),
+            "$BASIC": b64encode(f"alice:{PASSWORD}".encode()).decode(),
+        }
+        asked = {}
+        for door, port in ports.items():
+            asked[door] = await _ask_all(app, door, port, cookies, secrets, requests)
+        return asked
 
 
 @asynccontextmanager
@@ -92,11 +105,16 @@ class _Loopback(aiohttp.abc.AbstractResolver):
 
 
 async def _ask_all(
-    app: App, door: str, port: int, cookies: dict[str, str], requests: list[Request]
+    app: App,
+    door: str,
+    port: int,
+    cookies: dict[str, str],
+    secrets: dict[str, str],
+    requests: list[Request],
 ) -> list[Outcome]:
     if door == "haproxy":
         cookies = {who: f"{cookie}; {await _pass(port, cookie)}" for who, cookie in cookies.items()}
-    client = Client(port, door, cookies)
+    client = Client(port, door, cookies, secrets)
     found = []
     for number, request in enumerate(requests):
         got = await client.ask(number, request)
@@ -106,7 +124,19 @@ async def _ask_all(
     return found
 
 
+async def new_token(rig: Rig, *, routes: tuple[str, ...], methods: tuple[str, ...]) -> str:
+    """A token for these routes and methods, as `auth-gateway token add` makes it."""
+    secret, now = "s" * 43, rig.clock()
+    keys = KeyRing(Path(rig.config.session.keys_file), rig.clock)
+    digest = token_digest(keys.derive(b"tokens"), secret)
+    token = ApiToken("corpus", "corpus", digest, (), routes, methods, now, 0.0)
+    engine = open_engine(rig.config.storage.url)
+    await SqlTokens(engine).add(token)
+    await engine.dispose()
+    return f"{PREFIX}corpus_{secret}"
+
+
 async def _pass(port: int, cookie: str) -> str:
     """The pass that a browser would have fetched, so that HAProxy answers by itself where it can."""
-    got = await Client(port, "pass", {"": cookie}).ask(0, Request("pass", "/_auth/pass?rd=/two/x"))
+    got = await Client(port, "pass", {"": cookie}, {}).ask(0, Request("pass", "/_auth/pass?rd=/two/x"))
     return got.values("set-cookie")[0].partition(";")[0]
