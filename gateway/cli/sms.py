@@ -8,8 +8,7 @@ import click
 from gateway.cli.context import Opened, config_option, json_option, moment, print_json, run
 from gateway.errors import GatewayError
 from gateway.messaging.sms.pumping import unblock as lift
-from gateway.messaging.sms.spending import Channel, counted_today, micros, show_money
-from gateway.stores.protocols.sms import start_of_day
+from gateway.messaging.sms.spending import Channel, counted_today, micros, show_money, start_of_day
 from gateway.stores.sql.sms import SqlSmsBlocks, SqlSmsMessages
 
 Facts = dict[str, object]

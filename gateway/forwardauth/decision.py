@@ -32,7 +32,6 @@ from gateway.portal.refusal import WayOn, refuse
 from gateway.portal.rendering.render import Pages
 from gateway.portal.return_url import with_return
 from gateway.portal.unauthorized import page_for
-from gateway.proxy.client_headers import canonical
 from gateway.proxy.proxy import REFUSED_METHODS, origin_allowed
 from gateway.proxy.request_headers import HeaderRules, identity
 from gateway.proxy.webdav import check_destination, destination_of
@@ -224,11 +223,8 @@ class ForwardAuth:
     ) -> web.Response:
         assertion = self._assertions.issue(principal, target.host) if principal else None
         rules = self._rules_for(route, door.told)
-        told = [
-            pair for pair in identity(principal, assertion, rules) if canonical(pair[0]) not in rules.drop
-        ]
         response = web.Response(status=door.yes, headers=_NO_STORE)
-        for name, value in told:
+        for name, value in identity(principal, assertion, rules):
             response.headers[name.decode()] = value.decode()
         if consumed:
             response.headers[CONSUMED] = _AUTHORIZATION

@@ -10,7 +10,6 @@ from aiohttp import web
 
 from gateway.clock import Clock
 from gateway.errors import RequestRefused
-from gateway.i18n.accept_language import preferred
 from gateway.keyring import KeyRing
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.observability.audit import Audit
@@ -25,7 +24,7 @@ from gateway.oidc.tokens import ID, TokenSigner
 from gateway.portal.forms import posted, posted_by_anyone
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM
-from gateway.portal.request import PortalRequest, see_other
+from gateway.portal.request import PortalRequest, preferred, see_other
 from gateway.portal.return_url import with_return
 
 AUTHORIZE = "/oidc/authorize"

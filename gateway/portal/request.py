@@ -1,6 +1,6 @@
 """What a view of the portal is asked, read once (the request, and who reads), and the redirect that most answer."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -9,7 +9,6 @@ from multidict import CIMultiDictProxy
 
 from gateway.authn.login import LoginOrigin
 from gateway.config.schema import Branding
-from gateway.i18n.accept_language import preferred
 from gateway.model import Target
 from gateway.request.target import agent_of
 from gateway.session import Visit
@@ -17,6 +16,8 @@ from gateway.session.cookie import cookie_flags, cookie_header, cookie_value
 
 LANGUAGE_COOKIE = "auth_lang"
 _KEPT = 365 * 86400
+_MOST_RANGES = 20
+"""Of Accept-Language that are looked at; a header may hold thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,43 @@ class Readers:
     def _asked(self, request: web.BaseRequest) -> str | None:
         lang = request.query.get("lang")
         return lang if lang in self.offered else None
+
+
+def preferred(accept_language: str, offered: Sequence[str]) -> str | None:
+    """The language of `offered` that Accept-Language (RFC 9110 §12.5.4) wants most, by lookup (RFC 4647 §3.4).
+
+    None if none of them is wanted.
+    """
+    known = {tag.casefold(): tag for tag in offered}
+    ranges = sorted(_ranges(accept_language), key=lambda one: -one[1])
+    for wanted, _quality in ranges:
+        for tag in _shorter_and_shorter(wanted):
+            if tag in known:
+                return known[tag]
+    return None
+
+
+def _ranges(header: str) -> Iterator[tuple[str, float]]:
+    """Language ranges and how much each is wanted; what is refused (q=0) or unreadable is left out."""
+    for part in header.split(",")[:_MOST_RANGES]:
+        tag, _, parameter = part.strip().casefold().partition(";")
+        name, _, value = parameter.strip().partition("=")
+        try:
+            quality = float(value) if name.strip() == "q" else 1.0
+        except ValueError:
+            continue
+        if 0 < quality <= 1:
+            yield tag.strip(), quality
+
+
+def _shorter_and_shorter(tag: str) -> Iterator[str]:
+    """zh-Hant-TW, zh-Hant, zh. A single letter goes together with what follows it."""
+    parts = tag.split("-")
+    while parts:
+        yield "-".join(parts)
+        parts.pop()
+        if parts and len(parts[-1]) == 1:
+            parts.pop()
 
 
 @dataclass(frozen=True, slots=True)

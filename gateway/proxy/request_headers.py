@@ -22,7 +22,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 @dataclass(frozen=True)
 class HeaderRules:
-    """A route's header settings, compiled once."""
+    """A route's header settings, compiled once. `told` leaves out what the route drops."""
 
     told: tuple[tuple[bytes, HeaderFact], ...]
     add: Pairs
@@ -39,11 +39,13 @@ class HeaderRules:
     ) -> "HeaderRules":
         """`more` is told beside what the route's presets say."""
         renames = {canonical(ours): theirs for ours, theirs in route.headers.rename.items()}
-        told = (told_by(route.headers.preset) | dict(more)).items()
+        drop = frozenset(map(canonical, route.headers.drop))
+        says = (told_by(route.headers.preset) | dict(more)).items()
+        told = [(renames.get(canonical(name), name), fact) for name, fact in says]
         return cls(
-            told=tuple((renames.get(canonical(name), name).encode(), says) for name, says in told),
+            told=tuple((name.encode(), fact) for name, fact in told if canonical(name) not in drop),
             add=[(name.encode(), clean(value)) for name, value in route.headers.add.items()],
-            drop=frozenset(map(canonical, route.headers.drop)),
+            drop=drop,
             removed=removed_from(route),
             written=frozenset(map(canonical, (*renames.values(), *route.headers.add))),
             own_cookies=cookie_spellings(own_cookies),

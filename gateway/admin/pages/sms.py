@@ -6,8 +6,8 @@ from aiohttp import web
 
 from gateway.admin.pages.base import Call, Paper
 from gateway.admin.services import AdminServices
-from gateway.messaging.sms.spending import Channel
-from gateway.stores.protocols.sms import SmsBlock, SmsMessage, SmsRates, SmsSpend, start_of_day
+from gateway.messaging.sms.spending import Channel, start_of_day
+from gateway.stores.protocols.sms import SmsBlock, SmsMessage, SmsRates, SmsSpend
 
 _LAST = 50
 _WEEK = 7 * 86400.0

@@ -14,7 +14,6 @@ from gateway.messaging.addresses import country_of
 from gateway.observability import metrics
 from gateway.observability.audit import Audit
 from gateway.stores.protocols.ledger import Ledger
-from gateway.stores.protocols.sms import start_of_day
 
 MICROS = 1_000_000
 
@@ -46,6 +45,11 @@ def _listed(phone: str, table: Mapping[str, float], otherwise: float) -> float:
 def micros(amount: float) -> int:
     """Turn an amount of money into millionths of it."""
     return round(amount * MICROS)
+
+
+def start_of_day(now: float) -> float:
+    """Midnight UTC: where the day of the daily cap begins."""
+    return now - now % 86400
 
 
 def show_money(amount: int, currency: str) -> str:

@@ -183,8 +183,3 @@ class SmsStores:
     reports: SmsReports
     blocks: SmsBlocks
     changes: PhoneChanges
-
-
-def start_of_day(now: float) -> float:
-    """Midnight UTC: where the day of the daily cap begins."""
-    return now - now % 86400

@@ -14,9 +14,10 @@ from gateway import __version__
 from gateway.authn.factors.phone_lines import SECOND_PHONE, SecondPhone
 from gateway.cli import main
 from gateway.cli.context import Opened, run
+from gateway.messaging.sms.spending import start_of_day
 from gateway.model import SessionRecord, User
 from gateway.stores.protocols.core import AuditRow, Credential, Device
-from gateway.stores.protocols.sms import SmsBlock, SmsMessage, start_of_day
+from gateway.stores.protocols.sms import SmsBlock, SmsMessage
 from gateway.stores.protocols.tokens import ApiToken
 from gateway.stores.sql.sms import SqlPhoneChanges, SqlSmsBlocks, SqlSmsMessages
 from gateway.stores.sql.tokens import SqlTokens

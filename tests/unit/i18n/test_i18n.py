@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.i18n.accept_language import preferred
 from gateway.i18n.catalogues import LOCALES, NAMES, CatalogueMissing, Language, language
 from gateway.i18n.compile import compile_catalogues, compiled
 from gateway.i18n.text import N_, NN_, duration, joined
+from gateway.portal.request import preferred
 
 OFFERED = ("en", "de", "es", "fr", "ja", "zh-Hant")
 CATALOGUE = r"""
