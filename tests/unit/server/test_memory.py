@@ -72,3 +72,19 @@ def faults(size):  # pages of the system that 200 blocks of this size cost, one 
 def test_blocks_as_large_as_a_read_are_not_mapped_anew_each_time(size: int) -> None:
     """A TLS connection reads into 256 KiB, and a little more is what the allocator is asked for."""
     assert int(run(f"{FAULTS}\nreturn_freed_blocks(); print(faults({size}))")) < 1000
+
+
+def test_the_collector_rests_while_modules_are_imported_and_works_after_that() -> None:
+    code = """
+import builtins
+during, load = [], builtins.__import__
+def watched(name, *rest):
+    during.append(gc.isenabled()) if name.startswith('gateway.policy') else None
+    return load(name, *rest)
+builtins.__import__ = watched
+preload('gateway.policy.explain')
+try: preload('gateway.policy.nothing')
+except ModuleNotFoundError: pass
+print(any(during), bool(during), gc.isenabled())
+"""
+    assert run(code) == "False True True"
