@@ -75,6 +75,8 @@ class RawUpstream:
                     while await reader.read(65536):  # closing now would reset the connection
                         pass
                     break
+                if b" /hangup" in head:
+                    break
                 if b"\r\nExpect: 100-continue" in head and b" /asks" in head:
                     writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 self.bodies.append(await self._body(reader, head))

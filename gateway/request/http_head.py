@@ -117,7 +117,7 @@ def _framed(method: str, target: str, version: tuple[int, int], pairs: tuple[Pai
         elif name == b"connection":
             options.update(option.strip().lower() for option in value.split(b","))
         elif name == b"expect":
-            expects = value.lower() == b"100-continue" and version >= (1, 1)
+            expects = expects or (value.lower() == b"100-continue" and version >= (1, 1))
     if chunked and length is not None:
         raise Malformed(400, "Content-Length beside Transfer-Encoding")
     open_ = b"close" not in options and (version >= (1, 1) or b"keep-alive" in options)

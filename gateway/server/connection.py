@@ -151,7 +151,7 @@ class ClientConnection(ClosingConnection):
         if server.fast is not None and not self._chosen:
             exchange = server.fast.take(self, self._address, head)
             if exchange is not None:
-                self._way, self._body = exchange, exchange.request_body
+                self._way, self._body, self._expects = exchange, exchange.request_body, exchange.expects
                 exchange.start()
                 if self._inbox:
                     self._pump()

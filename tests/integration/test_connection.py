@@ -202,3 +202,16 @@ async def test_a_client_that_waits_for_100_and_gets_an_answer_is_told_to_close(
     (answer,) = await talk(rig.port, [head], ["POST"])
     assert answer[0] == b"HTTP/1.1 404 Not Found"
     assert b"Connection: close" in answer[1]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("expect", [("100-continue",), ("100-continue", "x"), ("x", "100-continue")])
+async def test_a_client_that_waits_for_100_is_told_to_close_when_the_app_hangs_up(
+    served: tuple[RawUpstream, Rig], expect: tuple[str, ...]
+) -> None:
+    """Otherwise its next request would be thrown away as the body, and what stands in a body taken for a request."""
+    _, rig = served
+    wishes = [f"Expect: {one}" for one in expect]
+    head = request("/hangup", "Content-Length: 3", *wishes, method="POST")
+    (answer,) = await talk(rig.port, [head], ["POST"])
+    assert answer[0] == b"HTTP/1.1 502 Bad Gateway"
+    assert b"Connection: close" in answer[1]  # type: ignore[operator]

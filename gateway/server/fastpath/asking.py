@@ -33,6 +33,7 @@ class RequestHalf:
         "_wire_full",
         "client",
         "deadline",
+        "expects",
         "over",
         "request_body",
         "started",
@@ -52,7 +53,9 @@ class RequestHalf:
         self._uploaded = 0
         self._uploading = wanted.body is not None
         self._asked = self._reused = self._heard = self._wire_full = False
-        self._invited = not (self._uploading and wanted.plan.expects)
+        self.expects = self._uploading and wanted.plan.expects
+        """Whether the client waits for 100 Continue, or for an answer, before it sends the body."""
+        self._invited = not self.expects
 
     def start(self) -> None:
         if self._uploading:
