@@ -23,7 +23,8 @@ _PERCENT = re.compile(r"%([0-9A-Fa-f]{2})?")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 # What may stand raw in a path (RFC 3986 §3.3, plus what browsers leave alone).
 _PATH = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@/%|\[\]^{}\"<>`]*")
-_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}")
+# Without small letters, as in http_head: proxies that ask us may let them pass, and some apps read "delete" as DELETE.
+_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Z]{1,32}")
 
 
 REQUEST_ID = "X-Request-Id"
@@ -98,6 +99,20 @@ def parse_authority(text: str) -> tuple[str, int | None]:
     return host.removesuffix("."), port
 
 
+def origin_form(raw: str) -> str:
+    """A request line's target without scheme and authority, of which the latter ends at "/" or "?" (RFC 3986 §3.2)."""
+    if raw.startswith("/"):
+        return raw
+    rest = raw.partition("://")[2]
+    rest = rest[len(_authority_of(rest)) :]
+    return rest if rest.startswith("/") else f"/{rest}"
+
+
+def _authority_of(rest: str) -> str:
+    """Of what stands behind "://"."""
+    return rest.partition("/")[0].partition("?")[0]
+
+
 def split_request_target(raw: str) -> tuple[str, str]:
     """Path and query of a request line's target: origin form, or absolute form (RFC 9112 §3.2.2)."""
     if raw == "*":
@@ -105,11 +120,10 @@ def split_request_target(raw: str) -> tuple[str, str]:
     if "#" in raw:
         raise RequestRefused("request target has a fragment")
     if not raw.startswith("/"):
-        scheme, separator, rest = raw.partition("://")
+        scheme, separator, _ = raw.partition("://")
         if not separator or scheme.lower() not in ("http", "https", "ws", "wss"):
             raise RequestRefused(f"bad request target: {raw[:80]!r}")
-        raw = "/" + rest.partition("/")[2]
-    path, _, query = raw.partition("?")
+    path, _, query = origin_form(raw).partition("?")
     if any(character <= " " or character == "\x7f" for character in query):
         raise RequestRefused("query has a control character or a space")
     return path, query
@@ -150,7 +164,7 @@ def read_target(
         raise RequestRefused(f"{len(hosts)} Host headers")
     authority = hosts[0]
     if "://" in raw_target and not raw_target.startswith("/"):
-        authority = raw_target.partition("://")[2].partition("/")[0].partition("?")[0]
+        authority = _authority_of(raw_target.partition("://")[2])
     scheme = "https" if secure else "http"
     said = read_forwarded(headers, peer, trusted, rfc7239=rfc7239)
     authority = said.authority or authority

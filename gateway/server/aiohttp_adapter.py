@@ -18,6 +18,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from gateway.request.http_head import RequestHead
+from gateway.request.target import origin_form
 from gateway.server.way import ClientSide
 
 BODY_BUFFER = 256 * 1024
@@ -151,9 +152,7 @@ def _headers(head: RequestHead) -> CIMultiDictProxy[str]:
 
 def _url(target: str) -> URL:
     """Path and query alone: which host is meant says `request.target`, for every form (RFC 9112 §3.2)."""
-    if not target.startswith("/"):
-        target = "/" + target.partition("://")[2].partition("/")[2]
-    path, _, query = target.partition("?")
+    path, _, query = origin_form(target).partition("?")
     return URL.build(path=path, query_string=query, encoded=True)
 
 

@@ -135,6 +135,12 @@ def test_absolute_form_names_the_host_itself() -> None:
     assert split_request_target("http://other.test") == ("/", "")
 
 
+def test_the_query_of_an_absolute_form_without_path_is_no_path() -> None:
+    assert split_request_target("http://other.test?at=/admin") == ("/", "at=/admin")
+    assert split_request_target("http://other.test?a") == ("/", "a")
+    assert read("http://other.test?at=/admin").path == "/"
+
+
 @pytest.mark.parametrize("raw", ["/a#b", "ftp://x/y", "nonsense", "/a?b c", "/a?\x00"])
 def test_bad_request_targets_are_refused(raw: str) -> None:
     with pytest.raises(RequestRefused):
