@@ -55,10 +55,10 @@ async def test_the_filter_finds_who_failed_in_a_real_log_and_nobody_else(tmp_pat
     routes = [{"host": "*", "path": "/", "upstream": "UPSTREAM", "tokens": True}]
     async with running_gateway(tmp_path, server=trusted, routes=routes) as rig, rig.browser() as browser:
         await rig.add_user("alice")
-        await rig.add_user("o'neil-\\-user")
+        await rig.add_user("o'neil--user")
         assert await sign_in_from(browser, "203.0.113.1", "alice", "wrong") == 401
         assert await sign_in_from(browser, "2001:db8::2", FORGED, "wrong") == 401
-        assert await sign_in_from(browser, "203.0.113.3", "o'neil-\\-user", FORGED) == 401
+        assert await sign_in_from(browser, "203.0.113.3", "o'neil--user", FORGED) == 401
         await browser.get(
             "/", Authorization='Bearer agt_", "ip": "198.51.100.1"_x', **{"X-Forwarded-For": "203.0.113.4"}
         )
