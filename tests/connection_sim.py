@@ -58,6 +58,7 @@ class Pipe(asyncio.Transport):
         super().__init__()
         self.loop, self.protocol, self.on_data = loop, protocol, on_data
         self.closing = self.aborted = self.lost = self.ended = self.reading_paused = False
+        self.peer_left = False
         self.waiting: list[bytes] = []
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
@@ -91,6 +92,13 @@ class Pipe(asyncio.Transport):
     def _deliver(self) -> None:
         while self.waiting and not self.reading_paused and not self.lost and not self.closing:
             self.protocol.data_received(self.waiting.pop(0))
+        if self.peer_left and not self.waiting and not self.reading_paused:
+            self.lose(None)
+
+    def leave(self) -> None:
+        """The other end hangs up: that is seen behind all that it sent."""
+        self.peer_left = True
+        self._deliver()
 
     def is_closing(self) -> bool:
         return self.closing
@@ -203,7 +211,7 @@ class _Serving:
         for at in range(0, len(out), piece or 1):
             self._app.loop.call_soon(self.pipe.receive, out[at : at + piece])
         if self._kind in ("close", "until", "half", "halfchunks", "dies") or (self._kind == "worn" and worn):
-            self._later(len(out) // self._app.piece + 2, lambda: self.pipe.lose(None))
+            self._later(len(out) // self._app.piece + 2, self.pipe.leave)
 
     def _later(self, turns: int, what: Callable[[], None]) -> None:
         if turns:
