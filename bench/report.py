@@ -121,6 +121,22 @@ def others(result: Result) -> Iterator[str]:
 def method(result: Result) -> Iterator[str]:
     machine, plan = result["machine"], result["plan"]
     yield f"""
+## What takes the fast path, and what does not
+
+GET, HEAD, POST, PUT, PATCH and DELETE with or without a body, of a session in memory or on a bypass route, with
+`strip_path`, header rules and rules by path, method and query, go from socket to socket. The rest takes the ordinary
+path, which decides and answers alike:
+
+- Requests with Authorization: tokens and HTTP Basic count against limits that may need the store.
+- Sessions that are not in memory: they are read from the store.
+- Whatever policy does not allow, and upstreams that are down: pages, redirects and failover.
+- Methods beyond those six, HTTP/1.0, absolute URLs, escapes, `;`, `//` and dots in the path, an empty query: they are
+  rare, and their one reading is worked out in one place.
+- Upgrade (WebSockets), TE, Trailer, Expect other than 100-continue, Destination and If (WebDAV), Connection options,
+  a GET or HEAD with a body: what is said about one hop is not to be sent on unread.
+- POST of text/plain: it could be the confirmation of a kept form. A Content-Length above `max_body`: 413.
+- Our own pages and forward-auth; requests that are chosen to be traced; client certificates.
+
 ## Method
 
 - {result["date"]}; {machine["cpu"]}, {machine["cores"]} cores, Linux {machine["kernel"]}, Python {machine["python"]}.
