@@ -22,42 +22,42 @@ class ConsoleAuthorization:
 
     admin: AdminServices
 
-    def decide(self, ask: PortalRequest) -> Decision:
+    def decide(self, request: PortalRequest) -> Decision:
         """Decide about a request. Lent groups don't count: who comes in could write their own name into any group,
         for good.
         """
         route = admin_route(self.admin.config.admin, self.admin.services.prefix)
-        principal = ask.visit.principal
+        principal = request.visit.principal
         member = replace(principal, granted=()) if principal else None
-        return decide(route, ask.here, member, self.admin.services.clock())
+        return decide(route, request.target, member, self.admin.services.clock())
 
-    def actor(self, ask: PortalRequest, principal: Principal) -> Actor:
-        return Actor(principal.username, ask.client.ip, principal.session.sid)
+    def actor(self, request: PortalRequest, principal: Principal) -> Actor:
+        return Actor(principal.username, request.client.ip, principal.session.sid)
 
-    def refuse(self, ask: PortalRequest, decision: Decision) -> web.StreamResponse:
+    def refuse(self, request: PortalRequest, decision: Decision) -> web.StreamResponse:
         """Send browsers to what is missing, from where they come back; answer everybody else with 401 or 403."""
-        services, html = self.admin.services, wants_html(ask.request.method, ask.request.headers)
+        services, html = self.admin.services, wants_html(request.http.method, request.http.headers)
         if decision.verdict is Verdict.DENY:
-            self.note(ask, decision)
+            self.note(request, decision)
             return services.pages.error(
                 403,
-                reader=ask.reader,
+                reader=request.reader,
                 reason=decision.reason,
-                request_id=ask.request_id,
+                request_id=request.request_id,
                 accepts_html=html,
             )
         page = "login" if decision.verdict is Verdict.SIGN_IN else "verify"
         if html:
-            return see_other(with_return(f"{services.prefix}/{page}", ask.here.uri))
+            return see_other(with_return(f"{services.prefix}/{page}", request.target.uri))
         missing = "sign_in_required" if page == "login" else "second_factor_required"
         return services.pages.error(
-            401, reader=ask.reader, reason=missing, request_id=ask.request_id, accepts_html=False
+            401, reader=request.reader, reason=missing, request_id=request.request_id, accepts_html=False
         )
 
-    def note(self, ask: PortalRequest, decision: Decision) -> None:
+    def note(self, request: PortalRequest, decision: Decision) -> None:
         """Note in the audit log that somebody who is signed in and no administrator was refused."""
-        principal = ask.visit.principal
+        principal = request.visit.principal
         if principal is not None:
             self.admin.services.audit.record(
-                "admin_refused", principal.username, ask.client.ip, reason=decision.reason
+                "admin_refused", principal.username, request.client.ip, reason=decision.reason
             )

@@ -57,9 +57,9 @@ def admin_pages(admin: AdminServices) -> Views:
     described = json.dumps(document(operations, f"{admin.home}/api/v1"))
     router = Router(admin=admin, door=door, operations=operations, document=described)
 
-    async def below(ask: PortalRequest) -> web.StreamResponse:
-        api = ask.here.path.startswith(f"{admin.home}/api/")
-        return await (router if api else console).handle(ask)
+    async def below(request: PortalRequest) -> web.StreamResponse:
+        api = request.target.path.startswith(f"{admin.home}/api/")
+        return await (router if api else console).handle(request)
 
     page = {"GET": console.handle, "POST": console.handle}
     return {"/admin": page, "/admin/*": dict.fromkeys(("GET", "POST", "PATCH", "DELETE", "PUT"), below)}

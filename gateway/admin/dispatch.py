@@ -19,21 +19,21 @@ class Console:
     def __init__(self, admin: AdminServices, door: ConsoleAuthorization, screens: Screens) -> None:
         self._admin, self._door, self._screens = admin, door, screens
 
-    async def handle(self, ask: PortalRequest) -> web.StreamResponse:
-        decision = self._door.decide(ask)
-        principal = ask.visit.principal
+    async def handle(self, request: PortalRequest) -> web.StreamResponse:
+        decision = self._door.decide(request)
+        principal = request.visit.principal
         if decision.verdict is not Verdict.ALLOW or principal is None:
-            return self._door.refuse(ask, decision)
-        screens = self._screens.get(ask.here.path.removeprefix(self._admin.home))
+            return self._door.refuse(request, decision)
+        screens = self._screens.get(request.target.path.removeprefix(self._admin.home))
         if screens is None:
             raise RequestRefused("no such admin page", status=404, public=N_("There is nothing here."))
-        method = "GET" if ask.here.method == "HEAD" else ask.here.method
+        method = "GET" if request.target.method == "HEAD" else request.target.method
         if method not in screens:
             raise MethodNotAllowed("method", ", ".join(sorted(screens)))
-        call = Call(ask, self._door.actor(ask, principal))
+        call = Call(request, self._door.actor(request, principal))
         if method == "GET":
             return await screens["GET"](call)
-        form = await self._form(ask)
+        form = await self._form(request)
         try:
             return await screens["POST"](replace(call, form=form))
         except GatewayError as error:
@@ -43,7 +43,7 @@ class Console:
             refused = replace(call, form=form, error=sentence(error), status=error.status)
             return await screens["GET"](refused)
 
-    async def _form(self, ask: PortalRequest) -> dict[str, str]:
+    async def _form(self, request: PortalRequest) -> dict[str, str]:
         """Raises ForeignForm for what was not sent from a page of ours (security rule 6)."""
-        form = await posted(ask)
+        form = await posted(request)
         return {name: value.replace("\0", "") for name, value in form.items()}

@@ -16,22 +16,22 @@ class Answers:
     def __init__(self, pages: Pages, issuer: str) -> None:
         self._pages, self._issuer = pages, issuer
 
-    def code(self, ask: PortalRequest, back: Return, code: str) -> web.Response:
+    def code(self, request: PortalRequest, back: Return, code: str) -> web.Response:
         """Answer with an authorization code (RFC 6749 §4.1.2)."""
-        return self._send(ask, back, {"code": code})
+        return self._send(request, back, {"code": code})
 
-    def error(self, ask: PortalRequest, back: Return, code: str, detail: str) -> web.Response:
+    def error(self, request: PortalRequest, back: Return, code: str, detail: str) -> web.Response:
         """Answer with an error code (RFC 6749 §4.1.2.1); `detail` is for the app's developer."""
         described = {"error_description": detail} if detail and detail != code else {}
-        return self._send(ask, back, {"error": code, **described})
+        return self._send(request, back, {"error": code, **described})
 
-    def _send(self, ask: PortalRequest, back: Return, values: Mapping[str, str]) -> web.Response:
+    def _send(self, request: PortalRequest, back: Return, values: Mapping[str, str]) -> web.Response:
         fields = {**values, **({"state": back.state} if back.state else {}), "iss": self._issuer}
         if back.response_mode == "form_post":
             return self._pages.render(
                 "oidc_form_post.html",
-                reader=ask.reader,
-                request_id=ask.request_id,
+                reader=request.reader,
+                request_id=request.request_id,
                 action=back.redirect_uri,
                 fields=fields,
                 at_once=True,

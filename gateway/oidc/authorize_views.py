@@ -53,20 +53,20 @@ class AuthorizeViews:
 
     # -- the request -----------------------------------------------------------------------------------------------
 
-    async def authorize(self, ask: PortalRequest) -> web.StreamResponse:
+    async def authorize(self, request: PortalRequest) -> web.StreamResponse:
         """Judge a new request and go on with it."""
         try:
-            request = self._read(await _parameters(ask))
+            wanted = self._read(await _parameters(request))
         except Denied as denied:
-            return self._deny(ask, denied.back.client_id, denied)
+            return self._deny(request, denied.back.client_id, denied)
         except UnknownApp as unknown:
-            self._audit.record("oidc_refused", "", ask.client.ip, cause=unknown.detail)
+            self._audit.record("oidc_refused", "", request.client.ip, cause=unknown.detail)
             raise
-        return await self._go_on(ask, request)
+        return await self._go_on(request, wanted)
 
-    async def resume(self, ask: PortalRequest, sealed: str) -> web.StreamResponse:
+    async def resume(self, request: PortalRequest, sealed: str) -> web.StreamResponse:
         """Go on with a sealed request after a step of signing in."""
-        return await self._go_on(ask, self._unseal(sealed))
+        return await self._go_on(request, self._unseal(sealed))
 
     def _read(self, params: Mapping[str, str]) -> SignInRequest:
         if "continue" in params:
@@ -77,71 +77,71 @@ class AuthorizeViews:
         claims = self._tokens.read(hint, ID, expired=True)
         return str(claims["sub"]) if claims and claims.get("aud") == app.id else None
 
-    async def _go_on(self, ask: PortalRequest, request: SignInRequest) -> web.StreamResponse:
+    async def _go_on(self, request: PortalRequest, wanted: SignInRequest) -> web.StreamResponse:
         try:
-            return await self._answer(ask, request, self._app(request))
+            return await self._answer(request, wanted, self._app(wanted))
         except Denied as denied:
-            return self._deny(ask, request.back.client_id, denied)
+            return self._deny(request, wanted.back.client_id, denied)
 
-    async def _answer(self, ask: PortalRequest, request: SignInRequest, app: Client) -> web.StreamResponse:
-        principal = ask.visit.principal
-        decision = judge(app, request, ask.here, principal, self._clock())
+    async def _answer(self, request: PortalRequest, wanted: SignInRequest, app: Client) -> web.StreamResponse:
+        principal = request.visit.principal
+        decision = judge(app, wanted, request.target, principal, self._clock())
         if decision.verdict is Verdict.DENY:
-            raise Denied(request.back, "access_denied", "the policy of this client does not let this user in")
+            raise Denied(wanted.back, "access_denied", "the policy of this client does not let this user in")
         if principal is None or decision.verdict is not Verdict.ALLOW:
-            return self._prove(request, decision)
-        if request.subject and request.subject != principal.username:
-            raise Denied(request.back, "login_required", "somebody else is signed in")
-        again = request.ask_consent
-        if await self._asking.needed(app, principal.username, request.scopes, again=again):
-            if request.silent:
-                raise Denied(request.back, "consent_required")
-            return self._consent_page(ask, request, app, principal)
-        return await self._let_in(ask, request, app, principal)
+            return self._prove(wanted, decision)
+        if wanted.subject and wanted.subject != principal.username:
+            raise Denied(wanted.back, "login_required", "somebody else is signed in")
+        again = wanted.ask_consent
+        if await self._asking.needed(app, principal.username, wanted.scopes, again=again):
+            if wanted.silent:
+                raise Denied(wanted.back, "consent_required")
+            return self._consent_page(request, wanted, app, principal)
+        return await self._let_in(request, wanted, app, principal)
 
-    def _prove(self, request: SignInRequest, decision: Decision) -> web.Response:
+    def _prove(self, wanted: SignInRequest, decision: Decision) -> web.Response:
         """To the page that asks for what is missing, unless the app wants no page shown."""
         sign_in = decision.verdict is Verdict.SIGN_IN
-        if request.silent:
-            raise Denied(request.back, "login_required" if sign_in else "interaction_required")
+        if wanted.silent:
+            raise Denied(wanted.back, "login_required" if sign_in else "interaction_required")
         prefix = self._prefix
-        here = f"{prefix}{AUTHORIZE}?{urlencode({'continue': self._seal(request)})}"
+        here = f"{prefix}{AUTHORIZE}?{urlencode({'continue': self._seal(wanted)})}"
         page = with_return(f"{prefix}/{'login' if sign_in else 'verify'}", here)
-        more = {"login_hint": request.login_hint} if request.login_hint and sign_in else {}
-        if language := preferred(request.ui_locales.replace(" ", ","), self._pages.readers.offered):
+        more = {"login_hint": wanted.login_hint} if wanted.login_hint and sign_in else {}
+        if language := preferred(wanted.ui_locales.replace(" ", ","), self._pages.readers.offered):
             more["lang"] = language
         return see_other(f"{page}&{urlencode(more)}" if more else page)
 
     async def _let_in(
-        self, ask: PortalRequest, request: SignInRequest, app: Client, principal: Principal
+        self, request: PortalRequest, wanted: SignInRequest, app: Client, principal: Principal
     ) -> web.StreamResponse:
         lives = app.settings.lifetimes
         grant = await self._issuing.grant(
-            app, principal, request.scopes, lives.code + 5, resources=request.resources
+            app, principal, wanted.scopes, lives.code + 5, resources=wanted.resources
         )
-        back = request.back
-        code = await self._issuing.code(app, grant, back.redirect_uri, request.challenge, request.nonce)
+        back = wanted.back
+        code = await self._issuing.code(app, grant, back.redirect_uri, wanted.challenge, wanted.nonce)
         self._audit.record(
             "oidc_code_issued",
             principal.username,
-            ask.client.ip,
+            request.client.ip,
             client=app.id,
             grant=grant.id[:8],
-            scopes=list(request.scopes),
+            scopes=list(wanted.scopes),
         )
-        return self._answers.code(ask, back, code)
+        return self._answers.code(request, back, code)
 
-    def _deny(self, ask: PortalRequest, client: str, denied: Denied) -> web.Response:
-        username = ask.visit.principal.username if ask.visit.principal else ""
-        self._audit.record("oidc_refused", username, ask.client.ip, client=client, error=denied.code)
-        return self._answers.error(ask, denied.back, denied.code, denied.detail)
+    def _deny(self, request: PortalRequest, client: str, denied: Denied) -> web.Response:
+        username = request.visit.principal.username if request.visit.principal else ""
+        self._audit.record("oidc_refused", username, request.client.ip, client=client, error=denied.code)
+        return self._answers.error(request, denied.back, denied.code, denied.detail)
 
     # -- consent ---------------------------------------------------------------------------------------------------
 
     def _consent_page(
         self,
-        ask: PortalRequest,
-        request: SignInRequest,
+        request: PortalRequest,
+        wanted: SignInRequest,
         app: Client,
         principal: Principal,
         error: str | None = None,
@@ -149,35 +149,35 @@ class AuthorizeViews:
         return self._pages.render(
             "oidc_consent.html",
             200 if error is None else 403,
-            reader=ask.reader,
-            request_id=ask.request_id,
-            csrf_token=ask.visit.csrf,
-            sealed=self._seal(request),
+            reader=request.reader,
+            request_id=request.request_id,
+            csrf_token=request.visit.csrf,
+            sealed=self._seal(wanted),
             app=app.settings.label,
             username=principal.username,
-            scopes=described(request.scopes, self._scopes),
+            scopes=described(wanted.scopes, self._scopes),
             error=error,
         )
 
-    async def consent(self, ask: PortalRequest) -> web.StreamResponse:
+    async def consent(self, request: PortalRequest) -> web.StreamResponse:
         """Take the answer of the consent page. All is judged again: the session may have ended or changed
         meanwhile.
         """
-        form = await posted(ask)
-        request = self._unseal(form.unproven.get("continue", ""))
-        app, principal = self._app(request), ask.visit.principal
-        decision = judge(app, request, ask.here, principal, self._clock())
+        form = await posted(request)
+        wanted = self._unseal(form.unproven.get("continue", ""))
+        app, principal = self._app(wanted), request.visit.principal
+        decision = judge(app, wanted, request.target, principal, self._clock())
         if principal is None or decision.verdict is not Verdict.ALLOW:
-            return await self._go_on(ask, request)
-        if request.subject and request.subject != principal.username:
-            return await self._go_on(ask, request)
+            return await self._go_on(request, wanted)
+        if wanted.subject and wanted.subject != principal.username:
+            return await self._go_on(request, wanted)
         if not form.genuine:
-            return self._consent_page(ask, request, app, principal, STALE_FORM)
+            return self._consent_page(request, wanted, app, principal, STALE_FORM)
         if form.get("do") != "allow":
-            self._asking.refused(app, principal.username, ask.client.ip)
-            return self._deny(ask, app.id, Denied(request.back, "access_denied", "the user refused"))
-        await self._asking.allowed(app, principal.username, request.scopes, ask.client.ip)
-        return await self._let_in(ask, request, app, principal)
+            self._asking.refused(app, principal.username, request.client.ip)
+            return self._deny(request, app.id, Denied(wanted.back, "access_denied", "the user refused"))
+        await self._asking.allowed(app, principal.username, wanted.scopes, request.client.ip)
+        return await self._let_in(request, wanted, app, principal)
 
     # -- for the sign-in pages -------------------------------------------------------------------------------------
 
@@ -186,31 +186,31 @@ class AuthorizeViews:
         if destination.path != f"{self._prefix}{AUTHORIZE}":
             return None
         try:
-            request = self._unseal(parse_qs(destination.query).get("continue", [""])[0])
-            return judge(self._app(request), request, destination, principal, self._clock())
+            wanted = self._unseal(parse_qs(destination.query).get("continue", [""])[0])
+            return judge(self._app(wanted), wanted, destination, principal, self._clock())
         except (RequestRefused, UnknownApp):  # the page itself says so
             return Decision(Verdict.ALLOW, "oidc", "no_request")
 
     # -- shared ----------------------------------------------------------------------------------------------------
 
-    def _app(self, request: SignInRequest) -> Client:
-        app = self._apps.find(request.back.client_id)
-        if app is None or not app.may_return_to(request.back.redirect_uri):  # the configuration has changed
-            raise UnknownApp(f"client {request.back.client_id} or its redirect_uri is gone")
+    def _app(self, wanted: SignInRequest) -> Client:
+        app = self._apps.find(wanted.back.client_id)
+        if app is None or not app.may_return_to(wanted.back.redirect_uri):  # the configuration has changed
+            raise UnknownApp(f"client {wanted.back.client_id} or its redirect_uri is gone")
         return app
 
-    def _seal(self, request: SignInRequest) -> str:
-        return seal(request, self._ring.seal)
+    def _seal(self, wanted: SignInRequest) -> str:
+        return seal(wanted, self._ring.seal)
 
     def _unseal(self, sealed: str) -> SignInRequest:
         return unseal(sealed, self._ring.open, self._clock())
 
 
-async def _parameters(ask: PortalRequest) -> Mapping[str, str]:
+async def _parameters(request: PortalRequest) -> Mapping[str, str]:
     """From the address or a form (OpenID Connect Core §3.1.2.1); none may come twice (RFC 6749 §3.1)."""
-    if ask.here.method == "POST":
-        return await posted_by_anyone(ask)
-    query = ask.request.query
+    if request.target.method == "POST":
+        return await posted_by_anyone(request)
+    query = request.http.query
     if len(set(query)) != len(query):
         raise RequestRefused("a parameter comes twice")
     return dict(query)

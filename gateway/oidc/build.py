@@ -183,10 +183,10 @@ def _machines(
     machine = Machine(apps)
     described = metadata(services.public_url, services.prefix, services.config.oidc.clients)
 
-    async def discovery(ask: PortalRequest) -> web.StreamResponse:
+    async def discovery(request: PortalRequest) -> web.StreamResponse:
         return web.json_response(described, headers={"Cache-Control": "public, max-age=300"})
 
-    async def jwks(ask: PortalRequest) -> web.StreamResponse:
+    async def jwks(request: PortalRequest) -> web.StreamResponse:
         return web.json_response(keys.published(), headers={"Cache-Control": "public, max-age=300"})
 
     return {
@@ -205,12 +205,12 @@ def _at_home(services: Services, views: Views) -> Views:
     """On other hosts than the portal's there is no provider: the issuer has one name."""
 
     def guarded(view: View) -> View:
-        async def answer(ask: PortalRequest) -> web.StreamResponse:
-            if ask.here.host != services.home:
+        async def answer(request: PortalRequest) -> web.StreamResponse:
+            if request.target.host != services.home:
                 raise RequestRefused(
                     "the provider is on another host", status=404, public=N_("There is nothing here.")
                 )
-            return await view(ask)
+            return await view(request)
 
         return answer
 

@@ -46,44 +46,44 @@ class Authentication:
         self._apps, self._limits, self._ledger = apps, limits, ledger
         self._audit, self._clock, self._audiences = audit, clock, audiences
 
-    async def app(self, ask: PortalRequest, form: Mapping[str, str]) -> Client:
+    async def app(self, request: PortalRequest, form: Mapping[str, str]) -> Client:
         """Return the app that calls. Raises OAuthError invalid_client, the same for every cause, and
         TooManyAttempts.
         """
-        authorization = ask.request.headers.getall("Authorization", ())
+        authorization = request.http.headers.getall("Authorization", ())
         offered = [bool(authorization), "client_secret" in form, "client_assertion" in form]
         if sum(offered) > 1 or len(authorization) > 1:
             raise OAuthError("invalid_request", "more than one way of client authentication")
         if authorization:
             id, secret = _basic(authorization[0])
-            return await self._by_secret(ask, id, secret, "client_secret_basic")
+            return await self._by_secret(request, id, secret, "client_secret_basic")
         if "client_secret" in form:
             id, secret = form.get("client_id", ""), form["client_secret"]
-            return await self._by_secret(ask, id, secret, "client_secret_post")
+            return await self._by_secret(request, id, secret, "client_secret_post")
         if "client_assertion" in form:
-            return await self._by_assertion(ask, form)
+            return await self._by_assertion(request, form)
         app = self._apps.find(form.get("client_id", ""))
         if app is None or not app.settings.is_public:
-            await self._refuse(ask, form.get("client_id", ""), "no credentials")
+            await self._refuse(request, form.get("client_id", ""), "no credentials")
         return app
 
-    async def _by_secret(self, ask: PortalRequest, id: str, secret: str, method: str) -> Client:
+    async def _by_secret(self, request: PortalRequest, id: str, secret: str, method: str) -> Client:
         app = self._apps.find(id)
         right = app is not None and app.has_secret(secret)
         if app is None or not right or method not in app.settings.auth:
-            await self._refuse(ask, id, method)
+            await self._refuse(request, id, method)
         return app
 
-    async def _by_assertion(self, ask: PortalRequest, form: Mapping[str, str]) -> Client:
+    async def _by_assertion(self, request: PortalRequest, form: Mapping[str, str]) -> Client:
         """RFC 7523 §3: issued by the app about itself, for us, soon over, and used once."""
         claims = self._claims(form)
         id = str(claims.get("sub", "")) if claims else form.get("client_id", "")
         app = self._apps.find(id)
         if claims is None or app is None or form.get("client_id", id) != id:
-            await self._refuse(ask, id, "private_key_jwt")
+            await self._refuse(request, id, "private_key_jwt")
         life = float(claims["exp"]) - self._clock()
         if not await self._ledger.claim_once(f"oidc:assertion:{id}:{claims['jti']}", life):
-            await self._refuse(ask, id, "assertion used before")
+            await self._refuse(request, id, "assertion used before")
         return app
 
     def _claims(self, form: Mapping[str, str]) -> dict[str, Any] | None:
@@ -117,12 +117,12 @@ class Authentication:
             and 0 < exp - self._clock() <= _LONGEST_ASSERTION
         )
 
-    async def _refuse(self, ask: PortalRequest, id: str, how: str) -> NoReturn:
-        client = ask.client
+    async def _refuse(self, request: PortalRequest, id: str, how: str) -> NoReturn:
+        client = request.client
         name = id if _SPELLING.fullmatch(id) else ""
         self._audit.record("oidc_client_refused", "", client.ip, client=name, how=how)
         await self._limits.spend(CLIENT_PER_IP, client.network)
-        challenge = f'Basic realm="{ask.here.host}"' if "Authorization" in ask.request.headers else ""
+        challenge = f'Basic realm="{request.target.host}"' if "Authorization" in request.http.headers else ""
         raise OAuthError("invalid_client", "client authentication failed", status=401, challenge=challenge)
 
 

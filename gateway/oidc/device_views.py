@@ -52,16 +52,16 @@ class DeviceViews:
         self._devices, self._issuing, self._asking = devices, issuing, asking
         self._here = f"{prefix}{DEVICE}"
 
-    async def start(self, ask: PortalRequest) -> web.StreamResponse:
+    async def start(self, request: PortalRequest) -> web.StreamResponse:
         """Give a device its codes (RFC 8628 §3.1, §3.2)."""
-        form = await posted_by_anyone(ask)
-        app = await self._authentication.app(ask, form)
+        form = await posted_by_anyone(request)
+        app = await self._authentication.app(request, form)
         scopes = asked_scopes(form.get("scope", ""), app.settings.scopes)
         if "device_code" not in app.settings.grants:
             raise OAuthError("unauthorized_client", "this client may not use the device flow")
         if not scopes:
             raise OAuthError("invalid_scope", "scope is missing or not among those of this client")
-        device, user = await self._devices.start(app, scopes, ask.client.network)
+        device, user = await self._devices.start(app, scopes, request.client.network)
         page = f"{self._public_url}{self._here}"
         return answer(
             {
@@ -76,50 +76,52 @@ class DeviceViews:
 
     # -- pages -----------------------------------------------------------------------------------------------------
 
-    async def page(self, ask: PortalRequest) -> web.StreamResponse:
+    async def page(self, request: PortalRequest) -> web.StreamResponse:
         """Show the form. A code in the address is filled in, not sent: who follows a link has to look at it (RFC 8628
         §5.4).
         """
-        principal = ask.visit.principal
-        typed = ask.request.query.get("user_code", "")[:20]
-        app = self._apps.find(ask.request.query.get("app", ""))
-        missing = self.decision(ask.here, principal)
+        principal = request.visit.principal
+        typed = request.http.query.get("user_code", "")[:20]
+        app = self._apps.find(request.http.query.get("app", ""))
+        missing = self.decision(request.target, principal)
         if principal is None or (missing is not None and missing.verdict in _TO_PROVE):
             return self._prove(missing, typed, app)
-        return self._form(ask, typed)
+        return self._form(request, typed)
 
-    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        form = await posted(ask)
-        typed, principal = form.unproven.get("user_code", "")[:20], ask.visit.principal
+    async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        form = await posted(request)
+        typed, principal = form.unproven.get("user_code", "")[:20], request.visit.principal
         if principal is None:
             return self._prove(None, typed, None)
         if not form.genuine:
-            return self._form(ask, typed, error=STALE_FORM, status=403)
+            return self._form(request, typed, error=STALE_FORM, status=403)
         try:
-            waiting = await self._devices.find(typed, principal.username, ask.client.network)
+            waiting = await self._devices.find(typed, principal.username, request.client.network)
         except TooManyAttempts as limit:
-            return self._form(ask, typed, error=too_many(limit), status=429)
+            return self._form(request, typed, error=too_many(limit), status=429)
         app = self._apps.find(waiting.client_id) if waiting else None
         if waiting is None or app is None:
-            self._audit.record("oidc_device_code_wrong", principal.username, ask.client.ip)
-            return self._form(ask, typed, error=NO_SUCH_CODE, status=404)
-        decision = judge(app, None, ask.here, principal, self._clock())
+            self._audit.record("oidc_device_code_wrong", principal.username, request.client.ip)
+            return self._form(request, typed, error=NO_SUCH_CODE, status=404)
+        decision = judge(app, None, request.target, principal, self._clock())
         if decision.verdict in _TO_PROVE:
             return self._prove(decision, typed, app)
         if decision.verdict is Verdict.DENY:
             self._audit.record(
-                "oidc_refused", principal.username, ask.client.ip, client=app.id, error=decision.reason
+                "oidc_refused", principal.username, request.client.ip, client=app.id, error=decision.reason
             )
-            return self._form(ask, "", error=N_("Your account is not allowed to use this app."), status=403)
-        return await self._settle(ask, principal, app, waiting, typed, form.get("do", ""))
+            return self._form(
+                request, "", error=N_("Your account is not allowed to use this app."), status=403
+            )
+        return await self._settle(request, principal, app, waiting, typed, form.get("do", ""))
 
     async def _settle(
-        self, ask: PortalRequest, principal: Principal, app: Client, waiting: Waiting, typed: str, do: str
+        self, request: PortalRequest, principal: Principal, app: Client, waiting: Waiting, typed: str, do: str
     ) -> web.StreamResponse:
         """First the question, then its answer."""
         if do not in ("allow", "refuse"):
             return self._show(
-                ask,
+                request,
                 200,
                 step="confirm",
                 typed=typed,
@@ -132,12 +134,12 @@ class DeviceViews:
             life = max(waiting.ends - self._clock(), 0.0)
             grant = (await self._issuing.grant(app, principal, waiting.scopes, life)).id
         if not await self._devices.settle(typed, waiting, grant):
-            return self._form(ask, typed, error=NO_SUCH_CODE, status=404)
+            return self._form(request, typed, error=NO_SUCH_CODE, status=404)
         if grant:
-            await self._asking.allowed(app, principal.username, waiting.scopes, ask.client.ip)
+            await self._asking.allowed(app, principal.username, waiting.scopes, request.client.ip)
         else:
-            self._asking.refused(app, principal.username, ask.client.ip)
-        return self._show(ask, 200, step="done" if grant else "refused", app=app.settings.label)
+            self._asking.refused(app, principal.username, request.client.ip)
+        return self._show(request, 200, step="done" if grant else "refused", app=app.settings.label)
 
     # -- what has to be proven first -------------------------------------------------------------------------------
 
@@ -159,18 +161,18 @@ class DeviceViews:
         return see_other(with_return(f"{self._prefix}/{page}", f"{self._here}?{urlencode(query)}"))
 
     def _form(
-        self, ask: PortalRequest, typed: str, *, error: str | None = None, status: int = 200
+        self, request: PortalRequest, typed: str, *, error: str | None = None, status: int = 200
     ) -> web.Response:
-        return self._show(ask, status, step="type", typed=typed, error=error)
+        return self._show(request, status, step="type", typed=typed, error=error)
 
-    def _show(self, ask: PortalRequest, status: int, **context: Any) -> web.Response:
+    def _show(self, request: PortalRequest, status: int, **context: Any) -> web.Response:
         empty: dict[str, Any] = {"typed": "", "app": "", "username": "", "scopes": [], "error": None}
         return self._pages.render(
             "oidc_device.html",
             status,
-            reader=ask.reader,
-            request_id=ask.request_id,
-            csrf_token=ask.visit.csrf,
+            reader=request.reader,
+            request_id=request.request_id,
+            csrf_token=request.visit.csrf,
             **{**empty, **context},
         )
 

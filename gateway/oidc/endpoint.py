@@ -33,16 +33,16 @@ class Machine:
     def views(self, view: View, *methods: str) -> Mapping[str, View]:
         """Return `view` under these methods, and the answer to CORS preflights."""
 
-        async def guarded(ask: PortalRequest) -> web.StreamResponse:
-            return self._with_cors(ask, await _answered(view, ask))
+        async def guarded(request: PortalRequest) -> web.StreamResponse:
+            return self._with_cors(request, await _answered(view, request))
 
         return {**dict.fromkeys(methods, guarded), "OPTIONS": self._preflight}
 
-    async def _preflight(self, ask: PortalRequest) -> web.StreamResponse:
-        return self._with_cors(ask, web.Response(status=204, headers=_PREFLIGHT))
+    async def _preflight(self, request: PortalRequest) -> web.StreamResponse:
+        return self._with_cors(request, web.Response(status=204, headers=_PREFLIGHT))
 
-    def _with_cors(self, ask: PortalRequest, response: web.StreamResponse) -> web.StreamResponse:
-        origin = ask.request.headers.get("Origin", "")
+    def _with_cors(self, request: PortalRequest, response: web.StreamResponse) -> web.StreamResponse:
+        origin = request.http.headers.get("Origin", "")
         response.headers["Vary"] = "Origin"
         if self._apps.allows_origin(origin):
             response.headers["Access-Control-Allow-Origin"] = origin
@@ -50,9 +50,9 @@ class Machine:
         return response
 
 
-async def _answered(view: View, ask: PortalRequest) -> web.StreamResponse:
+async def _answered(view: View, request: PortalRequest) -> web.StreamResponse:
     try:
-        return await view(ask)
+        return await view(request)
     except OAuthError as error:
         headers = {"WWW-Authenticate": error.challenge} if error.challenge else {}
         return answer({"error": error.code, "error_description": error.detail}, error.status, headers)

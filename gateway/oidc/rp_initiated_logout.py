@@ -49,45 +49,45 @@ class EndSessionViews:
         self._apps, self._tokens = apps, tokens
         self._signin, self._sessions, self._pages, self._prefix = signin, sessions, pages, prefix
 
-    async def page(self, ask: PortalRequest) -> web.StreamResponse:
-        return await self._begin(ask, self._read(dict(ask.request.query)))
+    async def page(self, request: PortalRequest) -> web.StreamResponse:
+        return await self._begin(request, self._read(dict(request.http.query)))
 
-    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
+    async def submit(self, request: PortalRequest) -> web.StreamResponse:
         """Take our own form, which comes with `do`; apps may post here as well, and are then treated as if they had
         redirected.
         """
-        fields = await posted_by_anyone(ask)
+        fields = await posted_by_anyone(request)
         wish = self._read(fields)
         if fields.get("do") != "sign_out":
-            return await self._begin(ask, wish)
-        form = confirmed(ask, fields)
-        principal = ask.visit.principal
+            return await self._begin(request, wish)
+        form = confirmed(request, fields)
+        principal = request.visit.principal
         if principal is not None and not form.genuine:
-            return self._ask(ask, wish, principal)
-        return await self._end(ask, wish)
+            return self._ask(request, wish, principal)
+        return await self._end(request, wish)
 
-    async def _begin(self, ask: PortalRequest, wish: LogoutRequest) -> web.StreamResponse:
-        principal = ask.visit.principal
+    async def _begin(self, request: PortalRequest, wish: LogoutRequest) -> web.StreamResponse:
+        principal = request.visit.principal
         if principal is not None:
             session = principal.session
             if wish.sid != session_name(session.username, session.created_at):
-                return self._ask(ask, wish, principal)
-        return await self._end(ask, wish)
+                return self._ask(request, wish, principal)
+        return await self._end(request, wish)
 
-    async def _end(self, ask: PortalRequest, wish: LogoutRequest) -> web.StreamResponse:
-        if ask.visit.principal is not None:
-            await self._signin.sign_out(ask.client, ask.visit.principal)
+    async def _end(self, request: PortalRequest, wish: LogoutRequest) -> web.StreamResponse:
+        if request.visit.principal is not None:
+            await self._signin.sign_out(request.client, request.visit.principal)
         response = see_other(wish.onward or f"{self._prefix}/logout")
-        await self._sessions.detach(ask.request, response)
+        await self._sessions.detach(request.http, response)
         return response
 
-    def _ask(self, ask: PortalRequest, wish: LogoutRequest, principal: Principal) -> web.Response:
+    def _ask(self, request: PortalRequest, wish: LogoutRequest, principal: Principal) -> web.Response:
         kept = ("id_token_hint", "post_logout_redirect_uri", "client_id", "state")
         return self._pages.render(
             "oidc_logout.html",
-            reader=ask.reader,
-            request_id=ask.request_id,
-            csrf_token=ask.visit.csrf,
+            reader=request.reader,
+            request_id=request.request_id,
+            csrf_token=request.visit.csrf,
             username=principal.username,
             fields={name: wish.form[name] for name in kept if wish.form.get(name)},
         )

@@ -48,8 +48,8 @@ class TokenFacts:
         self._issuing, self._grants, self._ledger = issuing, grants, ledger
         self._audit, self._clock = audit, clock
 
-    async def userinfo(self, ask: PortalRequest) -> web.StreamResponse:
-        active = await self._active(await _bearer(ask))
+    async def userinfo(self, request: PortalRequest) -> web.StreamResponse:
+        active = await self._active(await _bearer(request))
         if active is None or active.user is None:
             raise _invalid_token("the token is unknown, expired or revoked")
         scopes = str(active.claims["scope"]).split()
@@ -58,10 +58,10 @@ class TokenFacts:
             raise OAuthError("insufficient_scope", "needs scope openid", status=403, challenge=challenge)
         return answer(user_claims(active.user, scopes))
 
-    async def introspect(self, ask: PortalRequest) -> web.StreamResponse:
+    async def introspect(self, request: PortalRequest) -> web.StreamResponse:
         """Answer the app itself and the APIs that the token is for; nobody else learns anything (RFC 7662 §2.1)."""
-        form = await posted_by_anyone(ask)
-        app = await self._authentication.app(ask, form)
+        form = await posted_by_anyone(request)
+        app = await self._authentication.app(request, form)
         if app.settings.is_public:
             raise OAuthError("invalid_client", "introspection needs a client with a secret", status=401)
         text = form.get("token", "")
@@ -88,23 +88,23 @@ class TokenFacts:
             "iss": self._tokens.issuer,
         }
 
-    async def revoke(self, ask: PortalRequest) -> web.StreamResponse:
+    async def revoke(self, request: PortalRequest) -> web.StreamResponse:
         """Revoke (RFC 7009 §2.1): a refresh token with its whole grant, an access token alone. Unknown ones are no
         error.
         """
-        form = await posted_by_anyone(ask)
-        app = await self._authentication.app(ask, form)
+        form = await posted_by_anyone(request)
+        app = await self._authentication.app(request, form)
         text = form.get("token", "")
         if not text:
             raise OAuthError("invalid_request", "token is missing")
         grant = await self._issuing.refreshable(text)
         if grant is not None and grant.client_id == app.id:
             await self._grants.end(id=grant.id)
-            self._note(ask, app, grant.username, "refresh_token")
+            self._note(request, app, grant.username, "refresh_token")
         claims = self._tokens.read(text, ACCESS)
         if claims is not None and claims["client_id"] == app.id:
             await self._ledger.claim_once(_revoked(claims), float(claims["exp"]) - self._clock())
-            self._note(ask, app, str(claims["sub"]), "access_token")
+            self._note(request, app, str(claims["sub"]), "access_token")
         return answer({})
 
     async def _active(self, text: str) -> Active | None:
@@ -119,22 +119,22 @@ class TokenFacts:
         user = await self._issuing.alive(app, grant) if grant else None
         return Active(claims, app, user) if user else None
 
-    def _note(self, ask: PortalRequest, app: Client, username: str, kind: str) -> None:
-        self._audit.record("oidc_revoked", username, ask.client.ip, client=app.id, kind=kind)
+    def _note(self, request: PortalRequest, app: Client, username: str, kind: str) -> None:
+        self._audit.record("oidc_revoked", username, request.client.ip, client=app.id, kind=kind)
 
 
 def _revoked(claims: Claims) -> str:
     return f"oidc:revoked:{claims['jti']}"
 
 
-async def _bearer(ask: PortalRequest) -> str:
+async def _bearer(request: PortalRequest) -> str:
     """RFC 6750 §2.1 and §2.2; never from the address, which ends up in logs."""
-    values = ask.request.headers.getall("Authorization", ())
+    values = request.http.headers.getall("Authorization", ())
     if len(values) == 1 and values[0][:7].lower() == "bearer ":
         return values[0][7:].strip()
-    form_type = ask.request.content_type == "application/x-www-form-urlencoded"
-    if not values and ask.here.method == "POST" and form_type:
-        return (await posted_by_anyone(ask)).get("access_token", "")
+    form_type = request.http.content_type == "application/x-www-form-urlencoded"
+    if not values and request.target.method == "POST" and form_type:
+        return (await posted_by_anyone(request)).get("access_token", "")
     raise OAuthError("invalid_request", "no access token", status=401, challenge="Bearer")
 
 

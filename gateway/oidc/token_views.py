@@ -42,35 +42,35 @@ class TokenEndpointViews:
             DEVICE_GRANT: self._by_device,
         }
 
-    async def token(self, ask: PortalRequest) -> web.StreamResponse:
-        form = await posted_by_anyone(ask)
-        app = await self._authentication.app(ask, form)
+    async def token(self, request: PortalRequest) -> web.StreamResponse:
+        form = await posted_by_anyone(request)
+        app = await self._authentication.app(request, form)
         grant = form.get("grant_type", "")
         if grant not in self._grants:
             raise OAuthError("unsupported_grant_type")
         if _NAMES.get(grant, grant) not in app.settings.grants:
             raise OAuthError("unauthorized_client", "this client may not use this grant_type")
         try:
-            return answer(await self._grants[grant](ask, app, form))
+            return answer(await self._grants[grant](request, app, form))
         except OAuthError as error:
             if error.code not in ("authorization_pending", "slow_down"):
-                self._audit.record("oidc_refused", "", ask.client.ip, client=app.id, error=error.code)
+                self._audit.record("oidc_refused", "", request.client.ip, client=app.id, error=error.code)
             raise
 
-    async def _by_code(self, ask: PortalRequest, app: Client, form: Form) -> dict[str, object]:
-        code = await self._issuing.take_code(app, _needed(form, "code"), ask.client.ip)
+    async def _by_code(self, request: PortalRequest, app: Client, form: Form) -> dict[str, object]:
+        code = await self._issuing.take_code(app, _needed(form, "code"), request.client.ip)
         if not hmac.compare_digest(form.get("redirect_uri", "").encode(), code.redirect_uri.encode()):
             raise OAuthError("invalid_grant", "redirect_uri is not the one of the sign-in")
         _check_verifier(code, form.get("code_verifier", ""))
         resource = form.get("resource", "")
-        return await self._issuing.redeem(app, code.grant, code.nonce, ask.client.ip, resource=resource)
+        return await self._issuing.redeem(app, code.grant, code.nonce, request.client.ip, resource=resource)
 
-    async def _by_refresh_token(self, ask: PortalRequest, app: Client, form: Form) -> dict[str, object]:
+    async def _by_refresh_token(self, request: PortalRequest, app: Client, form: Form) -> dict[str, object]:
         token = _needed(form, "refresh_token")
         scope, resource = form.get("scope", ""), form.get("resource", "")
-        return await self._issuing.refresh(app, token, scope, ask.client.ip, resource=resource)
+        return await self._issuing.refresh(app, token, scope, request.client.ip, resource=resource)
 
-    async def _by_client(self, ask: PortalRequest, app: Client, form: Form) -> dict[str, object]:
+    async def _by_client(self, request: PortalRequest, app: Client, form: Form) -> dict[str, object]:
         """The app for itself: no user, so no scope about one and no refresh token (RFC 6749 §4.4)."""
         about_users = {"openid", "profile", "email", "phone", "groups", "offline_access"}
         scopes = tuple(form.get("scope", "").split())
@@ -83,7 +83,7 @@ class TokenEndpointViews:
             raise OAuthError("invalid_target", "the resource is not one of this client's")
         access = self._tokens.access_token(app, scopes, None, resources=(resource,) if resource else ())
         self._audit.record(
-            "oidc_tokens_issued", "", ask.client.ip, client=app.id, scopes=list(scopes), how="client"
+            "oidc_tokens_issued", "", request.client.ip, client=app.id, scopes=list(scopes), how="client"
         )
         return {
             "access_token": access.text,
@@ -92,9 +92,9 @@ class TokenEndpointViews:
             "scope": " ".join(scopes),
         }
 
-    async def _by_device(self, ask: PortalRequest, app: Client, form: Form) -> dict[str, object]:
+    async def _by_device(self, request: PortalRequest, app: Client, form: Form) -> dict[str, object]:
         grant = await self._devices.collect(app, _needed(form, "device_code"))
-        return await self._issuing.redeem(app, grant, "", ask.client.ip)
+        return await self._issuing.redeem(app, grant, "", request.client.ip)
 
 
 def _check_verifier(code: Code, verifier: str) -> None:

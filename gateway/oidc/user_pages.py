@@ -56,35 +56,35 @@ class OwnPages:
 
     # -- grants ----------------------------------------------------------------------------------------------------
 
-    async def grants(self, ask: PortalRequest) -> web.StreamResponse:
-        principal = self._signed_in(ask)
-        return await self._show(ask, principal) if principal else self._first(ask)
+    async def grants(self, request: PortalRequest) -> web.StreamResponse:
+        principal = self._signed_in(request)
+        return await self._show(request, principal) if principal else self._first(request)
 
-    async def revoke(self, ask: PortalRequest) -> web.StreamResponse:
+    async def revoke(self, request: PortalRequest) -> web.StreamResponse:
         """End tokens and consent of one app, and let it be told."""
-        form = await posted(ask)
-        principal = self._signed_in(ask)
+        form = await posted(request)
+        principal = self._signed_in(request)
         if principal is None:
-            return self._first(ask)
+            return self._first(request)
         if not form.genuine:
-            return await self._show(ask, principal, error=STALE_FORM, status=403)
+            return await self._show(request, principal, error=STALE_FORM, status=403)
         username, client = principal.username, form.get("client", "")
         had_consent = await self._consents.remove(username, client) if client else False
         ended = await self._grants.end(username=username, client_id=client) if client else 0
         if had_consent or ended:
             await self._logins.end(username, client, self._clock())
-            self._audit.record("oidc_revoked", username, ask.client.ip, client=client, kind="grants")
+            self._audit.record("oidc_revoked", username, request.client.ip, client=client, kind="grants")
         return see_other(f"{self._prefix}{GRANTS}")
 
     async def _show(
-        self, ask: PortalRequest, principal: Principal, *, error: str | None = None, status: int = 200
+        self, request: PortalRequest, principal: Principal, *, error: str | None = None, status: int = 200
     ) -> web.Response:
         return self._pages.render(
             "oidc_grants.html",
             status,
-            reader=ask.reader,
-            request_id=ask.request_id,
-            csrf_token=ask.visit.csrf,
+            reader=request.reader,
+            request_id=request.request_id,
+            csrf_token=request.visit.csrf,
             here=f"{self._prefix}{GRANTS}",
             error=error,
             shared=await self._shared(principal.username),
@@ -113,11 +113,11 @@ class OwnPages:
 
     # -- diagnostics -----------------------------------------------------------------------------------------------
 
-    async def diagnostics(self, ask: PortalRequest) -> web.StreamResponse:
+    async def diagnostics(self, request: PortalRequest) -> web.StreamResponse:
         """Show one's own claims and session, as apps see them; never the session's id or the cookie."""
-        principal = self._signed_in(ask)
+        principal = self._signed_in(request)
         if principal is None:
-            return self._first(ask)
+            return self._first(request)
         session = principal.session
         proven = [(factor, session.proven_at[factor]) for factor in session.amr]
         claims = user_claims(principal.user, _ALL_CLAIMS) | {
@@ -128,8 +128,8 @@ class OwnPages:
         times = {name: getattr(session, name) for name in ("created_at", "last_seen", "expires_at")}
         return self._pages.render(
             "oidc_diagnostics.html",
-            reader=ask.reader,
-            request_id=ask.request_id,
+            reader=request.reader,
+            request_id=request.request_id,
             claims=claims,
             proven=proven,
             times=times,
@@ -148,10 +148,10 @@ class OwnPages:
             verdict = Verdict.ALLOW
         return Decision(verdict, "oidc", "own_page")
 
-    def _signed_in(self, ask: PortalRequest) -> Principal | None:
-        decision = self.decision(ask.here, ask.visit.principal)
-        return ask.visit.principal if decision and decision.verdict is Verdict.ALLOW else None
+    def _signed_in(self, request: PortalRequest) -> Principal | None:
+        decision = self.decision(request.target, request.visit.principal)
+        return request.visit.principal if decision and decision.verdict is Verdict.ALLOW else None
 
-    def _first(self, ask: PortalRequest) -> web.Response:
-        page = "login" if ask.visit.principal is None else "verify"
-        return see_other(with_return(f"{self._prefix}/{page}", ask.here.path))
+    def _first(self, request: PortalRequest) -> web.Response:
+        page = "login" if request.visit.principal is None else "verify"
+        return see_other(with_return(f"{self._prefix}/{page}", request.target.path))

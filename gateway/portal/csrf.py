@@ -28,9 +28,9 @@ class ForeignForm(RequestRefused):
     public = N_("This form was not sent from our own page. Please go back and try again.")
 
 
-def check_origin(ask: PortalRequest) -> None:
+def check_origin(request: PortalRequest) -> None:
     """Browsers say where a request comes from (Origin, Sec-Fetch-Site); it must be us. Raises ForeignForm."""
-    headers, own = ask.request.headers, _origin_of_host(ask)
+    headers, own = request.http.headers, _origin_of_host(request)
     origin = headers.get("Origin")
     if origin == "null":
         # A policy of no referrers, often set by a proxy before us, hides the origin; the browser still says who sent
@@ -39,7 +39,7 @@ def check_origin(ask: PortalRequest) -> None:
             raise ForeignForm("Origin is null, and Sec-Fetch-Site does not say same-origin")
         return
     if origin is not None:
-        if origin not in (own, _origin_of_url(ask.public_url)):
+        if origin not in (own, _origin_of_url(request.public_url)):
             raise ForeignForm(
                 f"Origin {origin[:100]!r} is not {own}; behind a proxy, "
                 "list it in server.trusted_proxies so that X-Forwarded-Proto and -Host count"
@@ -79,28 +79,28 @@ class SignInTokens:
         ours = any(hmac.compare_digest(_signed(key, text).encode(), given) for key in self._keys())
         return ours and 0 <= self._clock() - int(issued) <= GOOD_FOR
 
-    def accepts(self, ask: PortalRequest, fields: Mapping[str, str]) -> bool:
+    def accepts(self, request: PortalRequest, fields: Mapping[str, str]) -> bool:
         """Whether a sign-in form counts: its token is the cookie's, or an old one of ours that our own page sent.
 
         Without any cookie of ours it does not: signing in would lead nowhere.
         """
         token = fields.get("csrf_token", "")
-        if token_matches(token, ask.visit.csrf):
+        if token_matches(token, request.visit.csrf):
             return True
-        return bool(ask.visit.csrf) and self.is_recent(token) and sent_by_our_page(ask)
+        return bool(request.visit.csrf) and self.is_recent(token) and sent_by_our_page(request)
 
 
-def sent_by_our_page(ask: PortalRequest) -> bool:
+def sent_by_our_page(request: PortalRequest) -> bool:
     """Whether the browser vouches for it. Stricter than `check_origin`: silence is not enough."""
-    headers = ask.request.headers
+    headers = request.http.headers
     site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
     if origin == "null":
         return site == "same-origin"
-    return site in (None, "same-origin") and origin == _origin_of_host(ask)
+    return site in (None, "same-origin") and origin == _origin_of_host(request)
 
 
-def _origin_of_host(ask: PortalRequest) -> str:
-    return f"{ask.here.scheme}://{ask.here.authority}"
+def _origin_of_host(request: PortalRequest) -> str:
+    return f"{request.target.scheme}://{request.target.authority}"
 
 
 def _origin_of_url(url: str) -> str:

@@ -120,7 +120,7 @@ class Portal:
         method = "GET" if target.method == "HEAD" else target.method
         if method not in views:
             raise _method_not_allowed(views)
-        response = await views[method](await self._ask(request, target, request_id, path))
+        response = await views[method](await self._read(request, target, request_id, path))
         if path not in self._endpoints:
             self._pages.readers.remember(request, response)
         return response
@@ -142,7 +142,7 @@ class Portal:
             raise RequestRefused("no such page of ours", status=404, public=N_("There is nothing here."))
         return found
 
-    async def _ask(
+    async def _read(
         self, request: web.BaseRequest, target: Target, request_id: str, path: str
     ) -> PortalRequest:
         """Endpoints for machines never read a session: probes must not depend on the store."""
@@ -150,8 +150,8 @@ class Portal:
         visit = await self._sessions.visit(cookies, target.host)
         reader = self._pages.readers.here(request)
         return PortalRequest(
-            request=request,
-            here=target,
+            http=request,
+            target=target,
             visit=visit,
             request_id=request_id,
             reader=reader,
@@ -160,21 +160,21 @@ class Portal:
 
     # -- endpoints for machines ------------------------------------------------------------------------------------
 
-    async def _healthz(self, ask: PortalRequest) -> web.Response:
+    async def _healthz(self, request: PortalRequest) -> web.Response:
         return web.json_response({"status": "ok"}, headers=_NO_STORE)
 
-    async def _readyz(self, ask: PortalRequest) -> web.Response:
+    async def _readyz(self, request: PortalRequest) -> web.Response:
         report = await self._health.report()
         status = 200 if report["status"] == "ready" else 503
         return web.json_response(report, status=status, headers=_NO_STORE)
 
-    async def _metrics(self, ask: PortalRequest) -> web.Response:
-        if not any(ask.here.client in network for network in self._metrics_networks):
+    async def _metrics(self, request: PortalRequest) -> web.Response:
+        if not any(request.target.client in network for network in self._metrics_networks):
             raise RequestRefused("metrics from outside server.metrics_networks", status=403)
         body, content_type = metrics.exposition()
         return web.Response(body=body, headers={"Content-Type": content_type, **_NO_STORE})
 
-    async def _jwks(self, ask: PortalRequest) -> web.Response:
+    async def _jwks(self, request: PortalRequest) -> web.Response:
         headers = {"Cache-Control": "public, max-age=300"}
         return web.Response(text=self._assertions.jwks(), content_type="application/json", headers=headers)
 

@@ -55,7 +55,7 @@ class Encoding:
 
 
 async def posted(
-    ask: PortalRequest, encoding: Encoding | None = None, *, tokens: SignInTokens | None = None
+    request: PortalRequest, encoding: Encoding | None = None, *, tokens: SignInTokens | None = None
 ) -> PostedForm:
     """The form of a page of ours. Every view that takes one begins with this, and nothing else reads a form.
 
@@ -64,34 +64,34 @@ async def posted(
     Raises ForeignForm where the browser says that another site sent it, RequestRefused for what our pages don't send:
     415 another content type, 413 too large, 408 too slow, 400 no UTF-8, too many fields or one that comes twice.
     """
-    check_origin(ask)
-    return _judged(ask, await posted_by_anyone(ask, encoding), tokens)
+    check_origin(request)
+    return _judged(request, await posted_by_anyone(request, encoding), tokens)
 
 
-async def posted_by_anyone(ask: PortalRequest, encoding: Encoding | None = None) -> Mapping[str, str]:
+async def posted_by_anyone(request: PortalRequest, encoding: Encoding | None = None) -> Mapping[str, str]:
     """The fields of a form that programs or other sites send on purpose; the view knows its sender in another way.
 
     Raises RequestRefused as `posted` does.
     """
     expected = encoding or URLENCODED
-    if ask.request.content_type != expected.content_type:
-        raise RequestRefused(f"content type {ask.request.content_type[:60]!r}", status=415)
-    body = await read_small(ask.request, expected.largest)
+    if request.http.content_type != expected.content_type:
+        raise RequestRefused(f"content type {request.http.content_type[:60]!r}", status=415)
+    body = await read_small(request.http, expected.largest)
     try:
         return expected.parse(body)
     except ValueError:
         raise RequestRefused("form is not urlencoded UTF-8") from None
 
 
-def confirmed(ask: PortalRequest, fields: Mapping[str, str]) -> PostedForm:
+def confirmed(request: PortalRequest, fields: Mapping[str, str]) -> PostedForm:
     """The same fields, as the form of a page of ours: where one address takes both. Raises ForeignForm."""
-    check_origin(ask)
-    return _judged(ask, fields, None)
+    check_origin(request)
+    return _judged(request, fields, None)
 
 
-def _judged(ask: PortalRequest, fields: Mapping[str, str], tokens: SignInTokens | None) -> PostedForm:
-    of_session = token_matches(fields.get("csrf_token", ""), ask.visit.csrf)
-    genuine = of_session if tokens is None else tokens.accepts(ask, fields)
+def _judged(request: PortalRequest, fields: Mapping[str, str], tokens: SignInTokens | None) -> PostedForm:
+    of_session = token_matches(fields.get("csrf_token", ""), request.visit.csrf)
+    genuine = of_session if tokens is None else tokens.accepts(request, fields)
     return PostedForm(fields, genuine=genuine, of_session=of_session)
 
 
@@ -112,14 +112,16 @@ class VisitorForms:
     def __init__(self, sessions: Sessions, pages: Pages) -> None:
         self._sessions, self._pages = sessions, pages
 
-    async def show(self, ask: PortalRequest, name: str, status: int = 200, **context: Any) -> web.Response:
+    async def show(
+        self, request: PortalRequest, name: str, status: int = 200, **context: Any
+    ) -> web.Response:
         """The page with a csrf token, and a cookie for it if the visitor has none. `context` is the template's."""
-        csrf = ask.visit.csrf or self._sessions.new_csrf()
+        csrf = request.visit.csrf or self._sessions.new_csrf()
         response = self._pages.render(
-            name, status, reader=ask.reader, request_id=ask.request_id, csrf_token=csrf, **context
+            name, status, reader=request.reader, request_id=request.request_id, csrf_token=csrf, **context
         )
         # The address of this page may hold a token: no app on the same host may read it from Referer either.
         response.headers["Referrer-Policy"] = "strict-origin"
-        if not ask.visit.csrf:
-            await self._sessions.attach(ask.request, response, None, csrf=csrf)
+        if not request.visit.csrf:
+            await self._sessions.attach(request.http, response, None, csrf=csrf)
         return response

@@ -115,8 +115,9 @@ def _shorter_and_shorter(tag: str) -> Iterator[str]:
 class PortalRequest:
     """A request to the portal, read once."""
 
-    request: web.BaseRequest
-    here: Target
+    http: web.BaseRequest
+    """aiohttp's, for headers, query and body."""
+    target: Target
     visit: Visit
     request_id: str
     reader: Reader
@@ -125,9 +126,9 @@ class PortalRequest:
 
     @property
     def client(self) -> LoginOrigin:
-        headers = self.request.headers
+        headers = self.http.headers
         cookies = cookie_header(headers)
-        here = self.here
+        here = self.target
         origin = f"{here.scheme}://{here.authority}"
         return LoginOrigin(
             address=here.client,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TextIO
 
-from gateway.authn.factors.build import FactorParts, Factors, build_factors
+from gateway.authn.factors.build import Factors, FactorServices, build_factors
 from gateway.authn.login import SignIn
 from gateway.authn.password_check import PasswordCheck
 from gateway.authn.remembered_devices import RememberedDevices
@@ -138,7 +138,7 @@ def build_authn(
 def _factors(base: Foundation, messaging: Messaging, geo: Geo) -> Factors:
     sms = messaging.sms
     return build_factors(
-        FactorParts(
+        FactorServices(
             config=base.config,
             ring=base.ring,
             ledger=base.stores.ledger,

@@ -31,7 +31,7 @@ class Given(BaseModel):
 class ApiCall:
     """One call. `args` are the variable parts of the path; `seen` is the version in If-Match, "" without."""
 
-    ask: PortalRequest
+    request: PortalRequest
     actor: Actor
     csrf: str
     args: Mapping[str, str]

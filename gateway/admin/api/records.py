@@ -120,7 +120,7 @@ class RecordOperations:
 
     async def export(self, call: ApiCall) -> web.StreamResponse:
         query = call.read(models.AuditExportQuery)
-        return await stream_audit(call.ask.request, self._paper, _wanted(query, ()), query.format)
+        return await stream_audit(call.request.http, self._paper, _wanted(query, ()), query.format)
 
     async def users(self, call: ApiCall) -> web.StreamResponse:
         text = users_yaml(await self._admin.services.users.directory.list(), passwords=False)

@@ -50,32 +50,39 @@ class Router:
     ) -> None:
         self._admin, self._door, self._operations, self._document = admin, door, operations, document
 
-    async def handle(self, ask: PortalRequest) -> web.StreamResponse:
+    async def handle(self, request: PortalRequest) -> web.StreamResponse:
         """Answer a call; every error of ours is a problem+json (RFC 9457)."""
         try:
-            return await self._answer(ask)
+            return await self._answer(request)
         except GatewayError as error:
-            return _problem(ask, error)
+            return _problem(request, error)
 
-    async def _answer(self, ask: PortalRequest) -> web.StreamResponse:
-        path = ask.here.path.removeprefix(f"{self._admin.home}/api")
-        method = "GET" if ask.here.method == "HEAD" else ask.here.method
+    async def _answer(self, request: PortalRequest) -> web.StreamResponse:
+        path = request.target.path.removeprefix(f"{self._admin.home}/api")
+        method = "GET" if request.target.method == "HEAD" else request.target.method
         operation, args, others = self._find(method, path.removeprefix("/v1"))
         # Who may not come in learns nothing of what there is.
         scope = operation.scope if operation else "admin:read" if method in _SAFE else "admin:write"
-        actor, csrf = await self._actor(ask, scope)
+        actor, csrf = await self._actor(request, scope)
         if path == "/openapi.json" and method == "GET":
             return web.Response(text=self._document, content_type="application/json", headers=_HEADERS)
         if operation is None or not path.startswith("/v1/"):
             raise RequestRefused(
                 "no such operation", status=405 if others else 404, public="There is nothing here."
             )
-        taken = [_query(ask, operation.query or Nothing)]
+        taken = [_query(request, operation.query or Nothing)]
         if operation.body is not None:
-            taken.append(await _body(ask.request, operation.body))
-        seen = ask.request.headers.get("If-Match", "").strip().removeprefix("W/").strip('"')
+            taken.append(await _body(request.http, operation.body))
+        seen = request.http.headers.get("If-Match", "").strip().removeprefix("W/").strip('"')
         answer = await operation.run(
-            ApiCall(ask=ask, actor=actor, csrf=csrf, args=args, taken=taken, seen="" if seen == "*" else seen)
+            ApiCall(
+                request=request,
+                actor=actor,
+                csrf=csrf,
+                args=args,
+                taken=taken,
+                seen="" if seen == "*" else seen,
+            )
         )
         return answer if isinstance(answer, web.StreamResponse) else _response(answer)
 
@@ -89,30 +96,30 @@ class Router:
                 others = True
         return None, {}, others
 
-    async def _actor(self, ask: PortalRequest, scope: str) -> tuple[Actor, str]:
+    async def _actor(self, request: PortalRequest, scope: str) -> tuple[Actor, str]:
         """By API token, or by an administrator's session, which needs its csrf token for changes (rule 6)."""
-        shown = ask.request.headers.getall("Authorization", ())
+        shown = request.http.headers.getall("Authorization", ())
         if shown:
             networks = self._admin.config.admin.networks
-            if networks and not any(ask.here.client in network for network in networks):
+            if networks and not any(request.target.client in network for network in networks):
                 raise RequestRefused("outside admin.networks", status=403, public=wording(403).message)
-            token = await self._admin.credentials.by_scope(ask.here, tuple(shown), scope)
-            return Actor(token.username, ask.client.ip), ""
-        decision, principal = self._door.decide(ask), ask.visit.principal
+            token = await self._admin.credentials.by_scope(request.target, tuple(shown), scope)
+            return Actor(token.username, request.client.ip), ""
+        decision, principal = self._door.decide(request), request.visit.principal
         if decision.verdict is Verdict.DENY:
-            self._door.note(ask, decision)
+            self._door.note(request, decision)
             raise RequestRefused(decision.reason, status=403, public=wording(403).message)
         if decision.verdict is not Verdict.ALLOW or principal is None:
             raise NotAccepted(f"{decision.verdict}: {decision.reason}", 'Bearer realm="admin"')
-        if ask.here.method not in _SAFE:
-            check_origin(ask)
-            if not token_matches(ask.request.headers.get("X-CSRF-Token", ""), ask.visit.csrf):
+        if request.target.method not in _SAFE:
+            check_origin(request)
+            if not token_matches(request.http.headers.get("X-CSRF-Token", ""), request.visit.csrf):
                 raise ForeignForm("X-CSRF-Token does not match")
-        return self._door.actor(ask, principal), ask.visit.csrf
+        return self._door.actor(request, principal), request.visit.csrf
 
 
-def _query(ask: PortalRequest, model: type[Taken]) -> Taken:
-    pairs = list(ask.request.query.items())
+def _query(request: PortalRequest, model: type[Taken]) -> Taken:
+    pairs = list(request.http.query.items())
     if len({name for name, _ in pairs}) != len(pairs):
         raise BadInput(["query: a parameter is given twice"])
     try:
@@ -148,12 +155,12 @@ def _response(answer: ApiResponse) -> web.Response:
     )
 
 
-def _problem(ask: PortalRequest, error: GatewayError) -> web.Response:
+def _problem(request: PortalRequest, error: GatewayError) -> web.Response:
     body = ApiProblem(
         title=str(wording(error.status).title),
         status=error.status,
         detail=str(sentence(error) if error.status < 500 else error.public),
-        request_id=ask.request_id,
+        request_id=request.request_id,
         errors=error.errors if isinstance(error, BadInput) else [],
     )
     headers = dict(_HEADERS)

@@ -76,7 +76,7 @@ class AuditScreens:
         """Streamed page by page: however long the log, little of it is in memory at a time."""
         kind = "csv" if call.query("format") == "csv" else "ndjson"
         query = query_of({name: call.query(name) for name in FILTERS})
-        return await stream_audit(call.ask.request, self._paper, query, kind)
+        return await stream_audit(call.request.http, self._paper, query, kind)
 
 
 async def stream_audit(

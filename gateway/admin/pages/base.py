@@ -41,7 +41,7 @@ DONE = {
 class Call:
     """A request by an administrator. `error` says why the form that came before was refused."""
 
-    ask: PortalRequest
+    request: PortalRequest
     actor: Actor
     form: Mapping[str, str] = field(default_factory=dict)
     error: str | None = None
@@ -49,7 +49,7 @@ class Call:
 
     def query(self, name: str) -> str:
         """Return a parameter of the query without NUL, which PostgreSQL takes in no text."""
-        return self.ask.request.query.get(name, "")[:500].replace("\0", "")
+        return self.request.http.query.get(name, "")[:500].replace("\0", "")
 
 
 Screen = Callable[[Call], Awaitable[web.StreamResponse]]
@@ -68,9 +68,9 @@ class Paper:
         return self.admin.services.pages.render(
             f"admin/{template}",
             call.status,
-            reader=call.ask.reader,
-            request_id=call.ask.request_id,
-            csrf_token=call.ask.visit.csrf,
+            reader=call.request.reader,
+            request_id=call.request.request_id,
+            csrf_token=call.request.visit.csrf,
             menu=MENU,
             here=here,
             home=self.admin.home,

@@ -78,7 +78,7 @@ class RouteScreens:
         self._paper = paper
 
     async def list(self, call: Call) -> web.StreamResponse:
-        admin, here = self._paper.admin, call.ask.here
+        admin, here = self._paper.admin, call.request.target
         defaults = {"url": "", "method": "GET", "ip": str(here.client), "user": "", "amr": "password, sms"}
         given = {name: call.query(name) or value for name, value in defaults.items()}
         answer = None

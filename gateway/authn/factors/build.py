@@ -37,7 +37,7 @@ from gateway.stores.protocols.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
-class FactorParts:
+class FactorServices:
     """What the factors are made of."""
 
     config: Config
@@ -76,7 +76,7 @@ class Factors:
     credentials: Credentials
 
 
-def build_factors(parts: FactorParts) -> Factors:
+def build_factors(parts: FactorServices) -> Factors:
     """Make all second factors of the configuration."""
     config, ring = parts.config, parts.ring
     totp = TotpFactor(
@@ -131,7 +131,7 @@ def build_factors(parts: FactorParts) -> Factors:
     )
 
 
-def _approval(parts: FactorParts) -> ApprovalFactor:
+def _approval(parts: FactorServices) -> ApprovalFactor:
     return ApprovalFactor(
         asks=ApprovalQuestions(parts.ledger, seal=parts.ring.seal, open=parts.ring.open),
         sessions=parts.sessions,
@@ -143,7 +143,7 @@ def _approval(parts: FactorParts) -> ApprovalFactor:
     )
 
 
-def _bypass(parts: FactorParts) -> BypassFactor:
+def _bypass(parts: FactorServices) -> BypassFactor:
     return BypassFactor(Bypasses(parts.ledger, partial(parts.ring.derive_all, b"bypass")), parts.ledger)
 
 
@@ -162,14 +162,14 @@ def relying_party(config: Config) -> RelyingParty:
     )
 
 
-def _codes(parts: FactorParts, factor: str, length: int, lifetime: float) -> Codes:
+def _codes(parts: FactorServices, factor: str, length: int, lifetime: float) -> Codes:
     keys = partial(parts.ring.derive_all, b"codes")
     return Codes(
         factor=factor, ledger=parts.ledger, keys=keys, clock=parts.clock, length=length, lifetime=lifetime
     )
 
 
-def _phones(parts: FactorParts) -> Phones:
+def _phones(parts: FactorServices) -> Phones:
     lifetime = parts.config.sms.code_lifetime
     return Phones(
         credentials=parts.credentials,
@@ -180,7 +180,7 @@ def _phones(parts: FactorParts) -> Phones:
     )
 
 
-def _sms(parts: FactorParts, phones: Phones | None) -> Factor:
+def _sms(parts: FactorServices, phones: Phones | None) -> Factor:
     """Without `phones`, codes go to the very number that is being added."""
     config, provider = parts.config.sms, parts.sms
     codes = _codes(parts, "sms", config.code_length, config.code_lifetime)
@@ -200,7 +200,7 @@ def _sms(parts: FactorParts, phones: Phones | None) -> Factor:
     )
 
 
-def _email(parts: FactorParts) -> Factor:
+def _email(parts: FactorServices) -> Factor:
     config = parts.config.email
     codes = _codes(parts, "email", config.code_length, config.code_lifetime)
     return EmailFactor(
@@ -208,5 +208,5 @@ def _email(parts: FactorParts) -> Factor:
     )
 
 
-def _contact(parts: FactorParts, factor: Factor, contact: Contact) -> ContactEnrolment:
+def _contact(parts: FactorServices, factor: Factor, contact: Contact) -> ContactEnrolment:
     return ContactEnrolment(factor, contact, parts.ledger, seal=parts.ring.seal, open=parts.ring.open)

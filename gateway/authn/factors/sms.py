@@ -104,7 +104,7 @@ class SmsFactor(PhoneFactor):
 
     async def _send(self, attempt: Attempt) -> None:
         phone, lang = attempt.user.phone, attempt.lang
-        admission = await self._dispatch.admit(errand(attempt), channel_of(attempt))
+        admission = await self._dispatch.admit(outgoing(attempt), channel_of(attempt))
         code = await self._codes.issue(attempt)
         async with self._dispatch.sending(admission) as sent:
             if admission.channel is Channel.CALL and self._caller is not None:
@@ -121,7 +121,7 @@ class SmsFactor(PhoneFactor):
         return outcome
 
 
-def errand(attempt: Attempt) -> OutgoingSms:
+def outgoing(attempt: Attempt) -> OutgoingSms:
     return OutgoingSms(
         username=attempt.user.username, phone=attempt.user.phone, session=attempt.sid, ip=attempt.ip
     )

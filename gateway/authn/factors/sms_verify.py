@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from gateway.authn.factors.base import Attempt, Outcome
 from gateway.authn.factors.challenge import Codes, normal_code
 from gateway.authn.factors.phone_lines import Phones
-from gateway.authn.factors.sms import PhoneFactor, channel_of, errand
+from gateway.authn.factors.sms import PhoneFactor, channel_of, outgoing
 from gateway.config.schema import SmsBase
 from gateway.messaging.senders.base import CodeService
 from gateway.messaging.sms.dispatch import SmsDispatch
@@ -32,7 +32,7 @@ class SmsVerifyFactor(PhoneFactor):
         self._service = service
 
     async def _send(self, attempt: Attempt) -> None:
-        admission = await self._dispatch.admit(errand(attempt), channel_of(attempt))
+        admission = await self._dispatch.admit(outgoing(attempt), channel_of(attempt))
         call = admission.channel is Channel.CALL
         async with self._dispatch.sending(admission) as sent:
             sent.sid = await self._service.start(attempt.user.phone, call=call, lang=attempt.lang)

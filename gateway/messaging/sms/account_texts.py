@@ -29,11 +29,11 @@ class SmsNotices:
         if isinstance(sender, CodeService):  # it sends codes and nothing else
             return
         text = language(self._notices.lang).text(words)
-        errand = OutgoingSms(
+        outgoing = OutgoingSms(
             username=user.username, phone=phone, session=f"notice:{id}", ip="127.0.0.1", text_only=True
         )
         try:
-            admission = await self._dispatch.admit(errand, Channel.SMS)
+            admission = await self._dispatch.admit(outgoing, Channel.SMS)
             async with self._dispatch.sending(admission) as message:
                 message.sid = await sender.send(phone, text, message.id)
         except SendFailed as failure:

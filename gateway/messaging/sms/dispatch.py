@@ -81,7 +81,7 @@ class OutgoingSms:
 class Admission:
     """A message that may go, through `channel`; its price is counted already."""
 
-    errand: OutgoingSms
+    outgoing: OutgoingSms
     channel: Channel
     micros: int
     counted: Counted = ()
@@ -120,20 +120,20 @@ class SmsDispatch:
         self._messages, self._keys, self._clock = messages, keys, clock
         self.calls, self._token = calls, token
 
-    async def admit(self, errand: OutgoingSms, channel: Channel) -> Admission:
+    async def admit(self, outgoing: OutgoingSms, channel: Channel) -> Admission:
         """Whether a message may go, with its price counted.
 
         Raises SendFailed whose code says which rule refused: country, number, range, budget or cap.
         """
-        phone, config = errand.phone, self._config
+        phone, config = outgoing.phone, self._config
         try:
             check_number(phone, config.allowed_countries)
             await self._ranges.check(range_of(phone), self._hashes(range_of(phone)))
             counted = await spend_budgets(
-                self._limits, config.budgets, username=errand.username, phone=phone, ip=errand.ip
+                self._limits, config.budgets, username=outgoing.username, phone=phone, ip=outgoing.ip
             )
             try:
-                return await self._reserved(errand, channel, counted)
+                return await self._reserved(outgoing, channel, counted)
             except SendFailed:
                 await give_back(self._limits, counted)
                 raise
@@ -142,17 +142,17 @@ class SmsDispatch:
                 metrics.sms_refused.labels(refused.code).inc()
             raise
 
-    async def _reserved(self, errand: OutgoingSms, channel: Channel, counted: Counted) -> Admission:
+    async def _reserved(self, outgoing: OutgoingSms, channel: Channel, counted: Counted) -> Admission:
         """With its price counted; as a call where no more SMS may be paid, and the operator wants calls then."""
-        micros = price_of(errand.phone, channel, self._config.spending)
+        micros = price_of(outgoing.phone, channel, self._config.spending)
         try:
             await self._spend.reserve(channel, micros)
         except SendFailed:
-            may_call = self.calls and not errand.text_only and "voice" in self._config.fallback
+            may_call = self.calls and not outgoing.text_only and "voice" in self._config.fallback
             if channel is Channel.CALL or not may_call:
                 raise
-            return await self._reserved(errand, Channel.CALL, counted)
-        return Admission(errand=errand, channel=channel, micros=micros, counted=counted)
+            return await self._reserved(outgoing, Channel.CALL, counted)
+        return Admission(outgoing=outgoing, channel=channel, micros=micros, counted=counted)
 
     @asynccontextmanager
     async def sending(self, admission: Admission) -> AsyncIterator[Sending]:
@@ -191,15 +191,15 @@ class SmsDispatch:
         await self._messages.verify(digest(session), self._clock())
 
     def _message(self, admission: Admission) -> SmsMessage:
-        errand, now = admission.errand, self._clock()
+        outgoing, now = admission.outgoing, self._clock()
         return SmsMessage(
             id=self._token(16),
-            username=errand.username,
-            session=digest(errand.session),
-            masked=mask_phone(errand.phone),
-            number=self._hashes(errand.phone)[0],
-            range=self._hashes(range_of(errand.phone))[0],
-            country=country_of(errand.phone),
+            username=outgoing.username,
+            session=digest(outgoing.session),
+            masked=mask_phone(outgoing.phone),
+            number=self._hashes(outgoing.phone)[0],
+            range=self._hashes(range_of(outgoing.phone))[0],
+            country=country_of(outgoing.phone),
             provider=self._config.provider,
             channel=admission.channel.value,
             micros=admission.micros,

@@ -58,29 +58,31 @@ class AccessViews:
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
-    async def ask_page(self, ask: PortalRequest) -> web.StreamResponse:
-        destination = self._destination(ask, ask.request.query.get("rd", ""))
-        if ask.visit.principal is None:
-            return self._to("login", with_return(f"{self.prefix}/access", href(destination, ask.here)))
-        return self._form(ask, destination, self._offered(destination, ask.visit.principal))
+    async def ask_page(self, request: PortalRequest) -> web.StreamResponse:
+        destination = self._destination(request, request.http.query.get("rd", ""))
+        if request.visit.principal is None:
+            return self._to("login", with_return(f"{self.prefix}/access", href(destination, request.target)))
+        return self._form(request, destination, self._offered(destination, request.visit.principal))
 
-    async def ask(self, ask: PortalRequest) -> web.StreamResponse:
-        form = await posted(ask)
-        destination = self._destination(ask, form.unproven.get("rd", ""))
-        principal = ask.visit.principal
+    async def ask(self, request: PortalRequest) -> web.StreamResponse:
+        form = await posted(request)
+        destination = self._destination(request, form.unproven.get("rd", ""))
+        principal = request.visit.principal
         if principal is None:
-            return self._to("login", with_return(f"{self.prefix}/access", href(destination, ask.here)))
+            return self._to("login", with_return(f"{self.prefix}/access", href(destination, request.target)))
         offered = self._offered(destination, principal)
         if not form.genuine:
-            return self._form(ask, destination, offered, error=STALE_FORM, status=403)
+            return self._form(request, destination, offered, error=STALE_FORM, status=403)
         group = form.get("group", "")
         if group not in {one.group for one in offered}:
-            return self._form(ask, destination, offered, status=403)
+            return self._form(request, destination, offered, status=403)
         try:
-            new = await self.desk.ask(principal, ask.client.ip, group, destination.url, form.get("why", ""))
+            new = await self.desk.ask(
+                principal, request.client.ip, group, destination.url, form.get("why", "")
+            )
         except TooManyAttempts as limit:
-            return self._form(ask, destination, offered, error=too_many(limit), status=429)
-        return self._form(ask, destination, offered, done="asked" if new else "waiting")
+            return self._form(request, destination, offered, error=too_many(limit), status=429)
+        return self._form(request, destination, offered, done="asked" if new else "waiting")
 
     def _offered(self, destination: Target, principal: Principal) -> list[AccessRequest]:
         route = self.routes.find(destination)
@@ -91,7 +93,7 @@ class AccessViews:
 
     def _form(
         self,
-        ask: PortalRequest,
+        request: PortalRequest,
         destination: Target,
         offered: list[AccessRequest],
         *,
@@ -102,10 +104,10 @@ class AccessViews:
         return self.pages.render(
             "access.html",
             status,
-            reader=ask.reader,
-            request_id=ask.request_id,
-            csrf_token=ask.visit.csrf,
-            rd=href(destination, ask.here),
+            reader=request.reader,
+            request_id=request.request_id,
+            csrf_token=request.visit.csrf,
+            rd=href(destination, request.target),
             page=destination.url,
             groups=[one.group for one in offered],
             done=done,
@@ -114,35 +116,35 @@ class AccessViews:
 
     # -- deciding ----------------------------------------------------------------------------------------------------
 
-    async def approvals(self, ask: PortalRequest) -> web.StreamResponse:
-        principal = ask.visit.principal
+    async def approvals(self, request: PortalRequest) -> web.StreamResponse:
+        principal = request.visit.principal
         if principal is None or not proven_recently(principal.session, self.clock()):
             return self._prove_first(principal)
-        return await self._list(ask, principal)
+        return await self._list(request, principal)
 
-    async def decide(self, ask: PortalRequest) -> web.StreamResponse:
-        form = await posted(ask)
-        principal = ask.visit.principal
+    async def decide(self, request: PortalRequest) -> web.StreamResponse:
+        form = await posted(request)
+        principal = request.visit.principal
         if principal is None or not proven_recently(principal.session, self.clock()):
             return self._prove_first(principal)
         if not form.genuine:
-            return await self._list(ask, principal, error=STALE_FORM, status=403)
+            return await self._list(request, principal, error=STALE_FORM, status=403)
         what = form.get("do", "")
         if what not in ("grant", "refuse", "end"):
-            return await self._list(ask, principal, status=400)
+            return await self._list(request, principal, status=400)
         seconds = form.get("seconds", "")
         done = await self.desk.decide(
             principal,
-            ask.client.ip,
+            request.client.ip,
             form.get("id", ""),
             what,
             float(seconds) if seconds.isdecimal() else 3600.0,
         )
-        return await self._list(ask, principal, settled=what if done else "late")
+        return await self._list(request, principal, settled=what if done else "late")
 
     async def _list(
         self,
-        ask: PortalRequest,
+        request: PortalRequest,
         principal: Principal,
         *,
         settled: str = "",
@@ -152,9 +154,9 @@ class AccessViews:
         return self.pages.render(
             "approvals.html",
             status,
-            reader=ask.reader,
-            request_id=ask.request_id,
-            csrf_token=ask.visit.csrf,
+            reader=request.reader,
+            request_id=request.request_id,
+            csrf_token=request.visit.csrf,
             pending=await self.desk.pending(principal),
             settled=settled,
             error=error,
@@ -166,5 +168,5 @@ class AccessViews:
     def _to(self, page: str, rd: str) -> web.Response:
         return see_other(with_return(f"{self.prefix}/{page}", rd))
 
-    def _destination(self, ask: PortalRequest, rd: str) -> Target:
-        return read_return(rd, ask.here, self.routes, self.prefix)
+    def _destination(self, request: PortalRequest, rd: str) -> Target:
+        return read_return(rd, request.target, self.routes, self.prefix)

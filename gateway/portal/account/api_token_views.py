@@ -57,28 +57,28 @@ class OwnTokenViews:
     clock: Clock
     prefix: str
 
-    async def page(self, ask: PortalRequest) -> web.StreamResponse:
-        principal = ask.visit.principal
+    async def page(self, request: PortalRequest) -> web.StreamResponse:
+        principal = request.visit.principal
         if principal is None or not self._proven(principal):
             return self._prove_first(principal)
-        notice = ENDED if ask.request.query.get("done") == "ended" else None
-        return await self._show(ask, await self._user(principal), notice=notice)
+        notice = ENDED if request.http.query.get("done") == "ended" else None
+        return await self._show(request, await self._user(principal), notice=notice)
 
-    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        form = await posted(ask)
-        principal = ask.visit.principal
+    async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        form = await posted(request)
+        principal = request.visit.principal
         if principal is None or not self._proven(principal):
             return self._prove_first(principal)
         user = await self._user(principal)
         if not form.genuine:
-            return await self._show(ask, user, error=STALE_FORM, status=403)
+            return await self._show(request, user, error=STALE_FORM, status=403)
         if form.get("do") == "end":
-            if await self.desk.revoke(ask.client, user, form.get("id", "")):
+            if await self.desk.revoke(request.client, user, form.get("id", "")):
                 return see_other(f"{self.prefix}/tokens?done=ended")
-            return await self._show(ask, user, error=NO_SUCH, status=409)
-        return await self._make(ask, user, form)
+            return await self._show(request, user, error=NO_SUCH, status=409)
+        return await self._make(request, user, form)
 
-    async def _make(self, ask: PortalRequest, user: User, form: PostedForm) -> web.StreamResponse:
+    async def _make(self, request: PortalRequest, user: User, form: PostedForm) -> web.StreamResponse:
         routes = tuple(name.removeprefix(_ROUTE) for name in form if name.startswith(_ROUTE))
         wish = TokenRequest(
             title=form.get("name", ""),
@@ -87,12 +87,12 @@ class OwnTokenViews:
             reading_only=form.get("reading") == "on",
         )
         try:
-            token = await self.desk.make(ask.client, user, wish)
+            token = await self.desk.make(request.client, user, wish)
         except NotMade as refused:
-            return await self._show(ask, user, error=refused.public, status=refused.status)
+            return await self._show(request, user, error=refused.public, status=refused.status)
         except TooManyAttempts as limit:
-            return await self._show(ask, user, error=too_many(limit), status=429)
-        return await self._show(ask, user, made=token)
+            return await self._show(request, user, error=too_many(limit), status=429)
+        return await self._show(request, user, made=token)
 
     async def _user(self, principal: Principal) -> User:
         """As the directory has it now. Raises UserUnknown."""
@@ -100,7 +100,7 @@ class OwnTokenViews:
 
     async def _show(
         self,
-        ask: PortalRequest,
+        request: PortalRequest,
         user: User,
         *,
         made: str = "",
@@ -111,9 +111,9 @@ class OwnTokenViews:
         return self.pages.render(
             "tokens.html",
             status,
-            reader=ask.reader,
-            request_id=ask.request_id,
-            csrf_token=ask.visit.csrf,
+            reader=request.reader,
+            request_id=request.request_id,
+            csrf_token=request.visit.csrf,
             username=user.username,
             made=made,
             tokens=await self.desk.list(user),

@@ -39,89 +39,89 @@ class EnrolViews:
         self._pages, self._routes = pages, routes
         self._prefix = prefix
 
-    async def page(self, ask: PortalRequest) -> web.StreamResponse:
+    async def page(self, request: PortalRequest) -> web.StreamResponse:
         """GET: the choice, or the setup of the factor chosen."""
-        destination = self._return(ask, ask.request.query.get("rd", ""))
-        factor = ask.request.query.get("factor", "")
-        refused = await self._refused(ask, destination, factor)
-        return refused or await self._show(ask, destination, factor, {})
+        destination = self._return(request, request.http.query.get("rd", ""))
+        factor = request.http.query.get("factor", "")
+        refused = await self._refused(request, destination, factor)
+        return refused or await self._show(request, destination, factor, {})
 
-    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        form = await posted(ask)
-        destination = self._return(ask, form.unproven.get("rd", ""))
+    async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        form = await posted(request)
+        destination = self._return(request, form.unproven.get("rd", ""))
         factor = form.unproven.get("factor", "")
-        refused = await self._refused(ask, destination, factor)
+        refused = await self._refused(request, destination, factor)
         if refused is not None:
             return refused
         if not form.genuine:
-            return await self._show(ask, destination, factor, {}, error=STALE_FORM, status=403)
-        if self._can_add(ask, destination, factor) and (form.get("code") or form.get("credential")):
-            return await self._finish(ask, destination, factor, form)
-        return await self._show(ask, destination, factor, form)
+            return await self._show(request, destination, factor, {}, error=STALE_FORM, status=403)
+        if self._can_add(request, destination, factor) and (form.get("code") or form.get("credential")):
+            return await self._finish(request, destination, factor, form)
+        return await self._show(request, destination, factor, form)
 
-    async def _refused(self, ask: PortalRequest, destination: Target, factor: str) -> web.Response | None:
+    async def _refused(self, request: PortalRequest, destination: Target, factor: str) -> web.Response | None:
         """Where to go first, if this session may not add a factor (now)."""
-        here = with_return(f"{self._prefix}/enrol", href(destination, ask.here))
-        if ask.visit.principal is None:
+        here = with_return(f"{self._prefix}/enrol", href(destination, request.target))
+        if request.visit.principal is None:
             return see_other(with_return(f"{self._prefix}/login", here))
-        permission = await self._enrolment.permission(ask.visit.principal)
+        permission = await self._enrolment.permission(request.visit.principal)
         if permission is Permission.AFTER_PROOF:
             return see_other(with_return(f"{self._prefix}/verify", here))
-        possible = self._can_add(ask, destination, factor) or self._choices(ask, destination)
+        possible = self._can_add(request, destination, factor) or self._choices(request, destination)
         if permission is Permission.REFUSED or not possible:
             return self._pages.error(
                 403,
                 title=N_("No second factor yet"),
                 message=N_("Your account needs a second factor. Please ask your administrator."),
                 reason="no_factor_enrolled",
-                reader=ask.reader,
-                request_id=ask.request_id,
+                reader=request.reader,
+                request_id=request.request_id,
                 actions=[(N_("Sign out"), f"{self._prefix}/logout")],
             )
         return None
 
-    def _can_add(self, ask: PortalRequest, destination: Target, factor: str) -> bool:
-        return self._enrolment.can_add(_principal(ask).user, factor, self._accepted(ask, destination))
+    def _can_add(self, request: PortalRequest, destination: Target, factor: str) -> bool:
+        return self._enrolment.can_add(_principal(request).user, factor, self._accepted(request, destination))
 
-    def _choices(self, ask: PortalRequest, destination: Target) -> list[str]:
-        return self._enrolment.choices(self._accepted(ask, destination))
+    def _choices(self, request: PortalRequest, destination: Target) -> list[str]:
+        return self._enrolment.choices(self._accepted(request, destination))
 
-    def _accepted(self, ask: PortalRequest, destination: Target) -> frozenset[str]:
-        return self._signin.decision(destination, ask.visit.principal).factors
+    def _accepted(self, request: PortalRequest, destination: Target) -> frozenset[str]:
+        return self._signin.decision(destination, request.visit.principal).factors
 
     async def _finish(
-        self, ask: PortalRequest, destination: Target, factor: str, form: Mapping[str, str]
+        self, request: PortalRequest, destination: Target, factor: str, form: Mapping[str, str]
     ) -> web.StreamResponse:
-        principal = _principal(ask)
+        principal = _principal(request)
         try:
-            added = await self._enrolment.finish(ask.client, principal, factor, form)
+            added = await self._enrolment.finish(request.client, principal, factor, form)
         except TooManyAttempts as limit:
-            return self._pages.limited(limit, ask.reader, ask.request_id)
+            return self._pages.limited(limit, request.reader, request.request_id)
         if added.record is not None:
-            return await self._done(ask, destination, added)
+            return await self._done(request, destination, added)
         error = WRONG.get(factor, WRONG_CODE)
         if added.outcome is not Outcome.WRONG:
             error = N_("That took too long or too many tries. Please start again.")
-        return await self._show(ask, destination, factor, {}, error=error, status=401)
+        return await self._show(request, destination, factor, {}, error=error, status=401)
 
-    async def _done(self, ask: PortalRequest, destination: Target, added: Added) -> web.StreamResponse:
+    async def _done(self, request: PortalRequest, destination: Target, added: Added) -> web.StreamResponse:
         assert added.record is not None
-        where = href(destination, ask.here)
+        where = href(destination, request.target)
         response = see_other(where)
         if added.codes:
             response = self._pages.render(
                 "recovery_codes.html",
-                reader=ask.reader,
-                request_id=ask.request_id,
+                reader=request.reader,
+                request_id=request.request_id,
                 codes=added.codes,
                 onward=where,
             )
-        await self._sessions.attach(ask.request, response, added.record.sid)
+        await self._sessions.attach(request.http, response, added.record.sid)
         return response
 
     async def _show(
         self,
-        ask: PortalRequest,
+        request: PortalRequest,
         destination: Target,
         factor: str,
         form: Mapping[str, str],
@@ -129,10 +129,10 @@ class EnrolViews:
         error: str | None = None,
         status: int = 200,
     ) -> web.StreamResponse:
-        choices, setup = self._choices(ask, destination), None
-        if self._can_add(ask, destination, factor):
+        choices, setup = self._choices(request, destination), None
+        if self._can_add(request, destination, factor):
             try:
-                setup = await self._enrolment.begin(ask.client, _principal(ask), factor, form)
+                setup = await self._enrolment.begin(request.client, _principal(request), factor, form)
             except InvalidUser as invalid:
                 setup, error, status = Setup(needs_address=True), invalid.public, 422
             except (SendFailed, TooManyAttempts):
@@ -140,21 +140,21 @@ class EnrolViews:
         return self._pages.render(
             "enrol.html",
             status,
-            reader=ask.reader,
-            request_id=ask.request_id,
-            csrf_token=ask.visit.csrf,
-            rd=href(destination, ask.here),
+            reader=request.reader,
+            request_id=request.request_id,
+            csrf_token=request.visit.csrf,
+            rd=href(destination, request.target),
             factor=factor if setup else "",
             setup=setup,
             choices=[(name, FACTOR_LABELS.get(name, name)) for name in choices],
             error=error,
         )
 
-    def _return(self, ask: PortalRequest, rd: str) -> Target:
-        return read_return(rd, ask.here, self._routes, self._prefix)
+    def _return(self, request: PortalRequest, rd: str) -> Target:
+        return read_return(rd, request.target, self._routes, self._prefix)
 
 
-def _principal(ask: PortalRequest) -> Principal:
+def _principal(request: PortalRequest) -> Principal:
     """`_refused` has sent everyone else away."""
-    assert ask.visit.principal is not None
-    return ask.visit.principal
+    assert request.visit.principal is not None
+    return request.visit.principal

@@ -66,109 +66,115 @@ class AccountViews:
             "forget": self._forget,
         }
 
-    async def page(self, ask: PortalRequest) -> web.StreamResponse:
-        principal = ask.visit.principal
+    async def page(self, request: PortalRequest) -> web.StreamResponse:
+        principal = request.visit.principal
         if principal is None:
-            return self._first(ask, "login")
+            return self._first(request, "login")
         access = await self._account.access(principal)
         if access is AccountRights.NONE:
-            return self._first(ask, "verify")
-        return await self._show(ask, principal, access, notice=DONE.get(ask.request.query.get("done", "")))
+            return self._first(request, "verify")
+        return await self._show(
+            request, principal, access, notice=DONE.get(request.http.query.get("done", ""))
+        )
 
-    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        form = await posted(ask)
-        principal = ask.visit.principal
+    async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        form = await posted(request)
+        principal = request.visit.principal
         if principal is None:
-            return self._first(ask, "login")
+            return self._first(request, "login")
         access = await self._account.access(principal)
         if access is AccountRights.NONE:
-            return self._first(ask, "verify")
+            return self._first(request, "verify")
         if not form.genuine:
-            return await self._show(ask, principal, access, error=STALE_FORM, status=403)
+            return await self._show(request, principal, access, error=STALE_FORM, status=403)
         wanted = form.get("do", "")
         if wanted in self._endings:  # whoever may look may also end
-            return await self._endings[wanted](ask, principal, form)
+            return await self._endings[wanted](request, principal, form)
         if access is not AccountRights.CHANGE:
-            return self._first(ask, "verify")
-        return await self._change(ask, principal, wanted, form)
+            return self._first(request, "verify")
+        return await self._change(request, principal, wanted, form)
 
     async def _change(
-        self, ask: PortalRequest, principal: Principal, wanted: str, form: Form
+        self, request: PortalRequest, principal: Principal, wanted: str, form: Form
     ) -> web.StreamResponse:
         change = self._changes.get(wanted)
         if change is None or (wanted == "password" and self._passwords is None):
             return await self._show(
-                ask, principal, AccountRights.CHANGE, error=N_("That can’t be done here."), status=400
+                request, principal, AccountRights.CHANGE, error=N_("That can’t be done here."), status=400
             )
         try:
-            return await change(ask, principal, form)
+            return await change(request, principal, form)
         except TooManyAttempts as limit:
-            return self._pages.limited(limit, ask.reader, ask.request_id)
+            return self._pages.limited(limit, request.reader, request.request_id)
 
     # -- changes ---------------------------------------------------------------------------------------------------
 
-    async def _rename(self, ask: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
-        done = await self._account.rename(ask.client, principal, form.get("id", ""), form.get("name", ""))
-        return await self._after(ask, principal, "renamed", done)
+    async def _rename(self, request: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
+        done = await self._account.rename(request.client, principal, form.get("id", ""), form.get("name", ""))
+        return await self._after(request, principal, "renamed", done)
 
-    async def _prefer(self, ask: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
+    async def _prefer(self, request: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
         done = await self._account.prefer(principal, form.get("kind", ""))
-        return await self._after(ask, principal, "preferred", done)
+        return await self._after(request, principal, "preferred", done)
 
-    async def _remove(self, ask: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
-        done = await self._account.remove(ask.client, principal, form.get("id", ""))
-        return await self._after(ask, principal, "removed", done)
+    async def _remove(self, request: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
+        done = await self._account.remove(request.client, principal, form.get("id", ""))
+        return await self._after(request, principal, "removed", done)
 
-    async def _recovery(self, ask: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
-        codes = await self._account.renew_recovery(ask.client, principal)
+    async def _recovery(self, request: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
+        codes = await self._account.renew_recovery(request.client, principal)
         return self._pages.render(
             "recovery_codes.html",
-            reader=ask.reader,
-            request_id=ask.request_id,
+            reader=request.reader,
+            request_id=request.request_id,
             codes=codes,
             onward=self._here,
         )
 
-    async def _password(self, ask: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
+    async def _password(self, request: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
         assert self._passwords is not None
         old, new = form.get("old_password", ""), form.get("password", "")
         try:
-            record = await self._passwords.change(ask.client, principal, old, new)
+            record = await self._passwords.change(request.client, principal, old, new)
         except WeakPassword as weak:
-            return await self._show(ask, principal, AccountRights.CHANGE, error=weak.public, status=422)
+            return await self._show(request, principal, AccountRights.CHANGE, error=weak.public, status=422)
         if record is None:
-            return await self._show(ask, principal, AccountRights.CHANGE, error=WRONG_PASSWORD, status=401)
+            return await self._show(
+                request, principal, AccountRights.CHANGE, error=WRONG_PASSWORD, status=401
+            )
         response = see_other(f"{self._here}?done=password")
-        await self._sessions.attach(ask.request, response, record.sid)
+        await self._sessions.attach(request.http, response, record.sid)
         return response
 
     # -- endings ---------------------------------------------------------------------------------------------------
 
-    async def _end(self, ask: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
-        done = await self._places.end(ask.client, principal, form.get("id", ""))
-        return await self._after(ask, principal, "ended", done)
+    async def _end(self, request: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
+        done = await self._places.end(request.client, principal, form.get("id", ""))
+        return await self._after(request, principal, "ended", done)
 
-    async def _end_others(self, ask: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
-        await self._places.end_others(ask.client, principal, principal.session.sid)
-        return await self._after(ask, principal, "ended", True)
+    async def _end_others(
+        self, request: PortalRequest, principal: Principal, form: Form
+    ) -> web.StreamResponse:
+        await self._places.end_others(request.client, principal, principal.session.sid)
+        return await self._after(request, principal, "ended", True)
 
-    async def _forget(self, ask: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
-        done = await self._places.forget_device(ask.client, principal, form.get("id", ""))
-        return await self._after(ask, principal, "forgotten", done)
+    async def _forget(self, request: PortalRequest, principal: Principal, form: Form) -> web.StreamResponse:
+        done = await self._places.forget_device(request.client, principal, form.get("id", ""))
+        return await self._after(request, principal, "forgotten", done)
 
     async def _after(
-        self, ask: PortalRequest, principal: Principal, word: str, done: bool
+        self, request: PortalRequest, principal: Principal, word: str, done: bool
     ) -> web.StreamResponse:
         if done:
             return see_other(f"{self._here}?done={word}")
         access = await self._account.access(principal)
-        return await self._show(ask, principal, access, error=GONE, status=409)
+        return await self._show(request, principal, access, error=GONE, status=409)
 
     # -- shared ----------------------------------------------------------------------------------------------------
 
     async def _show(
         self,
-        ask: PortalRequest,
+        request: PortalRequest,
         principal: Principal,
         access: AccountRights,
         *,
@@ -180,9 +186,9 @@ class AccountViews:
         return self._pages.render(
             "account.html",
             status,
-            reader=ask.reader,
-            request_id=ask.request_id,
-            csrf_token=ask.visit.csrf,
+            reader=request.reader,
+            request_id=request.request_id,
+            csrf_token=request.visit.csrf,
             user=user,
             may_change=access is AccountRights.CHANGE,
             items=await self._account.items(user),
@@ -191,8 +197,8 @@ class AccountViews:
             addable=[(name, FACTOR_LABELS[name]) for name in self._account.addable],
             recovery_left=await self._account.recovery_left(user),
             can_change_password=self._passwords is not None,
-            sessions=await self._places.sessions(ask.client, principal),
-            devices=await self._places.devices(ask.client, principal),
+            sessions=await self._places.sessions(request.client, principal),
+            devices=await self._places.devices(request.client, principal),
             activity=await recent_activity(self._activity, user.username),
             asked=await self._asks.waiting(user.username) is not None,
             doors=self._doors(principal),
@@ -201,5 +207,5 @@ class AccountViews:
             error=error,
         )
 
-    def _first(self, ask: PortalRequest, page: str) -> web.Response:
+    def _first(self, request: PortalRequest, page: str) -> web.Response:
         return see_other(with_return(f"{self._prefix}/{page}", self._here))

@@ -30,53 +30,53 @@ class InviteViews:
         self._invitations, self._forms, self._sessions = invitations, forms, sessions
         self._limits, self._audit, self._pages, self._prefix = limits, audit, pages, prefix
 
-    async def page(self, ask: PortalRequest) -> web.StreamResponse:
+    async def page(self, request: PortalRequest) -> web.StreamResponse:
         """GET: the form. Nothing is used up by looking."""
-        return await self._guarded(ask, ask.request.query.get("token", ""), None)
+        return await self._guarded(request, request.http.query.get("token", ""), None)
 
-    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        form = await posted(ask)
+    async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        form = await posted(request)
         if not form.genuine:
-            error = STALE_FORM if ask.visit.csrf else NO_COOKIE
-            return await self._form(ask, form.unproven.get("token", ""), 403, error=error)
-        return await self._guarded(ask, form.get("token", ""), form.get("password", ""))
+            error = STALE_FORM if request.visit.csrf else NO_COOKIE
+            return await self._form(request, form.unproven.get("token", ""), 403, error=error)
+        return await self._guarded(request, form.get("token", ""), form.get("password", ""))
 
-    async def _guarded(self, ask: PortalRequest, token: str, password: str | None) -> web.StreamResponse:
+    async def _guarded(self, request: PortalRequest, token: str, password: str | None) -> web.StreamResponse:
         try:
-            await self._limits.spend(LINKS_PER_IP, ask.client.network)
+            await self._limits.spend(LINKS_PER_IP, request.client.network)
         except TooManyAttempts as limit:
-            return self._pages.limited(limit, ask.reader, ask.request_id)
+            return self._pages.limited(limit, request.reader, request.request_id)
         if password is None:
-            return await self._form(ask, token)
+            return await self._form(request, token)
         try:
-            return await self._accept(ask, token, password)
+            return await self._accept(request, token, password)
         except WeakPassword as weak:
-            return await self._form(ask, token, 422, error=weak.public)
+            return await self._form(request, token, 422, error=weak.public)
 
-    async def _accept(self, ask: PortalRequest, token: str, password: str) -> web.StreamResponse:
+    async def _accept(self, request: PortalRequest, token: str, password: str) -> web.StreamResponse:
         """A session with the password alone: what it may have is a second factor to add, as after any sign-in."""
-        client = ask.client
+        client = request.client
         user = await self._invitations.accept(token, password, self._audit, client.ip)
         if user is None:
-            return self._gone(ask)
+            return self._gone(request)
         record = await self._sessions.rise(
-            ask.visit.principal, user.username, "password", ip=client.ip, user_agent=client.user_agent
+            request.visit.principal, user.username, "password", ip=client.ip, user_agent=client.user_agent
         )
         response = see_other(with_return(f"{self._prefix}/enrol", "/"))
-        await self._sessions.attach(ask.request, response, record.sid)
+        await self._sessions.attach(request.http, response, record.sid)
         return response
 
     async def _form(
-        self, ask: PortalRequest, token: str, status: int = 200, *, error: str | None = None
+        self, request: PortalRequest, token: str, status: int = 200, *, error: str | None = None
     ) -> web.StreamResponse:
         user = await self._invitations.invited(token)
         if user is None:
-            return self._gone(ask)
+            return self._gone(request)
         return await self._forms.show(
-            ask, "invite.html", status, token=token, username=user.username, error=error
+            request, "invite.html", status, token=token, username=user.username, error=error
         )
 
-    def _gone(self, ask: PortalRequest) -> web.Response:
+    def _gone(self, request: PortalRequest) -> web.Response:
         return self._pages.error(
             410,
             title=N_("This invitation is over"),
@@ -84,7 +84,7 @@ class InviteViews:
                 "It was used already, is too old, or was replaced. Please ask your administrator for a new one."
             ),
             reason="invitation_gone",
-            reader=ask.reader,
-            request_id=ask.request_id,
+            reader=request.reader,
+            request_id=request.request_id,
             actions=[(N_("Sign in"), f"{self._prefix}/login")],
         )

@@ -28,58 +28,58 @@ class ResetViews:
     def __init__(self, resets: Resets, forms: VisitorForms, pages: Pages, *, prefix: str) -> None:
         self._resets, self._forms, self._pages, self._prefix = resets, forms, pages, prefix
 
-    async def page(self, ask: PortalRequest) -> web.StreamResponse:
+    async def page(self, request: PortalRequest) -> web.StreamResponse:
         """GET: with a token the way on, else the form that asks for one. Nothing is used up by looking."""
-        token = ask.request.query.get("token", "")
-        return await self._show(ask, "open" if token else "ask", token=token[:128])
+        token = request.http.query.get("token", "")
+        return await self._show(request, "open" if token else "ask", token=token[:128])
 
-    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        form = await posted(ask)
+    async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        form = await posted(request)
         token = form.unproven.get("token", "")
         if not form.genuine:
-            error = STALE_FORM if ask.visit.csrf else NO_COOKIE
-            return await self._show(ask, "open" if token else "ask", 403, token=token, error=error)
+            error = STALE_FORM if request.visit.csrf else NO_COOKIE
+            return await self._show(request, "open" if token else "ask", 403, token=token, error=error)
         try:
-            return await self._step(ask, form, token)
+            return await self._step(request, form, token)
         except TooManyAttempts as limit:
-            return self._pages.limited(limit, ask.reader, ask.request_id)
+            return self._pages.limited(limit, request.reader, request.request_id)
 
-    async def _step(self, ask: PortalRequest, form: Mapping[str, str], token: str) -> web.StreamResponse:
+    async def _step(self, request: PortalRequest, form: Mapping[str, str], token: str) -> web.StreamResponse:
         if "username" in form:
-            await self._resets.request(ask.client, form["username"])
-            return await self._show(ask, "sent")
-        browser = ask.visit.csrf
+            await self._resets.request(request.client, form["username"])
+            return await self._show(request, "sent")
+        browser = request.visit.csrf
         if token:
-            ticket = await self._resets.open(ask.client, token, browser)
+            ticket = await self._resets.open(request.client, token, browser)
         else:
             ticket = await self._resets.ticket(form.get("ticket", ""), browser)
         if ticket is None:
-            return await self._show(ask, "ask", 410, error=GONE)
+            return await self._show(request, "ask", 410, error=GONE)
         if ticket.proven:
-            return await self._password(ask, ticket, form.get("password", ""))
-        return await self._second_factor(ask, ticket, form)
+            return await self._password(request, ticket, form.get("password", ""))
+        return await self._second_factor(request, ticket, form)
 
     async def _second_factor(
-        self, ask: PortalRequest, ticket: Ticket, form: Mapping[str, str]
+        self, request: PortalRequest, ticket: Ticket, form: Mapping[str, str]
     ) -> web.StreamResponse:
         usable = await self._resets.factors(ticket)
         if not usable:
-            return await self._show(ask, "ask", 410, error=GONE)
+            return await self._show(request, "ask", 410, error=GONE)
         wanted = form.get("factor") or form.get("method") or ""
         factor = wanted if wanted in usable else usable[0]
         resend = Resend.of(form)
         if resend or form.get("factor") or not (form.get("code") or form.get("credential")):
-            return await self._challenge(ask, ticket, factor, usable, resend=resend)
-        outcome, ticket = await self._resets.prove(ask.client, ticket, factor, form)
+            return await self._challenge(request, ticket, factor, usable, resend=resend)
+        outcome, ticket = await self._resets.prove(request.client, ticket, factor, form)
         if outcome is Outcome.RIGHT:
-            return await self._show(ask, "password", ticket=ticket.id, username=ticket.user.username)
+            return await self._show(request, "password", ticket=ticket.id, username=ticket.user.username)
         if outcome is Outcome.EXHAUSTED:
-            return await self._show(ask, "ask", 429, error=GONE)
-        return await self._challenge(ask, ticket, factor, usable, error=WRONG[outcome])
+            return await self._show(request, "ask", 429, error=GONE)
+        return await self._challenge(request, ticket, factor, usable, error=WRONG[outcome])
 
     async def _challenge(
         self,
-        ask: PortalRequest,
+        request: PortalRequest,
         ticket: Ticket,
         factor: str,
         usable: list[str],
@@ -89,11 +89,11 @@ class ResetViews:
     ) -> web.StreamResponse:
         failed = False
         try:
-            prompt = await self._resets.begin(ask.client, ticket, factor, resend)
+            prompt = await self._resets.begin(request.client, ticket, factor, resend)
         except SendFailed as failure:
             prompt, failed = Prompt(other=failure.instead), True
         return await self._forms.show(
-            ask,
+            request,
             "verify.html",
             401 if error else 503 if failed else 200,
             action=f"{self._prefix}/reset",
@@ -113,16 +113,18 @@ class ResetViews:
             notice=NEW_CODE if resend and prompt.sent else None,
         )
 
-    async def _password(self, ask: PortalRequest, ticket: Ticket, password: str) -> web.StreamResponse:
+    async def _password(self, request: PortalRequest, ticket: Ticket, password: str) -> web.StreamResponse:
         where = {"ticket": ticket.id, "username": ticket.user.username}
         try:
-            done = await self._resets.finish(ask.client, ticket, password)
+            done = await self._resets.finish(request.client, ticket, password)
         except WeakPassword as weak:
-            return await self._show(ask, "password", 422, error=weak.public, **where)
-        return await self._show(ask, "done") if done else await self._show(ask, "ask", 410, error=GONE)
+            return await self._show(request, "password", 422, error=weak.public, **where)
+        return (
+            await self._show(request, "done") if done else await self._show(request, "ask", 410, error=GONE)
+        )
 
     async def _show(
-        self, ask: PortalRequest, step: str, status: int = 200, **context: str
+        self, request: PortalRequest, step: str, status: int = 200, **context: str
     ) -> web.StreamResponse:
         blank: dict[str, object] = {"token": "", "ticket": "", "username": "", "error": None}
-        return await self._forms.show(ask, "reset.html", status, **(blank | context), step=step)
+        return await self._forms.show(request, "reset.html", status, **(blank | context), step=step)

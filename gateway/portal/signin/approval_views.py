@@ -51,34 +51,34 @@ class ApproveViews:
         self._here, self._prefix = f"{prefix}/approve", prefix
         self._clock = clock
 
-    async def page(self, ask: PortalRequest) -> web.StreamResponse:
-        principal = ask.visit.principal
+    async def page(self, request: PortalRequest) -> web.StreamResponse:
+        principal = request.visit.principal
         if principal is None or not vouches(principal.session):
-            return self._first(ask, principal)
+            return self._first(request, principal)
         asked = await self._factor.asks.waiting(principal.username)
-        done = ask.request.query.get("done", "")
-        return self._show(ask, asked, done=done if done in DONE else "")
+        done = request.http.query.get("done", "")
+        return self._show(request, asked, done=done if done in DONE else "")
 
-    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        form = await posted(ask)
-        principal = ask.visit.principal
+    async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        form = await posted(request)
+        principal = request.visit.principal
         if principal is None or not vouches(principal.session):
-            return self._first(ask, principal)
+            return self._first(request, principal)
         if not form.genuine:
             asked = await self._factor.asks.waiting(principal.username)
-            return self._show(ask, asked, error=STALE_FORM, status=403)
+            return self._show(request, asked, error=STALE_FORM, status=403)
         asked = await self._factor.asks.take(principal.username, form.get("id", ""))
         if asked is None:
             return see_other(f"{self._here}?done=late")
         number = form.get("number", "").strip() if form.get("do") == "approve" else None
         answer = judged(asked, principal, number)
-        await self._settle(ask, principal, asked, answer)
+        await self._settle(request, principal, asked, answer)
         return see_other(f"{self._here}?done={answer.value}")
 
     async def _settle(
-        self, ask: PortalRequest, principal: Principal, asked: ApprovalQuestion, answer: ApprovalAnswer
+        self, request: PortalRequest, principal: Principal, asked: ApprovalQuestion, answer: ApprovalAnswer
     ) -> None:
-        user, ip = principal.user, ask.client.ip
+        user, ip = principal.user, request.client.ip
         sid = principal.session.sid[:8]
         if answer is ApprovalAnswer.YES:
             self._audit.record("approval_given", user.username, ip, sid=sid, asked_from=asked.ip)
@@ -87,10 +87,10 @@ class ApproveViews:
             self._audit.record(
                 "approval_refused", user.username, ip, answer=answer.value, sid=sid, asked_from=asked.ip
             )
-            self._tell(ask, principal, asked)
+            self._tell(request, principal, asked)
         await self._factor.asks.answer(user.username, asked, answer)
 
-    def _tell(self, ask: PortalRequest, principal: Principal, asked: ApprovalQuestion) -> None:
+    def _tell(self, request: PortalRequest, principal: Principal, asked: ApprovalQuestion) -> None:
         user, brand = principal.user, self._notices.brand
         browser = browser_name(asked.user_agent)
         subject = N_("%(brand)s: a sign-in was refused", brand=brand)
@@ -104,20 +104,22 @@ class ApproveViews:
             ip=asked.ip,
         )
         self._notices.mail(
-            user.username, user.email, subject, text, about="approval_refused", lang=ask.client.lang
+            user.username, user.email, subject, text, about="approval_refused", lang=request.client.lang
         )
 
-    def _first(self, ask: PortalRequest, principal: Principal | None) -> web.StreamResponse:
+    def _first(self, request: PortalRequest, principal: Principal | None) -> web.StreamResponse:
         """What is missing before this browser may approve anything."""
         if principal is None:
             return see_other(with_return(f"{self._prefix}/login", self._here))
         if proven_recently(principal.session, self._clock()):  # more proof would change nothing
-            return self._pages.error(403, message=BORROWED, reader=ask.reader, request_id=ask.request_id)
+            return self._pages.error(
+                403, message=BORROWED, reader=request.reader, request_id=request.request_id
+            )
         return see_other(with_return(f"{self._prefix}/verify", self._here))
 
     def _show(
         self,
-        ask: PortalRequest,
+        request: PortalRequest,
         asked: ApprovalQuestion | None,
         *,
         done: str = "",
@@ -127,9 +129,9 @@ class ApproveViews:
         return self._pages.render(
             "approve.html",
             status,
-            reader=ask.reader,
-            request_id=ask.request_id,
-            csrf_token=ask.visit.csrf,
+            reader=request.reader,
+            request_id=request.request_id,
+            csrf_token=request.visit.csrf,
             here=self._here,
             asked=asked,
             browser=browser_name(asked.user_agent) if asked else "",
@@ -140,12 +142,12 @@ class ApproveViews:
 
     # -- waiting -------------------------------------------------------------------------------------------------
 
-    async def wait_for_question(self, ask: PortalRequest) -> web.StreamResponse:
+    async def wait_for_question(self, request: PortalRequest) -> web.StreamResponse:
         """GET by the approving page: whether another question is there than the one it shows (`?seen=`)."""
-        principal = _somebody(ask)
+        principal = _somebody(request)
         if not vouches(principal.session):
             raise RequestRefused("this session approves nobody", status=403)
-        seen = ask.request.query.get("seen", "")
+        seen = request.http.query.get("seen", "")
 
         async def other() -> bool:
             asked = await self._factor.asks.waiting(principal.username)
@@ -153,9 +155,9 @@ class ApproveViews:
 
         return await _told(other)
 
-    async def wait_for_answer(self, ask: PortalRequest) -> web.StreamResponse:
+    async def wait_for_answer(self, request: PortalRequest) -> web.StreamResponse:
         """GET by the page that signs in: whether its form is worth sending."""
-        principal = _somebody(ask)
+        principal = _somebody(request)
         return await _told(lambda: self._factor.is_settled(principal.username, principal.session.sid))
 
 
@@ -167,10 +169,10 @@ def judged(asked: ApprovalQuestion, principal: Principal, number: str | None) ->
     return ApprovalAnswer.YES if right else ApprovalAnswer.WRONG_NUMBER
 
 
-def _somebody(ask: PortalRequest) -> Principal:
-    if ask.visit.principal is None:
+def _somebody(request: PortalRequest) -> Principal:
+    if request.visit.principal is None:
         raise RequestRefused("nobody waits here", status=401, public="Please sign in.")
-    return ask.visit.principal
+    return request.visit.principal
 
 
 async def _told(changed: Callable[[], Awaitable[bool]]) -> web.Response:

@@ -58,103 +58,111 @@ class HandOffViews:
         self._portal = f"{public_url}{self._prefix}"
         self._nonce = AuxiliaryCookie.of(config.session, "nonce", secure=public_url.startswith("https:"))
 
-    async def leave(self, ask: PortalRequest) -> web.StreamResponse:
+    async def leave(self, request: PortalRequest) -> web.StreamResponse:
         """On a remote host, any page that is the portal's. Who signs in here takes a nonce along and comes back."""
-        page = ask.here.path.removeprefix(self._prefix)
-        destination = read_return(ask.request.query.get("rd", ""), ask.here, self._routes, self._prefix)
+        page = request.target.path.removeprefix(self._prefix)
+        destination = read_return(
+            request.http.query.get("rd", ""), request.target, self._routes, self._prefix
+        )
         if page not in _SIGN_IN:
             return see_other(with_return(f"{self._portal}{page}", destination.url))
-        client = ask.client
+        client = request.client
         nonce = self._nonce.read(client.cookies) or secrets.token_urlsafe()
         begun = self._handoffs.begin(destination, nonce, network=client.network, user_agent=client.user_agent)
         response = see_other(f"{self._portal}/across?to={quote(destination.url, safe='')}&begun={begun}")
         self._nonce.give(response, nonce, NONCE_KEPT)
         return response
 
-    async def across(self, ask: PortalRequest) -> web.StreamResponse:
+    async def across(self, request: PortalRequest) -> web.StreamResponse:
         """On the portal: whoever is signed in as the destination asks for goes there with a code, others sign in."""
-        destination, begun = self._asked(ask)
+        destination, begun = self._asked(request)
         if begun.expired:
             return see_other(destination.url)
-        if round_in_circles := self._trail.diagnosis(ask, destination):
+        if round_in_circles := self._trail.diagnosis(request, destination):
             return round_in_circles
-        if (principal := self._signed_in(ask, destination)) is None:
-            return self._first(ask, destination)
-        if not begun.is_of(ask.client.network, ask.client.user_agent):
-            return self._question(ask, destination)
-        return await self._hand_over(ask, destination, principal.session.sid, begun.nonce_digest)
+        if (principal := self._signed_in(request, destination)) is None:
+            return self._first(request, destination)
+        if not begun.is_of(request.client.network, request.client.user_agent):
+            return self._question(request, destination)
+        return await self._hand_over(request, destination, principal.session.sid, begun.nonce_digest)
 
-    async def agreed(self, ask: PortalRequest) -> web.StreamResponse:
+    async def agreed(self, request: PortalRequest) -> web.StreamResponse:
         """On the portal: the user says that it was they who wanted to sign in there."""
-        form = await posted(ask)
-        destination, begun = self._asked(ask)
-        principal = self._signed_in(ask, destination)
+        form = await posted(request)
+        destination, begun = self._asked(request)
+        principal = self._signed_in(request, destination)
         if principal is None or begun.expired or not form.genuine:
-            return await self.across(ask)
-        return await self._hand_over(ask, destination, principal.session.sid, begun.nonce_digest)
+            return await self.across(request)
+        return await self._hand_over(request, destination, principal.session.sid, begun.nonce_digest)
 
-    def _asked(self, ask: PortalRequest) -> tuple[Target, HandOffRequest]:
+    def _asked(self, request: PortalRequest) -> tuple[Target, HandOffRequest]:
         """The page that wants the session. Raises RequestRefused unless its own host began this, and may."""
-        destination = read_return(ask.request.query.get("to", ""), ask.here, self._routes, self._prefix)
+        destination = read_return(
+            request.http.query.get("to", ""), request.target, self._routes, self._prefix
+        )
         where = f"{destination.scheme}://{destination.authority}"
         if not self._domains.may_receive(destination):
             raise RequestRefused(
                 f"no session is handed to {where}: no route names that host (a wildcard does not), nor does "
                 "`domains[].hosts`, or it is not reached as server.public_url is"
             )
-        begun = self._handoffs.begun(ask.request.query.get("begun", ""), destination)
+        begun = self._handoffs.begun(request.http.query.get("begun", ""), destination)
         if begun is None:
             raise RequestRefused(f"no session is handed to {where}: that host did not ask for this page")
         return destination, begun
 
-    def _signed_in(self, ask: PortalRequest, destination: Target) -> Principal | None:
+    def _signed_in(self, request: PortalRequest, destination: Target) -> Principal | None:
         """Who is signed in as far as the destination asks for."""
-        verdict = self._signin.decision(destination, ask.visit.principal).verdict
-        return None if verdict in (Verdict.SIGN_IN, Verdict.STEP_UP) else ask.visit.principal
+        verdict = self._signin.decision(destination, request.visit.principal).verdict
+        return None if verdict in (Verdict.SIGN_IN, Verdict.STEP_UP) else request.visit.principal
 
-    def _first(self, ask: PortalRequest, destination: Target) -> web.StreamResponse:
-        verdict = self._signin.decision(destination, ask.visit.principal).verdict
+    def _first(self, request: PortalRequest, destination: Target) -> web.StreamResponse:
+        verdict = self._signin.decision(destination, request.visit.principal).verdict
         if verdict not in (Verdict.SIGN_IN, Verdict.STEP_UP):
             return see_other(destination.url)
         page = "login" if verdict is Verdict.SIGN_IN else "verify"
-        return see_other(with_return(f"{self._prefix}/{page}", ask.here.uri))
+        return see_other(with_return(f"{self._prefix}/{page}", request.target.uri))
 
-    def _question(self, ask: PortalRequest, destination: Target) -> web.StreamResponse:
+    def _question(self, request: PortalRequest, destination: Target) -> web.StreamResponse:
         return self._pages.render(
             "across.html",
-            reader=ask.reader,
-            request_id=ask.request_id,
-            csrf_token=ask.visit.csrf,
+            reader=request.reader,
+            request_id=request.request_id,
+            csrf_token=request.visit.csrf,
             host=destination.authority,
-            query=ask.here.query,
+            query=request.target.query,
         )
 
     async def _hand_over(
-        self, ask: PortalRequest, destination: Target, sid: str, nonce_digest: str
+        self, request: PortalRequest, destination: Target, sid: str, nonce_digest: str
     ) -> web.StreamResponse:
         code = await self._handoffs.issue(sid, destination, nonce_digest)
         response = see_other(
             f"{destination.scheme}://{destination.authority}{self._prefix}/handoff?code={code}"
         )
         response.headers["Referrer-Policy"] = "no-referrer"
-        self._trail.sent_on(ask, destination, response)
+        self._trail.sent_on(request, destination, response)
         return response
 
-    async def arrive(self, ask: PortalRequest) -> web.StreamResponse:
+    async def arrive(self, request: PortalRequest) -> web.StreamResponse:
         """On the remote host: the code for a cookie that counts at this host alone."""
-        nonce = self._nonce.read(ask.client.cookies)
-        given = await self._handoffs.redeem(ask.request.query.get("code", ""), ask.here, nonce)
-        record = await self._records.get(given.sid) if given and self._domains.may_receive(ask.here) else None
+        nonce = self._nonce.read(request.client.cookies)
+        given = await self._handoffs.redeem(request.http.query.get("code", ""), request.target, nonce)
+        record = (
+            await self._records.get(given.sid)
+            if given and self._domains.may_receive(request.target)
+            else None
+        )
         if given is None or record is None:
             again = [(N_("Open the page again"), "/")]
             return self._pages.error(
-                400, reader=ask.reader, message=_NOT_GOOD, request_id=ask.request_id, actions=again
+                400, reader=request.reader, message=_NOT_GOOD, request_id=request.request_id, actions=again
             )
         where = given.uri if not given.uri.startswith("//") else "/"
         response = see_other(where)
         response.headers["Referrer-Policy"] = "no-referrer"
-        await self._sessions.attach(ask.request, response, record.sid, host=ask.here.host)
+        await self._sessions.attach(request.http, response, record.sid, host=request.target.host)
         self._audit.record(
-            "handed_over", record.username, ask.client.ip, host=ask.here.host, sid=record.sid[:8]
+            "handed_over", record.username, request.client.ip, host=request.target.host, sid=record.sid[:8]
         )
         return response

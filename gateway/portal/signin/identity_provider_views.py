@@ -86,71 +86,71 @@ class ProviderViews:
     prefix: str
     public_url: str
 
-    async def leave(self, ask: PortalRequest) -> web.StreamResponse:
+    async def leave(self, request: PortalRequest) -> web.StreamResponse:
         """Send the browser to the provider; what it must bring back is kept here."""
-        await self.limits.spend(PER_IP, ask.client.network)
-        csrf = ask.visit.csrf or self.sessions.new_csrf()
-        destination = read_return(ask.request.query.get("rd", ""), ask.here, self.routes, self.prefix)
+        await self.limits.spend(PER_IP, request.client.network)
+        csrf = request.visit.csrf or self.sessions.new_csrf()
+        destination = read_return(request.http.query.get("rd", ""), request.target, self.routes, self.prefix)
         attempt = await self.journeys.begin(
-            self.config.name, self._redirect_uri(), href(destination, ask.here), csrf
+            self.config.name, self._redirect_uri(), href(destination, request.target), csrf
         )
         try:
             response = see_other(await self.provider.address(attempt))
         except ProviderUnavailable as error:
-            return self._failed(ask, error, href(destination, ask.here))
-        if not ask.visit.csrf:
-            await self.sessions.attach(ask.request, response, None, csrf=csrf)
+            return self._failed(request, error, href(destination, request.target))
+        if not request.visit.csrf:
+            await self.sessions.attach(request.http, response, None, csrf=csrf)
         return response
 
-    async def come_back(self, ask: PortalRequest) -> web.StreamResponse:
+    async def come_back(self, request: PortalRequest) -> web.StreamResponse:
         """The provider's answer: checked, matched to a user, and a session whose second factor is still ours to ask."""
-        await self.limits.spend(PER_IP, ask.client.network)
-        answer = dict(ask.request.query)
+        await self.limits.spend(PER_IP, request.client.network)
+        answer = dict(request.http.query)
         journey = await self.journeys.end(self.config.name, answer.get("state", ""))
-        if journey is None or not journey.is_of(ask.visit.csrf):
-            return self._strayed(ask, journey.rd if journey else "/")
+        if journey is None or not journey.is_of(request.visit.csrf):
+            return self._strayed(request, journey.rd if journey else "/")
         try:
             account = await self.provider.account(journey.attempt, answer)
-            user = await self.links.user(self.config, account, ask.client.ip)
+            user = await self.links.user(self.config, account, request.client.ip)
         except (NotSignedIn, ProviderUnavailable) as error:
-            return self._failed(ask, error, journey.rd)
-        record = await self.signin.federated(ask.client, user, ask.visit.principal, mfa=account.mfa)
-        destination = read_return(journey.rd, ask.here, self.routes, self.prefix)
+            return self._failed(request, error, journey.rd)
+        record = await self.signin.federated(request.client, user, request.visit.principal, mfa=account.mfa)
+        destination = read_return(journey.rd, request.target, self.routes, self.prefix)
         principal = await self.sessions.principal_of(record)
-        where = href(destination, ask.here)
+        where = href(destination, request.target)
         if self.signin.decision(destination, principal).verdict is Verdict.STEP_UP:
             where = with_return(f"{self.prefix}/verify", where)
         response = see_other(where)
-        await self.sessions.attach(ask.request, response, record.sid)
+        await self.sessions.attach(request.http, response, record.sid)
         return response
 
-    async def come_back_by_post(self, ask: PortalRequest) -> web.StreamResponse:
+    async def come_back_by_post(self, request: PortalRequest) -> web.StreamResponse:
         """The same answer as a form (OAuth 2.0 Form Post Response Mode), which another site's page sends on purpose.
 
         Our cookie is SameSite=Lax, so it does not come along: the browser is sent on to the address that takes
         answers, and brings it there.
         """
-        form = await posted_by_anyone(ask)
+        form = await posted_by_anyone(request)
         kept = {name: form[name] for name in ("code", "state", "iss", "error") if form.get(name)}
         return see_other(f"{self.prefix}/federated/{self.config.name}/callback?{urlencode(kept)}")
 
-    def _strayed(self, ask: PortalRequest, rd: str) -> web.Response:
+    def _strayed(self, request: PortalRequest, rd: str) -> web.Response:
         """Another tab may have signed in meanwhile: then this one need not, and nothing of the answer is used."""
-        if ask.visit.principal is not None:
-            return see_other(href(read_return(rd, ask.here, self.routes, self.prefix), ask.here))
-        return self._failed(ask, NotSignedIn("unknown state, or of another browser", public=STRAYED), "/")
+        if request.visit.principal is not None:
+            return see_other(href(read_return(rd, request.target, self.routes, self.prefix), request.target))
+        return self._failed(request, NotSignedIn("unknown state, or of another browser", public=STRAYED), "/")
 
     def _redirect_uri(self) -> str:
         return f"{self.public_url.rstrip('/')}{self.prefix}/federated/{self.config.name}/callback"
 
-    def _failed(self, ask: PortalRequest, error: GatewayError, rd: str) -> web.Response:
+    def _failed(self, request: PortalRequest, error: GatewayError, rd: str) -> web.Response:
         self.audit.record(
-            "federated_failed", "", ask.client.ip, provider=self.config.name, cause=error.detail[:300]
+            "federated_failed", "", request.client.ip, provider=self.config.name, cause=error.detail[:300]
         )
         return self.pages.error(
             error.status,
-            reader=ask.reader,
+            reader=request.reader,
             message=error.public,
-            request_id=ask.request_id,
+            request_id=request.request_id,
             actions=[(N_("Sign in another way"), with_return(f"{self.prefix}/login", rd))],
         )

@@ -23,66 +23,66 @@ class KeptViews:
         self._posts, self._signin, self._pages = posts, signin, pages
         self._prefix = prefix
 
-    async def page(self, ask: PortalRequest) -> web.StreamResponse:
+    async def page(self, request: PortalRequest) -> web.StreamResponse:
         """GET {prefix}/kept?id=…&at=…: what would be sent, and the question."""
-        principal = ask.visit.principal
-        missing = self._missing(ask, principal)
+        principal = request.visit.principal
+        missing = self._missing(request, principal)
         if principal is None or missing is not None:
-            return see_other(with_return(f"{self._prefix}/{missing or 'login'}", ask.here.uri))
-        id = ask.request.query.get("id", "")
-        post = await self._posts.find(ask.client.cookies, id, principal)
+            return see_other(with_return(f"{self._prefix}/{missing or 'login'}", request.target.uri))
+        id = request.http.query.get("id", "")
+        post = await self._posts.find(request.client.cookies, id, principal)
         if post is None:
-            return self._gone(ask)
+            return self._gone(request)
         return self._pages.render(
             "kept.html",
-            reader=ask.reader,
-            request_id=ask.request_id,
-            csrf_token=ask.visit.csrf,
+            reader=request.reader,
+            request_id=request.request_id,
+            csrf_token=request.visit.csrf,
             id=id,
-            at=ask.here.query,
-            host=ask.here.host,
+            at=request.target.query,
+            host=request.target.host,
             path=urlsplit(post.url).path,
             size=len(post.body),
             upload=post.content_type.startswith("multipart/"),
             since=post.at,
         )
 
-    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
+    async def submit(self, request: PortalRequest) -> web.StreamResponse:
         """POST: to send, the browser goes to the form's own address, where the gate swaps this body for the form.
 
         307 keeps the method (RFC 9110 §15.4.8). The body is text/plain, which tells it from the forms of apps.
         """
-        form = await posted(ask, _PLAIN_TEXT)
-        principal = ask.visit.principal
+        form = await posted(request, _PLAIN_TEXT)
+        principal = request.visit.principal
         if principal is None or not form.genuine:
-            return see_other(ask.here.uri)  # the question again, after signing in where that is due
+            return see_other(request.target.uri)  # the question again, after signing in where that is due
         id = form.get("kept", "") or form.get("discard", "")
-        post = await self._posts.find(ask.client.cookies, id, principal)
+        post = await self._posts.find(request.client.cookies, id, principal)
         if post is None:
-            return self._gone(ask)
+            return self._gone(request)
         if "discard" in form:
-            await self._posts.discard(ask.client.cookies, id, post, ask.client.ip)
+            await self._posts.discard(request.client.cookies, id, post, request.client.ip)
             return see_other("/")
-        return await self._send(ask, principal, id, post)
+        return await self._send(request, principal, id, post)
 
     async def _send(
-        self, ask: PortalRequest, principal: Principal, id: str, post: KeptPost
+        self, request: PortalRequest, principal: Principal, id: str, post: KeptPost
     ) -> web.StreamResponse:
-        missing = self._missing(ask, principal)
+        missing = self._missing(request, principal)
         if missing is not None:
-            return see_other(with_return(f"{self._prefix}/{missing}", ask.here.uri))
-        if not await self._posts.release(ask.client.cookies, id, post):
-            return self._gone(ask)
+            return see_other(with_return(f"{self._prefix}/{missing}", request.target.uri))
+        if not await self._posts.release(request.client.cookies, id, post):
+            return self._gone(request)
         parts = urlsplit(post.url)
         where = parts._replace(scheme="", netloc="").geturl() or "/"
         if where.startswith("//"):
             where = post.url
         return web.Response(status=307, headers={"Location": where, "Cache-Control": "no-store"})
 
-    def _missing(self, ask: PortalRequest, principal: Principal | None) -> str | None:
+    def _missing(self, request: PortalRequest, principal: Principal | None) -> str | None:
         """Which proof is due before the form may be sent: "login", "verify" or None."""
-        verdict = self._signin.decision(ask.here, principal).verdict
+        verdict = self._signin.decision(request.target, principal).verdict
         return {Verdict.SIGN_IN: "login", Verdict.STEP_UP: "verify"}.get(verdict)
 
-    def _gone(self, ask: PortalRequest) -> web.Response:
-        return self._pages.error(410, reader=ask.reader, message=GONE, request_id=ask.request_id)
+    def _gone(self, request: PortalRequest) -> web.Response:
+        return self._pages.error(410, reader=request.reader, message=GONE, request_id=request.request_id)

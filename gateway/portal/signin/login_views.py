@@ -39,34 +39,36 @@ class LoginViews:
         self._tokens, self._onward = tokens, onward
         self._can_reset, self._passkeys, self._providers = can_reset, passkeys, providers
 
-    async def page(self, ask: PortalRequest) -> web.StreamResponse:
-        destination = self._onward.wanted(ask, ask.request.query.get("rd", ""))
-        if round_in_circles := self._onward.trail.diagnosis(ask, destination):
+    async def page(self, request: PortalRequest) -> web.StreamResponse:
+        destination = self._onward.wanted(request, request.http.query.get("rd", ""))
+        if round_in_circles := self._onward.trail.diagnosis(request, destination):
             return round_in_circles
-        principal = ask.visit.principal
+        principal = request.visit.principal
         verdict = self._signin.decision(destination, principal).verdict
         if principal is None or verdict is Verdict.SIGN_IN:  # signed in, but the proof may be too old
-            hint = ask.request.query.get("login_hint", "")[:128]
-            return await self._form(ask, destination, username=hint)
-        return self._onward.to(ask, destination, principal)
+            hint = request.http.query.get("login_hint", "")[:128]
+            return await self._form(request, destination, username=hint)
+        return self._onward.to(request, destination, principal)
 
-    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        form = await posted(ask, tokens=self._tokens)
-        destination = self._onward.wanted(ask, form.unproven.get("rd", ""))
+    async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        form = await posted(request, tokens=self._tokens)
+        destination = self._onward.wanted(request, form.unproven.get("rd", ""))
         username = form.unproven.get("username", "")
-        if ask.visit.principal is not None and not form.of_session:
+        if request.visit.principal is not None and not form.of_session:
             # Another tab has signed in meanwhile: this one need not.
-            return self._onward.to(ask, destination, ask.visit.principal)
+            return self._onward.to(request, destination, request.visit.principal)
         if not form.genuine:
-            problem = STALE_FORM if ask.visit.csrf else self._onward.trail.cause(ask, destination).public
-            return await self._form(ask, destination, username=username, error=problem, status=403)
+            problem = (
+                STALE_FORM if request.visit.csrf else self._onward.trail.cause(request, destination).public
+            )
+            return await self._form(request, destination, username=username, error=problem, status=403)
         try:
             record = await self._signin.password(
-                ask.client, username, form.get("password", ""), ask.visit.principal
+                request.client, username, form.get("password", ""), request.visit.principal
             )
         except TooManyAttempts as limit:
             return await self._form(
-                ask,
+                request,
                 destination,
                 username=username,
                 error=too_many(limit),
@@ -74,15 +76,15 @@ class LoginViews:
                 retry_after=limit.retry_after,
             )
         if record is None:
-            return await self._form(ask, destination, username=username, error=WRONG_PASSWORD, status=401)
+            return await self._form(request, destination, username=username, error=WRONG_PASSWORD, status=401)
         principal = await self._sessions.principal_of(record)
-        response = self._onward.to(ask, destination, principal)
-        await self._sessions.attach(ask.request, response, record)
+        response = self._onward.to(request, destination, principal)
+        await self._sessions.attach(request.http, response, record)
         return response
 
     async def _form(
         self,
-        ask: PortalRequest,
+        request: PortalRequest,
         destination: Target,
         *,
         username: str = "",
@@ -93,19 +95,19 @@ class LoginViews:
         response = self._pages.render(
             "login.html",
             status,
-            reader=ask.reader,
-            request_id=ask.request_id,
+            reader=request.reader,
+            request_id=request.request_id,
             headers={} if retry_after is None else {"Retry-After": str(retry_after)},
-            csrf_token=(csrf := ask.visit.csrf or self._sessions.new_csrf()),
-            rd=href(destination, ask.here),
+            csrf_token=(csrf := request.visit.csrf or self._sessions.new_csrf()),
+            rd=href(destination, request.target),
             username=username,
             passkeys=self._passkeys,
             providers=self._providers,
             can_reset=self._can_reset,
             error=error,
         )
-        if not ask.visit.csrf:
-            await self._sessions.attach(ask.request, response, None, csrf=csrf)
+        if not request.visit.csrf:
+            await self._sessions.attach(request.http, response, None, csrf=csrf)
         return response
 
 
@@ -113,10 +115,12 @@ class Tabs:
     def __init__(self, signin: SignIn, routes: Routes, *, prefix: str) -> None:
         self._signin, self._routes, self._prefix = signin, routes, prefix
 
-    async def state(self, ask: PortalRequest) -> web.StreamResponse:
+    async def state(self, request: PortalRequest) -> web.StreamResponse:
         """GET {prefix}/tab?rd=…: which step is due (login, verify, done) and the address to go on at."""
-        destination = read_return(ask.request.query.get("rd", ""), ask.here, self._routes, self._prefix)
-        principal, where = ask.visit.principal, href(destination, ask.here)
+        destination = read_return(
+            request.http.query.get("rd", ""), request.target, self._routes, self._prefix
+        )
+        principal, where = request.visit.principal, href(destination, request.target)
         verdict = self._signin.decision(destination, principal).verdict
         if principal is None or verdict is Verdict.SIGN_IN:
             step, where = "login", with_return(f"{self._prefix}/login", where)

@@ -26,24 +26,24 @@ class LogoutViews:
         self._trail, self._domains = trail, domains
         self._prefix = prefix
 
-    async def page(self, ask: PortalRequest) -> web.StreamResponse:
+    async def page(self, request: PortalRequest) -> web.StreamResponse:
         return self._pages.render(
             "logout.html",
-            reader=ask.reader,
-            request_id=ask.request_id,
-            csrf_token=ask.visit.csrf,
-            done=ask.visit.principal is None,
+            reader=request.reader,
+            request_id=request.request_id,
+            csrf_token=request.visit.csrf,
+            done=request.visit.principal is None,
         )
 
-    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        form = await posted(ask)
-        if ask.visit.principal is None:
+    async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        form = await posted(request)
+        if request.visit.principal is None:
             return see_other(f"{self._prefix}/logout")
         if not form.genuine:
-            return await self.page(ask)
-        await self._signin.sign_out(ask.client, ask.visit.principal)
+            return await self.page(request)
+        await self._signin.sign_out(request.client, request.visit.principal)
         response = see_other(f"{self._prefix}/logout")
-        remote = self._domains.is_remote(ask.here.host)
-        await self._sessions.detach(ask.request, response, host_only=remote)
+        remote = self._domains.is_remote(request.target.host)
+        await self._sessions.detach(request.http, response, host_only=remote)
         self._trail.forget(response)  # signing in once more is no going round in circles
         return response

@@ -35,50 +35,50 @@ class RedirectLoop:
         self._domain, self._session_cookie = config.session.domain, session_cookie
         self._ring, self._pages, self._clock = ring, pages, clock
 
-    def sent_on(self, ask: PortalRequest, destination: Target, response: web.StreamResponse) -> None:
+    def sent_on(self, request: PortalRequest, destination: Target, response: web.StreamResponse) -> None:
         """Count that a browser is sent to its destination as signed in."""
-        rounds = self._rounds(ask, destination) + 1
+        rounds = self._rounds(request, destination) + 1
         state = json.dumps([_name(destination), rounds, self._clock()])
         self._cookie.give(response, self._ring.seal(state.encode()).decode(), WITHIN)
 
     def forget(self, response: web.StreamResponse) -> None:
         self._cookie.drop(response)
 
-    def diagnosis(self, ask: PortalRequest, destination: Target) -> web.Response | None:
+    def diagnosis(self, request: PortalRequest, destination: Target) -> web.Response | None:
         """The page that says what is wrong, if the browser is here again after ROUNDS arrivals in a row."""
-        if self._rounds(ask, destination) < ROUNDS:
+        if self._rounds(request, destination) < ROUNDS:
             return None
-        cause = self.cause(ask, destination)
+        cause = self.cause(request, destination)
         response = self._pages.render(
             "loop.html",
             409,
-            reader=ask.reader,
-            request_id=ask.request_id,
+            reader=request.reader,
+            request_id=request.request_id,
             message=cause.public,
             reason=cause.code,
-            again=href(destination, ask.here),
+            again=href(destination, request.target),
         )
         self.forget(response)
         return response
 
-    def cause(self, ask: PortalRequest, destination: Target) -> Cause:
+    def cause(self, request: PortalRequest, destination: Target) -> Cause:
         """Return why the sign-in does not hold; the operator reads it in the log."""
-        here = ask.here
+        here = request.target
         cause = diagnose(
             Facts(
                 scheme=here.scheme,
                 host=here.host,
                 destination=destination.host,
-                cookies=self._count(ask.client.cookies),
-                opened=bool(ask.visit.csrf),
-                signed_in=ask.visit.principal is not None,
+                cookies=self._count(request.client.cookies),
+                opened=bool(request.visit.csrf),
+                signed_in=request.visit.principal is not None,
                 secure=self._secure,
                 domain=self._domain,
             )
         )
         log.warning(
             "request %s: sign-in at %s://%s for %s does not hold (%s): %s",
-            ask.request_id,
+            request.request_id,
             here.scheme,
             here.authority,
             destination.host,
@@ -87,8 +87,8 @@ class RedirectLoop:
         )
         return cause
 
-    def _rounds(self, ask: PortalRequest, destination: Target) -> int:
-        sealed = self._cookie.read(ask.client.cookies)
+    def _rounds(self, request: PortalRequest, destination: Target) -> int:
+        sealed = self._cookie.read(request.client.cookies)
         try:
             name, rounds, at = json.loads(self._ring.open(sealed.encode())) if sealed else ("", 0, 0.0)
         except ValueError:
@@ -111,23 +111,23 @@ class NextStep:
     trail: RedirectLoop
     prefix: str
 
-    def wanted(self, ask: PortalRequest, rd: str) -> Target:
+    def wanted(self, request: PortalRequest, rd: str) -> Target:
         """Return the target that a form or link names, if it is one of ours (security rule 5)."""
-        return read_return(rd, ask.here, self.routes, self.prefix)
+        return read_return(rd, request.target, self.routes, self.prefix)
 
-    def to(self, ask: PortalRequest, destination: Target, principal: Principal) -> web.Response:
+    def to(self, request: PortalRequest, destination: Target, principal: Principal) -> web.Response:
         """Redirect to the destination, or to the second factor if the destination asks for one."""
         if self.signin.decision(destination, principal).verdict is Verdict.STEP_UP:
-            return self._first("verify", ask, destination)
-        response = see_other(href(destination, ask.here))
-        self.trail.sent_on(ask, destination, response)
+            return self._first("verify", request, destination)
+        response = see_other(href(destination, request.target))
+        self.trail.sent_on(request, destination, response)
         return response
 
-    def to_login(self, ask: PortalRequest, destination: Target) -> web.Response:
-        return self._first("login", ask, destination)
+    def to_login(self, request: PortalRequest, destination: Target) -> web.Response:
+        return self._first("login", request, destination)
 
-    def to_enrolment(self, ask: PortalRequest, destination: Target) -> web.Response:
-        return self._first("enrol", ask, destination)
+    def to_enrolment(self, request: PortalRequest, destination: Target) -> web.Response:
+        return self._first("enrol", request, destination)
 
-    def _first(self, page: str, ask: PortalRequest, destination: Target) -> web.Response:
-        return see_other(with_return(f"{self.prefix}/{page}", href(destination, ask.here)))
+    def _first(self, page: str, request: PortalRequest, destination: Target) -> web.Response:
+        return see_other(with_return(f"{self.prefix}/{page}", href(destination, request.target)))

@@ -41,44 +41,46 @@ class PasskeyViews:
         self._pages, self._routes, self._limits = pages, routes, limits
         self._prefix = prefix
 
-    async def page(self, ask: PortalRequest) -> web.StreamResponse:
-        await self._limits.spend(PER_IP, ask.client.network)
-        destination = read_return(ask.request.query.get("rd", ""), ask.here, self._routes, self._prefix)
-        return await self._form(ask, destination)
+    async def page(self, request: PortalRequest) -> web.StreamResponse:
+        await self._limits.spend(PER_IP, request.client.network)
+        destination = read_return(
+            request.http.query.get("rd", ""), request.target, self._routes, self._prefix
+        )
+        return await self._form(request, destination)
 
-    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        form = await posted(ask, tokens=self._tokens)
-        destination = read_return(form.unproven.get("rd", ""), ask.here, self._routes, self._prefix)
-        if ask.visit.principal is not None and not form.of_session:
-            return see_other(href(destination, ask.here))  # another tab has signed in meanwhile
+    async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        form = await posted(request, tokens=self._tokens)
+        destination = read_return(form.unproven.get("rd", ""), request.target, self._routes, self._prefix)
+        if request.visit.principal is not None and not form.of_session:
+            return see_other(href(destination, request.target))  # another tab has signed in meanwhile
         if not form.genuine:
-            return await self._form(ask, destination, error=STALE_FORM, status=403)
-        await self._limits.spend(PER_IP, ask.client.network)
-        client, answer = ask.client, form.get("credential", "")
+            return await self._form(request, destination, error=STALE_FORM, status=403)
+        await self._limits.spend(PER_IP, request.client.network)
+        client, answer = request.client, form.get("credential", "")
         username = await self._known().passkey_finish(form["csrf_token"], client.origin, answer)
         record = await self._signin.passkey(client, username) if username else None
         if record is None:
-            return await self._form(ask, destination, error=FAILED, status=401)
-        response = see_other(href(destination, ask.here))
-        await self._sessions.attach(ask.request, response, record.sid)
+            return await self._form(request, destination, error=FAILED, status=401)
+        response = see_other(href(destination, request.target))
+        await self._sessions.attach(request.http, response, record.sid)
         return response
 
     async def _form(
-        self, ask: PortalRequest, destination: Target, *, error: str | None = None, status: int = 200
+        self, request: PortalRequest, destination: Target, *, error: str | None = None, status: int = 200
     ) -> web.StreamResponse:
-        csrf = ask.visit.csrf or self._sessions.new_csrf()
+        csrf = request.visit.csrf or self._sessions.new_csrf()
         response = self._pages.render(
             "passkey.html",
             status,
-            reader=ask.reader,
-            request_id=ask.request_id,
+            reader=request.reader,
+            request_id=request.request_id,
             csrf_token=csrf,
-            rd=href(destination, ask.here),
+            rd=href(destination, request.target),
             options=await self._known().passkey_begin(csrf),
             error=error,
         )
-        if not ask.visit.csrf:
-            await self._sessions.attach(ask.request, response, None, csrf=csrf)
+        if not request.visit.csrf:
+            await self._sessions.attach(request.http, response, None, csrf=csrf)
         return response
 
     def _known(self) -> WebAuthnFactor:

@@ -46,7 +46,7 @@ APPROVAL = {
 
 
 def refusal(
-    pages: Pages, ask: PortalRequest, factor: str, outcome: Outcome, prefix: str, onward: str
+    pages: Pages, request: PortalRequest, factor: str, outcome: Outcome, prefix: str, onward: str
 ) -> web.Response:
     """A page of its own: asking anew must be the user's decision, since it disturbs another device."""
     over, approval = outcome is Outcome.EXHAUSTED, factor == "approval"
@@ -60,8 +60,8 @@ def refusal(
         (403 if over else 401) if approval else 429,
         title=N_("Not approved") if approval else "",
         message=message,
-        reader=ask.reader,
-        request_id=ask.request_id,
+        reader=request.reader,
+        request_id=request.request_id,
         retry_after=None if approval else int(WINDOW),
         actions=[action],
     )
@@ -141,70 +141,74 @@ class VerifyViews:
         self._onward, self._live = onward, live
         self._challenges = Challenges(signin, fallback)
 
-    async def page(self, ask: PortalRequest) -> web.StreamResponse:
-        destination = self._onward.wanted(ask, ask.request.query.get("rd", ""))
-        if round_in_circles := self._onward.trail.diagnosis(ask, destination):
+    async def page(self, request: PortalRequest) -> web.StreamResponse:
+        destination = self._onward.wanted(request, request.http.query.get("rd", ""))
+        if round_in_circles := self._onward.trail.diagnosis(request, destination):
             return round_in_circles
-        return await self._form(ask, destination, ask.request.query.get("factor", ""))
+        return await self._form(request, destination, request.http.query.get("factor", ""))
 
-    async def submit(self, ask: PortalRequest) -> web.StreamResponse:
-        form = await posted(ask)
-        destination = self._onward.wanted(ask, form.unproven.get("rd", ""))
+    async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        form = await posted(request)
+        destination = self._onward.wanted(request, form.unproven.get("rd", ""))
         factor = form.unproven.get("factor", "")
         if not form.genuine:
-            return await self._form(ask, destination, factor, notice=OTHER_TAB, status=403)
+            return await self._form(request, destination, factor, notice=OTHER_TAB, status=403)
         if form.get("resend") or (factor and not form.get("code")):
-            return await self._form(ask, destination, factor, resend=Resend.of(form))
-        return await self._judge(ask, destination, form)
+            return await self._form(request, destination, factor, resend=Resend.of(form))
+        return await self._judge(request, destination, form)
 
-    async def _judge(self, ask: PortalRequest, destination: Target, form: PostedForm) -> web.StreamResponse:
-        principal = ask.visit.principal
+    async def _judge(
+        self, request: PortalRequest, destination: Target, form: PostedForm
+    ) -> web.StreamResponse:
+        principal = request.visit.principal
         if principal is None:
-            return self._onward.to_login(ask, destination)
+            return self._onward.to_login(request, destination)
         decision = self._signin.decision(destination, principal)
         usable = await self._signin.usable_factors(principal.user, decision, principal.amr)
         factor = form.get("method", "") or (usable[0] if usable else "")
         if decision.verdict is not Verdict.STEP_UP or factor not in usable:
-            return await self._form(ask, destination, factor)
+            return await self._form(request, destination, factor)
         try:
-            outcome, record = await self._signin.prove(ask.client, principal, factor, form)
+            outcome, record = await self._signin.prove(request.client, principal, factor, form)
         except TooManyAttempts as limit:
-            return self._pages.limited(limit, ask.reader, ask.request_id)
+            return self._pages.limited(limit, request.reader, request.request_id)
         if record is not None:
             response = self._onward.to(
-                ask, destination, await self._sessions.principal_of(record, principal.user)
+                request, destination, await self._sessions.principal_of(record, principal.user)
             )
-            await self._sessions.attach(ask.request, response, record)
+            await self._sessions.attach(request.http, response, record)
             if form.get("remember_device") and factor not in LENT_FACTORS:
-                await self._remember(ask, principal, response)
+                await self._remember(request, principal, response)
             return response
-        return await self._refused(ask, destination, factor, outcome)
+        return await self._refused(request, destination, factor, outcome)
 
-    async def _remember(self, ask: PortalRequest, principal: Principal, response: web.StreamResponse) -> None:
+    async def _remember(
+        self, request: PortalRequest, principal: Principal, response: web.StreamResponse
+    ) -> None:
         if self._devices.days:
-            client, user = ask.client, principal.user
+            client, user = request.client, principal.user
             await self._devices.remember(
                 response, client.cookies, user, ip=client.ip, user_agent=client.user_agent
             )
 
     async def _refused(
-        self, ask: PortalRequest, destination: Target, factor: str, outcome: Outcome
+        self, request: PortalRequest, destination: Target, factor: str, outcome: Outcome
     ) -> web.StreamResponse:
         if outcome is Outcome.PENDING:
-            return await self._form(ask, destination, factor, notice=NOT_YET)
+            return await self._form(request, destination, factor, notice=NOT_YET)
         if outcome is Outcome.EXHAUSTED or factor == "approval":
             response = refusal(
-                self._pages, ask, factor, outcome, self._onward.prefix, href(destination, ask.here)
+                self._pages, request, factor, outcome, self._onward.prefix, href(destination, request.target)
             )
             if outcome is Outcome.EXHAUSTED:
-                await self._sessions.detach(ask.request, response)
+                await self._sessions.detach(request.http, response)
             return response
         error = WRONG_CODE if outcome is Outcome.WRONG else OLD_CODE
-        return await self._form(ask, destination, factor, error=error, status=401)
+        return await self._form(request, destination, factor, error=error, status=401)
 
     async def _form(
         self,
-        ask: PortalRequest,
+        request: PortalRequest,
         destination: Target,
         factor: str,
         *,
@@ -213,33 +217,33 @@ class VerifyViews:
         status: int = 200,
         resend: Resend | None = None,
     ) -> web.StreamResponse:
-        principal = ask.visit.principal
+        principal = request.visit.principal
         if principal is None:
-            return self._onward.to_login(ask, destination)
+            return self._onward.to_login(request, destination)
         decision = self._signin.decision(destination, principal)
         if decision.verdict is not Verdict.STEP_UP:
-            return self._onward.to(ask, destination, principal)
+            return self._onward.to(request, destination, principal)
         usable = await self._signin.usable_factors(principal.user, decision, principal.amr)
         if not usable:
-            return self._onward.to_enrolment(ask, destination)
+            return self._onward.to_enrolment(request, destination)
         factor = factor if factor in usable else usable[0]
         try:
-            begun = await self._challenges.begin(ask.client, principal, factor, usable, resend=resend)
+            begun = await self._challenges.begin(request.client, principal, factor, usable, resend=resend)
         except TooManyAttempts as limit:
-            return self._pages.limited(limit, ask.reader, ask.request_id)
+            return self._pages.limited(limit, request.reader, request.request_id)
         return self._pages.render(
             TEMPLATES.get(begun.factor, "verify.html"),
             503 if begun.send_failed and status == 200 else status,
-            reader=ask.reader,
-            request_id=ask.request_id,
-            csrf_token=ask.visit.csrf,
-            rd=href(destination, ask.here),
+            reader=request.reader,
+            request_id=request.request_id,
+            csrf_token=request.visit.csrf,
+            rd=href(destination, request.target),
             error=error,
             notice=begun.notice or notice,
             can_remember=bool(self._devices.days) and not decision.factors,
             remember_days=self._devices.days,
             others=[(name, FACTOR_LABELS.get(name, name)) for name in usable if name != begun.factor],
-            **self._asked(begun, ask.reader),
+            **self._asked(begun, request.reader),
         )
 
     def _asked(self, begun: Begun, reader: Reader) -> dict[str, Any]:

@@ -27,13 +27,13 @@ class SmsViews:
     def __init__(self, reports: Reports | None, deliveries: Deliveries, dispatch: SmsDispatch) -> None:
         self._reports, self._deliveries, self._dispatch = reports, deliveries, dispatch
 
-    async def status(self, ask: PortalRequest) -> web.StreamResponse:
+    async def status(self, request: PortalRequest) -> web.StreamResponse:
         """POST by the provider. What we don't know is taken without a word, so that it is not sent again."""
         if self._reports is None:
             raise RequestRefused("no SMS provider reports here", status=404, public="There is nothing here.")
-        form = await posted_by_anyone(ask)
-        signature = ask.request.headers.get("X-Twilio-Signature", "")
-        report = self._reports.read(dict(ask.request.query), form, signature)
+        form = await posted_by_anyone(request)
+        signature = request.http.headers.get("X-Twilio-Signature", "")
+        report = self._reports.read(dict(request.http.query), form, signature)
         if report is None:
             raise UnsignedReport(
                 "a status report without the provider's signature; if it is real: is server.public_url the address "
@@ -42,15 +42,15 @@ class SmsViews:
         await self._deliveries.take(report)
         return web.Response(status=204, headers=_NO_STORE)
 
-    async def delivery(self, ask: PortalRequest) -> web.StreamResponse:
+    async def delivery(self, request: PortalRequest) -> web.StreamResponse:
         """GET by the script of the page that waits."""
-        principal = ask.visit.principal
+        principal = request.visit.principal
         if principal is None:
             raise RequestRefused("nobody waits here", status=401, public="Please sign in.")
         view = await self._dispatch.outlook(principal.session.sid)
         answer = {
             "state": view.state,
-            "text": delivery_words(view, language(ask.reader.lang)),
+            "text": delivery_words(view, language(request.reader.lang)),
             "final": view.final,
         }
         return web.json_response(answer, headers=_NO_STORE)

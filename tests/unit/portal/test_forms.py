@@ -173,11 +173,11 @@ def test_forms_of_others_are_read_where_we_say_so_and_nowhere_else() -> None:
 
 
 def test_the_rules_see_what_they_forbid() -> None:
-    assert list(reads_a_body(ast.parse("form = await ask.request.post()"))) == [1]
+    assert list(reads_a_body(ast.parse("form = await request.http.post()"))) == [1]
     assert list(reads_a_body(ast.parse("async for one in request.content.iter_any(): ..."))) == [1, 1]
     assert list(reads_a_body(ast.parse("body = await small_body.read_small(it, 9)"))) == [1]
-    assert list(reads_a_body(ast.parse("ask.request.query.get('text')"))) == []
-    text = "class V:\n async def submit(self, ask): ...\ndef f():\n v = V()\n return {'POST': v.submit}\n"
+    assert list(reads_a_body(ast.parse("request.http.query.get('text')"))) == []
+    text = "class V:\n async def submit(self, request): ...\ndef f():\n v = V()\n return {'POST': v.submit}\n"
     trees = {"x.py": ast.parse(text)}
     assert list(post_views(trees)) == [("V", "submit")]
     assert called_by(("V", "submit"), trees) == set()
@@ -241,12 +241,12 @@ async def test_without_the_token_no_field_can_be_acted_on(body: bytes, csrf: str
     ids=str,
 )
 async def test_another_site_is_refused_before_its_form_is_read(headers: dict[str, str]) -> None:
-    ask = asked(b"csrf_token=t", **headers)
+    request = asked(b"csrf_token=t", **headers)
     with pytest.raises(ForeignForm):
-        await posted(ask)
-    assert await ask.request.content.read() == b"csrf_token=t"
+        await posted(request)
+    assert await request.http.content.read() == b"csrf_token=t"
     with pytest.raises(ForeignForm):
-        confirmed(ask, {"csrf_token": "t"})
+        confirmed(request, {"csrf_token": "t"})
 
 
 @pytest.mark.parametrize("origin", ["https://app.test", "https://login.test"])
