@@ -67,7 +67,7 @@ class HandOffs:
             return None
         if not hmac.compare_digest(page, _page(destination)):
             return None
-        return HandOffRequest(nonce_digest, client, expired=not 0 <= self._clock() - at <= BEGUN_FOR)
+        return HandOffRequest(nonce_digest, client, expired=abs(self._clock() - at) > BEGUN_FOR)
 
     async def issue(self, sid: str, destination: Target, nonce_digest: str) -> str:
         """A code for this session, good once, on this host, in the browser that has the nonce."""

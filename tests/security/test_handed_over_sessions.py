@@ -172,6 +172,20 @@ async def test_what_has_waited_too_long_begins_anew_at_its_host(tmp_path: Path) 
         assert (response.status, response.headers["Location"]) == (303, victim.url(WIKI, "/"))
 
 
+@pytest.mark.parametrize("ahead", [-30.0, 30.0])
+async def test_clocks_that_differ_between_replicas_send_nobody_round_in_circles(
+    tmp_path: Path, ahead: float
+) -> None:
+    """The host and the portal may be answered by two machines."""
+    async with running_gateway(tmp_path, **BEHIND_PROXY) as rig, Traveller(rig) as victim:
+        await victim_signs_in(victim)
+        rig.clock.advance(ahead)
+        across = await begun_elsewhere(victim, WIKI)
+        rig.clock.advance(-ahead)
+        response = await followed(victim, across)
+        assert response.headers["Location"].startswith(victim.url(WIKI, "/_auth/handoff?code="))
+
+
 async def test_a_pattern_that_domains_names_is_served(tmp_path: Path) -> None:
     named = {**BEHIND_PROXY, "domains": [{"domain": "other.org", "hosts": ["*.team.other.org"]}]}
     async with running_gateway(tmp_path, **named) as rig, Traveller(rig) as browser:

@@ -205,6 +205,19 @@ def test_a_strangers_word_about_addresses_is_not_passed_on() -> None:
     assert values(out, "X-Forwarded-Proto") == [b"http"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Client-IP", "client_ip", "X-Client-IP", "Proxy-Client-IP", "WL-Proxy-Client-IP", "Fly-Client-IP"),
+        *("CF-Connecting-IPv6", "CF-Pseudo-IPv4", "X-AppEngine-User-IP", "X-Azure-ClientIP"),
+        *("X-Envoy-External-Address", "True-Client-IP", "CF-Connecting-IP", "Forwarded-For"),
+    ],
+)
+def test_no_header_in_which_apps_look_for_the_client_is_the_clients_own(name: str) -> None:
+    """PHP's HTTP_CLIENT_IP, the lists of Rails, django-ipware, request-ip and Java web apps, clouds' own names."""
+    assert b"1.2.3.4" not in [value for _, value in prepared((name.encode(), b"1.2.3.4"))]
+
+
 def test_a_server_that_compresses_for_direct_clients_alone_compresses_for_ours() -> None:
     assert not values(prepared(), "Via")
     assert not values(prepared((b"Via", b"1.0 evil")), "Via")
