@@ -11,7 +11,8 @@ from io import TextIOWrapper
 from typing import TextIO
 
 from gateway.config.schema import Log
-from gateway.observability.log_output import FAREWELL, LogOutput, sink_of
+from gateway.observability.log_output import FAREWELL, LogOutput
+from gateway.observability.log_sinks import sink_of
 
 _root = logging.getLogger()
 _BARE = re.compile(r"[!#-<>-\[\]-~]*")

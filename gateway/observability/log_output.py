@@ -5,15 +5,12 @@ and the log says how many as soon as it is read again. Requests go on meanwhile.
 """
 
 import asyncio
-import os
-import select
-import socket
-import stat
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol, TextIO
+
+from gateway.observability.log_sinks import Sink
 
 GATHER = 0.1
 """Seconds that a line of the access log may wait for others."""
@@ -23,133 +20,6 @@ MOST_WAITING = 1024 * 1024
 """Bytes that may wait for the reader."""
 FAREWELL = 2.0
 """Seconds that a process which ends waits for the reader."""
-_FILE_CHUNK = 64 * 1024
-
-
-class Sink(Protocol):
-    """Where lines go."""
-
-    chunk: int
-    """Bytes that one `send` writes as a whole or not at all, so that workers who share a pipe never mix their lines."""
-
-    def send(self, data: bytes) -> int:
-        """Write without waiting; returns how many bytes were taken. Raises OSError."""
-        ...
-
-    def wait(self, seconds: float) -> None:
-        """Wait until something can be written again, `seconds` at most."""
-        ...
-
-    def close(self) -> None: ...
-
-
-class PipeSink:
-    """A pipe or a terminal.
-
-    Opened anew through /proc, so that O_NONBLOCK is ours alone and not also our parent's, whose terminal it may be.
-    Where that is not allowed, the pipe is asked before each write.
-    """
-
-    chunk = select.PIPE_BUF
-
-    def __init__(self, fd: int) -> None:
-        try:
-            self._fd, self._own = (
-                os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY),
-                True,
-            )
-        except OSError:
-            self._fd, self._own = fd, False
-
-    def send(self, data: bytes) -> int:
-        if not self._own and not select.select((), (self._fd,), (), 0)[1]:
-            return 0
-        try:
-            return os.write(self._fd, data)
-        except BlockingIOError:
-            return 0
-
-    def wait(self, seconds: float) -> None:
-        poll = select.poll()
-        poll.register(self._fd, select.POLLOUT)
-        poll.poll(seconds * 1000)
-
-    def close(self) -> None:
-        if self._own:
-            os.close(self._fd)
-
-
-class SocketSink:
-    """A stream socket: systemd connects a service's standard output to its journal with one."""
-
-    chunk = select.PIPE_BUF
-
-    def __init__(self, fd: int) -> None:
-        self._socket = socket.socket(fileno=os.dup(fd))
-
-    def send(self, data: bytes) -> int:
-        try:
-            return self._socket.send(data, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return 0
-
-    def wait(self, seconds: float) -> None:
-        poll = select.poll()
-        poll.register(self._socket, select.POLLOUT)
-        poll.poll(seconds * 1000)
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-class FileSink:
-    """A file on a disk. It is not opened anew: workers share one position in it, and so append."""
-
-    chunk = _FILE_CHUNK
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-
-    def send(self, data: bytes) -> int:
-        return os.write(self._fd, data)
-
-    def wait(self, seconds: float) -> None:
-        """A disk keeps nobody waiting for a reader."""
-
-    def close(self) -> None:
-        """The file belongs to whoever opened it."""
-
-
-class StreamSink:
-    """A stream without a file descriptor, in tests. Each line is there at once."""
-
-    chunk = 0
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def send(self, data: bytes) -> int:
-        self._stream.write(data.decode())
-        self._stream.flush()
-        return len(data)
-
-    def wait(self, seconds: float) -> None:
-        """Never full."""
-
-    def close(self) -> None:
-        """The stream belongs to whoever opened it."""
-
-
-def sink_of(stream: TextIO) -> Sink:
-    """The way to write to `stream` without waiting."""
-    try:
-        fd = stream.fileno()
-        mode = os.fstat(fd).st_mode
-    except (AttributeError, OSError, ValueError):
-        return StreamSink(stream)
-    if stat.S_ISFIFO(mode) or os.isatty(fd):
-        return PipeSink(fd)
-    return SocketSink(fd) if stat.S_ISSOCK(mode) else FileSink(fd)
 
 
 class LogOutput:

@@ -105,7 +105,7 @@ async def test_a_code_that_is_replaced_while_it_is_judged_takes_nothing(ledger: 
     await service.issue(ALICE)
     newer: list[str] = []
 
-    async def right_but_late() -> bool:
+    async def right_but_late(stored: bytes) -> bool:
         newer.append(await service.issue(ALICE))
         return True
 
@@ -116,7 +116,7 @@ async def test_a_challenge_that_is_gone_while_it_is_judged_counts_for_nobody(led
     service = codes(ledger)
     code = await service.issue(ALICE)
 
-    async def right_for_both() -> bool:
+    async def right_for_both(stored: bytes) -> bool:
         assert await service.verify(ALICE, code) is Outcome.RIGHT
         return True
 

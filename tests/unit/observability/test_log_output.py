@@ -14,7 +14,8 @@ import pytest
 
 from gateway.config.schema import Log
 from gateway.observability import log as gateway_log
-from gateway.observability.log_output import FileSink, LogOutput, PipeSink, SocketSink, sink_of
+from gateway.observability.log_output import LogOutput
+from gateway.observability.log_sinks import FileSink, PipeSink, SocketSink, sink_of
 
 PIPE = 4096
 
