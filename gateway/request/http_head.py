@@ -1,10 +1,11 @@
-"""Reads the head of a client's request, strictly: what two readers could take for two things is refused (rule 7).
+"""Finds and reads the head of a client's request, strictly: what could be taken for two things is refused (rule 7).
 
 It knows bytes alone: no route, no socket. Whoever owns the connection turns a `Malformed` into an answer and closes.
 """
 
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 
 Pair = tuple[bytes, bytes]
 
@@ -15,6 +16,7 @@ _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1
 # A line ends with CR LF and with nothing else (RFC 9112 §2.2 lets us take a bare LF; the next reader may not).
 _BARE = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
+_END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\d{1,18}")
 # Said twice, they could mean two things to two readers (RFC 9110 §5.3 allows lists only where the field is one).
 _ONCE = frozenset(
@@ -145,3 +147,70 @@ def check_begun(data: bytes | bytearray, seen: int) -> None:
     """
     if _BARE.search(data, max(0, seen - 1)):
         raise Malformed(400, "bare CR, LF or a control character in the head")
+
+
+class Inbox:
+    """What a client has sent and nobody has taken yet; finds the head of the next request in it.
+
+    `most` is the size of the largest head.
+    """
+
+    __slots__ = ("_checked", "_data", "_most")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._data = bytearray()
+        self._checked = 0  # how much was looked at for the end of a head
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    @property
+    def full(self) -> bool:
+        return len(self._data) > self._most
+
+    def add(self, data: bytes) -> None:
+        self._data += data
+
+    def take_all(self) -> bytes:
+        data = bytes(self._data)
+        self.clear()
+        return data
+
+    def clear(self) -> None:
+        self._data.clear()
+        self._checked = 0
+
+    def begins(self) -> bool:
+        """Whether a head has begun since this was last asked."""
+        return not self._checked and bool(self._data)
+
+    def next_head(self) -> bytes | None:
+        """Take out the head of the next request, with its empty line; None if it is not whole yet.
+
+        Raises Malformed for what can't become one.
+        """
+        data, at = self._data, 0
+        while data.startswith(b"\r\n", at):
+            at += 2  # RFC 9112 §2.2: empty lines before a request line mean nothing
+        if at:
+            del data[:at]
+            self._checked = 0
+        end = data.find(_END, max(0, self._checked - 3))
+        if 0 <= end <= self._most - len(_END):
+            head = bytes(data[: end + len(_END)])
+            del data[: len(head)]
+            self._checked = 0
+            return head
+        if self.full or end >= 0:
+            in_line = data.find(b"\r\n", 0, self._most) < 0
+            status = (
+                HTTPStatus.REQUEST_URI_TOO_LONG if in_line else HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            )
+            raise Malformed(status, "head is too large")
+        check_begun(data, self._checked)
+        return None
+
+    def look_no_more(self) -> None:
+        """What is here now has been looked at."""
+        self._checked = len(self._data)

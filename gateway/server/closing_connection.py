@@ -5,16 +5,16 @@ The part of `connection` that needs to know nothing of requests. RFC 9112 §9.6 
 
 import asyncio
 import logging
+from collections.abc import Callable
 from enum import Enum, auto
 from http import HTTPStatus
 
 from gateway.model import IPAddress
 from gateway.observability import metrics
 from gateway.request.bodies import Body
+from gateway.request.http_head import Inbox
 from gateway.request.malformed import answer, as_bytes
-from gateway.server.deadline import Deadline
 from gateway.server.fastpath.fast_path import ClientAddress
-from gateway.server.inbox import Inbox
 from gateway.server.way import Accepting
 
 log = logging.getLogger("gateway.connection")
@@ -36,6 +36,41 @@ class ConnectionState(Enum):
     LINGERING = auto()  # the answer is out and no other will follow; the client may still be sending
     TUNNEL = auto()
     CLOSED = auto()
+
+
+class Deadline:
+    """Calls `passed` at the time that was set last, if it comes to that. Times are the loop's.
+
+    One timer for all the deadlines of a connection, moved when it fires and not with every request.
+    """
+
+    __slots__ = ("_at", "_fires_at", "_loop", "_passed", "_timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, passed: Callable[[], None]) -> None:
+        self._loop, self._passed = loop, passed
+        self._at = self._fires_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, at: float) -> None:
+        self._at = at
+        if self._timer is not None:
+            if at >= self._fires_at:
+                return  # cheap: one that fires too early is set again then
+            self._timer.cancel()
+        self._fires_at = at
+        self._timer = self._loop.call_at(at, self._fired)
+
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _fired(self) -> None:
+        self._timer = None
+        if self._loop.time() < self._at:
+            self.set(self._at)
+        else:
+            self._passed()
 
 
 class ClosingConnection(asyncio.Protocol):
