@@ -129,6 +129,7 @@ def play(world: World, wire: bytes, plan: list[tuple[int, int, str]]) -> set[str
             world.wait(0.5)
         elif action == "idle":
             world.wait(5)
+            happened.add("idle")
         elif action == "drain" and not world.draining:
             world.do(world.drain)
             happened.add("drain")
@@ -159,6 +160,8 @@ def judge(world: World, asked: list[Asked], happened: set[str]) -> None:
         if status == 200:
             assert body == f"{number} {one.user}".encode()
             assert one.kind not in (*CUTS, "odd", "dies")
+        elif status == 408:  # a head, or an upload, that took too long
+            assert "idle" in happened
         else:
             assert status == 502, (status, body)
             assert one.kind in ("odd", "dies", "worn")
