@@ -3,11 +3,13 @@
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from gateway.server.drain import LINGER
 from tests.integration.serving import eventually, serving, upstream
 
 pytestmark = [
@@ -56,14 +58,19 @@ async def test_idle_connections_are_closed_by_a_reload(tmp_path: Path, app: str,
 async def test_a_request_on_a_connection_that_lingers_is_answered_and_its_last(
     tmp_path: Path, app: str
 ) -> None:
-    async with serving(tmp_path, app, workers=1, drain_timeout="60s") as gateway:
-        connection = await idle(gateway.port, used=True)
-        gateway.signal(signal.SIGTERM)
-        await gateway.said_eventually("stopping")
-        connection[1].write(GET)
-        answer = await ended(connection)
-        assert answer.startswith(b"HTTP/1.1 200")
-        assert b"connection: close" in answer.lower()
+    for _ in range(5):  # a busy machine may sleep through the second for which it lingers
+        async with serving(tmp_path, app, workers=1, drain_timeout="60s") as gateway:
+            connection = await idle(gateway.port, used=True)
+            gateway.signal(signal.SIGTERM)
+            began = time.monotonic()
+            await gateway.said_eventually("stopping")
+            connection[1].write(GET)
+            in_time = time.monotonic() - began < LINGER / 2
+            answer = await ended(connection)
+        if answer or in_time:
+            break
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in answer.lower()
 
 
 async def test_a_head_that_is_under_way_is_still_answered(tmp_path: Path, app: str) -> None:
