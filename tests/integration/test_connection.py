@@ -215,3 +215,19 @@ async def test_a_client_that_waits_for_100_is_told_to_close_when_the_app_hangs_u
     (answer,) = await talk(rig.port, [head], ["POST"])
     assert answer[0] == b"HTTP/1.1 502 Bad Gateway"
     assert b"Connection: close" in answer[1]  # type: ignore[operator]
+
+
+async def test_nothing_behind_a_body_that_cannot_be_read_is_taken_for_a_request(
+    served: tuple[RawUpstream, Rig],
+) -> None:
+    upstream, rig = served
+    head = request("/plain", "Transfer-Encoding: chunked", method="POST")
+    reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
+    writer.write(head + b"3\r\nabc\r\nzz\r\n")
+    answer = await read_answer(reader, "POST")
+    assert answer[0] == b"HTTP/1.1 400 Bad Request"
+    assert b"Connection: close" in answer[1]  # type: ignore[operator]
+    writer.write(request("/chunked"))
+    assert await reader.read() == b""
+    assert not asked(upstream, "/chunked")
+    writer.close()
