@@ -26,7 +26,7 @@ BRIEFLY = 1.0
 """Seconds of that while we drain, or where there are too many connections; and for how long a connection that was used
 a moment ago may still bring a request when we drain."""
 FLUSH_TIME = 30.0
-"""Seconds for a client to take what is buffered when its connection closes."""
+"""Seconds in which a client must take some of what is buffered when its connection closes."""
 
 
 class ConnectionState(Enum):
@@ -88,6 +88,7 @@ class ClosingConnection(asyncio.Protocol):
         "_loop",
         "_reading_paused",
         "_server",
+        "_unsent",
         "state",
         "transport",
         "writing_paused",
@@ -104,7 +105,7 @@ class ClosingConnection(asyncio.Protocol):
         self._reading_paused = self.writing_paused = False
         self._deadline = Deadline(loop, self._too_late)
         self._idle_since = self._linger_end = 0.0
-        self._linger_left = 0
+        self._linger_left = self._unsent = 0
 
     @property
     def peer(self) -> IPAddress | None:
@@ -167,9 +168,15 @@ class ClosingConnection(asyncio.Protocol):
         if self.transport is None:
             return
         self.state = ConnectionState.CLOSED
-        if self.transport.get_write_buffer_size():
-            self._deadline.set(self._loop.time() + FLUSH_TIME)
         self.transport.close()
+        self._await_flush()
+
+    def _await_flush(self) -> None:
+        """Wait while a slow client takes what is buffered; one that takes nothing more is cut off."""
+        assert self.transport is not None
+        self._unsent = self.transport.get_write_buffer_size()
+        if self._unsent:
+            self._deadline.set(self._loop.time() + FLUSH_TIME)
 
     def _refuse(self, status: int, cause: str, *, linger: float = LINGER_TIME) -> None:
         """Answer what is no request. Nothing that follows on this connection can be trusted."""
@@ -192,7 +199,10 @@ class ClosingConnection(asyncio.Protocol):
         if self.state is ConnectionState.WAITING and self._inbox and not self.writing_paused:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "head took too long")
         elif self.state is ConnectionState.CLOSED:
-            self.transport.abort()
+            if self.transport.get_write_buffer_size() < self._unsent:
+                self._await_flush()
+            else:
+                self.transport.abort()
         else:
             self._close()
 
