@@ -122,7 +122,7 @@ def split_request_target(raw: str) -> tuple[str, str]:
     if not raw.startswith("/"):
         scheme, separator, _ = raw.partition("://")
         if not separator or scheme.lower() not in ("http", "https", "ws", "wss"):
-            raise RequestRefused(f"bad request target: {raw[:80]!r}")
+            raise RequestRefused("the request target is neither a path nor an absolute URL")
     path, _, query = origin_form(raw).partition("?")
     if any(character <= " " or character == "\x7f" for character in query):
         raise RequestRefused("query has a control character or a space")

@@ -46,7 +46,7 @@ async def test_what_an_operator_can_mend_is_seen_at_the_level_of_warnings(
 UNREADABLE = {
     "cookie": b"GET / HTTP/1.1\r\nHost: a\r\nCookie: auth_session=hidden\x01\r\n\r\n",
     "long cookie": b"GET / HTTP/1.1\r\nHost: a\r\nCookie: hidden" + b"x" * 40_000 + b"\r\n\r\n",
-    "query": b"GET /?token=hidden\xc3 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "query": b"GET /?token=hidden\x01 HTTP/1.1\r\nHost: a\r\n\r\n",
     "header": b"GET / HTTP/1.1\r\nHost: a\r\nhidden(: x\r\n\r\n",
     "method": b"hidden / HTTP/1.1\r\nHost: a\r\n\r\n",
     "target": b"GET hidden?token=hidden HTTP/1.1\r\nHost: a\r\n\r\n",
