@@ -148,6 +148,7 @@ async def test_an_answer_of_a_security_key_is_worth_nothing_in_another_sign_in(
 
         await page.context.clear_cookies()
         await give_password(page, rig)
+        await expect(page.get_by_role("heading", name=re.compile("security key"))).to_be_visible()
         token = await page.locator("form [name=csrf_token]").first.get_attribute("value")
         answer = await page.context.request.post(
             address(rig) + "/_auth/verify",
