@@ -14,6 +14,9 @@ from gateway.errors import InvalidUser
 from gateway.model import User
 
 Values = dict[str, Any]
+ONLY_GROUP_STANDS_IN = (
+    "its limit can't be said here: give --only-group NAME and put those who may pass into that group"
+)
 THIS_MACHINE = ["127.0.0.1/32", "::1/128"]
 """The proxies that are believed where the original does not say."""
 

@@ -13,6 +13,7 @@ import yaml
 
 from gateway.cli.importers.durations import times_of_session
 from gateway.cli.importers.findings import (
+    ONLY_GROUP_STANDS_IN,
     THIS_MACHINE,
     Access,
     Found,
@@ -43,7 +44,6 @@ _UNDERSTOOD = frozenset(
         *("port", "logLevel", "testing", "session", "writeTimeout", "readTimeout", "idleTimeout"),
     }
 )
-_MEND = "its limit can't be said here: give --only-group NAME and put those who may pass into that group"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def read_configuration(text: str, only_group: str = "") -> Found:
             policy["groups"] = [only_group]
             left_out.append(LeftOut(where, f"put those who may pass into group `{only_group}`"))
         else:
-            stops.append(LeftOut(where, _MEND))
+            stops.append(LeftOut(where, ONLY_GROUP_STANDS_IN))
     hosts = _hosts(vouch)
     public_url = callback or (f"https://vouch.{hosts[0]}" if hosts else "")
     if not callback:

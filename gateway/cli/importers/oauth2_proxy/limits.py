@@ -6,7 +6,15 @@ and whatever else the provider asks. Users of the htpasswd file have no address 
 
 from dataclasses import dataclass
 
-from gateway.cli.importers.findings import Found, LeftOut, Values, as_list, username, users_of
+from gateway.cli.importers.findings import (
+    ONLY_GROUP_STANDS_IN,
+    Found,
+    LeftOut,
+    Values,
+    as_list,
+    username,
+    users_of,
+)
 from gateway.cli.importers.oauth2_proxy.options import Options
 
 _OF_PROVIDERS = (
@@ -17,7 +25,6 @@ _OF_PROVIDERS = (
     *("entra_id_allowed_tenants", "allowed_email_domains", "allowed_emails"),
 )
 WHO_MAY_PASS = frozenset({*_OF_PROVIDERS, "allowed_groups", "authenticated_emails_file", "email_domains"})
-_MEND = "its limit can't be said here: give --only-group NAME and put those who may pass into that group"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +60,13 @@ def limits_of(options: Options, people: Found, *, emails: bool, only_group: str)
 
 
 def _unsaid(options: Options, *, emails: bool) -> list[LeftOut]:
-    found = [LeftOut(key, _MEND) for key in _OF_PROVIDERS if options.get(key)]
+    found = [LeftOut(key, ONLY_GROUP_STANDS_IN) for key in _OF_PROVIDERS if options.get(key)]
     if options.get("authenticated_emails_file") and not emails:
         found.append(
             LeftOut("authenticated_emails_file", "give the file with --emails: it says who may pass")
         )
     elif _domains(options) and not emails:
-        found.append(LeftOut("email_domains", _MEND))
+        found.append(LeftOut("email_domains", ONLY_GROUP_STANDS_IN))
     return found
 
 
