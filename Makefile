@@ -17,7 +17,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 p
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard gateway/i18n/locales/*/LC_MESSAGES/messages.po))
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test fuzz faults lint format messages e2e bench hops wheel clean
+.PHONY: help run serve test retest fuzz faults lint format messages e2e bench hops wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ serve: $(VENV)/.installed $(CATALOGUES) ## start the gateway with ./config.yaml 
 
 test: $(VENV)/.installed-dev $(CATALOGUES) ## run the tests (ARGS="-k name" for some of them)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -q $(ARGS)
+
+retest: ## run what just failed once more, one test at a time on a quiet machine; many failures are no accident
+	$(BIN)/python -c 'import json, sys; sys.exit(len(json.load(open(".pytest_cache/v/cache/lastfailed"))) > 3)'
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none -q $(ARGS)
 
 faults: $(VENV)/.installed-dev $(CATALOGUES) ## break what the gateway stands on, also the tests that take minutes
 	$(BIN)/python -m pytest -q --run-long tests/faults $(ARGS)
