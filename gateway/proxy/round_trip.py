@@ -11,19 +11,16 @@ from functools import partial
 from aiohttp import web
 
 from gateway.errors import ClientGone, RequestRefused, UpstreamError, UpstreamTimeout, UpstreamUnreachable
-from gateway.i18n.text import N_
 from gateway.model import Target
 from gateway.proxy.client_headers import Pairs
 from gateway.proxy.client_response import ClientWriter, RelayedResponse
 from gateway.proxy.request_headers import host_header, request_target
+from gateway.proxy.request_upload import Upload, too_large
 from gateway.proxy.upstream_connection import BrokenConnection, ResponseHead, UpstreamConnection, serialize
 from gateway.proxy.upstreams import ConnectTimeout, NotConnected, PreparedRoute, Upstream
 from gateway.proxy.webdav import for_upstream
-from gateway.request.malformed import cause_of
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
-INVITE_AFTER = 1.0
-"""Seconds after which we say "100 Continue" for an upstream that does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +49,14 @@ class RoundTrip:
         self._upgrade = upgrade
         self._times = site.route.timeouts
         self._idle = site.route.timeouts.idle or None
-        self._has_body = request.body_exists and not upgrade
-        self._body_touched = self._repeated = False
+        self._upload: Upload | None = None
+        if request.body_exists and not upgrade:
+            self._upload = Upload(request, max_body=site.route.max_body, idle=self._idle)
+        self._repeated = False
         self.head: ResponseHead | None = None
-        self._upload: asyncio.Task[None] | None = None
         self._deadline: asyncio.Timeout | None = None
-        self._expects_100 = self._has_body and request.headers.get("Expect", "").lower() == "100-continue"
-        self._invited = not self._expects_100
+        expects_100 = request.headers.get("Expect", "").lower() == "100-continue"
+        self._invited = self._upload is None or not expects_100
 
     async def run(self) -> RelayedResponse:
         return await self.relay(await self.ask())
@@ -104,7 +102,8 @@ class RoundTrip:
     @property
     def _replayable(self) -> bool:
         """RFC 9110 §9.2.2: repeat only what may be done twice, and only while the whole request is still ours."""
-        return self._request.method in IDEMPOTENT and not self._body_touched
+        untouched = self._upload is None or not self._upload.touched
+        return self._request.method in IDEMPOTENT and untouched
 
     async def _ask(self, upstream: Upstream, connection: UpstreamConnection) -> UpstreamResponse:
         lenient = self._site.route.upstream_http == "lenient"
@@ -126,8 +125,8 @@ class RoundTrip:
 
     async def _response_head(self, connection: UpstreamConnection) -> ResponseHead:
         async with asyncio.timeout(None) as self._deadline:
-            if self._has_body:
-                self._upload = asyncio.create_task(self._send_body(connection))
+            if self._upload is not None:
+                self._upload.start(connection, sent=self._await_response, invite=self._invite)
             else:
                 self._await_response()
             self.head = head = await connection.head()
@@ -146,7 +145,7 @@ class RoundTrip:
             framing += [(b"Connection", b"TE"), (b"TE", b"trailers")]
         if request.content_length is not None:
             framing.append((b"Content-Length", b"%d" % request.content_length))
-        elif self._has_body:
+        elif self._upload is not None:
             framing.append((b"Transfer-Encoding", b"chunked"))
         headers = self._headers
         if "Destination" in request.headers or "If" in request.headers:
@@ -164,55 +163,6 @@ class RoundTrip:
     def _tell_client(self, data: bytes) -> None:
         if self._request.transport is not None:
             self._request.transport.write(data)
-
-    # --- the request's body
-
-    async def _send_body(self, connection: UpstreamConnection) -> None:
-        """Copy the client's body to the upstream. Whoever waits for the response hears of a failure."""
-        invitation = asyncio.get_running_loop().call_later(INVITE_AFTER, self._invite)
-        try:
-            await self._copy_up(connection)
-        except RequestRefused as refused:
-            connection.fail(refused)
-        except (OSError, web.RequestPayloadError) as error:
-            gone = self._request.transport is None
-            connection.fail(
-                ClientGone() if gone else RequestRefused(f"broken request body: {cause_of(error)}")
-            )
-        else:
-            self._await_response()
-        finally:
-            invitation.cancel()
-
-    async def _copy_up(self, connection: UpstreamConnection) -> None:
-        chunked, limit, sent = self._request.content_length is None, self._site.route.max_body, 0
-        while chunk := await self._next_of_upload():
-            self._body_touched = True
-            sent += len(chunk)
-            if limit and sent > limit:
-                raise too_large()
-            connection.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
-            try:
-                async with asyncio.timeout(self._idle):
-                    await connection.drain()
-            except TimeoutError:
-                connection.fail(UpstreamTimeout("upstream stopped reading the request body"))
-                return
-        if chunked:
-            connection.write(b"0\r\n\r\n")
-
-    async def _next_of_upload(self) -> bytes:
-        try:
-            async with asyncio.timeout(self._idle):
-                # As it came: readany() would first join all that waits.
-                chunk, more = await self._request.content.readchunk()
-                while not chunk and more:  # the end of one of the client's chunks
-                    chunk, more = await self._request.content.readchunk()
-                return chunk
-        except TimeoutError as error:
-            raise RequestRefused(
-                "upload stalled", status=408, public=N_("The upload stopped for too long.")
-            ) from error
 
     def _invite(self) -> None:
         if not self._invited and self._request.version >= (1, 1):
@@ -275,13 +225,13 @@ class RoundTrip:
                 async with asyncio.timeout(self._idle):
                     return await connection.read()
             except TimeoutError:
-                if self._upload is None or self._upload.done():
+                if self._upload is None or not self._upload.going:
                     raise  # an upload that goes on watches the silence itself
 
     # --- the end
 
     def _finish(self, answer: UpstreamResponse) -> None:
-        if self._upload is not None and not self._upload.done():
+        if self._upload is not None and self._upload.going:
             self._abandon(answer.connection)  # an early answer: nobody takes the rest of the body
         else:
             answer.upstream.release(answer.connection)
@@ -289,9 +239,4 @@ class RoundTrip:
     def _abandon(self, connection: UpstreamConnection) -> None:
         if self._upload is not None:
             self._upload.cancel()
-            self._upload = None
         connection.abort()
-
-
-def too_large() -> RequestRefused:
-    return RequestRefused("request body above max_body", status=413, public=N_("The request is too large."))

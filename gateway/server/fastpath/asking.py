@@ -9,7 +9,8 @@ method allows it (RFC 9110 §9.2.2), and it has no body.
 import asyncio
 
 from gateway.errors import GatewayError, RequestRefused, UpstreamError
-from gateway.proxy.round_trip import IDEMPOTENT, INVITE_AFTER, too_large
+from gateway.proxy.request_upload import INVITE_AFTER, too_large
+from gateway.proxy.round_trip import IDEMPOTENT
 from gateway.server.fastpath.response_head import FastResponseHead, chunk
 from gateway.server.fastpath.upstream_wires import UpstreamWire
 from gateway.server.fastpath.wanted import ExchangeClient, Wanted
