@@ -1,7 +1,7 @@
 """The response to the client, written head and body as the upstream sent it.
 
-aiohttp's StreamResponse would add Server, Date and Content-Type and encode header bytes anew; this one only borrows its
-place in aiohttp's life cycle (keep-alive, access log) and writes for itself.
+aiohttp's StreamResponse would add Server, Date and Content-Type and encode header bytes anew; this one only borrows
+its place in aiohttp's life cycle (keep-alive, access log) and writes for itself.
 """
 
 import time

@@ -7,7 +7,7 @@ _made: tuple[int, bytes] = (0, b"")
 
 
 def http_date() -> bytes:
-    """The time now as Date writes it, made once a second."""
+    """Return the time now as Date writes it (IMF-fixdate, RFC 9110 §5.6.7), made once a second."""
     global _made
     now = int(time.time())
     if _made[0] != now:

@@ -27,6 +27,9 @@ def ranking(who: str, urls: Sequence[str], weights: Sequence[int]) -> list[int]:
 
     When an upstream comes or goes, only the users who had it move; the others stay where their app knows them.
     """
+    # With -ln(u) each upstream draws a time from an exponential distribution, whose shortest is the first with a
+    # probability that follows the weights. The hash stands for chance, so that nobody needs to remember who was sent
+    # where.
     scores = [weight / -math.log(_share(who, url)) for url, weight in zip(urls, weights, strict=True)]
     return sorted(range(len(urls)), key=lambda number: -scores[number])
 

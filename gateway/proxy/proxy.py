@@ -38,7 +38,10 @@ REFUSED_METHODS = frozenset({"CONNECT", "TRACE"})
 
 
 class Proxy:
-    """`prefix` is the gateway's own path, which no upstream ever gets."""
+    """All routes that lead to an app, with their upstreams, their open tunnels and the answers under way.
+
+    `prefix` is the gateway's own path, which no upstream ever gets.
+    """
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class Proxy:
         self._checks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
+        """Start the health checks of the routes that have them."""
         for site in self._sites.values():
             if site.route.health is not None:
                 self._checks.append(asyncio.create_task(watch(site.pool, site.route.health)))
@@ -71,9 +75,11 @@ class Proxy:
             site.pool.close()
 
     def site_of(self, route: Route) -> PreparedRoute:
+        """Return the route as it was prepared for proxying."""
         return self._sites[id(route)]
 
     def health(self) -> list[UpstreamHealth]:
+        """Return the state of every upstream, for `readyz` and the metrics."""
         return [one for site in self._sites.values() for one in site.pool.health()]
 
     async def handle(
@@ -89,13 +95,23 @@ class Proxy:
         request_id: str = "",
         traceparent: str = "",
     ) -> web.StreamResponse:
-        """`consumed`: Authorization was for us and goes no further. `traceparent` replaces the client's.
+        """Send an allowed request to the route's app and stream the answer back.
 
-        Raises RequestRefused, ClientGone or UpstreamError as long as nothing of a response was sent."""
+        Args:
+            target: what was judged; this, and never the request's own path, is forwarded.
+            principal: who is signed in, None for nobody.
+            assertion: the signed statement about the user (a JWT, RFC 7519), if the route tells one.
+            trusted_peer: whether the connection comes from a trusted proxy, whose `X-Forwarded-*` go on.
+            consumed: whether Authorization was for us and goes no further.
+            traceparent: replaces the client's (W3C Trace Context), empty for none.
+
+        Raises RequestRefused, ClientGone, UpstreamError or SessionEnded as long as nothing of a response was sent.
+        """
         self._refuse(request, target)
         site = self._sites[id(route)]
         peer = Peer(_peer_address(request), trusted_peer)
         raw = request.raw_headers
+        # With a token of ours an app could act as its user at other apps behind the gateway.
         if consumed:
             raw = tuple(pair for pair in raw if pair[0].lower() != b"authorization")
         headers = request_headers(raw, site.rules, target, peer, principal, assertion)
@@ -121,6 +137,7 @@ class Proxy:
         )
         del headers
         _refuse_websocket(request, route, target)
+        # Registered before the app is asked: a session that ends during the handshake must find its tunnel.
         tunnel = Tunnel(route.timeouts.idle)
         with self.tunnels.registered(tunnel, route, target, principal):
             refusal = await _switch(request, site, target, trip, tunnel)
@@ -130,6 +147,8 @@ class Proxy:
     def _refuse(self, request: web.BaseRequest, target: Target) -> None:
         if request.method in REFUSED_METHODS:
             raise RequestRefused(f"{request.method} is not proxied", status=405)
+        # More than `chunked` in Transfer-Encoding, or several such fields, is how requests are smuggled: one parser
+        # takes the last coding, another the first, and they no longer agree where the body ends (RFC 9112 §11.2).
         codings = ",".join(request.headers.getall("Transfer-Encoding", ("chunked",)))
         if codings.strip().lower() != "chunked":
             # Ours is a new chunked body, so another coding below it would be lost (RFC 9112 §6.1).
@@ -138,12 +157,18 @@ class Proxy:
         if declares_body and (wants_websocket(request) or not request.body_exists):
             # Where an Upgrade is asked for, two parsers may not agree whether a body or the next request follows.
             raise RequestRefused("upgrade with a body")
+        # Nothing below our own path reaches an app, which could show a sign-in form of its own there.
         if target.path == self._prefix or target.path.startswith(self._prefix + "/"):
             raise RequestRefused("the gateway's own path", status=404, public=N_("There is nothing here."))
 
 
 def wants_websocket(request: web.BaseRequest) -> bool:
-    """RFC 6455 §4.2.1. HTTP/1.0 and requests with another Upgrade are ordinary requests."""
+    """Whether the request asks to switch to WebSocket (RFC 6455 §4.2.1).
+
+    HTTP/1.0 and requests with another Upgrade are ordinary requests: a server may ignore Upgrade (RFC 9110 §7.8).
+    """
+    # Both fields are lists, may stand several times and ignore case. Connection must name Upgrade: otherwise it came
+    # from a hop before the last, whose sender does not speak to us (RFC 9110 §7.8).
     options = {
         option.strip().lower() for option in ",".join(request.headers.getall("Connection", ())).split(",")
     }
@@ -161,7 +186,7 @@ async def _switch(
 ) -> RelayedResponse | None:
     """Open the tunnel; an upstream that refuses gives an ordinary response instead."""
     answer = await trip.ask()
-    if answer.head.status != 101:
+    if answer.head.status != 101:  # a server that does not switch answers as it likes (RFC 6455 §4.2.2)
         return await trip.relay(answer)
     open_tunnel(request, answer, site.rewriter(answer.upstream.address, target), tunnel)
     return None
@@ -179,7 +204,7 @@ def _refuse_websocket(request: web.BaseRequest, route: Route, target: Target) ->
 
 
 def _peer_address(request: web.BaseRequest) -> str | None:
-    """None on a unix socket."""
+    """The address at the other end of the connection; None on a unix socket."""
     peer = request.transport.get_extra_info("peername") if request.transport is not None else None
     return str(peer[0]) if isinstance(peer, tuple) else None
 

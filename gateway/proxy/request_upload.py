@@ -1,7 +1,7 @@
 """The body of a client's request on its way to an upstream, while the upstream may already be answering.
 
-A request without a body never comes here. Nothing is buffered whole: a piece is read from the client when the upstream
-has room for it, so a slow app slows its client down and costs no memory.
+A request without a body never comes here. Nothing is buffered whole: a piece is read from the client when the
+upstream has room for it, so a slow app slows its client down and costs no memory.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ INVITE_AFTER = 1.0
 """Seconds after which we say "100 Continue" for an upstream that does not.
 
 A client that sent `Expect: 100-continue` holds its body back until it is told to go on. It should not wait for ever
-(RFC 9110 §10.1.1), but some do, and many apps never say it. The second leaves the app time to refuse by a final status
-first.
+(RFC 9110 §10.1.1), but some do, and many apps never say it. The second leaves the app time to refuse by a final
+status first.
 """
 
 
@@ -37,6 +37,7 @@ class Upload:
 
     @property
     def going(self) -> bool:
+        """Whether the body is still being copied."""
         return self._task is not None and not self._task.done()
 
     def start(
@@ -51,6 +52,7 @@ class Upload:
         self._task = asyncio.create_task(self._send(connection, sent, invite))
 
     def cancel(self) -> None:
+        """Stop, as the response is complete or the connection is lost."""
         if self._task is not None:
             self._task.cancel()
             self._task = None
@@ -74,8 +76,8 @@ class Upload:
             invitation.cancel()
 
     async def _copy(self, connection: UpstreamConnection) -> None:
-        # The chunks are ours, not the client's: chunked framing belongs to one hop (RFC 9112 §7.1), and by framing the
-        # body anew no odd chunk of a client's can be read in another way by the app.
+        # The chunks are ours, not the client's: chunked framing belongs to one hop (RFC 9112 §7.1), and by framing
+        # the body anew no odd chunk of a client's can be read in another way by the app.
         chunked, taken = self._request.content_length is None, 0
         while chunk := await self._next():
             self.touched = True

@@ -20,18 +20,28 @@ from gateway.proxy.upstream_connection import BrokenConnection, ResponseHead, Up
 from gateway.proxy.upstreams import ConnectTimeout, NotConnected, PreparedRoute, Upstream
 from gateway.proxy.webdav import for_upstream
 
+# RFC 9110 §9.2.2, without TRACE, which is never proxied. POST and PATCH may be done once only: an app that takes
+# payments would take two.
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamResponse:
+    """The head of an upstream's answer, and the connection on which its body follows."""
+
     upstream: Upstream
     connection: UpstreamConnection
     head: ResponseHead
 
 
 class RoundTrip:
-    """`who` (`identity_of`) counts where it is sticky; `known`: a principal asks; `upgrade`: a protocol to ask for."""
+    """One request on its way to an upstream and back; used once.
+
+    Args:
+        who: whose request it is (`identity_of`): a route with `balance: sticky` keeps a user on one upstream.
+        known: whether somebody asks who signed in, so that no shared cache may keep the answer.
+        upgrade: a protocol to switch to (RFC 9110 §7.8), as `websocket`; empty for an ordinary request.
+    """
 
     def __init__(
         self,
@@ -59,15 +69,24 @@ class RoundTrip:
         self._invited = self._upload is None or not expects_100
 
     async def run(self) -> RelayedResponse:
+        """Ask an upstream and relay what it answers. Raises as `ask` and `relay` do."""
         return await self.relay(await self.ask())
 
     # --- asking
 
     async def ask(self) -> UpstreamResponse:
-        """The first response head that any upstream gives; the upload goes on behind it."""
+        """Return the first response head that any upstream gives; the upload goes on behind it.
+
+        Raises RequestRefused (413) for a body that is too large, UpstreamUnreachable, UpstreamTimeout or
+        BrokenConnection if no upstream answers, and ClientGone.
+        """
+        # A length that is declared is judged before an app hears of the request; a chunked body is counted on its
+        # way.
         limit, length = self._site.route.max_body, self._request.content_length
         if limit and length is not None and length > limit:
             raise too_large()
+        # The next upstream is asked only while nothing has been sent. An app that broke off in the middle may have
+        # done what it was asked, and doing it again elsewhere would do it twice (RFC 9110 §9.2.2).
         failure: UpstreamError | None = None
         for upstream in self._site.pool.candidates(self._who):
             try:
@@ -77,15 +96,18 @@ class RoundTrip:
         raise failure or UpstreamUnreachable("no upstream")
 
     async def _ask_idle(self, upstream: Upstream) -> UpstreamResponse | None:
-        """Ask on a kept connection. If that was closed while idle, and nothing of an answer came, the request goes out
-        once more (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+        """Ask on a kept connection. If that was closed while idle, and nothing of an answer came, the request goes
+        out once more (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
         """
+        # Once only: behind a restarted app all kept connections are dead, and each would cost one more try.
         connection = None if self._repeated else upstream.reuse(replayable=self._replayable)
         if connection is None:
             return None
         try:
             return await self._ask(upstream, connection)
         except BrokenConnection:
+            # One byte of an answer proves that the app took the request. So this was no idle connection whose end
+            # crossed our request on the wire, but an app that failed.
             if not self._replayable or connection.heard:
                 raise
             self._repeated = True
@@ -96,6 +118,7 @@ class RoundTrip:
         try:
             return await self._ask(upstream, connection)
         except BrokenConnection as error:
+            # A fresh connection did not time out idly, so its end is a fault of the app's: ask it last for a while.
             upstream.failed(error)
             raise
 
@@ -118,12 +141,16 @@ class RoundTrip:
             self._abandon(connection)
             raise BrokenConnection(f"{upstream.address.url}: {error.detail}") from error
         except BaseException:
+            # Cancelled, as the client has left. What the app sends now would be taken for the answer to the next
+            # request on this connection (RFC 9112 §9.2), so it can't be kept.
             self._abandon(connection)
             raise
         upstream.answered()
         return UpstreamResponse(upstream, connection, head)
 
     async def _response_head(self, connection: UpstreamConnection) -> ResponseHead:
+        # The upload runs beside the wait for the head: an app may answer before it has read all (RFC 9110 §7.5), as
+        # with 413, and a large upload takes longer than `timeouts.response`, which only begins when it is out.
         async with asyncio.timeout(None) as self._deadline:
             if self._upload is not None:
                 self._upload.start(connection, sent=self._await_response, invite=self._invite)
@@ -138,11 +165,16 @@ class RoundTrip:
         host = host_header(self._site.route, self._target, address.authority)
         base, prefix = address.base, self._site.rules.prefix
         path, origin = request_target(self._target, base, prefix), f"{address.scheme}://{host}"
+        # Host is the first field, so that an app needs to read no further to route (RFC 9110 §7.2). Fields for one
+        # hop were removed with the client's; those that our own hop needs are written here. Whoever sends TE or
+        # Upgrade has to name it in Connection (RFC 9110 §10.1.4 and §7.8), so that the app, too, takes it for this
+        # hop's.
         framing = [(b"Host", host.encode())]
         if self._upgrade:
             framing += [(b"Connection", b"Upgrade"), (b"Upgrade", self._upgrade)]
         elif "trailers" in request.headers.get("TE", "").lower():
             framing += [(b"Connection", b"TE"), (b"TE", b"trailers")]
+        # Exactly one of the two, and ours: a message with both can be read in two ways (RFC 9112 §6.1, §11.2).
         if request.content_length is not None:
             framing.append((b"Content-Length", b"%d" % request.content_length))
         elif self._upload is not None:
@@ -153,7 +185,11 @@ class RoundTrip:
         return serialize(b"%b %b HTTP/1.1" % (request.method.encode(), path), framing + headers)
 
     def _interim(self, upstream: Upstream, status: int, reason: bytes, headers: Pairs) -> None:
-        """Pass on 1xx heads (100 if asked for, 103 Early Hints), which HTTP/1.0 does not know (RFC 9110 §15.2)."""
+        """Pass on 1xx heads, such as 103 Early Hints (RFC 9110 §15.2: a proxy forwards them).
+
+        HTTP/1.0 does not know them. A 100 goes to a client that still waits for it, once: an app may send one
+        unasked, and we may have invited the body ourselves.
+        """
         if self._request.version < (1, 1) or (status == 100 and self._invited):
             return
         self._invited = self._invited or status == 100
@@ -170,17 +206,24 @@ class RoundTrip:
             self._tell_client(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _await_response(self) -> None:
-        """The request is out: from now on the upstream's time for its response runs."""
+        """Start the time for the response: the request is out, and it is the upstream's turn."""
         if self._deadline is not None and self._times.response:
             self._deadline.reschedule(asyncio.get_running_loop().time() + self._times.response)
 
     # --- the response's body
 
     async def relay(self, answer: UpstreamResponse) -> RelayedResponse:
-        """Send the response to the client. From here on nothing is raised but cancellation and ClientGone."""
+        """Send the response to the client.
+
+        Raises UpstreamUnreachable for a 101 that was not asked for. Behind that the client gets the head, so that
+        nothing can be raised any more but ClientGone and cancellation: an answer that breaks off cuts the client's
+        connection.
+        """
         connection = answer.connection
-        self._invited = True
+        self._invited = True  # a 100 behind a final status would be read as the next response
         rewriter = self._site.rewriter(answer.upstream.address, self._target, known=self._known)
+        # 101 may only answer a request for an upgrade (RFC 9110 §15.2.2); ours had none. Relayed, it would turn the
+        # client's connection into something that no policy has looked at.
         if answer.head.status == 101:
             self._abandon(connection)
             raise UpstreamUnreachable("upstream switched protocols without being asked")
@@ -193,6 +236,8 @@ class RoundTrip:
         try:
             await self._copy_down(connection, writer)
         except (UpstreamError, RequestRefused, TimeoutError):
+            # The status is out already. A cut connection is the one way left to say that this is not all (RFC 9112
+            # §8); a polite end would make half an answer look whole, and caches would keep it.
             self._abandon(connection)
             writer.cut()
         except OSError as error:
@@ -206,6 +251,8 @@ class RoundTrip:
         return writer.response
 
     async def _copy_down(self, connection: UpstreamConnection, writer: ClientWriter) -> None:
+        # The head goes out with what came right behind it, if only nothing: an event stream may say nothing for long,
+        # and its client waits for the head. An answer without a body leaves in one piece, below.
         if not connection.at_end():
             await self._write(writer, connection.read_nowait())
         while not connection.at_end():
@@ -220,6 +267,7 @@ class RoundTrip:
             await writer.write(chunk)
 
     async def _next_of_download(self, connection: UpstreamConnection) -> bytes:
+        """Return the next piece. Raises TimeoutError if both directions stand still for `timeouts.idle`."""
         while True:
             try:
                 async with asyncio.timeout(self._idle):
@@ -231,12 +279,14 @@ class RoundTrip:
     # --- the end
 
     def _finish(self, answer: UpstreamResponse) -> None:
+        """Keep the connection for the next request, if both sides have said all they had to say."""
         if self._upload is not None and self._upload.going:
             self._abandon(answer.connection)  # an early answer: nobody takes the rest of the body
         else:
             answer.upstream.release(answer.connection)
 
     def _abandon(self, connection: UpstreamConnection) -> None:
+        """Close the connection: in the middle of an exchange nothing else can be sent on it."""
         if self._upload is not None:
             self._upload.cancel()
         connection.abort()

@@ -1,8 +1,8 @@
 """One HTTP/1.1 connection to an upstream: bytes out, a parsed response in, back-pressure both ways.
 
-Built on asyncio rather than aiohttp's client, because that one drops trailers, 1xx heads and header bytes that are not
-UTF-8, and can't tell "nothing was sent yet" from "the answer broke". Knows nothing of requests from clients, routes or
-retries.
+Built on asyncio rather than aiohttp's client, because that one drops trailers, 1xx heads and header bytes that are
+not UTF-8, and can't tell "nothing was sent yet" from "the answer broke". Knows nothing of requests from clients,
+routes or retries.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ from gateway.request.bodies import Body, BrokenBody
 __all__ = ["BrokenConnection", "ResponseHead", "UpstreamConnection", "serialize"]
 
 HIGH_WATER = 256 * 1024
+"""Bytes of an answer that may wait for a slow client before the upstream is not read any more."""
 
 
 class BrokenConnection(UpstreamUnreachable):
@@ -39,6 +40,11 @@ Interim = Callable[[int, bytes, Pairs], None]
 
 
 class UpstreamConnection(asyncio.Protocol):
+    """One connection, on which requests follow each other: `begin`, `write`, `head`, `read` until `at_end`.
+
+    Requests are not pipelined (RFC 9112 §9.3.2): an answer that comes while none is awaited belongs to nothing.
+    """
+
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.fresh = True  # no exchange has been completed on it
@@ -76,19 +82,22 @@ class UpstreamConnection(asyncio.Protocol):
         self._buffer, self._before_head, self.trailers, self.heard = b"", 0, [], False
 
     def write(self, data: bytes) -> None:
+        """Send bytes; `drain` says when there is room for more."""
         if self.transport is not None:
             self.transport.write(data)
 
     async def drain(self) -> None:
+        """Wait until the upstream has taken enough of what was written."""
         await self._can_write.wait()
 
     async def head(self) -> ResponseHead:
+        """Wait for the final head. Raises BrokenConnection, and whatever `fail` was given."""
         while self._head is None:
             await self._news()
         return self._head
 
     def read_nowait(self) -> bytes:
-        """What has arrived of the body; empty means wait, or the end."""
+        """Return what has arrived of the body; empty means that more must come, or that this is the end."""
         if not self._chunks:
             return b""
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
@@ -100,12 +109,13 @@ class UpstreamConnection(asyncio.Protocol):
         return data
 
     async def read(self) -> bytes:
-        """More of the body as soon as there is any; empty at its end."""
+        """Wait for more of the body; empty at its end. Raises BrokenConnection if it ends too early."""
         while not self._chunks and not self._complete:
             await self._news()
         return self.read_nowait()
 
     def at_end(self) -> bool:
+        """Whether the whole body has come and was taken."""
         return self._complete and not self._chunks
 
     def fail(self, error: Exception) -> None:
@@ -116,12 +126,16 @@ class UpstreamConnection(asyncio.Protocol):
         self.abort()
 
     def abort(self) -> None:
+        """Close at once, without waiting for what was written to be sent."""
         self._spoiled = True
         if self.transport is not None:
             self.transport.abort()
 
     @property
     def reusable(self) -> bool:
+        """Whether the next request may be sent on this connection (RFC 9112 §9.3): it is open, the last answer ended
+        where its framing said, and nothing came behind it.
+        """
         return (
             self.transport is not None
             and not self.transport.is_closing()
@@ -135,6 +149,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        # Bytes of uploads that wait for a slow app, before the client is not read any more.
         self.transport.set_write_buffer_limits(high=512 * 1024)
 
     def data_received(self, data: bytes) -> None:
@@ -142,7 +157,9 @@ class UpstreamConnection(asyncio.Protocol):
             self.tail += data
             return
         if self._complete:
-            self.abort()  # bytes nobody asked for would be taken for the answer to the next request
+            # Bytes nobody asked for would be taken for the answer to the next request (RFC 9112 §9.2): another
+            # user's.
+            self.abort()
             return
         self.heard = True
         if self._head is None:
@@ -156,6 +173,8 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
         self._can_write.set()
+        # Without a length or chunks the end of the connection ends the body (RFC 9112 §6.3, rule 8). A reset is no
+        # such end: part of the body may be lost.
         if self._head is not None and self._head.until_close and exc is None:
             self._complete = True
         elif not self._complete:
@@ -174,6 +193,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _read_head(self, data: bytes) -> None:
         data = self._buffer + data
+        # Any number of 1xx heads may come before the final one (RFC 9110 §15.2), and several in one piece. Together
+        # they are limited, or an app could keep us reading without an end.
         while (parts := split_head(data, lenient=self._lenient)) is not None:
             text, data = parts
             self._before_head += len(text)
@@ -199,12 +220,14 @@ class UpstreamConnection(asyncio.Protocol):
         self._head, self._buffer = head, b""
         self._body = head.body(lenient=self._lenient)
         if not keeps_alive(head):
-            self._spoiled = True
+            self._spoiled = True  # good for this answer, not for another
         if head.status == 101:
             self._complete = True
             self._upgrade(data)
         elif self._body is None and not head.until_close:
             self._complete = True
+            # A body behind HEAD, 204 or 304 has no length that counts (RFC 9112 §6.3, rule 1), so where it would end,
+            # and the next answer begin, can't be known.
             self._spoiled = self._spoiled or bool(data)
         elif data:
             self._read_body(data)
@@ -228,6 +251,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._wake()
 
     def _upgrade(self, tail: bytes) -> None:
+        # Behind a 101 the bytes are another protocol's. They wait, unread, until the tunnel stands (RFC 9110 §7.8).
         self._upgraded = True
         self.tail = tail
         if self.transport is not None:
@@ -240,6 +264,7 @@ class UpstreamConnection(asyncio.Protocol):
             self.fail(BrokenConnection(why))
 
     async def _news(self) -> None:
+        """Wait until something has changed: a head, bytes, the end. Raises the error that ended the exchange."""
         if self._error is not None:
             raise self._error
         self._waiter = asyncio.get_running_loop().create_future()
@@ -254,6 +279,9 @@ class UpstreamConnection(asyncio.Protocol):
 
 
 def serialize(start_line: bytes, pairs: list[Pair]) -> bytes:
+    """Make a head (RFC 9112 §2.1): start line, fields, empty line. It trusts its input: what could hold a CR or LF
+    was refused or cleaned before.
+    """
     lines = [start_line, *(name + b": " + value for name, value in pairs)]
     return b"\r\n".join(lines) + b"\r\n\r\n"
 

@@ -1,7 +1,7 @@
 """Reads the head of an app's answer. Strict by default; `upstream_http: lenient` takes what old apps get wrong.
 
-What can be read in two ways is 502, never guessed: a client would take another body for the answer than the app meant.
-The log says what was odd and, where a switch would take it, which.
+What can be read in two ways is 502, never guessed: a client would take another body for the answer than the app
+meant. The log says what was odd and, where a switch would take it, which.
 """
 
 import re

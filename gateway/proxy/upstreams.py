@@ -30,6 +30,7 @@ KEEP_IDLE = 30.0
 RISKY_AFTER = 1.0
 """A connection idle for longer may be closing at the other end; don't send on it what can't be sent again."""
 IDLE_CONNECTIONS = 128
+"""So many are kept for one upstream."""
 
 
 class NotConnected(UpstreamUnreachable):
@@ -90,6 +91,7 @@ class UpstreamAddress:
 
     @property
     def authority(self) -> str:
+        """Host and port as a Host header writes them: a port that the scheme implies is left out (RFC 9110 §4.2.3)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
 
@@ -109,9 +111,11 @@ class Upstream:
 
     @property
     def available(self) -> bool:
+        """Whether the health checks let it pass and it has not just refused a connection."""
         return self.passing and self._clock() >= self._down_until
 
     def failed(self, error: Exception) -> None:
+        """Note that no connection was made, or that one broke: the upstream is asked last for DOWN_FOR seconds."""
         self.troubled(str(error))
         self._down_until = self._clock() + DOWN_FOR
 
@@ -122,6 +126,7 @@ class Upstream:
         self.error = error
 
     def answered(self) -> None:
+        """Note that the upstream answered: it is asked in its turn again."""
         self._down_until = 0.0
         if self.passing and self.error:
             log.warning("upstream answers again: %s", self.address.url)
@@ -149,7 +154,10 @@ class Upstream:
         return await self.open(UpstreamConnection, timeout)
 
     async def open(self, factory: Callable[[], P], timeout: float) -> P:  # noqa: ASYNC109
-        """A new connection that speaks the protocol that `factory` makes."""
+        """Open a connection that speaks the protocol made by `factory`, within `timeout` seconds (0 = no limit).
+
+        Raises ConnectTimeout and NotConnected, which mark the upstream as down.
+        """
         try:
             async with asyncio.timeout(timeout or None):
                 return await self._open(factory)
@@ -167,7 +175,8 @@ class Upstream:
         at = self.address
         if at.unix_path:
             return (await loop.create_unix_connection(factory, at.unix_path))[1]
-        # The name for SNI (RFC 6066 §3) and for the check of the certificate.
+        # The name for SNI (RFC 6066 §3) and for the check of the certificate (RFC 9110 §4.3.4): of the URL, or what
+        # `tls.server_name` says for an app that is reached by an address.
         name = (self._server_name or at.host) if self._context else None
         _, connection = await loop.create_connection(
             factory, at.host, at.port, ssl=self._context, server_hostname=name
@@ -194,6 +203,7 @@ class Upstream:
             self._drop(self._idle.popleft())
 
     def close(self) -> None:
+        """Close the connections that wait for a request."""
         while self._idle:
             self._drop(self._idle.popleft())
 
@@ -227,6 +237,8 @@ class Pool:
             start = self._turns[self._next]
             self._next = (self._next + 1) % len(self._turns)
             order = self.upstreams[start:] + self.upstreams[:start]
+        # Down is only asked last, not left out: what we know is some seconds old, and a try costs less than a 502.
+        # Sorting is stable, so the order stays otherwise.
         yield from sorted(order, key=lambda upstream: not upstream.available)
 
     def next(self, who: str = "") -> Upstream:
@@ -234,6 +246,7 @@ class Pool:
         return self.upstreams[0] if len(self.upstreams) == 1 else next(self.candidates(who))
 
     def health(self) -> list[UpstreamHealth]:
+        """Return the state of each upstream."""
         return [
             UpstreamHealth(
                 route=self.route.label,
@@ -245,6 +258,7 @@ class Pool:
         ]
 
     def close(self) -> None:
+        """Close the idle connections of all upstreams."""
         for upstream in self.upstreams:
             upstream.close()
 

@@ -1,7 +1,7 @@
 """A pair of transports joined to a raw tunnel: bytes in on one side go out on the other, with back-pressure.
 
-Both get a small protocol of ours, so an idle tunnel costs two sockets and little more. The only thing ever added is one
-Close frame, between frames, when the tunnel is closed from here.
+Both get a small protocol of ours, so an idle tunnel costs two sockets and little more. The only thing ever added is
+one Close frame, between frames, when the tunnel is closed from here.
 """
 
 import asyncio
