@@ -30,7 +30,8 @@ HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
-# What apps read to learn who connected, and what was asked. Names that begin with x-forwarded- belong here too.
+# What apps read to learn who connected, and what was asked. Names that begin with x-forwarded- belong here too. No
+# standard lists them: they are what CDNs, load balancers and frameworks send or believe.
 ADDRESS = frozenset(
     {
         "forwarded",
@@ -116,6 +117,8 @@ def canonical(name: str | bytes) -> str:
 
 
 def _canonical(name: str | bytes) -> str:
+    # RFC 3875 §4.1.18: CGI writes a field as HTTP_, upper case, "_" for "-". So `X_Real_IP` and `x-real-ip` arrive as
+    # one variable, and a filter that compares letter by letter lets the first of them through.
     text = name.decode("latin-1") if isinstance(name, bytes) else name
     return _NOT_ALNUM.sub("-", text.strip().lower())
 
@@ -126,6 +129,8 @@ _known_canonical = lru_cache(maxsize=4096)(_canonical)
 
 def connection_options(pairs: Iterable[Pair]) -> set[str]:
     """The header names that Connection declares to be hop-by-hop (RFC 9110 §7.6.1)."""
+    # A client may use this against us: `Connection: X-Auth-User` makes a naive proxy drop its own field on the way out.
+    # Here it strikes fields that were received only; ours are written afterwards.
     values = (value for name, value in pairs if name.lower() == b"connection")
     return {canonical(option) for value in values for option in value.split(b",") if option.strip()}
 
@@ -157,6 +162,7 @@ def removed_from(route: Route) -> Removed:
     """What this route's app gets from nobody but us."""
     written = (*route.headers.rename.values(), *route.headers.add)
     names = HOP_BY_HOP | REPLACED | ADDRESS | {canonical(name) for name in (*IDENTITY, *written)}
+    # Apps that believe such a field would do DELETE where a rule has allowed POST.
     if limits_methods(route):
         names |= METHOD_OVERRIDE
     kept = frozenset(map(canonical, route.headers.keep))

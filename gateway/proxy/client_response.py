@@ -14,7 +14,8 @@ from gateway.proxy.client_headers import Pairs, canonical
 from gateway.proxy.http_date import http_date
 from gateway.proxy.upstream_connection import ResponseHead, serialize
 
-# RFC 9110 §6.5.1: fields that frame, route or authenticate mean nothing, or mischief, in a trailer.
+# RFC 9110 §6.5.1: fields that frame, route or authenticate mean nothing, or mischief, in a trailer. A client that
+# merges trailers into the head would take them from there, past everything that the gateway does with heads.
 NOT_IN_TRAILERS = frozenset(
     {
         "set-cookie",
@@ -54,6 +55,9 @@ class RelayedResponse(web.StreamResponse):
         self.body_bytes = 0
         self._stays_open = True
 
+    # What aiohttp asks for or calls when a handler returns. It writes only what is not `prepared`, and looks at
+    # `keep_alive` to decide whether it reads another request from this connection.
+
     @property
     def prepared(self) -> bool:
         return True
@@ -84,10 +88,12 @@ class ClientWriter:
         self.response = RelayedResponse(head.status, head.reason.decode("latin-1"), upstream=upstream)
         self._request = request
         self._writer = request.writer
+        # A body without a length needs chunks, or ends with the connection where the client knows none (RFC 9112 §6.1:
+        # no transfer coding for HTTP/1.0). The app's own framing ended with its hop.
         modern = request.version >= (1, 1)
         self._chunked = not head.bodiless and head.length is None and modern
         ends_by_length = head.bodiless or head.length is not None or self._chunked
-        # Bytes of a body that nobody took would be read as the next request.
+        # Bytes of a body that nobody took would be read as the next request (RFC 9112 §9.3).
         if not (ends_by_length and request.keep_alive and request.content.is_eof()):
             self.response.force_close()
         pairs = framed(head, headers, chunked=self._chunked)
@@ -96,17 +102,22 @@ class ClientWriter:
         if not self.response.keep_alive:
             pairs.append((b"Connection", b"close"))
         elif not modern:
+            # In HTTP/1.0 a connection stays open only if both say so (RFC 9112 §9.3).
             pairs.append((b"Connection", b"keep-alive"))
+        # Our own version, not the app's or the client's: a version tells of its sender alone (RFC 9112 §2.3).
         self._head = serialize(b"HTTP/1.1 %d %b" % (head.status, head.reason), pairs)
 
     async def write(self, chunk: bytes) -> None:
-        """Send the head if it waits, and a piece of the body; returns when the client can take more."""
+        """Send the head if it waits, and a piece of the body. Returns when the client can take more; raises OSError if
+        it has left.
+        """
         self.response.body_bytes += len(chunk)
-        if self._chunked and chunk:
+        if self._chunked and chunk:  # a chunk of length 0 would end the body (RFC 9112 §7.1)
             chunk = b"%x\r\n%b\r\n" % (len(chunk), chunk)
         await self._writer.write(self._take_head() + chunk)
 
     async def end(self, trailers: Pairs) -> None:
+        """Send the last chunk with the trailers (RFC 9112 §7.1.2) and wait until the client has taken enough."""
         last = b""
         if self._chunked:
             kept = [pair for pair in trailers if canonical(pair[0]) not in NOT_IN_TRAILERS]
@@ -131,7 +142,11 @@ class ClientWriter:
 
 
 def framed(head: ResponseHead, headers: Pairs, *, chunked: bool) -> Pairs:
-    """The headers with the framing that this client gets; `chunked` is ours, whatever the app's was."""
+    """Return the headers with the framing that this client gets.
+
+    `chunked` is ours, whatever the app's was. Content-Length goes where chunks say it (RFC 9112 §6.2), and from a 204,
+    which has no body (RFC 9110 §8.6). `Trailer` stays if trailers can follow.
+    """
     announces = chunked and head.chunked
     pairs = [
         (name, value)

@@ -31,7 +31,10 @@ async def _watch_one(upstream: Upstream, check: HealthCheck) -> None:
 
 
 async def probe(upstream: Upstream, check: HealthCheck) -> str:
-    """Send one GET for `check.path` on a connection of its own. Returns "" if all is well, else what is wrong."""
+    """Send one GET for `check.path` on a connection of its own. Returns "" if all is well, else what is wrong.
+
+    `check.timeout` (seconds, 0 = none) holds for the connection and for the answer, each.
+    """
     try:
         status = await _ask(upstream, check)
     except UpstreamError as error:

@@ -94,6 +94,7 @@ class HeldAnswer:
                 raise  # the client has left, or the gateway ends
         finally:
             self._task = None
+        # Before the head went out there is still a page to be shown; behind it only the connection can be cut.
         if BEGAN not in self._request:
             raise SessionEnded(f"{self._ended} while its request was under way")
         return self._cut()
@@ -103,6 +104,8 @@ class HeldAnswer:
         head = self._trip.head
         may_finish = head is not None and BEGAN in self._request and _may_finish(self._route, head)
         if self._task is not None and not self._ended and not may_finish:
+            # Cancelling ends the wait for the app or the client, wherever it is. `run` tells by `_ended` that it was
+            # this and not the client's leaving.
             self._ended = reason
             self._task.cancel()
 

@@ -22,7 +22,18 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 @dataclass(frozen=True)
 class HeaderRules:
-    """A route's header settings, compiled once. `told` leaves out what the route drops."""
+    """A route's header settings, compiled once.
+
+    Attributes:
+        told: what an app hears of the user, as header and fact, without what the route drops.
+        add: fixed headers of the route.
+        drop: canonical names that the app gets from nobody, not even from us.
+        removed: what a client can't send.
+        written: canonical names that the route's own settings write.
+        own_cookies: our cookies' names in every spelling; they never leave for an app.
+        prefix: the public path that is stripped on the way.
+        via: whether Via is told (RFC 9110 §7.6.3).
+    """
 
     told: tuple[tuple[bytes, HeaderFact], ...]
     add: Pairs
@@ -77,6 +88,8 @@ def request_headers(
     assertion: str | None,
 ) -> Pairs:
     """End-to-end headers for the upstream. Host and framing are left to the caller, who knows the upstream."""
+    # The order matters: first everything goes that only we may say, then it is said. Between the two nothing of the
+    # client's can stand under such a name.
     out = strip_own_cookies(_end_to_end(received, rules, peer), rules.own_cookies)
     out += forwarded(received, target, peer, rules.prefix, via=rules.via)
     out += identity(principal, assertion, rules)
@@ -121,6 +134,8 @@ def strip_own_cookies(pairs: Pairs, own: frozenset[bytes]) -> Pairs:
 
 
 def _without_cookies(value: bytes, own: frozenset[bytes]) -> bytes:
+    # RFC 6265 §4.2.1: "a=1; b=2". What an app would get of a session cookie is enough to be that user. Names are
+    # compared without case, though they have it: an app may not care.
     crumbs = value.split(b";")
     kept = [crumb for crumb in crumbs if crumb.split(b"=", 1)[0].strip().lower() not in own]
     if len(kept) == len(crumbs):
@@ -131,9 +146,10 @@ def _without_cookies(value: bytes, own: frozenset[bytes]) -> bytes:
 def forwarded(
     received: Sequence[Pair], target: Target, peer: Peer, prefix: str = "", *, via: bool = False
 ) -> Pairs:
-    """Where the request came from, told in both dialects (RFC 7239 and X-Forwarded-*), with `via` as Via too."""
+    """Tell where the request came from, in both dialects (RFC 7239 and X-Forwarded-*), with `via` as Via too."""
     address = peer.address or str(target.client)
     default_port = 443 if target.scheme == "https" else 80
+    # RFC 7239 §4: host is quoted, since "[" and ":" are not for a token. `by` is left out: it tells apps nothing.
     element = f'for={_node(address)};host="{target.authority}";proto={target.scheme}'
     pairs = [
         ("X-Forwarded-For", _chain(received, "x-forwarded-for", address, peer)),
@@ -153,7 +169,11 @@ def forwarded(
 
 
 def _chain(received: Sequence[Pair], name: str, own: str, peer: Peer) -> bytes:
-    """What a trusted peer said before us, and then us. Only the exact spelling counts."""
+    """What a trusted peer said before us, and then us (RFC 7239 §7.1). Only the exact spelling counts.
+
+    What others say of earlier hops is only their claim (RFC 7239 §8.1), so the chain begins anew with the address that
+    we see.
+    """
     before = [value for key, value in received if key.lower() == name.encode()] if peer.trusted else []
     return b", ".join([*filter(None, before), own.encode()])
 
@@ -162,13 +182,14 @@ def _node(address: str) -> str:
     try:
         return f'"[{address}]"' if isinstance(ip_address(address), IPv6Address) else address
     except ValueError:
-        return "unknown"  # RFC 7239 §6.2
+        return "unknown"
 
 
 def traced(headers: Pairs, traceparent: str) -> Pairs:
     """Headers that tell the app of our span, if there is one (W3C Trace Context §3.2); else as they came."""
     if not traceparent:
         return headers
+    # tracestate says more about the traceparent that it came with (§3.3), and is not sent beside another.
     kept = [pair for pair in headers if pair[0].lower() not in (b"traceparent", b"tracestate")]
     return [*kept, (b"traceparent", traceparent.encode())]
 
@@ -200,10 +221,14 @@ def clean(text: str) -> bytes:
 
 
 def request_target(target: Target, base: str, prefix: str) -> bytes:
-    """The request line's target: canonical path without the stripped prefix, below the upstream's base path."""
+    """The request line's target in origin-form (RFC 9112 §3.2.1): the canonical path without the stripped prefix, below
+    the upstream's base path. Raises RequestRefused for what would end the target early.
+    """
     path = target.path
     if prefix and (path == prefix or path.startswith(prefix + "/")):
         path = path[len(prefix) :] or "/"
+    # A blank or a line end here would split one request into two (RFC 9112 §11.2). Targets are checked when they are
+    # read; this holds also for what was put together since.
     uri = base + path + (f"?{target.query}" if target.query or target.empty_query else "")
     if re.search(r"[\x00-\x20\x7f]", uri):
         raise RequestRefused("blank or control character in the request target")

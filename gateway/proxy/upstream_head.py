@@ -11,8 +11,13 @@ from gateway.proxy.client_headers import Pairs
 from gateway.request.bodies import Body, BrokenBody, ChunkedBody, LengthBody
 
 HEAD_LIMIT = 256 * 1024
+"""Bytes of heads before one body, and of a body's trailers."""
+# RFC 9112 §4. The reason phrase may hold anything printable, and the blank before it may be missing, as many apps do.
 _STATUS = re.compile(rb"HTTP/(1\.\d) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?")
+# RFC 9110 §5.1, §5.5 and RFC 9112 §5.1: no blank between name and colon, which some parsers take for part of the name;
+# no control character in the value.
 _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
+# Digits alone (RFC 9110 §8.6): int() would also take "+5", "1_0" and digits of other scripts.
 _LENGTH = re.compile(rb"\d{1,18}")
 _LENIENT_END = re.compile(rb"\r?\n\r?\n")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
@@ -25,7 +30,14 @@ class OddResponse(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
-    """`length` is None for a body that ends with its last chunk or, if not `chunked`, with the connection."""
+    """A head, and how long its body is (RFC 9112 §6.3).
+
+    Attributes:
+        version: "1.0" or "1.1".
+        bodiless: no body follows, whatever the headers say: the answer to HEAD, 1xx, 204, 304.
+        length: bytes of the body; None if it ends with its last chunk or, where it is not `chunked`, with the
+            connection.
+    """
 
     version: str
     status: int
@@ -65,6 +77,8 @@ def has_bare_lf(data: bytes) -> bool:
 
 def read_response_head(head: bytes, method: str, *, lenient: bool = False) -> ResponseHead:
     """What the head of an answer to a request with this method means. Raises OddResponse."""
+    # RFC 9112 §2.2 lets a recipient take LF for a line's end. With us the client or a cache may read CRLF only, and
+    # then sees other headers than we did. So it must be wanted, and goes on as CRLF.
     if lenient:
         head = head.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     start, *lines = head.split(b"\r\n")
@@ -80,6 +94,7 @@ def read_response_head(head: bytes, method: str, *, lenient: bool = False) -> Re
     version, status = line[1].decode(), int(line[2])
     lengths = [value for name, value in pairs if name.lower() == b"content-length"]
     codings = [value.lower() for name, value in pairs if name.lower() == b"transfer-encoding"]
+    # RFC 9112 §6.3, rule 1: what HEAD answers has the headers of a GET, Content-Length too, and no body.
     bodiless = method == "HEAD" or status < 200 or status in (204, 304)
     if codings not in ([], [b"chunked"]):
         raise OddResponse("a transfer coding beside chunked")  # would be lost on the way (RFC 9112 §6.1)
@@ -96,6 +111,8 @@ def read_response_head(head: bytes, method: str, *, lenient: bool = False) -> Re
 
 
 def _length(lengths: list[bytes], pairs: Pairs, *, chunked: bool, lenient: bool) -> tuple[int | None, Pairs]:
+    # The table of RFC 9112 §6.3, rules 3 to 6. Two different lengths, or a length beside chunks, are how responses are
+    # split (§11.1): the next answer on the connection would begin where the app's user wants it to.
     if not lengths:
         return None, pairs
     if not all(map(_LENGTH.fullmatch, lengths)) or len(set(lengths)) > 1:
@@ -111,14 +128,20 @@ def _length(lengths: list[bytes], pairs: Pairs, *, chunked: bool, lenient: bool)
 
 
 def keeps_alive(head: ResponseHead) -> bool:
-    """RFC 9112 §9.3."""
+    """Whether the sender leaves the connection open behind this answer (RFC 9112 §9.3): HTTP/1.1 unless it says
+    "close", HTTP/1.0 only if it says "keep-alive".
+    """
     options = b",".join(value for name, value in head.headers if name.lower() == b"connection").lower()
     tokens = {option.strip() for option in options.split(b",")}
     return b"close" not in tokens and (head.version != "1.0" or b"keep-alive" in tokens)
 
 
 class LenientChunks:
-    """Chunked framing as old apps write it: blanks behind the size, lines that end with LF alone."""
+    """Chunked framing (RFC 9112 §7.1) as old apps write it: blanks behind the size, lines that end with LF alone.
+
+    `most` limits the bytes of a size line and of all trailers. What is read leniently is written strictly again: the
+    client gets chunks of ours.
+    """
 
     _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
     _LINE = re.compile(rb"([^\r\n]*)\r?\n")
@@ -159,6 +182,7 @@ class LenientChunks:
         pattern = {"size": self._SIZE, "between": self._BETWEEN, "trailers": self._LINE}[self._state]
         found = pattern.match(data, at)
         if found is None:
+            # A whole line that does not fit will not fit when more has come. Without one, wait, up to the limit.
             if b"\n" in data[at:] or (self._state == "between" and len(data) - at > 1):
                 raise BrokenBody("bad chunk")
             return at, False

@@ -28,6 +28,7 @@ def destination_of(pairs: Sequence[Pair], target: Target) -> str | None:
 
     Raises RequestRefused if there are several, or one that could be read in different ways.
     """
+    # The field holds one URL (RFC 4918 §10.3). Of two, policy might judge one and the app write to the other.
     found = [value for name, value in pairs if name.lower() == b"destination"]
     if len(found) > 1:
         raise RequestRefused("several Destination headers")
@@ -42,12 +43,17 @@ def check_destination(
     principal: Principal | None,
     now: float,
 ) -> None:
-    """Check where COPY and MOVE write (RFC 4918 §9.8, §9.9), which policy must allow, too. Raises RequestRefused."""
+    """Check where COPY and MOVE write (RFC 4918 §9.8, §9.9), which policy must allow, too.
+
+    Raises RequestRefused. Policy is asked twice about the destination: for the method itself and for PUT, which writes
+    as they do.
+    """
     path = destination_of(pairs, target)
     if path is None:
         return
     check_spelling(path, route.allow_in_path)
     there = replace(target, path=path, query="")
+    # Another route may lead to another app, or ask for more than this one: the app can't know where our borders are.
     if routes.find(there) is not route:
         raise RequestRefused("Destination on another route", status=403)
     for method in (target.method, "PUT"):
@@ -66,6 +72,8 @@ def for_upstream(pairs: Pairs, target: Target, *, origin: str, base: str, prefix
     if not any(name.lower() in _NAMES for name, _ in pairs):
         return pairs
 
+    # An app knows itself by its own address. Ours would be another server to it, which it may refuse (502, RFC 4918
+    # §9.8.5).
     def mapped(url: bytes) -> bytes:
         path = _own_path(url, target)
         if path is None:
@@ -97,6 +105,7 @@ def _own_path(url: bytes, target: Target) -> str | None:
         return None
     if not parts.netloc and (parts.scheme or not text.startswith("/")):
         return None
+    # Rules see paths. What a query would mean here differs from app to app, so nobody could judge it.
     if parts.query or parts.fragment:
         raise RequestRefused("query or fragment in a WebDAV address")
     return canonical_path(parts.path or "/")

@@ -162,6 +162,8 @@ def open_tunnel(
 
 
 def _switches(answer: UpstreamResponse) -> bool:
+    # A protocol's name ignores case (RFC 9110 §7.8). Several fields, or one with two names, fit nothing and are
+    # refused.
     upgrades = [value for name, value in answer.head.headers if name.lower() == b"upgrade"]
     return b"".join(upgrades).strip().lower() == b"websocket"
 

@@ -18,6 +18,7 @@ class FrameTracker:
 
     @property
     def at_boundary(self) -> bool:
+        """Whether the next byte begins a frame, so that one of ours could stand before it."""
         return not self._left and not self._header
 
     def feed(self, data: bytes) -> None:
@@ -31,6 +32,8 @@ class FrameTracker:
         return 0 if self.at_boundary else self._advance(data, stop=True)
 
     def _advance(self, data: bytes, *, stop: bool) -> int:
+        # Payloads are skipped by their length. They are not unmasked or joined to messages: an extension such as
+        # permessage-deflate (RFC 7692) changes what is in them, not where they end.
         at, end = 0, len(data)
         while at < end:
             if self._left:
@@ -54,6 +57,7 @@ class FrameTracker:
             return len(head) - have
         self._header = b""
         self._left = _payload_size(head)
+        # The low four bits of the first byte are the opcode (RFC 6455 §5.2).
         self.messages += head[0] & 0x0F < _CONTROL
         return size - have
 
@@ -71,7 +75,11 @@ def _payload_size(head: bytes) -> int:
 
 
 def close_frame(code: int, reason: str) -> bytes:
-    """Make an unmasked Close frame, as a server sends it (RFC 6455 §5.5.1). `reason` is cut to 123 bytes."""
+    """Make an unmasked Close frame, as a server sends it (RFC 6455 §5.5.1).
+
+    `code` is one of RFC 6455 §7.4; `reason` is cut to 123 bytes.
+    """
     # A control frame holds at most 125 bytes (RFC 6455 §5.5), of which the code takes two.
     payload = code.to_bytes(2, "big") + reason.encode()[:123]
+    # 0x88: the last fragment (FIN), opcode 8. No mask: only clients mask (RFC 6455 §5.1).
     return bytes((0x88, len(payload))) + payload

@@ -24,6 +24,7 @@ class _End(asyncio.Protocol):
         self._peer: _End | None = None
 
     def join(self, transport: asyncio.Transport, peer: "_End") -> None:
+        """Take over a connection. From here on its bytes come to `received`, and `peer` is slowed down for it."""
         self._transport, self._peer = transport, peer
         # From here on asyncio hands this side's bytes to us, past the HTTP parsers: a tunnel is not HTTP any more.
         transport.set_protocol(self)
@@ -139,6 +140,7 @@ class Tunnel:
             self._asked.feed(data)
 
     async def wait(self) -> None:
+        """Wait until both sides have gone."""
         await self._done
 
     def from_client(self, data: bytes) -> None:
@@ -188,6 +190,7 @@ class Tunnel:
             self.stop()
 
     def abort(self) -> None:
+        """Cut both connections at once, with whatever is still to be sent."""
         self.client.abort()
         self.upstream.abort()
 
