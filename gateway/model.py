@@ -24,6 +24,8 @@ class User:
     password_hash: str = ""
     password_changed_at: float = 0.0
     created_at: float = 0.0
+    phone_unreadable: bool = False
+    """The directory has a number that can't be read: a second factor that nobody can use until that is mended."""
 
 
 @dataclass(frozen=True, slots=True)

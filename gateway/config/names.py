@@ -4,6 +4,7 @@ Rules, directories, imports, lookups and explanations all come here, so none of 
 sees one, nor one where another sees two.
 """
 
+import re
 import unicodedata
 from typing import Annotated
 
@@ -12,13 +13,19 @@ from pydantic import AfterValidator
 
 from gateway.config.sections.base import Words
 
+_BLANKS = re.compile(" {2,}")
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
 def user_name(text: str) -> str:
-    """The spelling that usernames are kept and compared in: "Alice" and full-width "alice" are one user."""
+    """The spelling that usernames are kept and compared in: "Alice" and full-width "alice" are one user.
+
+    So are "anna maria" with one blank and with several: LDAP servers take them for the same (RFC 4518 §2.6.1), and
+    each spelling would bring fresh tries.
+    """
     once = unicodedata.normalize("NFKC", text).casefold()
-    return unicodedata.normalize("NFKC", once).strip(" ")
+    name = unicodedata.normalize("NFKC", once).strip(" ")
+    return _BLANKS.sub(" ", name) if "  " in name else name
 
 
 def group_name(text: str) -> str:

@@ -53,12 +53,12 @@ def build_directory(
             file = FileDirectory(section.path, passwords)
             return DirectoryBundle(file, watch=file.watch, origin=file.origin)
         case DirectoryLdap():
-            return _ldap(section)
+            return _ldap(section, config.sms.default_country)
         case _:
             assert_never(section)
 
 
-def _ldap(section: DirectoryLdap) -> DirectoryBundle:
+def _ldap(section: DirectoryLdap, country: str) -> DirectoryBundle:
     try:
         from gateway.directory.ldap import LdapDirectory  # an optional extra
     except ModuleNotFoundError:
@@ -71,5 +71,5 @@ def _ldap(section: DirectoryLdap) -> DirectoryBundle:
             mend=mend,
         )
         raise ConfigError([mistake]) from None
-    ldap = LdapDirectory(section)
+    ldap = LdapDirectory(section, country=country)
     return DirectoryBundle(ldap, close=ldap.close, checks={"directory": ldap.ping})

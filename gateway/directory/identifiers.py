@@ -46,12 +46,12 @@ def full_name(text: str) -> str:
 
 
 def username(text: str) -> str:
-    """Return a username in canonical spelling. Raises InvalidUser."""
+    """Return a username in canonical spelling; directories elsewhere have some with a blank. Raises InvalidUser."""
     name = user_name(text)
     if not 1 <= len(name) <= _LONGEST:
         raise InvalidUser(f"a username has 1 to {_LONGEST} characters")
-    if any(character.isspace() or character in ":," for character in name):
-        raise InvalidUser(f"username {text!r}: spaces, colons and commas are not allowed")
+    if any(character != " " and character.isspace() or character in ":," for character in name):
+        raise InvalidUser(f"username {text!r}: tabs, line ends, colons and commas are not allowed")
     return _plain("username", name)
 
 
@@ -61,6 +61,8 @@ def new_username(text: str) -> str:
     Raises InvalidUser.
     """
     name = username(text)
+    if " " in name:
+        raise InvalidUser(f"username {text!r}: blanks are not allowed, shells and files read two words")
     if not (name[0].isalnum() or name[0] == "_") or not any(map(str.isalnum, name)):
         raise InvalidUser(f"username {text!r}: it must begin with a letter, a digit or an underscore")
     if strange := sorted(set(name) & _MARKUP):
@@ -83,11 +85,19 @@ def _script(character: str) -> str:
 
 def group(text: str) -> str:
     """Return the name of a group. Raises InvalidUser."""
+    if "," in text:
+        raise InvalidUser(f"group {text!r}: commas are not allowed, they separate groups")
+    return group_elsewhere(text)
+
+
+def group_elsewhere(text: str) -> str:
+    """Return the name of a group as a directory elsewhere has it: also with commas, which headers escape.
+
+    Raises InvalidUser.
+    """
     name = group_name(text)
     if not 1 <= len(name) <= _LONGEST:
         raise InvalidUser(f"a group name has 1 to {_LONGEST} characters")
-    if "," in name:
-        raise InvalidUser(f"group {text!r}: commas are not allowed, they separate groups")
     return _plain("group", name)
 
 
@@ -102,12 +112,15 @@ def email(text: str) -> str:
     return _plain("e-mail address", address)
 
 
-def phone(text: str) -> str:
-    """Return E.164 of a number in international form, with or without spaces; "" stays "". Raises InvalidUser."""
+def phone(text: str, *, country: str = "") -> str:
+    """Return E.164 of a number, with or without spaces; "" stays "". Raises InvalidUser.
+
+    Without country code it is a number of `country` (ISO 3166-1), as it is dialled there; with "" it is refused.
+    """
     if not text.strip():
         return ""
     try:
-        number = phonenumbers.parse(text, None)
+        number = phonenumbers.parse(text, country or None)
     except phonenumbers.NumberParseException:
         raise InvalidUser(
             f"phone number {text!r}: write it with country code, like +4915112345678",

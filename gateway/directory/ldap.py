@@ -30,11 +30,14 @@ T = TypeVar("T")
 _INVALID_CREDENTIALS = 49
 _MOST_RESULTS = 1000
 _LONGEST_NAME = 256
+_MOST_TOLD = 10_000
 
 
 class LdapDirectory:
-    def __init__(self, settings: DirectoryLdap) -> None:
-        self._settings = settings
+    def __init__(self, settings: DirectoryLdap, *, country: str = "") -> None:
+        """`country` is that of numbers without country code (`sms.default_country`)."""
+        self._settings, self._country = settings, country
+        self._told: set[str] = set()
         self._threads = ThreadPoolExecutor(settings.connections, thread_name_prefix="ldap")
         self._idle: queue.SimpleQueue[Connection] = queue.SimpleQueue()
         self._circuit = Circuit("the LDAP server", time.monotonic)
@@ -98,7 +101,15 @@ class LdapDirectory:
         return found[0] if len(found) == 1 else None
 
     def _user(self, entry: LdapEntry) -> User | None:
-        return user_of(entry, self._settings.attributes, self._groups(entry))
+        user = user_of(entry, self._settings.attributes, self._groups(entry), country=self._country)
+        if user and user.phone_unreadable and user.username not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add(user.username)  # once: sessions are read again every minute
+            log.warning(
+                "LDAP user %s has a phone number that can't be read, so codes can't be sent there: write it with its "
+                "country code, or set sms.default_country",
+                user.username,
+            )
+        return user
 
     def _groups(self, entry: LdapEntry) -> Sequence[str]:
         """DNs of the groups."""

@@ -44,23 +44,38 @@ class LdapEntry:
         return next(iter(self.texts(attribute)), "")
 
 
-def user_of(entry: LdapEntry, attributes: LdapAttributes, groups: Sequence[str]) -> User | None:
-    """None if the entry has no username that we can use."""
+def user_of(
+    entry: LdapEntry, attributes: LdapAttributes, groups: Sequence[str], *, country: str = ""
+) -> User | None:
+    """None if the entry has no username that we can use. Numbers without country code are of `country`."""
     try:
         username = identifiers.username(entry.text(attributes.username))
     except InvalidUser as error:
         log.warning("LDAP entry %s: %s", entry.dn, error.detail)
         return None
-    found = (_sound(identifiers.group, group_name(dn), username) for dn in groups)
+    found = (_sound(identifiers.group_elsewhere, group_name(dn), username) for dn in groups)
+    phone, unreadable = _phone(entry.texts(attributes.phone), country)
     return User(
         username,
         name=_sound(identifiers.full_name, entry.text(attributes.name), username),
         email=_sound(identifiers.email, entry.text(attributes.email), username),
-        phone=_sound(identifiers.phone, entry.text(attributes.phone), username),
+        phone=phone,
         groups=tuple(dict.fromkeys(group for group in found if group)),
         disabled=is_disabled(entry),
         password_changed_at=password_changed_at(entry),
+        phone_unreadable=unreadable,
     )
+
+
+def _phone(values: Sequence[str], country: str) -> tuple[str, bool]:
+    """The first number that can be read, and whether there are only others. What has no digit is no number."""
+    numbers = [text for text in values if any(map(str.isdigit, text))]
+    for text in numbers:
+        try:
+            return identifiers.phone(text, country=country), False
+        except InvalidUser:
+            continue
+    return "", bool(numbers)
 
 
 def group_name(dn: str) -> str:

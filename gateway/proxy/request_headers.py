@@ -209,10 +209,19 @@ def facts_of(principal: Principal, assertion: str | None) -> dict[Fact, str]:
         "username": user.username,
         "name": user.name,
         "email": user.email,
-        "groups": ",".join(group.replace(",", "%2C") for group in principal.groups),
-        "groups_piped": "|".join(group.replace("|", "%7C") for group in principal.groups),
+        "groups": ",".join(_escaped(group, ",") for group in principal.groups),
+        "groups_piped": "|".join(_escaped(group, "|") for group in principal.groups),
         "assertion": assertion or "",
     }
+
+
+def _escaped(group: str, separator: str) -> str:
+    """The name without the separator, and different names for different groups: `%2C` as it stands is `%252C`."""
+    code = f"%{ord(separator):02X}"
+    if separator not in group and "%" not in group:
+        return group
+    written = re.sub(f"%(?=(?:25)*{code[1:]})", "%25", group)
+    return written.replace(separator, code)
 
 
 def clean(text: str) -> bytes:

@@ -11,6 +11,7 @@ import pytest
 from gateway.config.schema import DirectoryLdap
 from gateway.directory.ldap import LdapDirectory
 from gateway.errors import StoreUnavailable
+from gateway.stores.protocols.audit import AuditQuery
 from tests.rig import PASSWORD, running_gateway
 from tests.services import Ldap, ldap_server
 
@@ -39,6 +40,10 @@ TREE = (
     + person("off", "cn: Off", "userAccountControl: 514")
     + person("on", "cn: On", "userAccountControl: 512", f"pwdLastSet: {FILETIME_2027}")
     + person("odd", "cn: Odd", "mobile: 12", "mail: odd@example.com")
+    + person("national", "cn: Nat", "mobile: 0151 12345678")
+    + person("trunk", "cn: Trunk", "mobile: 0049 151 12345678")
+    + person("none", "cn: None", "mobile: n/a")
+    + person("Anna  Maria", "cn: Anna Maria", "mobile: +49 151 12345678")
     + group("staff", "alice", "on")
     + group("ops", "alice")
     + group("a\\2cb", "alice")
@@ -63,8 +68,8 @@ def settings(ldap: Ldap, **more: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def opened(ldap: Ldap, **more: Any) -> AsyncIterator[LdapDirectory]:
-    directory = LdapDirectory(DirectoryLdap.model_validate(settings(ldap, **more)))
+async def opened(ldap: Ldap, country: str = "", **more: Any) -> AsyncIterator[LdapDirectory]:
+    directory = LdapDirectory(DirectoryLdap.model_validate(settings(ldap, **more)), country=country)
     yield directory
     await directory.close()
 
@@ -75,9 +80,7 @@ async def test_a_user_comes_with_name_address_number_and_groups(ldap: Ldap) -> N
     assert user is not None
     assert (user.username, user.name, user.email) == ("alice", "Alice A.", "alice@example.com")
     assert user.phone == "+4915112345678"
-    assert set(user.groups) == {"staff", "ops"}, (
-        "a group whose name has a comma can't be a header; it is left out"
-    )
+    assert set(user.groups) == {"staff", "ops", "a,b"}
     assert not user.disabled
 
 
@@ -134,16 +137,51 @@ async def test_a_disabled_active_directory_account_is_refused(ldap: Ldap) -> Non
     assert on.password_changed_at == 1_800_000_000
 
 
-async def test_a_number_that_makes_no_sense_is_left_out(ldap: Ldap) -> None:
+async def test_a_number_that_makes_no_sense_is_left_out_but_known_to_be_there(
+    ldap: Ldap, caplog: pytest.LogCaptureFixture
+) -> None:
     async with opened(ldap) as directory:
-        user = await directory.get("odd")
+        user, national, none = [await directory.get(name) for name in ("odd", "national", "none")]
+        await directory.get("national")
     assert user is not None
-    assert (user.phone, user.email) == ("", "odd@example.com")
+    assert (user.phone, user.email, user.phone_unreadable) == ("", "odd@example.com", True)
+    assert national is not None
+    assert (national.phone, national.phone_unreadable) == ("", True), "no country was named"
+    assert none is not None
+    assert not none.phone_unreadable, "no digit, no number"
+    told = [line for line in caplog.messages if "national" in line]
+    assert len(told) == 1, "once, not at each request"
+    assert "sms.default_country" in told[0]
+    assert "12345678" not in told[0], "no number in any log"
+
+
+async def test_numbers_without_country_code_are_read_by_the_default_country(ldap: Ldap) -> None:
+    async with opened(ldap, country="DE") as directory:
+        found = [await directory.get(name) for name in ("national", "trunk", "alice")]
+    assert [user.phone for user in found if user] == ["+4915112345678"] * 3
+
+
+async def test_a_logon_name_with_a_blank_signs_in_by_every_spelling_of_it(ldap: Ldap) -> None:
+    async with opened(ldap) as directory:
+        found = [
+            await directory.authenticate(name, PASSWORD)
+            for name in ("Anna Maria", "anna  maria", "ANNA\u00a0MARIA")
+        ]
+    assert [user.username for user in found if user] == ["anna maria"] * 3
 
 
 async def test_list_searches_and_escapes(ldap: Ldap) -> None:
     async with opened(ldap) as directory:
-        assert [user.username for user in await directory.list()] == ["alice", "odd", "off", "on"]
+        assert [user.username for user in await directory.list()] == [
+            "alice",
+            "anna maria",
+            "national",
+            "none",
+            "odd",
+            "off",
+            "on",
+            "trunk",
+        ]
         assert [user.username for user in await directory.list("alice@")] == ["alice"]
         assert await directory.list("*") == []
 
@@ -216,7 +254,40 @@ async def test_signing_in_through_ldap_with_both_factors(tmp_path: Path, ldap: L
         seen = await (await browser.get("/")).json()
         headers = dict(seen["headers"])
         assert headers["Remote-User"] == "alice"
-        assert set(headers["Remote-Groups"].split(",")) == {"staff", "ops"}
+        assert set(headers["Remote-Groups"].split(",")) == {"staff", "ops", "a%2Cb"}
         async with rig.browser() as other:
             assert (await other.password("alice", "")).status in (400, 401)
             assert (await other.password("off")).status == 401
+
+
+async def test_a_password_alone_adds_no_factor_where_the_directory_has_a_number_that_cannot_be_read(
+    tmp_path: Path, ldap: Ldap
+) -> None:
+    """It is a second factor that the user has: whoever knows the password must not bring one along instead."""
+    async with running_gateway(tmp_path, directory=settings(ldap)) as rig, rig.browser() as browser:
+        assert (await browser.password("national")).status == 303
+        page = await browser.get("/_auth/enrol?rd=/")
+        assert page.status == 403
+        assert "phone number that we can&#39;t read" in await page.text()
+        assert (await browser.get("/")).status == 303
+        await rig.gateway.services.audit.flush()
+        query = AuditQuery(events=("phone_unreadable",))
+        found = await rig.gateway.services.stores.audit_log.newest(query, 10)
+        assert [entry.row.username for entry in found] == ["national"]
+
+
+async def test_with_the_default_country_that_user_gets_the_code_by_sms(tmp_path: Path, ldap: Ldap) -> None:
+    config = settings(ldap)
+    async with (
+        running_gateway(tmp_path, directory=config, sms={"default_country": "DE"}) as rig,
+        rig.browser() as browser,
+    ):
+        await browser.sign_in("national")
+        assert (await browser.get("/")).status == 200
+
+
+async def test_a_user_with_a_blank_in_the_name_signs_in_with_both_factors(tmp_path: Path, ldap: Ldap) -> None:
+    async with running_gateway(tmp_path, directory=settings(ldap)) as rig, rig.browser() as browser:
+        await browser.sign_in("Anna Maria")
+        seen = dict((await (await browser.get("/")).json())["headers"])
+        assert seen["Remote-User"] == "anna maria"

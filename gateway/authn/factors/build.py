@@ -99,13 +99,14 @@ def build_factors(parts: FactorServices) -> Factors:
     if site.possible:
         enrols.append(keys)
     adding_phone = _sms(parts, None)
+    spell_phone = partial(identifiers.phone, country=config.sms.default_country)
     if parts.directory is not None:
         enrols.append(
             _contact(
                 parts,
                 adding_phone,
                 DirectoryContact(
-                    name="sms", field="phone", spell=identifiers.phone, directory=parts.directory
+                    name="sms", field="phone", spell=spell_phone, directory=parts.directory
                 ),
             )
         )
@@ -121,7 +122,7 @@ def build_factors(parts: FactorServices) -> Factors:
     return Factors(
         second={factor.name: factor for factor in every if factor.name not in left_out},
         enrols={one.name: one for name in config.enrolment.factors for one in enrols if one.name == name},
-        second_phone=_contact(parts, adding_phone, SecondPhone(parts.credentials, parts.clock)),
+        second_phone=_contact(parts, adding_phone, SecondPhone(parts.credentials, parts.clock, spell=spell_phone)),
         phones=phones,
         recovery=recovery,
         passkeys=keys if config.webauthn.passwordless and site.possible else None,

@@ -46,12 +46,19 @@ class SecondPhone:
     name = SECOND_PHONE
 
     def __init__(
-        self, credentials: Credentials, clock: Clock, *, new_id: Callable[[], str] = random_id
+        self,
+        credentials: Credentials,
+        clock: Clock,
+        *,
+        spell: Callable[[str], str] = identifiers.phone,
+        new_id: Callable[[], str] = random_id,
     ) -> None:
+        """`spell` returns the one spelling of a number or raises InvalidUser."""
         self._credentials, self._clock, self._new_id = credentials, clock, new_id
+        self._spell = spell
 
     def canonical(self, user: User, text: str) -> str:
-        number = identifiers.phone(text)
+        number = self._spell(text)
         if number and number == user.phone:
             raise InvalidUser(
                 "the second number is the first one",

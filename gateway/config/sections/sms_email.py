@@ -47,6 +47,11 @@ class SmsBase(Section):
     allowed_countries: tuple[Country, ...] = Field(
         (), description="countries that may receive SMS; empty = all"
     )
+    default_country: Country | Literal[""] = Field(
+        "",
+        description="country of numbers that have no country code, in LDAP and where users enter their own; "
+        "none = such numbers can't be read",
+    )
     budgets: SmsBudgets = Field(SmsBudgets(), description="how many may be sent (docs/sms.md)")
     spending: SmsSpending = Field(
         SmsSpending(), description="what they may cost a day (the terminal costs nothing)"

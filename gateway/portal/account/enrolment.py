@@ -31,6 +31,8 @@ class Permission(Enum):
     AFTER_PROOF = auto()
     """Once a second factor was proven (again)."""
     REFUSED = auto()
+    UNREADABLE = auto()
+    """Likewise: the directory has a phone number that can't be read, in whose place the password alone adds nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,15 @@ class FactorEnrolment:
             return Permission.GIVEN
         if await self.has_any(principal.user):
             return Permission.AFTER_PROOF
+        if principal.user.phone_unreadable:  # it has one, which only the directory's keeper can mend
+            return Permission.UNREADABLE
         # An unusual sign-in that must prove more can't do so with a factor that it brings along itself.
         trusted = self._config.at_first_login and not principal.session.step_up
         return Permission.GIVEN if trusted else Permission.REFUSED
+
+    def note_unreadable(self, client: LoginOrigin, principal: Principal) -> None:
+        """Tell the operator who was kept out by a number that can't be read."""
+        self._audit.record("phone_unreadable", principal.username, client.ip)
 
     async def has_any(self, user: User) -> bool:
         """Whether the account has a second factor of any kind, accepted by some route or not."""

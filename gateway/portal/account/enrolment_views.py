@@ -7,7 +7,7 @@ from aiohttp import web
 from gateway.authn.factors.base import Outcome, Setup
 from gateway.authn.login import SignIn
 from gateway.errors import InvalidUser, SendFailed, TooManyAttempts
-from gateway.i18n.text import N_
+from gateway.i18n.text import N_, Text
 from gateway.model import Principal, Target
 from gateway.policy.routes import Routes
 from gateway.portal.account.enrolment import Added, FactorEnrolment, Permission
@@ -21,6 +21,11 @@ from gateway.session import Sessions
 WRONG = {
     "webauthn": N_("That did not work. Please try again."),
 }
+_ASK = N_("Your account needs a second factor. Please ask your administrator.")
+_UNREADABLE = N_(
+    "The directory has a phone number that we can't read for your account. Please ask your administrator to write it "
+    "with its country code."
+)
 NOT_SENT = N_("We could not send a code there right now. Please check it, or try again later.")
 
 
@@ -67,18 +72,24 @@ class EnrolViews:
         permission = await self._enrolment.permission(request.visit.principal)
         if permission is Permission.AFTER_PROOF:
             return see_other(with_return(f"{self._prefix}/verify", here))
+        if permission is Permission.UNREADABLE:
+            self._enrolment.note_unreadable(request.client, request.visit.principal)
+            return self._no_factor(request, _UNREADABLE, reason="phone_unreadable")
         possible = self._can_add(request, destination, factor) or self._choices(request, destination)
         if permission is Permission.REFUSED or not possible:
-            return self._pages.error(
-                403,
-                title=N_("No second factor yet"),
-                message=N_("Your account needs a second factor. Please ask your administrator."),
-                reason="no_factor_enrolled",
-                reader=request.reader,
-                request_id=request.request_id,
-                actions=[(N_("Sign out"), f"{self._prefix}/logout")],
-            )
+            return self._no_factor(request, _ASK, reason="no_factor_enrolled")
         return None
+
+    def _no_factor(self, request: PortalRequest, message: Text, *, reason: str) -> web.Response:
+        return self._pages.error(
+            403,
+            title=N_("No second factor yet"),
+            message=message,
+            reason=reason,
+            reader=request.reader,
+            request_id=request.request_id,
+            actions=[(N_("Sign out"), f"{self._prefix}/logout")],
+        )
 
     def _can_add(self, request: PortalRequest, destination: Target, factor: str) -> bool:
         return self._enrolment.can_add(_principal(request).user, factor, self._accepted(request, destination))

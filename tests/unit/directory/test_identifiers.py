@@ -15,6 +15,7 @@ from gateway.model import User
         ("Straße", "strasse"),
         ("a@b.example", "a@b.example"),
         ("x" * 128, "x" * 128),
+        ("Anna\u00a0 Maria", "anna maria"),
     ],
 )
 def test_usernames_have_one_spelling(typed: str, stored: str) -> None:
@@ -27,8 +28,6 @@ def test_usernames_have_one_spelling(typed: str, stored: str) -> None:
     [
         "",
         "x" * 129,
-        "a b",
-        "a\u00a0b",
         "a:b",
         "a,b",
         "a\tb",
@@ -46,10 +45,27 @@ def test_usernames_that_would_break_headers_or_files_are_refused(typed: str) -> 
         identifiers.username(typed)
 
 
+def test_new_users_get_no_name_with_a_blank() -> None:
+    """Directories elsewhere have such names; files and shells read them as two words."""
+    with pytest.raises(InvalidUser, match="blank"):
+        identifiers.new_username("a b")
+
+
 @pytest.mark.parametrize("typed", ["", "  ", "a,b", "a\nb", "x" * 129, "a\u200b"])
 def test_groups_that_would_break_the_header_are_refused(typed: str) -> None:
     with pytest.raises(InvalidUser):
         identifiers.group(typed)
+
+
+def test_groups_may_have_a_comma_as_directories_elsewhere_have_them() -> None:
+    assert identifiers.group_elsewhere("Sales, EMEA") == "Sales, EMEA"
+    with pytest.raises(InvalidUser):
+        identifiers.group("Sales, EMEA")
+
+
+@pytest.mark.parametrize("typed", ["0151 12345678", "0049 151 12345678", "+49 151 12345678", "(0151) 1234-5678"])
+def test_phone_numbers_without_country_code_are_of_the_default_country(typed: str) -> None:
+    assert identifiers.phone(typed, country="DE") == "+4915112345678"
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,12 @@ def test_a_group_can_not_pass_for_two_behind_either_sign() -> None:
     assert out[b"Remote-Groups"] == b"a|admins,b%2Croot"
 
 
+def test_no_two_groups_are_written_alike() -> None:
+    groups = ("a,b", "a%2Cb", "a%252Cb", "50%", "a|b")
+    out = dict(prepared(who=principal(groups=groups)))
+    assert out[b"Remote-Groups"] == b"a%2Cb,a%252Cb,a%25252Cb,50%,a|b"
+
+
 def test_a_route_renames_adds_and_drops() -> None:
     headers = Headers(
         rename={"remote-user": "X-User"}, add={"X-Tenant": "one"}, drop=("Remote-Email", "X-Debug")
