@@ -86,7 +86,7 @@ class DatabaseDirectory:
 
     async def prepared(self, user: User, password: str | None = None) -> User:
         """The user in canonical spelling with the password hashed; raises InvalidUser, WeakPassword."""
-        user = identifiers.checked(replace(user, username=identifiers.new_username(user.username)))
+        user = identifiers.checked_new(user)
         now = self._clock()
         if password is not None:
             self._passwords.check_strength(password, user.username)

@@ -40,6 +40,11 @@ def checked(user: User) -> User:
     )
 
 
+def checked_new(user: User) -> User:
+    """Like `checked`, for a user who is being added. Raises InvalidUser."""
+    return checked(replace(user, username=new_username(user.username)))
+
+
 def full_name(text: str) -> str:
     """Return a name on one line. Raises InvalidUser."""
     return _plain("name", text.strip())

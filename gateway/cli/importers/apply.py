@@ -94,7 +94,7 @@ def _counted(found: Found, source: str, config_file: Path, *, apply: bool) -> Co
         for one in found.people:
             if isinstance(one, ImportedUser):
                 try:
-                    identifiers.checked(one.user)
+                    identifiers.checked_new(one.user)
                     good.append(one)
                 except GatewayError as error:
                     bad.append(BadLine(one.line, error.detail))

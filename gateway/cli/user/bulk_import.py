@@ -64,7 +64,7 @@ async def sorted_out(
     bad: list[BadLine] = []
     for entry in entries:
         try:
-            user = identifiers.checked(entry.user)
+            user = identifiers.checked_new(entry.user)
             if entry.password is not None:
                 opened.passwords.check_strength(entry.password, user.username)
         except GatewayError as error:

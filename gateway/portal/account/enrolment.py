@@ -60,9 +60,9 @@ class FactorEnrolment:
     async def permission(self, principal: Principal) -> Permission:
         if proven_recently(principal.session, self._sessions.now()):
             return Permission.GIVEN
-        if await self.has_any(principal.user):
+        if await self._usable(principal.user):
             return Permission.AFTER_PROOF
-        if principal.user.phone_unreadable:  # it has one, which only the directory's keeper can mend
+        if await self.has_any(principal.user):
             return Permission.UNREADABLE
         # An unusual sign-in that must prove more can't do so with a factor that it brings along itself.
         trusted = self._config.at_first_login and not principal.session.step_up
@@ -73,7 +73,13 @@ class FactorEnrolment:
         self._audit.record("phone_unreadable", principal.username, client.ip)
 
     async def has_any(self, user: User) -> bool:
-        """Whether the account has a second factor of any kind, accepted by some route or not."""
+        """Whether the account has a second factor of any kind, accepted by some route or not.
+
+        A number that can't be read is one, though nobody can prove it: only who keeps the directory mends that.
+        """
+        return user.phone_unreadable or await self._usable(user)
+
+    async def _usable(self, user: User) -> bool:
         return any([await factor.enrolled(user) for factor in self._factors.second.values()])
 
     def choices(self, accepted: frozenset[str]) -> list[str]:
