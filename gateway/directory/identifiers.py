@@ -55,7 +55,7 @@ def username(text: str) -> str:
     name = user_name(text)
     if not 1 <= len(name) <= _LONGEST:
         raise InvalidUser(f"a username has 1 to {_LONGEST} characters")
-    if any(character != " " and character.isspace() or character in ":," for character in name):
+    if any((character != " " and character.isspace()) or character in ":," for character in name):
         raise InvalidUser(f"username {text!r}: tabs, line ends, colons and commas are not allowed")
     return _plain("username", name)
 

@@ -102,7 +102,12 @@ class LdapDirectory:
 
     def _user(self, entry: LdapEntry) -> User | None:
         user = user_of(entry, self._settings.attributes, self._groups(entry), country=self._country)
-        if user and user.phone_unreadable and user.username not in self._told and len(self._told) < _MOST_TOLD:
+        if (
+            user
+            and user.phone_unreadable
+            and user.username not in self._told
+            and len(self._told) < _MOST_TOLD
+        ):
             self._told.add(user.username)  # once: sessions are read again every minute
             log.warning(
                 "LDAP user %s has a phone number that can't be read, so codes can't be sent there: write it with its "

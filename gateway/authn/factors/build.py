@@ -105,9 +105,7 @@ def build_factors(parts: FactorServices) -> Factors:
             _contact(
                 parts,
                 adding_phone,
-                DirectoryContact(
-                    name="sms", field="phone", spell=spell_phone, directory=parts.directory
-                ),
+                DirectoryContact(name="sms", field="phone", spell=spell_phone, directory=parts.directory),
             )
         )
         enrols.append(
@@ -122,7 +120,9 @@ def build_factors(parts: FactorServices) -> Factors:
     return Factors(
         second={factor.name: factor for factor in every if factor.name not in left_out},
         enrols={one.name: one for name in config.enrolment.factors for one in enrols if one.name == name},
-        second_phone=_contact(parts, adding_phone, SecondPhone(parts.credentials, parts.clock, spell=spell_phone)),
+        second_phone=_contact(
+            parts, adding_phone, SecondPhone(parts.credentials, parts.clock, spell=spell_phone)
+        ),
         phones=phones,
         recovery=recovery,
         passkeys=keys if config.webauthn.passwordless and site.possible else None,

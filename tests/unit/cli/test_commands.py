@@ -284,7 +284,7 @@ def test_every_bad_line_is_reported_and_nothing_is_imported(command, tmp_path: P
     result = imported(command, tmp_path, "htpasswd", "\n".join([*lines, f"dora:{BCRYPT}"]))
     assert result.exit_code == 1
     assert [line.split(":")[1] for line in result.stderr.splitlines()] == ["2", "3", "4", "5", "6", "7"]
-    assert "imported 0, 5 bad lines" in result.stdout
+    assert "imported 0, 6 bad lines" in result.stdout
     assert [one["username"] for one in json.loads(command("user", "list", "--json").output)] == ["dora"]
 
 

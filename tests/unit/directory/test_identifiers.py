@@ -63,7 +63,9 @@ def test_groups_may_have_a_comma_as_directories_elsewhere_have_them() -> None:
         identifiers.group("Sales, EMEA")
 
 
-@pytest.mark.parametrize("typed", ["0151 12345678", "0049 151 12345678", "+49 151 12345678", "(0151) 1234-5678"])
+@pytest.mark.parametrize(
+    "typed", ["0151 12345678", "0049 151 12345678", "+49 151 12345678", "(0151) 1234-5678"]
+)
 def test_phone_numbers_without_country_code_are_of_the_default_country(typed: str) -> None:
     assert identifiers.phone(typed, country="DE") == "+4915112345678"
 
