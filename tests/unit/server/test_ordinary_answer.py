@@ -1,4 +1,4 @@
-"""Twin of gateway/server/aiohttp_adapter.py: what we rely on of aiohttp's inside is there."""
+"""Twin of gateway/server/ordinary_answer.py: what we rely on of aiohttp's inside is there."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from gateway.server.aiohttp_adapter import INSIDE
+from gateway.server.ordinary_answer import INSIDE
 
 ROOT = Path(__file__).parents[3]
 
