@@ -1,17 +1,30 @@
-"""The sessions that this worker has read, by cookie value, so that most requests are answered without I/O.
+"""What this worker remembers of sessions, how it fills that from the store, and how it hears what is out of date.
 
-An entry goes as soon as a change of its session or user is heard of, and the oldest when there are too many.
+Most requests are answered by `SessionCache`, without I/O. An entry goes as soon as a change of its session or user is
+heard of (`follow`), and the oldest when there are too many. Reads don't wait for each other's turn: a database that is
+far away answers few at a time, so a hundred requests of one page cost one read (`SharedReads`), and what only brings
+the cache up to date never takes more than a few of the database's connections (`Behind`).
 """
 
+import asyncio
+import logging
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from gateway.config.schema import Session as SessionConfig
+from gateway.errors import StoreUnavailable
 from gateway.model import Principal, SessionRecord
-from gateway.stores.protocols.core import Change
+from gateway.stores.protocols.core import Change, Changes
 
+log = logging.getLogger("gateway.session")
+T = TypeVar("T")
 _SIZE = 50_000
+PATIENCE = 6.0
+"""Seconds that one request waits for the store."""
+AT_ONCE = 4
+"""Works behind the scenes that may be with the store at a time, of the 10 to 15 connections of a worker."""
 
 
 @dataclass(slots=True)
@@ -110,3 +123,74 @@ def _remove(index: dict[str, set[str]], key: str, value: str) -> None:
     index[key].discard(value)
     if not index[key]:
         del index[key]
+
+
+async def follow(
+    changes: Changes, *, interval: float, start: Callable[[], None], hear: Callable[[Change], None]
+) -> None:
+    """Call `start` once the feed can be read, then `hear` for each change, until cancelled.
+
+    `interval` is the pause between two looks, in seconds.
+    """
+    cursor: int | None = None
+    while True:
+        try:
+            if cursor is None:
+                cursor = await changes.latest()
+                start()
+            cursor, heard = await changes.since(cursor)
+            for change in heard:
+                hear(change)
+        except StoreUnavailable as error:
+            log.warning("revocations can't be read: %s", error.detail)
+        await asyncio.sleep(interval)
+
+
+class SharedReads(Generic[T]):
+    """At most one read for each key at a time; all who ask meanwhile get its outcome."""
+
+    def __init__(self) -> None:
+        self._running: dict[Hashable, asyncio.Task[T]] = {}
+
+    async def get(self, key: Hashable, read: Callable[[], Coroutine[object, object, T]]) -> T:
+        """Return what `read` returns. Raises what it raises, and StoreUnavailable if it takes too long.
+
+        A caller that gives up leaves the read to the others, and to the cache.
+        """
+        task = self._running.get(key)
+        if task is None:
+            task = self._running[key] = asyncio.get_running_loop().create_task(read())
+            task.add_done_callback(lambda done: self._end(key, done))
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await asyncio.shield(task)
+        except TimeoutError:
+            raise StoreUnavailable(f"a session could not be read in {PATIENCE:g} s") from None
+
+    def _end(self, key: Hashable, task: asyncio.Task[T]) -> None:
+        del self._running[key]
+        if not task.cancelled():
+            task.exception()  # who waited has it; if nobody did, it is nobody's
+
+
+class Behind:
+    """Works that nobody waits for, one for each key at a time."""
+
+    def __init__(self) -> None:
+        self._running: dict[Hashable, asyncio.Task[None]] = {}
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    def start(self, key: Hashable, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it soon, unless it is under way. `work` handles its own errors."""
+        if key in self._running:
+            return
+        task = self._running[key] = asyncio.get_running_loop().create_task(self._run(work))
+        task.add_done_callback(lambda _: self._running.pop(key, None))
+
+    async def finish(self) -> None:
+        """Wait for all that is under way."""
+        await asyncio.gather(*self._running.values())
+
+    async def _run(self, work: Callable[[], Awaitable[None]]) -> None:
+        async with self._turns:
+            await work()

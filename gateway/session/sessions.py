@@ -15,11 +15,9 @@ from gateway.directory.base import Directory, existing
 from gateway.errors import SessionEnded, StoreUnavailable
 from gateway.model import Principal, SessionRecord, User
 from gateway.policy.decide import SECOND_FACTORS
-from gateway.session.cache import CachedSession, Expiry, SessionCache
-from gateway.session.change_feed import follow
+from gateway.session.cache import Behind, CachedSession, Expiry, SessionCache, SharedReads, follow
 from gateway.session.cookie import Content, SessionCookie, counts_everywhere
 from gateway.session.judge import Granted, SessionJudge
-from gateway.session.shared_reads import Behind, SharedReads
 from gateway.stores.protocols.core import Change, Changes, SessionStore
 
 log = logging.getLogger("gateway.session")

@@ -116,7 +116,7 @@ async def test_many_requests_that_must_wait_share_one_read(
 async def test_a_request_waits_for_a_while_only_and_then_goes_by_what_is_known(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.session.shared_reads.PATIENCE", 0.3)
+    monkeypatch.setattr("gateway.session.cache.PATIENCE", 0.3)
     async with signed_in(tmp_path, database) as (rig, link, alice):
         async with rig.browser() as stranger:
             stranger.session.cookie_jar.update_cookies({"auth_session": alice.cookie()})
