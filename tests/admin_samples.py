@@ -16,7 +16,7 @@ from gateway.admin.users import OneTimeLink
 from gateway.authn.lockouts import Lockout
 from gateway.config.schema import Policy, Route
 from gateway.model import User
-from gateway.policy.routes import Routes
+from gateway.policy.decide import Routes
 from gateway.proxy.proxy import UpstreamHealth
 from gateway.request.target import nowhere
 from gateway.stores.protocols.audit import AuditEntry

@@ -16,7 +16,7 @@ from gateway.config.schema import Config, HttpLimits, Log, Route
 from gateway.errors import GatewayError
 from gateway.model import Principal, SessionRecord, User
 from gateway.observability.access_log import AccessLog
-from gateway.policy.routes import Routes
+from gateway.policy.decide import Routes
 from gateway.proxy.proxy import Proxy
 from gateway.request.bodies import ChunkedBody, LengthBody
 from gateway.request.target import read_target

@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 from gateway.errors import RequestRefused
 from gateway.model import Principal, SessionRecord, Target, User
+from gateway.policy.decide import Routes
 from gateway.policy.explain import Explanation, explain
-from gateway.policy.routes import Routes
 from gateway.request.target import CountryOf, check_spelling, supposed_target
 
 

@@ -17,8 +17,7 @@ from gateway.errors import SendFailed, TooManyAttempts
 from gateway.model import Decision, IPAddress, Principal, SessionRecord, Target, User, Verdict
 from gateway.observability import metrics
 from gateway.observability.audit import Audit
-from gateway.policy.decide import DEVICE, OWN_FACTORS, UPSTREAM_MFA, decide, has_two
-from gateway.policy.routes import Routes
+from gateway.policy.decide import DEVICE, OWN_FACTORS, UPSTREAM_MFA, Routes, decide, has_two
 from gateway.rate_limits import CODE_FAILURES, CODES_PER_USER, RateLimits, network_of
 from gateway.session import Sessions
 

@@ -20,8 +20,7 @@ from gateway.cli.context import Opened, config_option, json_option, print_json, 
 from gateway.config.schema import Config
 from gateway.errors import RequestRefused
 from gateway.model import Principal, SessionRecord, Target, User
-from gateway.policy.decide import decide, hinges_on_query
-from gateway.policy.routes import Routes
+from gateway.policy.decide import Routes, decide, hinges_on_query
 from gateway.request.target import CountryOf, check_spelling, make_target
 
 DIFFERENT = 1

@@ -24,8 +24,7 @@ from gateway.forwardauth.original_request import (
 )
 from gateway.model import Principal, Target, Verdict
 from gateway.observability.access_log import Trace
-from gateway.policy.decide import decide
-from gateway.policy.routes import Routes
+from gateway.policy.decide import Routes, decide
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PROGRAM
 from gateway.portal.return_url import read_return

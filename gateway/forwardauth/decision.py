@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from gateway.authn.api_credentials import ApiCredentials, ApiPrincipal, basic_challenge
-from gateway.config.patterns import below
+from gateway.config.patterns import below, host_matches
 from gateway.config.schema import Config, Route
 from gateway.config.sections.header_presets import HeaderFact
 from gateway.errors import RequestRefused
@@ -26,8 +26,7 @@ from gateway.forwardauth.original_request import (
 from gateway.i18n.text import N_
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.observability.access_log import Trace
-from gateway.policy.decide import decide
-from gateway.policy.routes import Routes, host_matches
+from gateway.policy.decide import Routes, decide
 from gateway.portal.refusal import WayOn, refuse
 from gateway.portal.rendering.render import Pages
 from gateway.portal.return_url import with_return

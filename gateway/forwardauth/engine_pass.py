@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from gateway.config.patterns import host_matches
 from gateway.config.schema import Config, Route
 from gateway.config.sections.header_presets import Fact, told_by
 from gateway.model import Principal, Target, Verdict
 from gateway.observability.access_log import Trace
-from gateway.policy.decide import decide
-from gateway.policy.routes import Routes, host_matches
+from gateway.policy.decide import Routes, decide
 from gateway.portal.return_url import href, read_return
 from gateway.proxy.request_headers import clean, facts_of
 from gateway.session import Sessions

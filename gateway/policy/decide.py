@@ -1,21 +1,28 @@
-"""Decides, purely: may this principal have this target? Deny by default.
+"""Decides, purely: which route does a target have, and may this principal have it? Deny by default.
 
-The rules of a route are asked in order. The first whose criteria all match decides; if none does, no.
-No I/O and no clock here: the same function serves the proxy, forward-auth and `check --explain`.
+The first route that fits counts; none means that the host or path is unknown. Its rules are asked in order: the first
+whose criteria all match decides; if none does, no. A path that an app could read in several ways must have the same
+route, and the same answer of its rules, in all of them.
+No I/O and no clock here: the same functions serve the proxy, forward-auth and `check --explain`.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import get_args
-from zoneinfo import ZoneInfo
 
 from gateway.config.path_readings import readings
-from gateway.config.patterns import asks_user, host_holds, path_holds
-from gateway.config.schema import FactorName, Policy, Route, Rule, Times
+from gateway.config.patterns import host_matches, path_matches
+from gateway.config.schema import FactorName, Policy, Route, Rule
 from gateway.model import Decision, Principal, Target, Verdict
-from gateway.policy.queries import Query, query_holds, query_readings
+from gateway.policy.criteria import (
+    LONGEST_REMEMBERED,
+    Criterion,
+    PolicyQuestion,
+    about_somebody,
+    criteria_of,
+)
+from gateway.policy.queries import query_readings
 
 FIRST_FACTORS = frozenset({"password", "federated"})
 SECOND_FACTORS = frozenset(get_args(FactorName)) - FIRST_FACTORS
@@ -30,113 +37,79 @@ DEVICE = "device"
 UPSTREAM_MFA = "upstream_mfa"
 """What a provider whose second factor we trust has proven: likewise."""
 _BORROWED = frozenset({DEVICE, UPSTREAM_MFA})
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+PREFLIGHT = "cors_preflight"
+"""The reason of a decision that lets a CORS preflight pass, for nobody."""
 
-
-@dataclass(frozen=True, slots=True)
-class PolicyQuestion:
-    """What the rules are asked about."""
-
-    target: Target
-    principal: Principal | None
-    now: float
-    query: Query
-
-    @property
-    def name(self) -> str | None:
-        """The user's name, None if nobody is signed in."""
-        return self.principal.username if self.principal else None
-
-
-@dataclass(frozen=True, slots=True)
-class Criterion:
-    """One thing that a rule may ask for. `reason` is its code in logs; `key` its name in the configuration."""
-
-    key: str
-    reason: str
-    holds: Callable[[Rule, PolicyQuestion], bool]
-
-    def asked_by(self, rule: Rule) -> bool:
-        """Whether a rule has this criterion."""
-        return bool(getattr(rule, self.key))
-
-
-def _host(rule: Rule, question: PolicyQuestion) -> bool:
-    return any(host_holds(pattern, question.target.host, question.name) for pattern in rule.hosts)
-
-
-def _path(rule: Rule, question: PolicyQuestion) -> bool:
-    path = question.target.path
-    holds = _one_holds if len(path) <= _LONGEST_REMEMBERED else _one_holds.__wrapped__
-    asker = question.name if _ask_user(rule.paths) else None
-    return holds(rule.paths, path, asker)
-
-
-@lru_cache(maxsize=1024)
-def _ask_user(patterns: tuple[str, ...]) -> bool:
-    return any(map(asks_user, patterns))
-
-
-@lru_cache(maxsize=8192)
-def _one_holds(patterns: tuple[str, ...], path: str, user: str | None) -> bool:
-    """Whether the path is one of the patterns'. The same texts get the same answer, whoever's rule they are in."""
-    return any(path_holds(pattern, path, user) for pattern in patterns)
-
-
-def _method(rule: Rule, question: PolicyQuestion) -> bool:
-    return question.target.method in rule.methods
-
-
-def _query(rule: Rule, question: PolicyQuestion) -> bool:
-    return query_holds(rule.query, question.query)
-
-
-def _network(rule: Rule, question: PolicyQuestion) -> bool:
-    return any(question.target.client in network for network in rule.networks)
-
-
-def _country(rule: Rule, question: PolicyQuestion) -> bool:
-    """Where nobody knows the country, no rule lets in by it, and one that denies all but some denies."""
-    country = question.target.country
-    if not country:
-        return rule.require == "deny" and rule.countries[0].startswith("!")
-    if rule.countries[0].startswith("!"):
-        return f"!{country}" not in rule.countries
-    return country in rule.countries
-
-
-def _time(rule: Rule, question: PolicyQuestion) -> bool:
-    return is_within(rule.times, question.now)
-
-
-def _user(rule: Rule, question: PolicyQuestion) -> bool:
-    return question.principal is not None and question.principal.username in rule.users
-
-
-def _group(rule: Rule, question: PolicyQuestion) -> bool:
-    return question.principal is not None and not set(rule.groups).isdisjoint(question.principal.groups)
-
-
-OF_REQUEST = (
-    Criterion("hosts", "host", _host),
-    Criterion("paths", "path", _path),
-    Criterion("query", "query", _query),
-    Criterion("methods", "method", _method),
-    Criterion("networks", "network", _network),
-    Criterion("countries", "country", _country),
-    Criterion("times", "time", _time),
-)
-OF_SUBJECT = (Criterion("users", "user", _user), Criterion("groups", "group", _group))
-CRITERIA = OF_REQUEST + OF_SUBJECT
-_LONGEST_REMEMBERED = 256
-"""Paths come from outside: what is remembered of them must not grow large."""
 _readings = lru_cache(maxsize=8192)(readings)
 
 
-def decide(route: Route, target: Target, principal: Principal | None, now: float) -> Decision:
-    """What the route's rules say. A path that an app could read as another one must get the same answer as both."""
+class Routes:
+    """The configured routes, with the candidates of each host found once."""
+
+    def __init__(self, routes: Sequence[Route], domains: Sequence[str] = ()) -> None:
+        """`domains` are those whose hosts are ours even where only a route for "*" serves them."""
+        self.all, self._domains = tuple(routes), tuple(domains)
+        self._by_host: dict[str, tuple[Route, ...]] = {}
+        self._remembered = lru_cache(maxsize=1024)(self._find)
+
+    def find(self, target: Target) -> Route | None:
+        """Return the route of a target, None if there is none.
+
+        None, too, for a path that an app could read as that of another route: which rules hold is not guessed.
+        """
+        if len(target.path) > LONGEST_REMEMBERED:
+            return self._find(target.host, target.path)
+        return self._remembered(target.host, target.path)
+
+    def _find(self, host: str, path: str) -> Route | None:
+        found, *others = (self.match(host, path) for path in readings(path))
+        return found if all(other is found for other in others) else None
+
+    def match(self, host: str, path: str) -> Route | None:
+        """The route of a lower-case host and a canonical path."""
+        for route in self._candidates(host):
+            if path_matches(route.path, path):
+                return route
+        return None
+
+    def serves_host(self, host: str) -> bool:
+        """Whether any route, also one for "*", is for this host."""
+        return bool(self._candidates(host))
+
+    def knows_host(self, host: str) -> bool:
+        """Whether a return URL may lead there: a host named by a route. "*" names none."""
+        if any(route.host != "*" and host_matches(route.host, host) for route in self.all):
+            return True
+        ours = any(host == domain or host.endswith(f".{domain}") for domain in self._domains)
+        return ours and bool(self._candidates(host))
+
+    def _candidates(self, host: str) -> tuple[Route, ...]:
+        known = self._by_host.get(host)
+        if known is None:
+            known = tuple(route for route in self.all if host_matches(route.host, host))
+            if len(self._by_host) < 1024:  # hosts come from outside: never grow without bound
+                self._by_host[host] = known
+        return known
+
+
+def decide(
+    route: Route, target: Target, principal: Principal | None, now: float, *, preflight: bool = False
+) -> Decision:
+    """What the route's rules say at `now` (Unix seconds).
+
+    `preflight`: the request is a CORS preflight. Browsers send those without cookies, so nobody could ever sign in for
+    one; a route with `cors_preflight` lets it pass. What its rules deny stays denied.
+    """
+    decision = _of_every_path(route, target, principal, now)
+    if preflight and route.cors_preflight and decision.verdict is Verdict.SIGN_IN:
+        return replace(decision, verdict=Verdict.ALLOW, reason=PREFLIGHT)
+    return decision
+
+
+def _of_every_path(route: Route, target: Target, principal: Principal | None, now: float) -> Decision:
+    """A path that an app could read as another one must get the same answer as both."""
     path = target.path
-    paths = _readings(path) if len(path) <= _LONGEST_REMEMBERED else readings(path)
+    paths = _readings(path) if len(path) <= LONGEST_REMEMBERED else readings(path)
     if len(paths) == 1:
         return _of_every_query(route, target, principal, now)
     answers = {_of_every_query(route, replace(target, path=path), principal, now) for path in paths}
@@ -160,7 +133,7 @@ def _first_match(route: Route, question: PolicyQuestion) -> Decision:
     unknown: Rule | None = None
     missed = "no_rule"
     for rule, asked in route.asked:
-        of_request, of_subject = _criteria(asked)
+        of_request, of_subject = criteria_of(asked)
         miss = _first_miss(rule, of_request, question)
         if miss is None and question.principal is None and about_somebody(rule):
             if rule.require != "deny":
@@ -181,21 +154,9 @@ def hinges_on_query(route: Route, target: Target, principal: Principal | None, n
     """Whether a rule would match but for its query, so that who doesn't know the query can't tell what is decided."""
     question = PolicyQuestion(target=target, principal=principal, now=now, query={})
     return any(
-        "query" in asked and _first_miss(rule, _criteria(asked - {"query"})[0], question) is None
+        "query" in asked and _first_miss(rule, criteria_of(asked - {"query"})[0], question) is None
         for rule, asked in route.asked
     )
-
-
-def about_somebody(rule: Rule) -> bool:
-    """Whether the rule's match depends on who asks."""
-    return bool(rule.users or rule.groups) or _ask_user(rule.hosts) or _ask_user(rule.paths)
-
-
-@lru_cache(maxsize=1024)
-def _criteria(asked: frozenset[str]) -> tuple[tuple[Criterion, ...], tuple[Criterion, ...]]:
-    """Those of the request and those of who asks, among the criteria that a rule names."""
-    of_request = tuple(one for one in OF_REQUEST if one.key in asked)
-    return of_request, tuple(one for one in OF_SUBJECT if one.key in asked)
 
 
 def _first_miss(rule: Rule, criteria: tuple[Criterion, ...], question: PolicyQuestion) -> Criterion | None:
@@ -275,21 +236,3 @@ def is_fresh(policy: Policy, principal: Principal, now: float) -> bool:
     )
     proven = principal.session.proven_at.items()
     return any(factor in counting and now - at <= policy.max_age for factor, at in proven)
-
-
-def is_within(times: Times, now: float) -> bool:
-    """Whether Unix time `now` lies in one of the spans. A span past midnight belongs to the day it began on."""
-    local = datetime.fromtimestamp(now, ZoneInfo(times.timezone))
-    return any(_in_span(span, times.days, local) for span in times.hours or ("00:00-24:00",))
-
-
-def _in_span(span: str, days: tuple[str, ...], local: datetime) -> bool:
-    begin, end = span.split("-")
-    clock = local.strftime("%H:%M")
-    if begin < end:
-        return begin <= clock < end and _on(days, local)
-    return (clock >= begin and _on(days, local)) or (clock < end and _on(days, local - timedelta(days=1)))
-
-
-def _on(days: tuple[str, ...], local: datetime) -> bool:
-    return not days or _DAYS[local.weekday()] in days

@@ -14,7 +14,7 @@ from gateway.i18n.text import N_
 from gateway.model import Target
 from gateway.observability import metrics
 from gateway.observability.access_log import Trace
-from gateway.policy.routes import Routes
+from gateway.policy.decide import Routes
 from gateway.portal.health import Health
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, View, Views

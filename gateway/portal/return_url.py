@@ -5,9 +5,10 @@
 from dataclasses import replace
 from urllib.parse import parse_qsl, quote
 
+from gateway.config.patterns import path_matches
 from gateway.errors import RequestRefused
 from gateway.model import Target
-from gateway.policy.routes import Routes, path_matches
+from gateway.policy.decide import Routes
 from gateway.request.target import canonical_path, parse_authority, split_request_target
 
 

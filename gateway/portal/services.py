@@ -21,7 +21,7 @@ from gateway.messaging.senders.base import EmailSender
 from gateway.messaging.sms.account_texts import SmsNotices
 from gateway.messaging.sms.build import Sms
 from gateway.observability.audit import Audit
-from gateway.policy.routes import Routes
+from gateway.policy.decide import Routes
 from gateway.portal.csrf import SignInTokens
 from gateway.portal.rendering.render import Pages
 from gateway.rate_limits import RateLimits

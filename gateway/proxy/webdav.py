@@ -12,8 +12,7 @@ from urllib.parse import urlsplit
 from gateway.config.schema import Route
 from gateway.errors import RequestRefused
 from gateway.model import Principal, Target, Verdict
-from gateway.policy.decide import decide
-from gateway.policy.routes import Routes
+from gateway.policy.decide import Routes, decide
 from gateway.proxy.client_headers import Pair, Pairs
 from gateway.proxy.request_headers import request_target
 from gateway.request.target import canonical_path, check_spelling, parse_authority

@@ -21,7 +21,7 @@ from gateway.keyring import KeyRing
 from gateway.messaging.sms.phone_change_notice import ChangeNotice
 from gateway.observability.audit import Audit
 from gateway.observability.tracing import RequestTracer, build_tracing
-from gateway.policy.routes import Routes
+from gateway.policy.decide import Routes
 from gateway.portal.csrf import SignInTokens
 from gateway.portal.health import Health, WriteProbe
 from gateway.portal.rendering.render import Pages

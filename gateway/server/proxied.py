@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 
 from aiohttp import web
 
@@ -12,9 +11,8 @@ from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.observability.access_log import Trace
-from gateway.policy.decide import decide
+from gateway.policy.decide import PREFLIGHT, Routes, decide
 from gateway.policy.grantable_groups import requestable
-from gateway.policy.routes import Routes
 from gateway.portal.refusal import WayOn, refuse
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import ANOTHER_ACCOUNT, REQUEST_ACCESS
@@ -65,9 +63,9 @@ class GuardedProxy:
         principal = shown.principal
         if principal is None and any(rule.require != "deny" for rule in route.access):
             principal = await self._sessions.load(cookie_header(request.headers), target.host)
-        decision = decide(route, target, principal, now := self._sessions.now())
-        if decision.verdict is Verdict.SIGN_IN and route.cors_preflight and is_preflight(request):
-            decision = replace(decision, verdict=Verdict.ALLOW, reason="cors_preflight")
+        preflight = route.cors_preflight and is_preflight(request)
+        decision = decide(route, target, principal, now := self._sessions.now(), preflight=preflight)
+        if decision.reason == PREFLIGHT:
             principal = None
         trace.decided(decision, principal, now)
         if decision.verdict is not Verdict.ALLOW:

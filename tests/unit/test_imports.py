@@ -52,7 +52,7 @@ NEVER = [
 
 PURE = (
     *("request.client_kind", "portal.unauthorized", "portal.signin.redirect_loop_cause"),
-    *("policy.decide", "policy.grantable_groups", "policy.explain", "policy.routes", "policy.queries"),
+    *("policy.decide", "policy.grantable_groups", "policy.explain", "policy.criteria", "policy.queries"),
     *("config.patterns", "rate_limits", "model", "errors"),
     *("portal.return_url", "authn.login", "proxy.request_headers"),
 )

@@ -15,8 +15,8 @@ from gateway.config.names import group_name, user_name
 from gateway.config.schema import Config
 from gateway.errors import RequestRefused
 from gateway.model import Principal, SessionRecord, Target, User
+from gateway.policy.decide import Routes
 from gateway.policy.explain import Explanation, explain
-from gateway.policy.routes import Routes
 from gateway.request.target import CountryOf, check_spelling, supposed_target
 
 

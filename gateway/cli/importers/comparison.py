@@ -12,8 +12,7 @@ from gateway.cli.importers.findings import Access, Original, Sample
 from gateway.config.schema import Config
 from gateway.errors import RequestRefused
 from gateway.model import Principal, SessionRecord, Target, User, Verdict
-from gateway.policy.decide import decide
-from gateway.policy.routes import Routes
+from gateway.policy.decide import Routes, decide
 from gateway.request.target import make_target
 
 STRANGER = "strangers"

@@ -9,8 +9,8 @@ from gateway.clock import Clock
 from gateway.config.schema import AccessRequest
 from gateway.errors import TooManyAttempts
 from gateway.model import Principal, Target
+from gateway.policy.decide import Routes
 from gateway.policy.grantable_groups import requestable
-from gateway.policy.routes import Routes
 from gateway.portal.access_requests.requests import AccessDesk
 from gateway.portal.forms import posted
 from gateway.portal.rendering.render import Pages

@@ -17,7 +17,8 @@ from gateway.config.sections.user_tokens import UserTokens
 from gateway.errors import GatewayError
 from gateway.i18n.text import N_
 from gateway.model import Principal, SessionRecord, Target, User, Verdict
-from gateway.policy.decide import CRITERIA, OF_SUBJECT, PolicyQuestion, judge
+from gateway.policy.criteria import CRITERIA, OF_SUBJECT, PolicyQuestion
+from gateway.policy.decide import judge
 from gateway.portal.account.change_notices import AccountNews
 from gateway.portal.account.enrolment import FactorEnrolment
 from gateway.stores.protocols.tokens import ApiToken, OwnTokens

@@ -9,7 +9,7 @@ from gateway.authn.login import SignIn
 from gateway.errors import InvalidUser, SendFailed, TooManyAttempts
 from gateway.i18n.text import N_, Text
 from gateway.model import Principal, Target
-from gateway.policy.routes import Routes
+from gateway.policy.decide import Routes
 from gateway.portal.account.enrolment import Added, FactorEnrolment, Permission
 from gateway.portal.forms import posted
 from gateway.portal.rendering.render import Pages

@@ -15,7 +15,7 @@ from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
 from gateway.model import Principal, Target, Verdict
 from gateway.observability.audit import Audit
-from gateway.policy.routes import Routes
+from gateway.policy.decide import Routes
 from gateway.portal.forms import posted
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, see_other

@@ -19,7 +19,7 @@ from gateway.errors import GatewayError
 from gateway.i18n.text import N_
 from gateway.model import Verdict
 from gateway.observability.audit import Audit
-from gateway.policy.routes import Routes
+from gateway.policy.decide import Routes
 from gateway.portal.forms import posted_by_anyone
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, View, Views, see_other

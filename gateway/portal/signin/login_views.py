@@ -10,7 +10,7 @@ from aiohttp import web
 from gateway.authn.login import SignIn
 from gateway.errors import TooManyAttempts
 from gateway.model import Target, Verdict
-from gateway.policy.routes import Routes
+from gateway.policy.decide import Routes
 from gateway.portal.csrf import SignInTokens
 from gateway.portal.forms import posted
 from gateway.portal.rendering.render import Pages

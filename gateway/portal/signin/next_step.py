@@ -13,7 +13,7 @@ from gateway.clock import Clock
 from gateway.config.schema import Config
 from gateway.keyring import KeyRing
 from gateway.model import Principal, Target, Verdict
-from gateway.policy.routes import Routes
+from gateway.policy.decide import Routes
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import href, read_return, with_return

@@ -7,7 +7,7 @@ from gateway.authn.login import SignIn
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
 from gateway.model import Target
-from gateway.policy.routes import Routes
+from gateway.policy.decide import Routes
 from gateway.portal.csrf import SignInTokens
 from gateway.portal.forms import posted
 from gateway.portal.rendering.render import Pages

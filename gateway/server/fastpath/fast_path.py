@@ -15,8 +15,7 @@ from gateway.config.schema import Network
 from gateway.errors import GatewayError
 from gateway.model import Decision, IPAddress, Principal, Verdict
 from gateway.observability.access_log import AccessLog, Trace
-from gateway.policy.decide import decide
-from gateway.policy.routes import Routes
+from gateway.policy.decide import Routes, decide
 from gateway.portal.rendering.render import TRY_AGAIN, Pages
 from gateway.proxy.held_answers import Admitted
 from gateway.proxy.http_date import http_date

@@ -23,8 +23,7 @@ from gateway.cli.importers.findings import NotOurs
 from gateway.config.loader import read_text
 from gateway.config.sections.answers import Respond
 from gateway.model import Principal, SessionRecord, User
-from gateway.policy.decide import decide
-from gateway.policy.routes import Routes
+from gateway.policy.decide import Routes, decide
 from gateway.request.target import make_target
 from tests.services import create_database, postgres_server
 

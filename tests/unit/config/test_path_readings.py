@@ -10,8 +10,7 @@ from gateway.config.loader import read_text
 from gateway.config.path_readings import readings
 from gateway.errors import RequestRefused
 from gateway.model import Target, Verdict
-from gateway.policy.decide import decide
-from gateway.policy.routes import Routes
+from gateway.policy.decide import Routes, decide
 from gateway.request.target import canonical_path
 
 RULES = "[{paths: [/public], require: bypass}, {paths: [/admin], require: deny}, {require: one_factor}]"

@@ -61,3 +61,21 @@ def test_two_factor_is_never_allowed_with_one_kind_of_proof(
     if verdict(principal(*amr), require="two_factor", factors=accepted) is Verdict.ALLOW:
         assert len(set(amr)) >= 2
         assert not accepted or set(amr) & set(accepted)
+
+
+@pytest.mark.parametrize(
+    ("passes", "preflight", "require", "expected"),
+    [
+        (True, True, "two_factor", Verdict.ALLOW),
+        (True, False, "two_factor", Verdict.SIGN_IN),
+        (False, True, "two_factor", Verdict.SIGN_IN),
+        (True, True, "deny", Verdict.DENY),
+    ],
+)
+def test_a_preflight_is_spared_the_sign_in_where_its_route_says_so_and_nothing_else(
+    passes: bool, preflight: bool, require: str, expected: Verdict
+) -> None:
+    policy = Policy.model_validate({"require": require})
+    route = Route(upstream="http://127.0.0.1:1", policy=policy, cors_preflight=passes)
+    target = Target("http", "app.test", None, "OPTIONS", "/", "", ip_address("192.0.2.1"))
+    assert decide(route, target, None, 2.0, preflight=preflight).verdict is expected

@@ -12,6 +12,7 @@ from gateway.config.path_readings import readings
 from gateway.config.patterns import asks_user, host_holds, path_holds
 from gateway.config.schema import Route, Rule
 from gateway.model import Principal, SessionRecord, Target, User, Verdict
+from gateway.policy import criteria
 from gateway.policy import decide as policy
 from gateway.proxy import client_headers
 
@@ -40,7 +41,13 @@ PATHS = (
     "/a%252Fb",
     "/a//b",
 )
-REMEMBERS = (policy._readings, policy._one_holds, policy._ask_user, policy._enough, policy._criteria)
+REMEMBERS = (
+    policy._readings,
+    policy._enough,
+    criteria._one_holds,
+    criteria._ask_user,
+    criteria.criteria_of,
+)
 
 rules = st.fixed_dictionaries(
     {"require": st.sampled_from(["bypass", "deny", "one_factor", "two_factor"])},
@@ -154,12 +161,12 @@ def test_who_asked_before_and_under_which_rules_makes_no_difference(
 def test_nothing_that_is_remembered_grows_without_bound() -> None:
     for one in REMEMBERS:
         assert one.cache_info().maxsize is not None
-    policy._one_holds.cache_clear()
+    criteria._one_holds.cache_clear()
     policy._readings.cache_clear()
     long = "/a" + "x" * 10_000
     target = Target("http", "h", None, "GET", long, "", ip_address("192.0.2.1"))
     policy.decide(route({"paths": ["/a"], "require": "deny"}), target, None, 1.0)
-    assert policy._one_holds.cache_info().currsize == 0
+    assert criteria._one_holds.cache_info().currsize == 0
     assert policy._readings.cache_info().currsize == 0
     client_headers._known_canonical.cache_clear()
     client_headers.canonical(b"X" * 10_000)

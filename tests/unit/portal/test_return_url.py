@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.config.schema import Route
 from gateway.model import Target
-from gateway.policy.routes import Routes
+from gateway.policy.decide import Routes
 from gateway.portal.return_url import href, read_return
 
 HERE = Target("https", "app.test", None, "POST", "/_auth/login", "", ip_address("192.0.2.1"))

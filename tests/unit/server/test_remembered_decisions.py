@@ -6,7 +6,7 @@ import pytest
 
 from gateway.config.schema import Route
 from gateway.forwardauth.engine_pass import is_settled
-from gateway.policy.decide import CRITERIA
+from gateway.policy.criteria import CRITERIA
 from gateway.server.fastpath.header_plans import depends_on_headers_only
 
 OF_THE_REQUEST_LINE = {

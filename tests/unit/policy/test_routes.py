@@ -4,7 +4,7 @@ import ipaddress
 
 from gateway.config.schema import Route
 from gateway.model import Target
-from gateway.policy.routes import Routes
+from gateway.policy.decide import Routes
 
 ROUTES = [
     Route.model_validate({"host": "a.example", "path": path, "upstream": "http://127.0.0.1:1", **more})
