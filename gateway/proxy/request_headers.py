@@ -179,6 +179,7 @@ def _chain(received: Sequence[Pair], name: str, own: str, peer: Peer) -> bytes:
 
 
 def _node(address: str) -> str:
+    """An address as RFC 7239 §6 writes it: IPv6 in brackets and quotes, "unknown" for what is none (§6.2)."""
     try:
         return f'"[{address}]"' if isinstance(ip_address(address), IPv6Address) else address
     except ValueError:

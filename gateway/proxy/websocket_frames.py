@@ -63,6 +63,7 @@ class FrameTracker:
 
 
 def _header_size(head: bytes) -> int | None:
+    """Bytes of the header that begins so; None as long as its second byte, which says it, is missing."""
     if len(head) < 2:
         return None
     # The top bit of the second byte says that a mask of 4 bytes follows (frames of clients, RFC 6455 §5.1).

@@ -8,6 +8,7 @@ import httptools
 
 from gateway.request.http_head import Pair, RequestHead
 
+# llhttp reads messages, not bodies, so each parser gets a head first. Which one does not matter to the body.
 _CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 _EMPTY_LINE = b"\r\n\r\n"
 
@@ -24,10 +25,11 @@ class LengthBody:
 
     @property
     def complete(self) -> bool:
+        """Whether all of the body has come."""
         return self.left == 0
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
-        """The part of `data` that belongs to the body, and what stands behind it."""
+        """Return the part of `data` that belongs to the body, and what stands behind it."""
         if len(data) <= self.left:
             self.left -= len(data)
             return data, b""
@@ -37,7 +39,11 @@ class LengthBody:
 
 
 class ChunkedBody:
-    """A body in chunks (RFC 9112 §7.1); its trailers are kept. `most` bytes may come without any of the body."""
+    """A body in chunks (RFC 9112 §7.1); its trailers are kept.
+
+    At most `most` bytes may come without any of the body among them: chunk extensions and trailers have no limit of
+    their own (§7.1.1, §7.1.2), and a client could send them without an end.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -52,7 +58,7 @@ class ChunkedBody:
         self._in_body = True
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
-        """The body's bytes in `data`, and what stands behind its end. Raises BrokenBody."""
+        """Return the body's bytes in `data`, and what stands behind its end. Raises BrokenBody."""
         self._pieces.clear()
         self._silence += len(data)
         try:
@@ -85,14 +91,17 @@ class ChunkedBody:
     # -- httptools -------------------------------------------------------------------------------------------------
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a trailer; called by the parser."""
         if self._in_body:
             self.trailers.append((name, value))
 
     def on_body(self, body: bytes) -> None:
+        """Take a piece of the body; called by the parser."""
         self._silence = 0
         self._pieces.append(body)
 
     def on_message_complete(self) -> None:
+        """Note the end; called by the parser."""
         self.complete = True
 
 
@@ -100,7 +109,7 @@ Body = LengthBody | ChunkedBody
 
 
 def body_of(head: RequestHead, most: int) -> Body | None:
-    """The reader of a request's body, None if it has none; `most` as for ChunkedBody."""
+    """Return the reader of a request's body, None if it has none; `most` is in bytes, as for ChunkedBody."""
     if head.chunked:
         return ChunkedBody(most)
     return LengthBody(head.length) if head.length else None

@@ -48,6 +48,8 @@ def is_trusted(peer: IPAddress | None, trusted: Sequence[Network]) -> bool:
     """Whether what this peer says of its clients counts. That of a unix socket (None), which is local, if any does."""
     if peer is None:
         return bool(trusted)
+    # On a socket for both families an IPv4 peer looks like ::ffff:192.0.2.1 (RFC 4291 §2.5.5.2), which no IPv4 network
+    # in the settings would contain.
     mapped = getattr(peer, "ipv4_mapped", None)
     return any((mapped or peer) in network for network in trusted)
 
@@ -100,6 +102,9 @@ def _walk(
     peer: IPAddress | None, nodes: Sequence[str], trusted: Sequence[Network], header: str
 ) -> tuple[IPAddress, int]:
     """The rightmost address that is no trusted proxy, and how many trusted proxies it came through."""
+    # From right to left: each proxy appends the address that it saw. The rightmost was written by our own peer; a
+    # further one is believed as long as the one that wrote it is trusted. Left of the first stranger a client can write
+    # anything.
     client, hops = _plain(peer), 1
     for hops, node in enumerate(reversed(nodes), start=1):  # noqa: B007 - how far we got is half of the answer
         client = address_of(node, header)

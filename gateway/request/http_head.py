@@ -12,11 +12,14 @@ Pair = tuple[bytes, bytes]
 # RFC 9112 §3: one space between the three parts, nothing before or behind. RFC 9110 §9.1: any token is a method.
 # Small letters are refused as nginx does: a method counts as it stands, and some apps would read "delete" as DELETE.
 _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Z]{1,32}) ([\x21-\x7e\x80-\xff]+) HTTP/(\d)\.(\d)")
+# RFC 9110 §5.1 and §5.5: a token, and a value without control characters. No blank before the colon (RFC 9112 §5.1): a
+# reader that drops it, and one that makes it part of the name, would see two different headers.
 _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
 # A line ends with CR LF and with nothing else (RFC 9112 §2.2 lets us take a bare LF; the next reader may not).
 _BARE = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _END = b"\r\n\r\n"
+# Digits alone (RFC 9110 §8.6). A "+5", "0x5" or "5, 5" is a length to some readers and none to others.
 _LENGTH = re.compile(rb"\d{1,18}")
 # Said twice, they could mean two things to two readers (RFC 9110 §5.3 allows lists only where the field is one).
 _ONCE = frozenset(
@@ -47,7 +50,12 @@ class Malformed(Exception):
 class RequestHead:
     """A request line and its headers, as sent but for the blanks around values.
 
-    `length` is None without Content-Length. `stays_open` is the client's wish (RFC 9112 §9.3).
+    Attributes:
+        target: the request line's, in whichever form of RFC 9112 §3.2; bytes beyond ASCII are escaped.
+        version: (1, 0) or (1, 1).
+        length: bytes of the body by Content-Length, None without it.
+        stays_open: whether the client wants the connection to go on (RFC 9112 §9.3).
+        expects: whether it waits for 100 Continue before it sends the body (RFC 9110 §10.1.1).
     """
 
     method: str
@@ -61,13 +69,14 @@ class RequestHead:
 
     @property
     def has_body(self) -> bool:
+        """Whether a body follows. A request without framing has none (RFC 9112 §6.3, rule 7)."""
         return self.chunked or bool(self.length)
 
 
 def read_head(data: bytes, most: int) -> RequestHead:
-    """What a head says, `data` being all of it without its empty line; `most` headers are allowed.
+    """Read a head, `data` being all of it without its empty line; at most `most` headers are allowed.
 
-    Raises Malformed.
+    Raises Malformed: 400, 431 for too many headers, 505 for a version that is not 1.x.
     """
     start, *lines = data.split(b"\r\n")
     line = _LINE.fullmatch(start)
@@ -120,6 +129,8 @@ def _framed(method: str, target: str, version: tuple[int, int], pairs: tuple[Pai
             options.update(option.strip().lower() for option in value.split(b","))
         elif name == b"expect":
             expects = expects or (value.lower() == b"100-continue" and version >= (1, 1))
+    # The classic of request smuggling (RFC 9112 §11.2): one reader goes by the length, the next by the chunks, and what
+    # one takes for the body is a request to the other. §6.1 leaves us to refuse it, which is the one safe reading.
     if chunked and length is not None:
         raise Malformed(400, "Content-Length beside Transfer-Encoding")
     open_ = b"close" not in options and (version >= (1, 1) or b"keep-alive" in options)
@@ -150,9 +161,9 @@ def check_begun(data: bytes | bytearray, seen: int) -> None:
 
 
 class Inbox:
-    """What a client has sent and nobody has taken yet; finds the head of the next request in it.
+    """Holds what a client has sent and nobody has taken yet, and finds the head of the next request in it.
 
-    `most` is the size of the largest head.
+    `most` is the size of the largest head, in bytes.
     """
 
     __slots__ = ("_checked", "_data", "_most")
@@ -167,12 +178,14 @@ class Inbox:
 
     @property
     def full(self) -> bool:
+        """Whether more waits than the largest head has: nothing further should be read from the client."""
         return len(self._data) > self._most
 
     def add(self, data: bytes) -> None:
         self._data += data
 
     def take_all(self) -> bytes:
+        """Return all that waits, and forget it."""
         data = bytes(self._data)
         self.clear()
         return data
@@ -196,6 +209,8 @@ class Inbox:
         if at:
             del data[:at]
             self._checked = 0
+        # What was looked at is not searched again, but for three bytes in which the end could have begun: a head that
+        # comes byte by byte would else cost the square of its length.
         end = data.find(_END, max(0, self._checked - 3))
         if 0 <= end <= self._most - len(_END):
             head = bytes(data[: end + len(_END)])
@@ -203,6 +218,7 @@ class Inbox:
             self._checked = 0
             return head
         if self.full or end >= 0:
+            # 414 is about the request line alone, 431 about the fields (RFC 9112 §3, RFC 6585 §5).
             in_line = data.find(b"\r\n", 0, self._most) < 0
             status = (
                 HTTPStatus.REQUEST_URI_TOO_LONG if in_line else HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE

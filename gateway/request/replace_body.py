@@ -12,6 +12,7 @@ def with_body(request: web.BaseRequest, body: bytes, content_type: str) -> web.B
     """Return the request with another body. It must have been read to its end, so that its connection is ready for
     the next one.
     """
+    # The old body's framing, type and expectation say nothing of the new one. Left beside it they would frame it twice.
     raw = [pair for pair in request.raw_headers if pair[0].lower() not in _FRAMING]
     raw.append((b"Content-Length", b"%d" % len(body)))
     if content_type:

@@ -12,7 +12,9 @@ READ_WITHIN = 15.0
 
 
 async def read_small(request: web.BaseRequest, largest: int) -> bytes:
-    """Raises RequestRefused: 413 for more than `largest` bytes, 408 for what takes too long."""
+    """Return the whole body. Raises RequestRefused: 413 for more than `largest` bytes, 408 for what takes longer than
+    READ_WITHIN.
+    """
     body = bytearray()
     try:
         async with asyncio.timeout(READ_WITHIN):

@@ -52,6 +52,8 @@ def canonical_path(raw: str) -> str:
     if not _PATH.fullmatch(raw):
         raise RequestRefused(f"path has a character that must be escaped: {raw[:80]!r}")
     path = _PERCENT.sub(_canonical_escape, raw)
+    # Dot segments are not resolved (RFC 3986 §5.2.4) but refused: apps resolve them before or after they decode, or not
+    # at all. "/..;x/" is one of them too: Java servers cut off parameters (§3.3) before they look.
     if any(segment.split(";", 1)[0] in (".", "..") for segment in re.split(r"/|%2F", path)):
         raise RequestRefused("path has dot segments")
     return path
@@ -60,6 +62,7 @@ def canonical_path(raw: str) -> str:
 def _canonical_escape(match: re.Match[str]) -> str:
     if match[1] is None:
         raise RequestRefused("path has an incomplete escape")
+    # A decoded escape is never decoded again: "%252e" stays "%252e", for the app to read as the text "%2e".
     code = int(match[1], 16)
     if code < 0x20 or code in (0x7F, 0x5C):
         raise RequestRefused("path has an escaped control character or backslash")
@@ -70,8 +73,9 @@ _SPELLINGS = {"encoded_slash": "%2F", "semicolon": ";", "double_slash": "//"}
 
 
 def check_spelling(path: str, allowed: Sequence[str]) -> None:
-    """Raise RequestRefused for spellings that this route does not allow, since its upstream might read them
-    differently.
+    """Refuse spellings that a route does not allow, since its upstream might read them differently.
+
+    `allowed` is the route's `allow_in_path`. Raises RequestRefused (400).
     """
     for name, text in _SPELLINGS.items():
         if text in path and name not in allowed:
@@ -83,7 +87,11 @@ def check_spelling(path: str, allowed: Sequence[str]) -> None:
 
 
 def parse_authority(text: str) -> tuple[str, int | None]:
-    """Host (lower case, no brackets, no trailing dot) and port of a Host header."""
+    """Return host (lower case, no brackets, no trailing dot) and port of a Host header (RFC 9110 §7.2).
+
+    "example.com." is the same host as "example.com" (RFC 1034 §3.1), but a rule would not know it. Raises
+    RequestRefused (400).
+    """
     match = _AUTHORITY.fullmatch(text)
     if not match:
         raise RequestRefused(f"bad Host: {text[:80]!r}")
@@ -114,9 +122,13 @@ def _authority_of(rest: str) -> str:
 
 
 def split_request_target(raw: str) -> tuple[str, str]:
-    """Path and query of a request line's target: origin form, or absolute form (RFC 9112 §3.2.2)."""
-    if raw == "*":
+    """Return path and query of a request line's target: origin form, or absolute form (RFC 9112 §3.2.1, §3.2.2).
+
+    Raises RequestRefused (400), also for authority form: that is CONNECT's (§3.2.3), which is not served.
+    """
+    if raw == "*":  # RFC 9112 §3.2.4: about the server as a whole
         return "/", ""
+    # A fragment never belongs to a request (RFC 9110 §7.1). Readers that cut it off and those that don't see two paths.
     if "#" in raw:
         raise RequestRefused("request target has a fragment")
     if not raw.startswith("/"):
@@ -162,6 +174,7 @@ def read_target(
     hosts = headers.getall("Host", [default] if default else [])
     if len(hosts) != 1:  # RFC 9112 §3.2: exactly one, else 400
         raise RequestRefused(f"{len(hosts)} Host headers")
+    # In absolute form the target's own authority counts, and Host is ignored (RFC 9112 §3.2.2).
     authority = hosts[0]
     if "://" in raw_target and not raw_target.startswith("/"):
         authority = _authority_of(raw_target.partition("://")[2])
@@ -180,6 +193,7 @@ def make_target(
     """The Target of these parts, whoever named them. Raises RequestRefused on anything ambiguous."""
     if not _METHOD.fullmatch(method):
         raise RequestRefused("bad method")
+    # Some proxies name a WebSocket's scheme (RFC 6455 §3). It is a request over HTTP all the same, for the same rules.
     scheme = {"ws": "http", "wss": "https"}.get(scheme.lower(), scheme.lower())
     if scheme not in ("http", "https"):
         raise RequestRefused(f"bad scheme: {scheme[:20]!r}")

@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 from gateway.model import IPAddress
 from gateway.observability import metrics
-from gateway.request.bodies import Body
+from gateway.request.bodies import Body, BrokenBody, LengthBody
 from gateway.request.http_head import Inbox
 from gateway.request.malformed import answer, as_bytes
 from gateway.server.fastpath.fast_path import ClientAddress
@@ -25,11 +25,16 @@ it with bytes unread makes TCP reset it, and a reset can take the answer along b
 BRIEFLY = 1.0
 """Seconds of that while we drain, or where there are too many connections; and for how long a connection that was used
 a moment ago may still bring a request when we drain."""
+DISCARD_BYTES, DISCARD_TIME = 64 * 1024, 5.0
+"""The rest of a body whose answer is out already is read and thrown away if it is no more than so many bytes and comes
+within so many seconds; else the connection closes, and its answer has said so."""
 FLUSH_TIME = 30.0
 """Seconds in which a client must take some of what is buffered when its connection closes."""
 
 
 class ConnectionState(Enum):
+    """What a client's connection is doing; see `ClientConnection` for the way from one to the next."""
+
     WAITING = auto()  # for a request, or for the rest of its head
     SERVING = auto()
     DISCARDING = auto()  # the answer is out, the rest of the body is not yet in
@@ -39,7 +44,7 @@ class ConnectionState(Enum):
 
 
 class Deadline:
-    """Calls `passed` at the time that was set last, if it comes to that. Times are the loop's.
+    """Calls `passed` at the time that was set last, if it comes to that. Times are seconds of the loop's clock.
 
     One timer for all the deadlines of a connection, moved when it fires and not with every request.
     """
@@ -52,6 +57,7 @@ class Deadline:
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, at: float) -> None:
+        """Set the time, in seconds of the loop's clock."""
         self._at = at
         if self._timer is not None:
             if at >= self._fires_at:
@@ -80,6 +86,7 @@ class ClosingConnection(asyncio.Protocol):
         "_address",
         "_body",
         "_deadline",
+        "_expects",
         "_held",
         "_idle_since",
         "_inbox",
@@ -102,6 +109,7 @@ class ClosingConnection(asyncio.Protocol):
         self._inbox = Inbox(server.limits.head_size)
         self._body: Body | None = None  # what is still to come of the body of the request under way
         self._held = False  # nobody takes that body now
+        self._expects = False  # the client waits for 100 Continue, or for an answer, before it sends the body
         self._reading_paused = self.writing_paused = False
         self._deadline = Deadline(loop, self._too_late)
         self._idle_since = self._linger_end = 0.0
@@ -137,10 +145,43 @@ class ClosingConnection(asyncio.Protocol):
 
     def _end(self) -> None:
         """Close behind an answer that said so."""
+        # Where the client may still be sending, closing at once would reset the connection (RFC 9112 §9.6). Otherwise
+        # both sides know that nothing follows.
         if self._inbox or self._body is not None or self._reading_paused or self._server.draining:
             self._linger()
         else:
             self._close()
+
+    @property
+    def _discardable(self) -> bool:
+        """Whether what is still to come of the body is little, and sure to come.
+
+        A client that waits for 100 Continue may get its final answer first. Then it may send the body or leave it out
+        (RFC 9110 §10.1.1), and what comes next could be the body or a request.
+        """
+        body = self._body
+        if body is None:
+            return True
+        return isinstance(body, LengthBody) and body.left <= DISCARD_BYTES and not self._expects
+
+    def _discard(self) -> None:
+        """Throw away the rest of a body that was answered early; serve what stands behind it."""
+        body = self._body
+        if body is not None:
+            try:
+                _, rest = body.feed(self._inbox.take_all())
+            except BrokenBody:
+                self._linger()
+                return
+            self._inbox.add(rest)
+            if not body.complete:
+                return
+            self._body = None
+        self._wait()
+
+    def _wait(self) -> None:
+        """Wait for the next request; written in `ClientConnection`."""
+        raise NotImplementedError
 
     def _linger(self, seconds: float = LINGER_TIME) -> None:
         """Say that we are done, and read on without looking until the client closes, too."""
@@ -175,11 +216,16 @@ class ClosingConnection(asyncio.Protocol):
         """Wait while a slow client takes what is buffered; one that takes nothing more is cut off."""
         assert self.transport is not None
         self._unsent = self.transport.get_write_buffer_size()
+        # asyncio's close() has no limit of its own, so that a client that takes nothing would keep the socket for ever.
         if self._unsent:
             self._deadline.set(self._loop.time() + FLUSH_TIME)
 
     def _refuse(self, status: int, cause: str, *, linger: float = LINGER_TIME) -> None:
-        """Answer what is no request. Nothing that follows on this connection can be trusted."""
+        """Answer what is no request. Where one that can't be read ends is unknown, so nothing that follows can be
+        trusted.
+
+        `linger` is how many seconds the connection is read on.
+        """
         metrics.requests.labels("", str(int(status)), "").inc()
         fields = {
             "event": "bad_request",
@@ -199,6 +245,7 @@ class ClosingConnection(asyncio.Protocol):
         if self.state is ConnectionState.WAITING and self._inbox and not self.writing_paused:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "head took too long")
         elif self.state is ConnectionState.CLOSED:
+            # Slow is no fault: as long as the client takes anything in each FLUSH_TIME it gets the rest.
             if self.transport.get_write_buffer_size() < self._unsent:
                 self._await_flush()
             else:

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
 
-from gateway.request.bodies import Body, BrokenBody, LengthBody, body_of
+from gateway.request.bodies import Body, BrokenBody, body_of
 from gateway.request.http_head import Malformed, read_head
-from gateway.server.closing_connection import BRIEFLY, ClosingConnection, ConnectionState
+from gateway.server.closing_connection import BRIEFLY, DISCARD_TIME, ClosingConnection, ConnectionState
 from gateway.server.fastpath.fast_path import ClientAddress
 from gateway.server.fixed_answers import server_options
 from gateway.server.ordinary_answer import OrdinaryAnswer
@@ -21,22 +21,18 @@ from gateway.server.way import Accepting, Way
 
 WRITE_HIGH = 512 * 1024
 """Bytes of an answer that wait for the client before the app is held back."""
-DISCARD_BYTES, DISCARD_TIME = 64 * 1024, 5.0
-"""The rest of a body whose answer is out already is read and thrown away if it is no more than so many bytes and comes
-within so many seconds; else the connection closes, and its answer has said so."""
 _BURST = 32  # requests answered without a pause, before other connections have their turn
 
 
 class ClientConnection(ClosingConnection):
     """One client connection; `server` accepted it."""
 
-    __slots__ = ("_advancing", "_chosen", "_early", "_expects", "_head", "_stays_open", "_way")
+    __slots__ = ("_advancing", "_chosen", "_early", "_head", "_stays_open", "_way")
 
     def __init__(self, server: Accepting, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(server, loop)
         self._way: Way | None = None
         self._head = b""  # of the request under way
-        self._expects = False  # the client waits for 100 Continue, or for an answer, before it sends the body
         self._stays_open = True
         self._early: Callable[[bytes], object] | None = None
         self._advancing = self._chosen = False
@@ -44,6 +40,7 @@ class ClientConnection(ClosingConnection):
     # -- asyncio.Protocol ------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the time for a first request, or refuse a connection for which there is no room (503)."""
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=WRITE_HIGH)
         self._address = ClientAddress.of(transport)
@@ -53,8 +50,10 @@ class ClientConnection(ClosingConnection):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections", linger=BRIEFLY)
 
     def data_received(self, data: bytes) -> None:
+        """Take what has arrived: a request, more of a body, or bytes that nobody looks at any more."""
         state = self.state
         if state is ConnectionState.WAITING:
+            # Most requests arrive whole and alone, and need no search through the inbox.
             if not self._inbox and self._may_begin(data):
                 self._begin(data)
                 return
@@ -64,6 +63,8 @@ class ClientConnection(ClosingConnection):
             if self._body is not None and not self._held and not self._inbox:
                 self._feed(self._body, data)
                 return
+            # Pipelined requests (RFC 9112 §9.3.2), or a body that nobody takes now. They wait, up to a limit: behind it
+            # the socket is not read, and TCP holds the client back.
             self._inbox.add(data)
             self._regulate()
         elif state is ConnectionState.DISCARDING:
@@ -89,7 +90,7 @@ class ClientConnection(ClosingConnection):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Of the transport, or of a tunnel that had taken it over."""
         if self.transport is None:
-            return
+            return  # told already: once by the tunnel, once by the transport
         self.state, self.transport = ConnectionState.CLOSED, None
         self._deadline.cancel()
         self._inbox.clear()
@@ -102,7 +103,7 @@ class ClientConnection(ClosingConnection):
     # -- one request after the other -------------------------------------------------------------------------------
 
     def _may_begin(self, data: bytes) -> bool:
-        """The common case: one whole head, nothing before and nothing behind it."""
+        """The common case: one whole head, nothing before (13: an empty line, RFC 9112 §2.2) and nothing behind it."""
         end = data.find(b"\r\n\r\n")
         whole = 0 < end == len(data) - 4 and data[0] != 13
         return whole and len(data) <= self._server.limits.head_size and not self.writing_paused
@@ -120,6 +121,7 @@ class ClientConnection(ClosingConnection):
                 if not self._begin_next():
                     break
             else:
+                # A client that pipelines small requests without an end would keep this loop, and so all others waiting.
                 self._loop.call_soon(self._advance)
         finally:
             self._advancing = False
@@ -137,6 +139,8 @@ class ClientConnection(ClosingConnection):
         if head is not None:
             self._begin(head)
             return True
+        # The time for a head runs from its first byte, and is not moved by the next ones: a client that sends a byte
+        # now and then ("slowloris") would keep its place for ever.
         if begins and self._inbox:
             self._deadline.set(self._loop.time() + self._server.limits.head_timeout)
         self._inbox.look_no_more()
@@ -147,6 +151,8 @@ class ClientConnection(ClosingConnection):
         self.state, self._head = ConnectionState.SERVING, head
         self._held = self._expects = False
         self._stays_open = True
+        # The fast path takes only what is plain and allowed. To all else it says None, having sent nothing to anybody,
+        # and the ordinary path begins anew with the same bytes.
         self._chosen = server.chosen is not None and server.chosen()
         if server.fast is not None and not self._chosen:
             exchange = server.fast.take(self, self._address, head)
@@ -168,6 +174,7 @@ class ClientConnection(ClosingConnection):
             return
         self._body = self._body or body_of(head, limits.head_size)  # the fast path may have looked at it
         self._stays_open, self._expects = head.stays_open, head.expects and self._body is not None
+        # "OPTIONS *" asks about the server, not about a resource (RFC 9110 §9.3.7), so no route can answer.
         self._way = way = OrdinaryAnswer(
             head=head,
             client=self,
@@ -191,10 +198,11 @@ class ClientConnection(ClosingConnection):
     def _feed(self, body: Body, data: bytes) -> None:
         way = self._way
         assert way is not None
-        self._expects = False
+        self._expects = False  # whatever was said about 100 Continue: the body has begun to come
         try:
             piece, rest = body.feed(data)
         except BrokenBody as broken:
+            # Where a broken body ends can't be known, so neither where the next request begins (RFC 9112 §6.3).
             self._body, self._stays_open = None, False
             way.body_broken(str(broken))
             return
@@ -203,25 +211,10 @@ class ClientConnection(ClosingConnection):
             self._body = None
         if piece:
             way.body(piece)
-        if body.complete and self._way is way:
+        if body.complete and self._way is way:  # it may have answered, and so ended, at this very piece
             way.body_end()
         if rest:
             self._regulate()
-
-    def _discard(self) -> None:
-        """Throw away the rest of a body that was answered early; serve what stands behind it."""
-        body = self._body
-        if body is not None:
-            try:
-                _, rest = body.feed(self._inbox.take_all())
-            except BrokenBody:
-                self._linger()
-                return
-            self._inbox.add(rest)
-            if not body.complete:
-                return
-            self._body = None
-        self._wait()
 
     def _wait(self) -> None:
         """For the next request, which may be there already."""
@@ -239,22 +232,16 @@ class ClientConnection(ClosingConnection):
 
     @property
     def may_stay_open(self) -> bool:
-        """Whether another request may follow the one under way, whose answer is about to say so."""
+        """Whether another request may follow the one under way, whose answer is about to say so (RFC 9112 §9.3)."""
         return self._stays_open and not self._server.draining and self._discardable
 
-    @property
-    def _discardable(self) -> bool:
-        """A client that was never told to go on may send the body or not: what comes next could be either."""
-        body = self._body
-        if body is None:
-            return True
-        return isinstance(body, LengthBody) and body.left <= DISCARD_BYTES and not self._expects
-
     def hold_body(self) -> None:
+        """Take no more of the body from the client until `release_body`."""
         self._held = True
         self._regulate()
 
     def release_body(self) -> None:
+        """Go on with the body, beginning with what has arrived meanwhile."""
         if self._held:
             self._held = False
             self._pump()

@@ -49,6 +49,7 @@ class ConnectionServer:
         self._empty = asyncio.Event()
 
     def __call__(self) -> ClientConnection:
+        """Make the protocol of a new connection, as asyncio's servers want it."""
         return ClientConnection(self, self._loop)
 
     async def listen(self, sock: socket.socket, ssl_context: ssl.SSLContext | None = None) -> None:
@@ -65,6 +66,7 @@ class ConnectionServer:
             server.close()
 
     def stop_listening(self) -> None:
+        """Accept no more connections; those that are open go on."""
         for sock in tuple(self._listening):
             self.leave(sock)
 
@@ -102,7 +104,7 @@ class ConnectionServer:
             self._empty.clear()
 
     async def emptied(self, seconds: float) -> bool:
-        """Wait until no connection is open and no request runs; False if that takes longer."""
+        """Wait until no connection is open and no request runs; False if that takes longer than `seconds`."""
         self._look()
         try:
             async with asyncio.timeout(seconds):

@@ -40,6 +40,8 @@ class ConnectionShares:
     def _key(self, address: IPAddress | None) -> int | None:
         if address is None or is_trusted(address, self._trusted):
             return None
+        # An IPv4 client of a socket that listens on both families looks like ::ffff:192.0.2.1 (RFC 4291 §2.5.5.2). It
+        # must not share a key with all others of that prefix.
         if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
             return -(int(address) >> _IPV6_HOST_BITS) - 1  # below zero: never an IPv4 address
         return int(getattr(address, "ipv4_mapped", None) or address)

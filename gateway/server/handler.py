@@ -62,6 +62,8 @@ class Door:
 
 
 class Handler:
+    """Answers every request of the ordinary path, whatever happens on the way."""
+
     def __init__(
         self,
         gate: GuardedProxy,

@@ -72,10 +72,12 @@ class RequestPort(BaseProtocol):
     # -- for aiohttp's StreamReader ------------------------------------------------------------------------------
 
     def pause_reading(self) -> None:
+        """Hold the client back: the handler reads more slowly than it sends."""
         self._reading_paused = True
         self._client.hold_body()
 
     def resume_reading(self, resume_parser: bool = True) -> None:
+        """Let the client go on with the body."""
         self._reading_paused = False
         self._client.release_body()
 
@@ -113,6 +115,7 @@ class RequestBody(StreamReader):
     """A request's body as handlers read it."""
 
     def broken(self, cause: str) -> None:
+        """Let whoever reads the body hear RequestPayloadError with this cause."""
         self.set_exception(RequestPayloadError(cause))
 
 
@@ -138,6 +141,7 @@ class OrdinaryAnswer:
         self.task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
+        """Run the handler in a task of its own."""
         self.task = self._loop.create_task(self._run())
 
     async def _run(self) -> None:
@@ -157,6 +161,7 @@ class OrdinaryAnswer:
             raise
         except Exception:
             log.exception("request failed")
+            # A part of an answer can't be taken back: behind it only a cut says that it is not whole (RFC 9112 §8).
             began = getattr(request.writer, "output_size", 1) > 0
             self._end()
             self._client.failed(began=began)
@@ -212,6 +217,7 @@ def make_request(
     task: "asyncio.Task[None]",
     loop: asyncio.AbstractEventLoop,
 ) -> Request:
+    """Make the request that handlers get; what connects it with the client is `port`."""
     message = RawRequestMessage(
         method=head.method,
         path=head.target,

@@ -29,11 +29,15 @@ from gateway.session.kept_posts import KeptPosts
 
 
 class NoRoute(RequestRefused):
+    """No route has this host and path."""
+
     status = 404
     public = N_("There is nothing here.")
 
 
 class GuardedProxy:
+    """Lets a request through to its app if policy allows it; otherwise says what its user can do."""
+
     def __init__(
         self,
         routes: Routes,
@@ -54,6 +58,10 @@ class GuardedProxy:
     async def handle(
         self, request: web.BaseRequest, target: Target, trace: Trace, *, trusted_peer: bool
     ) -> web.StreamResponse:
+        """Answer a request for an app; `trace` gets what is found out, `trusted_peer`: a trusted proxy sent it.
+
+        Raises NoRoute, RequestRefused for what policy or the proxy can't judge, and what `Proxy.handle` raises.
+        """
         route = self._routes.find(target)
         if route is None:
             raise NoRoute(f"no route for {target.host}")
@@ -61,8 +69,11 @@ class GuardedProxy:
         check_spelling(target.path, route.allow_in_path)
         shown = await self._credentials_shown(request, route, target)
         principal = shown.principal
+        # Where every rule denies, no session could change the answer, and the store is not asked.
         if principal is None and any(rule.require != "deny" for rule in route.access):
             principal = await self._sessions.load(cookie_header(request.headers), target.host)
+        # Browsers send a preflight without cookies, so it can only be anonymous. The app hears of nobody, and the
+        # request that follows it is judged by itself.
         preflight = route.cors_preflight and is_preflight(request)
         decision = decide(route, target, principal, now := self._sessions.now(), preflight=preflight)
         if decision.reason == PREFLIGHT:
@@ -85,6 +96,7 @@ class GuardedProxy:
                 remedies=self._remedies(route, target, principal, now),
                 offer=basic_challenge(target) if route.basic and decision.verdict is Verdict.SIGN_IN else "",
             )
+        # COPY and MOVE write somewhere else than their target says (RFC 4918 §10.3).
         if "Destination" in request.headers:
             check_destination(request.raw_headers, self._routes, route, target, principal, now)
         if route.upstream is None and (

@@ -16,12 +16,23 @@ RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class Way(Protocol):
     """A way to answer, the fast path or the ordinary one: what the connection tells it of its one request."""
 
-    def body(self, data: bytes) -> None: ...
-    def body_end(self) -> None: ...
-    def body_broken(self, cause: str) -> None: ...
-    def pause_writing(self) -> None: ...
-    def resume_writing(self) -> None: ...
-    def client_gone(self, exc: BaseException | None) -> None: ...
+    def body(self, data: bytes) -> None:
+        """Take a piece of the request's body."""
+
+    def body_end(self) -> None:
+        """Hear that the body is complete."""
+
+    def body_broken(self, cause: str) -> None:
+        """Hear that the body's framing can't be read, and why."""
+
+    def pause_writing(self) -> None:
+        """Stop: the client takes the answer more slowly than it is made."""
+
+    def resume_writing(self) -> None:
+        """Go on: the client has taken enough."""
+
+    def client_gone(self, exc: BaseException | None) -> None:
+        """Hear that the client has left; `exc` says how, None for an ordinary end."""
 
 
 class ClientSide(Protocol):
@@ -30,14 +41,29 @@ class ClientSide(Protocol):
     writing_paused: bool
 
     @property
-    def may_stay_open(self) -> bool: ...
-    def hold_body(self) -> None: ...
-    def release_body(self) -> None: ...
-    def answered(self, *, keep: bool) -> None: ...
-    def failed(self, *, began: bool) -> None: ...
-    def cut(self) -> None: ...
-    def become_tunnel(self, early: Callable[[bytes], object]) -> None: ...
-    def connection_lost(self, exc: BaseException | None) -> None: ...
+    def may_stay_open(self) -> bool:
+        """Whether another request may follow this one."""
+
+    def hold_body(self) -> None:
+        """Take no more of the body from the client."""
+
+    def release_body(self) -> None:
+        """Go on with the body."""
+
+    def answered(self, *, keep: bool) -> None:
+        """Hear that the answer is written; `keep` unless it said that the connection closes."""
+
+    def failed(self, *, began: bool) -> None:
+        """Hear that no answer comes; `began` if a part of one is out."""
+
+    def cut(self) -> None:
+        """Break the connection, so that the answer looks incomplete."""
+
+    def become_tunnel(self, early: Callable[[bytes], object]) -> None:
+        """Give up the connection to a tunnel; `early` takes what the client has sent already."""
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Hear that the tunnel has ended."""
 
 
 class Accepting(Protocol):
@@ -51,5 +77,8 @@ class Accepting(Protocol):
     draining: bool
     linger: float
 
-    def admit(self, connection: Any) -> bool: ...
-    def left(self, connection: Any, task: "asyncio.Task[None] | None") -> None: ...
+    def admit(self, connection: Any) -> bool:
+        """Count a new connection; False if there is no room for it."""
+
+    def left(self, connection: Any, task: "asyncio.Task[None] | None") -> None:
+        """Hear that a connection is gone; `task` may still be ending what it did."""

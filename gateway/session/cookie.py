@@ -18,6 +18,7 @@ from gateway.config.schema import Session
 from gateway.config.schema import Session as SessionConfig
 
 _MAX_COOKIE = 4096
+"""Characters: browsers need not keep longer ones (RFC 6265 §6.1), so none of ours is."""
 _LONG_AGO = 86400.0  # seconds after its end for which a cookie still tells whose session it was
 _SEALED = re.compile(r"[A-Za-z0-9_-]+={0,2}")  # one spelling only: decoders skip what follows the padding
 
@@ -48,6 +49,7 @@ class Content:
         return cls(csrf=csrf, sid=sid, username=user, until=int(until) if until.isdecimal() else 0, host=host)
 
     def written(self) -> dict[str, str]:
+        """Return the mapping that is sealed, without fields that would say nothing."""
         bound = {"host": self.host} if self.host else {}
         if not self.sid:
             return {"csrf": self.csrf, **bound}
@@ -71,6 +73,8 @@ class RingCookieStorage(EncryptedCookieStorage):
             return None
         mapping = sealed.get("session") if isinstance(sealed, dict) else None
         return mapping if isinstance(mapping, dict) else None
+
+    # Fernet encrypts and signs, so the browser can neither read nor change what is in the cookie.
 
     async def save_session(
         self, request: web.Request, response: web.StreamResponse, session: aiohttp_session.Session
@@ -138,6 +142,8 @@ class CookieFlags(TypedDict):
 
 def cookie_flags(*, secure: bool, path: str = "/", domain: str | None = None) -> CookieFlags:
     """Return the attributes of a cookie of ours; `domain` None means this host alone (RFC 6265 §5.3)."""
+    # HttpOnly keeps scripts from it (RFC 6265 §4.1.2.6). Lax and not Strict: a link from elsewhere, such as in an
+    # e-mail, must find its user signed in, while forms of other sites are sent without it (RFC 6265bis §4.1.2.7).
     return {"path": path, "domain": domain, "secure": secure, "httponly": True, "samesite": "Lax"}
 
 
@@ -157,6 +163,8 @@ def cookie_header(headers: CIMultiDictProxy[str]) -> str:
 
 def cookie_value(header: str, name: str) -> str:
     """Return the first value of cookie `name` in a Cookie header (RFC 6265 §4.2.1), "" if there is none."""
+    # Looked for by hand, not parsed as a whole: cookies of apps may break the grammar, and must not hide ours. A name
+    # counts only at the beginning of a pair, so that "xsession=" is not taken for "session=".
     start = 0
     while True:
         start = header.find(name, start)
@@ -175,6 +183,8 @@ _LONGEST = 1024
 
 @dataclass(frozen=True, slots=True)
 class AuxiliaryCookie:
+    """A small cookie of ours beside the session's, for this host alone. `secure`: our pages are served over https."""
+
     name: str
     secure: bool
 

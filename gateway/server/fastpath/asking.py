@@ -59,6 +59,8 @@ class RequestHalf:
         self._invited = not self.expects
 
     def start(self) -> None:
+        """Send the request on a kept wire, or open one."""
+        # Silence during an upload is the client's, so that time counts; `response` begins when all of it is out.
         if self._uploading:
             self.deadline = self.started + self.wanted.rendered.idle_time
             if not self._invited:
@@ -72,9 +74,12 @@ class RequestHalf:
 
     @property
     def _replayable(self) -> bool:
+        """Whether the request may be sent twice (RFC 9110 §9.2.2). A body is not kept, so it can't be."""
         return self.wanted.body is None and self.wanted.method in IDEMPOTENT
 
     def _open(self) -> None:
+        # No byte of the body is taken while there is nowhere to send it: it would be gone if the ordinary path takes
+        # over.
         if self._uploading:
             self.client.hold_body()
         self._connecting = self._loop.create_task(self._connect())
@@ -112,6 +117,7 @@ class RequestHalf:
     # -- the request's body ----------------------------------------------------------------------------------------
 
     def body(self, data: bytes) -> None:
+        """Send on a piece of the client's body."""
         wanted, wire = self.wanted, self._wire
         self._uploaded += len(data)
         most = wanted.site.route.max_body
@@ -123,6 +129,7 @@ class RequestHalf:
         self.deadline = self._loop.time() + wanted.rendered.idle_time
 
     def body_end(self) -> None:
+        """Hear that the body is complete: from now on the app's time for its answer runs."""
         self._uploading = False
         if self.wanted.chunked and self._wire is not None and self._wire.transport is not None:
             self._wire.transport.write(b"0\r\n\r\n")
@@ -130,10 +137,13 @@ class RequestHalf:
             self.deadline = self._loop.time() + self.wanted.rendered.response_time
 
     def body_broken(self, cause: str) -> None:
+        """Hear that the client's framing is wrong: the request is refused, and the app's connection cut in the middle
+        of it.
+        """
         self._fail(RequestRefused(f"broken request body: {cause}"))
 
     def upstream_full(self, full: bool) -> None:
-        """The upstream reads more slowly than the client sends."""
+        """Hold the client back while the upstream reads more slowly than the client sends."""
         self._wire_full = full
         if full:
             self.client.hold_body()
@@ -144,9 +154,11 @@ class RequestHalf:
     # -- what the other half does ----------------------------------------------------------------------------------
 
     def received(self, data: bytes) -> None:
+        """Take bytes of the answer; written in `Exchange`."""
         raise NotImplementedError
 
     def upstream_lost(self, clean: bool) -> None:
+        """Hear that the upstream's connection is gone; written in `Exchange`."""
         raise NotImplementedError
 
     def _fail(self, error: GatewayError) -> None:

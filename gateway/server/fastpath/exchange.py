@@ -24,7 +24,9 @@ from gateway.server.fastpath.wanted import ExchangeClient, Wanted
 class Journal(Protocol):
     """Who is told how an exchange ended."""
 
-    def ended(self, exchange: "Exchange", status: int, reason: str = "") -> None: ...
+    def ended(self, exchange: "Exchange", status: int, reason: str = "") -> None:
+        """Hear that it is over. Status 0 means that the ordinary path goes on with it."""
+
     def page(self, exchange: "Exchange", error: GatewayError, *, closes: bool) -> bytes:
         """The answer to a request that failed, and a line in the log."""
         ...
@@ -62,15 +64,19 @@ class Exchange(RequestHalf):
     # -- from the upstream -----------------------------------------------------------------------------------------
 
     def received(self, data: bytes) -> None:
+        """Take bytes of the upstream's answer."""
         self._heard = True
         if self._answer is None:
             self._read_head(self._buffer + data if self._buffer else data)
         else:
             self._relay(self._answer, b"", data)
+        # A client that does not read stops the upstream as well: its silence is then no fault, and time does not run.
         if not self._paused and self._answer is not None:
             self.deadline = self._loop.time() + self.wanted.rendered.idle_time
 
     def _read_head(self, data: bytes) -> None:
+        # As `UpstreamConnection` does: any number of 1xx heads before the final one (RFC 9110 §15.2), limited in all.
+        # 101 answers a request for an upgrade, which the fast path never sends (§15.2.2).
         wanted, lenient = self.wanted, self.wanted.site.route.upstream_http == "lenient"
         while (parts := split_head(data, lenient=lenient)) is not None:
             text, data = parts
@@ -115,6 +121,8 @@ class Exchange(RequestHalf):
 
     def _relay(self, answer: FastResponseHead, head: bytes, data: bytes) -> None:
         """Send on what came of the body, behind the head if that is still to be sent."""
+        # Three kinds of body (RFC 9112 §6.3): none; one that ends with the upstream's connection, which the client gets
+        # in chunks and so knows for whole; and one whose reader says where it ends, by length or by chunks.
         body = self._received
         if body is None:
             if answer.head.until_close:
@@ -138,6 +146,7 @@ class Exchange(RequestHalf):
         if not body.complete:
             self._write(out)
             return
+        # The last chunk with the trailers (RFC 9112 §7.1.2), without those that mean nothing there.
         if answer.chunked:
             trailers = getattr(body, "trailers", ())
             kept = [pair for pair in trailers if canonical(pair[0]) not in NOT_IN_TRAILERS]
@@ -150,15 +159,18 @@ class Exchange(RequestHalf):
             self.client.transport.write(data)
 
     def upstream_lost(self, clean: bool) -> None:
+        """Hear that the upstream's connection is gone; `clean` if it was closed and not reset."""
         self._wire = None
         answer = self._answer
         if answer is None:
+            # A kept connection that ends without a byte was closed while it idled: what may be repeated is sent once
+            # more, on a new one (RFC 9112 §9.3.1, RFC 9110 §9.2.2).
             if self._reused and not self._heard and self._replayable:
                 self._reused = False
                 self._open()
             else:
                 self._broken("connection lost")
-        elif answer.head.until_close and clean:
+        elif answer.head.until_close and clean:  # a reset is no end: part of the body may be lost
             self._write(b"0\r\n\r\n")
             self._finish(answer)
         else:
@@ -173,12 +185,14 @@ class Exchange(RequestHalf):
             self._wire.transport.pause_reading()
 
     def resume_writing(self) -> None:
+        """The client has taken enough: read the upstream again, and let its time begin anew."""
         self._paused = False
         self.deadline = self._loop.time() + self.wanted.rendered.idle_time
         if self._wire is not None and self._wire.transport is not None:
             self._wire.transport.resume_reading()
 
     def client_gone(self, exc: BaseException | None) -> None:
+        """The client has left, so nobody wants the answer. 499 is nginx' status for that in the log; nobody gets it."""
         self._end(499)
 
     def close(self, code: int, reason: str) -> None:
@@ -193,6 +207,8 @@ class Exchange(RequestHalf):
 
     def late(self) -> None:
         """The deadline has passed."""
+        # Whom we have waited for decides who is told what: 504 for an app that does not answer or does not read, 408
+        # for a client that does not go on with its upload, a cut connection behind the head.
         url = self.wanted.upstream.address.url
         if self._answer is None and not self._uploading:
             self._fail(UpstreamTimeout.after(url, self.wanted.rendered.response_time))
@@ -206,6 +222,7 @@ class Exchange(RequestHalf):
 
     def _finish(self, answer: FastResponseHead) -> None:
         wire = self._wire
+        # Kept only if both sides ended as their framing said: else the rest of this exchange would be read as the next.
         if wire is not None and answer.reusable and not self._spoiled and not self._uploading:
             if self._paused and wire.transport is not None:
                 wire.transport.resume_reading()
@@ -217,6 +234,7 @@ class Exchange(RequestHalf):
     def _broken(self, why: str) -> None:
         """The upstream is at fault."""
         error = BrokenConnection(f"{self.wanted.upstream.address.url}: {why}")
+        # A kept connection that ends may only have been idle for too long, which says nothing about the upstream.
         if self._answer is None and not self._reused:
             self.wanted.upstream.failed(error)
         self._fail(error)

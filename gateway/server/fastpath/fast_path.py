@@ -62,12 +62,15 @@ class ClientAddress:
 
     @classmethod
     def of(cls, transport: asyncio.BaseTransport) -> "ClientAddress":
+        """Read the address of an accepted connection; both forms of it are None on a unix socket."""
         name = transport.get_extra_info("peername")
         text = str(name[0]) if isinstance(name, tuple) else None
         return cls(peer_address(name), text, transport.get_extra_info("sslcontext") is not None)
 
 
 class FastPath:
+    """The fast path of one worker: it takes plain requests, and knows those that are under way."""
+
     def __init__(
         self,
         routes: Routes,
@@ -86,7 +89,11 @@ class FastPath:
         country_of: CountryOf,
         rfc7239: bool,
     ) -> None:
-        """What begins with `below` or is `exact` may be ours rather than an app's, so it is not taken."""
+        """Take what the decision needs from the ordinary path.
+
+        What begins with `below` or is `exact` may be ours rather than an app's, so it is not taken. Neither is a
+        request with more than `header_count` headers, which the ordinary path refuses.
+        """
         self._routes, self._sessions, self._assertions, self._proxy = routes, sessions, assertions, proxy
         self._pages, self._access, self._clock = pages, access, clock
         self._below, self._exact = below, exact
@@ -108,20 +115,23 @@ class FastPath:
         head = split_head(data)
         if head is None:
             return None
+        # Each `return None` below is a case for the ordinary path, never a refusal: this path must not be able to say
+        # no, nor to say yes where the other one would say no.
         line = head.line
         plan = self._plans.find(head.block, address.peer, address.text, address.secure)
         if plan is None or plan.has_authorization:
-            return None
+            return None  # a token has to be looked up in a store
         method, path, query = line[1].decode(), line[2].decode(), (line[3] or b"").decode()
         if path.startswith(self._below) or path in self._exact:
             return None  # ours, or it looks like it
         route = self._routes.match(plan.target.host, path)
         if route is None or route.client_cert or route.upstream is None:
-            return None
+            return None  # a 404, a certificate to be checked, or a route without an app behind us
         if route.max_body and head.length is not None and head.length > route.max_body:
             return None
         if plan.may_be_release and method == "POST":
             return None
+        # Only a session that this worker knows already: anything else means a question to a store, or a sign-in page.
         principal = self._sessions.cached(plan.session, plan.target.host) if plan.session else None
         if plan.session and principal is None:
             return None
@@ -132,12 +142,15 @@ class FastPath:
         if decision.verdict is not Verdict.ALLOW or not upstream.available:
             return None
         name = plan.named or self._access.new_id()
+        # Where no prefix is added or stripped the request line goes on as it came: `split_head` took only paths that
+        # have one spelling, so it is what the canonical target would be written as.
         if rendered.plain_target:
             out = line[0][: -len(" HTTP/1.1")] + rendered.start
         else:
             target = target_of(plan, method, path, query)
             out = b"%b %b" % (line[1], request_target(target, upstream.address.base, site.rules.prefix))
             out += rendered.start
+        # The body's framing, once and ours (RFC 9112 §6.3): it was cut out of the block that the plan is made of.
         body: Body | None = None
         if head.chunked:
             body, out = ChunkedBody(HEAD_LIMIT), out + b"Transfer-Encoding: chunked\r\n"
@@ -170,6 +183,8 @@ class FastPath:
         self, plan: HeaderPlan, site: PreparedRoute, upstream: Upstream, principal: Principal | None
     ) -> Rendered:
         slot = (id(site), upstream.address.url)
+        # The principal is compared by identity. A session that is read again, as after any change, gives a new object,
+        # and nothing that was rendered for the old one is used for it.
         known = plan.rendered.get(slot)
         now = self._clock()
         if known is None or known.principal is not principal or now >= known.until:
@@ -217,6 +232,9 @@ class FastPath:
         return trace
 
     def page(self, exchange: Exchange, error: GatewayError, *, closes: bool) -> bytes:
+        """Return the whole answer, head and body, to a request that failed with `error`. `closes`: no other follows
+        it.
+        """
         wanted = exchange.wanted
         if error.status >= 500:
             log.warning("request %s: %s", wanted.name, error.detail)
@@ -255,7 +273,7 @@ class FastPath:
     # -- life ------------------------------------------------------------------------------------------------------
 
     async def watch(self, interval: float = WATCH_INTERVAL) -> None:
-        """End what is late and add up the metrics, until cancelled."""
+        """Every `interval` seconds end what is late and add up the metrics, until cancelled."""
         loop = asyncio.get_running_loop()
         try:
             while True:
@@ -268,5 +286,6 @@ class FastPath:
             self._tally.flush()
 
     def close(self) -> None:
+        """Close the idle connections to upstreams."""
         for stock in self._stocks.values():
             stock.close()

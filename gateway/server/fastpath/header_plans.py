@@ -29,12 +29,15 @@ _ANSWERS = 16
 _LARGEST_BLOCK = 4096  # a larger one is served without being remembered
 _LARGEST_ANSWER = 1024  # likewise; clients can have a large part in what an app answers
 ASSERTION_GOOD_FOR = 60.0
-"""Seconds for which a rendered assertion is used again; it lives longer than that (see gateway.assertion)."""
+"""Seconds for which a rendered assertion is used again; it lives longer than that (see session.assertions)."""
 
 
 @dataclass(slots=True)
 class Rendered:
-    """A plan's header block for one route and principal, ready to send but for the end, and how to read the answer."""
+    """A plan's header block for one route and principal, ready to send but for the end, and how to read the answer.
+
+    `until` is a POSIX time in seconds; `response_time` and `idle_time` are the route's `timeouts`, in seconds.
+    """
 
     principal: Principal | None
     until: float
@@ -70,6 +73,8 @@ class Rendered:
 
 @dataclass(slots=True)
 class HeaderPlan:
+    """What a header block says, with the methods' and paths' part of the request left open."""
+
     target: Target
     pairs: Pairs
     peer: Peer
@@ -95,6 +100,7 @@ class Plans:
         header_count: more headers are for the ordinary path to refuse.
         country_of: where a client is.
         traced: whether we record traces; a trusted proxy's goes on on the ordinary path.
+        rfc7239: whether trusted proxies tell addresses by Forwarded (RFC 7239) rather than X-Forwarded-*.
     """
 
     def __init__(
@@ -114,7 +120,11 @@ class Plans:
     def find(
         self, block: bytes, peer: IPAddress | None, address: str | None, secure: bool
     ) -> HeaderPlan | None:
-        """The plan of a block, None if requests with it are for the ordinary path."""
+        """Return the plan of a block, None if requests with it are for the ordinary path.
+
+        `peer` and `address` are the other end of the connection, parsed and as text; `secure` whether it is TLS.
+        """
+        # Byte for byte the same block from the same address: with anything less one client could get another's plan.
         key = (block, address, secure)
         if key in self._plans:
             self._plans.move_to_end(key)
@@ -132,6 +142,8 @@ class Plans:
         pairs = read_block(block, self._header_count)
         if pairs is None:
             return None
+        # Method, path and query are not known here and do not matter for host, scheme and address: "GET /" stands in
+        # for them until `target_of` puts the request's own in.
         headers = headers_of(pairs)
         if self._traced and "traceparent" in headers and is_trusted(peer, self._trusted):
             return None
@@ -170,7 +182,9 @@ def render(
     assertions: Assertions,
     now: float,
 ) -> Rendered:
-    """The headers for this upstream, from the functions that the ordinary path uses."""
+    """Make the headers for this upstream, with the functions that the ordinary path uses. `now`: POSIX time in
+    seconds.
+    """
     target = plan.target
     assertion = assertions.issue(principal, target.host) if principal else None
     headers = request_headers(plan.pairs, site.rules, target, plan.peer, principal, assertion)
@@ -196,6 +210,7 @@ def headers_of(pairs: Pairs) -> CIMultiDictProxy[str]:
 
 
 def target_of(plan: HeaderPlan, method: str, path: str, query: str) -> Target:
+    """The target of one request with the plan's headers."""
     return replace(plan.target, method=method, path=path, query=query)
 
 

@@ -18,10 +18,13 @@ class _Sum:
 
 
 class Tally:
+    """Sums by route and status since the last `flush`."""
+
     def __init__(self) -> None:
         self._sums: dict[tuple[str, int], _Sum] = {}
 
     def count(self, route: str, status: int, seconds: float) -> None:
+        """Add one request that took so many seconds until its answer began."""
         known = self._sums.get((route, status))
         if known is None:
             known = self._sums[route, status] = _Sum()
@@ -30,6 +33,7 @@ class Tally:
         known.buckets[bisect_left(metrics.BUCKETS, seconds)] += 1
 
     def flush(self) -> None:
+        """Hand the sums to Prometheus and begin anew."""
         for (route, status), known in self._sums.items():
             metrics.requests.labels(route, str(status), Verdict.ALLOW.value).inc(known.number)
             metrics.add_seconds(route, known.seconds)

@@ -11,6 +11,7 @@ from gateway.proxy.client_headers import Pair, Pairs
 
 # A path that has one spelling and one reading (see gateway.target): no escapes, no empty or dotted segments, no ";".
 # An empty query is not plain either: a Target does not tell "/?" from "/".
+# RFC 9112 §3: a method, one blank, the target in origin-form (§3.2.1), one blank, the version.
 _LINE = re.compile(
     rb"(GET|HEAD|POST|PUT|PATCH|DELETE) "
     rb"((?:/(?!\.)[A-Za-z0-9\-._~!$&'()*+,=:@]+)*/?)(?:\?([!-\"$-~]+))? HTTP/1\.1",
@@ -50,6 +51,7 @@ _ONCE = (
     b"expect",
     b"authorization",
 )
+# A body in them has no meaning, and is a way to smuggle requests (RFC 9110 §9.3.1): with framing they are not plain.
 _BODILESS = (b"GET", b"HEAD")
 
 
@@ -109,5 +111,6 @@ def _is_plain(pairs: Sequence[Pair]) -> bool:
     expect = [value for name, value in pairs if name.lower() == b"expect"]
     if any(value.lower() != b"100-continue" for value in expect):
         return False
+    # Connection may also name headers to be removed (RFC 9110 §7.6.1), or close: the ordinary path does both.
     connection = [value for name, value in pairs if name.lower() == b"connection"]
     return all(value.lower() == b"keep-alive" for value in connection)

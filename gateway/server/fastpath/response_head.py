@@ -11,7 +11,11 @@ from gateway.proxy.upstream_head import ResponseHead, keeps_alive, read_response
 
 @dataclass(frozen=True, slots=True)
 class FastResponseHead:
-    """`start` is ready for the client but for its end; `reusable` is the upstream connection's future."""
+    """A head that was read, and the bytes that a client gets of it.
+
+    `start` is ready for the client but for Date, Connection and the empty line; `dated` says that it holds the app's
+    Date. `reusable`: the upstream connection may serve another request (RFC 9112 §9.3).
+    """
 
     head: ResponseHead
     start: bytes
@@ -32,6 +36,8 @@ class FastResponseHead:
 def read_answer(data: bytes, method: str, rewriter: Rewriter, *, lenient: bool = False) -> FastResponseHead:
     """What a response head (without its empty line) means. Raises OddResponse."""
     head = read_response_head(data, method, lenient=lenient)
+    # Clients of the fast path speak HTTP/1.1, so a body that has no length can always go in chunks (RFC 9112 §7.1). 1xx
+    # heads have no body and so no framing.
     pairs = rewriter.headers(head.headers)
     if head.status >= 200:
         pairs = framed(head, pairs, chunked=not head.bodiless and head.length is None)
@@ -41,4 +47,5 @@ def read_answer(data: bytes, method: str, rewriter: Rewriter, *, lenient: bool =
 
 
 def chunk(data: bytes) -> bytes:
+    """One chunk of a chunked body (RFC 9112 §7.1). Empty data would make the last one."""
     return b"%x\r\n%b\r\n" % (len(data), data)

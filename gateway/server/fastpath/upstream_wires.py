@@ -10,12 +10,19 @@ from gateway.proxy.upstreams import IDLE_CONNECTIONS, KEEP_IDLE, RISKY_AFTER
 class Listener(Protocol):
     """What a busy wire reports to."""
 
-    def received(self, data: bytes) -> None: ...
-    def upstream_full(self, full: bool) -> None: ...
-    def upstream_lost(self, clean: bool) -> None: ...
+    def received(self, data: bytes) -> None:
+        """Bytes have come."""
+
+    def upstream_full(self, full: bool) -> None:
+        """Whether more must not be written for now."""
+
+    def upstream_lost(self, clean: bool) -> None:
+        """The connection is gone; `clean` if it was closed and not reset."""
 
 
 class UpstreamWire(asyncio.Protocol):
+    """One connection to an upstream. While nobody listens it is idle: the answer to no request is awaited on it."""
+
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.listener: Listener | None = None
@@ -26,7 +33,7 @@ class UpstreamWire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.listener is None:
-            self.abort()  # bytes nobody asked for would be taken for the answer to the next request
+            self.abort()  # bytes nobody asked for would be taken for the answer to the next request (RFC 9112 §9.2)
         else:
             self.listener.received(data)
 
@@ -44,6 +51,7 @@ class UpstreamWire(asyncio.Protocol):
             self.listener.upstream_lost(exc is None)
 
     def abort(self) -> None:
+        """Close at once. The listener hears nothing of it."""
         self.listener = None
         if self.transport is not None:
             self.transport.abort()
@@ -56,12 +64,16 @@ class WirePool:
         self._idle: deque[UpstreamWire] = deque()
 
     def take(self, now: float, *, replayable: bool) -> UpstreamWire | None:
-        """A wire for this request. One that idled for a while may be closing at its other end, which only shows when
-        the request is out: what can't be sent again does not go there (RFC 9112 §9.3.1)."""
+        """Return a wire for this request, None if one must be opened. `now`: seconds of the loop's clock.
+
+        One that idled for a while may be closing at its other end, which only shows when the request is out: what can't
+        be sent again does not go there (RFC 9112 §9.3.1).
+        """
         while self._idle:
             wire = self._idle.pop()
             if wire.transport is None or wire.transport.is_closing():
                 continue
+            # The newest is on top: if that one is too old, so are all below it.
             idle = now - wire.idle_since
             if idle > KEEP_IDLE:
                 wire.abort()
@@ -74,6 +86,7 @@ class WirePool:
         return None
 
     def put(self, wire: UpstreamWire, now: float) -> None:
+        """Keep a wire whose exchange was completed at `now` (the loop's clock), or close it if there are enough."""
         wire.listener = None
         if wire.transport is None or len(self._idle) >= IDLE_CONNECTIONS:
             wire.abort()
@@ -82,5 +95,6 @@ class WirePool:
         self._idle.append(wire)
 
     def close(self) -> None:
+        """Close all idle wires."""
         while self._idle:
             self._idle.pop().abort()

@@ -18,17 +18,35 @@ class ExchangeClient(Protocol):
     transport: asyncio.Transport | None
 
     @property
-    def may_stay_open(self) -> bool: ...
-    def hold_body(self) -> None: ...
-    def release_body(self) -> None: ...
-    def hand_over(self) -> None: ...
-    def answered(self, *, keep: bool) -> None: ...
-    def cut(self) -> None: ...
+    def may_stay_open(self) -> bool:
+        """Whether another request may follow."""
+
+    def hold_body(self) -> None:
+        """Take no more of the request's body."""
+
+    def release_body(self) -> None:
+        """Go on with the body."""
+
+    def hand_over(self) -> None:
+        """Let the ordinary path answer."""
+
+    def answered(self, *, keep: bool) -> None:
+        """The answer is written."""
+
+    def cut(self) -> None:
+        """Break the connection, so that the answer looks incomplete."""
 
 
 @dataclass(slots=True)
 class Wanted:
-    """An allowed request: what to send, and where; then what the log says of it."""
+    """An allowed request: what to send, and where; then what the log says of it.
+
+    Attributes:
+        out: the request's head, whole, as the upstream gets it.
+        body: reads the framing of the client's body; None if there is none.
+        name: the request's id in the log.
+        since: when it began (`time.perf_counter`, seconds).
+    """
 
     method: str
     path: str
