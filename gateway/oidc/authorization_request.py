@@ -18,15 +18,19 @@ from gateway.oidc.errors import OAuthError, UnknownApp
 from gateway.oidc.session_names import ACR_VALUES
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # a SHA-256 in base64url (RFC 7636 §4.2)
+# OpenID Connect Core §3.1.2.1. `select_account` means a new sign-in here: a browser has one account at a time.
 _PROMPTS = frozenset({"none", "login", "consent", "select_account"})
+# Parameters that would replace others by what a JWT or another address says (§6, §7.2.1), and the errors for those who
+# don't have that (§3.1.2.6). Ignoring them would be judging another request than the app made.
 _UNSUPPORTED = {
     "request": "request_not_supported",
     "request_uri": "request_uri_not_supported",
     "registration": "registration_not_supported",
 }
 SEALED_FOR = 3600.0
+"""Seconds that a user may take to sign in."""
 _LONGEST_SEALED = 3800
-"""With the path before it, it must fit into the return address of the sign-in page."""
+"""Characters. With the path before it, it must fit into the return address of the sign-in page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,16 @@ class Return:
 
 @dataclass(frozen=True, slots=True)
 class SignInRequest:
-    """A request that was judged. `login_since` and `proof_since` are Unix times: what must have been proven after
-    them (0 = at any time).
+    """A request that was judged.
+
+    Attributes:
+        nonce: goes into the id token, by which the app knows that it is the answer to this request (Core §3.1.2.1).
+        challenge: of PKCE (RFC 7636 §4.2), "" without.
+        silent: the app wants no page shown (`prompt=none`).
+        login_since, proof_since: Unix times: what must have been proven after them (0 = at any time).
+        acr: the context that was asked for, "" for any.
+        subject: who must be signed in, by `id_token_hint`; "" for anybody.
+        asked_at: when the request came, as a Unix time.
     """
 
     back: Return
@@ -74,13 +86,16 @@ class Denied(OAuthError):
 def read_request(
     params: Mapping[str, str], apps: Apps, now: float, subject_of: Callable[[str, Client], str | None]
 ) -> SignInRequest:
-    """Judge a request. `subject_of` reads an id_token_hint.
+    """Judge a request that came at `now` (Unix time). `subject_of` reads an id_token_hint.
 
-    Raises UnknownApp where nobody may be told, Denied where the app may.
+    Raises UnknownApp where nobody may be told, Denied where the app may: an error goes to a redirect URI only once that
+    is known to be the app's (RFC 6749 §4.1.2.1). Otherwise we would send browsers wherever somebody wants them (open
+    redirect).
     """
     app = apps.find(params.get("client_id", ""))
     if app is None:
         raise UnknownApp(f"no client {params.get('client_id', '')[:80]!r} in oidc.clients")
+    # Compared as a whole and as text (RFC 9700 §2.1): patterns are how codes reached foreign addresses.
     asked = params.get("redirect_uri", "")
     if not app.may_return_to(asked):
         raise UnknownApp(f"client {app.id}: redirect_uri {asked[:200]!r} is not one of its redirect_uris")
@@ -96,6 +111,8 @@ def read_request(
     for name, code in _UNSUPPORTED.items():
         if name in params:
             raise Denied(back, code)
+    # No `token` and no `id_token`: in the implicit flow tokens come in the address, from where they leak (RFC 9700
+    # §2.1.2).
     if params.get("response_type") != "code":
         raise Denied(back, "unsupported_response_type", "response_type must be code")
     if "authorization_code" not in app.settings.grants:
@@ -147,6 +164,7 @@ def _mode_of(request_object: str) -> str:
 
 
 def _resources(back: Return, app: Client, params: Mapping[str, str]) -> tuple[str, ...]:
+    # RFC 8707 §2: the API that the token is for. A token that names its API can't be used by it at another one.
     resource = params.get("resource", "")
     if resource and resource not in app.settings.audience:
         raise Denied(back, "invalid_target", "the resource is not in the audience of this client")
@@ -184,6 +202,8 @@ def _with_prompt(request: SignInRequest, params: Mapping[str, str], now: float) 
     age = params.get("max_age")
     if age is not None and not re.fullmatch(r"[0-9]{1,9}", age):
         raise Denied(request.back, "invalid_request", "max_age is a number of seconds")
+    # max_age=0 is `prompt=login` in other words. Beside `none` nobody can sign in anew, so there it asks for a proof of
+    # this very moment, which nobody has, and the app gets its error.
     again = bool(prompts & {"login", "select_account"}) or (age == "0" and "none" not in prompts)
     return replace(
         request,
@@ -207,7 +227,9 @@ def seal(request: SignInRequest, seal: Callable[[bytes], bytes]) -> str:
 
 
 def unseal(sealed: str, open: Callable[[bytes], bytes], now: float) -> SignInRequest:
-    """Raises RequestRefused for what we did not seal, or too long ago."""
+    """Return the request that was sealed. Raises RequestRefused for what we did not seal, or more than SEALED_FOR
+    seconds before `now`.
+    """
     try:
         fields = json.loads(zlib.decompress(open(sealed.encode())))["oidc"]
         fields |= {"back": Return(**fields["back"]), "scopes": tuple(fields["scopes"])}

@@ -36,6 +36,8 @@ class Answers:
                 fields=fields,
                 at_once=True,
             )
+        # no-referrer is for the request that follows: the app need not learn on which page its user was before. 303 and
+        # not 307, by which a browser would send our form's fields along (RFC 9700 §4.12).
         response = see_other(with_query(back.redirect_uri, fields))
         response.headers["Referrer-Policy"] = "no-referrer"
         return response

@@ -31,6 +31,8 @@ AUTHORIZE = "/oidc/authorize"
 
 
 class AuthorizeViews:
+    """The pages between an app's request and the code that it gets."""
+
     def __init__(
         self,
         *,
@@ -90,6 +92,7 @@ class AuthorizeViews:
             raise Denied(wanted.back, "access_denied", "the policy of this client does not let this user in")
         if principal is None or decision.verdict is not Verdict.ALLOW:
             return self._prove(wanted, decision)
+        # OpenID Connect Core §3.1.2.1, id_token_hint: signed in as somebody else is not signed in, for this app.
         if wanted.subject and wanted.subject != principal.username:
             raise Denied(wanted.back, "login_required", "somebody else is signed in")
         again = wanted.ask_consent
@@ -100,7 +103,7 @@ class AuthorizeViews:
         return await self._let_in(request, wanted, app, principal)
 
     def _prove(self, wanted: SignInRequest, decision: Decision) -> web.Response:
-        """To the page that asks for what is missing, unless the app wants no page shown."""
+        """Lead to the page that asks for what is missing, unless the app wants no page shown (Core §3.1.2.6)."""
         sign_in = decision.verdict is Verdict.SIGN_IN
         if wanted.silent:
             raise Denied(wanted.back, "login_required" if sign_in else "interaction_required")
@@ -116,6 +119,7 @@ class AuthorizeViews:
         self, request: PortalRequest, wanted: SignInRequest, app: Client, principal: Principal
     ) -> web.StreamResponse:
         lives = app.settings.lifetimes
+        # The grant outlives the code by some seconds, so that a code that is redeemed at its very end finds it.
         grant = await self._issuing.grant(
             app, principal, wanted.scopes, lives.code + 5, resources=wanted.resources
         )

@@ -20,10 +20,13 @@ from gateway.stores.protocols.oidc import Login, Logins
 
 log = logging.getLogger("gateway.oidc")
 TIMEOUT = 5.0
+"""Seconds that an app has to answer."""
 PAUSES = (5.0, 30.0, 300.0, 1800.0)
 """Seconds before each further try; then it is given up, since the app's own session has an end as well."""
 _LEASE = 60.0
+"""Seconds for which what one worker has taken is left alone by the others; if it dies, one of them takes it up."""
 _LOOK_EVERY = 30.0
+"""Seconds: what another process has written is not heard of, so the table is looked at now and then."""
 
 
 class Logouts:
@@ -40,6 +43,8 @@ class Logouts:
 
     async def run(self) -> None:
         """Tell apps until cancelled."""
+        # No cookies are kept and no proxy of the environment is used: each call is alone, and goes where the settings
+        # say.
         async with ClientSession(
             timeout=ClientTimeout(total=TIMEOUT), cookie_jar=DummyCookieJar(), trust_env=False
         ) as web:

@@ -24,8 +24,11 @@ from gateway.rate_limits import Budget, RateLimits
 from gateway.stores.protocols.ledger import Ledger
 
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+# Of public keys alone. With HS256 among them a published public key could serve as the secret of a forged signature
+# (RFC 8725 §2.1).
 _ALGORITHMS = ["ES256", "RS256", "PS256", "EdDSA"]
 _LONGEST_ASSERTION = 600.0
+"""Seconds that an assertion may still be good: for so long its `jti` has to be remembered."""
 _SPELLING = re.compile(r"[A-Za-z0-9._-]{1,100}")
 CLIENT_PER_IP = Budget(name="oidc-client", limit=60, window=600, about="address")
 """Failures; secrets can't be guessed, so this only keeps the log readable."""
@@ -47,8 +50,10 @@ class Authentication:
         self._audit, self._clock, self._audiences = audit, clock, audiences
 
     async def app(self, request: PortalRequest, form: Mapping[str, str]) -> Client:
-        """Return the app that calls. Raises OAuthError invalid_client, the same for every cause, and
-        TooManyAttempts.
+        """Return the app that calls.
+
+        Raises OAuthError: invalid_client, the same for every cause, so that nobody learns which ids exist (RFC 6749
+        §5.2); invalid_request for two ways at once. Raises TooManyAttempts after many failures.
         """
         authorization = request.http.headers.getall("Authorization", ())
         offered = [bool(authorization), "client_secret" in form, "client_assertion" in form]
@@ -81,6 +86,7 @@ class Authentication:
         app = self._apps.find(id)
         if claims is None or app is None or form.get("client_id", id) != id:
             await self._refuse(request, id, "private_key_jwt")
+        # RFC 7523 §3, rule 7: whoever has read an assertion on its way can't use it a second time.
         life = float(claims["exp"]) - self._clock()
         if not await self._ledger.claim_once(f"oidc:assertion:{id}:{claims['jti']}", life):
             await self._refuse(request, id, "assertion used before")
@@ -118,6 +124,8 @@ class Authentication:
         )
 
     async def _refuse(self, request: PortalRequest, id: str, how: str) -> NoReturn:
+        # The id goes to the log only in harmless characters: here anybody can write anything into it. HTTP Basic gets a
+        # challenge, as RFC 6749 §5.2 wants it, in the scheme that was used.
         client = request.client
         name = id if _SPELLING.fullmatch(id) else ""
         self._audit.record("oidc_client_refused", "", client.ip, client=name, how=how)

@@ -19,7 +19,7 @@ _AT_ONCE = 0.001
 def judge(
     app: Client, request: SignInRequest | None, here: Target, principal: Principal | None, now: float
 ) -> Decision:
-    """Decide as for a route; without a request (device flow) by the app's policy alone."""
+    """Decide at `now` (Unix time) as for a route; without a request (device flow) by the app's policy alone."""
     policy = app.settings.policy if request is None else sharpened(app.settings.policy, request, now)
     asked = replace(here, method="GET")
     decision = decide(app.route(policy), asked, principal, now)
@@ -35,10 +35,12 @@ def judge(
 
 
 def sharpened(policy: Policy, request: SignInRequest, now: float) -> Policy:
-    """Return the policy with what `acr_values`, `max_age` and `prompt` ask for in addition."""
+    """Return the policy with what `acr_values`, `max_age` and `prompt` ask for in addition. `now` is a Unix time."""
     more: dict[str, object] = {}
     if request.acr in (TWO_FACTORS, PHISHING_RESISTANT) and policy.require != "deny":
         wanted = {"webauthn"} if request.acr == PHISHING_RESISTANT else set(SECOND_FACTORS)
+        # An app may ask for a passkey where the policy has other factors. Then nothing fits both, and the policy's
+        # stay: acr_values is a wish (Core §3.1.2.1), and the id token says what was proven in the end.
         both = wanted & set(policy.factors) if policy.factors else wanted
         more = {"require": "two_factor", "factors": _names(both) or policy.factors}
     if request.proof_since:

@@ -17,13 +17,18 @@ from gateway.config.sections.oidc import OidcClient
 from gateway.errors import ConfigError, Mistake
 from gateway.model import User
 
+# A program on the user's own machine listens at whichever port is free, so the port does not count there (RFC 8252
+# §7.3).
 _LOOPBACK = re.compile(
     r"(?P<host>http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::(?P<port>[1-9][0-9]{0,4}))?(?P<rest>/.*)?"
 )
 
 
 def is_registered(registered: Sequence[str], asked: str, *, native: bool) -> bool:
-    """`native` apps are those without a secret."""
+    """Whether `asked` is one of the registered URIs, letter by letter (RFC 9700 §2.1).
+
+    `native` apps are those without a secret; for them a loopback address may have another port (RFC 8252 §7.3).
+    """
     return asked in registered or (native and any(_differ_by_port(known, asked) for known in registered))
 
 
@@ -81,9 +86,11 @@ class Apps:
         self._origins = frozenset(origin for client in clients for origin in client.origins)
 
     def find(self, id: str) -> Client | None:
+        """Return the app with this client id, None if there is none."""
         return self._by_id.get(id)
 
     def allows_origin(self, origin: str) -> bool:
+        """Whether pages of this origin may call the endpoints for programs (CORS)."""
         return origin in self._origins
 
     @property

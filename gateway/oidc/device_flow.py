@@ -17,6 +17,7 @@ from gateway.stores.protocols.ledger import Ledger
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 INTERVAL = 5
+"""Seconds between two questions of a device (RFC 8628 §3.2)."""
 _LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 §6.1: no vowels, so no words; 20^8 codes
 DEVICE_CODES_PER_USER = Budget(name="oidc-device-user", limit=10, window=900, about="user")
 DEVICE_CODES_PER_IP = Budget(name="oidc-device-ip", limit=20, window=900, about="address")
@@ -25,7 +26,7 @@ DEVICE_STARTS_PER_IP = Budget(name="oidc-device-start", limit=60, window=600, ab
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A device that waits for its owner. `slot` is where its record is in the ledger."""
+    """A device that waits for its owner. `slot` is where its record is in the ledger; `ends` a Unix time."""
 
     slot: str
     client_id: str
@@ -53,6 +54,8 @@ class DeviceFlow:
         await self._limits.spend(DEVICE_STARTS_PER_IP, network)
         device = self._token()
         letters = "".join(self._choose(_LETTERS) for _ in range(8))
+        # Two codes (RFC 8628 §3.2): the long one stays in the device and fetches the tokens, the short one is for the
+        # owner to type and fetches nothing.
         life = app.settings.lifetimes.device
         record = {"client": app.id, "scopes": scopes, "ends": self._clock() + life, "state": "pending"}
         await self._ledger.put(_device_slot(device), json.dumps(record).encode(), life)
@@ -74,6 +77,7 @@ class DeviceFlow:
     async def settle(self, typed: str, waiting: Waiting, grant: str) -> bool:
         """Tell the device yes (the id of a grant) or no (""); of several answers the first one counts."""
         letters = "".join(letter for letter in typed.upper() if letter.isalpha())[:40]
+        # Taken, so that the code is answered once; and it must still lead to the device that its owner was shown.
         slot = await self._ledger.take(_user_slot(letters))
         left = waiting.ends - self._clock()
         if slot is None or slot.decode() != waiting.slot or left <= 0:
@@ -90,6 +94,7 @@ class DeviceFlow:
         record = json.loads(found) if found else None
         if record is None:
             raise OAuthError("expired_token", "the device code is unknown, used or expired")
+        # An app may only collect what its own device asked for (RFC 6749 §5.2, invalid_grant).
         if record["client"] != app.id:
             raise OAuthError("invalid_grant", "the device code was issued to another client")
         if record["state"] == "pending":
@@ -102,7 +107,11 @@ class DeviceFlow:
         return str(record["grant"])
 
     async def _pace(self, slot: str, left: float) -> None:
-        """Each answer of slow_down makes the interval five seconds longer."""
+        """Answer slow_down to a device that asks too often (RFC 8628 §3.5): each makes its interval five seconds
+        longer.
+
+        Devices are told apart by their code, so one that hurries does not slow another one down.
+        """
         slowed, _ = await self._ledger.count(f"{slot}:slow")
         if await self._ledger.claim_once(f"{slot}:poll", _pause(slowed)):
             return

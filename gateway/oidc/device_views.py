@@ -31,6 +31,8 @@ NO_SUCH_CODE = N_("There is no such code, or it has expired. Check it on your de
 
 
 class DeviceViews:
+    """What a device asks, and what its owner sees."""
+
     def __init__(
         self,
         *,
@@ -53,7 +55,10 @@ class DeviceViews:
         self._here = f"{prefix}{DEVICE}"
 
     async def start(self, request: PortalRequest) -> web.StreamResponse:
-        """Give a device its codes (RFC 8628 §3.1, §3.2)."""
+        """Give a device its codes (RFC 8628 §3.1, §3.2).
+
+        Raises OAuthError for an app that has no device flow, or asks for no scope of its own.
+        """
         form = await posted_by_anyone(request)
         app = await self._authentication.app(request, form)
         scopes = asked_scopes(form.get("scope", ""), app.settings.scopes)
@@ -89,6 +94,9 @@ class DeviceViews:
         return self._form(request, typed)
 
     async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        """Take the code that was typed, and then the answer. Nothing is granted before the app's name was shown (RFC
+        8628 §5.4).
+        """
         form = await posted(request)
         typed, principal = form.unproven.get("user_code", "")[:20], request.visit.principal
         if principal is None:

@@ -17,6 +17,8 @@ _SIGNATURES = ["ES256", "RS256", "PS256", "EdDSA"]
 
 def metadata(issuer: str, prefix: str, clients: Sequence[OidcClient]) -> dict[str, object]:
     """Return the metadata. `issuer` is `server.public_url`."""
+    # Only what is true here: apps choose by it. `none` stands among the methods of those endpoints that public clients
+    # may use; of introspection they learn nothing. `request_uri` must be denied, since its default is true.
     base = issuer + prefix
     scopes = sorted({scope for client in clients for scope in client.scopes})
     return {

@@ -10,6 +10,7 @@ from gateway.oidc.errors import OAuthError
 from gateway.portal.request import PortalRequest, View
 
 _HEADERS = {"Cache-Control": "no-store", "Pragma": "no-cache", "X-Content-Type-Options": "nosniff"}
+# The Fetch standard's CORS: a script of another origin may send Authorization and a form only after such an answer.
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST",
     "Access-Control-Allow-Headers": "Authorization, Content-Type",
@@ -42,6 +43,8 @@ class Machine:
         return self._with_cors(request, web.Response(status=204, headers=_PREFLIGHT))
 
     def _with_cors(self, request: PortalRequest, response: web.StreamResponse) -> web.StreamResponse:
+        # The origin itself and never "*": only pages of registered apps may read answers. Vary keeps a cache from
+        # giving one origin's answer to another.
         origin = request.http.headers.get("Origin", "")
         response.headers["Vary"] = "Origin"
         if self._apps.allows_origin(origin):

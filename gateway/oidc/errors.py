@@ -4,7 +4,11 @@ from gateway.errors import GatewayError
 
 
 class OAuthError(GatewayError):
-    """`code` is for programs; `detail` is for the app's developer, so it never holds a secret or a name of a user."""
+    """An error that an app is told.
+
+    `code` is for programs; `detail` is for the app's developer, so it never holds a secret or a name of a user.
+    `challenge` goes into WWW-Authenticate (RFC 6750 §3).
+    """
 
     status = 400
 

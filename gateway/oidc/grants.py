@@ -29,6 +29,7 @@ GRACE = 10.0
 """Seconds in which an app with a secret may use a refresh token again: its first answer may have been lost, or two of
 its processes refreshed at once. Apps without a secret get none, since there the token alone is what a thief needs."""
 _REPLAYS_KNOWN = 86400.0
+"""Seconds after which a code that is brought again is merely unknown: its grant is not looked for any more."""
 INVALID = "the code or token is unknown, used, expired, or was issued to another client"
 
 
@@ -61,6 +62,7 @@ class Issuing:
         with_lent_groups: Callable[[User], Awaitable[User]],
         token: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
+        """`idle_timeout` ends sessions, in seconds; `with_lent_groups` adds the groups that a user has for a time."""
         self._tokens, self._grants, self._logins, self._ledger = tokens, grants, logins, ledger
         self._directory, self._sessions, self._audit, self._clock = directory, sessions, audit, clock
         self._idle_timeout, self._with_lent_groups, self._token = idle_timeout, with_lent_groups, token
@@ -117,12 +119,15 @@ class Issuing:
 
     async def take_code(self, app: Client, code: str, ip: str) -> Code:
         """Return what the code stands for and use it up. Raises OAuthError."""
+        # A code that comes twice was read on its way by somebody. Which of the two is the thief nobody knows, so what
+        # the first one got ends (RFC 6749 §4.1.2).
         taken = await self._ledger.take(_slot("code", code))
         if taken is None:
             if issued := await self._ledger.get(_slot("replayed", code)):
                 await self._void(issued.decode(), "code_replayed", app, ip)
             raise OAuthError("invalid_grant", INVALID)
         found = Code(**json.loads(taken))
+        # Bound to the client (RFC 6749 §4.1.3): another one has it from somewhere it should not have been.
         if found.client_id != app.id:
             await self._void(found.grant, "code_of_another_client", app, ip)
             raise OAuthError("invalid_grant", INVALID)
@@ -141,6 +146,7 @@ class Issuing:
         refreshes = "refresh_token" in app.settings.grants
         refresh = self._token() if refreshes else ""
         end = now + (lives.refresh if refreshes else lives.access)
+        # Two ends: of the whole grant, however much it is used, and of a refresh token that nobody uses.
         until = min(end, now + lives.refresh_idle)
         if not await self._grants.redeem(grant.id, end, token_digest(refresh) if refresh else "", until):
             raise OAuthError("invalid_grant", INVALID)
@@ -165,16 +171,20 @@ class Issuing:
         if user is None or min(known.expires_at, grant.expires_at) <= now:
             await self._void(grant.id, "refresh_refused", app, ip)
             raise OAuthError("invalid_grant", INVALID)
+        # RFC 6749 §6: fewer scopes may be asked for, never more.
         scopes = tuple(scope.split()) or grant.scopes
         if not set(scopes) <= set(grant.scopes):
             raise OAuthError("invalid_scope", "the scope is more than was granted")
         resources = _narrowed(app, grant, resource)
+        # Each refresh gives a new token and voids the old one (RFC 9700 §4.14.2). `rotate` fails for one that was used
+        # before, beyond the grace: then there are two who have it.
         fresh = self._token()
         until = min(grant.expires_at, now + app.settings.lifetimes.refresh_idle)
         grace = 0.0 if app.settings.is_public else GRACE
         if not await self._grants.rotate(token_digest(text), now, token_digest(fresh), until, grace=grace):
             await self._void(grant.id, "refresh_reused", app, ip)
             raise OAuthError("invalid_grant", INVALID)
+        # An app at work keeps its user's session from idling out, as requests through the proxy do.
         if session := await self._session_of(grant):
             await self._sessions.touch(session.sid, now)
         self._note(grant, ip, "refresh")
@@ -276,6 +286,7 @@ def _fields(code: Code) -> dict[str, str]:
 
 
 def token_digest(text: str) -> str:
+    """Return under what a code or token is kept. It has 256 random bits, so a plain SHA-256 can't be reversed."""
     return sha256(text[:200].encode(errors="surrogatepass")).hexdigest()
 
 

@@ -15,11 +15,12 @@ from gateway.oidc.signing_keys import SigningKeys
 
 log = logging.getLogger("gateway.oidc")
 LOOK_INTERVAL = 600.0
+"""Seconds between looks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """`longest` is for how many seconds a token may be good."""
+    """Rotates `keys` when the newest is `age` seconds old; `longest` is for how many seconds a token may be good."""
 
     keys: SigningKeys
     audit: Audit

@@ -36,6 +36,8 @@ class LogoutRequest:
 
 
 class EndSessionViews:
+    """The page at which apps end a session, and its form."""
+
     def __init__(
         self,
         *,
@@ -50,6 +52,7 @@ class EndSessionViews:
         self._signin, self._sessions, self._pages, self._prefix = signin, sessions, pages, prefix
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
+        """Take a request that came by redirect (RP-Initiated Logout §2)."""
         return await self._begin(request, self._read(dict(request.http.query)))
 
     async def submit(self, request: PortalRequest) -> web.StreamResponse:
@@ -70,6 +73,8 @@ class EndSessionViews:
         principal = request.visit.principal
         if principal is not None:
             session = principal.session
+            # Any site can send a browser here. Only an id token of this very session shows that an app asks to which
+            # its user is signed in (§2, id_token_hint); without one the user decides.
             if wish.sid != session_name(session.username, session.created_at):
                 return self._ask(request, wish, principal)
         return await self._end(request, wish)
@@ -94,6 +99,7 @@ class EndSessionViews:
 
     def _read(self, form: Mapping[str, str]) -> LogoutRequest:
         """Raises UnknownApp where the app, its token or its address don't fit together."""
+        # An expired id token will do (§2): a user may sign out long after the sign-in.
         hint, uri = form.get("id_token_hint", ""), form.get("post_logout_redirect_uri", "")
         claims = self._tokens.read(hint, ID, expired=True) if hint else None
         if claims is None and any(self._tokens.read(hint, kind, expired=True) for kind in (ACCESS, LOGOUT)):

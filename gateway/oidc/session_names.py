@@ -29,7 +29,10 @@ _METHODS = {
 
 
 def session_name(username: str, started: float) -> str:
-    """Return the `sid` of id tokens and logout tokens (OpenID Connect Back-Channel Logout 1.0 §2.1)."""
+    """Return the `sid` of id tokens and logout tokens (OpenID Connect Back-Channel Logout 1.0 §2.1).
+
+    `started` is when the session began (Unix time): that stays, while the session's id changes with each proof.
+    """
     return sha256(f"oidc-session:{started!r}:{username}".encode()).hexdigest()[:32]
 
 

@@ -21,6 +21,7 @@ from gateway.errors import ConfigError
 log = logging.getLogger("gateway.oidc")
 Algorithm = Literal["RS256", "ES256"]
 _CHECK_SECONDS = 1.0
+"""So old may the last look at the file be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,12 @@ class SigningKey:
     rsa: RSAKey = field(repr=False)
 
     def for_(self, algorithm: Algorithm) -> ECKey | RSAKey:
+        """Return the key that signs by this algorithm."""
         return self.ec if algorithm == "ES256" else self.rsa
 
 
 def keys_path(config: Config) -> Path:
+    """Return where the keys are: as configured, else beside the key ring."""
     return config.oidc.keys_file or Path(config.session.keys_file).with_name("oidc.keys")
 
 
@@ -49,9 +52,13 @@ class SigningKeys:
     """Follows its file: a rotation by another process is seen within a second of the next use."""
 
     def __init__(self, path: Path, clock: Clock, *, announce: float) -> None:
-        """Made first if it is missing. Raises ConfigError if it can't be used."""
+        """Read the keys, or make the first ones. `announce`: seconds for which a key is published before it signs.
+
+        Raises ConfigError if they can't be used.
+        """
         self._path, self._clock, self._announce = path, clock, announce
         self._checked_at = clock()
+        # A worker that starts again while the file is gone or broken goes on with what its process had read before.
         remembered = keyfile.kept(path, _from_json)
         missing = not path.exists() and remembered is None  # making keys takes a while
         if missing and keyfile.create(path, [_to_json(new_signing_key(clock()))]):
@@ -66,6 +73,7 @@ class SigningKeys:
 
     @property
     def keys(self) -> Sequence[SigningKey]:
+        """The generations, newest first, as the file has them now."""
         self._follow()
         return self._keys
 
@@ -77,6 +85,7 @@ class SigningKeys:
         return known[0] if known else keys[-1]
 
     def verifying(self) -> KeySet:
+        """Return all keys that something may still be signed with."""
         return KeySet([half for key in self.keys for half in (key.ec, key.rsa)])
 
     def published(self) -> dict[str, object]:
@@ -88,7 +97,10 @@ class SigningKeys:
         return {"keys": rows}
 
     def rotate(self, longest: float) -> SigningKey:
-        """Add a key in front; drop those whose last token, good for at most `longest` seconds, has expired."""
+        """Add a key in front; drop those whose last token, good for at most `longest` seconds, has expired.
+
+        Raises ConfigError if the file can't be read or written.
+        """
         with keyfile.locked(self._path):
             self._read()
             return self._add(longest)
@@ -110,6 +122,7 @@ class SigningKeys:
         now = self._clock()
         fresh = new_signing_key(now)
         kept = [fresh]
+        # A key signs until its successor is announced, and what it signed last is good for `longest` after that.
         for successor, key in zip((fresh, *self._keys), self._keys, strict=False):
             if now <= successor.created_at + self._announce + longest:
                 kept.append(key)
@@ -135,6 +148,9 @@ class SigningKeys:
 
 
 def new_signing_key(now: float) -> SigningKey:
+    """Make one generation, as of `now` (Unix time): P-256 for ES256 and 2048 bits for RS256 (RFC 7518 §3.3, §3.4). The
+    `kid` is the key's thumbprint (RFC 7638), by which an app finds it in the published set.
+    """
     ec = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, private=True, auto_kid=True)
     rsa = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, private=True, auto_kid=True)
     return SigningKey(now, ec, rsa)

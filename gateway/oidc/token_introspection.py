@@ -33,6 +33,8 @@ class Active:
 
 
 class TokenFacts:
+    """The three endpoints at which tokens are asked about or ended."""
+
     def __init__(
         self,
         authentication: Authentication,
@@ -49,6 +51,9 @@ class TokenFacts:
         self._audit, self._clock = audit, clock
 
     async def userinfo(self, request: PortalRequest) -> web.StreamResponse:
+        """Tell an app about the user of its access token. Raises OAuthError as RFC 6750 §3.1 wants it: invalid_token,
+        insufficient_scope.
+        """
         active = await self._active(await _bearer(request))
         if active is None or active.user is None:
             raise _invalid_token("the token is unknown, expired or revoked")
@@ -59,7 +64,10 @@ class TokenFacts:
         return answer(user_claims(active.user, scopes))
 
     async def introspect(self, request: PortalRequest) -> web.StreamResponse:
-        """Answer the app itself and the APIs that the token is for; nobody else learns anything (RFC 7662 §2.1)."""
+        """Answer the app itself and the APIs that the token is for; nobody else learns anything (RFC 7662 §2.1).
+
+        Raises OAuthError for a public client: whoever has found a token could ask what it is good for.
+        """
         form = await posted_by_anyone(request)
         app = await self._authentication.app(request, form)
         if app.settings.is_public:
@@ -69,6 +77,8 @@ class TokenFacts:
         if active is not None and (active.app.id == app.id or app.id in active.claims["aud"]):
             username = {"username": active.user.username} if active.user else {}
             return answer({"active": True, "token_type": "Bearer", **active.claims, **username})
+        # Unknown, expired, revoked or somebody else's: the answer is the same, "not active" and no more (RFC 7662
+        # §2.2).
         return answer(await self._refresh_state(app, text) or {"active": False})
 
     async def _refresh_state(self, app: Client, text: str) -> dict[str, object] | None:
@@ -89,8 +99,9 @@ class TokenFacts:
         }
 
     async def revoke(self, request: PortalRequest) -> web.StreamResponse:
-        """Revoke (RFC 7009 §2.1): a refresh token with its whole grant, an access token alone. Unknown ones are no
-        error.
+        """Revoke (RFC 7009 §2.1): a refresh token with its whole grant, an access token alone.
+
+        Unknown ones are no error (§2.2): the app wants the token dead, and it is. Raises OAuthError if none is named.
         """
         form = await posted_by_anyone(request)
         app = await self._authentication.app(request, form)
@@ -103,6 +114,7 @@ class TokenFacts:
             self._note(request, app, grant.username, "refresh_token")
         claims = self._tokens.read(text, ACCESS)
         if claims is not None and claims["client_id"] == app.id:
+            # A signed token can't be taken back, only remembered as revoked until it would have expired by itself.
             await self._ledger.claim_once(_revoked(claims), float(claims["exp"]) - self._clock())
             self._note(request, app, str(claims["sub"]), "access_token")
         return answer({})

@@ -25,6 +25,8 @@ _NAMES = {DEVICE_GRANT: "device_code"}
 
 
 class TokenEndpointViews:
+    """Gives tokens for what an app brings: a code, a refresh token, its own credentials, a device's code."""
+
     def __init__(
         self,
         authentication: Authentication,
@@ -43,6 +45,7 @@ class TokenEndpointViews:
         }
 
     async def token(self, request: PortalRequest) -> web.StreamResponse:
+        """Answer one call. Raises OAuthError (RFC 6749 §5.2), TooManyAttempts and RequestRefused."""
         form = await posted_by_anyone(request)
         app = await self._authentication.app(request, form)
         grant = form.get("grant_type", "")
@@ -58,6 +61,8 @@ class TokenEndpointViews:
             raise
 
     async def _by_code(self, request: PortalRequest, app: Client, form: Form) -> dict[str, object]:
+        # The code is used up before anything else is checked: a wrong guess at the verifier costs it. The redirect URI
+        # must be that of the request (RFC 6749 §4.1.3), so a code that was sent elsewhere is worth nothing here.
         code = await self._issuing.take_code(app, _needed(form, "code"), request.client.ip)
         if not hmac.compare_digest(form.get("redirect_uri", "").encode(), code.redirect_uri.encode()):
             raise OAuthError("invalid_grant", "redirect_uri is not the one of the sign-in")
@@ -101,6 +106,8 @@ def _check_verifier(code: Code, verifier: str) -> None:
     """A verifier without a challenge is refused too: somebody took the challenge out (RFC 9700 §2.1.1)."""
     if not code.challenge and not verifier:
         return
+    # RFC 7636 §4.6: the challenge was the verifier's digest. Who has only seen the code, or even the challenge, can't
+    # name the verifier.
     digest = sha256(verifier.encode(errors="surrogatepass")).digest()
     made = base64.urlsafe_b64encode(digest).rstrip(b"=")
     right = hmac.compare_digest(made, code.challenge.encode())

@@ -21,6 +21,7 @@ from gateway.oidc.signing_keys import SigningKeys
 from gateway.stores.protocols.oidc import Grant
 
 ID, ACCESS, LOGOUT = "JWT", "at+jwt", "logout+jwt"
+# By it a logout token differs from all others (Back-Channel Logout 1.0 §2.4), like the missing `nonce`.
 _LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 Claims = dict[str, Any]
 RESOURCES = "resources"
@@ -29,12 +30,14 @@ RESOURCES = "resources"
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
+    """An access token as apps get it; `lifetime` in seconds."""
+
     text: str
     lifetime: int
 
 
 class TokenSigner:
-    """`issuer` is `server.public_url`."""
+    """Signs tokens with the key of the moment. `issuer` is `server.public_url`."""
 
     def __init__(
         self,
@@ -102,6 +105,8 @@ class TokenSigner:
             token = jwt.decode(text, self._keys.verifying(), algorithms=["RS256", "ES256"])
         except (JoseError, ValueError, TypeError, KeyError, RecursionError):
             return None
+        # All kinds are signed by the same keys. `typ` keeps an id token, which apps hand around, from passing for an
+        # access token (RFC 8725 §3.12).
         claims = token.claims
         if token.header.get("typ") != typ or claims.get("iss") != self.issuer:
             return None
@@ -141,5 +146,9 @@ def user_claims(user: User, scopes: Sequence[str]) -> Claims:
 
 
 def _half_hash(text: str) -> str:
-    """OpenID Connect Core §3.1.3.6."""
+    """The `at_hash` that ties an access token to its id token (OpenID Connect Core §3.1.3.6): the left half of its
+    digest.
+
+    SHA-256 fits both of our algorithms, which end in 256.
+    """
     return base64.urlsafe_b64encode(sha256(text.encode()).digest()[:16]).rstrip(b"=").decode()

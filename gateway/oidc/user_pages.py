@@ -26,7 +26,7 @@ _ALL_CLAIMS = ("profile", "email", "phone", "groups")
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What one app has of this user. `expires_at` is None where only the consent is left."""
+    """What one app has of this user. Times are Unix times; `expires_at` is None where only the consent is left."""
 
     client_id: str
     name: str
@@ -36,6 +36,8 @@ class Shared:
 
 
 class OwnPages:
+    """What a user let which app have, and what is known about the session."""
+
     def __init__(
         self,
         *,
@@ -57,6 +59,7 @@ class OwnPages:
     # -- grants ----------------------------------------------------------------------------------------------------
 
     async def grants(self, request: PortalRequest) -> web.StreamResponse:
+        """Show what apps have of this user."""
         principal = self._signed_in(request)
         return await self._show(request, principal) if principal else self._first(request)
 
