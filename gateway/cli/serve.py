@@ -18,6 +18,7 @@ from gateway.errors import ConfigError, GatewayError
 from gateway.observability.log import configure
 from gateway.observability.metrics_directory import shared_metrics
 from gateway.server.first_start import open_keys
+from gateway.server.process.engine import Engine
 from gateway.server.process.generation import worker_count
 from gateway.server.process.memory import preload, return_freed_blocks
 from gateway.server.process.sockets import Listeners
@@ -69,16 +70,24 @@ def first_user_hint(config_file: Path) -> str:
 
 def run(config: Config, load_again: Callable[[], Config], hint: str = "") -> int:
     """Listen and serve with as many processes as configured; `hint` is told once ready. Returns the exit status."""
-    listeners = Listeners(config.server.listen)
+    engine = Engine(config) if config.server.engine == "envoy" else None
+    listeners = engine.new_listeners() if engine else Listeners(config.server.listen)
     count = worker_count(config)
     listeners.grow(count)
 
     def on_ready() -> None:
-        click.echo(f"auth-gateway ready: {describe(config, count)}{hint}", err=True)
+        behind = f", behind Envoy {engine.version}" if engine else ""
+        click.echo(f"auth-gateway ready: {describe(config, count)}{behind}{hint}", err=True)
 
-    with shared_metrics():
-        preload("gateway.server.gateway")  # not before: metrics choose their storage when they are imported
-        return Supervisor(config, listeners, load=load_again, on_ready=on_ready).run()
+    try:
+        with shared_metrics():
+            preload(
+                "gateway.server.gateway"
+            )  # not before: metrics choose their storage when they are imported
+            return Supervisor(config, listeners, load=load_again, on_ready=on_ready, engine=engine).run()
+    finally:
+        if engine:
+            engine.close()
 
 
 async def prepare(config: Config) -> bool:

@@ -16,8 +16,12 @@ class Health:
     """`checks` are awaited at each report; one that raises StoreUnavailable makes the worker not ready."""
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
-        self._checks = checks
+        self._checks = dict(checks)
         self.draining = False
+
+    def also(self, name: str, check: Check) -> None:
+        """Have one more check made."""
+        self._checks[name] = check
 
     async def report(self) -> dict[str, object]:
         parts = {name: await _outcome(check) for name, check in self._checks.items()}

@@ -10,6 +10,7 @@ from gateway.request.malformed import Page
 from gateway.server.closing_connection import BRIEFLY
 from gateway.server.connection import ClientConnection
 from gateway.server.connection_shares import ConnectionShares
+from gateway.server.engine_connection import connection_for
 from gateway.server.fastpath import FastPath
 from gateway.server.process.sockets import BACKLOG
 from gateway.server.way import RequestHandler
@@ -25,6 +26,8 @@ class ConnectionServer:
         page: makes the page of a status, for people.
         chosen: whether the request that begins now is to be traced; those go the ordinary path.
         trusted: proxies that carry many clients, and so have no share of the connections.
+        engine: whether Envoy, our own front door, is at the other end of all of them.
+        announced: networks whose PROXY protocol header Envoy is to be believed (`server.proxy_protocol`).
     """
 
     def __init__(
@@ -36,9 +39,12 @@ class ConnectionServer:
         page: Page | None = None,
         chosen: Callable[[], bool] | None = None,
         trusted: Sequence[Network] = (),
+        engine: bool = False,
+        announced: Sequence[Network] = (),
     ) -> None:
         self.handler, self.limits, self.fast, self.page, self.chosen = handler, limits, fast, page, chosen
         self._shares = ConnectionShares(limits, trusted)
+        self._engine, self.announced = engine, announced
         self.draining = False
         self.linger = BRIEFLY
         self.connections: set[ClientConnection] = set()
@@ -50,7 +56,7 @@ class ConnectionServer:
 
     def __call__(self) -> ClientConnection:
         """Make the protocol of a new connection, as asyncio's servers want it."""
-        return ClientConnection(self, self._loop)
+        return connection_for(self, self._loop, engine=self._engine)
 
     async def listen(self, sock: socket.socket, ssl_context: ssl.SSLContext | None = None) -> None:
         """Accept on a bound socket, from now on."""

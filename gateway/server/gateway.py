@@ -31,9 +31,10 @@ from gateway.portal.request import Reader, Views
 from gateway.portal.routes import build_sites
 from gateway.portal.signin.identity_provider_views import federation_pages
 from gateway.server.background import Sweep, compare_clocks, report_upstreams, sweep
+from gateway.server.behind_engine import Readiness, is_behind, limits_of, linger_of
 from gateway.server.composition import Composed, compose
 from gateway.server.connection_server import ConnectionServer
-from gateway.server.drain import LINGER, drain
+from gateway.server.drain import drain
 from gateway.server.fastpath import FastPath
 from gateway.server.handler import Handler
 from gateway.server.losses import Losses
@@ -79,13 +80,17 @@ class Gateway:
         for work in self._beside():
             self._tasks.append(asyncio.get_running_loop().create_task(work))
         server = self.services.config.server
+        if engine := is_behind(server):
+            self.health.also("engine", Readiness(sockets))
         self._server = ConnectionServer(
             self._front.handle,
-            server.limits,
+            limits_of(server),
             fast=self._fast if server.fast_path else None,
             page=partial(self.services.pages.error, reader=Reader(self.services.config.branding.language)),
             chosen=self._composed.tracing.chosen if self._composed.tracing else None,
             trusted=server.trusted_proxies,
+            engine=engine,
+            announced=server.proxy_protocol,
         )
         self._ssl_context = ssl_context
         for sock in sockets:
@@ -129,7 +134,7 @@ class Gateway:
         self,
         timeout: float,  # noqa: ASYNC109 - it limits others, not itself
         *,
-        linger: float = LINGER,
+        linger: float | None = None,
     ) -> None:
         """Stop accepting, let running requests finish for up to `timeout` seconds, then release everything.
 
@@ -138,7 +143,11 @@ class Gateway:
         self.health.draining = True
         self.proxy.tunnels.close_all()
         if self._server is not None:
-            await drain(self._server, timeout, linger=linger)
+            await drain(
+                self._server,
+                timeout,
+                linger=linger_of(self.services.config.server) if linger is None else linger,
+            )
         self._fast.close()
         await self.proxy.close()
         await _end(self._tasks)

@@ -1,12 +1,12 @@
 """The seams around a connection: the ways to answer behind it, what they ask of it, and what it asks of its server."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from aiohttp import web
 
-from gateway.config.schema import HttpLimits
+from gateway.config.schema import HttpLimits, Network
 from gateway.request.malformed import Page
 from gateway.server.fastpath import FastPath
 
@@ -76,6 +76,7 @@ class Accepting(Protocol):
     chosen: Callable[[], bool] | None
     draining: bool
     linger: float
+    announced: Sequence[Network]
 
     def admit(self, connection: Any) -> bool:
         """Count a new connection; False if there is no room for it."""

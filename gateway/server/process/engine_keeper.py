@@ -1,0 +1,103 @@
+"""Keeps Envoy alive for the supervisor, from its start to its end, beside the workers."""
+
+import logging
+import math
+import selectors
+import signal
+
+from gateway.config.schema import Config
+from gateway.server.process.engine import LOOK_EVERY, Engine, EngineError
+from gateway.server.process.generation import BACK_OFF, Generation
+from gateway.server.process.sockets import Listeners
+
+log = logging.getLogger("gateway.engine")
+END_TIMEOUT = 10.0
+"""Seconds that Envoy may take to end once nobody asks it for anything."""
+
+
+class EngineKeeper:
+    """Starts, restarts and ends one `Engine`; `selector` waits for what it says. Times are the supervisor's clock."""
+
+    def __init__(self, engine: Engine, selector: selectors.BaseSelector) -> None:
+        self.engine, self._selector = engine, selector
+        self._drain_end: float | None = None
+        self._kill_at = math.inf
+        self._ending = False
+
+    def begin(self, generation: Generation, now: float) -> None:
+        """Start it in front of these workers. Raises EngineError, and OSError if its files can't be written."""
+        self.turn_back(generation)
+        self._start(now)
+
+    def turn_to(self, config: Config) -> Listeners:
+        """Tell it of a new configuration; returns what the workers who serve that are to read.
+
+        Raises EngineError, ListenError and OSError.
+        """
+        self.engine.check(config)
+        self.engine.apply(config)
+        return self.engine.new_listeners()
+
+    def turn_back(self, generation: Generation) -> None:
+        """Tell it of the configuration and the workers of this generation. Raises OSError."""
+        self.engine.point(generation.listeners)
+        self.engine.apply(generation.config)
+
+    def _start(self, now: float) -> None:
+        self.engine.start(now)
+        self._selector.register(self.engine, selectors.EVENT_READ, self)
+
+    def _start_again(self, now: float) -> None:
+        try:
+            self._start(now)
+        except EngineError as error:
+            log.error("%s", error)
+            self.engine.due = now + BACK_OFF[-1]
+
+    def on_word(self, now: float) -> str:
+        """Log what Envoy says. Returns how it ended if that was the end of it, else ""."""
+        if self.engine.hear():
+            return ""
+        self._selector.unregister(self.engine)
+        status, pause = self.engine.bury(now)
+        if not self._ending:
+            log.error("Envoy ended (%s); nobody is served until it is back, in %gs", status, pause)
+        return status
+
+    def next_look(self, now: float) -> float:
+        """When `look` is to be asked again at the latest."""
+        engine = self.engine
+        if self._ending:
+            return self._kill_at
+        if engine.due is not None:
+            return engine.due
+        return now + LOOK_EVERY if self._drain_end is not None or not engine.current() else math.inf
+
+    def look(self, now: float) -> None:
+        """Start it again when that is due; kill it if it takes too long to serve, or to end."""
+        engine = self.engine
+        if engine.due is not None and now >= engine.due and self._drain_end is None:
+            self._start_again(now)
+        elif (engine.late(now) and not engine.served) or (engine.alive and now >= self._kill_at):
+            log.error("Envoy is killed: it took too long")
+            self._kill_at = math.inf
+            engine.send(signal.SIGKILL)
+
+    def drain(self, now: float, seconds: float) -> None:
+        """Let it finish what it does, for up to `seconds`."""
+        self._drain_end = now + seconds
+        self.engine.drain()
+
+    def drained(self, now: float) -> bool:
+        """Whether the workers may go: nothing is under way, or its time is up."""
+        return self._drain_end is None or now >= self._drain_end or self.engine.idle()
+
+    def end(self, now: float) -> None:
+        """Ask it to end, once."""
+        if not self._ending:
+            self._ending, self._kill_at = True, now + END_TIMEOUT
+            self.engine.send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._ending = True
+        self.engine.send(signal.SIGKILL)
