@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.config.schema import HttpLimits, Server
-from gateway.engines.front_envoy import ADMIN, IDLE_TO_WORKERS, limits_behind
+from gateway.engines.front_envoy import limits_behind
+from gateway.engines.front_place import ADMIN, IDLE_TO_WORKERS
 from gateway.errors import StoreUnavailable
 from gateway.server.drain import LINGER
 

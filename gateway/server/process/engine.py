@@ -16,9 +16,10 @@ from pathlib import Path
 
 from gateway.config.checks.engine import MEND, OLDEST, envoy_program
 from gateway.config.schema import Config
-from gateway.engines.front_envoy import ADMIN, BOOTSTRAP, Place, front_files
+from gateway.engines.front_envoy import front_files
+from gateway.engines.front_place import ADMIN, BOOTSTRAP, EnginePlace
 from gateway.errors import GatewayError
-from gateway.server.process.engine_admin import Admin
+from gateway.server.process.engine_admin import EnvoyAdmin
 from gateway.server.process.generation import BACK_OFF, HEALTHY_AFTER, worker_count
 from gateway.server.process.sockets import Listeners, addresses_to_listen_on
 
@@ -50,7 +51,7 @@ class Engine:
         addresses_to_listen_on(config.server.listen, probe=True)
         self.folder = Path(tempfile.mkdtemp(prefix="auth-gateway-", dir=os.environ.get("RUNTIME_DIRECTORY")))
         self._sockets, self._socket = 0, ""
-        self._admin = Admin(self.folder / ADMIN)
+        self._admin = EnvoyAdmin(self.folder / ADMIN)
         self._config = config
         self._process: subprocess.Popen[bytes] | None = None
         self._started, self._failures = 0.0, 0
@@ -90,7 +91,7 @@ class Engine:
     def apply(self, config: Config) -> None:
         """Write what Envoy watches; `current` tells when it has taken that in. Raises OSError."""
         server = config.server
-        place = Place(
+        place = EnginePlace(
             folder=self.folder,
             socket=self._socket,
             addresses=tuple(addresses_to_listen_on(server.listen)),

@@ -8,7 +8,8 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway.engines.front_envoy import CLUSTERS, LISTENERS, ROUTES, STATS, version_of
+from gateway.engines.front_envoy import version_of
+from gateway.engines.front_place import CLUSTERS, LISTENERS, ROUTES, STATS
 
 log = logging.getLogger("gateway.engine")
 PATIENCE = 2.0
@@ -32,7 +33,7 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-class Admin:
+class EnvoyAdmin:
     """Asks; whatever is not answered is as good as a no."""
 
     def __init__(self, path: Path) -> None:

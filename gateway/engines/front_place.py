@@ -1,0 +1,53 @@
+"""Where Envoy stands as our front door, and what the files for it have in common."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.config.schema import Config
+
+BOOTSTRAP, LISTENERS, CLUSTERS, ROUTES, SECRETS = (
+    *("envoy.json", "listeners.json", "clusters.json", "routes.json", "secrets.json"),
+)
+ADMIN = "admin.sock"
+GATEWAY = "gateway"
+"""The cluster of our workers."""
+STATS = "public"
+IDLE_TO_WORKERS = 1.0
+"""Seconds after which Envoy, and never a worker, closes an unused connection between the two."""
+TYPE = "type.googleapis.com/envoy"
+EXT = f"{TYPE}.extensions"
+NO_LIMIT = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePlace:
+    """Where Envoy stands.
+
+    Args:
+        folder: its private directory, with the sockets and these files.
+        socket: the unix socket of the workers that are to be asked.
+        addresses: IP addresses and ports to listen on; empty for a unix socket.
+        workers: how many processes of ours answer behind it.
+        certificate: the PEM chain; empty for plain HTTP.
+        key: its PEM key.
+    """
+
+    folder: Path
+    socket: str
+    addresses: tuple[tuple[str, int], ...]
+    workers: int
+    certificate: str = ""
+    key: str = ""
+
+
+def watched(place: EnginePlace, name: str) -> dict[str, Any]:
+    """Return a source of configuration: one of these files, read again when another takes its name."""
+    path = {"path": str(place.folder / name)}
+    return {"path_config_source": path, "resource_api_version": "V3"}
+
+
+def has_http3(config: Config) -> bool:
+    """Tell whether clients are offered HTTP/3."""
+    server = config.server
+    return server.tls is not None and server.http3 and not server.listen.startswith("unix:")
