@@ -18,7 +18,8 @@ from gateway.model import Principal, SessionRecord, User
 from gateway.observability.access_log import AccessLog
 from gateway.policy.decide import Routes
 from gateway.proxy.proxy import Proxy
-from gateway.request.bodies import ChunkedBody, LengthBody
+from gateway.request.chunked_body import ChunkedBody
+from gateway.request.framing import LengthBody
 from gateway.request.target import read_target
 from gateway.server.connection import ClientConnection
 from gateway.server.fastpath import FastPath

@@ -24,7 +24,8 @@ from gateway.proxy.upstream_head import (
     read_response_head,
     split_head,
 )
-from gateway.request.bodies import Body, BrokenBody
+from gateway.request.chunked_body import BrokenBody
+from gateway.request.framing import Body
 
 __all__ = ["BrokenConnection", "ResponseHead", "UpstreamConnection", "serialize"]
 

@@ -8,7 +8,8 @@ import re
 from dataclasses import dataclass
 
 from gateway.proxy.client_headers import Pairs
-from gateway.request.bodies import Body, BrokenBody, ChunkedBody, LengthBody
+from gateway.request.chunked_body import BrokenBody, ChunkedBody
+from gateway.request.framing import Body, LengthBody
 
 HEAD_LIMIT = 256 * 1024
 """Bytes of heads before one body, and of a body's trailers."""

@@ -23,7 +23,7 @@ _PERCENT = re.compile(r"%([0-9A-Fa-f]{2})?")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 # What may stand raw in a path (RFC 3986 §3.3, plus what browsers leave alone).
 _PATH = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@/%|\[\]^{}\"<>`]*")
-# Without small letters, as in http_head: proxies that ask us may let them pass, and some apps read "delete" as DELETE.
+# Without small letters, as in framing.py: proxies that ask us may let them pass, and some apps read "delete" as DELETE.
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Z]{1,32}")
 
 

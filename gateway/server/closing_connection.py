@@ -11,8 +11,8 @@ from http import HTTPStatus
 
 from gateway.model import IPAddress
 from gateway.observability import metrics
-from gateway.request.bodies import Body, BrokenBody, LengthBody
-from gateway.request.http_head import Inbox
+from gateway.request.chunked_body import BrokenBody
+from gateway.request.framing import Body, Inbox, LengthBody
 from gateway.request.malformed import answer, as_bytes
 from gateway.server.fastpath.fast_path import ClientAddress
 from gateway.server.way import Accepting

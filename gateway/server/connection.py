@@ -11,8 +11,8 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
 
-from gateway.request.bodies import Body, BrokenBody, body_of
-from gateway.request.http_head import Malformed, read_head
+from gateway.request.chunked_body import BrokenBody
+from gateway.request.framing import Body, Malformed, body_of, read_head
 from gateway.server.closing_connection import BRIEFLY, DISCARD_TIME, ClosingConnection, ConnectionState
 from gateway.server.fastpath.fast_path import ClientAddress
 from gateway.server.fixed_answers import server_options

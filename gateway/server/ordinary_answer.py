@@ -19,7 +19,7 @@ from aiohttp.web_protocol import RequestPayloadError
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from gateway.request.http_head import RequestHead
+from gateway.request.framing import RequestHead
 from gateway.request.target import origin_form
 from gateway.server.way import ClientSide, RequestHandler
 

@@ -15,7 +15,8 @@ from gateway.proxy.client_response import NOT_IN_TRAILERS
 from gateway.proxy.held_answers import content_type_of, may_finish
 from gateway.proxy.upstream_connection import BrokenConnection, serialize
 from gateway.proxy.upstream_head import HEAD_LIMIT, LenientChunks, OddResponse, has_bare_lf, split_head
-from gateway.request.bodies import Body, BrokenBody
+from gateway.request.chunked_body import BrokenBody
+from gateway.request.framing import Body
 from gateway.server.fastpath.asking import RequestHalf
 from gateway.server.fastpath.response_head import FastResponseHead, chunk
 from gateway.server.fastpath.wanted import ExchangeClient, Wanted

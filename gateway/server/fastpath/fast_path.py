@@ -24,9 +24,10 @@ from gateway.proxy.request_headers import request_target
 from gateway.proxy.upstream_connection import serialize
 from gateway.proxy.upstream_head import HEAD_LIMIT
 from gateway.proxy.upstreams import PreparedRoute, Upstream
-from gateway.request.bodies import Body, ChunkedBody, LengthBody
+from gateway.request.chunked_body import ChunkedBody
 from gateway.request.client_kind import wants_html
 from gateway.request.forwarded import peer_address
+from gateway.request.framing import Body, LengthBody
 from gateway.request.target import REQUEST_ID, CountryOf
 from gateway.server.fastpath.exchange import Exchange
 from gateway.server.fastpath.header_plans import (

@@ -38,7 +38,7 @@ _ELSEWHERE = frozenset(
         b"if",
     }
 )
-# Twice, they are for the ordinary path to refuse (see gateway.request.http_head).
+# Twice, they are for the ordinary path to refuse (see gateway.request.framing).
 _ONCE = (
     b"host",
     b"content-type",

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from gateway.model import Decision
 from gateway.proxy.upstreams import PreparedRoute, Upstream
-from gateway.request.bodies import Body
+from gateway.request.framing import Body
 from gateway.server.fastpath.header_plans import HeaderPlan, Rendered
 from gateway.server.fastpath.upstream_wires import WirePool
 

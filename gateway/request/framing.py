@@ -1,4 +1,5 @@
-"""Finds and reads the head of a client's request, strictly: what could be taken for two things is refused (rule 7).
+"""Where a client's request begins and ends: finds and reads its head, and says how long its body is. Strictly: what
+could be taken for two things is refused (rule 7).
 
 It knows bytes alone: no route, no socket. Whoever owns the connection turns a `Malformed` into an answer and closes.
 """
@@ -6,6 +7,8 @@ It knows bytes alone: no route, no socket. Whoever owns the connection turns a `
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
+
+from gateway.request.chunked_body import ChunkedBody
 
 Pair = tuple[bytes, bytes]
 
@@ -149,6 +152,37 @@ def _framed(method: str, target: str, version: tuple[int, int], pairs: tuple[Pai
 def _ascii(target: bytes) -> str:
     """Raw bytes beyond ASCII as escapes: rules and app then see the one spelling that a URI has (RFC 3986 §2.1)."""
     return _NOT_ASCII.sub(lambda found: b"%%%02X" % found[0][0], target).decode("ascii")
+
+
+class LengthBody:
+    """A body of `left` bytes."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of the body has come."""
+        return self.left == 0
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """Return the part of `data` that belongs to the body, and what stands behind it."""
+        if len(data) <= self.left:
+            self.left -= len(data)
+            return data, b""
+        piece, rest = data[: self.left], data[self.left :]
+        self.left = 0
+        return piece, rest
+
+
+Body = LengthBody | ChunkedBody
+
+
+def body_of(head: RequestHead, most: int) -> Body | None:
+    """Return the reader of a request's body, None if it has none; `most` is in bytes, as for ChunkedBody."""
+    if head.chunked:
+        return ChunkedBody(most)
+    return LengthBody(head.length) if head.length else None
 
 
 def check_begun(data: bytes | bytearray, seen: int) -> None:

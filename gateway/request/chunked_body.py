@@ -1,12 +1,10 @@
-"""Where a body ends: by its length, or by its last chunk. Used for what clients send and for what apps answer.
+"""Reads a body in chunks (RFC 9112 §7.1), a client's or an app's.
 
 Chunks are taken apart by llhttp (httptools), which is strict and does it in C: a client may send a chunk a byte, and
 a loop in Python would then cost the worker a second for each megabyte.
 """
 
 import httptools
-
-from gateway.request.http_head import Pair, RequestHead
 
 # llhttp reads messages, not bodies, so each parser gets a head first. Which one does not matter to the body.
 _CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -15,27 +13,6 @@ _EMPTY_LINE = b"\r\n\r\n"
 
 class BrokenBody(Exception):
     """Its framing can't be read. Nothing behind it can be, either."""
-
-
-class LengthBody:
-    """A body of `left` bytes."""
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-
-    @property
-    def complete(self) -> bool:
-        """Whether all of the body has come."""
-        return self.left == 0
-
-    def feed(self, data: bytes) -> tuple[bytes, bytes]:
-        """Return the part of `data` that belongs to the body, and what stands behind it."""
-        if len(data) <= self.left:
-            self.left -= len(data)
-            return data, b""
-        piece, rest = data[: self.left], data[self.left :]
-        self.left = 0
-        return piece, rest
 
 
 class ChunkedBody:
@@ -51,7 +28,7 @@ class ChunkedBody:
         self._in_body = False
         self._pieces: list[bytes] = []
         self._before = b""
-        self.trailers: list[Pair] = []
+        self.trailers: list[tuple[bytes, bytes]] = []
         self.complete = False
         self._parser = httptools.HttpResponseParser(self)
         self._parser.feed_data(_CHUNKED)
@@ -103,13 +80,3 @@ class ChunkedBody:
     def on_message_complete(self) -> None:
         """Note the end; called by the parser."""
         self.complete = True
-
-
-Body = LengthBody | ChunkedBody
-
-
-def body_of(head: RequestHead, most: int) -> Body | None:
-    """Return the reader of a request's body, None if it has none; `most` is in bytes, as for ChunkedBody."""
-    if head.chunked:
-        return ChunkedBody(most)
-    return LengthBody(head.length) if head.length else None
