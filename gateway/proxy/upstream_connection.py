@@ -16,8 +16,8 @@ from gateway.errors import UpstreamUnreachable
 from gateway.proxy.client_headers import Pair, Pairs
 from gateway.proxy.upstream_head import (
     HEAD_LIMIT,
-    LenientChunks,
     OddResponse,
+    ResponseBody,
     ResponseHead,
     has_bare_lf,
     keeps_alive,
@@ -25,7 +25,6 @@ from gateway.proxy.upstream_head import (
     split_head,
 )
 from gateway.request.chunked_body import BrokenBody
-from gateway.request.framing import Body
 
 __all__ = ["BrokenConnection", "ResponseHead", "UpstreamConnection", "serialize"]
 
@@ -58,7 +57,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._lenient = False
         self._interim: Interim | None = None
         self._head: ResponseHead | None = None
-        self._body: Body | LenientChunks | None = None
+        self._body: ResponseBody | None = None
         self._buffer = b""
         """What has come of a head that is not whole yet."""
         self._before_head = 0

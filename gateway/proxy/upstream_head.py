@@ -48,7 +48,7 @@ class ResponseHead:
     chunked: bool
     length: int | None
 
-    def body(self, *, lenient: bool = False) -> "Body | LenientChunks | None":
+    def body(self, *, lenient: bool = False) -> "ResponseBody | None":
         """A reader of the body; None if it has none, or ends with the connection."""
         if self.bodiless or self.length == 0:
             return None
@@ -203,3 +203,6 @@ class LenientChunks:
         self.trailers += [(field[1], field[2].rstrip(b" \t"))] if field else []
         if sum(len(name) + len(value) for name, value in self.trailers) > self._most:
             raise BrokenBody("trailers too large")
+
+
+ResponseBody = Body | LenientChunks

@@ -14,7 +14,7 @@ from gateway.proxy.client_headers import canonical
 from gateway.proxy.client_response import NOT_IN_TRAILERS
 from gateway.proxy.held_answers import content_type_of, may_finish
 from gateway.proxy.upstream_connection import BrokenConnection, serialize
-from gateway.proxy.upstream_head import HEAD_LIMIT, LenientChunks, OddResponse, has_bare_lf, split_head
+from gateway.proxy.upstream_head import HEAD_LIMIT, OddResponse, ResponseBody, has_bare_lf, split_head
 from gateway.request.chunked_body import BrokenBody
 from gateway.request.framing import Body
 from gateway.server.fastpath.asking import RequestHalf
@@ -57,7 +57,7 @@ class Exchange(RequestHalf):
         """When the head of the answer went out (perf_counter)."""
         self.sent = 0
         """Bytes of the body that came from the upstream."""
-        self._received: Body | LenientChunks | None = None
+        self._received: ResponseBody | None = None
         self._buffer = b""
         self._before_head = 0
         self._paused = self._spoiled = self._closes = False
