@@ -16,7 +16,6 @@ from gateway.proxy.held_answers import content_type_of, may_finish
 from gateway.proxy.upstream_connection import BrokenConnection, serialize
 from gateway.proxy.upstream_head import HEAD_LIMIT, OddResponse, ResponseBody, has_bare_lf, split_head
 from gateway.request.chunked_body import BrokenBody
-from gateway.request.framing import Body
 from gateway.server.fastpath.asking import RequestHalf
 from gateway.server.fastpath.response_head import FastResponseHead, chunk
 from gateway.server.fastpath.wanted import ExchangeClient, Wanted
