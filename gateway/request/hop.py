@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from gateway.config.schema import Network
 from gateway.model import IPAddress
 from gateway.request.forwarded import is_trusted
-from gateway.request.http_head import Malformed
+from gateway.request.framing import Malformed
 
 HOP = "x-gateway-hop"
 _LINE = re.compile(

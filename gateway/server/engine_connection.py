@@ -6,8 +6,8 @@ Only for the unix socket that `server.process.engine` has made for Envoy alone.
 import asyncio
 from typing import Any, cast
 
+from gateway.request.framing import Malformed
 from gateway.request.hop import Hop, read_hop
-from gateway.request.http_head import Malformed
 from gateway.server.connection import ClientConnection
 from gateway.server.fastpath.fast_path import ClientAddress
 from gateway.server.way import Accepting

@@ -4,8 +4,8 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
+from gateway.request.framing import Malformed
 from gateway.request.hop import Hop, read_hop
-from gateway.request.http_head import Malformed
 
 LOCAL = (ip_network("10.0.0.0/8"),)
 
