@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.rig import Rig, running_gateway
+from tests.waiting import PATIENCE
 
 Said = tuple[object, ...]
-PATIENCE = 10.0
 BROKEN: Said = ("broken off",)
 
 # What the upstream answers, by path. "!" at the end: it hangs up then.
@@ -138,13 +138,21 @@ async def one_path(fast_path: bool, **route: object) -> AsyncIterator[tuple[RawU
 
 
 @asynccontextmanager
-async def both_paths(**route: object) -> AsyncIterator[tuple[RawUpstream, Rig, Rig]]:
-    """One raw upstream behind two gateways: with the fast path, and without. `route` has settings of the route."""
+async def both_paths(
+    *more: dict[str, object], **route: object
+) -> AsyncIterator[tuple[RawUpstream, Rig, Rig]]:
+    """One raw upstream behind two gateways: with the fast path, and without.
+
+    `route` has settings of the route, each of `more` those of a further one, whose path is longer.
+    """
     upstream = RawUpstream()
     server = await asyncio.start_server(upstream.connected, "127.0.0.1", 0)
     upstream.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     policy = {"require": "bypass"}
-    routes = [{"host": "app.test", "path": "/", "upstream": upstream.url, "policy": policy, **route}]
+    routes = [
+        {"host": "app.test", "path": "/", "upstream": upstream.url, "policy": policy, **route, **one}
+        for one in (*more, {})
+    ]
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
         async with (
             running_gateway(Path(one), server={"fast_path": True}, routes=routes) as fast,
@@ -190,17 +198,27 @@ async def read_body(reader: asyncio.StreamReader, head: bytes) -> object:
 
 
 async def talk(
-    port: int, segments: Sequence[bytes], methods: Sequence[str], pause: float = 0.0
+    port: int,
+    segments: Sequence[bytes],
+    methods: Sequence[str],
+    pause: float = 0.0,
+    *,
+    in_turn: bool = False,
 ) -> list[Said]:
-    """Send the segments; return an answer for each method, up to the first after which the connection is closed."""
+    """Send the segments; return an answer for each method, up to the first after which the connection is closed.
+
+    `in_turn`: each segment is sent once the one before it has had its answer, and not after a pause.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
     said: list[Said] = []
     try:
-        for segment in segments:
+        for segment in segments[:1] if in_turn else segments:
             writer.write(segment)
             await asyncio.sleep(pause)
         async with asyncio.timeout(PATIENCE):
-            for method in methods:
+            for number, method in enumerate(methods):
+                if in_turn and number:
+                    writer.write(segments[number])
                 said.append(await read_answer(reader, method))
                 if said[-1] == BROKEN:
                     break
@@ -222,15 +240,17 @@ async def same(
     segments: Sequence[bytes],
     methods: Sequence[str],
     pause: float = 0.0,
+    *,
+    in_turn: bool = False,
 ) -> list[Said]:
     """Both paths must give the client the same answers, and the upstream the same distinct requests."""
     upstream.heads.clear()
     upstream.bodies.clear()
-    got = await talk(fast.port, segments, methods, pause)
+    got = await talk(fast.port, segments, methods, pause, in_turn=in_turn)
     heads, bodies = known_heads(upstream.heads), upstream.bodies[:]
     upstream.heads.clear()
     upstream.bodies.clear()
-    expected = await talk(ordinary.port, segments, methods, pause)
+    expected = await talk(ordinary.port, segments, methods, pause, in_turn=in_turn)
     assert got == expected
     assert list(dict.fromkeys(bodies)) == list(dict.fromkeys(upstream.bodies))
     # A request may go out again where a kept connection was dead (RFC 9112 §9.3.1); what is asked may not differ.

@@ -17,7 +17,8 @@ from urllib.parse import urljoin
 import aiohttp
 import pytest
 
-from tests.rig import Rig, listening_socket, running_gateway
+from tests.rig import Rig, running_gateway
+from tests.waiting import free_port, until
 
 SOURCE = Path(__file__).parent / "federation_provider"
 CACHE = Path(tempfile.gettempdir()) / "auth-gateway-tests" / "federation_provider"
@@ -54,13 +55,6 @@ def provider_folder() -> Path:
     return CACHE
 
 
-def free_port() -> int:
-    sock = listening_socket()
-    port: int = sock.getsockname()[1]
-    sock.close()
-    return port
-
-
 @asynccontextmanager
 async def running_provider(redirect_uri: str, port: int) -> AsyncIterator[str]:
     """The issuer of a provider that sends browsers back to `redirect_uri`."""
@@ -83,15 +77,15 @@ async def running_provider(redirect_uri: str, port: int) -> AsyncIterator[str]:
 
 async def answering(url: str) -> None:
     async with aiohttp.ClientSession() as session:
-        for _ in range(300):
+
+        async def well() -> bool:
             try:
                 async with session.get(url) as answer:
-                    if answer.status == 200:
-                        return
+                    return answer.status == 200
             except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.05)
-    raise AssertionError(f"{url} never answered")
+                return False
+
+        await until(well, f"{url} answers")
 
 
 @asynccontextmanager

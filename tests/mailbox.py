@@ -9,6 +9,8 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from tests.waiting import until
+
 
 class Mailbox:
     """`mails` are pairs of recipient and text, oldest first."""
@@ -27,10 +29,7 @@ class Mailbox:
 
     async def wait(self, count: int) -> list[str]:
         """The texts once there are `count` of them."""
-        for _ in range(200):
-            if len(self.mails) >= count:
-                break
-            await asyncio.sleep(0.02)
+        await until(lambda: len(self.mails) >= count, f"{count} mails")
         assert len(self.mails) == count, self.mails
         return [text for _, text in self.mails]
 

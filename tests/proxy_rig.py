@@ -14,6 +14,7 @@ from gateway.errors import GatewayError
 from gateway.model import Principal, SessionRecord, Target, User
 from gateway.proxy.client_response import RelayedResponse
 from gateway.proxy.proxy import Proxy
+from tests.waiting import PATIENCE, until
 
 COOKIES = frozenset({"auth_session"})
 
@@ -56,7 +57,7 @@ class Front:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(request)
         try:
-            return await asyncio.wait_for(reader.read(), 20)
+            return await asyncio.wait_for(reader.read(), PATIENCE)
         except ConnectionResetError:
             return b"reset"
         finally:
@@ -158,9 +159,3 @@ def get(path: str = "/", *headers: str, method: str = "GET", close: bool = True)
     if close:
         lines.append("Connection: close")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-
-
-async def until(condition: Callable[[], bool], patience: float = 20.0) -> None:
-    async with asyncio.timeout(patience):
-        while not condition():
-            await asyncio.sleep(0.005)

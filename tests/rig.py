@@ -22,6 +22,7 @@ from gateway.keyring import KeyRing
 from gateway.model import User
 from gateway.server.gateway import Gateway, start_gateway
 from gateway.stores.sql.engine import open_engine
+from tests.waiting import PATIENCE, until
 
 PASSWORD = "correct horse battery"
 PHONE = "+4915112345678"
@@ -164,6 +165,14 @@ class Browser:
         response = await self.code(rd=rd)
         assert response.status == 303, await response.text()
 
+    async def until_status(self, status: int, path: str = "/") -> None:
+        """What happened elsewhere reaches this gateway in a moment."""
+
+        async def seen() -> bool:
+            return (await self.get(path)).status == status
+
+        await until(seen, f"{status} at {path}")
+
     def cookie(self) -> str:
         return next((c.value for c in self.session.cookie_jar if c.key == "auth_session"), "")
 
@@ -219,4 +228,4 @@ async def running_gateway(
         finally:
             passwords.close()
             await engine.dispose()
-            await asyncio.wait_for(gateway.drain(5, linger=0), 60)
+            await asyncio.wait_for(gateway.drain(5, linger=0), PATIENCE)

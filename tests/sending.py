@@ -39,7 +39,7 @@ class RecordedBackoff:
 
 
 def twilio_config(url: str, **fields: object) -> SmsTwilio:
-    defaults = {"account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN, "timeout": "5s", "from": FROM}
+    defaults = {"account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN, "timeout": "60s", "from": FROM}
     return SmsTwilio.model_validate({"provider": "twilio", "base_url": url, **defaults, **fields})
 
 
@@ -48,12 +48,6 @@ def verify_config(url: str, **fields: object) -> SmsTwilioVerify:
     return SmsTwilioVerify.model_validate(
         {"provider": "twilio_verify", "base_url": url, **defaults, **fields}
     )
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextmanager

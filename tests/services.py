@@ -21,6 +21,8 @@ from typing import NoReturn
 import asyncpg
 import pytest
 
+from tests.waiting import PATIENCE, free_port
+
 
 @contextmanager
 def postgres_server() -> Iterator[str]:
@@ -39,7 +41,7 @@ def postgres_server() -> Iterator[str]:
             yield url
         finally:
             process.send_signal(signal.SIGINT)  # PostgreSQL's "fast shutdown"
-            process.wait(20)
+            process.wait(PATIENCE)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -54,13 +56,6 @@ def create_database(server: str, name: str) -> str:
 
     asyncio.run(create())
     return f"{server}/{name}"
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def missing(reason: str) -> NoReturn:
@@ -132,10 +127,10 @@ def _as(account: pwd.struct_passwd | None) -> dict[str, int]:
 
 def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
     async def ready() -> None:
-        connection = await asyncpg.connect(f"{url}/postgres", timeout=5)
+        connection = await asyncpg.connect(f"{url}/postgres", timeout=PATIENCE)
         await connection.close()
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             return asyncio.run(ready())
@@ -162,7 +157,7 @@ class Daemon:
             self.process = subprocess.Popen(
                 self.command, stdout=log, stderr=log, cwd="/", **_as(self.account)
             )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 self.probe()
@@ -175,7 +170,7 @@ class Daemon:
     def stop(self) -> None:
         if self.process is not None:
             self.process.send_signal(self.stop_signal)
-            self.process.wait(20)
+            self.process.wait(PATIENCE)
             self.process = None
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.stores.sql.engine import open_engine
+from tests.waiting import PATIENCE
 
 PROCESSES = 4
 ROUNDS = 15
@@ -38,7 +39,7 @@ def winners(url: str, act: Act, opener: Opener = opened_engine) -> dict[int, int
         racer.start()
     answers = [results.get(timeout=60) for _ in range(PROCESSES * ROUNDS)]
     for racer in racers:
-        racer.join(20)
+        racer.join(PATIENCE)
     broken = [answer for answer in answers if isinstance(answer, str)]
     assert not broken, broken[0]
     won = Counter(round for round, winner in answers if winner)  # type: ignore[misc]  # strings are gone
@@ -55,7 +56,7 @@ def _race(
     async def run() -> None:
         async with opener(url) as opened:
             for round in range(ROUNDS):
-                barrier.wait(30)
+                barrier.wait(PATIENCE)
                 try:
                     results.put((round, await act(opened, round)))
                 except Exception as error:  # a child's failure must reach the test

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tests.doors.app import ID, read_body
 from tests.doors.corpus import Request
+from tests.waiting import PATIENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Client:
                     "127.0.0.1", self._port, limit=1 << 20
                 )
             with suppress(OSError, asyncio.IncompleteReadError):
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE):
                     self._writer.write(data)
                     return await self._answer(request)
             await self.close()

@@ -23,7 +23,7 @@ from tests.doors.client import Client, Got
 from tests.doors.corpus import HOST, ROUTES, Request
 from tests.integration.engines import RealClock, command, process
 from tests.rig import PASSWORD, Rig, running_gateway
-from tests.services import free_port
+from tests.waiting import free_port
 
 OURS = "ours"
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright, expect
 
 # On a busy machine a page may take its time; what never comes still fails.
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=60_000)
 
 ARGUMENTS = (
     "--headless",

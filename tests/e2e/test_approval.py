@@ -40,12 +40,12 @@ async def test_both_devices_follow_each_other_live(tmp_path: Path, browser: Brow
         await give_password(asker, rig)
         number = await number_on(asker)
         assert await violations(asker) == []
-        await expect(owner.get_by_text("127.0.0.1")).to_be_visible(timeout=15_000)
+        await expect(owner.get_by_text("127.0.0.1")).to_be_visible()
         assert await violations(owner) == []
         await owner.get_by_label("Number on the other device").fill(number)
         await owner.get_by_role("button", name="Approve").click()
         await expect(owner.get_by_text("is being signed in")).to_be_visible()
-        await asker.wait_for_url("**/dash", timeout=15_000)
+        await asker.wait_for_url("**/dash")
         assert complaints == []
 
 
@@ -76,6 +76,6 @@ async def test_a_refusal_reaches_the_waiting_page(tmp_path: Path, browser: Brows
         await number_on(asker)
         await owner.goto(f"{rig.url}/_auth/approve")
         await owner.get_by_role("button", name="It is not me: refuse").click()
-        await expect(asker.get_by_text("refused on the other device")).to_be_visible(timeout=15_000)
+        await expect(asker.get_by_text("refused on the other device")).to_be_visible()
         await asker.goto(f"{rig.url}/dash")
         assert "/_auth/login" in asker.url

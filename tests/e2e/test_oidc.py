@@ -6,8 +6,9 @@ from pathlib import Path
 from playwright.async_api import Browser, expect
 
 from tests.oidc_rig import CALLBACK, SECRET, WEB, answer_of, authorize_path, pkce, provider
-from tests.relying_parties.programs import free_port, node_app, until_it_answers
+from tests.relying_parties.programs import node_app, until_it_answers
 from tests.rig import PASSWORD, FakeClock
+from tests.waiting import free_port
 
 
 async def test_a_person_signs_in_to_an_app_with_consent_and_signs_out_of_both(

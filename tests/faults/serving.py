@@ -12,8 +12,9 @@ from typing import Any
 import aiohttp
 import yaml
 
-from tests.integration.serving import ROOT, Serving, free_port
+from tests.integration.serving import ROOT, Serving
 from tests.rig import HTML, PASSWORD, PHONE, csrf_of
+from tests.waiting import free_port
 
 GATEWAY = (sys.executable, "-m", "gateway")
 

@@ -16,7 +16,7 @@ from gateway.cli import main
 from gateway.clock import system_clock
 from gateway.keyring import KeyRing
 from tests.rig import running_gateway
-from tests.services import free_port
+from tests.waiting import free_port
 
 Change = Callable[[Path, dict[str, Any]], object]
 

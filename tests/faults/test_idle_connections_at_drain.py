@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from gateway.server.drain import LINGER
-from tests.integration.serving import eventually, serving, upstream
+from tests.integration.serving import serving, upstream
+from tests.waiting import PATIENCE, until
 
 pytestmark = [
     pytest.mark.xdist_group("processes"),
@@ -38,7 +39,7 @@ async def ended(connection: Connection) -> bytes:
     """What comes until the gateway hangs up."""
     reader, writer = connection
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             return await reader.read()
     finally:
         writer.close()
@@ -46,20 +47,20 @@ async def ended(connection: Connection) -> bytes:
 
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_idle_connections_are_closed_by_a_reload(tmp_path: Path, app: str, workers: int) -> None:
-    async with serving(tmp_path, app, workers=workers, drain_timeout="60s") as gateway:
+    async with serving(tmp_path, app, workers=workers, drain_timeout="10m") as gateway:
         old = gateway.workers()
         connections = [await idle(gateway.port, used=used) for used in (True, False) * 6]
         gateway.signal(signal.SIGHUP)
         await gateway.said_eventually("reload done")
         assert await asyncio.gather(*map(ended, connections)) == [b""] * 12
-        await eventually(lambda: not old & gateway.workers(), "the old workers have left", 15)
+        await until(lambda: not old & gateway.workers(), "the old workers have left")
 
 
 async def test_a_request_on_a_connection_that_lingers_is_answered_and_its_last(
     tmp_path: Path, app: str
 ) -> None:
     for _ in range(5):  # a busy machine may sleep through the second for which it lingers
-        async with serving(tmp_path, app, workers=1, drain_timeout="60s") as gateway:
+        async with serving(tmp_path, app, workers=1, drain_timeout="10m") as gateway:
             connection = await idle(gateway.port, used=True)
             gateway.signal(signal.SIGTERM)
             began = time.monotonic()
@@ -74,7 +75,7 @@ async def test_a_request_on_a_connection_that_lingers_is_answered_and_its_last(
 
 
 async def test_a_head_that_is_under_way_is_still_answered(tmp_path: Path, app: str) -> None:
-    async with serving(tmp_path, app, workers=1, drain_timeout="60s") as gateway:
+    async with serving(tmp_path, app, workers=1, drain_timeout="10m") as gateway:
         other = await idle(gateway.port, used=True)
         connection = await idle(gateway.port, used=True)
         connection[1].write(GET[:20])
@@ -85,9 +86,9 @@ async def test_a_head_that_is_under_way_is_still_answered(tmp_path: Path, app: s
 
 
 async def test_a_stop_does_not_wait_for_idle_connections(tmp_path: Path, app: str) -> None:
-    async with serving(tmp_path, app, drain_timeout="60s") as gateway:
+    async with serving(tmp_path, app, drain_timeout="10m") as gateway:
         connections = [await idle(gateway.port, used=used) for used in (True, False) * 50]
         gateway.signal(signal.SIGTERM)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             assert await gateway.process.wait() == 0
         assert await asyncio.gather(*map(ended, connections)) == [b""] * 100

@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 
 from tests.faults.serving import Machine, Person
-from tests.integration.serving import eventually
+from tests.waiting import until
 
 
 async def test_workers_that_start_again_and_reloads_keep_the_keys_of_a_ring_that_is_gone(
@@ -24,7 +24,7 @@ async def test_workers_that_start_again_and_reloads_keep_the_keys_of_a_ring_that
         before = serving.workers()
         for pid in before:
             os.kill(pid, signal.SIGKILL)
-        await eventually(lambda: len(serving.workers() - before) == 2, "two new workers")
+        await until(lambda: len(serving.workers() - before) == 2, "two new workers")
         for _ in range(4):
             assert (await alice.ask(serving))[0] == 200
         await serving.said_eventually("using the keys in memory")

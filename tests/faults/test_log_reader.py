@@ -14,7 +14,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.integration.serving import COMMAND, ROOT, free_port, upstream, write_config
+from tests.integration.serving import COMMAND, ROOT, upstream, write_config
+from tests.waiting import PATIENCE, free_port
 
 pytestmark = pytest.mark.xdist_group("processes")
 REQUESTS = 250
@@ -35,7 +36,7 @@ class Unread:
         """Stop the gateway and read to the end."""
         reading = asyncio.create_task(asyncio.to_thread(self._read))
         self.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             assert await self.process.wait() == 0
             return (await reading).decode().splitlines()
 
@@ -81,7 +82,7 @@ async def test_a_log_that_nobody_reads_stops_no_request_and_its_lost_lines_are_c
     async with (
         upstream() as app,
         unread(tmp_path, app, workers) as gateway,
-        aiohttp.ClientSession(gateway.url, timeout=aiohttp.ClientTimeout(20)) as session,
+        aiohttp.ClientSession(gateway.url, timeout=aiohttp.ClientTimeout(PATIENCE)) as session,
     ):
         for _ in range(REQUESTS):
             async with session.get(LONG) as response:
@@ -116,5 +117,5 @@ async def test_a_stop_does_not_wait_for_ever_for_whoever_does_not_read(tmp_path:
                 async with session.get(LONG) as response:
                     assert response.status == 404
         gateway.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             assert await gateway.process.wait() == 0

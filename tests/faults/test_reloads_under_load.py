@@ -20,17 +20,15 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.integration.engines import command, process
-from tests.integration.serving import Serving, eventually, serving
+from tests.integration.serving import Serving, serving
 from tests.rig import PASSWORD, csrf_of
-from tests.services import free_port
+from tests.waiting import PATIENCE, free_port, until
 
 pytestmark = [
     pytest.mark.xdist_group("processes"),
     pytest.mark.timeout(900),
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to see the worker processes"),
 ]
-PATIENCE = 30.0
-"""Seconds for one step: far more than any takes, so that a busy machine fails nothing."""
 NGINX = """
 pid nginx.pid; error_log stderr; events {{ }}
 http {{
@@ -220,7 +218,7 @@ async def test_reloads_under_load_fail_nothing(tmp_path: Path, pytestconfig: pyt
             for _ in range(reloads):
                 before = traffic.done["steady"]
                 await reload(gateway)
-                await eventually(lambda old=before: traffic.done["steady"] > old + 20, "requests go on")
+                await until(lambda old=before: traffic.done["steady"] > old + 20, "requests go on")
         assert traffic.failures == []
         assert {kind for kind, number in traffic.done.items() if number} == {
             *("steady", "logins", "uploads", "sockets", "streams", "idle")
@@ -234,5 +232,5 @@ async def reload(gateway: Serving) -> None:
     """Returns when all old workers have left, which no client holds up."""
     old, done = gateway.workers(), sum("reload done" in line for line in gateway.output)
     gateway.signal(signal.SIGHUP)
-    await eventually(lambda: sum("reload done" in line for line in gateway.output) > done, "reload done", 60)
-    await eventually(lambda: not old & gateway.workers(), "the old workers have left", 15)
+    await until(lambda: sum("reload done" in line for line in gateway.output) > done, "reload done")
+    await until(lambda: not old & gateway.workers(), "the old workers have left")

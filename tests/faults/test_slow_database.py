@@ -10,6 +10,7 @@ import pytest
 
 from gateway.model import SessionRecord
 from tests.rig import Rig, running_gateway
+from tests.waiting import PATIENCE
 
 
 class Link:
@@ -85,7 +86,7 @@ async def test_a_known_session_is_served_from_memory_and_read_again_behind(
         link.open.clear()
         rig.clock.advance(61)
         for path in ("/app", "/other", "/app"):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 assert (await alice.get(path)).status == 200, "while the database says nothing at all"
         link.open.set()
         await rig.gateway.sessions._behind.finish()
@@ -116,8 +117,8 @@ async def test_many_requests_that_must_wait_share_one_read(
 async def test_a_request_waits_for_a_while_only_and_then_goes_by_what_is_known(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.session.cache.PATIENCE", 0.3)
     async with signed_in(tmp_path, database) as (rig, link, alice):
+        monkeypatch.setattr("gateway.session.cache.PATIENCE", 0.3)
         async with rig.browser() as stranger:
             stranger.session.cookie_jar.update_cookies({"auth_session": alice.cookie()})
             rig.gateway.sessions._cache.drop(alice.cookie())
@@ -125,7 +126,7 @@ async def test_a_request_waits_for_a_while_only_and_then_goes_by_what_is_known(
             assert (await stranger.get("/app")).status == 503, "nothing is known of it here"
             link.open.set()
             await asyncio.sleep(0)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while (await stranger.get("/app")).status != 200:
                     await asyncio.sleep(0.05)
         assert (await alice.get("/app")).status == 200

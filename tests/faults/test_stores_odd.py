@@ -23,7 +23,8 @@ from gateway.stores.sql.migrate import migrate, newest_revision
 from gateway.stores.sql.sessions import SqlChanges
 from tests.faults.serving import Machine
 from tests.rig import Rig, running_gateway
-from tests.services import Daemon, free_port, missing, redis_server
+from tests.services import Daemon, missing, redis_server
+from tests.waiting import PATIENCE, free_port
 
 
 def program(name: str) -> str:
@@ -71,11 +72,11 @@ default_pool_size = 4
         yield f"postgresql://postgres@127.0.0.1:{port}/{name}"
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
 
 
 async def _answers(url: str, process: "subprocess.Popen[bytes]") -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             assert process.poll() is None, "PgBouncer has ended"
             try:
@@ -244,7 +245,7 @@ async def test_sentinel_names_the_master_and_a_failover_is_followed(tmp_path: Pa
 
 
 async def _eventually_knows_replica(port: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while True:
             command = [program("redis-cli"), "-p", str(port), "sentinel", "replicas", "mymaster"]
             done = await asyncio.to_thread(
@@ -271,14 +272,14 @@ async def ready(rig: Rig) -> AsyncIterator[None]:
     """Ready before; afterwards again."""
     assert set((await checks(rig)).values()) == {"ok"}
     yield
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while set((await checks(rig)).values()) != {"ok"}:
             await asyncio.sleep(0.05)
 
 
 async def unavailable(rig: Rig) -> dict[str, str]:
     """What readyz says once it has noticed that nothing can be written."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while (found := await checks(rig))["writes"] == "ok":
             await asyncio.sleep(0.05)
     return found

@@ -14,7 +14,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.integration.serving import Serving, eventually, serving, upstream
+from tests.integration.serving import Serving, serving, upstream
+from tests.waiting import PATIENCE, until
 
 pytestmark = [
     pytest.mark.xdist_group("processes"),
@@ -41,7 +42,7 @@ async def all_answer(gateway: Serving, number: int = 24) -> None:
         async with aiohttp.ClientSession() as session, session.get(f"{gateway.url}/quick") as response:
             return await response.text()
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         assert await asyncio.gather(*(one() for _ in range(number))) == ["quick"] * number
 
 
@@ -52,7 +53,7 @@ async def test_a_worker_that_hangs_is_killed_and_named_and_nobody_waits_for_it_l
     os.kill(victim, signal.SIGSTOP)
     await all_answer(gateway)  # some of these lie in its queue until it is found
     assert gateway.said(f"(pid {victim}) hangs and is killed")
-    await eventually(lambda: len(gateway.workers()) == 2 and victim not in gateway.workers(), "a new worker")
+    await until(lambda: len(gateway.workers()) == 2 and victim not in gateway.workers(), "a new worker")
 
 
 async def test_a_living_worker_reads_the_connections_of_one_that_cannot_start_again(
@@ -64,7 +65,7 @@ async def test_a_living_worker_reads_the_connections_of_one_that_cannot_start_ag
         database.execute("UPDATE installation SET value = '9999' WHERE name = 'oldest code'")
     victim = min(gateway.workers())
     os.kill(victim, signal.SIGKILL)
-    await eventually(lambda: sum("restart in" in line for line in gateway.output) >= 3, "tries that fail")
+    await until(lambda: sum("restart in" in line for line in gateway.output) >= 3, "tries that fail")
     await all_answer(gateway)
     assert gateway.said("reads the connections of worker")
     assert len(gateway.workers()) <= 2
@@ -75,9 +76,9 @@ async def test_the_stand_in_leaves_the_socket_when_its_own_worker_is_back(gatewa
     victim = min(before)
     (reader,) = before - {victim}
     os.kill(victim, signal.SIGKILL)
-    await eventually(lambda: len(gateway.workers()) == 2 and victim not in gateway.workers(), "a new worker")
+    await until(lambda: len(gateway.workers()) == 2 and victim not in gateway.workers(), "a new worker")
     await all_answer(gateway)
-    await eventually(lambda: listening_sockets(reader) == 1, "the stand-in reads its own socket alone")
+    await until(lambda: listening_sockets(reader) == 1, "the stand-in reads its own socket alone")
     await all_answer(gateway)
 
 
@@ -99,13 +100,13 @@ async def test_systemd_hears_that_the_service_lives_as_long_as_a_worker_does(
 
     try:
         async with serving(tmp_path, app, environment=environment, workers=1) as gateway:
-            await eventually(lambda: listen().count("WATCHDOG=1") >= 2, "signs of life")
+            await until(lambda: listen().count("WATCHDOG=1") >= 2, "signs of life")
             (worker,) = gateway.workers()
             os.kill(worker, signal.SIGSTOP)
             await gateway.said_eventually("hangs and is killed")
-            await eventually(lambda: gateway.workers() - {worker}, "a new worker")
+            await until(lambda: gateway.workers() - {worker}, "a new worker")
             del heard[:]
-            await eventually(lambda: listen().count("WATCHDOG=1") >= 2, "signs of life again")
+            await until(lambda: listen().count("WATCHDOG=1") >= 2, "signs of life again")
     finally:
         words.close()
 
@@ -122,7 +123,7 @@ async def test_what_a_killed_parent_left_behind_is_removed_at_the_next_start(
             assert left in metrics_folders(tmp_path), "in use"
         gateway.process.kill()
         await gateway.ended()
-        await eventually(lambda: not holders(left), "its workers have left")
+        await until(lambda: not holders(left), "its workers have left")
         assert left in metrics_folders(tmp_path)
     async with serving(tmp_path, app, environment=environment):
         assert left not in metrics_folders(tmp_path)

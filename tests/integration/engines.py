@@ -19,7 +19,8 @@ import pytest
 from gateway.cli.export import export_files
 from gateway.engines.plan import plan
 from tests.rig import FakeClock, Rig, running_gateway
-from tests.services import free_port, missing
+from tests.services import missing
+from tests.waiting import PATIENCE, free_port
 
 ENGINES = ("nginx", "haproxy", "caddy", "envoy")
 
@@ -90,7 +91,7 @@ async def process(words: list[str], port: int, state: Path) -> AsyncIterator[Non
 
 
 async def listening(running: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             assert running.poll() is None, log.read_text()
             try:

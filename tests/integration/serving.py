@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -14,24 +14,10 @@ from types import MappingProxyType
 import yaml
 from aiohttp import web
 
+from tests.waiting import PATIENCE, free_port, until
+
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, "-m", "gateway", "serve", "--config")
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-async def eventually(fact: Callable[[], object], what: str, seconds: float = 30.0) -> None:
-    """Wait until `fact()` is true; fail with `what` if it never is."""
-    try:
-        async with asyncio.timeout(seconds):
-            while not fact():
-                await asyncio.sleep(0.02)
-    except TimeoutError as error:
-        raise AssertionError(f"never happened: {what}") from error
 
 
 @contextlib.asynccontextmanager
@@ -98,15 +84,15 @@ class Serving:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return {int(pid) for pid in children}
 
-    async def said_eventually(self, text: str) -> None:
+    async def said_until(self, text: str) -> None:
         try:
-            await eventually(lambda: self.said(text) or self.process.returncode is not None, text)
+            await until(lambda: self.said(text) or self.process.returncode is not None, text)
             assert self.said(text), f"it ended with {self.process.returncode}"
         except AssertionError as error:
             raise AssertionError(f"never said {text!r}; it said:\n{''.join(self.output)}") from error
 
     async def ended(self) -> int:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(PATIENCE):
             return await self.process.wait()
 
 
@@ -117,7 +103,7 @@ def write_config(folder: Path, upstream_url: str, port: int, **server: object) -
             "listen": f"127.0.0.1:{port}",
             "public_url": f"http://127.0.0.1:{port}",
             "workers": 2,
-            "drain_timeout": "20s",
+            "drain_timeout": "10m",
             **server,
         },
         "session": {"keys_file": str(folder / "session.keys")},
@@ -151,7 +137,7 @@ async def serving(
     gateway = Serving(folder, port, process)
     reading = asyncio.create_task(_read(gateway))
     try:
-        await gateway.said_eventually("auth-gateway ready")
+        await gateway.said_until("auth-gateway ready")
         yield gateway
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from gateway.cli.access import access
 from tests.mailbox import Mailbox, running_mailbox
 from tests.rig import Browser, Rig, running_gateway
+from tests.waiting import until
 
 ROUTE = {"host": "*", "path": "/", "upstream": "UPSTREAM", "policy": {"groups": ["editors"]}}
 OFFER = {"group": "editors", "approvers": ["leads"], "longest": "4h"}
@@ -52,14 +53,6 @@ async def decided(ada: Browser, do: str, seconds: str = "3600") -> str:
     assert id, page
     form = {"csrf_token": token[1], "id": id[1], "do": do, "seconds": seconds}
     return await (await ada.post("/_auth/approvals", form)).text()
-
-
-async def until(condition: Any) -> None:
-    for _ in range(100):
-        if await condition():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("never came true")
 
 
 async def test_a_group_is_lent_for_the_time_granted_and_the_app_hears_of_it(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from tests.integration.engines import command, process
 from tests.rig import running_gateway
-from tests.services import free_port, missing
+from tests.services import missing
+from tests.waiting import free_port
 
 GZIP = """
 pid nginx.pid; error_log stderr; events {{ }}

@@ -8,6 +8,7 @@ import pytest
 
 from tests.both_paths import RawUpstream, one_path, read_answer, request, talk
 from tests.rig import Rig
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(params=[True, False], ids=["fast", "ordinary"])
@@ -29,8 +30,8 @@ async def test_an_idle_connection_is_closed_when_we_drain(served: tuple[RawUpstr
     used, never = [await asyncio.open_connection("127.0.0.1", rig.port) for _ in range(2)]
     used[1].write(request())
     assert (await read_answer(used[0], "GET"))[2] == b"hello"
-    async with asyncio.timeout(15):
-        await rig.gateway.drain(60)
+    async with asyncio.timeout(PATIENCE):
+        await rig.gateway.drain(600)
         for reader, _ in (used, never):
             assert await reader.read() == b""
 
@@ -42,13 +43,13 @@ async def test_a_request_that_arrives_as_we_drain_is_answered_and_told_to_close(
     reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
     writer.write(request())
     assert (await read_answer(reader, "GET"))[2] == b"hello"
-    draining = asyncio.create_task(rig.gateway.drain(60))
+    draining = asyncio.create_task(rig.gateway.drain(600))
     await asyncio.sleep(0)
     writer.write(request("/chunked"))
     answer = await read_answer(reader, "GET")
     assert b"Connection: close" in answer[1]  # type: ignore[operator]
     assert await reader.read() == b""
-    await asyncio.wait_for(draining, 15)
+    await asyncio.wait_for(draining, PATIENCE)
 
 
 # -- asked once ------------------------------------------------------------------------------------------------------
@@ -59,7 +60,7 @@ async def test_a_request_that_arrives_as_we_drain_is_answered_and_told_to_close(
 )
 async def test_an_app_is_asked_once_whatever_it_answers(served: tuple[RawUpstream, Rig], path: str) -> None:
     upstream, rig = served
-    await talk(rig.port, [request(), request(path)], ["GET", "GET"], 0.05)
+    await talk(rig.port, [request(), request(path)], ["GET", "GET"], in_turn=True)
     assert asked(upstream, path) == 1
 
 
@@ -103,7 +104,7 @@ async def test_four_thousand_pipelined_requests_are_answered_in_order(
 
     sending = asyncio.create_task(asyncio.to_thread(send))
     reader, writer = await asyncio.open_connection(sock=sock.dup(), limit=1 << 22)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         for number, (path, body) in enumerate(many):
             assert (await read_answer(reader, "GET"))[2] == body, (number, path)
     await sending
@@ -144,7 +145,7 @@ async def test_an_early_answer_is_read_by_a_client_that_first_sends_everything(
     """The app refuses the upload at its head. The rest of it is neither a head that is too large nor a reset."""
     _, rig = served
     head = request("/refuse", f"Content-Length: {size}", method="POST")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
         writer.write(head)
         for _ in range(size // 100_000):
@@ -167,7 +168,7 @@ async def test_a_small_rest_of_an_early_answered_body_does_not_cost_the_connecti
     _, rig = served
     refused = request("/", "Content-Length: 1000", method="POST", host="other.test")
     segments = [refused + bytes(10), bytes(990) + request("/chunked")]
-    answers = await talk(rig.port, segments, ["POST", "GET"], 0.05)
+    answers = await talk(rig.port, segments, ["POST", "GET"], in_turn=True)
     assert [answer[0] for answer in answers] == [b"HTTP/1.1 404 Not Found", b"HTTP/1.1 200 OK"]
 
 
@@ -187,7 +188,10 @@ async def test_a_client_that_waits_for_100_gets_it_once(served: tuple[RawUpstrea
     reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
     for path in ("/asks", "/plain"):  # an app that says it, and one that leaves it to us
         writer.write(request(path, "Content-Length: 3", "Expect: 100-continue", method="POST"))
-        assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert (
+            await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
+            == b"HTTP/1.1 100 Continue\r\n\r\n"
+        )
         writer.write(b"abc")
         assert (await read_answer(reader, "POST"))[2] == b"hello"
     writer.close()

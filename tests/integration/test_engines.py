@@ -12,7 +12,7 @@ from gateway.engines.plan import plan
 from tests.integration.engines import ENGINES, behind, command, process
 from tests.integration.test_proxy_upstreams import tls_app
 from tests.rig import HTML, Browser, Rig, running_gateway
-from tests.services import free_port
+from tests.waiting import free_port
 
 engines = pytest.mark.parametrize("engine", ENGINES)
 TWO = {"require": "two_factor"}

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.both_paths import ANSWERS, RawUpstream, both_paths, request, same, talk
-from tests.rig import Rig
+from tests.both_paths import ANSWERS, both_paths, request, same, talk
 from tests.security.test_rule_07_http import MALFORMED
 
 
@@ -18,15 +17,21 @@ async def test_every_kind_of_answer_is_relayed_alike(method: str) -> None:
             warm = await talk(fast.port, [request()], ["GET"])
             assert warm[0][2] == b"hello"
             await same(
-                upstream, fast, ordinary, [request(path, method=method), request()], [method, "GET"], 0.03
+                upstream,
+                fast,
+                ordinary,
+                [request(path, method=method), request()],
+                [method, "GET"],
+                in_turn=True,
             )
 
 
 @pytest.mark.parametrize("accept", ["text/html", "*/*"])
 async def test_a_slow_upstream_is_told_alike_to_people_and_programs(accept: str) -> None:
-    async with both_paths(timeouts={"response": "100ms"}) as (upstream, fast, ordinary):
+    impatient = {"path": "/silent", "timeouts": {"response": "100ms"}}  # short: no answer comes
+    async with both_paths(impatient) as (upstream, fast, ordinary):
         segments = [request(), request("/silent", f"Accept: {accept}")]
-        said = await same(upstream, fast, ordinary, segments, ["GET", "GET"], 0.05)
+        said = await same(upstream, fast, ordinary, segments, ["GET", "GET"], in_turn=True)
         assert said[1][0] == b"HTTP/1.1 504 Gateway Timeout"
         assert (b"<html" in said[1][2]) == (accept == "text/html")  # type: ignore[operator]
 
@@ -43,7 +48,7 @@ async def test_a_request_split_at_any_byte_is_answered_alike() -> None:
 async def test_a_head_begun_behind_another_request_keeps_its_first_bytes() -> None:
     async with both_paths() as (upstream, fast, ordinary):
         segments = [request() + b"X", request("/empty"), request("/plain?3")]
-        await same(upstream, fast, ordinary, segments, ["GET", "XGET", "GET"], 0.1)
+        await same(upstream, fast, ordinary, segments, ["GET", "XGET", "GET"], in_turn=True)
 
 
 @pytest.mark.parametrize("header", ["X: " + "y" * 40_000, "\r\n".join(f"X-{n}: y" for n in range(150))])
@@ -59,7 +64,7 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
     async with both_paths() as (upstream, fast, ordinary):
         await same(upstream, fast, ordinary, [b"".join(many)], methods)
         await same(upstream, fast, ordinary, many, methods, 0.001)
-        await same(upstream, fast, ordinary, many, methods, 0.05)
+        await same(upstream, fast, ordinary, many, methods, in_turn=True)
 
 
 @pytest.mark.parametrize("name", MALFORMED)
@@ -67,7 +72,7 @@ async def test_malformed_requests_get_the_same_refusal(name: str) -> None:
     data = MALFORMED[name].replace(b"Host: a\r\n", b"Host: app.test\r\n")
     async with both_paths() as (upstream, fast, ordinary):
         await same(upstream, fast, ordinary, [data], ["GET"])
-        await same(upstream, fast, ordinary, [request(), data], ["GET", "GET"], 0.05)
+        await same(upstream, fast, ordinary, [request(), data], ["GET", "GET"], in_turn=True)
 
 
 ODD_HEADERS = [
@@ -139,26 +144,13 @@ requests = st.builds(
 )
 
 
-async def same_in_the_end(
-    upstream: RawUpstream, fast: Rig, ordinary: Rig, data: bytes, method: str, tries: int = 4
-) -> None:
-    """On a busy machine the second request may overtake the first answer; a real difference shows every time."""
-    for left in reversed(range(tries)):
-        try:
-            await same(upstream, fast, ordinary, [request(), data], ["GET", method], 0.01)
-            return
-        except AssertionError:
-            if not left:
-                raise
-
-
 @settings(max_examples=6, deadline=None)
 @given(st.lists(requests, min_size=40, max_size=60))
 def test_made_up_requests_are_answered_alike(made: list[tuple[bytes, str]]) -> None:
     async def run() -> None:
         async with both_paths() as (upstream, fast, ordinary):
             for data, method in made:
-                await same_in_the_end(upstream, fast, ordinary, data, method)
+                await same(upstream, fast, ordinary, [request(), data], ["GET", method], in_turn=True)
 
     asyncio.run(run())
 

@@ -15,6 +15,7 @@ from gateway.directory.yaml_file import FileDirectory, read_users
 from gateway.errors import ConfigError
 from tests.integration.test_account import ids
 from tests.rig import PASSWORD, PHONE, running_gateway
+from tests.waiting import PATIENCE
 
 HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
 
@@ -115,7 +116,7 @@ async def test_who_is_removed_or_disabled_in_the_file_is_out_and_others_stay(
         await bob.password("bob")
         assert (await alice.get("/")).status == (await bob.get("/")).status == 200
         write(file, {"alice": {"password": HASH, "disabled": True}, "bob": {"password": HASH, "name": "B."}})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while (await alice.get("/")).status == 200:
                 await asyncio.sleep(0.05)
         assert ["Remote-Name", "B."] in (await (await bob.get("/")).json())["headers"]

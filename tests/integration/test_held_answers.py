@@ -16,6 +16,7 @@ from yarl import URL
 
 from gateway.directory.base import existing
 from tests.rig import Browser, Rig, running_gateway
+from tests.waiting import PATIENCE, until
 
 ROUTES: list[dict[str, Any]] = [
     {"path": "/finish", "upstream": "UPSTREAM", "finish_downloads": True},
@@ -97,7 +98,7 @@ async def test_an_answer_ends_with_the_session_that_asked(rig: Rig, path: str, a
     async with begun(rig, path) as (browser, response):
         await act(rig, browser)
         with pytest.raises(aiohttp.ClientError):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await response.read()
 
 
@@ -121,7 +122,7 @@ async def test_an_answer_ends_when_policy_no_longer_lets_its_user_in(rig: Rig) -
         user = await existing(rig.directory, "alice")
         await rig.directory.replace(replace(user, groups=()))
         with pytest.raises(aiohttp.ClientError):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await response.read()
 
 
@@ -129,9 +130,8 @@ async def test_a_request_that_waits_for_its_app_is_refused_when_its_session_ends
     async with rig.browser() as browser:
         await browser.sign_in()
         waiting = asyncio.create_task(browser.session.post(rig.url + "/late", data=b"x"))
-        async with asyncio.timeout(10):
-            while not rig.gateway.proxy.answers.admitted():
-                await asyncio.sleep(0.01)
+        async with asyncio.timeout(PATIENCE):
+            await until(rig.gateway.proxy.answers.admitted)
             await revoke(rig, browser)
             async with await waiting as response:
                 assert response.status == 403
@@ -167,6 +167,6 @@ async def test_pings_and_pongs_keep_no_session(rig: Rig) -> None:
                 rig.clock.advance(2000)
                 await (await ws.ping())
                 await watch.look()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await ws.wait_closed()
             assert ws.close_code == 4401

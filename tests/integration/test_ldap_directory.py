@@ -13,6 +13,7 @@ from gateway.directory.ldap import LdapDirectory
 from gateway.errors import StoreUnavailable
 from tests.rig import PASSWORD, running_gateway
 from tests.services import Ldap, ldap_server
+from tests.waiting import PATIENCE
 
 FILETIME_2027 = (1_800_000_000 + 11_644_473_600) * 10_000_000
 
@@ -222,7 +223,7 @@ async def test_a_restart_of_the_server_is_not_noticed_and_an_outage_is_told(ldap
                     await directory.authenticate("alice", PASSWORD)
         finally:
             ldap.daemon.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     await directory.ping()

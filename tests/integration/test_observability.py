@@ -16,6 +16,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from gateway.observability import metrics
 from tests.rig import running_gateway
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 OBSERVABILITY = ROOT / "deploy" / "observability"
@@ -109,10 +110,7 @@ async def test_a_websocket_is_counted_but_is_no_time_to_answer(tmp_path: Path) -
     async with running_gateway(tmp_path, routes=routes, handler=socket) as rig, ClientSession() as client:
         async with client.ws_connect(rig.url) as connection:
             await connection.receive()
-        for _ in range(200):
-            if counted("auth_gateway_requests_total"):
-                break
-            await asyncio.sleep(0.02)
+        await until(lambda: counted("auth_gateway_requests_total"))
     assert counted("auth_gateway_requests_total") == 1
     assert counted("auth_gateway_request_seconds_count") == 0
 
@@ -149,10 +147,7 @@ async def test_how_long_a_stream_goes_on_is_no_time_to_answer(
             async with client.get(rig.url) as response:
                 waited += time.perf_counter() - asked
                 await (response.content.readany() if leaves else response.read())
-        for _ in range(200):
-            if counted("auth_gateway_requests_total") == 2:
-                break
-            await asyncio.sleep(0.02)
+        await until(lambda: counted("auth_gateway_requests_total") == 2)
     assert counted("auth_gateway_request_seconds_count") == 2
     assert (
         counted("auth_gateway_request_seconds_sum") <= waited

@@ -85,14 +85,16 @@ async def test_an_odd_answer_is_502_or_cut_and_the_log_says_what_to_write(
 @pytest.mark.parametrize("path", ODD)
 async def test_a_lenient_route_takes_it_with_the_right_body(path: str) -> None:
     async with both_paths(upstream_http="lenient") as (upstream, fast, ordinary):
-        said = await same(upstream, fast, ordinary, [request(path), request()], ["GET", "GET"], 0.05)
+        said = await same(upstream, fast, ordinary, [request(path), request()], ["GET", "GET"], in_turn=True)
         assert (said[0][0], said[0][2]) == (b"HTTP/1.1 200 OK", b"ok")
         assert said[1][2] == b"hello"
 
 
 async def test_a_complete_answer_is_delivered_whatever_stands_behind_it() -> None:
     async with both_paths() as (upstream, fast, ordinary):
-        said = await same(upstream, fast, ordinary, [request("/more"), request()], ["GET", "GET"], 0.05)
+        said = await same(
+            upstream, fast, ordinary, [request("/more"), request()], ["GET", "GET"], in_turn=True
+        )
         assert [one[2] for one in said] == [b"abc", b"hello"]
 
 

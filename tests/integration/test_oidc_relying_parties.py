@@ -14,8 +14,9 @@ from joserfc.jwk import KeySet
 
 from gateway.oidc.clients import secret_hash
 from tests.oidc_rig import CALLBACK, SECRET, WEB, provider
-from tests.relying_parties.programs import apache, free_port, node_app, until_it_answers
+from tests.relying_parties.programs import apache, node_app, until_it_answers
 from tests.rig import Browser, FakeClock
+from tests.waiting import free_port
 
 
 def real_time() -> FakeClock:

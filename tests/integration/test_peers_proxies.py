@@ -13,7 +13,7 @@ from yarl import URL
 
 from tests.integration.engines import RealClock, command, process
 from tests.rig import PASSWORD, Rig, csrf_of, running_gateway
-from tests.services import free_port
+from tests.waiting import free_port
 
 NGINX = """
 pid nginx.pid; error_log stderr; events {{ }}

@@ -9,7 +9,8 @@ from aiohttp import web
 
 from gateway.config.schema import Route, Timeouts
 from gateway.errors import ClientGone, RequestRefused, UpstreamTimeout, UpstreamUnreachable
-from tests.proxy_rig import answering, fronting, get, principal, scripted, serving, until
+from tests.proxy_rig import answering, fronting, get, principal, scripted, serving
+from tests.waiting import PATIENCE, leap, until
 
 
 def head_of(message: bytes) -> tuple[bytes, list[bytes], bytes]:
@@ -299,7 +300,7 @@ async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 async def test_no_answer_in_time_is_504() -> None:
-    times = Timeouts(response=0.05)
+    times = Timeouts(response=0.05)  # short: no answer comes
     async with scripted(silence) as url, fronting(Route(upstream=url, timeouts=times)) as front:
         status, _, _ = head_of(await front.exchange(get()))
         assert isinstance(await front.outcome(), UpstreamTimeout)
@@ -312,14 +313,14 @@ async def test_silence_in_the_middle_of_a_body_cuts_the_connection() -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
         await reader.read()
 
-    times = Timeouts(idle=0.05)
+    times = Timeouts(idle=0.05)  # short: nothing more comes
     async with scripted(script) as url, fronting(Route(upstream=url, timeouts=times)) as front:
         await front.exchange(get())
         assert not (await front.outcome()).complete
 
 
 async def test_an_upload_that_stalls_is_408() -> None:
-    times = Timeouts(idle=0.05)
+    times = Timeouts(idle=0.05)  # short: nothing more comes
     async with scripted(silence) as url, fronting(Route(upstream=url, timeouts=times)) as front:
         await front.exchange(get("/", "Content-Length: 10", method="POST") + b"abc")
         refused = await front.outcome()
@@ -333,10 +334,10 @@ async def test_a_slow_upload_does_not_use_up_the_time_for_the_response() -> None
 
     async def slowly():
         for _ in range(4):
-            await asyncio.sleep(0.1)
+            leap(40)
             yield b"x"
 
-    times = Timeouts(response=0.3)
+    times = Timeouts(response=60)
     async with (
         serving(handler) as url,
         fronting(Route(upstream=url, timeouts=times)) as front,
@@ -362,7 +363,7 @@ async def test_a_client_that_goes_away_ends_the_request_to_the_upstream() -> Non
         writer.write(get())
         await started.wait()
         writer.transport.abort()
-        await asyncio.wait_for(ended.wait(), 20)
+        await asyncio.wait_for(ended.wait(), PATIENCE)
         assert isinstance(await front.outcome(), (asyncio.CancelledError, ClientGone))
 
 
@@ -380,7 +381,7 @@ async def test_a_client_that_goes_away_in_mid_upload_is_noticed_too() -> None:
         writer.write(get("/", "Content-Length: 1000", method="POST") + b"abc")
         await writer.drain()
         writer.transport.abort()
-        await asyncio.wait_for(ended.wait(), 20)
+        await asyncio.wait_for(ended.wait(), PATIENCE)
 
 
 async def test_a_body_above_the_limit_is_413_by_its_announcement() -> None:

@@ -18,7 +18,8 @@ from cryptography.x509.oid import NameOID
 from gateway.config.schema import HealthCheck, Route, Timeouts, UpstreamTls
 from gateway.errors import UpstreamTimeout, UpstreamUnreachable
 from gateway.proxy.upstreams import UpstreamAddress
-from tests.proxy_rig import Front, fronting, get, listening, scripted, serving, until
+from tests.proxy_rig import Front, fronting, get, listening, scripted, serving
+from tests.waiting import until
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -209,7 +210,7 @@ async def test_an_answer_nobody_asked_for_is_never_given_to_the_next_request() -
 async def test_a_connect_that_takes_too_long_is_504() -> None:
     async with listening(asyncio.Protocol) as port:
         # TLS to a server that never says a word: the handshake is part of connecting.
-        route = Route(upstream=f"https://127.0.0.1:{port}", timeouts=Timeouts(connect=0.05))
+        route = Route(upstream=f"https://127.0.0.1:{port}", timeouts=Timeouts(connect=0.05))  # short
         async with fronting(route) as front:
             assert await status(front, get()) == 504
             assert isinstance(await front.outcome(), UpstreamTimeout)

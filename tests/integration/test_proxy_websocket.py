@@ -10,7 +10,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from gateway.config.schema import Route, Timeouts
-from tests.proxy_rig import Front, answering, fronting, principal, scripted, until
+from tests.proxy_rig import Front, answering, fronting, principal, scripted
+from tests.waiting import PATIENCE, until
 
 MIB = 1024 * 1024
 
@@ -34,7 +35,7 @@ def dial(front: Front, **options: object) -> connect:
 
 async def closing(ws: ClientConnection) -> tuple[int | None, str | None]:
     """Read until the other side closes, and tell how it did."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         with suppress(ConnectionClosed):
             while True:
                 await ws.recv()
@@ -48,7 +49,7 @@ async def test_messages_of_16_mib_pings_and_text_pass() -> None:
         assert await ws.recv() == big
         await ws.send("grüße")
         assert await ws.recv() == "grüße"
-        await asyncio.wait_for(await ws.ping(b"are you there"), 20)
+        await asyncio.wait_for(await ws.ping(b"are you there"), PATIENCE)
 
 
 async def test_subprotocol_and_compression_are_agreed_end_to_end() -> None:
@@ -98,7 +99,7 @@ async def test_close_codes_pass_from_the_client() -> None:
 
     async with app(handler) as url, fronting(Route(upstream=url)) as front, dial(front) as ws:
         await ws.close(4001, "enough")
-        assert await asyncio.wait_for(closed, 20) == 4001
+        assert await asyncio.wait_for(closed, PATIENCE) == 4001
         await until(lambda: len(front.proxy.tunnels) == 0)
 
 
@@ -153,7 +154,7 @@ async def test_a_session_that_ends_during_the_handshake_leaves_no_tunnel_open() 
 
 
 async def test_a_tunnel_without_traffic_is_closed() -> None:
-    route = {"timeouts": Timeouts(idle=0.1)}
+    route = {"timeouts": Timeouts(idle=0.1)}  # short: nobody says anything
     async with (
         app(ping_interval=None) as url,
         fronting(Route(upstream=url, **route)) as front,

@@ -15,8 +15,9 @@ import aiohttp
 import pytest
 import yaml
 
-from tests.federation_rig import answering, free_port
+from tests.federation_rig import answering
 from tests.rig import PASSWORD, Rig, running_gateway
+from tests.waiting import free_port
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
 pytestmark = pytest.mark.xdist_group("processes")

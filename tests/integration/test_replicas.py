@@ -17,9 +17,10 @@ import aiohttp
 import pytest
 import yaml
 
-from tests.integration.serving import COMMAND, ROOT, Serving, eventually, free_port, upstream
+from tests.integration.serving import COMMAND, ROOT, Serving, upstream
 from tests.rig import PASSWORD, PHONE, csrf_of
 from tests.services import Daemon, missing, postgres_daemon, redis_server
+from tests.waiting import PATIENCE, free_port, until
 
 HAPROXY = ROOT / "deploy" / "replicas" / "haproxy.cfg"
 
@@ -127,7 +128,7 @@ async def haproxy(port: int, a: int, b: int) -> AsyncIterator[None]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        async with asyncio.timeout(20), aiohttp.ClientSession() as client:
+        async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as client:
             while True:
                 with contextlib.suppress(aiohttp.ClientError):
                     async with client.get(f"http://127.0.0.1:{port}/_auth/readyz") as response:
@@ -138,7 +139,7 @@ async def haproxy(port: int, a: int, b: int) -> AsyncIterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
 
 
 @asynccontextmanager
@@ -199,7 +200,7 @@ class Person:
         def fresh() -> list[str]:
             return [code for one, n in outputs for code in re.findall(r"#(\d{6})\b", "".join(one.output[n:]))]
 
-        await eventually(fresh, "a code")
+        await until(fresh, "a code")
         return {"code": fresh()[-1], "csrf_token": csrf_of(page), "rd": "/quick"}
 
     async def sign_in(self) -> None:
@@ -223,17 +224,17 @@ async def traffic(person: Person) -> AsyncIterator[Counter[object]]:
 
     askers = [asyncio.create_task(ask()) for _ in range(4)]
     try:
-        await eventually(lambda: seen[200] > 50, "traffic")
+        await until(lambda: seen[200] > 50, "traffic")
         yield seen
         target = seen[200] + 50
-        await eventually(lambda: seen[200] > target, "traffic afterwards")
+        await until(lambda: seen[200] > target, "traffic afterwards")
     finally:
         over.set()
         await asyncio.gather(*askers)
 
 
 async def settled(replicas: Replicas, *servings: Serving) -> None:
-    async with aiohttp.ClientSession() as client, asyncio.timeout(30):
+    async with aiohttp.ClientSession() as client, asyncio.timeout(PATIENCE):
         for serving in servings:
             while True:
                 async with client.get(f"{serving.url}/_auth/readyz") as response:
@@ -277,7 +278,7 @@ async def test_one_code_raced_over_both_replicas_is_accepted_once(
                     *(person.ask("POST", "/_auth/verify", form, at=at) for at in (replicas.a, replicas.b) * 3)
                 )
                 assert 303 in {status for status, _ in answers}
-        await eventually(lambda: _logins(replicas) == 4, "one login for each code")
+        await until(lambda: _logins(replicas) == 4, "one login for each code")
 
 
 def _logins(replicas: Replicas) -> int:
@@ -307,6 +308,6 @@ async def test_a_revocation_reaches_both_replicas(tmp_path: Path, postgres: Daem
             assert (await person.ask("GET", "/quick", at=serving))[0] == 200
         await replicas.command("session", "revoke", "--user", "alice")
         for serving in (replicas.a, replicas.b):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while (await person.ask("GET", "/quick", at=serving))[0] == 200:
                     await asyncio.sleep(0.05)

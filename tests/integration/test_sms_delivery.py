@@ -1,5 +1,6 @@
 """Deliveries as Twilio reports them, on the page of who waits, in the records and in the day's spending."""
 
+import asyncio
 import logging
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from gateway.stores.protocols.sms import FINAL, Delivery
 from tests.fake_twilio import FakeTwilio, Message
 from tests.rig import PHONE
 from tests.sms_rig import ask_for_code, delivery, records, sms_gateway, spent, verify_config
+from tests.waiting import leap, until
 
 
 async def test_the_page_follows_a_message_to_the_phone(tmp_path: Path) -> None:
@@ -126,12 +128,15 @@ async def test_what_twilio_refused_costs_nothing(tmp_path: Path) -> None:
 async def test_what_may_have_been_sent_costs_nothing_until_its_bill_comes(tmp_path: Path) -> None:
     async with (
         FakeTwilio() as twilio,
-        sms_gateway(tmp_path, twilio, timeout="200ms") as rig,
+        sms_gateway(tmp_path, twilio) as rig,
         rig.browser() as browser,
     ):
         await rig.add_user()
         twilio.hang_next()
-        await ask_for_code(browser)
+        asking = asyncio.create_task(ask_for_code(browser))
+        await until(lambda: twilio.requests)
+        leap(10)
+        await asking
         assert await spent(rig) == 0
         (record,) = await records(rig)
         assert record.status == "unknown"

@@ -23,10 +23,10 @@ from tests.sending import (
     RecordedBackoff,
     everything_logged,
     everything_said,
-    free_port,
     self_signed,
     silent_port,
 )
+from tests.waiting import free_port, leap, until
 
 TO = "alice.wonder@example.com"
 PASSWORD = "mail-secret-77d0"
@@ -41,6 +41,7 @@ class Sink:
     data: list[str] = field(default_factory=list)
     envelopes: list[Envelope] = field(default_factory=list)
     connections: int = 0
+    released: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -53,7 +54,7 @@ class Sink:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         reply = self.data.pop(0) if self.data else "250 OK"
         if reply == "hang":
-            await asyncio.sleep(30)
+            await self.released.wait()
         elif reply.startswith("250"):
             self.envelopes.append(envelope)
         return reply
@@ -86,12 +87,13 @@ async def smtp_server(
     try:
         yield sink
     finally:
+        sink.released.set()
         server.close()
 
 
 def config(port: int, **fields: object) -> EmailSmtp:
     plain = {"provider": "smtp", "host": "127.0.0.1", "tls": "none", "from": "Demo <login@example.org>"}
-    return EmailSmtp.model_validate({**plain, "timeout": "5s", "port": port, **fields})
+    return EmailSmtp.model_validate({**plain, "timeout": "60s", "port": port, **fields})
 
 
 def sender(
@@ -199,7 +201,10 @@ async def test_a_refused_message_is_not_repeated(reply: str, retryable: bool):
 async def test_silence_after_the_message_is_not_repeated():
     async with smtp_server() as sink:
         sink.data = ["hang"]
-        failure = await failure_of(sink.port, timeout="300ms")
+        failing = asyncio.create_task(failure_of(sink.port))
+        await until(lambda: not sink.data)
+        leap(60)
+        failure = await failing
     assert (failure.code, failure.retryable, sink.connections) == ("timeout", True, 1)
 
 
@@ -211,7 +216,7 @@ async def test_a_refused_connection_is_repeated():
 
 async def test_a_silent_port_ends_in_a_timeout():
     with silent_port() as port:
-        failure = await failure_of(port, timeout="200ms")
+        failure = await failure_of(port, timeout="200ms")  # short: nobody takes the connection
     assert failure.retryable
     assert failure.code in {"timeout", "connect"}
 
@@ -246,8 +251,7 @@ async def test_a_server_that_hangs_blocks_nobody_else():
         sink.data = ["hang"]
         mailer = sender(sink.port)
         stuck = asyncio.create_task(mailer.send(TO, "s", "first"))
-        while sink.data:
-            await asyncio.sleep(0.01)
+        await until(lambda: not sink.data)
         await mailer.send(TO, "s", "second")
         assert not stuck.done()
         stuck.cancel()

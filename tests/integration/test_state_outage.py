@@ -14,6 +14,7 @@ from gateway.stores.redis.connection import RedisLink
 from gateway.stores.redis.ledger import SLACK, RedisLedger
 from tests.rig import Rig, running_gateway
 from tests.services import Daemon, redis_server
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ async def opened(url: str) -> AsyncIterator[tuple[RedisLink, RedisLedger]]:
 
 async def healed(rig: Rig) -> None:
     """Wait until readyz says that all parts are there again."""
-    async with asyncio.timeout(20), rig.browser() as browser:
+    async with asyncio.timeout(PATIENCE), rig.browser() as browser:
         while (await browser.get("/_auth/readyz")).status != 200:
             await asyncio.sleep(0.05)
 
@@ -97,7 +98,7 @@ async def test_a_restart_with_an_append_only_file_forgets_neither_counts_nor_cla
 async def test_a_redis_that_accepts_but_never_answers_does_not_hold_callers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         async with opened(f"redis://127.0.0.1:{silent.getsockname()[1]}/0") as (_, ledger):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 outcomes = await asyncio.gather(
                     *(ledger.hit("k", 60) for _ in range(200)), return_exceptions=True
                 )

@@ -12,6 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.rig import Browser, Rig, running_gateway
+from tests.waiting import PATIENCE
 
 ROUTES: list[dict[str, Any]] = [
     {"path": "/fresh", "upstream": "UPSTREAM", "policy": {"max_age": "10m"}},
@@ -37,7 +38,7 @@ async def opened(rig: Rig, browser: Browser, path: str) -> ClientConnection:
 
 
 async def closing(ws: ClientConnection) -> tuple[int | None, str | None]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         with suppress(ConnectionClosed):
             await ws.recv()
     return ws.close_code, ws.close_reason

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,11 +19,11 @@ from tests.sending import (
     RecordedBackoff,
     everything_logged,
     everything_said,
-    free_port,
     self_signed,
     silent_port,
     twilio_config,
 )
+from tests.waiting import free_port, leap, until
 
 
 @pytest.fixture
@@ -49,6 +50,14 @@ async def failure_of(
         with pytest.raises(SendFailed) as failed:
             await sender.send(to, fields.pop("text", TEXT))  # type: ignore[arg-type]
     return failed.value
+
+
+async def failure_in_time(twilio: FakeTwilio, **more: Any) -> SendFailed:
+    """The time is over while Twilio has the request and says nothing."""
+    failing = asyncio.create_task(failure_of(twilio.url, **more))
+    await until(lambda: twilio.requests)
+    leap(60)
+    return await failing
 
 
 async def test_a_message_arrives_with_its_text_sender_and_expiry(twilio: FakeTwilio):
@@ -227,7 +236,8 @@ async def test_a_refused_connection_is_repeated(caplog: pytest.LogCaptureFixture
 async def test_a_connection_that_hangs_is_repeated():
     recorded = RecordedBackoff(retries=1)
     with silent_port() as port:
-        failure = await failure_of(f"http://127.0.0.1:{port}", recorded, timeout="200ms")
+        brief = {"timeout": "200ms"}  # short: nobody takes the connection
+        failure = await failure_of(f"http://127.0.0.1:{port}", recorded, **brief)
     assert failure.code == "connect"
     assert len(recorded.pauses) == 1
 
@@ -240,7 +250,7 @@ async def test_an_unknown_host_is_a_connection_failure():
 async def test_a_timeout_after_the_request_was_sent_is_not_repeated(twilio: FakeTwilio):
     twilio.hang_next()
     recorded = RecordedBackoff(retries=5)
-    failure = await failure_of(twilio.url, recorded, timeout="300ms")
+    failure = await failure_in_time(twilio, recorded=recorded)
     assert (failure.code, failure.retryable) == ("timeout", True)
     assert (len(twilio.requests), recorded.pauses) == (1, [])
 
@@ -301,8 +311,7 @@ async def test_a_send_that_hangs_blocks_nobody_else(twilio: FakeTwilio):
     twilio.hang_next()
     async with sending(twilio.url, timeout="60s") as sender:
         stuck = asyncio.create_task(sender.send(PHONE, TEXT))
-        while not twilio.requests:
-            await asyncio.sleep(0.01)
+        await until(lambda: twilio.requests)
         await asyncio.gather(*(sender.send(f"+49151123456{n:02}", TEXT) for n in range(20)))
         assert not stuck.done()
         assert len(twilio.messages) == 20
@@ -356,6 +365,7 @@ async def test_no_exception_carries_code_token_or_number(twilio: FakeTwilio, tro
         twilio.fail_next(status=400, code=21211)
     elif trouble != "number":
         getattr(twilio, f"{trouble}_next")()
-    said = everything_said(await failure_of(twilio.url, to=to, timeout="300ms"))
+    failing = failure_in_time(twilio, to=to) if trouble == "hang" else failure_of(twilio.url, to=to)
+    said = everything_said(await failing)
     for secret in (CODE, AUTH_TOKEN, PHONE[3:], "5005550009"):
         assert secret not in said

@@ -57,7 +57,7 @@ async def test_what_may_not_be_done_twice_is_asked_once_on_a_connection_that_die
 ) -> None:
     async with in_front_of_a_hasty_app(fast) as (rig, seen):
         said = await talk(
-            rig.port, [request("/first"), request("/dies", method=method)], ["GET", method], 0.05
+            rig.port, [request("/first"), request("/dies", method=method)], ["GET", method], in_turn=True
         )
         assert [one[0] for one in said] == [b"HTTP/1.1 200 OK", b"HTTP/1.1 502 Bad Gateway"]
     assert sum(b"/dies" in head for heads in seen for head in heads) == 1

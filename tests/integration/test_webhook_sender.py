@@ -11,7 +11,8 @@ from gateway.config.sections.sms_email import SmsWebhook
 from gateway.errors import SendFailed
 from gateway.messaging.senders.build import build_sms
 from gateway.messaging.senders.webhook import WebhookSender
-from tests.sending import CODE, PHONE, TEXT, RecordedBackoff, everything_logged, everything_said, free_port
+from tests.sending import CODE, PHONE, TEXT, RecordedBackoff, everything_logged, everything_said
+from tests.waiting import free_port, leap, until
 
 SECRET = "Bearer hook-secret-81c2"
 
@@ -23,13 +24,14 @@ class Hook:
     url: str = ""
     answers: list[tuple[int, dict[str, str]] | str] = field(default_factory=list)
     calls: list[tuple[dict[str, str], object]] = field(default_factory=list)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, request: web.Request) -> web.Response:
         self.calls.append((dict(request.headers), await request.json()))
         answer = self.answers.pop(0) if self.answers else (200, {})
         if isinstance(answer, str):
             if answer == "hang":
-                await asyncio.sleep(30)
+                await self.released.wait()
             assert request.transport
             request.transport.close()
             return web.Response()
@@ -46,12 +48,13 @@ async def hook() -> AsyncIterator[Hook]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     hook.url = f"http://127.0.0.1:{runner.addresses[0][1]}/sms"
     yield hook
+    hook.released.set()
     await runner.cleanup()
 
 
 def config(url: str, **fields: object) -> SmsWebhook:
     return SmsWebhook.model_validate(
-        {"provider": "webhook", "url": url, "headers": {"Authorization": SECRET}, "timeout": "5s", **fields}
+        {"provider": "webhook", "url": url, "headers": {"Authorization": SECRET}, "timeout": "60s", **fields}
     )
 
 
@@ -122,7 +125,11 @@ async def test_a_redirect_is_refused(hook: Hook, status: int):
 @pytest.mark.parametrize(("trouble", "code"), [("hang", "timeout"), ("drop", "connection_lost")])
 async def test_silence_after_the_request_is_not_repeated(hook: Hook, trouble: str, code: str):
     hook.answers = [trouble]
-    failure = await failure_of(hook.url, timeout="300ms")
+    failing = asyncio.create_task(failure_of(hook.url))
+    await until(lambda: hook.calls)
+    if trouble == "hang":
+        leap(60)
+    failure = await failing
     assert (failure.code, failure.retryable, len(hook.calls)) == (code, True, 1)
 
 
@@ -137,8 +144,7 @@ async def test_a_hook_that_hangs_blocks_nobody_else(hook: Hook):
     hook.answers = ["hang"]
     sender = WebhookSender(config(hook.url), RecordedBackoff().backoff)
     stuck = asyncio.create_task(sender.send(PHONE, TEXT))
-    while not hook.calls:
-        await asyncio.sleep(0.01)
+    await until(lambda: hook.calls)
     await sender.send(PHONE, "second")
     assert not stuck.done()
     stuck.cancel()

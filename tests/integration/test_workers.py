@@ -14,7 +14,8 @@ import aiohttp
 import pytest
 import yaml
 
-from tests.integration.serving import COMMAND, ROOT, Serving, eventually, serving, upstream, write_config
+from tests.integration.serving import COMMAND, ROOT, Serving, serving, upstream, write_config
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.xdist_group("processes")
 
@@ -80,8 +81,8 @@ async def test_reload_under_load_drops_no_request(gateway: Serving) -> None:
         for _ in range(3):
             before, answered = gateway.workers(), load.answers
             gateway.signal(signal.SIGHUP)
-            await eventually(lambda old=before: not old & gateway.workers(), "the old workers have left")
-            await eventually(lambda old=answered: load.answers > old + 50, "the new workers answer")
+            await until(lambda old=before: not old & gateway.workers(), "the old workers have left")
+            await until(lambda old=answered: load.answers > old + 50, "the new workers answer")
     assert load.failures == []
     assert load.closes > 0, "kept connections were told to close"
     assert gateway.process.returncode is None
@@ -102,9 +103,9 @@ async def test_reload_can_change_the_number_of_workers_both_ways(gateway: Servin
         for count in (4, 2, 3):
             write_config(gateway.folder, app, gateway.port, workers=count)
             gateway.signal(signal.SIGHUP)
-            await eventually(lambda n=count: len(gateway.workers()) == n, f"{count} workers")
+            await until(lambda n=count: len(gateway.workers()) == n, f"{count} workers")
             answered = load.answers
-            await eventually(lambda old=answered: load.answers > old + 50, "all sockets are read")
+            await until(lambda old=answered: load.answers > old + 50, "all sockets are read")
     assert load.failures == []
 
 
@@ -128,7 +129,7 @@ async def test_reload_waits_for_a_running_request(gateway: Serving, app: str) ->
     assert not slow.done()
     await get(f"{app}/release")
     assert await slow == "slow"
-    await eventually(lambda: len(gateway.workers()) == 2, "the drained worker has left")
+    await until(lambda: len(gateway.workers()) == 2, "the drained worker has left")
 
 
 async def test_sigterm_drains_a_slow_request_and_exits_with_0(gateway: Serving, app: str) -> None:
@@ -136,7 +137,7 @@ async def test_sigterm_drains_a_slow_request_and_exits_with_0(gateway: Serving, 
     await get(f"{app}/entered")
     gateway.signal(signal.SIGTERM)
     await gateway.said_eventually("stopping")
-    await eventually(lambda: not can_connect(gateway.port), "new connections are refused")
+    await until(lambda: not can_connect(gateway.port), "new connections are refused")
     assert not slow.done()
     await get(f"{app}/release")
     assert await slow == "slow"
@@ -144,7 +145,7 @@ async def test_sigterm_drains_a_slow_request_and_exits_with_0(gateway: Serving, 
 
 
 async def test_drain_ends_at_its_timeout(tmp_path: Path, app: str) -> None:
-    async with serving(tmp_path, app, drain_timeout="1s") as gateway:
+    async with serving(tmp_path, app, drain_timeout="1s") as gateway:  # short: the app never answers
         slow = asyncio.create_task(get(f"{gateway.url}/slow"))
         await get(f"{app}/entered")
         gateway.signal(signal.SIGTERM)
@@ -167,7 +168,7 @@ async def test_second_signal_stops_at_once(gateway: Serving, app: str) -> None:
 async def test_killed_worker_is_replaced(gateway: Serving) -> None:
     victim = min(gateway.workers())
     os.kill(victim, signal.SIGKILL)
-    await eventually(lambda: victim not in gateway.workers() and len(gateway.workers()) == 2, "a new worker")
+    await until(lambda: victim not in gateway.workers() and len(gateway.workers()) == 2, "a new worker")
     # Each request on its own connection, so that both sockets are met.
     for _ in range(20):
         assert await get(f"{gateway.url}/quick") == "quick"
@@ -178,17 +179,17 @@ async def test_workers_leave_when_their_parent_is_killed(gateway: Serving) -> No
     workers = gateway.workers()
     gateway.signal(signal.SIGKILL)
     await gateway.ended()
-    await eventually(lambda: not any(is_alive(pid) for pid in workers), "no orphans")
+    await until(lambda: not any(is_alive(pid) for pid in workers), "no orphans")
 
 
 async def test_one_worker_reloads_without_a_drop(tmp_path: Path, app: str) -> None:
     async with serving(tmp_path, app, workers=1) as gateway, Load(gateway.url) as load:
         assert len(gateway.workers()) == 1
-        await eventually(lambda: load.answers > 20, "answers")
+        await until(lambda: load.answers > 20, "answers")
         gateway.signal(signal.SIGHUP)
         await gateway.said_eventually("reload done")
         answered = load.answers
-        await eventually(lambda: load.answers > answered + 50, "answers after the reload")
+        await until(lambda: load.answers > answered + 50, "answers after the reload")
         assert load.failures == []
 
 
@@ -289,7 +290,7 @@ def resumed(
 ) -> tuple[ssl.SSLSession | None, bool]:
     """Ask on a new connection; the session that it leaves, and whether it went on with `session`."""
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=20) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain,
         context.wrap_socket(plain, server_hostname="localhost", session=session) as secure,
     ):
         secure.sendall(b"GET /quick HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

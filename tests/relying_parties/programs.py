@@ -13,7 +13,8 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.services import free_port, missing
+from tests.services import missing
+from tests.waiting import PATIENCE
 
 OPENID_CLIENT = "openid-client@6.9.0"
 APP = Path(__file__).with_name("app.mjs")
@@ -63,7 +64,7 @@ def node_app(folder: Path, issuer: str, port: int, id: str, secret: str) -> Iter
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
 
 
 _APACHE = """
@@ -127,14 +128,14 @@ def apache(issuer: str, port: int, id: str, secret: str) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(PATIENCE)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 async def until_it_answers(url: str) -> None:
     """Any answer will do."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     async with aiohttp.ClientSession() as web:
         while True:
             try:
@@ -143,6 +144,3 @@ async def until_it_answers(url: str) -> None:
             except aiohttp.ClientError:
                 assert time.monotonic() < deadline, f"{url} does not answer"
                 await asyncio.sleep(0.05)
-
-
-__all__ = ["apache", "free_port", "node_app", "until_it_answers"]

@@ -1,6 +1,5 @@
 """A changed number cools off: codes still go to the one before, which also hears of the change (rules 2 and 10)."""
 
-import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +13,7 @@ from gateway.stores.protocols.sms import PhoneChange
 from tests.fake_twilio import FakeTwilio
 from tests.rig import PHONE, Browser, Rig, running_gateway
 from tests.sms_rig import SECOND_PHONE, ask_for_code, sms_gateway
+from tests.waiting import until
 
 DAY = 86400
 
@@ -50,19 +50,19 @@ async def user_of(rig: Rig, **fields: str) -> User:
     return await rig.add_user(email="alice@example.com", **fields)
 
 
-async def until(browser: Browser, done: Callable[[], bool]) -> None:
+async def heard_of(browser: Browser, done: Callable[[], bool]) -> None:
     """Until the worker has heard of a change."""
-    for _ in range(300):
-        if done():
-            return
+
+    async def heard() -> bool:
         await browser.get("/_auth/healthz")
-        await asyncio.sleep(0.05)
-    raise AssertionError("the worker did not hear of it")
+        return done()
+
+    await until(heard, "the worker hears of it")
 
 
 async def told(twilio: FakeTwilio, browser: Browser) -> list[str]:
     """Messages that are no codes, once the worker has heard of the change."""
-    await until(browser, lambda: any("was" in message.body for message in twilio.messages))
+    await heard_of(browser, lambda: any("was" in message.body for message in twilio.messages))
     return [message.to for message in twilio.messages if "was" in message.body]
 
 
@@ -91,13 +91,13 @@ async def test_the_old_number_and_the_mailbox_hear_of_it_once(tmp_path: Path) ->
         assert "was changed to +49*****679" in text
         assert "codes still come here" in text
         assert "http" not in text
-        await until(browser, lambda: "Mail to a•••••@example.com" in rig.terminal.getvalue())
+        await heard_of(browser, lambda: "Mail to a•••••@example.com" in rig.terminal.getvalue())
         # Another change of the user is no news about the number.
         user = await rig.directory.get("alice")
         assert user is not None
         await rig.directory.replace(replace(user, name="Alice Doe"))
         await change_by_admin(rig, "+4915112345670")
-        await until(browser, lambda: SECOND_PHONE in [message.to for message in twilio.messages])
+        await heard_of(browser, lambda: SECOND_PHONE in [message.to for message in twilio.messages])
         assert await told(twilio, browser) == [PHONE, SECOND_PHONE]
 
 

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from tests.rig import running_gateway
+from tests.waiting import PATIENCE
 
 PROBE = b"GET /_auth/healthz HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n"
 
@@ -36,6 +37,6 @@ async def test_an_address_that_opens_all_connections_it_can_leaves_the_rest_for_
         finally:
             for _, writer in greedy:
                 writer.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not (await asked(rig.port, source="127.0.0.2")).startswith(b"HTTP/1.1 200"):
                 await asyncio.sleep(0.05)

@@ -17,6 +17,7 @@ from hypercorn.config import Config as HypercornConfig
 
 from tests.integration.engines import ENGINES, behind
 from tests.rig import Rig, listening_socket
+from tests.waiting import PATIENCE
 
 KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
 SETTINGS = "HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
@@ -99,7 +100,7 @@ async def smuggled(rig: Rig, path: str, upgrade: str) -> bool:
     """Whether the connection was switched; if so, the next stream asks for what nobody may see."""
     reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{rig.port}\r\n{upgrade}\r\n".encode())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         head = await reader.readuntil(b"\r\n\r\n")
         switched = head.startswith(b"HTTP/1.1 101")
         if switched:
@@ -118,6 +119,6 @@ async def ask_for_the_secret(reader: asyncio.StreamReader, writer: asyncio.Strea
     http.send_headers(3, [*asked, ("remote-user", "root")], end_stream=True)
     writer.write(http.data_to_send())
     with suppress(TimeoutError):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(2):  # short: a switched connection has its answer at once
             while await reader.read(65536):
                 pass

@@ -10,6 +10,7 @@ import pytest
 from gateway.config.sections.header_presets import IDENTITY
 from tests.rig import running_gateway
 from tests.security.raw import status_of
+from tests.waiting import PATIENCE
 
 FORGED = "mallory"
 ROUTES = [
@@ -37,7 +38,7 @@ async def ask(port: int, data: list[bytes]) -> list[bytes]:
     answers = []
     for request in data:
         writer.write(request)
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
         length = int(re.findall(rb"(?i)content-length: (\d+)", head)[0])
         answers.append(head + await reader.readexactly(length))
         if not head.startswith(b"HTTP/1.1 200"):

@@ -73,11 +73,7 @@ async def test_link_then_second_factor_then_password(tmp_path: Path) -> None:
         response = await browser.post("/_auth/reset", form | {"password": NEW})
         assert "Your password is changed" in await response.text()
         assert (await browser.get("/")).status == 303, "a reset signs nobody in"
-        for _ in range(40):
-            if (await elsewhere.get("/")).status == 303:
-                break
-            await asyncio.sleep(0.1)
-        assert (await elsewhere.get("/")).status == 303
+        await elsewhere.until_status(303)
         assert (await browser.password()).status == 401
         assert (await browser.password(password=NEW)).status == 303
         assert "was just changed" in (await mailbox.wait(2))[1]

@@ -8,6 +8,7 @@ import pytest
 
 from tests.rig import HTML, Rig, running_gateway
 from tests.security.raw import exchange, status_of
+from tests.waiting import PATIENCE
 
 
 def two_routes() -> list[dict[str, object]]:
@@ -124,9 +125,9 @@ async def test_no_header_turns_a_method_that_a_rule_judged_into_another(
             "X-HTTP-Method",
             "X-Method-Override",
         ):
-            head = f"GET / HTTP/1.1\r\nHost: HOST\r\n{name}: DELETE\r\n\r\n"
-            judged = await exchange(rig.port, head.replace("HOST", "app.test").encode(), wait=0.1)
-            free = await exchange(rig.port, head.replace("HOST", "free.test").encode(), wait=0.1)
+            head = f"GET / HTTP/1.1\r\nHost: HOST\r\n{name}: DELETE\r\nConnection: close\r\n\r\n"
+            judged = await exchange(rig.port, head.replace("HOST", "app.test").encode())
+            free = await exchange(rig.port, head.replace("HOST", "free.test").encode())
             assert status_of(judged) == status_of(free) == 200
             assert b"DELETE" not in judged
             assert b"DELETE" in free
@@ -153,7 +154,7 @@ async def test_each_request_of_a_connection_is_judged_by_its_own_path_method_and
         reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
         for line, status in [*lines.items(), *reversed(lines.items())]:
             writer.write(f"{line} HTTP/1.1\r\nHost: app.test\r\n\r\n".encode())
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
             assert status_of(head) == status, line
             if line.startswith("GET"):
                 await reader.readexactly(int(re.findall(rb"(?i)content-length: (\d+)", head)[0]))

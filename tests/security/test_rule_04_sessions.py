@@ -13,6 +13,7 @@ from gateway.model import User
 from gateway.stores.sql.engine import open_engine
 from gateway.stores.sql.sessions import SqlSessions
 from tests.rig import running_gateway
+from tests.waiting import PATIENCE
 
 
 async def websocket(request: web.Request) -> web.WebSocketResponse:
@@ -69,11 +70,7 @@ async def test_a_session_ended_elsewhere_is_refused_within_a_second_or_two(tmp_p
         engine = open_engine(rig.config.storage.url)  # as the command line does, in another process
         assert await SqlSessions(engine, rig.clock).delete_for_user("alice") == 1
         await engine.dispose()
-        for _ in range(40):
-            if (await browser.get("/")).status == 303:
-                break
-            await asyncio.sleep(0.1)
-        assert (await browser.get("/")).status == 303
+        await browser.until_status(303)
 
 
 async def test_a_session_that_ends_while_it_is_being_read_is_not_remembered(
@@ -130,11 +127,7 @@ async def test_disabling_a_user_or_changing_the_password_ends_sessions(tmp_path:
         await browser.sign_in()
         rig.clock.advance(5)
         await rig.directory.set_password("alice", "another good passphrase")
-        for _ in range(40):
-            if (await browser.get("/")).status == 303:
-                break
-            await asyncio.sleep(0.1)
-        assert (await browser.get("/")).status == 303
+        await browser.until_status(303)
         await browser.password(password="another good passphrase")
         await browser.code()
         assert (await browser.get("/")).status == 200
@@ -142,11 +135,7 @@ async def test_disabling_a_user_or_changing_the_password_ends_sessions(tmp_path:
         assert stored is not None
 
         await rig.directory.replace(replace(stored, disabled=True))
-        for _ in range(40):
-            if (await browser.get("/")).status == 303:
-                break
-            await asyncio.sleep(0.1)
-        assert (await browser.get("/")).status == 303
+        await browser.until_status(303)
 
 
 async def test_who_is_disabled_in_a_directory_that_tells_nobody_is_out_at_the_next_look(
@@ -178,12 +167,8 @@ async def test_a_group_that_is_taken_away_counts_no_more_within_two_seconds(
             await browser.password()
             assert [(await browser.get("/")).status for _ in range(3)] == [200] * 3
             await rig.directory.replace(replace(user, groups=()))
-            for _ in range(40):
-                status = (await browser.get("/")).status
-                if status == 403:
-                    break
-                await asyncio.sleep(0.05)
-            assert [(await browser.get("/")).status for _ in range(3)] == [403] * 3, status
+            await browser.until_status(403)
+            assert [(await browser.get("/")).status for _ in range(3)] == [403] * 3
 
 
 async def test_rotating_keys_keeps_sessions_alive(tmp_path: Path) -> None:
@@ -248,9 +233,9 @@ async def test_a_websocket_ends_with_the_session_that_opened_it(tmp_path: Path) 
         await browser.sign_in()
         async with browser.session.ws_connect(f"{rig.url}/ws", headers={"Origin": rig.url}) as ws:
             await ws.send_str("hello")
-            assert await ws.receive_str(timeout=5) == "hello"
+            assert await ws.receive_str(timeout=PATIENCE) == "hello"
             await browser.post("/_auth/logout", {"csrf_token": await browser.token("/_auth/logout")})
-            assert (await ws.receive(timeout=5)).type is WSMsgType.CLOSE
+            assert (await ws.receive(timeout=PATIENCE)).type is WSMsgType.CLOSE
 
 
 async def test_a_session_that_is_revoked_while_a_code_is_judged_does_not_rise(tmp_path: Path) -> None:

@@ -3,16 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from gateway.server.fastpath import FastPath
 from tests.rig import running_gateway
-from tests.security.raw import exchange, status_of
+from tests.security.raw import exchange, first_head, status_of
 
-ASK = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+ASK = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 MUCH = 12_000_000
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
@@ -22,13 +22,15 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
 class App:
     """Answers with `start` and then, without end, with `then`, or once more with `later`.
 
-    `sent` is how much of the endless part one connection took.
+    `later` comes once `answered` is set. `sent` is how much of the endless part one connection took.
     """
 
     start: bytes = b""
     then: bytes = b""
     later: bytes = b""
     sent: int = 0
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    finished: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         sent = 0
@@ -40,8 +42,10 @@ class App:
                 await writer.drain()
                 sent += len(self.then) * 100
                 self.sent = max(sent, self.sent)
-            await asyncio.sleep(0.1 if self.later else 0)
-            writer.write(self.later)
+            if self.later:
+                await self.answered.wait()
+                writer.write(self.later)
+                self.finished.set()
             await reader.read()
         except (OSError, asyncio.IncompleteReadError):
             pass
@@ -75,7 +79,7 @@ async def test_a_head_or_trailers_without_end_are_cut_off(tmp_path: Path, fast_p
     async with gateway_before(app, tmp_path, fast_path=fast_path) as (port, _):
         for name, (app.start, app.then) in ENDLESS.items():
             app.sent = 0
-            answer = await exchange(port, ASK, wait=0.5)
+            answer = await exchange(port, ASK)
             assert not answer.endswith(b"0\r\n\r\n"), name
             assert 0 < app.sent < MUCH, name
 
@@ -99,14 +103,14 @@ async def test_an_answer_that_could_be_read_in_two_ways_is_502(tmp_path: Path, f
     app = App()
     async with gateway_before(app, tmp_path, fast_path=fast_path) as (port, _):
         for name, app.start in ODD.items():
-            assert status_of(await exchange(port, ASK, wait=0.2)) == 502, name
+            assert status_of(await exchange(port, ASK)) == 502, name
 
 
 @pytest.mark.parametrize("fast_path", [True, False])
 async def test_an_app_cannot_take_the_length_away_from_its_answer(tmp_path: Path, fast_path: bool) -> None:
     app = App(OK + b"Connection: content-length\r\nContent-Length: 1\r\n\r\na")
     async with gateway_before(app, tmp_path, fast_path=fast_path) as (port, _):
-        assert b"\r\nContent-Length: 1\r\n" in await exchange(port, ASK, wait=0.2)
+        assert b"\r\nContent-Length: 1\r\n" in await exchange(port, ASK)
 
 
 @pytest.mark.parametrize("fast_path", [True, False])
@@ -123,7 +127,12 @@ async def test_what_an_app_says_beyond_its_answer_reaches_nobody(tmp_path: Path,
                 for _ in range(
                     2
                 ):  # the app answers once on each connection: one that was kept would be silent
-                    assert (await exchange(port, ASK, wait=0.3)).endswith(end)
+                    assert (await exchange(port, ASK)).endswith(end)
+                    if app.later:
+                        app.answered.set()
+                        await app.finished.wait()  # while the connection is idle
+                    app.answered.clear()
+                    app.finished.clear()
 
 
 async def test_large_heads_of_answers_are_not_kept_in_memory(tmp_path: Path) -> None:
@@ -132,7 +141,7 @@ async def test_large_heads_of_answers_are_not_kept_in_memory(tmp_path: Path) -> 
     async with gateway_before(app, tmp_path, fast_path=True) as (port, fast):
         for size, kept in ((100, True), (8000, False)):
             app.start = OK + b"Connection: close\r\nX: %b\r\nContent-Length: 0\r\n\r\n" % (b"a" * size)
-            assert status_of(await exchange(port, ASK, wait=0.2)) == 200
+            assert status_of(await first_head(port, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")) == 200
             plans = filter(None, fast._plans._plans.values())
             heads = [head for plan in plans for made in plan.rendered.values() for head, _ in made.answers]
             assert (max(map(len, heads)) > size) is kept

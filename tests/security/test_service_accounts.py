@@ -15,6 +15,7 @@ from gateway.stores.protocols.tokens import ApiToken
 from gateway.stores.sql.engine import open_engine
 from gateway.stores.sql.tokens import SqlTokens
 from tests.rig import PASSWORD, Rig, running_gateway
+from tests.waiting import PATIENCE
 
 SECRET = "s" * 43
 TOKEN = f"{PREFIX}0123456789abcdef_{SECRET}"
@@ -169,7 +170,7 @@ async def test_scope_expiry_revocation_and_groups_hold(tmp_path: Path) -> None:
 
 async def until_refused(rig: Rig, authorization: str) -> None:
     """Time stands still, so nothing but the news of a change can end what is remembered."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while (await get(rig, "/one", authorization))[0] == 200:
             await asyncio.sleep(0.05)
 
@@ -337,7 +338,7 @@ async def test_who_got_new_groups_is_told_of_anew_although_the_password_was_know
         user = await rig.add_user()
         before = await assertion(rig, "/one", basic("alice", PASSWORD))
         await rig.directory.replace(replace(user, groups=("ops",)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while await assertion(rig, "/one", basic("alice", PASSWORD)) == before:
                 await asyncio.sleep(0.02)
         _, body = await get(rig, "/one", basic("alice", PASSWORD))

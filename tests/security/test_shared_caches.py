@@ -11,7 +11,7 @@ from aiohttp import web
 
 from tests.integration.engines import RealClock, command, process
 from tests.rig import HTML, Rig, running_gateway
-from tests.services import free_port
+from tests.waiting import free_port
 
 CACHE = """
 pid nginx.pid; error_log stderr; events {{ }}

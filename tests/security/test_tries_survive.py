@@ -13,6 +13,7 @@ from gateway.stores.sql.migrate import migrate
 from tests.contract.race import wall_clock
 from tests.rig import Rig, running_gateway
 from tests.security.test_rule_02_codes import PLENTY
+from tests.waiting import PATIENCE
 
 _context = multiprocessing.get_context("fork")
 
@@ -99,7 +100,7 @@ def test_guesses_in_two_processes_and_many_sessions_share_five_tries(tmp_path: P
         racer.start()
     judged = sum(results.get(timeout=60) for _ in racers)
     for racer in racers:
-        racer.join(20)
+        racer.join(PATIENCE)
     assert judged == TRIES
 
 
@@ -117,7 +118,7 @@ def _guess(url: str, number: int, barrier: object, results: "multiprocessing.Que
         codes = Codes(
             "sms", SqlLedger(engine, wall_clock), lambda: [b"k" * 32], wall_clock, length=6, lifetime=300
         )
-        barrier.wait(30)  # type: ignore[attr-defined]
+        barrier.wait(PATIENCE)  # type: ignore[attr-defined]
 
         async def flow(place: int) -> bool:
             attempt = Attempt(User("alice"), f"sid-{number}-{place}", "127.0.0.1", "localhost")

@@ -2,7 +2,8 @@
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -97,55 +98,60 @@ def whole_bundles(tree: ast.AST) -> list[str]:
     return found
 
 
-OURS = classes_of(file.read_text() for file in FILES)
-
-
-@pytest.mark.parametrize("file", FILES, ids=named)
-def test_file_is_short_enough_to_read(file: Path) -> None:
-    lines = len(file.read_text().splitlines())
-    assert lines < LONGEST
-
-
-@pytest.mark.parametrize("file", ALL_FILES, ids=named)
-def test_file_is_named_after_what_it_holds(file: Path) -> None:
-    assert not VAGUE.search(file.stem)
-
-
-@pytest.mark.parametrize("file", FILES, ids=named)
-def test_classes_and_functions_have_no_vague_names(file: Path) -> None:
-    tree = ast.parse(file.read_text())
+def vague_names(tree: ast.AST) -> list[str]:
+    """Classes and functions that could be called anything."""
     kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     names = [node.name for node in ast.walk(tree) if isinstance(node, kinds)]
-    assert [
-        name for name in names if re.search(r"(Manager|Helper|Util)s?$", name) or VAGUE.search(name)
-    ] == []
+    return [name for name in names if re.search(r"(Manager|Helper|Util)s?$", name) or VAGUE.search(name)]
 
 
-@pytest.mark.parametrize("file", FILES, ids=named)
-def test_module_opens_by_saying_what_it_is_for(file: Path) -> None:
-    source = file.read_text()
-    docstring = ast.get_docstring(ast.parse(source)) or ""
-    assert docstring or not source.strip()
+@cache
+def source_of(file: Path) -> str:
+    return file.read_text()
 
 
-@pytest.mark.parametrize("file", FILES, ids=named)
-def test_errors_are_not_swallowed(file: Path) -> None:
-    assert swallowed(ast.parse(file.read_text())) == []
+@cache
+def tree_of(file: Path) -> ast.Module:
+    return ast.parse(source_of(file))
 
 
-@pytest.mark.parametrize("file", FILES, ids=named)
-def test_tasks_are_kept(file: Path) -> None:
-    assert dropped_tasks(ast.parse(file.read_text())) == []
+def breaking(rule: Callable[[ast.Module], object]) -> dict[str, object]:
+    """The files of the gateway that break a rule, and how: one test for all, since thousands take minutes."""
+    return {named(file): found for file in FILES if (found := rule(tree_of(file)))}
 
 
-@pytest.mark.parametrize("file", FILES, ids=named)
-def test_time_and_randomness_are_not_frozen_into_defaults(file: Path) -> None:
-    assert calls_in_defaults(ast.parse(file.read_text())) == []
+def test_files_are_short_enough_to_read() -> None:
+    lengths = {named(file): len(source_of(file).splitlines()) for file in FILES}
+    assert {name: lines for name, lines in lengths.items() if lines >= LONGEST} == {}
 
 
-@pytest.mark.parametrize("file", FILES, ids=named)
-def test_nothing_is_left_for_later(file: Path) -> None:
-    assert re.findall(r"\b(?:TODO|FIXME|XXX|HACK)\b", file.read_text()) == []
+def test_files_are_named_after_what_they_hold() -> None:
+    assert [named(file) for file in ALL_FILES if VAGUE.search(file.stem)] == []
+
+
+def test_classes_and_functions_have_no_vague_names() -> None:
+    assert breaking(vague_names) == {}
+
+
+def test_modules_open_by_saying_what_they_are_for() -> None:
+    assert breaking(lambda tree: bool(tree.body) and not ast.get_docstring(tree)) == {}
+
+
+def test_errors_are_not_swallowed() -> None:
+    assert breaking(swallowed) == {}
+
+
+def test_tasks_are_kept() -> None:
+    assert breaking(dropped_tasks) == {}
+
+
+def test_time_and_randomness_are_not_frozen_into_defaults() -> None:
+    assert breaking(calls_in_defaults) == {}
+
+
+def test_nothing_is_left_for_later() -> None:
+    later = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")
+    assert [named(file) for file in FILES if later.search(source_of(file))] == []
 
 
 SAME_NAME: dict[str, str] = {}
@@ -169,7 +175,7 @@ def classes(sources: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def test_a_class_name_means_one_thing() -> None:
-    found = classes((named(file), file.read_text()) for file in FILES)
+    found = classes((named(file), source_of(file)) for file in FILES)
     shared = {name: files for name, files in found.items() if len(files) > 1}
     assert {name: files for name, files in shared.items() if name not in SAME_NAME} == {}
     assert sorted(SAME_NAME) == sorted(set(SAME_NAME) & set(shared)), "an exception that is none any more"
@@ -177,7 +183,7 @@ def test_a_class_name_means_one_thing() -> None:
 
 def test_the_formatter_lays_out_every_line() -> None:
     skips = re.compile(r"#\s*fmt:\s*(?:skip|off)")
-    assert [named(file) for file in ALL_FILES if skips.search(file.read_text())] == []
+    assert [named(file) for file in ALL_FILES if skips.search(source_of(file))] == []
 
 
 def test_files_that_stand_loose_are_those_of_the_list() -> None:
@@ -185,9 +191,9 @@ def test_files_that_stand_loose_are_those_of_the_list() -> None:
     assert len(LOOSE) <= 8
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file.name == "__init__.py"], ids=named)
-def test_a_package_says_what_it_is_for(file: Path) -> None:
-    assert ast.get_docstring(ast.parse(file.read_text()))
+def test_a_package_says_what_it_is_for() -> None:
+    packages = [file for file in FILES if file.name == "__init__.py"]
+    assert [named(file) for file in packages if not ast.get_docstring(tree_of(file))] == []
 
 
 @pytest.mark.parametrize(
@@ -196,21 +202,20 @@ def test_a_package_says_what_it_is_for(file: Path) -> None:
 )
 def test_what_is_written_once_is_written_once(words: str) -> None:
     """The Cookie header and our cookies' prefix and flags each have one function."""
-    assert [named(file) for file in FILES if words in file.read_text()] in (
+    assert [named(file) for file in FILES if words in source_of(file)] in (
         [],
         ["gateway/session/cookie.py"],
     )
 
 
-@pytest.mark.parametrize("file", FILES, ids=named)
-def test_constructors_are_called_by_keyword(file: Path) -> None:
-    assert filled_by_position(ast.parse(file.read_text()), OURS) == []
+def test_constructors_are_called_by_keyword() -> None:
+    ours = classes_of(map(source_of, FILES))
+    assert breaking(lambda tree: filled_by_position(tree, ours)) == {}
 
 
-@pytest.mark.parametrize("file", FILES, ids=named)
-def test_a_class_takes_what_it_uses(file: Path) -> None:
+def test_a_class_takes_what_it_uses() -> None:
     """The console has more than a dozen pages and an API, which share what `AdminServices` names."""
-    assert set(whole_bundles(ast.parse(file.read_text()))) <= {"AdminServices", "Composed"}
+    assert breaking(lambda tree: set(whole_bundles(tree)) - {"AdminServices", "Composed"}) == {}
 
 
 def test_the_rules_see_what_they_forbid() -> None:
@@ -228,6 +233,8 @@ def test_the_rules_see_what_they_forbid() -> None:
     assert classes([("a", "class A: ..."), ("b", "def f():\n    class A: ...\nclass _B: ...")]) == {
         "A": ["a", "b"]
     }
+    vague = "class A: ...\nclass TaskManager: ...\ndef string_utils(): ...\n"
+    assert sorted(vague_names(ast.parse(vague))) == ["TaskManager", "string_utils"]
     assert VAGUE.search("string_utils")
     assert not VAGUE.search("utility")
 
@@ -235,6 +242,6 @@ def test_the_rules_see_what_they_forbid() -> None:
 def test_every_audit_event_is_in_the_operators_table() -> None:
     """A quick look; tests/unit/docs/test_logging_page.py compares the fields, too."""
     page = (ROOT / "docs" / "logging.md").read_text(encoding="utf-8")
-    calls = [re.findall(r"\brecord\(\s*\"(\w+)\"", file.read_text()) for file in FILES]
+    calls = [re.findall(r"\brecord\(\s*\"(\w+)\"", source_of(file)) for file in FILES]
     events = {event for found in calls for event in found}
     assert {event for event in events if f"| `{event}` |" not in page} == set()

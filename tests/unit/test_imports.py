@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -106,27 +107,34 @@ def wrong_ways(name: str, used: set[str]) -> list[str]:
 
 
 KNOWN = set(modules())
-USES = {name: of_ours(file.read_text(), KNOWN) for name, file in modules().items() if name}
 
 
-@pytest.mark.parametrize("name", sorted(USES))
-def test_module_imports_only_what_stands_before_it(name: str) -> None:
-    assert wrong_ways(name, USES[name]) == []
+@cache
+def uses() -> dict[str, set[str]]:
+    """Module -> the modules of ours that it names."""
+    return {name: of_ours(file.read_text(), KNOWN) for name, file in modules().items() if name}
 
 
-@pytest.mark.parametrize("name", sorted(USES))
-def test_concrete_stores_senders_and_directories_are_known_to_the_composition_root_alone(name: str) -> None:
-    if not any(within(name, composer) for composer in COMPOSERS):
-        concrete = {used for used in USES[name] if any(within(used, package) for package in CONCRETE)}
-        assert [
-            one for one in concrete if not any(within(one, seam) for seam in SEAMS) and one not in CONCRETE
-        ] == []
+def behind_the_seams(name: str, used: set[str]) -> list[str]:
+    """The concrete stores, senders and directories that a module knows and should not."""
+    if any(within(name, composer) for composer in COMPOSERS):
+        return []
+    concrete = {one for one in used if any(within(one, package) for package in CONCRETE)}
+    return [one for one in concrete if not any(within(one, seam) for seam in SEAMS) and one not in CONCRETE]
+
+
+def test_modules_import_only_what_stands_before_them() -> None:
+    assert {name: wrong for name, used in uses().items() if (wrong := wrong_ways(name, used))} == {}
+
+
+def test_concrete_stores_senders_and_directories_are_known_to_the_composition_root_alone() -> None:
+    assert {name: wrong for name, used in uses().items() if (wrong := behind_the_seams(name, used))} == {}
 
 
 @pytest.mark.parametrize(("package", "forbidden"), NEVER)
 def test_the_sides_of_the_gateway_do_not_know_each_other(package: str, forbidden: tuple[str, ...]) -> None:
-    for name in (name for name in USES if within(name, package)):
-        assert [used for used in USES[name] for other in forbidden if within(used, other)] == [], name
+    for name in (name for name in uses() if within(name, package)):
+        assert [used for used in uses()[name] for other in forbidden if within(used, other)] == [], name
 
 
 @pytest.mark.parametrize("name", PURE)
@@ -141,14 +149,15 @@ def test_no_module_is_imported_in_a_circle() -> None:
     def visit(name: str, path: tuple[str, ...]) -> None:
         assert name not in path, " -> ".join((*path, name))
         if name not in done:
-            for used in USES.get(name, ()):
+            for used in uses().get(name, ()):
                 visit(used, (*path, name))
             done.add(name)
 
-    for name in USES:
+    for name in uses():
         visit(name, ())
 
 
 def test_a_wrong_import_is_noticed_even_inside_a_function() -> None:
     source = "def f():\n    from gateway import server\n    import gateway.cli.serve\n"
     assert sorted(wrong_ways("policy.decide", of_ours(source, KNOWN))) == ["cli.serve", "server"]
+    assert behind_the_seams("portal.page", {"stores.sql.engine", "directory.base"}) == ["stores.sql.engine"]

@@ -11,6 +11,7 @@ from joserfc import jwt
 
 from gateway.errors import ConfigError
 from gateway.keyring import KeyRing, keep_in_memory
+from tests.waiting import PATIENCE
 
 
 class FakeClock:
@@ -57,15 +58,15 @@ def test_workers_that_race_to_create_end_with_one_ring(path: Path) -> None:
     barrier, queue = context.Barrier(6), context.Queue()
 
     def start() -> None:
-        barrier.wait(20)
+        barrier.wait(PATIENCE)
         queue.put(KeyRing.load_or_create(path, FakeClock()).derive(b"same"))
 
     workers = [context.Process(target=start) for _ in range(6)]
     for worker in workers:
         worker.start()
-    derived = {queue.get(timeout=30) for _ in workers}
+    derived = {queue.get(timeout=PATIENCE) for _ in workers}
     for worker in workers:
-        worker.join(10)
+        worker.join(PATIENCE)
     assert len(derived) == 1
 
 

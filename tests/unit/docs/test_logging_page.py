@@ -1,7 +1,6 @@
 """docs/logging.md against the program: each field and event is documented, and what is documented exists."""
 
 import ast
-import asyncio
 import io
 import json
 import logging
@@ -18,6 +17,7 @@ from gateway.observability import log as gateway_log
 from tests.rig import running_gateway
 from tests.security.raw import exchange
 from tests.security.test_rule_04_sessions import websocket
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "logging.md").read_text(encoding="utf-8")
@@ -132,10 +132,7 @@ async def test_a_websocket_leaves_its_line_when_it_ends(tmp_path: Path, stream: 
     async with running_gateway(tmp_path, handler=websocket, routes=routes) as rig, rig.browser() as browser:
         async with browser.session.ws_connect(f"{rig.url}/ws"):
             assert emitted(stream, "gateway.access") == []
-        for _ in range(100):
-            if found := [entry for entry in entries(stream) if entry["logger"] == "gateway.access"]:
-                break
-            await asyncio.sleep(0.05)
+        found = await until(lambda: [one for one in entries(stream) if one["logger"] == "gateway.access"])
         assert [(one["status"], one["upstream"], one["path"]) for one in found] == [
             (101, rig.upstream.url, "/ws")
         ]

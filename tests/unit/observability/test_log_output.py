@@ -16,6 +16,7 @@ from gateway.config.schema import Log
 from gateway.observability import log as gateway_log
 from gateway.observability.log_output import LogOutput
 from gateway.observability.log_sinks import FileSink, PipeSink, SocketSink, sink_of
+from tests.waiting import PATIENCE
 
 PIPE = 4096
 
@@ -141,7 +142,7 @@ async def test_lines_that_may_wait_are_written_together(pipe: Pipe) -> None:
     read = pipe.read()
     assert len(sizes) == 1
     assert sizes[0] <= PIPE, "what a pipe takes as a whole: lines of several workers don't mix"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len(read) < 6000:
             await asyncio.sleep(0.01)
             read += pipe.read()
@@ -161,7 +162,7 @@ async def test_a_full_pipe_is_tried_again_without_a_further_line(pipe: Pipe) -> 
     for one in lines:
         output.later(one)
     read = b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len(read) < 10_000:
             read += pipe.read()
             await asyncio.sleep(0.01)

@@ -13,6 +13,7 @@ from gateway.observability.audit import Audit
 from gateway.oidc.key_rotation import Rotation
 from gateway.oidc.signing_keys import SigningKeys
 from tests.rig import FakeClock
+from tests.waiting import PATIENCE
 
 DAY = 86400.0
 ANNOUNCE, AGE, LONGEST = DAY, 90 * DAY, 3600.0
@@ -69,7 +70,7 @@ async def test_workers_that_look_one_after_the_other_rotate_once(tmp_path: Path)
 
 def _rotate(path: Path, now: float, ready: Any) -> int:
     keys = SigningKeys(path, FakeClock(now), announce=ANNOUNCE)
-    ready.wait(20)
+    ready.wait(PATIENCE)
     return int(keys.rotate_if_older(AGE, LONGEST) is not None)
 
 
@@ -86,9 +87,9 @@ def test_processes_that_look_at_once_rotate_once(tmp_path: Path) -> None:
     made = [context.Process(target=_in_process, args=(path, clock() + AGE, ready, results)) for _ in range(3)]
     for process in made:
         process.start()
-    rotated = [results.get(timeout=30) for _ in made]
+    rotated = [results.get(timeout=PATIENCE) for _ in made]
     for process in made:
-        process.join(30)
+        process.join(PATIENCE)
     assert sorted(rotated) == [0, 0, 1]
     assert len(SigningKeys(path, clock, announce=ANNOUNCE).keys) == 2
 

@@ -10,6 +10,7 @@ from gateway.proxy.websocket import Tunnels
 from gateway.server.websocket_watch import TunnelWatch
 from gateway.session import Sessions
 from gateway.stores.protocols.core import Change
+from tests.waiting import PATIENCE
 
 
 @pytest.mark.parametrize("turns", range(5))
@@ -23,6 +24,6 @@ async def test_a_cancellation_that_comes_with_a_change_is_not_lost(turns: int) -
     for _ in range(turns):
         await asyncio.sleep(0)
     running.cancel()
-    _, pending = await asyncio.wait({running}, timeout=5)
+    _, pending = await asyncio.wait({running}, timeout=PATIENCE)
     running.cancel()
     assert not pending

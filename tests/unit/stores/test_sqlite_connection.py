@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from gateway.stores.sql.engine import open_engine, reading, writing
 from gateway.stores.sql.sqlite_connection import OneHopConnection
+from tests.waiting import PATIENCE
 
 
 class Counting(OneHopConnection):
@@ -84,10 +85,10 @@ async def test_a_writer_that_is_cancelled_leaves_no_lock_behind(tmp_path: Path) 
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        async with asyncio.timeout(5), reading(engine) as connection:
+        async with asyncio.timeout(PATIENCE), reading(engine) as connection:
             count = await connection.scalar(text("SELECT count(*) FROM t"))
         assert count % 2 == 0, "both rows or none"
-    async with asyncio.timeout(5), writing(engine) as connection:
+    async with asyncio.timeout(PATIENCE), writing(engine) as connection:
         await connection.execute(text("INSERT INTO t VALUES (3)"))
     await engine.dispose()
 
