@@ -24,6 +24,8 @@ class User:
     password_hash: str = ""
     password_changed_at: float = 0.0
     created_at: float = 0.0
+    directory_id: str = ""
+    """What the directory knows this very person by, whoever has the name later (LDAP's entryUUID); "" for nothing."""
     phone_unreadable: bool = False
     """The directory has a number that can't be read: a second factor that nobody can use until that is mended."""
 

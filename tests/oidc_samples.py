@@ -19,7 +19,7 @@ GRANTS = [
     Shared("wiki", "Wiki", SCOPES[:1], NOW, None),
 ]
 SESSION: dict[str, Any] = {
-    "claims": {"sub": "mira", "groups": ["staff", "night shift"], "acr": "2fa"},
+    "claims": {"sub": "9f2c54e1b07d4a6f8c3e5b1a2d7f6e90", "groups": ["staff", "night shift"], "acr": "2fa"},
     "proven": [("password", NOW), ("totp", NOW + 20)],
     "times": {"created_at": NOW, "last_seen": NOW, "expires_at": NOW + 43200},
     "ip": "198.51.100.7",

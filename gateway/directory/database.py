@@ -27,6 +27,7 @@ from gateway.stores.sql.schema import credentials, places, user_groups, users
 from gateway.stores.sql.schema_oidc import oidc_consents
 from gateway.stores.sql.sessions import end_sessions_of, publish
 from gateway.stores.sql.sms import forget_phones, note_phone
+from gateway.stores.sql.subjects import forget_subject
 from gateway.stores.sql.tokens import end_tokens_of
 
 _FIELDS = [column for column in users.c if column.name != "searchable"]
@@ -145,6 +146,7 @@ class DatabaseDirectory:
             await forget_requests(connection, name)
             await forget_phones(connection, name)
             await forget_accounts(connection, name)
+            await forget_subject(connection, name)
             now = self._clock()
             ended = await end_sessions_of(connection, now, name)
             await connection.execute(delete(oidc_consents).where(oidc_consents.c.username == name))

@@ -22,7 +22,9 @@ _CONTROL, _LOCKED, _PWD_LAST_SET, _PWD_CHANGED = (
     "pwdLastSet",
     "pwdChangedTime",
 )
-ALWAYS = (_CONTROL, _LOCKED, _PWD_LAST_SET, _PWD_CHANGED)
+_UUID, _GUID = "entryUUID", "objectGUID"  # RFC 4530; MS-ADA3 §2.43
+ALWAYS = (_CONTROL, _LOCKED, _PWD_LAST_SET, _PWD_CHANGED, _UUID, _GUID)
+_LONGEST_ID = 128
 _ACCOUNT_DISABLED = 0x2  # MS-ADTS §2.2.16, ADS_UF_ACCOUNT_DISABLE
 _ESCAPED = re.compile(rb"\\([0-9A-Fa-f]{2})|\\(.)")
 _FILETIME_EPOCH = 11_644_473_600  # seconds from 1601 to 1970
@@ -39,6 +41,11 @@ class LdapEntry:
             if name.lower() == attribute.lower():
                 return [value.decode(errors="replace") for value in values]
         return []
+
+    def octets(self, attribute: str) -> bytes:
+        """The first value as it is."""
+        found = (values for name, values in self.raw.items() if name.lower() == attribute.lower())
+        return next(iter(next(found, ())), b"")
 
     def text(self, attribute: str) -> str:
         return next(iter(self.texts(attribute)), "")
@@ -63,6 +70,7 @@ def user_of(
         groups=tuple(dict.fromkeys(group for group in found if group)),
         disabled=is_disabled(entry),
         password_changed_at=password_changed_at(entry),
+        directory_id=entry.text(_UUID)[:_LONGEST_ID] or entry.octets(_GUID).hex()[:_LONGEST_ID],
         phone_unreadable=unreadable,
     )
 

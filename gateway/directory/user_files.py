@@ -95,6 +95,7 @@ def _named(users: yaml.MappingNode) -> Imported:
             yield BadLine(line, "expected a username and below it keys like name and email")
             continue
         hash = facts.pop("password", None)
+        facts.pop("id", None)  # it is for the file directory; our own gives one to each user
         yield _entry(line, {**facts, "username": key.value, "password_hash": hash})
 
 

@@ -20,6 +20,7 @@ from gateway.model import User
 
 log = logging.getLogger("gateway.directory")
 
+_LONGEST_ID = 128
 _LARGEST = 16 * 1024 * 1024
 _KEYS: dict[str, type] = {
     "password": str,
@@ -28,6 +29,7 @@ _KEYS: dict[str, type] = {
     "phone": str,
     "groups": list,
     "disabled": bool,
+    "id": str,
 }
 _KIND_WORDS = {str: "text", list: "a list of names", bool: "`true` or `false`"}
 _Stamp = tuple[int, int, int]
@@ -171,6 +173,7 @@ def _user(document: Document, name: str, facts: object) -> User | None:
         groups=tuple(facts.get("groups", ())),
         disabled=facts.get("disabled", False),
         password_hash=password,
+        directory_id=facts.get("id", "")[:_LONGEST_ID],
     )
     try:
         return identifiers.checked(user)

@@ -93,7 +93,7 @@ class AuthorizeViews:
         if principal is None or decision.verdict is not Verdict.ALLOW:
             return self._prove(wanted, decision)
         # OpenID Connect Core §3.1.2.1, id_token_hint: signed in as somebody else is not signed in, for this app.
-        if wanted.subject and wanted.subject != principal.username:
+        if await self._somebody_else(wanted, principal):
             raise Denied(wanted.back, "login_required", "somebody else is signed in")
         again = wanted.ask_consent
         if await self._asking.needed(app, principal.username, wanted.scopes, again=again):
@@ -101,6 +101,10 @@ class AuthorizeViews:
                 raise Denied(wanted.back, "consent_required")
             return self._consent_page(request, wanted, app, principal)
         return await self._let_in(request, wanted, app, principal)
+
+    async def _somebody_else(self, wanted: SignInRequest, principal: Principal) -> bool:
+        """Whether the app asks for another user than the one who is signed in."""
+        return bool(wanted.subject) and wanted.subject != await self._issuing.subject(principal.user)
 
     def _prove(self, wanted: SignInRequest, decision: Decision) -> web.Response:
         """Lead to the page that asks for what is missing, unless the app wants no page shown (Core §3.1.2.6)."""
@@ -173,7 +177,7 @@ class AuthorizeViews:
         decision = judge(app, wanted, request.target, principal, self._clock())
         if principal is None or decision.verdict is not Verdict.ALLOW:
             return await self._go_on(request, wanted)
-        if wanted.subject and wanted.subject != principal.username:
+        if await self._somebody_else(wanted, principal):
             return await self._go_on(request, wanted)
         if not form.genuine:
             return self._consent_page(request, wanted, app, principal, STALE_FORM)

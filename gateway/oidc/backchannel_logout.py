@@ -104,7 +104,7 @@ class Logouts:
         app = self._apps.find(login.client_id)
         assert app is not None
         return self._tokens.logout_token(
-            app, login.username, session_name(login.username, login.session_started)
+            app, login.subject or login.username, session_name(login.username, login.session_started)
         )
 
     async def _post(self, web: ClientSession, uri: str, token: str) -> str:

@@ -30,13 +30,14 @@ from gateway.oidc.grants import Issuing
 from gateway.oidc.key_rotation import Rotation
 from gateway.oidc.rp_initiated_logout import END_SESSION, EndSessionViews
 from gateway.oidc.signing_keys import SigningKeys, keys_path, longest_life
+from gateway.oidc.subjects import Usernames
 from gateway.oidc.token_introspection import TokenFacts
 from gateway.oidc.token_views import TokenEndpointViews
 from gateway.oidc.tokens import TokenSigner
 from gateway.oidc.user_pages import DIAGNOSTICS, GRANTS, OwnPages
 from gateway.portal.request import PortalRequest, View, Views
 from gateway.portal.services import Services
-from gateway.stores.protocols.oidc import Consents, Grants, Logins
+from gateway.stores.protocols.oidc import Consents, Grants, Logins, Subjects
 
 CONSENT = "/oidc/consent"
 
@@ -53,11 +54,15 @@ class OpenIDProvider:
         return [one.run() for one in (self.logouts, self.rotation) if one is not None]
 
 
-def build_provider(services: Services, grants: Grants, consents: Consents, logins: Logins) -> OpenIDProvider:
+def build_provider(
+    services: Services, grants: Grants, consents: Consents, logins: Logins, subjects: Subjects
+) -> OpenIDProvider:
     """Build the provider; it has no views where no client is configured. Raises ConfigError."""
     settings = services.config.oidc
     if not settings.clients:
         return OpenIDProvider({})
+    if settings.subject == "username":
+        subjects = Usernames()
     apps = Apps(settings.clients)
     keys = SigningKeys(keys_path(services.config), services.clock, announce=settings.announce)
     tokens = TokenSigner(services.public_url, keys, services.clock)
@@ -65,6 +70,7 @@ def build_provider(services: Services, grants: Grants, consents: Consents, login
         tokens=tokens,
         grants=grants,
         logins=logins,
+        subjects=subjects,
         ledger=services.stores.ledger,
         directory=services.users.directory,
         sessions=services.stores.records,
@@ -81,6 +87,7 @@ def build_provider(services: Services, grants: Grants, consents: Consents, login
         grants=grants,
         consents=consents,
         logins=logins,
+        subjects=subjects,
         pages=services.pages,
         audit=services.audit,
         clock=services.clock,

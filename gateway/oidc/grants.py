@@ -22,7 +22,7 @@ from gateway.oidc.session_names import context, methods
 from gateway.oidc.tokens import RESOURCES, TokenSigner
 from gateway.stores.protocols.core import SessionStore
 from gateway.stores.protocols.ledger import Ledger
-from gateway.stores.protocols.oidc import Grant, Grants, Login, Logins
+from gateway.stores.protocols.oidc import Grant, Grants, Login, Logins, Subjects
 
 OFFLINE = "offline_access"
 GRACE = 10.0
@@ -52,6 +52,7 @@ class Issuing:
         tokens: TokenSigner,
         grants: Grants,
         logins: Logins,
+        subjects: Subjects,
         ledger: Ledger,
         directory: Directory,
         sessions: SessionStore,
@@ -64,6 +65,7 @@ class Issuing:
     ) -> None:
         """`idle_timeout` ends sessions, in seconds; `with_lent_groups` adds the groups that a user has for a time."""
         self._tokens, self._grants, self._logins, self._ledger = tokens, grants, logins, ledger
+        self._subjects = subjects
         self._directory, self._sessions, self._audit, self._clock = directory, sessions, audit, clock
         self._idle_timeout, self._with_lent_groups, self._token = idle_timeout, with_lent_groups, token
 
@@ -80,7 +82,9 @@ class Issuing:
     ) -> Grant:
         """Store what the user lets the app have. It lives for `life` seconds, until the app redeems it."""
         session, now = principal.session, self._clock()
+        subject = await self.subject(principal.user)
         facts: dict[str, object] = {
+            "sub": subject,
             "auth_time": int(session.auth_time),
             "amr": methods(session.amr),
             "acr": context(principal),
@@ -103,9 +107,14 @@ class Issuing:
                 session_started=session.created_at,
                 client_id=app.id,
                 expires_at=session.expires_at,
+                subject=subject,
             )
         )
         return grant
+
+    async def subject(self, user: User) -> str:
+        """Return what apps call a user by."""
+        return await self._subjects.of(user.username, user.directory_id)
 
     async def code(self, app: Client, grant: Grant, redirect_uri: str, challenge: str, nonce: str) -> str:
         """Make an authorization code for the grant (RFC 6749 §4.1.2); `challenge` is PKCE's."""
@@ -205,6 +214,8 @@ class Issuing:
         user = await self._directory.get(grant.username)
         if user is None or user.disabled or now >= grant.expires_at:
             return None
+        if user.directory_id and await self.subject(user) != grant.subject:
+            return None  # somebody else has the name now
         user = await self._with_lent_groups(user)
         if user.password_changed_at > grant.created_at or not app.is_for(user):
             return None

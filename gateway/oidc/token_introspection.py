@@ -61,7 +61,7 @@ class TokenFacts:
         if "openid" not in scopes:
             challenge = 'Bearer error="insufficient_scope", scope="openid"'
             raise OAuthError("insufficient_scope", "needs scope openid", status=403, challenge=challenge)
-        return answer(user_claims(active.user, scopes))
+        return answer(user_claims(active.user, str(active.claims["sub"]), scopes))
 
     async def introspect(self, request: PortalRequest) -> web.StreamResponse:
         """Answer the app itself and the APIs that the token is for; nobody else learns anything (RFC 7662 §2.1).
@@ -91,7 +91,7 @@ class TokenFacts:
         return {
             "active": True,
             "client_id": app.id,
-            "sub": grant.username,
+            "sub": grant.subject,
             "username": grant.username,
             "scope": " ".join(grant.scopes),
             "exp": int(known.expires_at),
@@ -116,7 +116,8 @@ class TokenFacts:
         if claims is not None and claims["client_id"] == app.id:
             # A signed token can't be taken back, only remembered as revoked until it would have expired by itself.
             await self._ledger.claim_once(_revoked(claims), float(claims["exp"]) - self._clock())
-            self._note(request, app, str(claims["sub"]), "access_token")
+            of = await self._grants.get(grant_of(claims))
+            self._note(request, app, of.username if of else "", "access_token")
         return answer({})
 
     async def _active(self, text: str) -> Active | None:

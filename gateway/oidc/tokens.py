@@ -24,6 +24,8 @@ ID, ACCESS, LOGOUT = "JWT", "at+jwt", "logout+jwt"
 # By it a logout token differs from all others (Back-Channel Logout 1.0 §2.4), like the missing `nonce`.
 _LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 Claims = dict[str, Any]
+FOR_ITSELF = "client:"
+"""Begins the `sub` of tokens that stand for an app and no user: no user's name has a colon (RFC 9068 §5)."""
 RESOURCES = "resources"
 """The fact of a grant that holds the APIs which were asked for at the sign-in; in a token they are its `aud`."""
 
@@ -54,7 +56,7 @@ class TokenSigner:
         """Make an id token (OpenID Connect Core §2)."""
         claims = {
             **self._of_now(app.settings.lifetimes.id),
-            **user_claims(user, grant.scopes),
+            **user_claims(user, grant.subject, grant.scopes),
             **_told(grant),
             "aud": app.id,
             "azp": app.id,
@@ -79,7 +81,7 @@ class TokenSigner:
             **self._of_now(lifetime),
             **(_told(grant) if grant else {}),
             **groups,
-            "sub": grant.username if grant else app.id,
+            "sub": grant.subject if grant else f"{FOR_ITSELF}{app.id}",
             "aud": [self.issuer, *(resources or app.settings.audience)],
             "client_id": app.id,
             "scope": " ".join(scopes),
@@ -87,11 +89,11 @@ class TokenSigner:
         }
         return AccessToken(self._sign(app, claims, ACCESS), int(lifetime))
 
-    def logout_token(self, app: Client, username: str, sid: str) -> str:
+    def logout_token(self, app: Client, subject: str, sid: str) -> str:
         """Make a logout token (OpenID Connect Back-Channel Logout 1.0 §2.4)."""
         claims = {
             **self._of_now(120),
-            "sub": username,
+            "sub": subject,
             "aud": app.id,
             "sid": sid,
             "jti": self._token(),
@@ -132,9 +134,12 @@ def grant_of(claims: Claims) -> str:
     return str(claims.get("jti", "")).partition(".")[0]
 
 
-def user_claims(user: User, scopes: Sequence[str]) -> Claims:
-    """Return what the scopes let an app know of a user (OpenID Connect Core §5.4). What is empty is left out."""
-    claims: Claims = {"sub": user.username}
+def user_claims(user: User, subject: str, scopes: Sequence[str]) -> Claims:
+    """Return what the scopes let an app know of a user (OpenID Connect Core §5.4), whom it calls `subject`.
+
+    What is empty is left out.
+    """
+    claims: Claims = {"sub": subject}
     if "profile" in scopes:
         claims |= {"name": user.name or user.username, "preferred_username": user.username}
     if "email" in scopes:

@@ -18,7 +18,7 @@ from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM
 from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import with_return
-from gateway.stores.protocols.oidc import Consent, Consents, Grant, Grants, Logins
+from gateway.stores.protocols.oidc import Consent, Consents, Grant, Grants, Logins, Subjects
 
 GRANTS, DIAGNOSTICS = "/oidc/grants", "/oidc/diagnostics"
 _ALL_CLAIMS = ("profile", "email", "phone", "groups")
@@ -45,6 +45,7 @@ class OwnPages:
         grants: Grants,
         consents: Consents,
         logins: Logins,
+        subjects: Subjects,
         pages: Pages,
         audit: Audit,
         clock: Clock,
@@ -54,6 +55,7 @@ class OwnPages:
         self._apps, self._pages, self._audit = apps, pages, audit
         self._clock, self._scopes, self._prefix = clock, scopes, prefix
         self._grants, self._consents, self._logins = grants, consents, logins
+        self._subjects = subjects
         self._own = tuple(f"{prefix}{path}" for path in (GRANTS, DIAGNOSTICS))
 
     # -- grants ----------------------------------------------------------------------------------------------------
@@ -123,7 +125,8 @@ class OwnPages:
             return self._first(request)
         session = principal.session
         proven = [(factor, session.proven_at[factor]) for factor in session.amr]
-        claims = user_claims(principal.user, _ALL_CLAIMS) | {
+        subject = await self._subjects.of(principal.username, principal.user.directory_id)
+        claims = user_claims(principal.user, subject, _ALL_CLAIMS) | {
             "acr": context(principal),
             "amr": methods(session.amr),
             "sid": session_name(session.username, session.created_at),

@@ -65,7 +65,9 @@ class Gateway:
             pages=services.pages,
             credentials=composed.credentials,
         )
-        self._provider = build_provider(services, stores.grants, stores.consents, stores.logins)
+        self._provider = build_provider(
+            services, stores.grants, stores.consents, stores.logins, stores.subjects
+        )
         portal = _portal(composed, self._provider)
         self._fast = _fast_path(composed, access, forward, portal)
         composed.tunnel_watch.answers.append(self._fast.admitted)

@@ -27,6 +27,7 @@ from gateway.stores.sql.purge import Purge
 from gateway.stores.sql.sessions import SqlChanges, SqlSessions
 from gateway.stores.sql.sms import SqlPhoneChanges, SqlSmsBlocks, SqlSmsMessages
 from gateway.stores.sql.spent_budgets import SqlSpentBudgets
+from gateway.stores.sql.subjects import SqlSubjects
 from gateway.stores.sql.tokens import SqlTokens
 from gateway.stores.state import State, open_state
 
@@ -58,6 +59,7 @@ class Stores:
     grants: SqlGrants
     consents: SqlConsents
     logins: SqlLogins
+    subjects: SqlSubjects
     federated: SqlFederatedAccounts
     time: DatabaseClock
     keys_file: Path
@@ -116,6 +118,7 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
         grants=grants,
         consents=SqlConsents(engine),
         logins=logins,
+        subjects=SqlSubjects(engine),
         federated=SqlFederatedAccounts(engine),
         time=DatabaseClock(engine, clock),
         keys_file=Path(config.session.keys_file),

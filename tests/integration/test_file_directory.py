@@ -64,7 +64,7 @@ async def test_a_bad_file_changes_nothing_and_the_log_names_each_mistake(
     file: Path, passwords: PasswordHashing, caplog: pytest.LogCaptureFixture
 ) -> None:
     directory = FileDirectory(file, passwords)
-    file.write_text("users:\n  alice:\n    password: plain text\n  carol:\n    grups: [a]\n  'a b': {}\n")
+    file.write_text("users:\n  alice:\n    password: plain text\n  carol:\n    grups: [a]\n  'a:b': {}\n")
     assert await directory.authenticate("alice", PASSWORD) is not None
     assert await directory.get("carol") is None
     for mistake in (

@@ -82,6 +82,7 @@ async def test_a_user_comes_with_name_address_number_and_groups(ldap: Ldap) -> N
     assert user.phone == "+4915112345678"
     assert set(user.groups) == {"staff", "ops", "a,b"}
     assert not user.disabled
+    assert len(user.directory_id) == 36, "entryUUID: whoever has this name later has another"
 
 
 async def test_groups_may_be_searched_instead(ldap: Ldap) -> None:

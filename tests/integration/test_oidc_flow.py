@@ -1,5 +1,6 @@
 """The OpenID provider over real sockets: from an app's question to its tokens, and what it can do with them."""
 
+import re
 from pathlib import Path
 
 import aiohttp
@@ -46,7 +47,7 @@ async def test_a_person_signs_in_and_the_app_learns_who_it_is(tmp_path: Path) ->
         claims = claims_of(tokens["id_token"])
         assert claims["iss"] == rig.url
         assert claims["aud"] == "web"
-        assert claims["sub"] == "alice"
+        assert re.fullmatch("[0-9a-f]{32}", claims["sub"])
         assert claims["nonce"] == "n0nce"
         assert claims["amr"] == ["pwd", "otp", "sms", "mfa"]
         assert claims["acr"] == "2fa"
@@ -54,7 +55,7 @@ async def test_a_person_signs_in_and_the_app_learns_who_it_is(tmp_path: Path) ->
         status, info = await AppCalls(rig).userinfo(tokens["access_token"])
         assert (status, info) == (
             200,
-            {"sub": "alice", "email": "alice@example.com", "email_verified": True, "groups": ["staff"]},
+            {"sub": claims["sub"], "email": "alice@example.com", "email_verified": True, "groups": ["staff"]},
         )
 
 
@@ -156,7 +157,7 @@ async def test_refresh_tokens_rotate_and_scopes_can_shrink(tmp_path: Path) -> No
         assert status == 200
         assert fresh["refresh_token"] != tokens["refresh_token"]
         assert fresh["scope"] == "openid"
-        assert claims_of(fresh["id_token"])["sub"] == "alice"
+        assert claims_of(fresh["id_token"])["sub"] == claims_of(tokens["id_token"])["sub"]
         status, refused = await calls.refresh(fresh["refresh_token"], scope="openid groups")
         assert (status, refused["error"]) == (400, "invalid_scope")
 
@@ -180,7 +181,8 @@ async def test_an_app_gets_a_token_for_itself(tmp_path: Path) -> None:
         assert status == 200
         assert "refresh_token" not in tokens
         claims = claims_of(tokens["access_token"])
-        assert claims["sub"] == claims["client_id"] == "web"
+        assert claims["sub"] == "client:web", "no user's name"
+        assert claims["client_id"] == "web"
         assert claims["aud"] == [rig.url, "https://api.example.com"]
         status, refused = await calls.post("token", grant_type="client_credentials", scope="openid")
         assert refused["error"] == "invalid_scope"

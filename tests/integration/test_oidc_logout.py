@@ -63,7 +63,7 @@ async def test_a_logout_token_names_session_and_user_and_is_sent_again_until_it_
         assert header["typ"] == "logout+jwt"
         assert claims["iss"] == rig.url
         assert claims["aud"] == "web"
-        assert claims["sub"] == "alice"
+        assert claims["sub"] == claims_of(tokens["id_token"])["sub"]
         assert claims["sid"] == claims_of(tokens["id_token"])["sid"]
         assert claims["events"] == {"http://schemas.openid.net/event/backchannel-logout": {}}
         assert claims["jti"]

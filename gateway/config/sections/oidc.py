@@ -103,6 +103,11 @@ class Oidc(Section):
     """Without clients there is no provider: its addresses are 404."""
 
     clients: tuple[OidcClient, ...] = Field((), description="the applications")
+    subject: Literal["opaque", "username"] = Field(
+        "opaque",
+        description="what apps know users by (`sub`): an id that nobody else ever gets, or the username, which may be "
+        "somebody else's one day",
+    )
     scopes: dict[str, str] = Field(
         default_factory=dict, description="your own scopes -> what users read about them on the consent page"
     )

@@ -23,6 +23,11 @@ class Grant:
     expires_at: float
     redeemed: bool = False
 
+    @property
+    def subject(self) -> str:
+        """What the app calls the user by; grants from before there were such ids have the username."""
+        return str(self.facts.get("sub") or self.username)
+
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
@@ -84,6 +89,8 @@ class Login:
     client_id: str
     expires_at: float
     tries: int = 0
+    subject: str = ""
+    """What the app calls the user by; "" is the username."""
 
 
 class Logins(Protocol):
@@ -105,3 +112,14 @@ class Logins(Protocol):
 
     async def done(self, login: Login) -> None:
         """Forget it: the app was told."""
+
+
+class Subjects(Protocol):
+    """What apps call users by (`sub`, OpenID Connect Core §8): never given to anybody else again."""
+
+    async def of(self, username: str, directory_id: str) -> str:
+        """Return the subject of a user; whoever has the name with another `directory_id` than before gets a new one.
+
+        Raises StoreUnavailable.
+        """
+        ...

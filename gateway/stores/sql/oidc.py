@@ -163,6 +163,7 @@ class SqlLogins:
                 client_id=row[2],
                 expires_at=float(row[3]),
                 tries=row[4],
+                subject=row[5],
             )
             for row in rows
         ]

@@ -250,6 +250,15 @@ installation = Table(
     Column("value", Text, nullable=False),
 )
 
+# What apps call a user by. `directory_id` tells a person who got the name of another from that other.
+subjects = Table(
+    "subjects",
+    metadata,
+    Column("username", String(128), primary_key=True),
+    Column("subject", String(128), nullable=False, unique=True),
+    Column("directory_id", String(128), nullable=False),
+)
+
 federated_accounts = Table(
     "federated_accounts",
     metadata,

@@ -54,5 +54,6 @@ oidc_logins = Table(
     Column("expires_at", Double, nullable=False),
     Column("due_at", Double, nullable=False),
     Column("tries", Integer, nullable=False),
+    Column("subject", String(128), nullable=False, server_default=""),
     Index("oidc_logins_due_at", "due_at"),
 )

@@ -1,0 +1,45 @@
+"""What apps call users by is kept per person, on both databases, and names that apps know outlive the upgrade."""
+
+import pytest
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.stores.sql.engine import open_engine, reading, writing
+from gateway.stores.sql.migrate import _upgrade, migrate
+from gateway.stores.sql.schema import subjects, users
+from gateway.stores.sql.schema_oidc import oidc_consents
+from gateway.stores.sql.subjects import SqlSubjects
+
+
+async def test_a_person_who_takes_over_a_name_in_the_directory_is_another_subject(
+    engine: AsyncEngine,
+) -> None:
+    """LDAP and files delete users without telling us; the entry's own id tells them apart."""
+    store = SqlSubjects(engine)
+    unknown = await store.of("temp", "")
+    assert await store.of("temp", "uuid-1") == unknown, "who was here before the directory had ids"
+    assert await store.of("temp", "uuid-1") == unknown
+    other = await store.of("temp", "uuid-2")
+    assert other != unknown
+    assert await store.of("temp", "uuid-2") == other
+    assert await store.of("temp", "uuid-1") not in (unknown, other), "never given again"
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["apps know users", "no app does"])
+async def test_users_whom_apps_know_by_name_keep_it_through_the_upgrade(empty_url: str, known: bool) -> None:
+    engine = open_engine(empty_url)
+    async with writing(engine, "EXCLUSIVE") as connection:
+        await connection.run_sync(_upgrade, "0014")
+        fields = {"name": "", "email": "", "phone": "", "disabled": False, "password_hash": ""}
+        times = {"password_changed_at": 0.0, "created_at": 0.0}
+        await connection.execute(insert(users).values(username="alice", **fields, **times))
+        if known:
+            consent = {"username": "fromldap", "client_id": "web", "scopes": "[]", "created_at": 0.0}
+            await connection.execute(insert(oidc_consents).values(consent))
+    await migrate(engine)
+    async with reading(engine) as connection:
+        rows = (await connection.execute(select(subjects.c.username, subjects.c.subject))).all()
+    assert {row.username: row.subject for row in rows} == (
+        {"alice": "alice", "fromldap": "fromldap"} if known else {}
+    )
+    await engine.dispose()
