@@ -25,7 +25,7 @@ def upgrade() -> None:
         return
     names: set[str] = set()
     for table in _NAMED_IN:
-        column = sa.column("username")
+        column: sa.ColumnClause[str] = sa.column("username")
         names |= set(connection.scalars(sa.select(column).select_from(sa.table(table, column)).distinct()))
     rows = [{"username": name, "subject": name, "directory_id": ""} for name in sorted(names) if name]
     if rows:
