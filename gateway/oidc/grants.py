@@ -19,7 +19,7 @@ from gateway.observability.audit import Audit
 from gateway.oidc.clients import Client
 from gateway.oidc.errors import OAuthError
 from gateway.oidc.session_names import context, methods
-from gateway.oidc.tokens import RESOURCES, TokenSigner
+from gateway.oidc.tokens import RESOURCES, TokenSigner, narrowed
 from gateway.stores.protocols.core import SessionStore
 from gateway.stores.protocols.ledger import Ledger
 from gateway.stores.protocols.oidc import Grant, Grants, Login, Logins, Subjects
@@ -150,7 +150,7 @@ class Issuing:
         user = await self.alive(app, grant) if grant else None
         if grant is None or user is None:
             raise OAuthError("invalid_grant", INVALID)
-        resources = _narrowed(app, grant, resource)
+        resources = narrowed(app, grant, resource)
         now, lives = self._clock(), app.settings.lifetimes
         refreshes = "refresh_token" in app.settings.grants
         refresh = self._token() if refreshes else ""
@@ -184,7 +184,7 @@ class Issuing:
         scopes = tuple(scope.split()) or grant.scopes
         if not set(scopes) <= set(grant.scopes):
             raise OAuthError("invalid_scope", "the scope is more than was granted")
-        resources = _narrowed(app, grant, resource)
+        resources = narrowed(app, grant, resource)
         # Each refresh gives a new token and voids the old one (RFC 9700 §4.14.2). `rotate` fails for one that was used
         # before, beyond the grace: then there are two who have it.
         fresh = self._token()
@@ -276,20 +276,6 @@ class Issuing:
             scopes=list(grant.scopes),
             how=how,
         )
-
-
-def _narrowed(app: Client, grant: Grant, resource: str) -> tuple[str, ...]:
-    """The APIs that an access token is for: those of the sign-in, or one of them (RFC 8707 §2.2).
-
-    Raises OAuthError where one is asked for that was not granted.
-    """
-    noted = grant.facts.get(RESOURCES, ())
-    granted = tuple(map(str, noted)) if isinstance(noted, list) else ()
-    if not resource:
-        return granted
-    if resource not in (granted or app.settings.audience):
-        raise OAuthError("invalid_target", "the resource was not granted")
-    return (resource,)
 
 
 def _fields(code: Code) -> dict[str, str]:

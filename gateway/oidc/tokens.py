@@ -16,6 +16,7 @@ from joserfc.errors import JoseError
 from gateway.clock import Clock
 from gateway.model import User
 from gateway.oidc.clients import Client
+from gateway.oidc.errors import OAuthError
 from gateway.oidc.session_names import session_name
 from gateway.oidc.signing_keys import SigningKeys
 from gateway.stores.protocols.oidc import Grant
@@ -127,6 +128,20 @@ class TokenSigner:
 def _told(grant: Grant) -> Claims:
     """What was noted of the sign-in and belongs into tokens as it is."""
     return {name: fact for name, fact in grant.facts.items() if name != RESOURCES}
+
+
+def narrowed(app: Client, grant: Grant, resource: str) -> tuple[str, ...]:
+    """Return the APIs that an access token is for: those of the sign-in, or one of them (RFC 8707 §2.2).
+
+    Raises OAuthError where one is asked for that was not granted.
+    """
+    noted = grant.facts.get(RESOURCES, ())
+    granted = tuple(map(str, noted)) if isinstance(noted, list) else ()
+    if not resource:
+        return granted
+    if resource not in (granted or app.settings.audience):
+        raise OAuthError("invalid_target", "the resource was not granted")
+    return (resource,)
 
 
 def grant_of(claims: Claims) -> str:
