@@ -21,7 +21,6 @@ from bench.lab import LOAD_CORE, Lab, Server, open_lab
 from bench.processes import Processes, memory_kib
 
 ROOT = Path(__file__).resolve().parent.parent
-BASE = "nginx"
 
 
 def main() -> None:
@@ -60,31 +59,41 @@ def say(line: str) -> None:
 
 
 def run(lab: Lab, plan: rounds.Plan) -> dict[str, Any]:
-    started, left_out = rounds.start_servers(lab, say)
+    started, left_out = rounds.plain_servers(lab, say)
     rounds.settle()
     fresh = {server.name: memory_kib(server.pid) / 1024 for server in started}
-    asked = [server for server in started if "X-Original-URL" in server.headers]
-    servers = [server for server in started if server not in asked]
-    throughput = rounds.measure_throughput(lab, servers, plan, say)
+    servers = [server for server in started if server.pages]
+    throughput = rounds.measure_throughput(lab, started, plan, say)
     latency = rounds.measure_latency(servers, plan, say)
-    sockets = rounds.measure_sockets([s for s in servers if s.websockets], plan, say)
-    for server in servers:
+    sockets = rounds.measure_sockets(servers, plan, say)
+    logins = rounds.measure_logins(lab, servers, plan)
+    for server in started:
         load.check(server)  # still signed in: what was measured was no page of refusal
+    loaded = {server.name: memory_kib(server.pid) / 1024 for server in started}
+    start_seconds = {server.name: lab.processes.start_seconds[server.pid] for server in started}
+    stop(lab, started)
+    secure, left_out_of_tls = rounds.tls_servers(lab, say)
+    over_tls = rounds.measure_throughput(lab, secure, plan, say)
+    stop(lab, secure)
+    rates, costs = ({**throughput[of], **over_tls[of]} for of in ("rate", "cpu_us"))
     return {
-        **describe(started, left_out, plan),
-        "throughput": {kind: medians(one) for kind, one in throughput.items()},
-        "ratios": {kind: ratios(one, BASE) for kind, one in throughput.items()},
+        **describe(started, left_out | left_out_of_tls, plan),
+        "throughput": {kind: medians(one) for kind, one in rates.items()},
+        "ratios": {kind: ratios(one, rounds.NGINX) for kind, one in rates.items()},
+        "cpu_us": {kind: medians(one) for kind, one in costs.items()},
+        "cpu_ratios": {kind: ratios(one, rounds.NGINX) for kind, one in costs.items()},
         "latency_ms": {key: medians(one) for key, one in latency.items()},
-        "memory_mib": {
-            "fresh": fresh,
-            "after_load": {s.name: memory_kib(s.pid) / 1024 for s in started},
-        },
+        "start": {"seconds": start_seconds, "mib": fresh, "mib_after_load": loaded},
         "websockets": sockets,
-        "logins_per_second": rounds.measure_logins(lab, servers, plan),
-        "forward_auth_answers": rounds.measure_asking(asked[0], plan) if asked else None,
+        "logins": logins,
         "scaling": rounds.measure_scaling(lab, plan, say),
-        "rounds": throughput,
+        "rounds": rates,
     }
+
+
+def stop(lab: Lab, servers: list[Server]) -> None:
+    for server in servers:
+        lab.processes.stop(server.pid)
 
 
 def describe(servers: list[Server], left_out: dict[str, str], plan: rounds.Plan) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from statistics import median
 class WrkResult:
     rate: float
     """Requests a second."""
+    count: int
+    """Requests answered."""
     failed: int
     """Socket errors and answers that are neither 2xx nor 3xx."""
 
@@ -19,11 +21,12 @@ def parse_wrk(output: str) -> WrkResult:
     rate = re.search(r"^Requests/sec:\s+([\d.]+)", output, re.MULTILINE)
     if rate is None:
         raise ValueError(f"wrk said no rate: {output[-300:]!r}")
+    count = re.search(r"(\d+) requests in", output)
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
     errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", output)
     failed = int(refused[1]) if refused else 0
     failed += sum(map(int, errors.groups())) if errors else 0
-    return WrkResult(float(rate[1]), failed)
+    return WrkResult(float(rate[1]), int(count[1]) if count else 0, failed)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -12,73 +12,107 @@ from typing import Any
 
 import aiohttp
 import yaml
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from bench.lab import SERVER_CORE, Lab, Server, nginx_command
-from bench.processes import free_port
+from bench.lab import SERVER_CORE, Lab, Server, Way, nginx_command
+from bench.processes import cpu_seconds, free_port
 from gateway.config.schema import PasswordRules as PasswordsSection
 from gateway.config.schema import Server as ServerSection
 from gateway.config.sections.sms_budgets import SmsBudgets
 
 USER, PASSWORD, PHONE = "alice", "correct horse battery", "+4915112345678"
 _COMMAND = [sys.executable, "-m", "gateway"]
+ASKED = "gateway, asked"
 _PLENTY = 100_000
+RULES = [
+    {"paths": ["/ruled/admin", "/ruled/*/settings"], "groups": ["admins"]},
+    {"paths": ["~/ruled/reports/[0-9]+"], "methods": ["GET"]},
+    {"paths": ["/ruled/public"], "require": "bypass"},
+    {"paths": ["/ruled"]},
+]
+"""Of a route whose requests must be compared with four kinds of paths before the last rule lets them pass."""
 
 
 def has_fast_path() -> bool:
     return "fast_path" in ServerSection.model_fields
 
 
-def configuration(lab: Lab, name: str, port: int, public_port: int, **server: Any) -> dict[str, Any]:
+def configuration(
+    lab: Lab, name: str, port: int, public_port: int, tls: bool, **server: Any
+) -> dict[str, Any]:
+    """The defaults, and what no operator would have: codes on the console, budgets for a thousand sign-ins."""
     app = {"host": "*", "upstream": f"http://127.0.0.1:{lab.origin}"}
     budgets = dict.fromkeys(SmsBudgets.model_fields, _PLENTY)
+    pem = str(lab.certificate)
     return {
         "server": {
             "listen": f"127.0.0.1:{port}",
-            "public_url": f"http://127.0.0.1:{public_port}",
+            "public_url": f"http{'s' * tls}://127.0.0.1:{public_port}",
             "workers": 1,
+            **({"tls": {"cert_file": pem, "key_file": pem}} if tls else {}),
             **server,
         },
         "session": {"keys_file": str(lab.folder / f"{name}.keys")},
         "storage": {"url": f"sqlite:///{lab.folder}/{name}.db"},
         "sms": {"provider": "console", "budgets": budgets},
-        "log": {"access_sample": 0.01},
         "routes": [
             {**app, "path": "/ws", "upstream": f"http://127.0.0.1:{lab.echo}"},
+            {**app, "path": "/ruled", "rules": RULES},
+            {**app, "path": "/tokened", "tokens": True, "policy": {"machine_suffices": True}},
             {**app, "path": "/"},
         ],
     }
 
 
-def start(lab: Lab, name: str, cores: str = SERVER_CORE, public_port: int = 0, **server: Any) -> Server:
+def start(
+    lab: Lab, name: str, cores: str = SERVER_CORE, public_port: int = 0, *, tls: bool = False, **server: Any
+) -> Server:
     port = free_port()
     public_port = public_port or port
-    stem = re.sub(r"\W+", "-", name)
-    config = lab.write(f"{stem}.yaml", yaml.safe_dump(configuration(lab, stem, port, public_port, **server)))
+    stem = stem_of(name)
+    config = lab.write(
+        f"{stem}.yaml", yaml.safe_dump(configuration(lab, stem, port, public_port, tls, **server))
+    )
     add_user(config)
+    token = command(config, "token", "add", "bench", "--route", "*/tokened").stdout.split()[-1]
     pid = lab.processes.start(name, [*_COMMAND, "serve", "--config", str(config)], cores=cores, port=port)
-    return Server(name, port, pid, f"auth-gateway {version('auth-gateway')}")
+    doors = {"token": Way("/tokened/small", {"Authorization": f"Bearer {token}"})}
+    return Server(name, port, pid, f"auth-gateway {version('auth-gateway')}", doors=doors, tls=tls)
+
+
+def stem_of(name: str) -> str:
+    return re.sub(r"\W+", "-", name)
 
 
 def add_user(config: Path) -> None:
-    argv = [*_COMMAND, "user", "add", USER, "--phone", PHONE, "--password-stdin", "--config", str(config)]
-    subprocess.run(argv, input=PASSWORD + "\n", text=True, check=True, capture_output=True, timeout=60)
+    command(config, "user", "add", USER, "--phone", PHONE, "--password-stdin", given=PASSWORD + "\n")
+
+
+def command(config: Path, *argv: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """An `auth-gateway` command with this configuration."""
+    argv = (*_COMMAND, *argv, "--config", str(config))
+    return subprocess.run(argv, input=given, text=True, check=True, capture_output=True, timeout=60)
 
 
 async def signed_in(lab: Lab, server: Server, public_port: int = 0) -> Server:
-    cookie = await sign_in(public_port or server.port, lab.processes.log_of(server.name))
-    return replace(server, headers={"Cookie": cookie})
+    url = server.url if not public_port else f"http://127.0.0.1:{public_port}"
+    session = {"Cookie": await sign_in(url, lab.processes.log_of(server.name))}
+    doors = {**server.doors, "rules": Way("/ruled/small", session)}
+    return replace(server, headers=session, doors=doors)
 
 
-async def sign_in(port: int, log: Path) -> str:
+async def sign_in(url: str, log: Path) -> str:
     """Password and code over HTTP; the code is read where the console sender wrote it. Returns the cookie."""
-    url = f"http://127.0.0.1:{port}"
     headers = {"Accept": "text/html", "Origin": url}
     jar = aiohttp.CookieJar(unsafe=True)
-    async with aiohttp.ClientSession(url, cookie_jar=jar, headers=headers) as browser:
+    connector = aiohttp.TCPConnector(ssl=False)  # a certificate of the lab's own
+    async with aiohttp.ClientSession(url, cookie_jar=jar, headers=headers, connector=connector) as browser:
         seen = len(codes(log))
         await post(browser, "/_auth/login", lambda: {"username": USER, "password": PASSWORD})
         await post(browser, "/_auth/verify", lambda: {"code": next_code(log, seen)})
-        return "; ".join(f"{cookie.key}={cookie.value}" for cookie in jar if cookie.key == "auth_session")
+        return "; ".join(
+            f"{cookie.key}={cookie.value}" for cookie in jar if cookie.key.endswith("auth_session")
+        )
 
 
 async def post(browser: aiohttp.ClientSession, path: str, form: Callable[[], dict[str, str]]) -> None:
@@ -105,35 +139,47 @@ def next_code(log: Path, seen: int) -> str:
     raise RuntimeError("no code came")
 
 
-async def login_rate(lab: Lab, server: Server, count: int) -> float:
-    """Whole sign-ins a second, one after the other: two pages, password, code."""
+async def login_cost(lab: Lab, server: Server, count: int) -> dict[str, float]:
+    """Whole sign-ins, one after the other (two pages, password, code): how many a second, CPU milliseconds of one."""
     log = lab.processes.log_of(server.name)
-    begin = time.perf_counter()
+    begin, used = time.perf_counter(), cpu_seconds(server.pid)
     for _ in range(count):
-        await sign_in(server.port, log)
-    return count / (time.perf_counter() - begin)
+        await sign_in(server.url, log)
+    used = cpu_seconds(server.pid) - used
+    return {"per_second": count / (time.perf_counter() - begin), "cpu_ms": used / count * 1000}
+
+
+def argon2_cpu_ms(times: int = 10) -> float:
+    """CPU milliseconds of one Argon2id with the gateway's default cost: what a sign-in can't do without."""
+    cost = PasswordsSection()
+    begin = time.process_time()
+    for _ in range(times):
+        Argon2id(
+            salt=bytes(16),
+            length=32,
+            iterations=cost.argon2_passes,
+            lanes=1,
+            memory_cost=cost.argon2_memory // 1024,
+        ).derive(PASSWORD.encode())
+    return (time.process_time() - begin) / times * 1000
 
 
 async def forward_auth(lab: Lab) -> tuple[Server, Server]:
-    """nginx as `auth-gateway export nginx` sets it up, asking a gateway; and that gateway's own endpoint."""
-    front, name = free_port(), "gateway forward-auth"
-    asked = start(lab, name, public_port=front, trusted_proxies=["127.0.0.1/32"])
-    stem = re.sub(r"\W+", "-", name)
-    argv = [*_COMMAND, "export", "nginx", "--config", str(lab.folder / f"{stem}.yaml")]
-    text = subprocess.run(
-        [*argv, "--listen", f"127.0.0.1:{front}", "--output", str(lab.folder / "forward")],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    ).stdout
-    config = Path(text.split()[0])
+    """nginx as `auth-gateway export nginx` sets it up, asking a gateway; and that gateway, asked as nginx asks it."""
+    front = free_port()
+    asked = start(lab, ASKED, public_port=front, trusted_proxies=["127.0.0.1/32"])
+    listen, output = f"127.0.0.1:{front}", str(lab.folder / "forward")
+    written = command(
+        lab.folder / f"{stem_of(ASKED)}.yaml", "export", "nginx", "--listen", listen, "--output", output
+    )
+    config = Path(written.stdout.split()[0])
     config.write_text(config.read_text().replace("worker_processes auto", "worker_processes 1"))
     pid = lab.processes.start("nginx asks gateway", nginx_command(config), cores=SERVER_CORE, port=front)
     asked = await signed_in(lab, asked, front)
+    question = {"X-Original-URL": f"http://127.0.0.1:{front}/small", "X-Original-Method": "GET"}
+    way = Way("/_auth/forward?route=*/", {**asked.headers, **question})
     proxy = Server("nginx asks gateway", front, pid, "export nginx, cache 5 s", asked.headers)
-    url = f"http://127.0.0.1:{front}/small"
-    return proxy, replace(asked, headers={**asked.headers, "X-Original-URL": url, "X-Original-Method": "GET"})
+    return proxy, replace(asked, pages=False, doors={"forward": way})
 
 
 def argon2() -> str:

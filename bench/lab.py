@@ -1,15 +1,22 @@
 """What all servers of a run have in common: where they live, on which cores, and what stands behind them."""
 
+import datetime
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from bench.kinds import Kind
 from bench.processes import Processes, free_port
 
-SIZES = {"small": 120, "medium": 10 * 1024, "large": 1024 * 1024}
+SIZES = {"small": 120, "medium": 10 * 1024, "large": 1024 * 1024, "huge": 100 * 1024 * 1024}
 SERVER_CORE, LOAD_CORE = "0", "1"
 
 
@@ -26,7 +33,29 @@ class Server:
     pid: int
     version: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    websockets: bool = True
+    pages: bool = True
+    """Whether it serves the app; one that is only asked by a proxy does not."""
+    doors: Mapping[str, "Way"] = field(default_factory=dict)
+    """Its ways in beside the page of a signed-in browser (bench/kinds.py)."""
+    tls: bool = False
+
+    def way(self, kind: Kind) -> "Way | None":
+        """Where and with which headers a request of this kind goes, if this server takes it."""
+        if kind.tls != self.tls:
+            return None
+        if kind.door == "page":
+            return Way(kind.path, self.headers) if self.pages else None
+        return self.doors.get(kind.door)
+
+    @property
+    def url(self) -> str:
+        return f"http{'s' * self.tls}://127.0.0.1:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    path: str
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +66,11 @@ class Lab:
     """The upstream's port: /small, /medium, /large and the upload sink /sink."""
     echo: int
     """The WebSocket upstream's port."""
+
+    @property
+    def certificate(self) -> Path:
+        """PEM certificate of 127.0.0.1 that all servers show; its key is in the same file."""
+        return self.folder / "tls.pem"
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name
@@ -52,7 +86,10 @@ def open_lab(folder: Path, processes: Processes) -> Lab:
     folder.chmod(0o711)  # started by root, nginx serves as another user
     for name, size in SIZES.items():
         (www / name).write_bytes(b"x" * size)
-    config = lab.write("origin.conf", nginx(lab, "origin", origin_server(lab, www)))
+    for door in ("ruled", "tokened"):
+        (www / door).symlink_to(www)
+    make_certificate(lab.certificate)
+    config = lab.write("origin.conf", nginx(lab, "origin", origin_server(lab, www), logs=False))
     processes.start("origin", nginx_command(config), cores=LOAD_CORE, port=lab.origin)
     processes.start(
         "echo", [sys.executable, "-m", "bench.echo", str(lab.echo)], cores=LOAD_CORE, port=lab.echo
@@ -60,12 +97,32 @@ def open_lab(folder: Path, processes: Processes) -> Lab:
     return lab
 
 
+def make_certificate(path: Path) -> None:
+    """An EC key and its certificate, as most certificates of today are (RSA costs every server the same more)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(certificate.public_bytes(pem) + secret)
+
+
 def nginx_command(config: Path) -> list[str]:
     return [find("nginx", "/usr/sbin/nginx"), "-c", str(config), "-g", "daemon off;"]
 
 
-def nginx(lab: Lab, name: str, servers: str, workers: int = 1) -> str:
-    """An nginx of its own, with its files in the lab's folder."""
+def nginx(lab: Lab, name: str, servers: str, workers: int = 1, *, logs: bool = True) -> str:
+    """An nginx of its own, with its files in the lab's folder. It logs each request, as nginx does by default."""
+    access = f"{lab.folder}/{name}-access.log" if logs else "off"
     temporary = "".join(
         f"{kind}_temp_path {lab.folder}/{name}-{kind};\n"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -76,7 +133,7 @@ error_log stderr error;
 worker_rlimit_nofile 16384;
 events {{ worker_connections 8192; }}
 http {{
-access_log off;
+access_log {access};
 {temporary}client_max_body_size 0;
 keepalive_requests 100000000;
 map $http_upgrade $connection_upgrade {{ default upgrade; "" ""; }}
@@ -93,6 +150,12 @@ open_file_cache max=10;
 server {{
   listen 127.0.0.1:{lab.origin} backlog=1024;
   root {www};
+  location /little-sink {{
+    client_body_buffer_size 8k;
+    proxy_pass http://unix:{lab.folder}/sink.sock;
+    proxy_pass_request_body off;
+    proxy_set_header Content-Length "";
+  }}
   location /sink {{
     client_body_buffer_size 2m;
     proxy_pass http://unix:{lab.folder}/sink.sock;

@@ -4,25 +4,32 @@ import os
 import secrets
 import shutil
 import subprocess
-from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlencode
 
 import bcrypt
 
-from bench.lab import SERVER_CORE, Lab, LeftOut, Server, find, first_line, nginx, nginx_command
+from bench.lab import SERVER_CORE, Lab, LeftOut, Server, Way, find, first_line, nginx, nginx_command
+from bench.load import connect
 from bench.processes import free_port
 
 INSTALL_TIMEOUT = 300
 _USER, _PASSWORD = "bench", secrets.token_urlsafe(12)
 
 
-def plain_nginx(lab: Lab, name: str = "nginx", workers: int = 1, cores: str = SERVER_CORE) -> Server:
-    port = free_port()
+def plain_nginx(
+    lab: Lab, name: str = "nginx", workers: int = 1, cores: str = SERVER_CORE, *, tls: bool = False
+) -> Server:
+    """Passes on and asks nobody; so its plain request is what each way in of the gateway is compared with."""
+    port, pem = free_port(), lab.certificate
+    ssl = (
+        f"ssl_certificate {pem}; ssl_certificate_key {pem}; ssl_session_cache shared:bench:1m;" if tls else ""
+    )
     server = f"""upstream app {{ server 127.0.0.1:{lab.origin}; keepalive 64; keepalive_requests 100000000; }}
 upstream ws {{ server 127.0.0.1:{lab.echo}; }}
 server {{
-  listen 127.0.0.1:{port} backlog=1024;
+  listen 127.0.0.1:{port} {"ssl" if tls else ""} backlog=1024;
+  {ssl}
   proxy_http_version 1.1;
   proxy_request_buffering off;
   proxy_max_temp_file_size 0;
@@ -38,7 +45,8 @@ server {{
 }}"""
     config = lab.write(f"{name}.conf", nginx(lab, name, server, workers))
     pid = lab.processes.start(name, nginx_command(config), cores=cores, port=port)
-    return Server(name, port, pid, first_line(find("nginx", "/usr/sbin/nginx"), "-v"))
+    doors = {door: Way("/small", {}) for door in ("token", "rules", "forward")}
+    return Server(name, port, pid, first_line(find("nginx", "/usr/sbin/nginx"), "-v"), doors=doors, tls=tls)
 
 
 def haproxy(lab: Lab) -> Server:
@@ -48,8 +56,11 @@ def haproxy(lab: Lab) -> Server:
         f"""global
   nbthread 1
   maxconn 4000
+  log stdout format raw local0
 defaults
   mode http
+  log global
+  option httplog
   timeout connect 5s
   timeout client 300s
   timeout server 300s
@@ -70,17 +81,20 @@ backend ws
     return Server("HAProxy", port, pid, first_line(program, "-v"))
 
 
-def caddy(lab: Lab) -> Server:
+def caddy(lab: Lab, *, tls: bool = False) -> Server:
     port, program = free_port(), find("caddy")
+    name = "Caddy-tls" if tls else "Caddy"
     config = lab.write(
-        "Caddyfile",
+        f"{name}file",
         f"""{{
   admin off
   auto_https off
   storage file_system {lab.folder}/caddy
 }}
-http://127.0.0.1:{port} {{
+http{"s" * tls}://127.0.0.1:{port} {{
   bind 127.0.0.1
+  log
+  {f"tls {lab.certificate} {lab.certificate}" if tls else ""}
   handle /ws {{
     reverse_proxy 127.0.0.1:{lab.echo}
   }}
@@ -100,18 +114,26 @@ http://127.0.0.1:{port} {{
         "--config",
         str(config),
     ]
-    pid = lab.processes.start("Caddy", argv, cores=SERVER_CORE, port=port)
-    return Server("Caddy", port, pid, first_line(program, "version"))
+    pid = lab.processes.start(name, argv, cores=SERVER_CORE, port=port)
+    return Server("Caddy", port, pid, first_line(program, "version"), tls=tls)
 
 
-def oauth2_proxy(lab: Lab) -> Server:
+def oauth2_proxy(lab: Lab, *, tls: bool = False) -> Server:
     """Signed in with its htpasswd form: the session is an encrypted cookie, as the gateway's cookie is signed."""
     port, program = free_port(), find_oauth2_proxy()
     hashed = bcrypt.hashpw(_PASSWORD.encode(), bcrypt.gensalt(5)).decode()
     users = lab.write("htpasswd", f"{_USER}:{hashed}\n")
+    pem, name = lab.certificate, "oauth2-proxy-tls" if tls else "oauth2-proxy"
+    plain = [f"--http-address=127.0.0.1:{port}"]
+    secure = [
+        f"--https-address=127.0.0.1:{port}",
+        "--http-address=",
+        f"--tls-cert-file={pem}",
+        f"--tls-key-file={pem}",
+    ]
     argv = [
         program,
-        f"--http-address=127.0.0.1:{port}",
+        *(secure if tls else plain),
         f"--upstream=http://127.0.0.1:{lab.origin}/",
         f"--upstream=http://127.0.0.1:{lab.echo}/ws",
         f"--htpasswd-file={users}",
@@ -121,12 +143,11 @@ def oauth2_proxy(lab: Lab) -> Server:
         "--provider=google",
         "--client-id=none",
         "--client-secret=none",
-        "--request-logging=false",
-        "--auth-logging=false",
-        "--standard-logging=false",
     ]
-    pid = lab.processes.start("oauth2-proxy", argv, cores=SERVER_CORE, port=port)
-    return Server("oauth2-proxy", port, pid, module_version(program), {"Cookie": oauth2_cookie(port)})
+    pid = lab.processes.start(name, argv, cores=SERVER_CORE, port=port)
+    session = {"Cookie": oauth2_cookie(port, tls=tls)}
+    doors = {"forward": Way("/oauth2/auth", session)}
+    return Server("oauth2-proxy", port, pid, module_version(program), session, doors=doors, tls=tls)
 
 
 def find_oauth2_proxy() -> str:
@@ -156,8 +177,8 @@ def module_version(program: str) -> str:
     return first_line(program, "--version")
 
 
-def oauth2_cookie(port: int) -> str:
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+def oauth2_cookie(port: int, *, tls: bool) -> str:
+    connection = connect(port, tls=tls)
     form = urlencode({"username": _USER, "password": _PASSWORD, "rd": "/"})
     connection.request("POST", "/oauth2/sign_in", form, {"Content-Type": "application/x-www-form-urlencoded"})
     response = connection.getresponse()

@@ -29,11 +29,14 @@ class Processes:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._running: list[subprocess.Popen[bytes]] = []
+        self.start_seconds: dict[int, float] = {}
+        """pid -> from the start of the program until it listened."""
 
     def start(self, name: str, argv: Sequence[str], *, cores: str, port: int) -> int:
         """Start a server and wait for its port; returns its pid. Its output is in NAME.log."""
         log = self.log_of(name)
-        with log.open("wb") as output:
+        begun = time.monotonic()
+        with log.open("ab") as output:  # appending: see `empty_logs`
             process = subprocess.Popen(
                 ["taskset", "-c", cores, *argv],
                 stdin=subprocess.DEVNULL,
@@ -47,11 +50,17 @@ class Processes:
         while not listens(port):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise NotStarted(f"{name}: {log.read_text(errors='replace')[-1500:]}")
-            time.sleep(0.05)
+            time.sleep(0.01)
+        self.start_seconds[process.pid] = time.monotonic() - begun
         return process.pid
 
     def log_of(self, name: str) -> Path:
         return self.folder / f"{name}.log"
+
+    def empty_logs(self) -> None:
+        """Each request of a load leaves a line; all servers append, so their logs can be cut while they write."""
+        for log in self.folder.glob("*.log"):
+            os.truncate(log, 0)
 
     def stop(self, pid: int) -> None:
         for process in [p for p in self._running if p.pid == pid]:

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,11 +12,15 @@ import uvloop
 
 from bench import gateways, load, paced, peers, sockets
 from bench.figures import medians, percentile
+from bench.kinds import KINDS, Kind
 from bench.lab import Lab, LeftOut, Server
 from bench.processes import NotStarted, cpu_seconds, memory_kib, worker_kib
 
 Say = Callable[[str], None]
 Figures = dict[str, float]
+"""Name of a server -> what was measured."""
+Throughput = dict[str, dict[str, list[Figures]]]
+"""`rate` or `cpu_us` -> kind of request -> the figures of each round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,33 +37,52 @@ class Plan:
 
 
 QUICK = Plan(rounds=1, seconds=1, paced_seconds=1, rate=300, sockets=200, logins=3)
-FULL = Plan(rounds=5, seconds=3, paced_seconds=4, rate=500, sockets=600, logins=20)
+FULL = Plan(rounds=3, seconds=3, paced_seconds=4, rate=500, sockets=600, logins=20)
 
-CONNECTIONS = {"small": 32, "medium": 32, "large": 16, "upload": 16}
 FAST, REFERENCE = "gateway", "gateway, fast path off"
+NGINX, OAUTH2_PROXY = "nginx", "oauth2-proxy"
 
 
-def start_servers(lab: Lab, say: Say) -> tuple[list[Server], dict[str, str]]:
+def plain_servers(lab: Lab, say: Say) -> tuple[list[Server], dict[str, str]]:
     """All that can be had, signed in and checked; and why the others are left out."""
-    starters: dict[str, Callable[[], Sequence[Server]]] = {
-        "nginx": lambda: [peers.plain_nginx(lab)],
-        "HAProxy": lambda: [peers.haproxy(lab)],
-        "Caddy": lambda: [peers.caddy(lab)],
-        "oauth2-proxy": lambda: [peers.oauth2_proxy(lab)],
-    }
-    if gateways.has_fast_path():
-        starters[FAST] = partial(start_gateway, lab, FAST, fast_path=True)
-        starters[REFERENCE] = partial(start_gateway, lab, REFERENCE, fast_path=False)
-    else:
-        starters[REFERENCE] = partial(start_gateway, lab, REFERENCE)
-    starters["nginx asks gateway"] = lambda: uvloop.run(gateways.forward_auth(lab))
+    return _start_all(
+        {
+            NGINX: lambda: [peers.plain_nginx(lab)],
+            "HAProxy": lambda: [peers.haproxy(lab)],
+            "Caddy": lambda: [peers.caddy(lab)],
+            OAUTH2_PROXY: lambda: [peers.oauth2_proxy(lab)],
+            FAST: partial(start_gateway, lab, FAST),
+            REFERENCE: partial(start_gateway, lab, REFERENCE, fast_path=False),
+            "nginx asks gateway": lambda: uvloop.run(gateways.forward_auth(lab)),
+        },
+        say,
+    )
+
+
+def tls_servers(lab: Lab, say: Say) -> tuple[list[Server], dict[str, str]]:
+    """The same with a certificate of their own."""
+    return _start_all(
+        {
+            "nginx, TLS": lambda: [replace(peers.plain_nginx(lab, "nginx-tls", tls=True), name=NGINX)],
+            "Caddy, TLS": lambda: [peers.caddy(lab, tls=True)],
+            "oauth2-proxy, TLS": lambda: [peers.oauth2_proxy(lab, tls=True)],
+            "gateway, TLS": lambda: [replace(start_gateway(lab, "gateway, TLS", tls=True)[0], name=FAST)],
+        },
+        say,
+    )
+
+
+def _start_all(
+    starters: Mapping[str, Callable[[], Sequence[Server]]], say: Say
+) -> tuple[list[Server], dict[str, str]]:
     servers: list[Server] = []
     left_out: dict[str, str] = {}
     for name, starter in starters.items():
         say(f"start {name}")
         try:
             started = starter()
-            load.check(started[0])
+            for server in started:
+                load.check(server)
             servers += started
         except (LeftOut, NotStarted, load.WrongAnswer, RuntimeError, OSError) as error:
             left_out[name] = str(error)
@@ -67,26 +90,34 @@ def start_servers(lab: Lab, say: Say) -> tuple[list[Server], dict[str, str]]:
     return servers, left_out
 
 
-def start_gateway(lab: Lab, name: str, **server: Any) -> list[Server]:
-    return [uvloop.run(gateways.signed_in(lab, gateways.start(lab, name, **server)))]
+def start_gateway(lab: Lab, name: str, *, tls: bool = False, **server: Any) -> list[Server]:
+    return [uvloop.run(gateways.signed_in(lab, gateways.start(lab, name, tls=tls, **server)))]
 
 
-def measure_throughput(lab: Lab, servers: Sequence[Server], plan: Plan, say: Say) -> dict[str, list[Figures]]:
-    """Kind of load -> a mapping of server to requests a second for each round."""
-    script = load.upload_script(lab.folder)
-    results: dict[str, list[Figures]] = {kind: [] for kind in CONNECTIONS}
+def measure_throughput(lab: Lab, servers: Sequence[Server], plan: Plan, say: Say) -> Throughput:
+    """Requests a second and CPU microseconds of one request: of each kind and round, for each server that takes it."""
+    results: Throughput = {"rate": {}, "cpu_us": {}}
     for number in range(plan.rounds):
         say(f"throughput, round {number + 1} of {plan.rounds}")
-        for kind, connections in CONNECTIONS.items():
-            figures: Figures = {}
-            for server in rotated(servers, number):
-                path, lua = ("/sink", script) if kind == "upload" else (f"/{kind}", None)
-                done = load.wrk(server, path, seconds=plan.seconds, connections=connections, script=lua)
-                if done.failed:
-                    say(f"{server.name}, {kind}: {done.failed} requests failed")
-                figures[server.name] = done.rate
-            results[kind].append(figures)
+        for name, kind in KINDS.items():
+            rates: Figures = {}
+            costs: Figures = {}
+            for server in [s for s in rotated(servers, number) if s.way(kind)]:
+                rates[server.name], costs[server.name] = rate_and_cost(lab, server, kind, plan, say)
+            if rates:
+                results["rate"].setdefault(name, []).append(rates)
+                results["cpu_us"].setdefault(name, []).append(costs)
     return results
+
+
+def rate_and_cost(lab: Lab, server: Server, kind: Kind, plan: Plan, say: Say) -> tuple[float, float]:
+    lab.processes.empty_logs()
+    before = cpu_seconds(server.pid)
+    done = load.wrk(server, kind, seconds=plan.seconds, folder=lab.folder)
+    used = cpu_seconds(server.pid) - before
+    if done.failed:
+        say(f"{server.name}, {kind.label}: {done.failed} requests failed")
+    return done.rate, used / max(1, done.count) * 1e6
 
 
 def rotated(servers: Sequence[Server], number: int) -> list[Server]:
@@ -154,7 +185,13 @@ def measure_scaling(lab: Lab, plan: Plan, say: Say) -> dict[str, Figures]:
             for server in (nginx, gateway):
                 stack.callback(lab.processes.stop, server.pid)
             rounds = [
-                {**_with_cpu("nginx", nginx, plan), **_with_cpu("gateway", gateway, plan)}
+                {
+                    label + unit: figure
+                    for label, server in ((NGINX, nginx), (FAST, gateway))
+                    for unit, figure in zip(
+                        ("", "_us"), rate_and_cost(lab, server, KINDS["small"], plan, say), strict=True
+                    )
+                }
                 for _ in range(plan.rounds)
             ]
             results[str(count)] = medians(rounds)
@@ -164,25 +201,12 @@ def measure_scaling(lab: Lab, plan: Plan, say: Say) -> dict[str, Figures]:
     return results
 
 
-def _with_cpu(label: str, server: Server, plan: Plan) -> Figures:
-    before = cpu_seconds(server.pid)
-    rate = load.wrk(server, "/small", seconds=plan.seconds, connections=32).rate
-    used = cpu_seconds(server.pid) - before
-    return {label: rate, f"{label}_us": used / (rate * plan.seconds) * 1e6}
-
-
 def measure_logins(lab: Lab, servers: Sequence[Server], plan: Plan) -> Figures:
-    found = [server for server in servers if server.name in (FAST, REFERENCE)]
-    return {s.name: uvloop.run(gateways.login_rate(lab, s, plan.logins)) for s in found}
-
-
-def measure_asking(server: Server, plan: Plan) -> float:
-    """Answers a second of the forward-auth endpoint itself, which nginx asks when its cache knows nothing."""
-    rates: list[Figures] = []
-    for _ in range(plan.rounds):
-        done = load.wrk(server, "/_auth/forward?route=*/", seconds=plan.seconds, connections=32)
-        rates.append({"": done.rate - done.failed / plan.seconds})
-    return medians(rates)[""]
+    """Of the gateway: sign-ins a second, CPU milliseconds of one, and of the Argon2id in it."""
+    lab.processes.empty_logs()
+    server = next(server for server in servers if server.name == FAST)
+    cost = uvloop.run(gateways.login_cost(lab, server, plan.logins))
+    return {**cost, "argon2_ms": gateways.argon2_cpu_ms()}
 
 
 def settle() -> None:
