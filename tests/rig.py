@@ -204,10 +204,11 @@ async def running_gateway(
     handler: Callable[[web.Request], Awaitable[web.StreamResponse]] = echo,
     clock: FakeClock | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    sockets: Callable[[Config], list[socket.socket]] | None = None,
     **overrides: Any,
 ) -> AsyncIterator[Rig]:
     """`overrides` are config sections; "UPSTREAM" in routes stands for the upstream's URL, "PORT" in public_url
-    for the port."""
+    for the port. `sockets` makes others to listen on from the configuration."""
     clock = clock or FakeClock()
     overrides = copy.deepcopy(overrides)
     async with running_upstream(handler) as upstream:
@@ -219,7 +220,10 @@ async def running_gateway(
         config = make_config(folder, upstream.url, port, overrides)
         terminal = io.StringIO()
         KeyRing.load_or_create(config.session.keys_file, clock)  # `serve` makes it at the first start
-        gateway = await start_gateway(config, [sock], ssl_context=ssl_context, clock=clock, stream=terminal)
+        listening = sockets(config) if sockets else [sock]
+        gateway = await start_gateway(
+            config, listening, ssl_context=ssl_context, clock=clock, stream=terminal
+        )
         engine = open_engine(config.storage.url)
         passwords = PasswordHashing(config.passwords)
         directory = DatabaseDirectory(engine, passwords, clock)

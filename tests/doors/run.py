@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from gateway.authn.api_credentials import PREFIX, token_digest
 from gateway.cli.export import export_files
@@ -21,11 +22,14 @@ from gateway.stores.sql.tokens import SqlTokens
 from tests.doors.app import App, Received, running_app
 from tests.doors.client import Client, Got
 from tests.doors.corpus import HOST, ROUTES, Request
+from tests.engine_rig import behind_envoy
 from tests.integration.engines import RealClock, command, process
 from tests.rig import PASSWORD, Rig, running_gateway
 from tests.waiting import free_port
 
 OURS = "ours"
+INSIDE = "inside"
+"""Envoy as `server.engine: envoy` starts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +47,12 @@ async def outcomes(
     async with AsyncExitStack() as stack:
         app = await stack.enter_async_context(running_app())
         direct = await stack.enter_async_context(_gateway(folder, app, []))
-        behind = await stack.enter_async_context(_gateway(folder, app, ["127.0.0.1/32"]))
         ports = {OURS: direct.port}
         for engine in engines:
+            if engine == INSIDE:
+                ports[engine] = (await stack.enter_async_context(_inside(folder, app))).port
+                continue
+            behind = await stack.enter_async_context(_gateway(folder, app, ["127.0.0.1/32"]))
             ports[engine] = await stack.enter_async_context(_engine(engine, folder, behind))
         cookies = await _sign_in(direct)
         secrets = {
@@ -59,10 +66,21 @@ async def outcomes(
 
 
 @asynccontextmanager
+async def _inside(folder: Path, app: App) -> AsyncIterator[Rig]:
+    server = {"public_url": "http://app.test"}
+    with pytest.MonkeyPatch.context() as patch:
+        async with behind_envoy(folder, patch, clock=RealClock(), server=server, routes=_routes(app)) as rig:
+            yield rig
+
+
+def _routes(app: App) -> list[dict[str, Any]]:
+    return [{**copy.deepcopy(route), "upstream": app.url + route.get("upstream", "")} for route in ROUTES]
+
+
+@asynccontextmanager
 async def _gateway(folder: Path, app: App, trusted: list[str]) -> AsyncIterator[Rig]:
-    routes = [{**copy.deepcopy(route), "upstream": app.url + route.get("upstream", "")} for route in ROUTES]
     server: dict[str, Any] = {"public_url": "http://app.test", "trusted_proxies": trusted}
-    async with running_gateway(folder, clock=RealClock(), server=server, routes=routes) as rig:
+    async with running_gateway(folder, clock=RealClock(), server=server, routes=_routes(app)) as rig:
         yield rig
 
 

@@ -11,12 +11,13 @@ import pytest
 
 from tests.doors.compare import Meant, differences, meant
 from tests.doors.corpus import Request, corpus
-from tests.doors.run import OURS, Outcome, outcomes
+from tests.doors.run import INSIDE, OURS, Outcome, outcomes
 from tests.integration.engines import ENGINES
 
 REQUESTS = corpus()
 DOORS = [
-    pytest.param(name, marks=pytest.mark.xdist_group(f"doors-{name}")) for name in (*ENGINES, "caddy-2.11")
+    pytest.param(name, marks=pytest.mark.xdist_group(f"doors-{name}"))
+    for name in (*ENGINES, "caddy-2.11", INSIDE)
 ]
 
 

@@ -205,6 +205,12 @@ class Engine:
         if self._process is not None:
             self._process.send_signal(number)
 
+    def kill(self) -> None:
+        """End it at once, and wait for that."""
+        if self._process is not None:
+            self._process.kill()
+            self.bury(0.0)
+
     def close(self) -> None:
         """Leave nothing behind."""
         shutil.rmtree(self.folder, ignore_errors=True)

