@@ -17,7 +17,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 p
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard gateway/i18n/locales/*/LC_MESSAGES/messages.po))
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test retest fuzz faults lint format messages e2e bench hops wheel clean
+.PHONY: help run serve test retest fuzz faults lint format messages e2e bench scale hops wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ e2e: $(VENV)/.installed-dev $(CATALOGUES) ## browser tests alone (needs Chromium
 
 bench: $(VENV)/.installed-dev $(CATALOGUES) ## measure beside nginx, HAProxy, Caddy, oauth2-proxy (ARGS=--quick)
 	$(BIN)/python -m bench.bench $(ARGS)
+
+scale: $(VENV)/.installed-dev $(CATALOGUES) ## big tables: how long does a request wait beside big work (ARGS="--users 10000 --databases sqlite")
+	$(BIN)/python -m bench.scale.run $(ARGS)
 
 hops: $(VENV)/.installed-dev $(CATALOGUES) ## count the files that a request enters (ARGS=-v lists them)
 	@$(BIN)/python -m tests.hops $(ARGS)

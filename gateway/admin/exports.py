@@ -1,17 +1,20 @@
-"""Exports from the console: the audit log, in pages so that memory stays small, and users as YAML.
+"""Exports from the console: the audit log and, as YAML, the users, in pages so that memory stays small.
 
 People open CSV files in spreadsheets, where text that begins like a formula is run as one: such cells are quoted.
 """
 
+import asyncio
 import csv
 import io
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
 import yaml
+from aiohttp import web
 
+from gateway.directory.base import Directory, every
 from gateway.model import User
 from gateway.stores.protocols.audit import AuditEntry, AuditQuery, AuditSearch
 
@@ -29,6 +32,23 @@ def _plain(text: str) -> str:
     return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
 
 
+PROTECTED = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""Headers of every export."""
+
+
+async def streamed(
+    request: web.BaseRequest, headers: Mapping[str, str], chunks: AsyncIterator[bytes]
+) -> web.StreamResponse:
+    """Answer with `chunks` as they come: however much it is, little of it is in memory at a time."""
+    response = web.StreamResponse(headers={**PROTECTED, **headers})
+    await response.prepare(request)
+    if request.method != "HEAD":
+        async for chunk in chunks:
+            await response.write(chunk)
+    await response.write_eof()
+    return response
+
+
 _PAGE = 500
 COLUMNS = ("id", "time", "event", "user", "ip", "data")
 
@@ -38,10 +58,11 @@ async def audit_lines(search: AuditSearch, query: AuditQuery, kind: str) -> Asyn
     if kind == "csv":
         yield csv_line(COLUMNS).encode()
     write = _csv if kind == "csv" else _ndjson
-    before = 0
-    while page := await search.newest(query, _PAGE, before=before):
-        yield "".join(map(write, page)).encode()
-        before = page[-1].id
+    before, more = 0, True
+    while more:
+        page = await search.newest(query, _PAGE, before=before)
+        yield "".join(map(write, page.entries)).encode()
+        before, more = page.older, page.older > 0
 
 
 def _csv(entry: AuditEntry) -> str:
@@ -54,10 +75,21 @@ def _ndjson(entry: AuditEntry) -> str:
     return json.dumps({"id": entry.id, **asdict(entry.row)}, ensure_ascii=False) + "\n"
 
 
-def users_yaml(users: Iterable[User], *, passwords: bool) -> str:
-    """Return users in the form that the file directory and `user import` read, with password hashes only if asked
-    for.
+async def users_yaml(directory: Directory, *, passwords: bool) -> AsyncIterator[bytes]:
+    """Yield all users in the form that the file directory and `user import` read, some hundreds at a time.
+
+    With password hashes only if asked for. YAML takes its time, so it is written in a thread.
     """
+    first = True
+    async for page in every(directory):
+        text = await asyncio.to_thread(_users_yaml, page, passwords)
+        yield (text if first else text.partition("\n")[2]).encode()
+        first = False
+    if first:
+        yield _users_yaml((), passwords).encode()
+
+
+def _users_yaml(users: Sequence[User], passwords: bool) -> str:
     entries = {user.username: _entry(user, passwords) for user in users}
     return yaml.safe_dump({"users": entries}, allow_unicode=True, sort_keys=False, width=110)
 

@@ -53,12 +53,12 @@ async def overview(admin: AdminServices, sessions: int) -> Overview:
     counts = await admin.search.counts(edges, _COUNTED)
     failures = [sum(hour) for hour in zip(*(counts[event] for event in FAILURES), strict=True)]
     labels = [f"{datetime.fromtimestamp(edge, UTC):%H:%M}" for edge in edges[:-1]]
-    users = await admin.services.users.directory.list()
+    census = await admin.services.users.directory.count()
     total = together(traffic(metrics.samples()).values())
     return Overview(
         version=__version__,
-        users=len(users),
-        disabled=sum(user.disabled for user in users),
+        users=census.users,
+        disabled=census.disabled,
         sessions=sessions,
         logins=sum(counts["login"]),
         failures=sum(failures),

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from ipaddress import ip_address
 
 from gateway.admin.actor import Actor
@@ -15,6 +14,7 @@ from gateway.messaging.addresses import mask_email, mask_phone
 from gateway.model import SessionRecord, User
 from gateway.portal.rendering.texts import FACTOR_LABELS
 from gateway.portal.rendering.user_agent import browser_name
+from gateway.stores.protocols.session_search import Alive, shown_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Accesses:
 
     def __init__(self, admin: AdminServices) -> None:
         self._services, self._geo = admin.services, admin.services.authn.geo
-        self._audit = admin.services.audit
+        self._audit, self._seats = admin.services.audit, admin.seats
         # To look and to revoke; codes are made by the command.
         self._bypasses = Bypasses(self._services.stores.ledger, list)
         self._taking = FactorRemoval(
@@ -70,16 +70,26 @@ class Accesses:
 
     # -- sessions ------------------------------------------------------------------------------------------------------
 
-    async def sessions(self, actor: Actor, username: str = "") -> Sequence[Seat]:
-        """Last used first; what has expired but was not swept yet is left out."""
-        now, idle = self._services.clock(), self._services.config.session.idle_timeout
-        records = await self._services.stores.records.list(username or None)
-        alive = [one for one in records if now < one.expires_at and now - one.last_seen < idle]
-        return [self._seat(actor, one) for one in sorted(alive, key=lambda one: (-one.last_seen, one.sid))]
+    async def sessions(
+        self, actor: Actor, username: str = "", *, limit: int, skip: int = 0, after: str = ""
+    ) -> Sequence[Seat]:
+        """Last used first; what has expired but was not swept yet is left out.
+
+        `after` is the id of the session that the page before ended with; from the first on if that has ended.
+        """
+        last = await self._seats.shown(after) if after else None
+        found = await self._seats.newest(self._alive(username), limit, skip=skip, after=last)
+        return [self._seat(actor, one) for one in found]
+
+    async def count_sessions(self, username: str = "") -> int:
+        return await self._seats.count(self._alive(username))
+
+    def _alive(self, username: str) -> Alive:
+        return Alive(self._services.clock(), self._services.config.session.idle_timeout, username)
 
     def _seat(self, actor: Actor, one: SessionRecord) -> Seat:
         return Seat(
-            id=_digest(one.sid),
+            id=shown_id(one.sid),
             username=one.username,
             browser=browser_name(one.user_agent),
             ip=one.ip,
@@ -99,9 +109,7 @@ class Accesses:
 
     async def end(self, actor: Actor, id: str) -> bool:
         """End one session, True if there was one."""
-        record = next(
-            (one for one in await self._services.stores.records.list() if _digest(one.sid) == id), None
-        )
+        record = await self._seats.shown(id)
         if record is None:
             return False
         await self._services.sessions.end(record.sid)
@@ -202,7 +210,3 @@ class Accesses:
         """Those that the user made: whoever had the factor could have made them."""
         if count := await self._services.stores.own_tokens.revoke_owned(username, self._services.clock()):
             self._audit.record("token_revoked", username, actor.ip, by=actor.name, count=count)
-
-
-def _digest(sid: str) -> str:
-    return sha256(f"shown:{sid}".encode()).hexdigest()[:32]

@@ -27,9 +27,12 @@ def is_admin(user: User, groups: Sequence[str]) -> bool:
 
 
 def check(
-    actor: Actor, before: User, after: User | None, everybody: Iterable[User], groups: Sequence[str]
+    actor: Actor, before: User, after: User | None, admins: Iterable[User], groups: Sequence[str]
 ) -> None:
-    """Raise Locked if the change would lock somebody out. `after` is None for deleting."""
+    """Raise Locked if the change would lock somebody out. `after` is None for deleting.
+
+    Of `admins`, two are enough: one of them may be `before`.
+    """
     own = actor.name == before.username
     gone = after is None or after.disabled
     if own and gone:
@@ -38,7 +41,7 @@ def check(
         return
     if own:
         raise Locked(OWN_GROUP)
-    if not any(is_admin(one, groups) for one in everybody if one.username != before.username):
+    if not any(is_admin(one, groups) for one in admins if one.username != before.username):
         raise Locked(LAST)
 
 

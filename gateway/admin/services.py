@@ -9,6 +9,7 @@ from gateway.model import User
 from gateway.portal.services import Services
 from gateway.proxy.proxy import UpstreamHealth
 from gateway.stores.protocols.audit import AuditSearch
+from gateway.stores.protocols.session_search import SessionSearch
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class AdminServices:
     services: Services
     credentials: ApiCredentials
     search: AuditSearch
+    seats: SessionSearch
     upstreams: Callable[[], Sequence[UpstreamHealth]]
     origin: Callable[[User], str]
 

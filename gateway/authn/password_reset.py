@@ -209,7 +209,7 @@ async def find(directory: Directory, wanted: str) -> User | None:
     user = await directory.get(wanted)
     if user is not None or "@" not in wanted:
         return user
-    same = [one for one in await directory.list(wanted) if as_counted(one.email) == wanted]
+    same = [one for one in await directory.with_email(wanted) if as_counted(one.email) == wanted]
     return same[0] if len(same) == 1 else None
 
 

@@ -1,13 +1,11 @@
 """`auth-gateway admin export`: users and groups as the YAML that `user import` and the file directory read."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from gateway.admin.exports import users_yaml
 from gateway.cli.context import Opened, config_option, run
-from gateway.model import User
 
 
 @click.group()
@@ -21,9 +19,9 @@ def admin() -> None:
 def export_users(no_passwords: bool, config_file: Path) -> None:
     """Print all users as YAML, with their password hashes: keep the file as safe as the database."""
 
-    async def work(opened: Opened) -> Sequence[User]:
-        users = await opened.people.list()
+    async def work(opened: Opened) -> None:
         await opened.record("users_exported", passwords=not no_passwords)
-        return users
+        async for page in users_yaml(opened.people, passwords=not no_passwords):
+            click.echo(page, nl=False)
 
-    click.echo(users_yaml(run(config_file, work), passwords=not no_passwords), nl=False)
+    run(config_file, work)

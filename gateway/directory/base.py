@@ -1,14 +1,29 @@
 """The Protocols of directories, where users live. The database is one; a YAML file and LDAP are others."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.errors import UserUnknown
 from gateway.model import User
 
+PAGE = 500
+"""Users in one question where all of them are wanted, in the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """How many users there are, and how many of them are disabled."""
+
+    users: int
+    disabled: int
+
 
 class Directory(Protocol):
-    """A directory that can be read. Usernames are matched after NFKC and case folding."""
+    """A directory that can be read. Usernames are matched after NFKC and case folding.
+
+    A directory may hold a hundred thousand users: whatever returns several of them takes a `limit`.
+    """
 
     async def get(self, username: str) -> User | None:
         """Return the user, None if there is none. Raises StoreUnavailable."""
@@ -18,8 +33,24 @@ class Directory(Protocol):
         """The user if the password is right and the account enabled, else None; equal work in every case."""
         ...
 
-    async def list(self, search: str = "") -> Sequence[User]:
-        """Return all users, or those whose username, name, address or groups contain `search`."""
+    async def list(self, search: str = "", *, after: str = "", limit: int) -> Sequence[User]:
+        """At most `limit` users by username, from the one after the username `after` on.
+
+        All of them, or those whose username, name, address or groups contain `search`.
+        """
+        ...
+
+    async def count(self, search: str = "") -> Census:
+        """Count what `list` would return in the end."""
+        ...
+
+    async def with_email(self, address: str, *, limit: int = 20) -> Sequence[User]:
+        """Users whose mail address may be `address`, in any spelling. The caller compares."""
+        ...
+
+    async def in_groups(self, groups: Sequence[str], *, limit: int) -> Sequence[User]:
+        """Users who are in any of `groups` and not disabled."""
+        ...
 
 
 class WritableDirectory(Directory, Protocol):
@@ -56,3 +87,11 @@ async def existing(directory: Directory, username: str) -> User:
     if user is None:
         raise UserUnknown(f"{username} is gone")
     return user
+
+
+async def every(directory: Directory, search: str = "") -> AsyncIterator[Sequence[User]]:
+    """Yield all users that `list` finds, some hundreds at a time. For commands and exports, never for a page."""
+    after = ""
+    while found := await directory.list(search, after=after, limit=PAGE):
+        yield found
+        after = found[-1].username

@@ -8,12 +8,13 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Row, and_, case, delete, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.clock import Clock
 from gateway.directory import identifiers
+from gateway.directory.base import Census
 from gateway.directory.password_hashing import PasswordHashing
 from gateway.errors import InvalidUser, UserExists, UserUnknown
 from gateway.model import User
@@ -58,9 +59,39 @@ class DatabaseDirectory:
             return None
         return await self._rehashed(user, password)
 
-    async def list(self, search: str = "") -> Sequence[User]:
+    async def list(self, search: str = "", *, after: str = "", limit: int) -> Sequence[User]:
+        which = [users_matching(search)] if search.strip() else []
+        if after:
+            which.append(users.c.username > after)
         async with reading(self._engine) as connection:
-            return await read_users(connection, users_matching(search) if search.strip() else true())
+            return await read_users(connection, and_(true(), *which), limit)
+
+    async def count(self, search: str = "") -> Census:
+        disabled = func.sum(case((users.c.disabled, 1), else_=0))
+        query = select(func.count(), disabled).select_from(users)
+        if search.strip():
+            query = query.where(users_matching(search))
+        async with reading(self._engine) as connection:
+            found, off = (await connection.execute(query)).one()
+        return Census(found, off or 0)
+
+    async def usernames(self) -> set[str]:
+        """Return the names of all users, for an import."""
+        async with reading(self._engine) as connection:
+            return set(await connection.scalars(select(users.c.username)))
+
+    async def with_email(self, address: str, *, limit: int = 20) -> Sequence[User]:
+        spellings = identifiers.email_spellings(address)
+        if not spellings:  # only whole rows tell how letters beyond ASCII were written
+            return await self.list(address.rpartition("@")[0], limit=limit)
+        async with reading(self._engine) as connection:
+            return await read_users(connection, func.lower(users.c.email).in_(spellings), limit)
+
+    async def in_groups(self, groups: Sequence[str], *, limit: int) -> Sequence[User]:
+        members = select(user_groups.c.username).where(user_groups.c.name.in_(groups))
+        which = users.c.username.in_(members) & users.c.disabled.is_(False)
+        async with reading(self._engine) as connection:
+            return await read_users(connection, which, limit)
 
     async def add(self, user: User, password: str | None = None) -> None:
         """Without `password`, the user keeps `user.password_hash` (imports); empty means no password yet."""
@@ -193,10 +224,13 @@ async def _insert_all(connection: AsyncConnection, new: Sequence[User]) -> None:
         await connection.execute(insert(user_groups), memberships)
 
 
-async def read_users(connection: AsyncConnection, which: ColumnElement[bool]) -> Sequence[User]:
-    """Read the users of which a condition is true."""
-    rows = (await connection.execute(select(*_FIELDS).where(which).order_by(users.c.username))).all()
-    named = select(users.c.username).where(which)
+async def read_users(
+    connection: AsyncConnection, which: ColumnElement[bool], limit: int | None = None
+) -> Sequence[User]:
+    """Read the users of which a condition is true, by username."""
+    chosen = select(*_FIELDS).where(which).order_by(users.c.username).limit(limit)
+    rows = (await connection.execute(chosen)).all()
+    named = [row.username for row in rows]
     query = select(user_groups).where(user_groups.c.username.in_(named)).order_by(user_groups.c.position)
     groups: dict[str, list[str]] = {}
     for row in await connection.execute(query):

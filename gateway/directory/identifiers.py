@@ -8,9 +8,10 @@ import re
 import unicodedata
 from dataclasses import replace
 
+import idna
 import phonenumbers
 
-from gateway.config.names import group_name, user_name
+from gateway.config.names import group_name, mail_domain, user_name
 from gateway.errors import InvalidUser
 from gateway.i18n.text import N_
 from gateway.model import User
@@ -115,6 +116,17 @@ def email(text: str) -> str:
             public=N_("Please write the e-mail address like %(example)s.", example="name@example.com"),
         )
     return _plain("e-mail address", address)
+
+
+def email_spellings(address: str) -> list[str]:
+    """How directories may have written a mail address, in lower case; none where that can't be told.
+
+    It can't where letters beyond ASCII stand before the @: databases fold them each in its own way.
+    """
+    local, _, domain = address.strip().lower().rpartition("@")
+    if not local.isascii() or not (known := mail_domain(domain)):
+        return []
+    return sorted({f"{local}@{name}" for name in (domain, known, idna.decode(known))})
 
 
 def phone(text: str, *, country: str = "") -> str:

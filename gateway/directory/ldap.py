@@ -5,6 +5,8 @@ servers call that an "unauthenticated bind" and say yes), and an unknown user co
 """
 
 import asyncio
+import builtins
+import itertools
 import logging
 import queue
 import ssl
@@ -19,7 +21,9 @@ from ldap3.utils.conv import escape_filter_chars
 
 from gateway.config.names import user_name
 from gateway.config.schema import DirectoryLdap
-from gateway.directory.ldap_entries import ALWAYS, LdapEntry, user_of
+from gateway.directory import identifiers
+from gateway.directory.base import Census
+from gateway.directory.ldap_entries import ALWAYS, LdapEntry, is_disabled, user_of
 from gateway.errors import StoreUnavailable
 from gateway.model import User
 from gateway.stores.redis.circuit_breaker import Circuit
@@ -57,8 +61,20 @@ class LdapDirectory:
             return None
         return await self._run(lambda: self._authenticate(username, password))
 
-    async def list(self, search: str = "") -> Sequence[User]:
-        return await self._run(lambda: self._list(search.strip()))
+    async def list(self, search: str = "", *, after: str = "", limit: int) -> Sequence[User]:
+        return await self._run(lambda: self._list(search.strip(), after, limit))
+
+    async def count(self, search: str = "") -> Census:
+        found = await self._run(lambda: self._matching(search.strip()))
+        return Census(len(found), sum(map(is_disabled, found)))
+
+    async def with_email(self, address: str, *, limit: int = 20) -> Sequence[User]:
+        return await self._run(lambda: self._with_email(address, limit))
+
+    async def in_groups(self, groups: Sequence[str], *, limit: int) -> Sequence[User]:
+        everybody = await self.list(limit=_MOST_RESULTS)
+        members = (user for user in everybody if not set(groups).isdisjoint(user.groups))
+        return builtins.list(itertools.islice((user for user in members if not user.disabled), limit))
 
     async def ping(self) -> None:
         """Raises StoreUnavailable."""
@@ -126,14 +142,28 @@ class LdapDirectory:
         question = question.replace("{username}", escape_filter_chars(name))
         return [group.dn for group in self._search(base, question)]
 
-    def _list(self, search: str) -> Sequence[User]:
+    def _list(self, search: str, after: str, limit: int) -> Sequence[User]:
+        named = (
+            (user_name(one.text(self._settings.attributes.username)), one) for one in self._matching(search)
+        )
+        rest = sorted(((name, one) for name, one in named if name > after), key=lambda pair: pair[0])
+        users = (self._user(one) for _, one in rest)
+        return builtins.list(itertools.islice((user for user in users if user), limit))
+
+    def _with_email(self, address: str, limit: int) -> Sequence[User]:
+        key = self._settings.attributes.email
+        spellings = identifiers.email_spellings(address) or [address]
+        match = "".join(f"({key}={escape_filter_chars(one)})" for one in spellings)
+        everyone = self._settings.user_filter.replace("{username}", "*")
+        found = self._search(self._settings.base_dn, f"(&{everyone}(|{match}))", limit)
+        return [user for one in found if (user := self._user(one))]
+
+    def _matching(self, search: str) -> Sequence[LdapEntry]:
         names = self._settings.attributes
         everyone = self._settings.user_filter.replace("{username}", "*")
         word = f"*{escape_filter_chars(search)}*" if search else "*"
         match = "".join(f"({key}={word})" for key in (names.username, names.name, names.email))
-        found = self._search(self._settings.base_dn, f"(&{everyone}(|{match}))")
-        users = [user for entry in found if (user := self._user(entry))]
-        return sorted(users, key=lambda user: user.username)
+        return self._search(self._settings.base_dn, f"(&{everyone}(|{match}))")
 
     def _search(self, base: str, question: str, limit: int = _MOST_RESULTS) -> Sequence[LdapEntry]:
         """With a connection at hand if there is one; one that has died meanwhile is replaced once."""

@@ -6,14 +6,17 @@ line. Passwords cost the same work whether or not the user exists.
 
 import asyncio
 import builtins
+import heapq
+import itertools
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.config.names import user_name
+from gateway.config.names import mail_address, user_name
 from gateway.config.yaml_document import Document, parse
 from gateway.directory import identifiers
+from gateway.directory.base import Census
 from gateway.directory.password_hashing import PasswordHashing, is_supported
 from gateway.errors import ConfigError, InvalidUser, StoreUnavailable
 from gateway.model import User
@@ -63,10 +66,27 @@ class FileDirectory:
         right = await self._passwords.verify(password, user.password_hash)
         return user if right and not user.disabled else None
 
-    async def list(self, search: str = "") -> Sequence[User]:
+    async def list(self, search: str = "", *, after: str = "", limit: int) -> Sequence[User]:
+        found = (user for user in self._matching(search) if user.username > after)
+        return heapq.nsmallest(limit, found, key=lambda user: user.username)
+
+    async def count(self, search: str = "") -> Census:
+        found = builtins.list(self._matching(search))
+        return Census(len(found), sum(user.disabled for user in found))
+
+    async def with_email(self, address: str, *, limit: int = 20) -> Sequence[User]:
+        wanted = mail_address(address)
+        found = (user for user in self._matching("") if wanted and mail_address(user.email) == wanted)
+        return builtins.list(itertools.islice(found, limit))
+
+    async def in_groups(self, groups: Sequence[str], *, limit: int) -> Sequence[User]:
+        members = (user for user in self._matching("") if not set(groups).isdisjoint(user.groups))
+        return builtins.list(itertools.islice((user for user in members if not user.disabled), limit))
+
+    def _matching(self, search: str) -> Iterator[User]:
         self.refresh()
         word = search.strip().casefold()
-        return [user for name, user in sorted(self._users.items()) if word in _searched(user)]
+        return (user for user in self._users.values() if not word or word in _searched(user))
 
     def origin(self, user: User) -> str:
         """Where the user is declared, such as "users.yaml:12"."""

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 from gateway.config.schema import Session as SessionConfig
 from gateway.errors import StoreUnavailable
 from gateway.model import Principal, SessionRecord
-from gateway.stores.protocols.core import Change, Changes
+from gateway.stores.protocols.core import CHANGES_AT_ONCE, Change, Changes
 
 log = logging.getLogger("gateway.session")
 T = TypeVar("T")
@@ -134,6 +134,7 @@ async def follow(
     """
     cursor: int | None = None
     while True:
+        more = False
         try:
             if cursor is None:
                 cursor = await changes.latest()
@@ -141,9 +142,10 @@ async def follow(
             cursor, heard = await changes.since(cursor)
             for change in heard:
                 hear(change)
+            more = len(heard) == CHANGES_AT_ONCE
         except StoreUnavailable as error:
             log.warning("revocations can't be read: %s", error.detail)
-        await asyncio.sleep(interval)
+        await asyncio.sleep(0 if more else interval)
 
 
 class SharedReads(Generic[T]):

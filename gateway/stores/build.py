@@ -24,6 +24,7 @@ from gateway.stores.sql.migrate import migrate
 from gateway.stores.sql.oidc import SqlConsents, SqlGrants, SqlLogins
 from gateway.stores.sql.places import SqlPlaces
 from gateway.stores.sql.purge import Purge
+from gateway.stores.sql.session_search import SqlSessionSearch
 from gateway.stores.sql.sessions import SqlChanges, SqlSessions
 from gateway.stores.sql.sms import SqlPhoneChanges, SqlSmsBlocks, SqlSmsMessages
 from gateway.stores.sql.spent_budgets import SqlSpentBudgets
@@ -54,6 +55,7 @@ class Stores:
     places: SqlPlaces
     tokens: SqlTokens
     audit_search: SqlAuditSearch
+    session_search: SqlSessionSearch
     access_requests: SqlAccessRequests
     sms: SmsStores
     grants: SqlGrants
@@ -113,6 +115,7 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
         places=places,
         tokens=tokens,
         audit_search=SqlAuditSearch(engine),
+        session_search=SqlSessionSearch(engine),
         access_requests=access_requests,
         sms=SmsStores(messages=messages, reports=messages, blocks=blocks, changes=phones),
         grants=grants,

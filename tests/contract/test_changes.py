@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.session.cache import follow
 from gateway.stores.protocols.core import Change
 from gateway.stores.sql.engine import writing
 from gateway.stores.sql.sessions import SqlChanges, publish
@@ -79,3 +80,28 @@ async def test_a_follower_never_steps_over_a_change_that_commits_late(
     written.set()
     await follower
     assert sorted(heard, key=int) == [str(number) for number in range(20)]
+
+
+async def test_a_flood_of_changes_is_heard_in_turns_and_without_a_pause(
+    engine: AsyncEngine, changes: SqlChanges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.stores.sql.sessions.CHANGES_AT_ONCE", 3)
+    monkeypatch.setattr("gateway.session.cache.CHANGES_AT_ONCE", 3)
+    heard: list[str] = []
+    done = asyncio.Event()
+    started = asyncio.Event()
+
+    def hear(change: Change) -> None:
+        heard.append(change.subject)
+        if len(heard) == 7:
+            done.set()
+
+    following = asyncio.create_task(follow(changes, interval=0.05, start=started.set, hear=hear))
+    await started.wait()
+    names = [f"u{number}" for number in range(7)]
+    await add(engine, 1.0, *names)
+    assert [len((await changes.since(cursor))[1]) for cursor in (0, 3, 6)] == [3, 3, 1]
+    async with asyncio.timeout(60):
+        await done.wait()
+    following.cancel()
+    assert heard == names

@@ -58,7 +58,7 @@ async def test_nobody_chooses_a_name_that_means_something_here(tmp_path: Path, n
         claims = {"email": "new@example.com", "preferred_username": name}
         provider.forge = lambda given, url: sign({**given, **claims})
         assert await arrive(browser, provider) == 403
-        assert [user.username for user in await rig.directory.list()] == ["mira"]
+        assert [user.username for user in await rig.directory.list(limit=9)] == ["mira"]
 
 
 @pytest.mark.parametrize("sub", ["\ud800", "a\0b", "a\nb", "", "x" * 256, 7, None, "\x7f"])

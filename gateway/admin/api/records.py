@@ -4,7 +4,7 @@ from aiohttp import web
 
 from gateway.admin.api import models
 from gateway.admin.api.operation import ApiCall, ApiResponse, Operation
-from gateway.admin.exports import users_yaml
+from gateway.admin.exports import streamed, users_yaml
 from gateway.admin.pages.audit import CHANGES, stream_audit
 from gateway.admin.pages.base import Paper
 from gateway.admin.revocation import Accesses
@@ -79,9 +79,9 @@ class RecordOperations:
 
     async def sessions(self, call: ApiCall) -> ApiResponse:
         query = call.read(models.SessionsQuery)
-        found = list(await self._accesses.sessions(call.actor, user_name(query.username)))
-        ids = [one.id for one in found]
-        rest = found[ids.index(query.cursor) + 1 :] if query.cursor in ids else found
+        rest = await self._accesses.sessions(
+            call.actor, user_name(query.username), limit=query.limit + 1, after=query.cursor
+        )
         shown = rest[: query.limit]
         more = shown[-1].id if len(rest) > query.limit else None
         items = [models.SessionOut(**{**_fields(one), "factors": list(one.factors)}) for one in shown]
@@ -101,8 +101,7 @@ class RecordOperations:
     async def _page(self, call: ApiCall, events: tuple[str, ...]) -> ApiResponse:
         query = call.read(models.AuditPageQuery)
         wanted = _wanted(query, events)
-        found = await self._admin.search.newest(wanted, query.limit + 1, before=query.cursor)
-        shown = found[: query.limit]
+        page = await self._admin.search.newest(wanted, query.limit, before=query.cursor)
         items = [
             models.AuditOut(
                 id=one.id,
@@ -112,20 +111,18 @@ class RecordOperations:
                 ip=one.row.ip,
                 data=one.row.data,
             )
-            for one in shown
+            for one in page.entries
         ]
-        return ApiResponse(
-            models.AuditPage(items=items, next=shown[-1].id if len(found) > len(shown) else None)
-        )
+        return ApiResponse(models.AuditPage(items=items, next=page.older or None))
 
     async def export(self, call: ApiCall) -> web.StreamResponse:
         query = call.read(models.AuditExportQuery)
         return await stream_audit(call.request.http, self._paper, _wanted(query, ()), query.format)
 
     async def users(self, call: ApiCall) -> web.StreamResponse:
-        text = users_yaml(await self._admin.services.users.directory.list(), passwords=False)
-        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-        return web.Response(text=text, content_type="application/yaml", charset="utf-8", headers=headers)
+        everybody = users_yaml(self._admin.services.users.directory, passwords=False)
+        headers = {"Content-Type": "application/yaml; charset=utf-8"}
+        return await streamed(call.request.http, headers, everybody)
 
 
 def _wanted(query: models.AuditFilter, events: tuple[str, ...]) -> AuditQuery:

@@ -20,7 +20,8 @@ curl -H "Authorization: Bearer $token" https://auth.example.com/_auth/admin/api/
 - **Who:** an API token with the scope of the operation (`admin:write` does not include `admin:read`), or an
   administrator's session. With a session, changes need the header `X-CSRF-Token` from `/me` and come
   from our own pages.
-- **Pages:** `next` of an answer is the `cursor` of the next question; null is the end.
+- **Pages:** `next` of an answer is the `cursor` of the next question; null is the end. A page of the audit log may hold
+  fewer entries than asked for, or none, and still have a `next`: a rare thing is searched for two seconds a page.
 - **Lost updates:** send the `ETag` of a user as `If-Match`; 412 says that somebody else was faster.
 - **Errors:** `application/problem+json` (RFC 9457); `detail` is a sentence, `errors` say what does not fit. Unknown
   fields are refused.

@@ -63,7 +63,7 @@ class StateOperations:
         return ApiResponse(models.Me(name=call.actor.name, csrf_token=call.csrf))
 
     async def overview(self, call: ApiCall) -> ApiResponse:
-        now = await overview(self._admin, len(await self._accesses.sessions(call.actor)))
+        now = await overview(self._admin, await self._accesses.count_sessions())
         return ApiResponse(
             models.OverviewOut(**{name: getattr(now, name) for name in models.OverviewOut.model_fields})
         )

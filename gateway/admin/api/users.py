@@ -139,8 +139,8 @@ class UserOperations:
 
     async def list(self, call: ApiCall) -> ApiResponse:
         query = call.read(models.UsersQuery)
-        found = await self._admin.services.users.directory.list(query.search)
-        rest = [user for user in found if user.username > query.cursor]
+        directory = self._admin.services.users.directory
+        rest = await directory.list(query.search, after=query.cursor, limit=query.limit + 1)
         shown = rest[: query.limit]
         more = shown[-1].username if len(rest) > query.limit else None
         return ApiResponse(models.UsersPage(items=[self._out(user) for user in shown], next=more))

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from gateway.admin.exports import audit_lines
+from gateway.admin.exports import audit_lines, streamed
 from gateway.admin.pages.base import Call, Paper
 from gateway.config.names import user_name
 from gateway.errors import RequestRefused
@@ -48,28 +48,28 @@ class AuditScreens:
 
     async def list(self, call: Call) -> web.StreamResponse:
         given = {name: call.query(name) for name in FILTERS}
-        entries = await self._search.newest(query_of(given), PAGE + 1, before=cursor_of(call.query("before")))
+        page = await self._search.newest(query_of(given), PAGE, before=cursor_of(call.query("before")))
         return self._paper.page(
             call,
             "audit.html",
             "/audit",
-            entries=entries[:PAGE],
+            entries=page.entries,
             given=given,
-            older=_older(given, entries[:PAGE], len(entries) > PAGE),
+            older=_older(given, page.older),
             export=urlencode({name: value for name, value in given.items() if value}),
         )
 
     async def changes(self, call: Call) -> web.StreamResponse:
         query = AuditQuery(username=call.query("user"), events=CHANGES)
-        entries = await self._search.newest(query, PAGE + 1, before=cursor_of(call.query("before")))
+        page = await self._search.newest(query, PAGE, before=cursor_of(call.query("before")))
         given = {"user": call.query("user")}
         return self._paper.page(
             call,
             "changes.html",
             "/changes",
-            entries=entries[:PAGE],
+            entries=page.entries,
             given=given,
-            older=_older(given, entries[:PAGE], len(entries) > PAGE),
+            older=_older(given, page.older),
         )
 
     async def export(self, call: Call) -> web.StreamResponse:
@@ -83,21 +83,12 @@ async def stream_audit(
     request: web.BaseRequest, paper: Paper, query: AuditQuery, kind: str
 ) -> web.StreamResponse:
     type = "text/csv; charset=utf-8" if kind == "csv" else "application/x-ndjson"
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": type,
-            "Content-Disposition": f'attachment; filename="audit.{kind}"',
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-            "Content-Security-Policy": "default-src 'none'; sandbox",
-        }
-    )
-    await response.prepare(request)
-    if request.method != "HEAD":
-        async for lines in audit_lines(paper.admin.search, query, kind):
-            await response.write(lines)
-    await response.write_eof()
-    return response
+    headers = {
+        "Content-Type": type,
+        "Content-Disposition": f'attachment; filename="audit.{kind}"',
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+    return await streamed(request, headers, audit_lines(paper.admin.search, query, kind))
 
 
 def query_of(given: dict[str, str]) -> AuditQuery:
@@ -128,9 +119,9 @@ def _time(text: str) -> float:
         raise RequestRefused("not a time", status=422, public=BAD_TIME) from None
 
 
-def _older(given: dict[str, str], shown: object, more: bool) -> str:
+def _older(given: dict[str, str], before: int) -> str:
     """The query of the next page, "" if this is the last."""
-    if not more or not isinstance(shown, list):
+    if not before:
         return ""
     kept = {name: value for name, value in given.items() if value}
-    return urlencode({**kept, "before": shown[-1].id})
+    return urlencode({**kept, "before": before})

@@ -15,25 +15,23 @@ class SessionScreens:
         self._paper, self._accesses = paper, accesses
 
     async def overview(self, call: Call) -> web.StreamResponse:
-        sessions = await self._accesses.sessions(call.actor)
-        return self._paper.page(
-            call, "overview.html", "", now=await overview(self._paper.admin, len(sessions))
-        )
+        sessions = await self._accesses.count_sessions()
+        return self._paper.page(call, "overview.html", "", now=await overview(self._paper.admin, sessions))
 
     async def list(self, call: Call) -> web.StreamResponse:
         """Pages by number: the list lives, so a cursor into it would be as wrong."""
         username = user_name(call.query("user"))
-        found = await self._accesses.sessions(call.actor, username)
         page = int(number) if (number := call.query("page")).isdecimal() and len(number) < 6 else 1
         begin = (max(page, 1) - 1) * PAGE
+        found = await self._accesses.sessions(call.actor, username, limit=PAGE + 1, skip=begin)
         return self._paper.page(
             call,
             "sessions.html",
             "/sessions",
-            sessions=found[begin : begin + PAGE],
-            total=len(found),
+            sessions=found[:PAGE],
+            total=await self._accesses.count_sessions(username),
             user=username,
-            next=page + 1 if len(found) > begin + PAGE else 0,
+            next=page + 1 if len(found) > PAGE else 0,
         )
 
     async def end(self, call: Call) -> web.StreamResponse:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from aiohttp import web
 
 from gateway.admin.difference import version
-from gateway.admin.exports import users_yaml
+from gateway.admin.exports import streamed, users_yaml
 from gateway.admin.lockouts import AdminBlocks
 from gateway.admin.pages.base import Call, Paper
 from gateway.admin.revocation import Accesses
@@ -18,6 +18,7 @@ from gateway.stores.protocols.audit import AuditQuery
 
 PAGE = 50
 _RECENT = 15
+MOST_SESSIONS = 100
 _EMPTY = dict.fromkeys(("username", "name", "email", "phone", "groups"), "")
 NOT_CONFIRMED = N_("Type the username to confirm that you mean this user.")
 UNKNOWN_ACT = N_("That can’t be done here.")
@@ -40,14 +41,14 @@ class UserScreens:
 
     async def list(self, call: Call) -> web.StreamResponse:
         search, after = call.query("q"), call.query("after")
-        found = await self._paper.admin.services.users.directory.list(search)
-        rest = [user for user in found if user.username > after]
+        directory = self._paper.admin.services.users.directory
+        rest = await directory.list(search, after=after, limit=PAGE + 1)
         return self._paper.page(
             call,
             "users.html",
             "/users",
             users=rest[:PAGE],
-            total=len(found),
+            total=(await directory.count(search)).users,
             search=search,
             entered={**_EMPTY, **call.form},
             after=rest[PAGE - 1].username if len(rest) > PAGE else "",
@@ -66,13 +67,12 @@ class UserScreens:
 
     async def export(self, call: Call) -> web.StreamResponse:
         """Never with password hashes: those leave by the command only."""
-        text = users_yaml(await self._paper.admin.services.users.directory.list(), passwords=False)
         headers = {
+            "Content-Type": "application/yaml; charset=utf-8",
             "Content-Disposition": 'attachment; filename="users.yaml"',
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
         }
-        return web.Response(text=text, content_type="application/yaml", charset="utf-8", headers=headers)
+        everybody = users_yaml(self._paper.admin.services.users.directory, passwords=False)
+        return await streamed(call.request.http, headers, everybody)
 
     # -- one user ------------------------------------------------------------------------------------------------------
 
@@ -97,10 +97,10 @@ class UserScreens:
             user=user,
             version=version(user),
             link=link,
-            recent=recent,
+            recent=recent.entries,
             entered=call.form,
             factors=await self._accesses.factors(user),
-            sessions=await self._accesses.sessions(call.actor, user.username),
+            sessions=await self._accesses.sessions(call.actor, user.username, limit=MOST_SESSIONS),
             devices=await self._accesses.devices(user.username),
             blocked=await self._blocks.of(user),
             can_change=self._people.can_change,

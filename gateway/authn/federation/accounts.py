@@ -67,9 +67,7 @@ class AccountLinks:
             return None
         if not (wanted := mail_address(account.email)):
             return None
-        # Directories search by text, which has more than one spelling beyond ASCII; the comparison has one.
-        search = account.email if account.email.isascii() else account.email.rpartition("@")[0]
-        listed = await self.directory.list(search)
+        listed = await self.directory.with_email(account.email)
         found = [user for user in listed if mail_address(user.email) == wanted]
         return found[0] if len(found) == 1 else None  # an address of two users says nothing
 

@@ -59,7 +59,7 @@ async def sorted_out(
     opened: Opened, entries: Sequence[ImportedUser]
 ) -> tuple[list[ImportedUser], list[BadLine]]:
     """The entries that can be added, in canonical spelling, and what is wrong with the others."""
-    taken = {user.username for user in await opened.directory.list()}
+    taken = await opened.directory.usernames()
     good: list[ImportedUser] = []
     bad: list[BadLine] = []
     for entry in entries:

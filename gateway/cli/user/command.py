@@ -16,6 +16,7 @@ from gateway.cli.user.bypass import bypass
 from gateway.cli.user.factors import reset, reset_factors
 from gateway.cli.user.invite import invite
 from gateway.cli.user.unlock import as_facts, sentences, unlock
+from gateway.directory.base import every
 from gateway.model import User
 from gateway.policy.decide import SECOND_FACTORS
 from gateway.stores.sql.sms import SqlPhoneChanges
@@ -84,7 +85,7 @@ def list_users(search: str, as_json: bool, config_file: Path) -> None:
     """List users. SEARCH looks in usernames, names, e-mail addresses and groups."""
 
     async def work(opened: Opened) -> list[User]:
-        return list(await opened.people.list(search))
+        return [one async for page in every(opened.people, search) for one in page]
 
     users = run(config_file, work)
     if as_json:

@@ -20,6 +20,8 @@ from gateway.stores.protocols.core import AccessAsked, AccessRequests
 
 OPEN_FOR = 7 * 86400.0
 """Seconds after which a request that nobody decided is over."""
+MOST_TOLD = 200
+"""Approvers who get a mail; a group with more of them is hardly meant as one."""
 CHOICES = (3600.0, 4 * 3600.0, 8 * 3600.0, 24 * 3600.0, 7 * 86400.0)
 """Times in seconds that approvers choose from, up to the longest that is allowed."""
 
@@ -125,9 +127,9 @@ class AccessDesk:
         return (*(one for one in CHOICES if one < longest), longest)
 
     async def _tell_approvers(self, asked: AccessAsked) -> None:
-        approvers = set(self.offered[asked.group].approvers)
-        for user in await self._directory.list():
-            if approvers & set(user.groups) and not user.disabled and user.username != asked.username:
+        approvers = self.offered[asked.group].approvers
+        for user in await self._directory.in_groups(approvers, limit=MOST_TOLD):
+            if user.username != asked.username:
                 self._notices.mail(
                     user.username,
                     user.email,

@@ -25,11 +25,22 @@ class AuditEntry:
     row: AuditRow
 
 
+@dataclass(frozen=True, slots=True)
+class FoundEntries:
+    """Some entries, newest first. `older` is where to look on (`before`), 0 if there is nothing more.
+
+    There may be fewer entries than asked for, or none, and still be older ones: a search gives word after a while.
+    """
+
+    entries: Sequence[AuditEntry]
+    older: int
+
+
 class AuditSearch(Protocol):
     """Finds, pages and counts events."""
 
-    async def newest(self, query: AuditQuery, limit: int, *, before: int = 0) -> Sequence[AuditEntry]:
-        """Newest first; `before` is the id of an entry, all that follow are older than it."""
+    async def newest(self, query: AuditQuery, limit: int, *, before: int = 0) -> FoundEntries:
+        """At most `limit` entries with ids below `before` (0 = all)."""
         ...
 
     async def counts(self, edges: Sequence[float], events: Sequence[str]) -> dict[str, list[int]]:

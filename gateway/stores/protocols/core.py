@@ -47,6 +47,10 @@ class Change:
     subject: str
 
 
+CHANGES_AT_ONCE = 500
+"""An import or a revocation of many leaves thousands; a worker hears them in turns, between which it serves."""
+
+
 class Changes(Protocol):
     """The feed of changes that each worker follows (at least once, in order)."""
 
@@ -55,7 +59,7 @@ class Changes(Protocol):
         ...
 
     async def since(self, cursor: int) -> tuple[int, Sequence[Change]]:
-        """The changes after `cursor`, and the new cursor."""
+        """The changes after `cursor`, at most CHANGES_AT_ONCE of them, and the new cursor."""
         ...
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 
 metadata = MetaData()
@@ -34,6 +35,7 @@ users = Table(
     Column("password_changed_at", Double, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("searchable", Text, nullable=False, server_default=""),
+    Index("users_email", text("lower(email)")),
 )
 
 user_groups = Table(
@@ -72,7 +74,9 @@ sessions = Table(
     Column("ip", String(64), nullable=False),
     Column("user_agent", Text, nullable=False),
     Column("step_up", Boolean, nullable=False, server_default=false()),
+    Column("shown", String(32), nullable=False, server_default=""),
     Index("sessions_username", "username"),
+    Index("sessions_shown", "shown"),
     Index("sessions_expires_at", "expires_at"),
     Index("sessions_last_seen", "last_seen"),
 )

@@ -13,13 +13,16 @@ from sqlalchemy.sql.dml import ReturningDelete
 
 from gateway.clock import Clock
 from gateway.model import SessionRecord
-from gateway.stores.protocols.core import Change
+from gateway.stores.protocols.core import CHANGES_AT_ONCE, Change
+from gateway.stores.protocols.session_search import shown_id
 from gateway.stores.sql.engine import in_order, reading, upsert, writing
 from gateway.stores.sql.oidc import end_with_sessions
 from gateway.stores.sql.purge import delete_in_batches, expired_share
 from gateway.stores.sql.schema import changes, sessions
 
 _LOCK = 0x61757468_0002
+FIELDS = [column for column in sessions.c if column.name != "shown"]
+"""The columns that make a session."""
 
 
 async def publish(connection: AsyncConnection, now: float, *published: Change) -> None:
@@ -41,7 +44,8 @@ class SqlChanges:
     async def since(self, cursor: int) -> tuple[int, Sequence[Change]]:
         query = select(changes.c.id, changes.c.kind, changes.c.subject)
         async with reading(self._engine) as connection:
-            rows = (await connection.execute(query.where(changes.c.id > cursor).order_by(changes.c.id))).all()
+            some = query.where(changes.c.id > cursor).order_by(changes.c.id).limit(CHANGES_AT_ONCE)
+            rows = (await connection.execute(some)).all()
         return (rows[-1].id if rows else cursor), [Change(row.kind, row.subject) for row in rows]
 
     async def purge(self, now: float, keep: float = 86400.0) -> int:
@@ -56,8 +60,8 @@ class SqlSessions:
 
     async def get(self, sid: str) -> SessionRecord | None:
         async with reading(self._engine) as connection:
-            row = (await connection.execute(select(sessions).where(sessions.c.sid == sid))).one_or_none()
-        return _record(row) if row else None
+            row = (await connection.execute(select(*FIELDS).where(sessions.c.sid == sid))).one_or_none()
+        return session_record(row) if row else None
 
     async def put(self, record: SessionRecord, *, instead_of: str = "") -> bool:
         row, now = _row(record), self._clock()
@@ -94,11 +98,11 @@ class SqlSessions:
         return len(ended)
 
     async def list(self, username: str | None = None) -> Sequence[SessionRecord]:
-        query = select(sessions).order_by(sessions.c.created_at, sessions.c.sid)
+        query = select(*FIELDS).order_by(sessions.c.created_at, sessions.c.sid)
         if username is not None:
             query = query.where(sessions.c.username == username)
         async with reading(self._engine) as connection:
-            return [_record(row) for row in await connection.execute(query)]
+            return [session_record(row) for row in await connection.execute(query)]
 
     async def purge(self, now: float, idle_timeout: float) -> int:
         return await delete_in_batches(self._engine, sessions, *_over(now, idle_timeout))
@@ -149,10 +153,11 @@ def _row(record: SessionRecord) -> dict[str, object]:
         "ip": record.ip,
         "user_agent": record.user_agent.replace("\0", ""),  # PostgreSQL text holds no NUL
         "step_up": record.step_up,
+        "shown": shown_id(record.sid),
     }
 
 
-def _record(row: Row[tuple[object, ...]]) -> SessionRecord:
+def session_record(row: Row[tuple[object, ...]]) -> SessionRecord:
     fields = dict(row._mapping)
     fields["amr"] = tuple(json.loads(fields["amr"]))
     fields["proven_at"] = json.loads(fields["proven_at"])

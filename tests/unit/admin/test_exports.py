@@ -1,7 +1,8 @@
 """What the console and `admin export` write, `user import` and the file directory read back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -30,19 +31,41 @@ USERS = [
 ]
 
 
-def test_an_export_is_a_users_file_as_it_is(tmp_path: Path) -> None:
+class Everybody:
+    """A directory of these users, in pages of two."""
+
+    async def list(self, search: str = "", *, after: str = "", limit: int) -> Sequence[User]:
+        return [user for user in sorted(USERS, key=lambda one: one.username) if user.username > after][:2]
+
+
+async def exported(*, passwords: bool, directory: Any = Everybody) -> str:
+    return b"".join([part async for part in users_yaml(directory(), passwords=passwords)]).decode()
+
+
+async def test_an_export_is_a_users_file_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "users.yaml"
-    file.write_text(users_yaml(USERS, passwords=True), encoding="utf-8")
+    file.write_text(await exported(passwords=True), encoding="utf-8")
     assert read_users(file) == {user.username: user for user in USERS}
 
 
-def test_an_export_is_imported_whole() -> None:
-    entries = list(read_yaml(users_yaml(USERS, passwords=True)))
-    assert [one.user for one in entries if isinstance(one, ImportedUser)] == USERS
+async def test_an_export_of_nobody_is_a_users_file(tmp_path: Path) -> None:
+    class Nobody:
+        async def list(self, search: str = "", *, after: str = "", limit: int) -> Sequence[User]:
+            return ()
+
+    file = tmp_path / "users.yaml"
+    file.write_text(await exported(passwords=True, directory=Nobody), encoding="utf-8")
+    assert read_users(file) == {}
 
 
-def test_hashes_are_left_out_unless_asked_for() -> None:
-    assert "argon2" not in users_yaml(USERS, passwords=False)
+async def test_an_export_is_imported_whole() -> None:
+    entries = list(read_yaml(await exported(passwords=True)))
+    users = {one.user.username: one.user for one in entries if isinstance(one, ImportedUser)}
+    assert users == {user.username: user for user in USERS}
+
+
+async def test_hashes_are_left_out_unless_asked_for() -> None:
+    assert "argon2" not in await exported(passwords=False)
 
 
 def test_a_chart_scales_to_a_round_number_and_draws_no_empty_bars() -> None:

@@ -1,0 +1,37 @@
+"""The Protocol for finding sessions as administrators do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Protocol
+
+from gateway.model import SessionRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """Sessions that have not expired at `now` (Unix seconds) and were used within `idle` seconds; "" is everybody."""
+
+    now: float
+    idle: float
+    username: str = ""
+
+
+class SessionSearch(Protocol):
+    """Finds, pages and counts sessions."""
+
+    async def newest(
+        self, alive: Alive, limit: int, *, skip: int = 0, after: SessionRecord | None = None
+    ) -> Sequence[SessionRecord]:
+        """Last used first: those that follow `after`, without the first `skip` of them."""
+        ...
+
+    async def count(self, alive: Alive) -> int: ...
+    async def shown(self, id: str) -> SessionRecord | None:
+        """Return the session that administrators see as `id` (`shown_id`)."""
+        ...
+
+
+def shown_id(sid: str) -> str:
+    """Name a session for administrators: its own id would open it."""
+    return sha256(f"shown:{sid}".encode()).hexdigest()[:32]
