@@ -13,9 +13,8 @@ from gateway.config.schema import Route
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
 from gateway.model import Principal, Target
-from gateway.proxy.client_response import RelayedResponse
+from gateway.proxy.client_response import Admitted, HeldAnswer, HeldAnswers, RelayedResponse
 from gateway.proxy.health_checks import watch
-from gateway.proxy.held_answers import Admitted, HeldAnswer, HeldAnswers
 from gateway.proxy.request_headers import Peer, named, request_headers, traced
 from gateway.proxy.round_trip import RoundTrip
 from gateway.proxy.upstreams import PreparedRoute, UpstreamHealth

@@ -14,8 +14,7 @@ from aiohttp import web
 from gateway.config.schema import Route
 from gateway.errors import ClientGone, UpstreamUnreachable
 from gateway.model import Principal, Target
-from gateway.proxy.client_response import RelayedResponse
-from gateway.proxy.held_answers import Admitted
+from gateway.proxy.client_response import Admitted, RelayedResponse
 from gateway.proxy.response_headers import Rewriter, normal_authority
 from gateway.proxy.round_trip import UpstreamResponse
 from gateway.proxy.upstream_connection import serialize

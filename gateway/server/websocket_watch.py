@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from gateway.errors import StoreUnavailable
 from gateway.model import Principal, Verdict
 from gateway.policy.decide import decide
-from gateway.proxy.held_answers import Admitted
+from gateway.proxy.client_response import Admitted
 from gateway.proxy.proxy import Tunnels
 from gateway.proxy.websocket import NOT_ALLOWED, SESSION_ENDED
 from gateway.proxy.websocket_tunnel import Tunnel

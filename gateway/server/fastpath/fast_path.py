@@ -17,7 +17,7 @@ from gateway.model import Decision, IPAddress, Principal, Verdict
 from gateway.observability.access_log import AccessLog, Trace
 from gateway.policy.decide import Routes, decide
 from gateway.portal.rendering.render import TRY_AGAIN, Pages
-from gateway.proxy.held_answers import Admitted
+from gateway.proxy.client_response import Admitted
 from gateway.proxy.http_date import http_date
 from gateway.proxy.proxy import Proxy, identity_of
 from gateway.proxy.request_headers import request_target
