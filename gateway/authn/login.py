@@ -194,7 +194,8 @@ class SignIn:
     ) -> Prompt:
         """Start (or describe) a challenge. Raises SendFailed and TooManyAttempts."""
         await self._check_locked(principal.username)
-        attempt = replace(self._attempt(client, principal), resend=resend)
+        device = await self._devices.recognise(client.cookies, principal.user)
+        attempt = replace(self._attempt(client, principal), resend=resend, known_device=device is not None)
         try:
             prompt = await self._factors[factor].begin(attempt, again=resend is not None)
         except SendFailed as failure:

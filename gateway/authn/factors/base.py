@@ -57,6 +57,8 @@ class Attempt:
     host: str
     origin: str = ""
     lang: str = "en"
+    known_device: bool = False
+    """The user had this browser remembered."""
     resend: Resend | None = None
     """None unless they ask for another code."""
 

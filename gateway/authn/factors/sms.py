@@ -123,7 +123,11 @@ class SmsFactor(PhoneFactor):
 
 def outgoing(attempt: Attempt) -> OutgoingSms:
     return OutgoingSms(
-        username=attempt.user.username, phone=attempt.user.phone, session=attempt.sid, ip=attempt.ip
+        username=attempt.user.username,
+        phone=attempt.user.phone,
+        session=attempt.sid,
+        ip=attempt.ip,
+        known_device=attempt.known_device,
     )
 
 

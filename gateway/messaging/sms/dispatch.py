@@ -17,7 +17,7 @@ from gateway.config.sections.sms_email import Sms
 from gateway.errors import SendFailed
 from gateway.messaging.addresses import check_number, country_of, mask_phone, range_of
 from gateway.messaging.sms.outage import Outage
-from gateway.messaging.sms.pumping import Ranges
+from gateway.messaging.sms.pumping import SETTLING, Ranges
 from gateway.messaging.sms.spending import Channel, Spend, price_of
 from gateway.observability import metrics
 from gateway.rate_limits import Budget, BudgetSpent, RateLimits, network_of
@@ -75,6 +75,8 @@ class OutgoingSms:
     ip: str
     text_only: bool = False
     """It is no code, so nobody can read it out."""
+    known_device: bool = False
+    """The user had this browser remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +125,24 @@ class SmsDispatch:
     async def admit(self, outgoing: OutgoingSms, channel: Channel) -> Admission:
         """Whether a message may go, with its price counted.
 
+        A known device, and who answered one of the last few, meet no limit that others share but those over all: what
+        colleagues at the same address or in the same range of numbers leave unanswered is not theirs.
+
         Raises SendFailed whose code says which rule refused: country, number, range, budget or cap.
         """
         phone, config = outgoing.phone, self._config
         try:
             check_number(phone, config.allowed_countries)
-            await self._ranges.check(range_of(phone), self._hashes(range_of(phone)))
+            known = outgoing.known_device or await self._answers(outgoing)
+            if not known:
+                await self._ranges.check(range_of(phone), self._hashes(range_of(phone)))
             counted = await spend_budgets(
-                self._limits, config.budgets, username=outgoing.username, phone=phone, ip=outgoing.ip
+                self._limits,
+                config.budgets,
+                username=outgoing.username,
+                phone=phone,
+                ip=outgoing.ip,
+                known=known,
             )
             try:
                 return await self._reserved(outgoing, channel, counted)
@@ -141,6 +153,10 @@ class SmsDispatch:
             if refused.code != "budget":  # each budget counts under its own name
                 metrics.sms_refused.labels(refused.code).inc()
             raise
+
+    async def _answers(self, outgoing: OutgoingSms) -> bool:
+        numbers, until = self._hashes(outgoing.phone), self._clock() - SETTLING
+        return await self._messages.answers(outgoing.username, numbers, until)
 
     async def _reserved(self, outgoing: OutgoingSms, channel: Channel, counted: Counted) -> Admission:
         """With its price counted; as a call where no more SMS may be paid, and the operator wants calls then."""
@@ -224,17 +240,20 @@ def count_status(message: SmsMessage, status: str) -> None:
 
 
 _HOUR, _DAY = 3600.0, 86400.0
+_SHARED = frozenset({"ip_hourly", "ip_daily", "prefix_hourly", "prefix_daily"})
 _ABOUT = {"user": "user", "number": "number", "ip": "address"}
 
 
 async def spend_budgets(
-    limits: RateLimits, config: SmsBudgets, *, username: str, phone: str, ip: str
+    limits: RateLimits, config: SmsBudgets, *, username: str, phone: str, ip: str, known: bool = False
 ) -> Counted:
-    """Count one message against all budgets; returns what was counted, for `give_back`.
+    """Count one message against all budgets, those of its address and range only if its user is not `known`.
+
+    Returns what was counted, for `give_back`.
 
     Raises SendFailed (code "budget"), with nothing counted, when one is spent.
     """
-    spends = list(_budgets(config, username, phone, ip))
+    spends = [one for one in _budgets(config, username, phone, ip) if not known or one[1] not in _SHARED]
     counted = [(budget, subject) for budget, _, subject in spends]
     try:
         await limits.spend_all(counted)

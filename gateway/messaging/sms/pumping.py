@@ -10,6 +10,7 @@ from gateway.observability.audit import Audit
 from gateway.stores.protocols.sms import SmsBlock, SmsBlocks, SmsMessages
 
 log = logging.getLogger("gateway.sms")
+_MOST_WARNED = 1000
 SETTLING = 120.0
 """Seconds that a person gets to read and type a code before its silence counts against the range."""
 
@@ -22,6 +23,7 @@ class Ranges:
     ) -> None:
         self._config, self._blocks, self._messages = config, blocks, messages
         self._audit, self._clock = audit, clock
+        self._warned: dict[str, int] = {}
 
     async def check(self, range: str, hashes: list[str]) -> None:
         """Refuse a blocked range: raises SendFailed (code "range"). `hashes` are what messages keep of the range, by
@@ -33,11 +35,23 @@ class Ranges:
             raise _blocked(range)
         since = max(now - config.window, block.since if block else 0.0)
         sends, verified = await self._messages.conversion(hashes, since, now - SETTLING)
+        if is_pumped(2 * sends, 2 * verified, config):
+            self._warn(range, sends, verified, int(now // config.window))
         if is_pumped(sends, verified, config):
             await self._block(
                 SmsBlock(range=range, since=since, until=now + config.block, sends=sends, verified=verified)
             )
             raise _blocked(range)
+
+    def _warn(self, range: str, sends: int, verified: int, span: int) -> None:
+        """Halfway to a block the operator hears of it, once in a window for each worker."""
+        if self._warned.get(range) == span:
+            return
+        if len(self._warned) >= _MOST_WARNED:
+            self._warned.clear()
+        self._warned[range] = span
+        log.warning("range %s is halfway to a block: %d messages, %d verified", range, sends, verified)
+        self._audit.record("sms_range_suspected", range=range, sends=sends, verified=verified, mend=_look())
 
     async def _block(self, block: SmsBlock) -> None:
         await self._blocks.put(block)
@@ -74,8 +88,9 @@ def _blocked(range: str) -> SendFailed:
     )
 
 
+def _look() -> str:
+    return "look for a flood of sign-ins (`auth-gateway sms status`, docs/sms.md)"
+
+
 def _mend(range: str) -> str:
-    return (
-        f"look for a flood of sign-ins (`auth-gateway sms status`, docs/sms.md); "
-        f"if they are real: `auth-gateway sms unblock {range}`"
-    )
+    return f"{_look()}; if they are real: `auth-gateway sms unblock {range}`"

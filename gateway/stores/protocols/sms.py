@@ -82,7 +82,17 @@ class SmsMessages(Protocol):
         ...
 
     async def conversion(self, ranges: Sequence[str], since: float, until: float) -> tuple[int, int]:
-        """How many messages went to a range, and how many of them led to a right code."""
+        """How many messages went to a range, and how many of them led to a right code.
+
+        Of those to one number that led to none, few count: one person who answers none is no pumping.
+        """
+        ...
+
+    async def answers(self, username: str, numbers: Sequence[str], until: float) -> bool:
+        """Whether one of the last few messages to this user's number led to a right code; `numbers` are its hashes.
+
+        A message later than `until` says nothing yet, unless its code is back already.
+        """
         ...
 
     async def unpriced(self, since: float, until: float) -> Sequence[SmsMessage]:

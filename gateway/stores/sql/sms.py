@@ -6,7 +6,7 @@ Also blocked ranges of numbers, and changes of users' numbers; those are noted i
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import Row, Select, case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, case, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.stores.protocols.sms import (
@@ -25,6 +25,8 @@ from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import phone_changes, sms_blocks, sms_messages
 
 _FEW = 10
+_SILENT = 3
+"""Messages to one number without an answer that count for its range."""
 _BATCH = 50
 
 
@@ -78,16 +80,21 @@ class SqlSmsMessages:
 
     async def conversion(self, ranges: Sequence[str], since: float, until: float) -> tuple[int, int]:
         verified = func.sum(case((sms_messages.c.verified_at > 0, 1), else_=0))
-        # A message that is still on its way says nothing yet, unless its code is back already.
-        settled = (sms_messages.c.created_at <= until) | (sms_messages.c.verified_at > 0)
-        # What the provider never took reached nobody: an outage must not make the range look pumped.
-        taken = (sms_messages.c.sid != "") | sms_messages.c.status.not_in(NOT_TAKEN)
         query = select(func.count(), verified).where(
-            sms_messages.c.range.in_(ranges), sms_messages.c.created_at > since, settled, taken
+            sms_messages.c.range.in_(ranges), sms_messages.c.created_at > since, _says_something(until)
         )
         async with reading(self._engine) as connection:
-            sends, right = (await connection.execute(query)).one()
-        return int(sends), int(right or 0)
+            numbers = (await connection.execute(query.group_by(sms_messages.c.number))).all()
+        right = sum(int(answered) for _, answered in numbers)
+        return right + sum(min(sent - int(answered), _SILENT) for sent, answered in numbers), right
+
+    async def answers(self, username: str, numbers: Sequence[str], until: float) -> bool:
+        columns = sms_messages.c
+        own = (columns.username == username) & columns.number.in_(numbers)
+        query = select(columns.verified_at).where(own, _says_something(until))
+        async with reading(self._engine) as connection:
+            last = await connection.scalars(query.order_by(columns.created_at.desc()).limit(_FEW))
+            return any(at > 0 for at in last)
 
     async def unpriced(self, since: float, until: float) -> Sequence[SmsMessage]:
         taken = (sms_messages.c.sid != "") & ~sms_messages.c.priced
@@ -150,6 +157,14 @@ class SqlSmsMessages:
 
 def _message(row: Row[tuple[object, ...]] | None) -> SmsMessage | None:
     return None if row is None else SmsMessage(**row._mapping)
+
+
+def _says_something(until: float) -> ColumnElement[bool]:
+    """Whether a message tells of who reads them."""
+    # One that is still on its way says nothing yet, unless its code is back already.
+    settled = (sms_messages.c.created_at <= until) | (sms_messages.c.verified_at > 0)
+    # What the provider never took reached nobody: an outage must not make the range look pumped.
+    return settled & ((sms_messages.c.sid != "") | sms_messages.c.status.not_in(NOT_TAKEN))
 
 
 class SqlSmsBlocks:
