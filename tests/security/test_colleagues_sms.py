@@ -1,4 +1,4 @@
-"""Who leaves codes unanswered shuts no colleague off at the same address or in the same range of numbers (FAULTS S24)."""
+"""Who answers no codes shuts no colleague off, at the same address or in the same range of numbers (FAULTS S24)."""
 
 import logging
 from pathlib import Path
