@@ -135,8 +135,9 @@ def method(result: Result) -> Iterator[str]:
 ## What takes the fast path, and what does not
 
 GET, HEAD, POST, PUT, PATCH and DELETE with or without a body, of a session in memory or on a bypass route, with
-`strip_path`, header rules and rules by path, method and query, go from socket to socket. The rest takes the ordinary
-path, which decides and answers alike:
+`strip_path`, header rules and rules by path, method and query, go from socket to socket. A forward-auth question is
+answered from what is known of those that differ only in the URI asked about. The rest takes the ordinary path, which
+decides and answers alike:
 
 - Requests with Authorization: tokens and HTTP Basic count against limits that may need the store.
 - Sessions that are not in memory: they are read from the store.
@@ -146,7 +147,10 @@ path, which decides and answers alike:
 - Upgrade (WebSockets), TE, Trailer, Expect other than 100-continue, Destination and If (WebDAV), Connection options,
   a GET or HEAD with a body: what is said about one hop is not to be sent on unread.
 - POST of text/plain: it could be the confirmation of a kept form. A Content-Length above `max_body`: 413.
-- Our own pages and forward-auth; requests that are chosen to be traced; client certificates.
+- Our own pages; requests that are chosen to be traced; client certificates.
+- Forward-auth questions whose answer is no, that show credentials for us, that name the original path twice, in another
+  spelling or not at all (Vouch), or whose headers are longer than 4 KiB: nothing can be
+  remembered, or there are two readings.
 
 ## Method
 

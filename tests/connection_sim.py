@@ -248,6 +248,10 @@ class _Assertions:
         return "signed"
 
 
+class _NoQuestions:
+    doors, doors_below = frozenset[str](), ()
+
+
 def _principal(name: str) -> Principal:
     return Principal(User(name), SessionRecord(name, name, ("password",), {"password": 0.0}, 0.0, 0.0, 1e12))
 
@@ -280,6 +284,7 @@ class World:
             proxy=self.proxy,
             pages=cast(Any, _Pages()),
             access=AccessLog(Log(access=False)),
+            forward=cast(Any, _NoQuestions()),
             clock=lambda: 1000.0,
             below=("/_auth",),
             exact=frozenset(),

@@ -13,6 +13,7 @@ from gateway.config.schema import Config
 from gateway.config.sections.header_presets import PRESETS, HeaderFact
 from gateway.forwardauth.original_request import (
     Dialect,
+    Question,
     Reader,
     from_either,
     from_forwarded,
@@ -67,7 +68,7 @@ def addresses_of(config: Config) -> Addresses:
     )
 
 
-def find_door(addresses: Addresses, request: web.BaseRequest, target: Target) -> tuple[Dialect, str] | None:
+def find_door(addresses: Addresses, question: Question, target: Target) -> tuple[Dialect, str] | None:
     """The door at this address, and the original path behind it."""
     for start, door in addresses.below.items():
         if target.path.startswith(start):
@@ -76,7 +77,7 @@ def find_door(addresses: Addresses, request: web.BaseRequest, target: Target) ->
     if found is None:
         return None
     if target.path == _LEGACY:  # Authelia redirects only those who say where its portal is
-        found = replace(found, redirects="rd" in request.query)
+        found = replace(found, redirects="rd" in question.query)
     return found, ""
 
 
@@ -199,7 +200,7 @@ def _oauth2_proxy(config: Config) -> Addresses:
     )
 
 
-def _is_allowed(request: web.BaseRequest, principal: Principal) -> bool:
+def _is_allowed(request: Question, principal: Principal) -> bool:
     """`?allowed_groups=`, `allowed_emails=` and `allowed_email_domains=`: one of each that is given must fit."""
     email = principal.user.email.lower()
     domain = email.rpartition("@")[2]
@@ -213,7 +214,7 @@ def _is_allowed(request: web.BaseRequest, principal: Principal) -> bool:
     )
 
 
-def _listed(request: web.BaseRequest, name: str) -> set[str] | None:
+def _listed(request: Question, name: str) -> set[str] | None:
     """None if it is not asked for; asked for with nothing in it, nobody fits."""
     values = request.query.getall(name, None)
     return None if values is None else {one for value in values for one in value.split(",") if one}

@@ -2,10 +2,11 @@
 the policy decides, and the answer is given in the words of that dialect."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from gateway.authn.api_credentials import ApiCredentials, ApiPrincipal, basic_challenge
 from gateway.config.patterns import below, host_matches
@@ -17,6 +18,7 @@ from gateway.forwardauth.original_request import (
     Dialect,
     NotBelieved,
     OriginalRequest,
+    Question,
     Reader,
     dialect_of,
     from_forwarded,
@@ -82,6 +84,10 @@ class ForwardAuth:
         self._below_own = below(self._own)
         self.exact = self._peer_paths | {self._own}
         self.below: tuple[str, ...] = (*self._below_peers, *self._below_own)
+        self.doors = frozenset((self._own, *self._peers.doors)) - {*self._peers.pages, *self._peers.portal}
+        """Where proxies ask that name the original request in a header."""
+        self.doors_below = tuple(f"{start.rstrip('/')}/" for start in (self._own, *self._peers.below))
+        """Where they ask that put its path behind ours."""
         self._rules: dict[tuple[int, int], HeaderRules] = {}
 
     def takes(self, target: Target) -> bool:
@@ -95,19 +101,23 @@ class ForwardAuth:
         self, request: web.BaseRequest, here: Target, trace: Trace, *, trusted_peer: bool
     ) -> web.StreamResponse:
         """The answer to what `takes` takes."""
-        of_peer: tuple[Dialect, str] | None = None
-        if here.path in self._peer_paths or here.path.startswith(self._below_peers):
-            if page := find_page(self._peers, here, self._portal_host):
-                return await self._peer_pages.answer(request, here, trace, page)
-            of_peer = find_door(self._peers, request, here)
+        of_peers = here.path in self._peer_paths or here.path.startswith(self._below_peers)
+        if of_peers and (page := find_page(self._peers, here, self._portal_host)):
+            return await self._peer_pages.answer(request, here, trace, page)
         if not trusted_peer:
             raise NotBelieved(
                 f"forward-auth asked by {here.client}, which is not in server.trusted_proxies; "
                 "add the proxy's address there"
             )
-        suffix = here.path.removeprefix(self._own)
-        door, suffix = of_peer or (self._own_dialects[dialect_of(request, suffix)], suffix)
+        door, suffix = self.door_of(request, here)
         return await self._answer(request, here, trace, door, suffix)
+
+    def door_of(self, question: Question, here: Target) -> tuple[Dialect, str]:
+        """The dialect that is spoken at this address, and the original path behind it. Raises NotBelieved."""
+        if of_peer := find_door(self._peers, question, here):
+            return of_peer
+        suffix = here.path.removeprefix(self._own)
+        return self._own_dialects[dialect_of(question, suffix)], suffix
 
     async def _answer(
         self, request: web.BaseRequest, here: Target, trace: Trace, door: Dialect, suffix: str
@@ -116,9 +126,9 @@ class ForwardAuth:
         try:
             asked = door.read(request, here, suffix)
             trace.target = asked.target
-            routes = self._routes_of(asked)
+            routes = self.routes_of(asked)
             for route in routes:
-                self._check(request, asked.target, route, names_route=door.names_route)
+                self.check(request, asked.target, route, names_route=door.names_route)
         except NotBelieved as error:
             log.warning("%s", error.detail)
             raise
@@ -128,14 +138,14 @@ class ForwardAuth:
         principal = shown.principal
         if principal is None:
             principal = await self._sessions.load(cookie_header(request.headers), asked.target.host)
-        route, decision = self._strictest(routes, asked.target, principal)
-        decision = _demanded(request, door, principal, decision)
+        route, decision = self.decide(request, door, routes, asked.target, principal)
         trace.route = route.label
         trace.decided(decision, principal, self._sessions.now())
         if decision.verdict is Verdict.ALLOW:
             if "Destination" in request.headers:
                 self._check_destination(request, route, asked.target, principal)
-            return self._allow(route, asked.target, principal, door, consumed=shown.consumed)
+            told = self.told(route, asked.target, principal, door, consumed=shown.consumed)
+            return web.Response(status=door.yes, headers=told)
         return self._refuse(request, route, asked.target, decision, trace, door)
 
     async def _credentials_shown(
@@ -148,14 +158,21 @@ class ForwardAuth:
             return ApiPrincipal()
         return await self._credentials.read(routes[0], asked.target, authorization, None)
 
-    def _strictest(
-        self, routes: list[Route], target: Target, principal: Principal | None
+    def decide(
+        self,
+        question: Question,
+        door: Dialect,
+        routes: Sequence[Route],
+        target: Target,
+        principal: Principal | None,
     ) -> tuple[Route, Decision]:
+        """What the strictest of the routes says, and which it is."""
         now = self._sessions.now()
         decided = [(route, decide(route, target, principal, now)) for route in routes]
-        return max(decided, key=lambda pair: _STRICTNESS.index(pair[1].verdict))
+        route, decision = max(decided, key=lambda pair: _STRICTNESS.index(pair[1].verdict))
+        return route, _demanded(question, door, principal, decision)
 
-    def _routes_of(self, asked: OriginalRequest) -> list[Route]:
+    def routes_of(self, asked: OriginalRequest) -> list[Route]:
         """The route of the original request; all that its host has, where the proxy does not say which path.
 
         The answer must then be right for each of them, so their rules can't ask for what nobody knows.
@@ -182,9 +199,9 @@ class ForwardAuth:
                 )
         return routes
 
-    def _check(self, request: web.BaseRequest, target: Target, route: Route, *, names_route: bool) -> None:
-        """Refuses what is wrong about the request itself."""
-        expected = request.query.get("route") if names_route else None
+    def check(self, question: Question, target: Target, route: Route, *, names_route: bool) -> None:
+        """Refuses what is wrong about the request itself. Of the path only its spelling counts here."""
+        expected = question.query.get("route") if names_route else None
         if expected is not None and expected != route_key(route):
             raise RequestRefused(f"the proxy chose {expected[:100]!r}, the gateway {route_key(route)!r}")
         check_spelling(target.path, route.allow_in_path)
@@ -196,8 +213,8 @@ class ForwardAuth:
         if target.method in REFUSED_METHODS:
             raise RequestRefused(f"{target.method} is not proxied")
         # Upgrade is hop-by-hop and does not arrive here; the key of the handshake does (RFC 6455 §4.1).
-        if "Sec-WebSocket-Key" in request.headers and not (
-            route.websocket and origin_allowed(request.headers.get("Origin"), target, route)
+        if "Sec-WebSocket-Key" in question.headers and not (
+            route.websocket and origin_allowed(question.headers.get("Origin"), target, route)
         ):
             raise RequestRefused("WebSocket from a foreign origin, or to a route without WebSockets")
 
@@ -217,17 +234,17 @@ class ForwardAuth:
                 "Destination on a route whose paths change: only the gateway's own proxy maps it", status=403
             )
 
-    def _allow(
+    def told(
         self, route: Route, target: Target, principal: Principal | None, door: Dialect, *, consumed: bool
-    ) -> web.Response:
+    ) -> CIMultiDict[str]:
+        """The headers of a yes."""
         assertion = self._assertions.issue(principal, target.host) if principal else None
-        rules = self._rules_for(route, door.told)
-        response = web.Response(status=door.yes, headers=_NO_STORE)
-        for name, value in identity(principal, assertion, rules):
-            response.headers[name.decode()] = value.decode()
+        told = CIMultiDict(_NO_STORE)
+        for name, value in identity(principal, assertion, self._rules_for(route, door.told)):
+            told[name.decode()] = value.decode()
         if consumed:
-            response.headers[CONSUMED] = _AUTHORIZATION
-        return response
+            told[CONSUMED] = _AUTHORIZATION
+        return told
 
     def _rules_for(self, route: Route, told: Mapping[str, HeaderFact]) -> HeaderRules:
         """Made once for each pair. By identity: routes and tables of headers live as long as this, and are few."""
@@ -261,15 +278,13 @@ class ForwardAuth:
         return with_return(f"{target.scheme}://{target.authority}{self._prefix}/{page}", target.uri)
 
 
-def _demanded(
-    request: web.BaseRequest, door: Dialect, principal: Principal | None, decision: Decision
-) -> Decision:
+def _demanded(question: Question, door: Dialect, principal: Principal | None, decision: Decision) -> Decision:
     """The rules' yes, unless the request to the door demands more of the user."""
     if decision.verdict is not Verdict.ALLOW or door.meets is None:
         return decision
     if principal is None:
         return Decision(Verdict.SIGN_IN, decision.rule, "no_session")
-    if not door.meets(request, principal):
+    if not door.meets(question, principal):
         return Decision(Verdict.DENY, decision.rule, "asked_for_others")
     return decision
 

@@ -6,8 +6,9 @@ client's: proxies pass on what they don't set themselves.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from aiohttp import web
+from multidict import CIMultiDictProxy, MultiMapping
 
 from gateway.config.sections.header_presets import HeaderFact
 from gateway.errors import RequestRefused
@@ -35,7 +36,16 @@ class OriginalRequest:
     knows_method: bool = True
 
 
-Reader = Callable[[web.BaseRequest, Target, str], OriginalRequest]
+class Question(Protocol):
+    """What is looked at of the request to us: aiohttp's has it, and the fast path makes its own."""
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]: ...
+    @property
+    def query(self) -> MultiMapping[str]: ...
+
+
+Reader = Callable[[Question, Target, str], OriginalRequest]
 """The request to us, where it was sent, and what follows our own path in it."""
 
 
@@ -52,27 +62,27 @@ class Dialect:
     yes: int = 200
     redirects: bool = True
     names_route: bool = False
-    meets: Callable[[web.BaseRequest, Principal], bool] | None = None
+    meets: Callable[[Question, Principal], bool] | None = None
 
 
-def from_forwarded(request: web.BaseRequest, here: Target, suffix: str) -> OriginalRequest:
+def from_forwarded(request: Question, here: Target, suffix: str) -> OriginalRequest:
     """Traefik ForwardAuth and Caddy forward_auth: X-Forwarded-Method, -Proto, -Host and -Uri."""
     names = ("Proto", "Host", "Method", "Uri")
     scheme, authority, method, uri = (one(request, f"X-Forwarded-{name}") for name in names)
     return OriginalRequest(make_target(scheme, authority, method, uri, here.client, here.country))
 
 
-def from_original(request: web.BaseRequest, here: Target, suffix: str) -> OriginalRequest:
+def from_original(request: Question, here: Target, suffix: str) -> OriginalRequest:
     """nginx auth_request: X-Original-URL (the whole URL) and X-Original-Method."""
     return OriginalRequest(_original(request, here, one(request, "X-Original-Method")))
 
 
-def from_original_url(request: web.BaseRequest, here: Target, suffix: str) -> OriginalRequest:
+def from_original_url(request: Question, here: Target, suffix: str) -> OriginalRequest:
     """nginx as authentik's users have it: X-Original-URL alone."""
     return OriginalRequest(_original(request, here, _ANY_METHOD), knows_method=False)
 
 
-def from_path(request: web.BaseRequest, here: Target, suffix: str) -> OriginalRequest:
+def from_path(request: Question, here: Target, suffix: str) -> OriginalRequest:
     """Envoy ext_authz: the original request itself, its path behind ours."""
     uri = f"{suffix}?{here.query}" if here.query else suffix
     return OriginalRequest(
@@ -83,7 +93,7 @@ def from_path(request: web.BaseRequest, here: Target, suffix: str) -> OriginalRe
 def from_uri(scheme: str) -> Reader:
     """nginx as oauth2-proxy's users have it: Host and X-Forwarded-Uri; the scheme is that of `public_url`."""
 
-    def read(request: web.BaseRequest, here: Target, suffix: str) -> OriginalRequest:
+    def read(request: Question, here: Target, suffix: str) -> OriginalRequest:
         uri = one(request, "X-Forwarded-Uri")
         target = make_target(scheme, one(request, "Host"), _ANY_METHOD, uri, here.client, here.country)
         return OriginalRequest(target, knows_method=False)
@@ -94,14 +104,14 @@ def from_uri(scheme: str) -> Reader:
 def from_host(scheme: str) -> Reader:
     """nginx as Vouch's users have it: Host and nothing else."""
 
-    def read(request: web.BaseRequest, here: Target, suffix: str) -> OriginalRequest:
+    def read(request: Question, here: Target, suffix: str) -> OriginalRequest:
         target = make_target(scheme, one(request, "Host"), _ANY_METHOD, _ANY_PATH, here.client, here.country)
         return OriginalRequest(target, knows_path=False, knows_method=False)
 
     return read
 
 
-def from_either(request: web.BaseRequest, here: Target, suffix: str) -> OriginalRequest:
+def from_either(request: Question, here: Target, suffix: str) -> OriginalRequest:
     """Authelia's old /api/verify takes both dialects; where both are spoken, they must say the same.
 
     Few nginx configurations of its time name the method, so it is not believed beside X-Original-URL.
@@ -116,7 +126,7 @@ def from_either(request: web.BaseRequest, here: Target, suffix: str) -> Original
     return OriginalRequest(target, knows_method=False)
 
 
-def dialect_of(request: web.BaseRequest, suffix: str) -> Reader:
+def dialect_of(request: Question, suffix: str) -> Reader:
     """The one dialect of our own that the request speaks.
 
     A client may send the headers of another one through its proxy; picking either could be picking the client's.
@@ -137,18 +147,18 @@ def dialect_of(request: web.BaseRequest, suffix: str) -> Reader:
     return spoken[0]
 
 
-def has(request: web.BaseRequest, *names: str) -> bool:
+def has(request: Question, *names: str) -> bool:
     return any(request.headers.get(name) for name in names)
 
 
-def one(request: web.BaseRequest, name: str) -> str:
+def one(request: Question, name: str) -> str:
     values = request.headers.getall(name, [])
     if len(values) != 1 or not values[0]:
         raise NotBelieved(f"forward-auth: {len(values)} {name} headers, must be one", status=400)
     return values[0]
 
 
-def _original(request: web.BaseRequest, here: Target, method: str) -> Target:
+def _original(request: Question, here: Target, method: str) -> Target:
     scheme, _, rest = one(request, "X-Original-URL").partition("://")
     authority, slash, path = rest.partition("/")
     return make_target(scheme, authority, method, slash + path, here.client, here.country)

@@ -14,7 +14,7 @@ from typing import cast
 from gateway.request.chunked_body import BrokenBody
 from gateway.request.framing import Body, Malformed, body_of, read_head
 from gateway.server.closing_connection import BRIEFLY, DISCARD_TIME, ClosingConnection, ConnectionState
-from gateway.server.fastpath.fast_path import ClientAddress
+from gateway.server.fastpath.header_plans import ClientAddress
 from gateway.server.fixed_answers import server_options
 from gateway.server.ordinary_answer import OrdinaryAnswer
 from gateway.server.way import Accepting, Way

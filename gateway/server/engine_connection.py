@@ -9,7 +9,7 @@ from typing import Any, cast
 from gateway.request.framing import Malformed
 from gateway.request.hop import Hop, read_hop
 from gateway.server.connection import ClientConnection
-from gateway.server.fastpath.fast_path import ClientAddress
+from gateway.server.fastpath.header_plans import ClientAddress
 from gateway.server.way import Accepting
 
 

@@ -253,6 +253,7 @@ def _fast_path(composed: Composed, access: AccessLog, forward: ForwardAuth, port
         proxy=composed.proxy,
         pages=services.pages,
         access=access,
+        forward=forward,
         clock=services.clock,
         below=(server.prefix, *forward.below),
         exact=portal.outside | forward.exact,

@@ -7,13 +7,13 @@ is not a clear yes is None: the ordinary path then says no, asks the store, or d
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from gateway.clock import Clock
 from gateway.config.schema import Network
 from gateway.errors import GatewayError
-from gateway.model import Decision, IPAddress, Principal, Verdict
+from gateway.forwardauth import ForwardAuth
+from gateway.model import Decision, Principal, Verdict
 from gateway.observability.access_log import AccessLog, Trace
 from gateway.policy.decide import Routes, decide
 from gateway.portal.rendering.render import TRY_AGAIN, Pages
@@ -26,11 +26,11 @@ from gateway.proxy.upstream_head import HEAD_LIMIT
 from gateway.proxy.upstreams import PreparedRoute, Upstream
 from gateway.request.chunked_body import ChunkedBody
 from gateway.request.client_kind import wants_html
-from gateway.request.forwarded import peer_address
 from gateway.request.framing import Body, LengthBody
 from gateway.request.target import REQUEST_ID, CountryOf
 from gateway.server.fastpath.exchange import Exchange
 from gateway.server.fastpath.header_plans import (
+    ClientAddress,
     HeaderPlan,
     Plans,
     Rendered,
@@ -40,6 +40,7 @@ from gateway.server.fastpath.header_plans import (
     target_of,
 )
 from gateway.server.fastpath.metrics_tally import Tally
+from gateway.server.fastpath.questions import KnownYes, Questions
 from gateway.server.fastpath.request_head import split_head
 from gateway.server.fastpath.upstream_wires import WirePool
 from gateway.server.fastpath.wanted import ExchangeClient, Wanted
@@ -53,22 +54,6 @@ WATCH_INTERVAL = 0.25
 """Seconds between looks for exchanges that are late, and between additions to the shared metrics."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientAddress:
-    """Where a connection comes from: parsed, as text, and whether it is TLS."""
-
-    peer: IPAddress | None
-    text: str | None
-    secure: bool
-
-    @classmethod
-    def of(cls, transport: asyncio.BaseTransport) -> "ClientAddress":
-        """Read the address of an accepted connection; both forms of it are None on a unix socket."""
-        name = transport.get_extra_info("peername")
-        text = str(name[0]) if isinstance(name, tuple) else None
-        return cls(peer_address(name), text, transport.get_extra_info("sslcontext") is not None)
-
-
 class FastPath:
     """The fast path of one worker: it takes plain requests, and knows those that are under way."""
 
@@ -80,6 +65,7 @@ class FastPath:
         proxy: Proxy,
         pages: Pages,
         access: AccessLog,
+        forward: ForwardAuth,
         clock: Clock,
         *,
         below: tuple[str, ...],
@@ -110,8 +96,17 @@ class FastPath:
         self._stocks: dict[int, WirePool] = {}
         self._active: set[Exchange] = set()
         self._tally = Tally()
+        self._questions = Questions(
+            forward=forward,
+            routes=routes,
+            sessions=sessions,
+            plans=self._plans,
+            access=access,
+            tally=self._tally,
+            clock=clock,
+        )
 
-    def take(self, client: ExchangeClient, address: ClientAddress, data: bytes) -> Exchange | None:
+    def take(self, client: ExchangeClient, address: ClientAddress, data: bytes) -> Exchange | KnownYes | None:
         """An exchange, not yet started, if `data` is the head of a request that is allowed and plain."""
         head = split_head(data)
         if head is None:
@@ -119,12 +114,12 @@ class FastPath:
         # Each `return None` below is a case for the ordinary path, never a refusal: this path must not be able to say
         # no, nor to say yes where the other one would say no.
         line = head.line
-        plan = self._plans.find(head.block, address.peer, address.text, address.secure)
-        if plan is None or plan.has_authorization:
-            return None  # a token has to be looked up in a store
         method, path, query = line[1].decode(), line[2].decode(), (line[3] or b"").decode()
-        if path.startswith(self._below) or path in self._exact:
-            return None  # ours, or it looks like it
+        if path.startswith(self._below) or path in self._exact:  # ours, or it looks like it
+            return self._questions.take(client, address, head, path)
+        plan = self._plans.find(head.block, address)
+        if plan is None or plan.has_authorization or (head.named and plan.names_itself):
+            return None  # a token has to be looked up in a store; two names are for the other path to judge
         route = self._routes.match(plan.target.host, path)
         if route is None or route.client_cert or route.upstream is None:
             return None  # a 404, a certificate to be checked, or a route without an app behind us
@@ -142,7 +137,7 @@ class FastPath:
         decision = rendered.decision or self._decide(plan, site, principal, method, path, query)
         if decision.verdict is not Verdict.ALLOW or not upstream.available:
             return None
-        name = plan.named or self._access.new_id()
+        name = plan.name(head.named) or self._access.new_id()
         # Where no prefix is added or stripped the request line goes on as it came: `split_head` took only paths that
         # have one spelling, so it is what the canonical target would be written as.
         if rendered.plain_target:

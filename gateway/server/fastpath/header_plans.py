@@ -4,6 +4,7 @@ Browsers send the same headers again and again on a connection; only the request
 shared, ordinary functions (read_target, request_headers, decide) made of a block; nothing is decided anew here.
 """
 
+import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +18,7 @@ from gateway.proxy.request_headers import Peer, host_header, named, request_head
 from gateway.proxy.response_headers import Rewriter
 from gateway.proxy.upstream_connection import serialize
 from gateway.proxy.upstreams import PreparedRoute, UpstreamAddress
-from gateway.request.forwarded import is_trusted
+from gateway.request.forwarded import is_trusted, peer_address
 from gateway.request.target import REQUEST_ID, CountryOf, agent_of, given_id, read_target
 from gateway.server.fastpath.request_head import read_block
 from gateway.server.fastpath.response_head import FastResponseHead, read_answer
@@ -26,10 +27,26 @@ from gateway.session.cookie import cookie_header, cookie_value
 
 _PLANS = 2048
 _ANSWERS = 16
-_LARGEST_BLOCK = 4096  # a larger one is served without being remembered
+LARGEST_BLOCK = 4096  # a larger one is served without being remembered
 _LARGEST_ANSWER = 1024  # likewise; clients can have a large part in what an app answers
 ASSERTION_GOOD_FOR = 60.0
 """Seconds for which a rendered assertion is used again; it lives longer than that (see session.assertions)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAddress:
+    """Where a connection comes from: parsed, as text, and whether it is TLS."""
+
+    peer: IPAddress | None
+    text: str | None
+    secure: bool
+
+    @classmethod
+    def of(cls, transport: asyncio.BaseTransport) -> "ClientAddress":
+        """Read the address of an accepted connection; both forms of it are None on a unix socket."""
+        name = transport.get_extra_info("peername")
+        text = str(name[0]) if isinstance(name, tuple) else None
+        return cls(peer_address(name), text, transport.get_extra_info("sslcontext") is not None)
 
 
 @dataclass(slots=True)
@@ -87,8 +104,14 @@ class HeaderPlan:
     """Whether a POST like this could be our own confirmation of a kept form (session.kept_posts)."""
     agent: str
     named: str
-    """What a trusted proxy calls the request."""
+    """What a trusted proxy calls the request, by a header that stands in the block."""
+    names_itself: bool
+    """Whether such a header stands there at all."""
     rendered: dict[tuple[int, str], Rendered]
+
+    def name(self, taken_out: str) -> str:
+        """What a trusted proxy calls the request, "" for nobody; `taken_out` of the block before it was looked up."""
+        return (taken_out if self.peer.trusted else "") or self.named
 
 
 class Plans:
@@ -117,42 +140,39 @@ class Plans:
         self._traced, self._country_of, self._rfc7239 = traced, country_of, rfc7239
         self._plans: OrderedDict[tuple[bytes, str | None, bool], HeaderPlan | None] = OrderedDict()
 
-    def find(
-        self, block: bytes, peer: IPAddress | None, address: str | None, secure: bool
-    ) -> HeaderPlan | None:
+    def find(self, block: bytes, address: ClientAddress) -> HeaderPlan | None:
         """Return the plan of a block, None if requests with it are for the ordinary path.
 
-        `peer` and `address` are the other end of the connection, parsed and as text; `secure` whether it is TLS.
+        `address` is the other end of the connection.
         """
         # Byte for byte the same block from the same address: with anything less one client could get another's plan.
-        key = (block, address, secure)
+        key = (block, address.text, address.secure)
         if key in self._plans:
             self._plans.move_to_end(key)
             return self._plans[key]
-        plan = self._make(block, peer, address, secure)
-        if len(block) <= _LARGEST_BLOCK:
+        plan = self.make(block, address)
+        if len(block) <= LARGEST_BLOCK:
             self._plans[key] = plan
             if len(self._plans) > _PLANS:
                 self._plans.popitem(last=False)
         return plan
 
-    def _make(
-        self, block: bytes, peer: IPAddress | None, address: str | None, secure: bool
-    ) -> HeaderPlan | None:
-        pairs = read_block(block, self._header_count)
+    def make(self, block: bytes, address: ClientAddress) -> HeaderPlan | None:
+        """The same, without looking whether it is known or remembering it."""
+        pairs, peer = read_block(block, self._header_count), address.peer
         if pairs is None:
             return None
         # Method, path and query are not known here and do not matter for host, scheme and address: "GET /" stands in
         # for them until `target_of` puts the request's own in.
-        headers = headers_of(pairs)
-        if self._traced and "traceparent" in headers and is_trusted(peer, self._trusted):
+        headers, trusted = headers_of(pairs), is_trusted(peer, self._trusted)
+        if self._traced and "traceparent" in headers and trusted:
             return None
         try:
             target = read_target(
                 "GET",
                 "/",
                 headers,
-                secure=secure,
+                secure=address.secure,
                 peer=peer,
                 trusted=self._trusted,
                 country_of=self._country_of,
@@ -163,13 +183,14 @@ class Plans:
         return HeaderPlan(
             target=target,
             pairs=pairs,
-            peer=Peer(address, is_trusted(peer, self._trusted)),
+            peer=Peer(address.text, trusted),
             session=cookie_value(cookie_header(headers), self._cookie_name),
             has_authorization="Authorization" in headers,
             expects="Expect" in headers,
             may_be_release="text/plain" in headers.get("Content-Type", "").lower(),
             agent=agent_of(headers),
-            named=given_id(headers.getall(REQUEST_ID, ()), trusted=is_trusted(peer, self._trusted)),
+            named=given_id(headers.getall(REQUEST_ID, ()), trusted=trusted),
+            names_itself=REQUEST_ID in headers,
             rendered={},
         )
 

@@ -11,10 +11,11 @@ from gateway.proxy.client_headers import Pair, Pairs
 
 # A path that has one spelling and one reading (see gateway.target): no escapes, no empty or dotted segments, no ";".
 # An empty query is not plain either: a Target does not tell "/?" from "/".
+PLAIN_PATH = rb"(?:/(?!\.)[A-Za-z0-9\-._~!$&'()*+,=:@]+)*/?"
+PLAIN_QUERY = rb"[!-\"$-~]+"
 # RFC 9112 §3: a method, one blank, the target in origin-form (§3.2.1), one blank, the version.
 _LINE = re.compile(
-    rb"(GET|HEAD|POST|PUT|PATCH|DELETE) "
-    rb"((?:/(?!\.)[A-Za-z0-9\-._~!$&'()*+,=:@]+)*/?)(?:\?([!-\"$-~]+))? HTTP/1\.1",
+    rb"(GET|HEAD|POST|PUT|PATCH|DELETE) (" + PLAIN_PATH + rb")(?:\?(" + PLAIN_QUERY + rb"))? HTTP/1\.1",
     re.ASCII,
 )
 _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
@@ -22,6 +23,8 @@ _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1
 _FRAMING = re.compile(
     rb"(?i)(?:^|\r\n)(?:content-length:[ \t]*([0-9]{1,18})|transfer-encoding:[ \t]*(chunked))[ \t]*(?=\r\n|$)"
 )
+# A proxy's name for the request, taken out as well: it is another one each time, and no app gets it from a client.
+_NAMED = re.compile(rb"\r\n[Xx]-[Rr]equest-[Ii]d: ([A-Za-z0-9._:=+/@-]{1,128})(?=\r\n|\Z)")
 # Framing, switching and negotiation of the connection: the ordinary path's business.
 _ELSEWHERE = frozenset(
     {
@@ -57,13 +60,15 @@ _BODILESS = (b"GET", b"HEAD")
 
 @dataclass(slots=True)
 class FastRequestHead:
-    """A plain request: `line` is the matched request line (method, path, query), `block` its headers without framing.
+    """A plain request: `line` is the matched request line (method, path, query), `block` its headers without framing
+    and without `named`, what X-Request-Id says, "" if it stands in the block or nowhere.
 
     `length` is None where no Content-Length stands; neither that nor `chunked` means that it has no body.
     """
 
     line: re.Match[bytes]
     block: bytes
+    named: str
     length: int | None = None
     chunked: bool = False
 
@@ -74,24 +79,26 @@ def split_head(data: bytes) -> FastRequestHead | None:
     line = _LINE.fullmatch(data, 0, end)
     if line is None or not line[2]:
         return None
-    block = data[end + 2 : -4]
+    block, named = data[end + 2 : -4], ""
+    if id := _NAMED.search(block):
+        block, named = block[: id.start()] + block[id.end() :], id[1].decode()
     if line[1] in _BODILESS:
-        return FastRequestHead(line, block)
+        return FastRequestHead(line, block, named)
     framing = _FRAMING.search(block)
     if framing is None:
-        return FastRequestHead(line, block)
+        return FastRequestHead(line, block, named)
     rest = block[: framing.start()] + block[framing.end() :]
     if framing.start() == 0:
         rest = rest[2:]
     # A second framing header is still in the block, which is not plain then.
     length = int(framing[1]) if framing[1] else None
-    return FastRequestHead(line=line, block=rest, length=length, chunked=framing[2] is not None)
+    return FastRequestHead(line, rest, named, length=length, chunked=framing[2] is not None)
 
 
 def read_block(block: bytes, most: int) -> Pairs | None:
     """The header pairs of a plain request with at most `most` headers; None if it is not plain."""
     lines = block.split(b"\r\n")
-    if len(lines) > most - 1:  # the framing header may have stood there, too
+    if len(lines) > most - 2:  # the framing header and the name may have stood there, too
         return None
     pairs: Pairs = []
     for text in lines:
