@@ -82,6 +82,7 @@ def find_door(addresses: Addresses, question: Question, target: Target) -> tuple
 
 
 def find_page(addresses: Addresses, target: Target, portal_host: str) -> Page | None:
+    """Return the page of a peer at this address, None if there is none or an app's own stands there."""
     page = addresses.pages.get(target.path)
     if page is None and target.host == portal_host:
         page = addresses.portal.get(target.path)
@@ -109,6 +110,7 @@ class CompatiblePages:
     async def answer(
         self, request: web.BaseRequest, here: Target, trace: Trace, page: Page
     ) -> web.StreamResponse:
+        """Answer at a page of a peer: lead on to ours, or tell an app who is signed in."""
         trace.route = "portal"
         if "X-Forwarded-Proto" not in request.headers:  # few of the peers' configurations send it
             here = replace(here, scheme=self._scheme)

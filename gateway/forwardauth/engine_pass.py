@@ -23,6 +23,7 @@ from gateway.session.assertions import Assertions
 from gateway.session.cookie import cookie_flags, cookie_header, cookie_name, cookie_value
 
 _LARGEST_COOKIE = 4000
+"""Characters: with its name and attributes it must stay below what browsers keep (RFC 6265 §6.1)."""
 _NONE = "none"
 """Stands where there is no session, or a pass would not fit. HAProxy then asks the gateway; were there no cookie at
 all, it would send the browser for a pass again."""
@@ -51,6 +52,8 @@ def is_settled(route: Route) -> bool:
 
 
 class Passes:
+    """Gives out passes, at an address to which an exported HAProxy sends browsers that have none."""
+
     def __init__(self, config: Config, routes: Routes, sessions: Sessions, assertions: Assertions) -> None:
         self._routes, self._sessions, self._assertions = routes, sessions, assertions
         self._prefix, self._cookie = config.server.prefix, pass_cookie(config)
@@ -90,6 +93,7 @@ class Passes:
             "iat": int(now),
             "exp": int(min(now + self._lifetime, principal.session.expires_at)),
         }
+        # What would not fit is not cut: half a list of routes would be another list.
         token = self._assertions.sign(claims)
         return token if len(token) <= _LARGEST_COOKIE else _NONE
 

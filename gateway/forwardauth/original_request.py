@@ -51,7 +51,7 @@ Reader = Callable[[Question, Target, str], OriginalRequest]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """An endpoint that proxies ask at.
+    """An endpoint that proxies ask at: how it is asked, and in which words it answers.
 
     `told` are headers beside those of the route; `redirects` says whether browsers are sent to sign in by 302 or,
     since nginx can't pass that on, by 401 with Location; `meets` is what the request itself demands of the user.
@@ -66,14 +66,14 @@ class Dialect:
 
 
 def from_forwarded(request: Question, here: Target, suffix: str) -> OriginalRequest:
-    """Traefik ForwardAuth and Caddy forward_auth: X-Forwarded-Method, -Proto, -Host and -Uri."""
+    """Traefik ForwardAuth and Caddy forward_auth: X-Forwarded-Method, -Proto, -Host and -Uri. Raises RequestRefused."""
     names = ("Proto", "Host", "Method", "Uri")
     scheme, authority, method, uri = (one(request, f"X-Forwarded-{name}") for name in names)
     return OriginalRequest(make_target(scheme, authority, method, uri, here.client, here.country))
 
 
 def from_original(request: Question, here: Target, suffix: str) -> OriginalRequest:
-    """nginx auth_request: X-Original-URL (the whole URL) and X-Original-Method."""
+    """nginx auth_request: X-Original-URL (the whole URL) and X-Original-Method. Raises RequestRefused."""
     return OriginalRequest(_original(request, here, one(request, "X-Original-Method")))
 
 
@@ -114,7 +114,8 @@ def from_host(scheme: str) -> Reader:
 def from_either(request: Question, here: Target, suffix: str) -> OriginalRequest:
     """Authelia's old /api/verify takes both dialects; where both are spoken, they must say the same.
 
-    Few nginx configurations of its time name the method, so it is not believed beside X-Original-URL.
+    Few nginx configurations of its time name the method, so it is not believed beside X-Original-URL. Raises
+    NotBelieved if the two disagree.
     """
     if not has(request, "X-Original-URL"):
         return from_forwarded(request, here, suffix)
@@ -127,7 +128,7 @@ def from_either(request: Question, here: Target, suffix: str) -> OriginalRequest
 
 
 def dialect_of(request: Question, suffix: str) -> Reader:
-    """The one dialect of our own that the request speaks.
+    """Return the one dialect of our own that the request speaks. Raises NotBelieved if it is none, or two.
 
     A client may send the headers of another one through its proxy; picking either could be picking the client's.
     """
@@ -148,10 +149,15 @@ def dialect_of(request: Question, suffix: str) -> Reader:
 
 
 def has(request: Question, *names: str) -> bool:
+    """Whether one of these headers is there and says something."""
     return any(request.headers.get(name) for name in names)
 
 
 def one(request: Question, name: str) -> str:
+    """Return the value of a header that must stand exactly once. Raises NotBelieved.
+
+    Of two, the proxy may have written one and its client the other.
+    """
     values = request.headers.getall(name, [])
     if len(values) != 1 or not values[0]:
         raise NotBelieved(f"forward-auth: {len(values)} {name} headers, must be one", status=400)

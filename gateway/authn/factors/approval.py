@@ -87,6 +87,9 @@ class ApprovalFactor:
         )
 
     async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
+        """Ask the user's other devices. Raises TooManyAttempts while another sign-in waits, or after too many
+        questions.
+        """
         name = attempt.user.username
         waiting = await self.asks.waiting(name)
         if waiting is not None and waiting.sid == attempt.sid:

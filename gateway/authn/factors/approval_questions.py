@@ -26,7 +26,12 @@ class ApprovalAnswer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApprovalQuestion:
-    """A sign-in that waits. `number` is shown on the device that signs in and typed on the one that approves."""
+    """A sign-in that waits since `at`. `number` is shown on the device that signs in and typed on the one that
+    approves.
+
+    Typing it shows that both are before the same person: who only taps "yes" can be tired into it by question after
+    question.
+    """
 
     id: str
     sid: str

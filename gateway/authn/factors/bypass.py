@@ -66,6 +66,7 @@ class BypassFactor:
         return Prompt()
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
+        """Judge a code, and use it up if it is right."""
         if await self._tries.spent(attempt):
             return Outcome.EXHAUSTED
         if await self._bypasses.use(attempt.user.username, form.get("code", "")):

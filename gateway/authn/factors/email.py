@@ -33,6 +33,7 @@ class EmailFactor:
         return bool(user.email)
 
     async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
+        """Send a code unless one is out. Raises SendFailed and TooManyAttempts."""
         wait, due = await self._codes.turn(attempt, self._config.resend_after, again=again)
         if due:
             async with self._codes.replacing(attempt):

@@ -24,6 +24,7 @@ _KEY = 32
 
 
 def random_code() -> str:
+    """Return a new code, as the operating system's random source gives it."""
     return "".join(secrets.choice(ALPHABET) for _ in range(_LENGTH))
 
 
@@ -54,6 +55,7 @@ class RecoveryFactor(HeldAsCredential):
         return Prompt(hint=str(await self.left(attempt.user)))
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
+        """Judge a code, and use it up if it is right."""
         if await self._tries.spent(attempt):
             return Outcome.EXHAUSTED
         code, username = normal_code(form.get("code", "")), attempt.user.username

@@ -114,6 +114,7 @@ class SmsFactor(PhoneFactor):
                 sent.sid = await self._sender.send(phone, text, sent.id)
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
+        """Judge a code, and tell the SMS statistics of a right one."""
         await self._void_if_gone(attempt)
         outcome = await self._codes.verify(attempt, normal_code(form.get("code", "")))
         if outcome is Outcome.RIGHT:
@@ -122,6 +123,7 @@ class SmsFactor(PhoneFactor):
 
 
 def outgoing(attempt: Attempt) -> OutgoingSms:
+    """Describe the message that an attempt needs, for limits and log."""
     return OutgoingSms(
         username=attempt.user.username,
         phone=attempt.user.phone,

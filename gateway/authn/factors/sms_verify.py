@@ -39,6 +39,7 @@ class SmsVerifyFactor(PhoneFactor):
         await self._codes.issue(attempt)
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
+        """Have the provider judge a code. A code counts only while our own challenge stands, and once."""
         await self._void_if_gone(attempt)
 
         async def provider_agrees(_: bytes) -> bool:

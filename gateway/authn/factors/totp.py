@@ -19,10 +19,12 @@ from gateway.stores.protocols.core import Credential, Credentials
 from gateway.stores.protocols.ledger import Ledger
 
 STEP = 30
+"""Seconds for which a code is shown (RFC 6238 §5.2). Many apps ignore any other value, and other DIGITS."""
 DIGITS = 6
 DRIFT = (0, -1, 1)
 """Steps around now that count: clocks differ, and people type slowly (RFC 6238 §5.2)."""
 _SETUP = 900.0
+"""Seconds that a user may take to scan the code and to type the first one."""
 Seal = Callable[[bytes], bytes]
 
 
@@ -57,8 +59,10 @@ class TotpFactor(HeldAsCredential):
         return Prompt(code_length=DIGITS)
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
+        """Judge a code: it must be of a time step that is later than the last one used (RFC 6238 §5.2)."""
         if await self._tries.spent(attempt):
             return Outcome.EXHAUSTED
+        # A user may have several apps. They share the tries, or each further app would give a thief five more.
         code, now = normal_code(form.get("code", "")), self._clock()
         for app in await self._credentials.list(attempt.user.username, self.name):
             step = matching_step(app.secret.decode(), code, now)
@@ -76,6 +80,8 @@ class TotpFactor(HeldAsCredential):
         secret = self._open(pending).decode() if pending else self._new_secret()
         if pending is None:
             await self._ledger.put(_slot(attempt), self._seal(secret.encode()), _SETUP)
+        # SHA-1 is the standard's default (RFC 6238 §1.2) and the one hash that all apps know. An HMAC does not suffer
+        # from its collisions.
         app = pyotp.TOTP(secret, digits=DIGITS, interval=STEP)
         uri = str(app.provisioning_uri(name=attempt.user.username, issuer_name=self._issuer))
         return Setup(prompt=Prompt(code_length=DIGITS), secret=_grouped(secret), uri=uri, qr=qr_image(uri))
@@ -88,6 +94,7 @@ class TotpFactor(HeldAsCredential):
         step = matching_step(secret, normal_code(form.get("code", "")), now)
         if step is None:
             return Outcome.WRONG
+        # Of two requests that finish one setup, one adds an app.
         if await self._ledger.take(_slot(attempt)) != pending:
             return Outcome.EXPIRED
         await self._credentials.add(
@@ -106,7 +113,7 @@ class TotpFactor(HeldAsCredential):
 
 
 def matching_step(secret: str, code: str, now: float) -> int | None:
-    """Return the time step (RFC 6238 §4.2, 30 s) whose code this is, among now and DRIFT, or None.
+    """Return the time step (RFC 6238 §4.2, 30 s) whose code this is, among that of `now` and DRIFT, or None.
 
     All are compared, each in constant time.
     """

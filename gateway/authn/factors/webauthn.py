@@ -19,7 +19,9 @@ from gateway.stores.protocols.core import Credential, Credentials
 from gateway.stores.protocols.ledger import Ledger
 
 _LIFETIME = 300.0
+"""Seconds for which a challenge is good: somebody may have to fetch the key from another room."""
 _BYTES = 32
+"""Of a challenge, which needs 16 (WebAuthn §13.4.3), and of a user handle, which may have 64 (§5.4.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,14 @@ class WebAuthnFactor(HeldAsCredential):
         return Prompt(options=self._site.authentication(challenge, keys, verified=False))
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
+        """Judge the answer of a key. The challenge is used up, whatever the answer is (WebAuthn §13.4.3)."""
         challenge = await self._ledger.take(_slot(attempt))
         if challenge is None:
             return Outcome.EXPIRED
         if await self._tries.spent(attempt):
             return Outcome.EXHAUSTED
+        # As a second factor the key stands beside the password, so touching it is enough: `verified=False` asks for no
+        # PIN.
         used = await self._use(form.get("credential", ""), challenge, attempt.origin, verified=False)
         if used is None or used.username != attempt.user.username:
             return Outcome.WRONG
@@ -85,6 +90,8 @@ class WebAuthnFactor(HeldAsCredential):
     # -- adding one ------------------------------------------------------------------------------------------------
 
     async def enrol_begin(self, attempt: Attempt, form: Mapping[str, str]) -> Setup:
+        # All keys of a user have the same handle: by it an authenticator knows that a new passkey is for an account
+        # that it already has one for (§5.4.3), and the key names its user without telling the user's name to anybody.
         challenge = await self._challenge(_enrol_slot(attempt))
         known = await self._keys(attempt.user.username)
         handle = known[0].handle if known else await self._handle(attempt)
@@ -95,6 +102,8 @@ class WebAuthnFactor(HeldAsCredential):
         if challenge is None:
             return Outcome.EXPIRED
         made = self._site.registered(form.get("credential", ""), challenge, attempt.origin)
+        # WebAuthn §7.1, the step about known credential ids: an id that is somebody's already would give two users one
+        # key.
         if made is None or await self._credentials.get(_name(made.credential_id)) is not None:
             return Outcome.WRONG
         handle = await self._ledger.take(_handle_slot(attempt))

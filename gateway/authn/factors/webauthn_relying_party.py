@@ -54,6 +54,7 @@ class RegisteredKey:
     handle: bytes
 
     def packed(self) -> bytes:
+        """Return the key as it is stored."""
         fields = {"id": self.id, "public": self.public, "handle": self.handle}
         return json.dumps({name: bytes_to_base64url(value) for name, value in fields.items()}).encode()
 
@@ -103,6 +104,8 @@ class RelyingParty:
                 user_display_name=user.name or user.username,
                 challenge=challenge,
                 exclude_credentials=_descriptors(known),
+                # Preferred, not required: older security keys can store nothing and have no PIN, and are good second
+                # factors all the same. What a passkey needs instead of a password is checked at each sign-in.
                 authenticator_selection=AuthenticatorSelectionCriteria(
                     resident_key=ResidentKeyRequirement.PREFERRED,
                     user_verification=UserVerificationRequirement.PREFERRED,
@@ -148,8 +151,10 @@ class RelyingParty:
         *,
         verified: bool,
     ) -> VerifiedAuthentication | None:
-        """Verify an assertion (WebAuthn §7.2); None unless the key signed this challenge for our origin and domain,
-        with a counter beyond `count`.
+        """Verify an assertion (WebAuthn §7.2); None unless the key signed this challenge for our origin and domain.
+
+        `count` is the signature counter that is known of the key (WebAuthn §6.1.1): a lower one betrays a copy.
+        `verified`: the user must have been verified, by PIN or fingerprint.
         """
         try:
             if _is_framed(answer.response.client_data_json):
