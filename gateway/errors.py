@@ -43,12 +43,14 @@ class GatewayError(Exception):
 
 
 class RequestRefused(GatewayError):
+    """The request itself is at fault; `status` says in which way."""
+
     status = 400
     public: str = N_("The request could not be understood.")
 
 
 class TooManyAttempts(RequestRefused):
-    """`retry_after` is in whole seconds."""
+    """A budget is spent. `retry_after` is in whole seconds, for Retry-After (RFC 9110 §10.2.3)."""
 
     status = 429
     public: str = N_("Too many attempts. Please wait and try again.")
@@ -59,6 +61,8 @@ class TooManyAttempts(RequestRefused):
 
 
 class SessionEnded(RequestRefused):
+    """Somebody ended the session while a request of it was under way."""
+
     status = 403
     public: str = N_("Your session has ended. Please sign in again.")
 
@@ -71,6 +75,8 @@ class ClientGone(GatewayError):
 
 
 class UpstreamError(GatewayError):
+    """The app behind us failed, or what it answered was not HTTP."""
+
     status = 502
     public: str = N_("The application behind this page did not answer.")
 
@@ -80,11 +86,14 @@ class UpstreamUnreachable(UpstreamError):
 
 
 class UpstreamTimeout(UpstreamError):
+    """The app took longer than the route's `timeouts` allow."""
+
     status = 504
     public: str = N_("The application behind this page took too long to answer.")
 
     @classmethod
     def after(cls, url: str, seconds: float) -> "UpstreamTimeout":
+        """Make the error for an app at `url` that has not answered within `seconds`."""
         return cls(f"{url}: no response in {seconds:g} s")
 
 
@@ -116,33 +125,45 @@ class SendFailed(GatewayError):
 
 
 class StoreUnavailable(GatewayError):
+    """The database or Redis does not answer, so nobody can be let in for now."""
+
     status = 503
     public: str = N_("Sign-in is unavailable for a moment. Please try again shortly.")
 
 
 class SchemaTooNew(GatewayError):
-    pass
+    """The database was written by a newer gateway than this one. No request meets it: the gateway does not start."""
 
 
 class Overloaded(GatewayError):
+    """More password checks wait than can be done soon."""
+
     status = 503
     public: str = StoreUnavailable.public
 
 
 class UserExists(GatewayError):
+    """There is a user of this name already."""
+
     status = 409
 
 
 class UserUnknown(GatewayError):
+    """There is no user of this name."""
+
     status = 404
 
 
 class InvalidUser(GatewayError):
+    """A username, group, phone number or mail address that can't be one."""
+
     status = 422
     public: str = N_("Please check what you entered.")
 
 
 class WeakPassword(GatewayError):
+    """A password that is too easy to guess; `public` tells the user what to change."""
+
     status = 422
 
 
@@ -163,6 +184,8 @@ class Mistake:
 
 
 class ConfigError(GatewayError):
+    """Every mistake of a configuration at once, in `mistakes`, so that the author mends them in one go."""
+
     def __init__(self, mistakes: list[Mistake]) -> None:
         super().__init__("\n".join(map(str, mistakes)))
         self.mistakes = mistakes

@@ -114,6 +114,8 @@ class Target:
 
 
 class Verdict(StrEnum):
+    """What policy says of a request: let it pass, have the user sign in or prove more, or refuse it."""
+
     ALLOW = "allow"
     SIGN_IN = "sign_in"
     STEP_UP = "step_up"

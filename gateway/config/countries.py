@@ -14,6 +14,7 @@ _SLIPS = {"UK": "GB", "EN": "GB", "EL": "GR"}
 
 
 def telephone_country(path: KeyPath, code: str) -> Iterator[Finding]:
+    """Find a country that no telephone number can be of (ISO 3166-1 alpha-2)."""
     if code not in phonenumbers.SUPPORTED_REGIONS:
         near = _SLIPS.get(code)
         mend = f"did you mean `{near}`?" if near else "ISO 3166 codes, such as `DE`, `US`, `GB`"
@@ -21,6 +22,7 @@ def telephone_country(path: KeyPath, code: str) -> Iterator[Finding]:
 
 
 def countries_of(base: KeyPath, policy: Policy, config: Config) -> Iterator[Finding]:
+    """Find mistakes in the `countries` of one policy, which stands at `base`."""
     place = (*base, "countries")
     if not policy.countries:
         return

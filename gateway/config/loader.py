@@ -49,6 +49,10 @@ def read(path: Path, environ: Mapping[str, str]) -> Loaded:
 
 
 def read_text(text: str, file: str, environ: Mapping[str, str]) -> Loaded:
+    """Read a configuration from `text`; `file` names it in messages, `environ` fills in `${NAME}`.
+
+    Raises ConfigError with every mistake, in the order of their lines.
+    """
     document = parse(text, file)
     written = expand(document, environ)
     warnings = read_secrets(document)

@@ -101,6 +101,8 @@ __all__ = [
 
 
 class Storage(Section):
+    """Where users and state are kept."""
+
     url: SecretUrl = Field(
         "sqlite:///var/gateway.db",
         repr=False,
@@ -112,6 +114,8 @@ class Storage(Section):
 
 
 class PasswordRules(Section):
+    """Which passwords are accepted, and what it costs to guess one."""
+
     min_length: int = Field(8, ge=8, description="characters (NIST SP 800-63B §5.1.1.2)")
     max_length: int = Field(256, ge=64, description="characters; longer ones are refused, never cut")
     argon2_memory: Size = Field(
@@ -131,6 +135,8 @@ EnrolledFactor = Literal["totp", "webauthn", "sms", "email"]
 
 
 class EnrolmentSection(Section):
+    """Which second factors users may add, and when."""
+
     at_first_login: bool = Field(
         True, description="who has no second factor at all adds one after the password; false = ask the admin"
     )
@@ -140,6 +146,8 @@ class EnrolmentSection(Section):
 
 
 class WebAuthn(Section):
+    """Security keys and passkeys: what they are bound to and where they count."""
+
     rp_id: str | None = Field(
         None, description="domain that keys are bound to; none = session.domain or the host of public_url"
     )
@@ -158,6 +166,8 @@ Language = Literal["en", "de", "es", "fr", "ja"]
 
 
 class Branding(Section):
+    """How the gateway's own pages look."""
+
     name: str = Field("auth-gateway", description="shown on every page")
     logo_file: Path | None = Field(None, description="SVG or PNG")
     color: Color = Field("#2f5bea", description="buttons and links")
@@ -169,6 +179,8 @@ class Branding(Section):
 
 
 class Log(Section):
+    """What is logged, in which form, and how long audit rows are kept."""
+
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least level that is logged"
     )
@@ -184,6 +196,8 @@ Peer = Literal["authelia", "oauth2-proxy", "vouch", "authentik"]
 
 
 class Forward(Section):
+    """How the gateway answers proxies that ask it about requests. See docs/forward-auth.md."""
+
     cache: Duration = Field(5.0, description="how long an exported nginx keeps our answer; 0s = not at all")
     pass_lifetime: Duration = Field(
         60.0, ge=5, le=300, description="life of the signed cookie that an exported HAProxy checks by itself"
@@ -199,6 +213,8 @@ class Forward(Section):
 
 
 class Config(Section):
+    """A whole configuration, as it was read and checked."""
+
     server: Server = Field(Server(), description="the listening side")
     session: Session = Field(Session(), description="sign-in sessions and their cookie")
     storage: Storage = Field(Storage(), description="where users and state live")

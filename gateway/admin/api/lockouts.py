@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gateway.admin.api import models
+from gateway.admin.api import request_models, response_models
 from gateway.admin.api.operation import ApiCall, ApiResponse, Operation
 from gateway.admin.lockouts import AdminBlocks
 from gateway.admin.users import UserChanges
@@ -24,7 +24,7 @@ class BlockOperations:
                 name="listBlocked",
                 summary="Users and addresses that have to wait now",
                 run=self.list,
-                gives=models.BlockedOut,
+                gives=response_models.BlockedOut,
             ),
             Operation(
                 method="POST",
@@ -32,8 +32,8 @@ class BlockOperations:
                 name="liftBlocked",
                 summary="Lift it for an address or a name of the list",
                 run=self.lift,
-                body=models.Lift,
-                gives=models.BlockedOut,
+                body=request_models.Lift,
+                gives=response_models.BlockedOut,
                 refusals=(404, 422),
             ),
             Operation(
@@ -42,7 +42,7 @@ class BlockOperations:
                 name="userBlocked",
                 summary="Locks and waits of a user",
                 run=self.of,
-                gives=models.BlockedOut,
+                gives=response_models.BlockedOut,
                 refusals=(404,),
             ),
             Operation(
@@ -51,7 +51,7 @@ class BlockOperations:
                 name="unlockUser",
                 summary="Lift every lock and limit of a user",
                 run=self.unlock,
-                gives=models.BlockedOut,
+                gives=response_models.BlockedOut,
                 refusals=(404,),
             ),
         ]
@@ -60,7 +60,7 @@ class BlockOperations:
         return _answer(await self._blocks.now())
 
     async def lift(self, call: ApiCall) -> ApiResponse:
-        return _answer(await self._blocks.lift(call.actor, call.read(models.Lift).name))
+        return _answer(await self._blocks.lift(call.actor, call.read(request_models.Lift).name))
 
     async def of(self, call: ApiCall) -> ApiResponse:
         return _answer(await self._blocks.of(await self._people.get(call.args["username"])))
@@ -71,4 +71,6 @@ class BlockOperations:
 
 
 def _answer(found: Sequence[Lockout]) -> ApiResponse:
-    return ApiResponse(models.BlockedOut(items=[models.BlockOut.model_validate(one) for one in found]))
+    return ApiResponse(
+        response_models.BlockedOut(items=[response_models.BlockOut.model_validate(one) for one in found])
+    )

@@ -8,8 +8,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from gateway import __version__
-from gateway.admin.api.models import ApiProblem
 from gateway.admin.api.operation import Operation
+from gateway.admin.api.response_models import ApiProblem
 
 _REF = "#/components/schemas/{model}"
 _ALWAYS = (401, 403, 422, 429, 503)

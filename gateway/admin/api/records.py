@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from gateway.admin.api import models
+from gateway.admin.api import request_models, response_models
 from gateway.admin.api.operation import ApiCall, ApiResponse, Operation
 from gateway.admin.exports import streamed, users_yaml
 from gateway.admin.pages.audit import CHANGES, stream_audit
@@ -28,8 +28,8 @@ class RecordOperations:
                 name="listSessions",
                 summary="Sessions, last used first",
                 run=self.sessions,
-                query=models.SessionsQuery,
-                gives=models.SessionsPage,
+                query=request_models.SessionsQuery,
+                gives=response_models.SessionsPage,
             ),
             Operation(
                 method="DELETE",
@@ -46,8 +46,8 @@ class RecordOperations:
                 name="listAudit",
                 summary="The audit log, newest first",
                 run=self.audit,
-                query=models.AuditPageQuery,
-                gives=models.AuditPage,
+                query=request_models.AuditPageQuery,
+                gives=response_models.AuditPage,
             ),
             Operation(
                 method="GET",
@@ -55,7 +55,7 @@ class RecordOperations:
                 name="exportAudit",
                 summary="The audit log as a stream",
                 run=self.export,
-                query=models.AuditExportQuery,
+                query=request_models.AuditExportQuery,
                 media=("text/csv", "application/x-ndjson"),
             ),
             Operation(
@@ -64,8 +64,8 @@ class RecordOperations:
                 name="listChanges",
                 summary="What people changed, newest first",
                 run=self.changes,
-                query=models.AuditPageQuery,
-                gives=models.AuditPage,
+                query=request_models.AuditPageQuery,
+                gives=response_models.AuditPage,
             ),
             Operation(
                 method="GET",
@@ -78,14 +78,16 @@ class RecordOperations:
         ]
 
     async def sessions(self, call: ApiCall) -> ApiResponse:
-        query = call.read(models.SessionsQuery)
+        query = call.read(request_models.SessionsQuery)
         rest = await self._accesses.sessions(
             call.actor, user_name(query.username), limit=query.limit + 1, after=query.cursor
         )
         shown = rest[: query.limit]
         more = shown[-1].id if len(rest) > query.limit else None
-        items = [models.SessionOut(**{**_fields(one), "factors": list(one.factors)}) for one in shown]
-        return ApiResponse(models.SessionsPage(items=items, next=more))
+        items = [
+            response_models.SessionOut(**{**_fields(one), "factors": list(one.factors)}) for one in shown
+        ]
+        return ApiResponse(response_models.SessionsPage(items=items, next=more))
 
     async def end(self, call: ApiCall) -> ApiResponse:
         if not await self._accesses.end(call.actor, call.args["id"]):
@@ -99,11 +101,11 @@ class RecordOperations:
         return await self._page(call, CHANGES)
 
     async def _page(self, call: ApiCall, events: tuple[str, ...]) -> ApiResponse:
-        query = call.read(models.AuditPageQuery)
+        query = call.read(request_models.AuditPageQuery)
         wanted = _wanted(query, events)
         page = await self._admin.search.newest(wanted, query.limit, before=query.cursor)
         items = [
-            models.AuditOut(
+            response_models.AuditOut(
                 id=one.id,
                 at=one.row.at,
                 event=one.row.event,
@@ -113,10 +115,10 @@ class RecordOperations:
             )
             for one in page.entries
         ]
-        return ApiResponse(models.AuditPage(items=items, next=page.older or None))
+        return ApiResponse(request_models.AuditPage(items=items, next=page.older or None))
 
     async def export(self, call: ApiCall) -> web.StreamResponse:
-        query = call.read(models.AuditExportQuery)
+        query = call.read(request_models.AuditExportQuery)
         return await stream_audit(call.request.http, self._paper, _wanted(query, ()), query.format)
 
     async def users(self, call: ApiCall) -> web.StreamResponse:
@@ -125,7 +127,7 @@ class RecordOperations:
         return await streamed(call.request.http, headers, everybody)
 
 
-def _wanted(query: models.AuditFilter, events: tuple[str, ...]) -> AuditQuery:
+def _wanted(query: request_models.AuditFilter, events: tuple[str, ...]) -> AuditQuery:
     """Within `events`, if there are any."""
     asked = tuple(query.event.replace(",", " ").split())
     chosen = tuple(event for event in asked if event in events) if events and asked else asked or events
@@ -142,4 +144,4 @@ def _wanted(query: models.AuditFilter, events: tuple[str, ...]) -> AuditQuery:
 
 
 def _fields(one: object) -> dict[str, object]:
-    return {name: getattr(one, name) for name in models.SessionOut.model_fields}
+    return {name: getattr(one, name) for name in response_models.SessionOut.model_fields}

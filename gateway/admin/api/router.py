@@ -9,8 +9,9 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from gateway.admin.actor import Actor
-from gateway.admin.api.models import ApiProblem, Nothing
 from gateway.admin.api.operation import ApiCall, ApiResponse, Operation, Taken
+from gateway.admin.api.request_models import Nothing
+from gateway.admin.api.response_models import ApiProblem
 from gateway.admin.authorization import ConsoleAuthorization
 from gateway.admin.pages.base import sentence
 from gateway.admin.services import AdminServices

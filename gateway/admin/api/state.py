@@ -1,6 +1,6 @@
 """API operations on the gateway's state: overview, routes, explanations, text messages."""
 
-from gateway.admin.api import models
+from gateway.admin.api import request_models, response_models
 from gateway.admin.api.operation import ApiCall, ApiResponse, Operation
 from gateway.admin.overview import overview
 from gateway.admin.pages.routes import RouteRow, explained, route_rows
@@ -21,7 +21,7 @@ class StateOperations:
                 name="me",
                 summary="Who is asking, and the token for changes",
                 run=self.me,
-                gives=models.Me,
+                gives=response_models.Me,
             ),
             Operation(
                 method="GET",
@@ -29,7 +29,7 @@ class StateOperations:
                 name="overview",
                 summary="Numbers of the last 24 hours",
                 run=self.overview,
-                gives=models.OverviewOut,
+                gives=response_models.OverviewOut,
             ),
             Operation(
                 method="GET",
@@ -37,7 +37,7 @@ class StateOperations:
                 name="listRoutes",
                 summary="Routes with health and traffic",
                 run=self.routes,
-                gives=models.RoutesOut,
+                gives=response_models.RoutesOut,
             ),
             Operation(
                 method="POST",
@@ -45,8 +45,8 @@ class StateOperations:
                 name="explain",
                 summary="Which rule decides about a request, and why",
                 run=self.explain,
-                body=models.ExplainQuestion,
-                gives=models.Explained,
+                body=request_models.ExplainQuestion,
+                gives=response_models.Explained,
                 refusals=(422,),
             ),
             Operation(
@@ -55,35 +55,39 @@ class StateOperations:
                 name="sms",
                 summary="Spend and delivery of text messages and calls",
                 run=self.sms,
-                gives=models.SmsOut,
+                gives=response_models.SmsOut,
             ),
         ]
 
     async def me(self, call: ApiCall) -> ApiResponse:
-        return ApiResponse(models.Me(name=call.actor.name, csrf_token=call.csrf))
+        return ApiResponse(response_models.Me(name=call.actor.name, csrf_token=call.csrf))
 
     async def overview(self, call: ApiCall) -> ApiResponse:
         now = await overview(self._admin, await self._accesses.count_sessions())
         return ApiResponse(
-            models.OverviewOut(**{name: getattr(now, name) for name in models.OverviewOut.model_fields})
+            response_models.OverviewOut(
+                **{name: getattr(now, name) for name in response_models.OverviewOut.model_fields}
+            )
         )
 
     async def routes(self, call: ApiCall) -> ApiResponse:
-        return ApiResponse(models.RoutesOut(items=[_route(row) for row in route_rows(self._admin)]))
+        return ApiResponse(response_models.RoutesOut(items=[_route(row) for row in route_rows(self._admin)]))
 
     async def explain(self, call: ApiCall) -> ApiResponse:
-        asked = call.read(models.ExplainQuestion)
+        asked = call.read(request_models.ExplainQuestion)
         answer = await explained(
             self._admin, asked.url, asked.method, asked.ip, asked.username, " ".join(asked.factors)
         )
         if answer.explanation is None:
             return ApiResponse(
-                models.Explained(route="", verdict="refused", rule="", reason=answer.refused, rules=[])
+                response_models.Explained(
+                    route="", verdict="refused", rule="", reason=answer.refused, rules=[]
+                )
             )
         decision = answer.explanation.decision
-        rules = [models.RuleOut.model_validate(rule) for rule in answer.explanation.rules]
+        rules = [response_models.RuleOut.model_validate(rule) for rule in answer.explanation.rules]
         return ApiResponse(
-            models.Explained(
+            response_models.Explained(
                 route=answer.route,
                 verdict=decision.verdict.value,
                 rule=decision.rule,
@@ -93,18 +97,18 @@ class StateOperations:
         )
 
     async def sms(self, call: ApiCall) -> ApiResponse:
-        return ApiResponse(models.SmsOut.model_validate(await sms_numbers(self._admin)))
+        return ApiResponse(response_models.SmsOut.model_validate(await sms_numbers(self._admin)))
 
 
-def _route(row: RouteRow) -> models.RouteOut:
+def _route(row: RouteRow) -> response_models.RouteOut:
     traffic = row.traffic
-    return models.RouteOut(
+    return response_models.RouteOut(
         route=row.route.label,
         host=row.route.host,
         path=row.route.path,
         declared_in=row.where,
         rules=[f"{rule.name}: {rule.require}" for rule, _ in row.rules],
-        upstreams=[models.UpstreamOut.model_validate(one) for one in row.upstreams],
+        upstreams=[response_models.UpstreamOut.model_validate(one) for one in row.upstreams],
         requests=traffic.requests,
         refused=traffic.refused,
         failed=traffic.failed,

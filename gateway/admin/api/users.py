@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from gateway.admin.api import models
+from gateway.admin.api import request_models, response_models
 from gateway.admin.api.operation import ApiCall, ApiResponse, Operation
 from gateway.admin.difference import version
 from gateway.admin.revocation import Accesses
@@ -26,8 +26,8 @@ class UserOperations:
                 name="listUsers",
                 summary="List users",
                 run=self.list,
-                query=models.UsersQuery,
-                gives=models.UsersPage,
+                query=request_models.UsersQuery,
+                gives=response_models.UsersPage,
             ),
             Operation(
                 method="POST",
@@ -35,8 +35,8 @@ class UserOperations:
                 name="addUser",
                 summary="Add or invite a user",
                 run=self.add,
-                body=models.NewUser,
-                gives=models.NewUserOut,
+                body=request_models.NewUser,
+                gives=response_models.NewUserOut,
                 status=201,
                 refusals=(409, 422),
             ),
@@ -46,7 +46,7 @@ class UserOperations:
                 name="getUser",
                 summary="One user",
                 run=self.get,
-                gives=models.UserOut,
+                gives=response_models.UserOut,
                 versioned=True,
                 refusals=(404,),
             ),
@@ -56,8 +56,8 @@ class UserOperations:
                 name="changeUser",
                 summary="Change, disable or enable a user",
                 run=self.change,
-                body=models.UserPatch,
-                gives=models.UserOut,
+                body=request_models.UserPatch,
+                gives=response_models.UserOut,
                 versioned=True,
                 refusals=changes,
             ),
@@ -77,7 +77,7 @@ class UserOperations:
                 name="makeLink",
                 summary="A one-time link: invitation or new password",
                 run=self.link,
-                gives=models.LinkOut,
+                gives=response_models.LinkOut,
                 status=201,
                 refusals=(404, 409),
             ),
@@ -87,7 +87,7 @@ class UserOperations:
                 name="listFactors",
                 summary="Second factors of a user",
                 run=self.factors,
-                gives=models.FactorsOut,
+                gives=response_models.FactorsOut,
                 refusals=(404,),
             ),
             Operation(
@@ -96,7 +96,7 @@ class UserOperations:
                 name="resetFactors",
                 summary="Take away all second factors",
                 run=self.reset,
-                gives=models.Count,
+                gives=response_models.Count,
                 refusals=(404, 409),
             ),
             Operation(
@@ -105,7 +105,7 @@ class UserOperations:
                 name="resetFactor",
                 summary="Take away one second factor",
                 run=self.reset,
-                gives=models.Count,
+                gives=response_models.Count,
                 refusals=(404, 409),
             ),
             Operation(
@@ -114,7 +114,7 @@ class UserOperations:
                 name="endSessions",
                 summary="End all sessions of a user",
                 run=self.end,
-                gives=models.Count,
+                gives=response_models.Count,
                 refusals=(404,),
             ),
             Operation(
@@ -123,7 +123,7 @@ class UserOperations:
                 name="listDevices",
                 summary="Remembered devices of a user",
                 run=self.devices,
-                gives=models.DevicesOut,
+                gives=response_models.DevicesOut,
                 refusals=(404,),
             ),
             Operation(
@@ -132,21 +132,21 @@ class UserOperations:
                 name="forgetDevices",
                 summary="Forget all devices of a user",
                 run=self.forget,
-                gives=models.Count,
+                gives=response_models.Count,
                 refusals=(404,),
             ),
         ]
 
     async def list(self, call: ApiCall) -> ApiResponse:
-        query = call.read(models.UsersQuery)
+        query = call.read(request_models.UsersQuery)
         directory = self._admin.services.users.directory
         rest = await directory.list(query.search, after=query.cursor, limit=query.limit + 1)
         shown = rest[: query.limit]
         more = shown[-1].username if len(rest) > query.limit else None
-        return ApiResponse(models.UsersPage(items=[self._out(user) for user in shown], next=more))
+        return ApiResponse(response_models.UsersPage(items=[self._out(user) for user in shown], next=more))
 
     async def add(self, call: ApiCall) -> ApiResponse:
-        new = call.read(models.NewUser)
+        new = call.read(request_models.NewUser)
         wanted = User(new.username, name=new.name, email=new.email, phone=new.phone, groups=tuple(new.groups))
         link: OneTimeLink | None = None
         if new.invite and new.password is not None:
@@ -158,8 +158,8 @@ class UserOperations:
             user = await self._people.get(new.username)
         else:
             user = await self._people.add(call.actor, wanted, new.password)
-        body = models.NewUserOut(
-            user=self._out(user), link=models.LinkOut.model_validate(link) if link else None
+        body = response_models.NewUserOut(
+            user=self._out(user), link=response_models.LinkOut.model_validate(link) if link else None
         )
         return ApiResponse(body, 201, {"ETag": f'"{version(user)}"'})
 
@@ -168,7 +168,7 @@ class UserOperations:
 
     async def change(self, call: ApiCall) -> ApiResponse:
         user = await self._named(call)
-        given = call.read(models.UserPatch).model_dump(exclude_none=True)
+        given = call.read(request_models.UserPatch).model_dump(exclude_none=True)
         if "groups" in given:
             given["groups"] = tuple(given["groups"])
         seen = call.seen or version(user)
@@ -180,30 +180,38 @@ class UserOperations:
 
     async def link(self, call: ApiCall) -> ApiResponse:
         made = await self._people.link(call.actor, call.args["username"])
-        return ApiResponse(models.LinkOut.model_validate(made), 201)
+        return ApiResponse(response_models.LinkOut.model_validate(made), 201)
 
     async def factors(self, call: ApiCall) -> ApiResponse:
         found = await self._accesses.factors(await self._named(call))
-        return ApiResponse(models.FactorsOut(items=[models.FactorOut.model_validate(one) for one in found]))
+        return ApiResponse(
+            response_models.FactorsOut(items=[response_models.FactorOut.model_validate(one) for one in found])
+        )
 
     async def reset(self, call: ApiCall) -> ApiResponse:
         user, id = await self._named(call), call.args.get("id", "")
         count = await self._accesses.reset_factors(call.actor, user, id)
         if id and not count:
             raise RequestRefused("no such factor", status=404, public="There is no such factor.")
-        return ApiResponse(models.Count(count=count))
+        return ApiResponse(response_models.Count(count=count))
 
     async def end(self, call: ApiCall) -> ApiResponse:
         user = await self._named(call)
-        return ApiResponse(models.Count(count=await self._accesses.end_all(call.actor, user.username)))
+        return ApiResponse(
+            response_models.Count(count=await self._accesses.end_all(call.actor, user.username))
+        )
 
     async def devices(self, call: ApiCall) -> ApiResponse:
         found = await self._accesses.devices((await self._named(call)).username)
-        return ApiResponse(models.DevicesOut(items=[models.DeviceOut.model_validate(one) for one in found]))
+        return ApiResponse(
+            response_models.DevicesOut(items=[response_models.DeviceOut.model_validate(one) for one in found])
+        )
 
     async def forget(self, call: ApiCall) -> ApiResponse:
         user = await self._named(call)
-        return ApiResponse(models.Count(count=await self._accesses.forget_devices(call.actor, user.username)))
+        return ApiResponse(
+            response_models.Count(count=await self._accesses.forget_devices(call.actor, user.username))
+        )
 
     async def _named(self, call: ApiCall) -> User:
         return await self._people.get(call.args["username"])
@@ -211,8 +219,8 @@ class UserOperations:
     def _versioned(self, user: User) -> ApiResponse:
         return ApiResponse(self._out(user), headers={"ETag": f'"{version(user)}"'})
 
-    def _out(self, user: User) -> models.UserOut:
-        return models.UserOut(
+    def _out(self, user: User) -> response_models.UserOut:
+        return response_models.UserOut(
             username=user.username,
             name=user.name,
             email=user.email,

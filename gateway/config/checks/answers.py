@@ -31,6 +31,7 @@ _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; *[!-~
 
 
 def answers(config: Config) -> Iterator[Finding]:
+    """Find routes with no answer or several, with settings that have no effect, and with redirects that can't work."""
     for index, route in enumerate(config.routes):
         base: KeyPath = ("routes", index)
         own = [key for key in ("redirect", "respond") if getattr(route, key) is not None]

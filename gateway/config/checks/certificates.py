@@ -10,6 +10,8 @@ from cryptography.x509 import load_pem_x509_certificates
 
 @dataclass(frozen=True, slots=True)
 class CertificateProblem:
+    """What is wrong with a certificate or key file, and the configuration key that names it."""
+
     key: str
     text: str
     mend: str = ""

@@ -9,6 +9,7 @@ from gateway.config.schema import Config
 
 
 def domains(config: Config) -> Iterator[Finding]:
+    """Find domains that anybody could have a name in, hosts outside of theirs, and logos that are not there."""
     seen: set[str] = set()
     for index, one in enumerate(config.domains):
         path = ("domains", index, "domain")

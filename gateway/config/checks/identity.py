@@ -11,6 +11,7 @@ from gateway.config.schema import Config, DirectoryDatabase, GithubProvider, Oid
 
 
 def access_requests(config: Config) -> Iterator[Finding]:
+    """Find groups on offer that nobody could grant, that are offered twice, or that no rule asks for."""
     asked_for = {group for route in config.routes for rule in route.access for group in rule.groups}
     counts = Counter(one.group for one in config.access_requests)
     for number, one in enumerate(config.access_requests):
@@ -25,6 +26,7 @@ def access_requests(config: Config) -> Iterator[Finding]:
 
 
 def identity_providers(config: Config) -> Iterator[Finding]:
+    """Find providers that would let in strangers, or that could let in nobody."""
     counts = Counter(one.name for one in config.identity_providers)
     for number, one in enumerate(config.identity_providers):
         place = ("identity_providers", number)
@@ -49,6 +51,7 @@ def identity_providers(config: Config) -> Iterator[Finding]:
 
 
 def key_origins(config: Config) -> Iterator[Finding]:
+    """Find domains and origins at which no security key could ever be used."""
     id = config.webauthn.rp_id
     if id and id != "localhost" and is_public_suffix(id):
         problem = f"anybody can have a name below `{id}`, and browsers refuse keys for it"

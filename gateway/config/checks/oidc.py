@@ -29,6 +29,7 @@ _KEY_SET_KEPT = 300.0
 
 
 def clients(config: Config) -> Iterator[Finding]:
+    """Find clients that contradict themselves, that a stranger could use, or whose addresses no browser follows."""
     seen: set[str] = set()
     for index, client in enumerate(config.oidc.clients):
         path: KeyPath = ("oidc", "clients", index)

@@ -41,12 +41,14 @@ _NUMBER_START = re.compile(r"\+[1-9][0-9]{0,8}")
 
 
 def listen(config: Config) -> Iterator[Finding]:
+    """Find an address that can't be listened on."""
     if not addresses.listen_address(config.server.listen):
         mend = 'write "127.0.0.1:8080", "[::1]:8080", "0.0.0.0:80" or "unix:/run/gateway.sock"'
         yield Finding(("server", "listen"), f"`{config.server.listen}` is not an address to listen on", mend)
 
 
 def public_url(config: Config) -> Iterator[Finding]:
+    """Find a public address that browsers can't reach, or reach in the clear."""
     path: KeyPath = ("server", "public_url")
     origin = addresses.origin(config.server.public_url)
     if origin is None:
@@ -67,6 +69,7 @@ def public_url(config: Config) -> Iterator[Finding]:
 
 
 def trusted_proxies(config: Config) -> Iterator[Finding]:
+    """Warn of proxies that are missing, and of networks in which strangers would be believed."""
     server = config.server
     behind = (
         server.public_url.startswith("https:") and not server.tls and not server.listen.startswith("unix:")
@@ -107,6 +110,7 @@ def compatible(config: Config) -> Iterator[Finding]:
 
 
 def server_files(config: Config) -> Iterator[Finding]:
+    """Find certificates, keys and templates that can't be read or don't fit together."""
     server = config.server
     if server.tls:
         problem = pair_problem(server.tls.cert_file, server.tls.key_file)
@@ -117,6 +121,7 @@ def server_files(config: Config) -> Iterator[Finding]:
 
 
 def session_times(config: Config) -> Iterator[Finding]:
+    """Find session times that are zero, or of which one can never be reached."""
     session = config.session
     if session.idle_timeout > session.absolute_timeout:
         mend = "an idle session can't outlive the session itself: lower it, or raise absolute_timeout"
@@ -127,6 +132,7 @@ def session_times(config: Config) -> Iterator[Finding]:
 
 
 def session_domain(config: Config) -> Iterator[Finding]:
+    """Find a cookie domain that browsers refuse, or that does not cover portal and routes (RFC 6265 §5.3)."""
     domain, path = config.session.domain, ("session", "domain")
     if domain is None:
         return
@@ -173,6 +179,7 @@ def storage_urls(config: Config) -> Iterator[Finding]:
 
 
 def sms(config: Config) -> Iterator[Finding]:
+    """Find countries that don't exist, times that leave no code alive, and providers that lack a sender."""
     section = config.sms
     for index, country in enumerate(section.allowed_countries):
         yield from telephone_country(("sms", "allowed_countries", index), country)
@@ -201,6 +208,7 @@ def _clear_text(key: str, url: str) -> Iterator[Finding]:
 
 
 def email(config: Config) -> Iterator[Finding]:
+    """Find mail settings that are incomplete, or would send mails in the clear."""
     section = config.email
     if not isinstance(section, EmailSmtp):
         return
@@ -218,6 +226,7 @@ def email(config: Config) -> Iterator[Finding]:
 
 
 def directory(config: Config) -> Iterator[Finding]:
+    """Find directories that can't be read, or whose searches would name no user."""
     section = config.directory
     if isinstance(section, DirectoryFile) and not section.path.is_file():
         yield Finding(("directory", "path"), f"there is no file {section.path}")
@@ -243,6 +252,7 @@ def directory(config: Config) -> Iterator[Finding]:
 
 
 def appearance(config: Config) -> Iterator[Finding]:
+    """Find a logo that is missing, or no image that browsers show."""
     logo = config.branding.logo_file
     if logo and not logo.is_file():
         yield Finding(("branding", "logo_file"), f"there is no file {logo}")
@@ -251,6 +261,7 @@ def appearance(config: Config) -> Iterator[Finding]:
 
 
 def passwords(config: Config) -> Iterator[Finding]:
+    """Find password rules that nobody can meet, or that make guessing cheap."""
     section = config.passwords
     if section.min_length > section.max_length:
         yield Finding(("passwords", "min_length"), "is more than `passwords.max_length`")

@@ -25,6 +25,7 @@ _NOT_CANONICAL = re.compile(r"//|/\.{1,2}(/|$)|[;%\\?#\x00-\x20\x7f-\uffff]")
 
 
 def hosts(config: Config) -> Iterator[Finding]:
+    """Find host patterns that no request can match."""
     for index, route in enumerate(config.routes):
         path, host = ("routes", index, "host"), route.host
         name = host.removeprefix("*.")
@@ -43,6 +44,7 @@ def hosts(config: Config) -> Iterator[Finding]:
 
 
 def paths(config: Config) -> Iterator[Finding]:
+    """Find paths that are not canonical (no request would match), or that are the gateway's own."""
     prefix = config.server.prefix
     for index, route in enumerate(config.routes):
         if _NOT_CANONICAL.search(route.path):
@@ -54,6 +56,7 @@ def paths(config: Config) -> Iterator[Finding]:
 
 
 def upstreams(config: Config) -> Iterator[Finding]:
+    """Find upstreams that are no address of an app, or the gateway's own."""
     own = addresses.listen_address(config.server.listen)
     for index, route in enumerate(config.routes):
         base: KeyPath = ("routes", index, "upstream")
@@ -65,6 +68,7 @@ def upstreams(config: Config) -> Iterator[Finding]:
 
 
 def balance(config: Config) -> Iterator[Finding]:
+    """Find weights that don't fit the upstreams, and settings that one upstream makes pointless."""
     for index, route in enumerate(config.routes):
         count = len(route.upstreams)
         if count > 1 and route.weights and len(route.weights) != count:
@@ -129,12 +133,14 @@ def _covers(first: Route, second: Route) -> bool:
 
 
 def covers_host(first: str, second: str) -> bool:
+    """Whether the host pattern `first` takes all hosts that `second` takes."""
     if first == "*" or first == second:
         return True
     return first.startswith("*.") and second.removeprefix("*").endswith(first[1:]) and second != first[2:]
 
 
 def headers(config: Config) -> Iterator[Finding]:
+    """Find header names that can't be, that the proxy sets itself, or under which an app could be deceived."""
     for index, route in enumerate(config.routes):
         base = ("routes", index, "headers")
         told = tuple(told_by(route.headers.preset))
@@ -190,6 +196,7 @@ def _near(word: str, known: Sequence[str]) -> str:
 
 
 def details(config: Config) -> Iterator[Finding]:
+    """Find origins, ranges of statuses and TLS files that can't be what they should."""
     for index, route in enumerate(config.routes):
         base: KeyPath = ("routes", index)
         for key in ("websocket_origins", "cors_origins"):

@@ -64,11 +64,13 @@ def _values(base: KeyPath, policy: Policy) -> Iterator[Finding]:
 
 
 def countries(config: Config) -> Iterator[Finding]:
+    """Find countries that don't exist, or that can't be told without a database."""
     for path, policy in (*_all_policies(config), *policies_of_clients(config)):
         yield from countries_of(path, policy, config)
 
 
 def paths(config: Config) -> Iterator[Finding]:
+    """Find patterns that can't be read or never match, and `{user}` where nobody signs in."""
     for base, policy in _all_policies(config):
         if not isinstance(policy, Rule):
             continue
@@ -96,6 +98,7 @@ def _path(base: KeyPath, pattern: str) -> Iterator[Finding]:
 
 
 def queries(config: Config) -> Iterator[Finding]:
+    """Find conditions on the query that ask nothing, or can't be read."""
     for base, policy in _all_policies(config):
         for number, one in enumerate(policy.query if isinstance(policy, Rule) else ()):
             place = (*base, "query", number)
@@ -122,6 +125,7 @@ def _parameter(base: KeyPath, wanted: QueryParameter) -> Iterator[Finding]:
 
 
 def either(config: Config) -> Iterator[Finding]:
+    """Find routes that have both a policy and rules, or an empty list of rules."""
     for index, route in enumerate(config.routes):
         given = {"policy", "rules"} & route.model_fields_set
         if len(given) == 2:

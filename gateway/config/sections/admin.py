@@ -10,6 +10,8 @@ from gateway.config.units import Duration
 
 
 class Admin(Section):
+    """Who may use the admin pages and their API. See docs/admin.md."""
+
     groups: tuple[GroupName, ...] = Field(
         ("admins",), min_length=1, description="members of any of these, with two factors, are administrators"
     )

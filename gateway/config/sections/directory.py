@@ -29,6 +29,8 @@ class DirectoryFile(Section):
 
 
 class LdapAttributes(Section):
+    """Which attributes of an entry hold what."""
+
     username: str = Field("uid", description="Active Directory: sAMAccountName")
     name: str = Field("cn", description="the full name")
     email: str = Field("mail", description="the mail address")

@@ -13,6 +13,8 @@ Color = Annotated[
 
 
 class DomainBranding(Section):
+    """How pages look at a further domain, where it differs from `branding`."""
+
     name: str | None = Field(None, description="shown on every page")
     logo_file: Path | None = Field(None, description="SVG or PNG")
     color: Color | None = Field(None, description="buttons and links")
@@ -20,6 +22,8 @@ class DomainBranding(Section):
 
 
 class Domain(Section):
+    """A further root domain whose hosts sign in at the portal."""
+
     domain: str = Field(
         description="such as `other.org`; it and all hosts below it sign in at `server.public_url`"
     )

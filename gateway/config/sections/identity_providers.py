@@ -29,6 +29,8 @@ HttpsUrl = Annotated[
 
 
 class ProviderBase(Section):
+    """What every identity provider needs: its name, our client there, and who may come."""
+
     name: ProviderName = Field(description="part of the redirect address: `/_auth/federated/NAME/callback`")
     label: str = Field("", description="on the button of the sign-in page; default is the name")
     client_id: str = Field(min_length=1, description="what the provider calls this gateway")

@@ -37,6 +37,8 @@ Grant = Literal["authorization_code", "refresh_token", "client_credentials", "de
 
 
 class Lifetimes(Section):
+    """How long codes and tokens of an app are good."""
+
     code: Duration = Field(
         60.0, ge=1, le=600, description="between the sign-in and the app's call for tokens"
     )
@@ -92,10 +94,12 @@ class OidcClient(Section):
 
     @property
     def label(self) -> str:
+        """What users read of the app."""
         return self.name or self.id
 
     @property
     def is_public(self) -> bool:
+        """Whether the app can keep no secret (a public client, RFC 6749 §2.1)."""
         return "none" in self.auth
 
 

@@ -24,12 +24,16 @@ StatusRange = Annotated[tuple[int, int], Words("a pair of statuses such as `[200
 
 
 class Timeouts(Section):
+    """How long the upstream may take."""
+
     connect: Duration = Field(5.0, description="to open a connection to the upstream")
     response: Duration = Field(60.0, description="until the head of the upstream's response; then 504")
     idle: Duration = Field(300.0, description="silence in the middle of a body or a WebSocket; 0s = no limit")
 
 
 class HealthCheck(Section):
+    """How upstreams are probed, and when one is taken out."""
+
     path: UrlPath = Field("/", description="GET this")
     interval: Duration = Field(10.0, description="pause between two probes")
     timeout: Duration = Field(3.0, description="a slower answer is a failure")
@@ -39,6 +43,8 @@ class HealthCheck(Section):
 
 
 class UpstreamTls(Section):
+    """How connections to https upstreams are secured."""
+
     verify: bool = Field(True, description="check the certificate")
     ca_file: Path | None = Field(None, description="PEM bundle to trust instead of the system's")
     cert_file: Path | None = Field(None, description="client certificate")
@@ -47,6 +53,8 @@ class UpstreamTls(Section):
 
 
 class Headers(Section):
+    """Which headers the upstream gets beside those of the request. See docs/headers.md."""
+
     preset: tuple[PresetName, ...] = Field(
         ("remote-user", "x-forwarded"),
         description="identity headers in the dialects of these gateways; X-Auth-Assertion is always there",
@@ -70,6 +78,8 @@ class Headers(Section):
 
 
 class Rewrite(Section):
+    """What changes in the upstream's responses, so that its own address is not seen."""
+
     location: bool = Field(True, description="upstream redirects to its own address come back as ours")
     cookie_domain: bool = Field(True, description="Domain of upstream cookies becomes the public host")
     cookie_path: dict[str, str] = Field(
@@ -82,6 +92,8 @@ class Rewrite(Section):
 
 
 class Route(Section):
+    """One route: which requests, to which app, for whom. See docs/routes.md."""
+
     name: str = Field("", description="for logs and metrics; default is host + path")
     host: str = Field("*", description='"app.example.com", "*.example.com" or "*"')
     path: UrlPath = Field("/", description="path prefix, matched by whole segments")
@@ -147,10 +159,12 @@ class Route(Section):
 
     @cached_property
     def upstreams(self) -> tuple[str, ...]:
+        """The URLs of the apps, none for a route that answers by itself."""
         return (self.upstream,) if isinstance(self.upstream, str) else self.upstream or ()
 
     @cached_property
     def label(self) -> str:
+        """What logs and metrics call the route."""
         return self.name or f"{self.host}{self.path}"
 
     _shared: tuple[Rule, ...] = PrivateAttr(())

@@ -18,6 +18,8 @@ Workers = Annotated[
 
 
 class Tls(Section):
+    """The certificate with which the gateway serves https itself."""
+
     cert_file: Path = Field(description="PEM certificate chain")
     key_file: Path = Field(description="PEM private key")
     client_ca_file: Path | None = Field(
@@ -27,6 +29,8 @@ class Tls(Section):
 
 
 class HttpLimits(Section):
+    """What one client may cost, so that none takes what is there for all."""
+
     head_size: Size = Field(32 * 1024, description="request line and headers together; more is 431")
     header_count: int = Field(100, ge=10, description="headers in one request; more is 431")
     head_timeout: Duration = Field(15.0, description="time to send a complete head; slower is 408")
@@ -38,6 +42,8 @@ class HttpLimits(Section):
 
 
 class Server(Section):
+    """Where the gateway listens, and whom it believes."""
+
     listen: str = Field("127.0.0.1:8080", description='"host:port", "[::1]:port" or "unix:/path"')
     public_url: str = Field("http://localhost:8080", description="where browsers reach the portal")
     allow_plain_http: bool = Field(

@@ -14,6 +14,8 @@ CookieName = Annotated[
 
 
 class Session(Section):
+    """Sign-in sessions: their cookie, how long they last, and what is kept for those that ended."""
+
     cookie_name: CookieName = Field("auth_session", description="__Host- is put before it on https")
     domain: str | None = Field(None, description="share the session with all hosts below this domain")
     keys_file: Path = Field(

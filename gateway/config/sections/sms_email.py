@@ -41,6 +41,8 @@ MailFrom = Annotated[
 
 
 class SmsBase(Section):
+    """What every way to send codes by SMS has in common."""
+
     code_length: int = Field(6, ge=6, le=10, description="digits of a code")
     code_lifetime: Duration = Field(300.0, description="how long a code is good")
     resend_after: Duration = Field(30.0, description="pause before another code")
@@ -79,6 +81,8 @@ class SmsConsole(SmsBase):
 
 
 class TwilioAccount(SmsBase):
+    """An account at Twilio, and how it is called."""
+
     account_sid: AccountSid = Field(description="from the Twilio console")
     auth_token: SecretStr = Field(description="from the Twilio console")
     base_url: Url = Field("https://api.twilio.com", description="another endpoint for the same API")
@@ -125,6 +129,8 @@ Sms = Annotated[SmsConsole | SmsTwilio | SmsTwilioVerify | SmsWebhook, Field(dis
 
 
 class EmailBase(Section):
+    """What every way to send mail has in common."""
+
     second_factor: bool = Field(
         True, description="codes by mail are a second factor for whoever has an address"
     )

@@ -1,97 +1,22 @@
-"""The models of what the API takes and gives, from which its OpenAPI document is made."""
+"""The models of what the API gives. Its OpenAPI document is made from them."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from gateway.admin.api.operation import Given, Taken
-
-Line = Annotated[str, StringConstraints(max_length=300, pattern=r"^[^\x00]*$")]
-Username = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
-Limit = Annotated[int, Field(ge=1, le=500)]
-Seconds = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
-RowId = Annotated[int, Field(ge=0, le=2**53)]
-
-
-class Nothing(Taken):
-    pass
-
-
-class UsersQuery(Taken):
-    search: Line = Field("", description="part of a username, name, mail address or group")
-    cursor: Line = Field("", description="`next` of the page before")
-    limit: Limit = 50
-
-
-class NewUser(Taken):
-    username: Username
-    name: Line = ""
-    email: Line = ""
-    phone: Line = ""
-    groups: list[Line] = Field(default_factory=list, max_length=200)
-    password: Annotated[str, StringConstraints(max_length=1024)] | None = Field(
-        None, description="null: nobody can sign in until an invitation is accepted"
-    )
-    invite: bool = Field(False, description="mail an invitation and give its link; excludes `password`")
-
-
-class UserPatch(Taken):
-    """Fields to change; those that are left out stay."""
-
-    name: Line | None = None
-    email: Line | None = None
-    phone: Line | None = None
-    groups: list[Line] | None = Field(None, max_length=200)
-    disabled: bool | None = None
-
-
-class SessionsQuery(Taken):
-    username: Line = ""
-    cursor: Line = ""
-    limit: Limit = 100
-
-
-class AuditFilter(Taken):
-    user: Line = ""
-    event: Line = Field("", description="names of events, separated by commas")
-    ip: Line = Field("", description="an address, or its beginning")
-    since: Seconds = Field(0.0, description="Unix seconds")
-    until: Seconds = 0.0
-    text: Line = ""
-
-
-class AuditPageQuery(AuditFilter):
-    cursor: RowId = 0
-    limit: Limit = 100
-
-
-class AuditExportQuery(AuditFilter):
-    format: Literal["csv", "ndjson"] = "ndjson"
-
-
-class Lift(Taken):
-    name: Username = Field(description="an address, a username, or another `name` of the list")
-
-
-class ExplainQuestion(Taken):
-    url: Line
-    method: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{1,20}$")] = "GET"
-    ip: Line = "127.0.0.1"
-    username: Line = Field("", description="nobody if empty")
-    factors: list[Literal["password", "sms", "email", "totp", "webauthn", "recovery"]] = Field(
-        default_factory=list, max_length=6, description="proven just now, as we are to suppose"
-    )
-
-
-# -- answers -----------------------------------------------------------------------------------------------------------
+from gateway.admin.api.operation import Given
 
 
 class Me(Given):
+    """Who is asking."""
+
     name: str
     csrf_token: str = Field(description="for the header X-CSRF-Token; empty for API tokens")
 
 
 class UserOut(Given):
+    """A user."""
+
     username: str
     name: str
     email: str
@@ -105,22 +30,30 @@ class UserOut(Given):
 
 
 class UsersPage(Given):
+    """A page of users; `next` is the cursor of the one after, null at the end."""
+
     items: list[UserOut]
     next: str | None
 
 
 class LinkOut(Given):
+    """A link that was made for a user."""
+
     kind: Literal["invitation", "reset"]
     url: str
     mailed: bool
 
 
 class NewUserOut(Given):
+    """The user that was added, with a link if one was made."""
+
     user: UserOut
     link: LinkOut | None
 
 
 class FactorOut(Given):
+    """A second factor of a user."""
+
     id: str
     kind: str
     name: str
@@ -130,10 +63,14 @@ class FactorOut(Given):
 
 
 class FactorsOut(Given):
+    """All second factors of a user."""
+
     items: list[FactorOut]
 
 
 class DeviceOut(Given):
+    """A browser that is remembered."""
+
     id: str
     browser: str
     ip: str
@@ -142,14 +79,20 @@ class DeviceOut(Given):
 
 
 class DevicesOut(Given):
+    """All browsers that are remembered of a user."""
+
     items: list[DeviceOut]
 
 
 class Count(Given):
+    """How many things an act has changed."""
+
     count: int
 
 
 class SessionOut(Given):
+    """A session. Times are in Unix seconds."""
+
     id: str
     username: str
     browser: str
@@ -163,11 +106,15 @@ class SessionOut(Given):
 
 
 class SessionsPage(Given):
+    """A page of sessions; `next` is the cursor of the one after, null at the end."""
+
     items: list[SessionOut]
     next: str | None
 
 
 class AuditOut(Given):
+    """An event of the audit log; `at` is in Unix seconds."""
+
     id: int
     at: float
     event: str
@@ -177,17 +124,23 @@ class AuditOut(Given):
 
 
 class AuditPage(Given):
+    """A page of events; `next` is the cursor of the one after, null at the end."""
+
     items: list[AuditOut]
     next: int | None
 
 
 class UpstreamOut(Given):
+    """An upstream, and whether it answers."""
+
     url: str
     healthy: bool
     error: str
 
 
 class RouteOut(Given):
+    """A route, its upstreams and its traffic since this worker's start; `p50` and `p99` are in seconds."""
+
     route: str
     host: str
     path: str
@@ -202,10 +155,14 @@ class RouteOut(Given):
 
 
 class RoutesOut(Given):
+    """All routes, in their order."""
+
     items: list[RouteOut]
 
 
 class CriterionOut(Given):
+    """One condition of a rule, what it wants and what the request has."""
+
     criterion: str
     wants: str
     has: str
@@ -213,6 +170,8 @@ class CriterionOut(Given):
 
 
 class RuleOut(Given):
+    """One rule, its conditions, and whether it decides."""
+
     rule: str
     require: str
     decides: bool
@@ -220,6 +179,8 @@ class RuleOut(Given):
 
 
 class Explained(Given):
+    """What the rules say of a request, and why."""
+
     route: str
     verdict: Literal["allow", "sign_in", "step_up", "deny", "refused"]
     rule: str
@@ -228,12 +189,16 @@ class Explained(Given):
 
 
 class CapOut(Given):
+    """What one channel has cost today, and what it may cost, in units of the currency."""
+
     channel: str
     spent: float
     cap: float
 
 
 class SpendOut(Given):
+    """What messages to one country have cost today; `micros` are millionths of the currency."""
+
     country: str
     channel: str
     currency: str
@@ -242,6 +207,8 @@ class SpendOut(Given):
 
 
 class RatesOut(Given):
+    """How many messages to one country arrived in the last week, and how many codes were typed in."""
+
     country: str
     messages: int
     delivered: int
@@ -251,6 +218,8 @@ class RatesOut(Given):
 
 
 class SmsOut(Given):
+    """Costs and deliveries of text messages and calls."""
+
     currency: str
     caps: list[CapOut]
     today: list[SpendOut]
@@ -258,6 +227,8 @@ class SmsOut(Given):
 
 
 class BlockOut(Given):
+    """Somebody or something that has to wait; `ends_at` is in Unix seconds."""
+
     about: Literal["user", "address", "number", "mail"]
     name: str = Field(description="in part for numbers and mail; a fingerprint where no user has the name")
     what: str
@@ -269,10 +240,14 @@ class BlockOut(Given):
 
 
 class BlockedOut(Given):
+    """Everybody and everything that has to wait now."""
+
     items: list[BlockOut]
 
 
 class OverviewOut(Given):
+    """Numbers of the last 24 hours."""
+
     version: str
     users: int
     disabled: int
