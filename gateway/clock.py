@@ -1,4 +1,8 @@
-"""Time comes in through a Clock, so that tests move it by hand."""
+"""Time comes in through a Clock, so that tests move it by hand.
+
+A moment is a float: Unix time in seconds, everywhere in gateway/ under the names `now`, `at`, `since`, `until`,
+`before` and those that end in `_at`, unless a docstring names another clock. Durations are seconds, too.
+"""
 
 import time
 from collections.abc import Callable
@@ -36,7 +40,9 @@ class SharedClock:
         return wall if database is None or abs(wall - database) <= TOLERANCE else database
 
     def compare(self, database: float, asked_at: float, answered_at: float) -> None:
-        """The database's clock showed `database` between these two moments of the steady clock."""
+        """Note what the database's clock showed: `database`, a Unix time, between these two moments of the steady
+        clock.
+        """
         self._compared = database, (asked_at + answered_at) / 2
 
     @property

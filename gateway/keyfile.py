@@ -50,7 +50,9 @@ def replace(path: Path, entries: Sequence[Entry]) -> None:
 
 
 def parse(path: Path, entry: Callable[[Entry], T]) -> list[T]:
-    """The file's entries; ConfigError with the mend if it is missing, open to others or not what we wrote."""
+    """Return the file's entries. Raises ConfigError with the mend if it is missing, open to others or not what we
+    wrote.
+    """
     with _explained(path):
         text = path.read_bytes()
         # Container engines mount secrets readable for all, in a file system that only the container has.

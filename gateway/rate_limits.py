@@ -54,6 +54,8 @@ class BudgetSpent(TooManyAttempts):
 
 
 class RateLimits:
+    """Counts attempts against budgets."""
+
     def __init__(self, ledger: Ledger, spent: SpentBudgets) -> None:
         self._ledger, self._spent = ledger, spent
 

@@ -68,6 +68,7 @@ def admin_pages(admin: AdminServices) -> Views:
 def all_operations(
     admin: AdminServices, people: UserChanges, accesses: Accesses, blocks: AdminBlocks, paper: Paper
 ) -> list[Operation]:
+    """Return every operation of the API."""
     return [
         *StateOperations(admin, accesses).all(),
         *UserOperations(admin, people, accesses).all(),

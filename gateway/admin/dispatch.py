@@ -16,10 +16,13 @@ from gateway.portal.request import PortalRequest
 
 
 class Console:
+    """The console's pages. Whoever may not see them learns nothing of what there is."""
+
     def __init__(self, admin: AdminServices, door: ConsoleAuthorization, screens: Screens) -> None:
         self._admin, self._door, self._screens = admin, door, screens
 
     async def handle(self, request: PortalRequest) -> web.StreamResponse:
+        """Answer a request for a page. Raises RequestRefused (404) and MethodNotAllowed, to administrators only."""
         decision = self._door.decide(request)
         principal = request.visit.principal
         if decision.verdict is not Verdict.ALLOW or principal is None:

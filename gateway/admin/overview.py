@@ -21,6 +21,8 @@ _COUNTED = ("login", *FAILURES, "code_sent", "send_failed")
 
 @dataclass(frozen=True, slots=True)
 class Warned:
+    """A warning about the configuration: where it stands, which key it is about, and what is wrong."""
+
     where: str
     key: str
     problem: str
@@ -47,6 +49,7 @@ class Overview:
 
 
 async def overview(admin: AdminServices, sessions: int) -> Overview:
+    """Collect the numbers of the last 24 hours. `sessions` is how many there are."""
     now = admin.services.clock()
     last = now - now % 3600 + 3600
     edges = [last - 3600 * hour for hour in range(HOURS, -1, -1)]

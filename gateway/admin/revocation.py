@@ -128,6 +128,7 @@ class Accesses:
     # -- devices -------------------------------------------------------------------------------------------------------
 
     async def devices(self, username: str) -> Sequence[HeldDevice]:
+        """Return the browsers that are remembered of a user."""
         return [
             HeldDevice(
                 id=one.id,
@@ -140,6 +141,7 @@ class Accesses:
         ]
 
     async def forget_devices(self, actor: Actor, username: str) -> int:
+        """Forget all browsers of a user; return how many there were."""
         count = await self._services.authn.devices.store.remove_for_user(username)
         if count:
             self._audit.record("device_revoked", username, actor.ip, by=actor.name, count=count)
@@ -148,6 +150,7 @@ class Accesses:
     # -- factors -------------------------------------------------------------------------------------------------------
 
     async def factors(self, user: User) -> Sequence[HeldFactor]:
+        """Return the second factors of a user, as administrators may see them: never a secret or a whole number."""
         found: list[HeldFactor] = []
         held = await self._services.authn.factors.credentials.list(user.username)
         for one in held:

@@ -53,6 +53,7 @@ def traffic(samples: Iterable[Sample]) -> dict[str, Traffic]:
 
 
 def together(all_routes: Iterable[Traffic]) -> Traffic:
+    """Add up the traffic of all routes."""
     total = Traffic()
     for one in all_routes:
         total.requests += one.requests

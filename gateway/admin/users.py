@@ -50,6 +50,8 @@ class OneTimeLink:
 
 
 class UserChanges:
+    """Adds, changes and deletes users, one change at a time."""
+
     def __init__(self, admin: AdminServices) -> None:
         services = admin.services
         self._services, self._audit, self._groups = services, services.audit, admin.config.admin.groups
@@ -106,6 +108,7 @@ class UserChanges:
             self._audit.record("user_enabled", user.username, actor.ip, by=actor.name, changes=changes)
 
     async def delete(self, actor: Actor, username: str, seen: str = "") -> None:
+        """Delete a user. Raises Stale if the user has changed since `seen` (a version), and what `safeguards` refuse."""
         async with self._turn():
             before = await self.get(username)
             if seen and seen != version(before):

@@ -30,6 +30,7 @@ class VerifiedCache(Generic[T]):
         size: int = SIZE,
         new_key: Callable[[], bytes] = lambda: secrets.token_bytes(32),
     ) -> None:
+        """What was verified is remembered for `lifetime` seconds, and of the most recent `size` entries."""
         self._clock, self._lifetime, self._size = clock, lifetime, size
         self._key = new_key()
         self._known: OrderedDict[str, tuple[float, T]] = OrderedDict()

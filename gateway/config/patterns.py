@@ -87,7 +87,8 @@ def asks_user(pattern: str) -> bool:
 def user_segment(pattern: str) -> Callable[[str], str | None]:
     """Return a function that finds the segment of a path which must be the user's name, None in paths that don't fit.
 
-    Before it, each part of the pattern is one segment, so no path has two places where the name might stand.
+    Before it, each part of the pattern is one segment, so no path has two places where the name might stand. Raises
+    ValueError for a pattern without exactly one such place.
     """
     before, _, after = pattern.partition(USER)
     if USER in after or not before.endswith("/") or after[:1] not in ("", "/") or "**" in before:

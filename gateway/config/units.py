@@ -68,7 +68,7 @@ def show_duration(seconds: float) -> str:
 
 
 def show_size(size: int) -> str:
-    """The shortest spelling that parse_size reads back: 32768 -> "32KiB"."""
+    """Return the shortest spelling that parse_size reads back as this number of bytes: 32768 -> "32KiB"."""
     if size == 0:
         return "unlimited"
     fitting = [unit for unit in ("GiB", "MiB", "KiB") if size % _SIZE[unit] == 0]

@@ -35,6 +35,8 @@ _FIELDS = [column for column in users.c if column.name != "searchable"]
 
 
 class DatabaseDirectory:
+    """The directory that keeps its users in `storage.url`."""
+
     def __init__(self, engine: AsyncEngine, passwords: PasswordHashing, clock: Clock) -> None:
         self._engine = engine
         self._passwords = passwords
@@ -166,6 +168,7 @@ class DatabaseDirectory:
             await publish(connection, now, Change("user", name))
 
     async def delete(self, username: str) -> None:
+        """Delete a user with everything that belongs to it, in one transaction. Raises UserUnknown."""
         name = identifiers.username(username)
         async with writing(self._engine) as connection:
             gone = await connection.execute(delete(users).where(users.c.username == name))

@@ -38,6 +38,8 @@ _MOST_TOLD = 10_000
 
 
 class LdapDirectory:
+    """The directory that asks an LDAP server. It writes nothing there."""
+
     def __init__(self, settings: DirectoryLdap, *, country: str = "") -> None:
         """`country` is that of numbers without country code (`sms.default_country`)."""
         self._settings, self._country = settings, country

@@ -32,6 +32,8 @@ _FILETIME_EPOCH = 11_644_473_600  # seconds from 1601 to 1970
 
 @dataclass(frozen=True, slots=True)
 class LdapEntry:
+    """An entry as a search finds it: its name (DN) and the raw values of its attributes."""
+
     dn: str
     raw: Mapping[str, Sequence[bytes]]
 

@@ -33,6 +33,8 @@ _MOST_LANES = 16
 
 
 class PasswordHashing:
+    """Hashes with the settings of `passwords`, verifies what was hashed with any, and says when to hash anew."""
+
     def __init__(self, settings: Settings, salt: Callable[[int], bytes] = os.urandom) -> None:
         self._settings = settings
         self._salt = salt
@@ -60,7 +62,11 @@ class PasswordHashing:
         return match is None or tuple(map(int, match.groups())) != wanted
 
     def check_strength(self, password: str, username: str) -> None:
-        """Raises WeakPassword with a sentence for the user. No composition rules (SP 800-63B §5.1.1.2)."""
+        """Refuse a password that is too short, too long or too easy to guess. Raises WeakPassword with a sentence for
+        the user.
+
+        No composition rules (SP 800-63B §5.1.1.2).
+        """
         text = normalised(password).decode()
         if len(text) < self._settings.min_length:
             raise _weak(

@@ -29,6 +29,8 @@ class ImportedUser:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
+    """A line that is no user, and why. `line` starts at 1."""
+
     line: int
     problem: str
 
@@ -37,6 +39,7 @@ Imported = Iterator[ImportedUser | BadLine]
 
 
 def read_htpasswd(text: str) -> Imported:
+    """Yield the users of an htpasswd file, and the lines that are none."""
     for line, content in enumerate(text.splitlines(), 1):
         if not content.strip() or content.startswith("#"):
             continue

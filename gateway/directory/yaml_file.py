@@ -47,6 +47,8 @@ class FileChange:
 
 
 class FileDirectory:
+    """The directory that reads a YAML file. It writes nothing there."""
+
     def __init__(self, path: Path, passwords: PasswordHashing) -> None:
         """Raises ConfigError with every mistake of the file."""
         self._path, self._passwords = path, passwords

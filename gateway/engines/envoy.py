@@ -40,6 +40,7 @@ _ASK_FROM = (
 
 
 def export(plan: EnginePlan) -> dict[str, str]:
+    """Return the configuration for Envoy, as file name -> text."""
     names = [f"app_{plan.number(route)}" for route in plan.routes]
     apps = [_app(name, route) for name, route in zip(names, plan.routes, strict=True)]
     clusters = [_cluster("gateway", [plan.gateway]), *apps]

@@ -20,6 +20,7 @@ _HEAD = """# Written by `auth-gateway export traefik`. Change config.yaml and ex
 
 
 def export(plan: EnginePlan) -> dict[str, str]:
+    """Return the configuration for Traefik, as file name -> text."""
     dynamic: dict[str, Any] = {"http": {"routers": {}, "middlewares": {}, "services": {}}}
     http = dynamic["http"]
     _shared(plan, http)

@@ -10,6 +10,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class CatalogueBuildHook(BuildHookInterface[Any]):
+    """Compiles the catalogues while a wheel is built."""
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile before files are collected. Git ignores the results, so hatchling has to be told to take them."""
         sys.path.insert(0, self.root)  # the build sees this file alone

@@ -80,6 +80,7 @@ def write(tag: str, catalogue: Catalog) -> None:
 
 
 def main() -> None:
+    """Bring every catalogue up to date with the texts of the source, and print what is to be translated."""
     template = extracted()
     for tag in NAMES:
         if tag != "en":

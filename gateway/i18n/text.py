@@ -27,7 +27,9 @@ def N_(message: str, **values: object) -> Text:
 
 
 def NN_(one: str, many: str, count: int, **values: object) -> Text:
-    """Singular or plural, by `%(count)s`; other languages have more forms than two."""
+    """Return a text that has a singular and a plural, chosen by `%(count)s` of items; other languages have more forms
+    than two.
+    """
     return Text(one, many, {"count": count, **values})
 
 

@@ -94,9 +94,9 @@ class AccessLog:
     def write(
         self, request: web.BaseRequest, trace: Trace, status: int, started: float, ended: float
     ) -> None:
-        """The metric is the time to the head of the answer: streams and downloads take as long as they like.
+        """Write the line of a request that took from `started` to `ended` (seconds of time.perf_counter), and count it.
 
-        Times are of perf_counter.
+        The metric is the time to the head of the answer: streams and downloads take as long as they like.
         """
         metrics.requests.labels(trace.route, str(status), trace.verdict).inc()
         if status != 101:  # a WebSocket lives as long as its page: that is no time to answer

@@ -18,6 +18,8 @@ _QUEUE = 10_000
 
 
 class Audit:
+    """Takes events, logs them at once and stores them soon after."""
+
     def __init__(self, rows: AuditLog, clock: Clock) -> None:
         self._rows, self._clock = rows, clock
         self._queue: deque[AuditRow] = deque(maxlen=_QUEUE)
@@ -47,6 +49,7 @@ class Audit:
                 await asyncio.sleep(1)
 
     async def flush(self) -> None:
+        """Store what waits, at most 500 rows in one statement. Raises StoreUnavailable, with nothing lost."""
         async with self._flushing:
             while self._queue:
                 batch = list(self._queue)[:500]

@@ -40,6 +40,8 @@ def encode_line(line: str) -> bytes:
 
 
 class JsonFormatter(logging.Formatter):
+    """One JSON object a line, for machines."""
+
     def format(self, record: logging.LogRecord) -> str:
         fields = getattr(record, "fields", None)
         line: dict[str, object] = {
@@ -58,6 +60,8 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
+    """One short line, for terminals."""
+
     def format(self, record: logging.LogRecord) -> str:
         fields = getattr(record, "fields", None)
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))

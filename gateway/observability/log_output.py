@@ -26,6 +26,7 @@ class LogOutput:
     """`report` makes the line that tells how many were lost."""
 
     def __init__(self, sink: Sink, report: Callable[[int], bytes], most: int = MOST_WAITING) -> None:
+        """`report` makes the line that tells of so many lost ones; at most `most` bytes wait."""
         self.on_loss: Callable[[int], object] = lambda count: None
         """Told how many lines were lost, as it happens."""
         self._sink, self._report, self._most = sink, report, most

@@ -41,6 +41,7 @@ class RequestSpan:
             child.end()
 
     def end(self, name: str, status: int, attributes: Attributes) -> None:
+        """End the span, with what was found out about the request; a status of 500 and more is an error of ours."""
         from opentelemetry.trace import StatusCode
 
         self._span.update_name(name)

@@ -37,6 +37,7 @@ class Sites:
         self._remote = {name: _remote(pages, leave) for name, pages in views.items()}
 
     def views(self, request: web.BaseRequest, here: Target) -> Views:
+        """Return the views for this request: in the looks of the domain that it is at, or that its user comes from."""
         if len(self._views) == 1 and not self._domains.any:
             return self._views[""]
         remote = self._domains.is_remote(here.host)
@@ -62,6 +63,8 @@ def _remote(pages: Views, leave: View) -> Views:
 
 
 class Portal:
+    """Every page and endpoint below the prefix."""
+
     def __init__(
         self,
         prefix: str,
@@ -104,7 +107,10 @@ class Portal:
     async def handle(
         self, request: web.BaseRequest, target: Target, trace: Trace, *, trusted_peer: bool = False
     ) -> web.StreamResponse:
-        """The answer to what `takes` takes."""
+        """Answer what `takes` takes.
+
+        Raises RequestRefused (404) for a host that no route names or a path that is none of ours, and MethodNotAllowed.
+        """
         trace.route, request_id = "portal", trace.request_id
         path = target.path.removeprefix(self._prefix)
         if path in self._static and target.method in ("GET", "HEAD"):

@@ -24,6 +24,7 @@ class Health:
         self._checks[name] = check
 
     async def report(self) -> dict[str, object]:
+        """Return what each part says of itself, and whether this worker can serve."""
         parts = {name: await _outcome(check) for name, check in self._checks.items()}
         ready = not self.draining and all(part == "ok" for part in parts.values())
         status = "ready" if ready else ("draining" if self.draining else "not ready")

@@ -47,6 +47,7 @@ class Readers:
         return self.of_headers(request.headers)
 
     def of_headers(self, headers: CIMultiDictProxy[str]) -> Reader:
+        """Return who reads the answer: by the language chosen, else by Accept-Language (RFC 9110 §12.5.4)."""
         cookies = cookie_header(headers)
         chosen = cookie_value(cookies, LANGUAGE_COOKIE)
         if chosen in self.offered:
@@ -126,6 +127,7 @@ class PortalRequest:
 
     @property
     def client(self) -> LoginOrigin:
+        """Where the request comes from, as sign-in and audit need it."""
         headers = self.http.headers
         cookies = cookie_header(headers)
         here = self.target

@@ -87,7 +87,9 @@ async def sweep(
 
 
 async def compare_clocks(time: DatabaseClock, interval: float = CLOCK_INTERVAL) -> None:
-    """Compare this machine's clock with the database's, and say when they begin or cease to differ."""
+    """Every `interval` seconds compare this machine's clock with the database's, and say when they begin or cease to
+    differ.
+    """
     if time.shared is None:
         return
     told = False
@@ -121,7 +123,7 @@ async def clocks_agree(time: DatabaseClock) -> None:
 
 
 async def report_upstreams(proxy: Proxy, interval: float = HEALTH_INTERVAL) -> None:
-    """Keep the gauge of upstreams that answer, until cancelled."""
+    """Every `interval` seconds bring the gauge of upstreams that answer up to date, until cancelled."""
     while True:
         for one in proxy.health():
             metrics.upstream_up.labels(one.route, one.url).set(1 if one.healthy else 0)

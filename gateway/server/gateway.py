@@ -77,6 +77,9 @@ class Gateway:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, sockets: list[socket.socket], ssl_context: ssl.SSLContext | None) -> None:
+        """Start the stores, the work beside requests and the server, and read from these sockets. Raises
+        StoreUnavailable and ConfigError.
+        """
         await self.stores.start()
         await self.proxy.start()
         for work in self._beside():

@@ -54,6 +54,7 @@ class Foundation:
 
 
 def build_users(base: Foundation) -> Users:
+    """Make what knows users and passwords."""
     people = base.people
     passwords = PasswordCheck(
         directory=people.directory,
@@ -65,6 +66,7 @@ def build_users(base: Foundation) -> Users:
 
 
 def build_messaging(base: Foundation, stream: TextIO) -> Messaging:
+    """Make what sends text messages and mail; `stream` is the terminal, for senders that write there."""
     config = base.config
     email = build_email(config.email, stream)
     notices = Notices(
@@ -87,6 +89,7 @@ def build_messaging(base: Foundation, stream: TextIO) -> Messaging:
 
 
 def build_sessions(base: Foundation, form_tokens: SignInTokens) -> Sessions:
+    """Make what knows sessions."""
     domains = Domains(base.config)
     return Sessions(
         base.config.session,
@@ -107,6 +110,7 @@ def build_sessions(base: Foundation, form_tokens: SignInTokens) -> Sessions:
 def build_authn(
     base: Foundation, users: Users, messaging: Messaging, sessions: Sessions, form_tokens: SignInTokens
 ) -> Authn:
+    """Make what judges sign-ins: factors, remembered devices, risk."""
     config, prefix = base.config, base.config.server.prefix
     geo = Geo(config.risk.geoip_file)
     factors = _factors(base, messaging, geo)

@@ -56,7 +56,7 @@ class TunnelWatch:
         self._changed.set()
 
     async def run(self, interval: float = LOOK_EVERY) -> None:
-        """Look again and again, at once after a change, until cancelled."""
+        """Look every `interval` seconds, at once after a change, until cancelled."""
         while True:
             with suppress(TimeoutError):  # nothing changed: time for a look at the clock
                 async with asyncio.timeout(interval):

@@ -79,6 +79,7 @@ class RingCookieStorage(EncryptedCookieStorage):
     async def save_session(
         self, request: web.Request, response: web.StreamResponse, session: aiohttp_session.Session
     ) -> None:
+        """Seal the session into the cookie of the response; an empty one clears the cookie."""
         if session.empty:
             self.save_cookie(response, "")
         else:

@@ -26,6 +26,8 @@ BEGUN_FOR = 600.0
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
+    """What a code stands for: the session, and the page to go to."""
+
     sid: str
     uri: str
 
@@ -44,6 +46,8 @@ class HandOffRequest:
 
 
 class HandOffs:
+    """Makes codes at the portal and takes them at the other host."""
+
     def __init__(
         self,
         ledger: Ledger,

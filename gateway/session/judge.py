@@ -30,7 +30,7 @@ class SessionJudge:
     async def principal(self, sid: str, now: float, seen: float) -> Principal | None:
         """Return whom a session stands for, None if it has ended.
 
-        `seen` is when this worker last saw it used, which the store may not know yet.
+        `seen` is when this worker last saw it used (Unix time), which the store may not know yet.
         """
         record = await self._sessions.get(sid)
         if record is None:

@@ -78,6 +78,9 @@ class Stores:
         await self.time.try_writing()
 
     async def start(self) -> None:
+        """Bring the tables up to date and see that database and key ring belong together. Raises StoreUnavailable,
+        SchemaTooNew and ConfigError.
+        """
         await migrate(self.engine)
         await self.time.now()
         await claim_keys(self.engine, self.keys_file, self.key_ids())

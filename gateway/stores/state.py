@@ -14,6 +14,8 @@ from gateway.stores.sql.ledger import SqlLedger
 
 
 class PurgedLedger(Ledger, Protocol):
+    """A ledger whose expired rows must be dropped by us; Redis drops them itself."""
+
     async def purge(self, now: float) -> int:
         """Drop what has expired; returns how many."""
         ...

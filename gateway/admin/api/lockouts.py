@@ -16,6 +16,7 @@ class BlockOperations:
         self._people, self._blocks = people, blocks
 
     def all(self) -> list[Operation]:
+        """Return the operations, as router and OpenAPI document take them."""
         one = "/users/{username}"
         return [
             Operation(

@@ -17,10 +17,13 @@ _NO_SESSION = "There is no such session."
 
 
 class RecordOperations:
+    """What the API can do with sessions and the audit log."""
+
     def __init__(self, admin: AdminServices, accesses: Accesses, paper: Paper) -> None:
         self._admin, self._accesses, self._paper = admin, accesses, paper
 
     def all(self) -> list[Operation]:
+        """Return the operations, as router and OpenAPI document take them."""
         return [
             Operation(
                 method="GET",
@@ -78,6 +81,7 @@ class RecordOperations:
         ]
 
     async def sessions(self, call: ApiCall) -> ApiResponse:
+        """Answer with a page of sessions."""
         query = call.read(request_models.SessionsQuery)
         rest = await self._accesses.sessions(
             call.actor, user_name(query.username), limit=query.limit + 1, after=query.cursor
@@ -90,6 +94,7 @@ class RecordOperations:
         return ApiResponse(response_models.SessionsPage(items=items, next=more))
 
     async def end(self, call: ApiCall) -> ApiResponse:
+        """End one session. Raises RequestRefused (404) if there is none of this id."""
         if not await self._accesses.end(call.actor, call.args["id"]):
             raise RequestRefused("no such session", status=404, public=_NO_SESSION)
         return ApiResponse(None, 204)

@@ -30,6 +30,7 @@ curl -H "Authorization: Bearer $token" https://auth.example.com/_auth/admin/api/
 
 
 def markdown(document: Mapping[str, Any]) -> str:
+    """Turn the OpenAPI document into docs/admin-api.md."""
     lines = [_HEAD, "| operation | scope | does | takes | gives |", "|---|---|---|---|---|"]
     for path, methods in document["paths"].items():
         for method, one in methods.items():

@@ -10,10 +10,13 @@ from gateway.admin.services import AdminServices
 
 
 class StateOperations:
+    """What the API tells of the gateway itself."""
+
     def __init__(self, admin: AdminServices, accesses: Accesses) -> None:
         self._admin, self._accesses = admin, accesses
 
     def all(self) -> list[Operation]:
+        """Return the operations, as router and OpenAPI document take them."""
         return [
             Operation(
                 method="GET",
@@ -63,6 +66,7 @@ class StateOperations:
         return ApiResponse(response_models.Me(name=call.actor.name, csrf_token=call.csrf))
 
     async def overview(self, call: ApiCall) -> ApiResponse:
+        """Answer with the numbers of the last 24 hours."""
         now = await overview(self._admin, await self._accesses.count_sessions())
         return ApiResponse(
             response_models.OverviewOut(
@@ -74,6 +78,7 @@ class StateOperations:
         return ApiResponse(response_models.RoutesOut(items=[_route(row) for row in route_rows(self._admin)]))
 
     async def explain(self, call: ApiCall) -> ApiResponse:
+        """Answer what the rules say of a request that nobody has made, and why."""
         asked = call.read(request_models.ExplainQuestion)
         answer = await explained(
             self._admin, asked.url, asked.method, asked.ip, asked.username, " ".join(asked.factors)

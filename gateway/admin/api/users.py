@@ -13,10 +13,13 @@ from gateway.model import User
 
 
 class UserOperations:
+    """What the API can do with users and what belongs to them."""
+
     def __init__(self, admin: AdminServices, people: UserChanges, accesses: Accesses) -> None:
         self._admin, self._people, self._accesses = admin, people, accesses
 
     def all(self) -> list[Operation]:
+        """Return the operations, as router and OpenAPI document take them."""
         one = "/users/{username}"
         changes = (404, 409, 412, 422)
         return [
@@ -138,6 +141,7 @@ class UserOperations:
         ]
 
     async def list(self, call: ApiCall) -> ApiResponse:
+        """Answer with a page of users, in the order of their names."""
         query = call.read(request_models.UsersQuery)
         directory = self._admin.services.users.directory
         rest = await directory.list(query.search, after=query.cursor, limit=query.limit + 1)
@@ -146,6 +150,7 @@ class UserOperations:
         return ApiResponse(response_models.UsersPage(items=[self._out(user) for user in shown], next=more))
 
     async def add(self, call: ApiCall) -> ApiResponse:
+        """Add or invite a user. Raises RequestRefused (422) for an invited user with a password."""
         new = call.read(request_models.NewUser)
         wanted = User(new.username, name=new.name, email=new.email, phone=new.phone, groups=tuple(new.groups))
         link: OneTimeLink | None = None
@@ -167,6 +172,9 @@ class UserOperations:
         return self._versioned(await self._named(call))
 
     async def change(self, call: ApiCall) -> ApiResponse:
+        """Change the fields that are given, if the user is still as the caller has seen it (If-Match, RFC 9110
+        §13.1.1).
+        """
         user = await self._named(call)
         given = call.read(request_models.UserPatch).model_dump(exclude_none=True)
         if "groups" in given:
@@ -189,6 +197,9 @@ class UserOperations:
         )
 
     async def reset(self, call: ApiCall) -> ApiResponse:
+        """Take away all second factors, or the one that is named. Raises RequestRefused (404) if there is no such
+        factor.
+        """
         user, id = await self._named(call), call.args.get("id", "")
         count = await self._accesses.reset_factors(call.actor, user, id)
         if id and not count:

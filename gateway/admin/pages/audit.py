@@ -43,10 +43,13 @@ BAD_TIME = N_("Write times such as 2027-01-15 or 2027-01-15T08:30.")
 
 
 class AuditScreens:
+    """The pages of the audit log."""
+
     def __init__(self, paper: Paper) -> None:
         self._paper, self._search = paper, paper.admin.search
 
     async def list(self, call: Call) -> web.StreamResponse:
+        """Show a page of events that fit the filters."""
         given = {name: call.query(name) for name in FILTERS}
         page = await self._search.newest(query_of(given), PAGE, before=cursor_of(call.query("before")))
         return self._paper.page(
@@ -60,6 +63,7 @@ class AuditScreens:
         )
 
     async def changes(self, call: Call) -> web.StreamResponse:
+        """Show a page of the changes that people made."""
         query = AuditQuery(username=call.query("user"), events=CHANGES)
         page = await self._search.newest(query, PAGE, before=cursor_of(call.query("before")))
         given = {"user": call.query("user")}
@@ -82,6 +86,7 @@ class AuditScreens:
 async def stream_audit(
     request: web.BaseRequest, paper: Paper, query: AuditQuery, kind: str
 ) -> web.StreamResponse:
+    """Send all events that fit as a file, in pieces as they are read. `kind` is "csv" or "ndjson"."""
     type = "text/csv; charset=utf-8" if kind == "csv" else "application/x-ndjson"
     headers = {
         "Content-Type": type,

@@ -64,6 +64,7 @@ class Paper:
     admin: AdminServices
 
     def page(self, call: Call, template: str, here: str, **context: object) -> web.Response:
+        """Render a page of the console, with its menu; `here` is its path below the console's home."""
         notice = DONE.get(call.query("done")) if call.error is None else None
         return self.admin.services.pages.render(
             f"admin/{template}",

@@ -9,6 +9,8 @@ SHOWN = 200
 
 
 class BlockedScreens:
+    """The page of everybody who has to wait."""
+
     def __init__(self, paper: Paper, blocks: AdminBlocks) -> None:
         self._paper, self._blocks = paper, blocks
 

@@ -28,6 +28,7 @@ class RouteRow:
 
 
 def route_rows(admin: AdminServices) -> list[RouteRow]:
+    """Return each route with its rules, its upstreams' health and its traffic."""
     counted, health = traffic(metrics.samples()), admin.upstreams()
     return [
         RouteRow(
@@ -52,6 +53,9 @@ def _rules(admin: AdminServices, index: int, route: Route) -> list[tuple[Rule, s
 async def explained(
     admin: AdminServices, url: str, method: str, ip: str, username: str, amr: str
 ) -> Answered:
+    """Judge a request that nobody has made. `amr` names what the user is supposed to have proven, with blanks or
+    commas.
+    """
     user = await admin.services.users.directory.get(username) if username else None
     if username and user is None:
         return Answered(refused=f"there is no user {username}")
@@ -74,10 +78,13 @@ def declared_apps(admin: AdminServices) -> list[tuple[str, str, str]]:
 
 
 class RouteScreens:
+    """The page of the routes."""
+
     def __init__(self, paper: Paper) -> None:
         self._paper = paper
 
     async def list(self, call: Call) -> web.StreamResponse:
+        """Show the routes, and the judgement of the request in the address if there is one."""
         admin, here = self._paper.admin, call.request.target
         defaults = {"url": "", "method": "GET", "ip": str(here.client), "user": "", "amr": "password, sms"}
         given = {name: call.query(name) or value for name, value in defaults.items()}

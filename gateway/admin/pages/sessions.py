@@ -11,10 +11,13 @@ PAGE = 100
 
 
 class SessionScreens:
+    """The overview and the page of sessions."""
+
     def __init__(self, paper: Paper, accesses: Accesses) -> None:
         self._paper, self._accesses = paper, accesses
 
     async def overview(self, call: Call) -> web.StreamResponse:
+        """Show the numbers of the last 24 hours."""
         sessions = await self._accesses.count_sessions()
         return self._paper.page(call, "overview.html", "", now=await overview(self._paper.admin, sessions))
 
@@ -35,6 +38,7 @@ class SessionScreens:
         )
 
     async def end(self, call: Call) -> web.StreamResponse:
+        """End one session, or all of a user."""
         if call.form.get("do") == "end_all" and call.form.get("user"):
             await self._accesses.end_all(call.actor, call.form["user"])
         else:

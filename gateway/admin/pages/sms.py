@@ -15,6 +15,8 @@ _WEEK = 7 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Cap:
+    """What a channel has cost today, and what it may cost, in units of the currency."""
+
     channel: str
     spent: float
     cap: float
@@ -33,6 +35,7 @@ class SmsNumbers:
 
 
 async def sms_numbers(admin: AdminServices) -> SmsNumbers:
+    """Collect costs, deliveries and blocked ranges, of today and of the last week."""
     sms, now = admin.services.messaging.sms, admin.services.clock()
     caps = [
         Cap(channel.value, await sms.spend.today(channel) / 1e6, sms.spend.cap(channel) / 1e6)
@@ -50,6 +53,8 @@ async def sms_numbers(admin: AdminServices) -> SmsNumbers:
 
 
 class SmsScreens:
+    """The page of text messages and calls."""
+
     def __init__(self, paper: Paper) -> None:
         self._paper = paper
 

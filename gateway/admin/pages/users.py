@@ -25,6 +25,8 @@ UNKNOWN_ACT = N_("That can’t be done here.")
 
 
 class UserScreens:
+    """The pages of users."""
+
     def __init__(self, paper: Paper, people: UserChanges, accesses: Accesses, blocks: AdminBlocks) -> None:
         self._paper, self._people, self._accesses, self._blocks = paper, people, accesses, blocks
         self._acts: Mapping[str, Callable[[Call, User], Awaitable[web.StreamResponse]]] = {
@@ -40,6 +42,7 @@ class UserScreens:
         }
 
     async def list(self, call: Call) -> web.StreamResponse:
+        """Show a page of the users that fit the search."""
         search, after = call.query("q"), call.query("after")
         directory = self._paper.admin.services.users.directory
         rest = await directory.list(search, after=after, limit=PAGE + 1)
@@ -58,6 +61,7 @@ class UserScreens:
         )
 
     async def add(self, call: Call) -> web.StreamResponse:
+        """Add or invite the user of the form."""
         wanted = _edited(User(call.form.get("username", "")), call.form)
         if call.form.get("do") == "invite":
             link = await self._people.invite(call.actor, wanted)
@@ -80,6 +84,7 @@ class UserScreens:
         return await self._page(call, await self._named(call))
 
     async def act(self, call: Call) -> web.StreamResponse:
+        """Do what the form asks for. Raises RequestRefused for an act that there is not."""
         act = self._acts.get(call.form.get("do", ""))
         if act is None:
             raise RequestRefused("unknown act", public=UNKNOWN_ACT)

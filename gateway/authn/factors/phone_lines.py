@@ -58,6 +58,9 @@ class SecondPhone:
         self._spell = spell
 
     def canonical(self, user: User, text: str) -> str:
+        """Return a second number as it is stored (E.164). Raises InvalidUser for what is no number, or is the first
+        one.
+        """
         number = self._spell(text)
         if number and number == user.phone:
             raise InvalidUser(

@@ -30,6 +30,7 @@ class Github:
         return with_query(f"{self._config.base_url.rstrip('/')}/login/oauth/authorize", query)
 
     async def account(self, attempt: ProviderLogin, answer: Mapping[str, str]) -> ProviderAccount:
+        """Ask GitHub's API who came. Raises NotSignedIn if the user refused or the API does not say."""
         if "code" not in answer:
             raise NotSignedIn(f"the provider said {answer.get('error', 'nothing')[:60]!r}")
         token = await self._token(attempt, answer["code"])

@@ -62,6 +62,11 @@ class OpenIdProvider:
         return with_query(str(found["authorization_endpoint"]), query)
 
     async def account(self, attempt: ProviderLogin, answer: Mapping[str, str]) -> ProviderAccount:
+        """Return whose account it is, by the verified id token (OpenID Connect Core §3.1.3.7).
+
+        Raises NotSignedIn for the answer of another issuer (RFC 9207 §2.4), for an error, and for accounts that may not
+        come.
+        """
         found = await self._discovered()
         named = bool(found.get("authorization_response_iss_parameter_supported"))
         if answer.get("iss", "" if named else self._config.issuer) != self._config.issuer:

@@ -39,6 +39,8 @@ class Signal:
 def signals(here: Place, past: Sequence[Place], max_speed_kmh: float) -> tuple[Signal, ...]:
     """Return what differs from where the user signed in before (`past`, newest first). A first sign-in differs from
     nothing.
+
+    `max_speed_kmh`: whoever was faster from the last place to this one can't have travelled (km/h).
     """
     if not past:
         return ()

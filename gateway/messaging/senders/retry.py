@@ -54,7 +54,7 @@ class Backoff:
 
 
 async def with_retries(attempt: Callable[[], Awaitable[T | Miss]], backoff: Backoff) -> T:
-    """Return the first result that is not a Miss; raises the failure of the last Miss (SendFailed)."""
+    """Return the first result that is not a Miss. Raises SendFailed, the failure of the last Miss."""
     for number in itertools.count():
         result = await attempt()
         if not isinstance(result, Miss):

@@ -26,7 +26,7 @@ class Ranges:
         self._warned: dict[str, int] = {}
 
     async def check(self, range: str, hashes: list[str]) -> None:
-        """Refuse a blocked range: raises SendFailed (code "range"). `hashes` are what messages keep of the range, by
+        """Refuse a blocked range. Raises SendFailed (code "range"). `hashes` are what messages keep of the range, by
         each key.
         """
         now, config = self._clock(), self._config

@@ -53,7 +53,7 @@ def start_of_day(now: float) -> float:
 
 
 def show_money(amount: int, currency: str) -> str:
-    """12_345_678 -> "12.35 USD"."""
+    """Return an amount in millionths of the currency as people write it: 12_345_678 -> "12.35 USD"."""
     return f"{amount / MICROS:.2f} {currency}"
 
 
@@ -75,7 +75,9 @@ class Spend:
         return micros(config.daily_cap if channel is Channel.SMS else config.daily_voice_cap)
 
     async def reserve(self, channel: Channel, amount: int) -> None:
-        """Count `amount` micros. Raises SendFailed (code "cap"), with nothing counted, if that is over the cap."""
+        """Count an amount in millionths of the currency. Raises SendFailed (code "cap"), with nothing counted, if it
+        is over the cap.
+        """
         total = await self._count(channel, self._clock(), amount)
         if total > self.cap(channel):
             await self._count(channel, self._clock(), -amount)

@@ -27,6 +27,8 @@ CHOICES = (3600.0, 4 * 3600.0, 8 * 3600.0, 24 * 3600.0, 7 * 86400.0)
 
 
 class NotForYou(RequestRefused):
+    """Somebody wants to decide who may not."""
+
     status = 403
     public = N_("You can’t decide about this request.")
 

@@ -50,6 +50,8 @@ def access_pages(services: Services) -> Views:
 
 @dataclass(frozen=True, slots=True)
 class AccessViews:
+    """The pages of asking for groups and of deciding about it."""
+
     desk: AccessDesk
     pages: Pages
     routes: Routes
@@ -59,12 +61,14 @@ class AccessViews:
     # -- asking ------------------------------------------------------------------------------------------------------
 
     async def ask_page(self, request: PortalRequest) -> web.StreamResponse:
+        """Show what may be asked for at the page that was refused."""
         destination = self._destination(request, request.http.query.get("rd", ""))
         if request.visit.principal is None:
             return self._to("login", with_return(f"{self.prefix}/access", href(destination, request.target)))
         return self._form(request, destination, self._offered(destination, request.visit.principal))
 
     async def ask(self, request: PortalRequest) -> web.StreamResponse:
+        """Take the request for a group."""
         form = await posted(request)
         destination = self._destination(request, form.unproven.get("rd", ""))
         principal = request.visit.principal
@@ -117,12 +121,14 @@ class AccessViews:
     # -- deciding ----------------------------------------------------------------------------------------------------
 
     async def approvals(self, request: PortalRequest) -> web.StreamResponse:
+        """Show what waits for this user's decision."""
         principal = request.visit.principal
         if principal is None or not proven_recently(principal.session, self.clock()):
             return self._prove_first(principal)
         return await self._list(request, principal)
 
     async def decide(self, request: PortalRequest) -> web.StreamResponse:
+        """Take a decision: grant, refuse or end."""
         form = await posted(request)
         principal = request.visit.principal
         if principal is None or not proven_recently(principal.session, self.clock()):

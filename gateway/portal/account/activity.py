@@ -41,6 +41,8 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Event:
+    """One event of an account in words. `at` is a Unix time."""
+
     at: float
     what: str
     ip: str

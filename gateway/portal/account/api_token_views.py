@@ -51,6 +51,8 @@ def token_pages(services: Services, enrolment: FactorEnrolment, news: AccountNew
 
 @dataclass(frozen=True, slots=True)
 class OwnTokenViews:
+    """The page of one's own API tokens."""
+
     desk: OwnTokenDesk
     pages: Pages
     directory: Directory
@@ -58,6 +60,7 @@ class OwnTokenViews:
     prefix: str
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
+        """Show the tokens, once a second factor was proven."""
         principal = request.visit.principal
         if principal is None or not self._proven(principal):
             return self._prove_first(principal)
@@ -65,6 +68,7 @@ class OwnTokenViews:
         return await self._show(request, await self._user(principal), notice=notice)
 
     async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        """Make a token, or end one."""
         form = await posted(request)
         principal = request.visit.principal
         if principal is None or not self._proven(principal):

@@ -37,6 +37,8 @@ class NotMade(GatewayError):
 
 
 class TooManyTokens(NotMade):
+    """The user has as many tokens as `user_tokens.per_user` allows."""
+
     public = N_("You have as many tokens as you may have. End one that you no longer use.")
 
 
@@ -85,7 +87,7 @@ class OwnTokenDesk:
         return [one for one in await self._store.owned(user.username) if now < one.expires_at]
 
     async def make(self, client: LoginOrigin, user: User, wish: TokenRequest) -> str:
-        """The token, to be shown once. Raises NotMade and TooManyAttempts."""
+        """Make a token and return it, to be shown once. Raises NotMade, TooManyTokens and TooManyAttempts."""
         title = " ".join(wish.title.split())
         known = wish.days in map(str, self.choices) and set(wish.routes) <= set(self.offered(user))
         if not (title.isprintable() and 0 < len(title) <= LONGEST_TITLE and wish.routes and known):

@@ -11,6 +11,8 @@ from gateway.observability.audit import Audit
 
 
 class AccountNews:
+    """Tells of changes, each in the places where it must be heard of."""
+
     def __init__(self, audit: Audit, notices: Notices, texts: SmsNotices, cool_off: CoolOff) -> None:
         self._audit, self._notices, self._texts, self._cool_off = audit, notices, texts, cool_off
 
@@ -43,6 +45,7 @@ class AccountNews:
 
 
 def second_phone_added(brand: str) -> Text:
+    """The text that goes to the first number when a second one was added."""
     return N_(
         "A second phone number was added to your %(brand)s account. "
         "If this was not you, tell your administrator at once.",

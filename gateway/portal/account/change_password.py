@@ -11,6 +11,8 @@ from gateway.session import Sessions
 
 
 class PasswordChange:
+    """Changes the password of whoever is signed in."""
+
     def __init__(
         self,
         directory: WritableDirectory,

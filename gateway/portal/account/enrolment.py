@@ -27,6 +27,8 @@ _TURN = 30.0
 
 
 class Permission(Enum):
+    """Whether somebody may add a factor now, and why not."""
+
     GIVEN = auto()
     AFTER_PROOF = auto()
     """Once a second factor was proven (again)."""
@@ -45,6 +47,8 @@ class Added:
 
 
 class FactorEnrolment:
+    """Adds second factors to the account of whoever is signed in."""
+
     def __init__(
         self,
         config: EnrolmentConfig,
@@ -58,6 +62,7 @@ class FactorEnrolment:
         self._ledger, self._audit, self._news = ledger, audit, news
 
     async def permission(self, principal: Principal) -> Permission:
+        """Decide whether this session may add a factor (security rule 10): proven just now, or the very first one."""
         if proven_recently(principal.session, self._sessions.now()):
             return Permission.GIVEN
         if await self._usable(principal.user):

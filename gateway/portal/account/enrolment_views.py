@@ -30,6 +30,8 @@ NOT_SENT = N_("We could not send a code there right now. Please check it, or try
 
 
 class EnrolViews:
+    """The pages of adding a second factor."""
+
     def __init__(
         self,
         enrolment: FactorEnrolment,
@@ -52,6 +54,7 @@ class EnrolViews:
         return refused or await self._show(request, destination, factor, {})
 
     async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        """Take a step: which factor, then the code or key that proves it."""
         form = await posted(request)
         destination = self._return(request, form.unproven.get("rd", ""))
         factor = form.unproven.get("factor", "")

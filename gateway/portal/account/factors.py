@@ -66,6 +66,7 @@ class AccountFactors:
         self._directory, self._writable, self._news = directory, writable, news
 
     async def access(self, principal: Principal) -> AccountRights:
+        """Decide what this session may do on the account page."""
         session = principal.session
         if proven_recently(session, self._sessions.now()):
             return AccountRights.CHANGE
@@ -143,6 +144,7 @@ class AccountFactors:
     # -- changes: only with AccountRights.CHANGE -----------------------------------------------------------------------
 
     async def rename(self, client: LoginOrigin, principal: Principal, id: str, name: str) -> bool:
+        """Name a factor of one's own; False if there is none of this id."""
         if not any(item.named and item.id == id for item in await self.items(await self.user(principal))):
             return False
         return await self._factors.credentials.rename(

@@ -29,6 +29,8 @@ class OwnSession:
 
 
 class AccountSessions:
+    """The sessions and remembered devices of whoever is signed in."""
+
     def __init__(
         self,
         layer: Sessions,
@@ -58,6 +60,7 @@ class AccountSessions:
         return sorted(places, key=lambda place: (not place.current, -place.last_used_at))
 
     async def devices(self, client: LoginOrigin, principal: Principal) -> Sequence[OwnSession]:
+        """Return the browsers that skip the second factor."""
         current = self._devices.current(client.cookies, principal.username)
         return [
             OwnSession(

@@ -36,6 +36,8 @@ WRONG_PASSWORD = N_("The current password is not right.")
 
 
 class AccountViews:
+    """The account page."""
+
     def __init__(
         self,
         account: AccountFactors,
@@ -67,6 +69,7 @@ class AccountViews:
         }
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
+        """Show the account, as far as the session may see it."""
         principal = request.visit.principal
         if principal is None:
             return self._first(request, "login")
@@ -78,6 +81,7 @@ class AccountViews:
         )
 
     async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        """Take a change. Whoever may only look may end sessions, which makes nothing less safe."""
         form = await posted(request)
         principal = request.visit.principal
         if principal is None:

@@ -34,6 +34,8 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Asset:
+    """A file that pages load. Its `digest` is in its address, so that browsers may keep it for ever."""
+
     body: bytes
     content_type: str
     digest: str = field(init=False)

@@ -36,12 +36,16 @@ def text_on(background: str) -> str:
 
 
 def mix(color: str, towards: str, share: float) -> str:
+    """Return `color` (as #rrggbb), moved towards another by `share`, between 0 and 1."""
     pairs = zip(_channels(color), _channels(towards), strict=True)
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
 
 
 def readable(color: str, backgrounds: Sequence[str], minimum: float = TEXT) -> str:
-    """The shade nearest to `color` that reads on all of `backgrounds`, which are all light or all dark."""
+    """Return the shade nearest to `color` that reads on all of `backgrounds`, which are all light or all dark.
+
+    `minimum` is the contrast ratio that is wanted (WCAG 2.2 §1.4.3).
+    """
     pole = text_on(backgrounds[0])
     shades = (mix(color, pole, step / 50) for step in range(50))
     good = (shade for shade in shades if min(contrast(shade, back) for back in backgrounds) >= minimum)

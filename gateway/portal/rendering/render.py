@@ -59,10 +59,10 @@ def default_templates() -> Path:
 
 
 def content_security_policy(form_action: Sequence[str]) -> str:
-    """`form_action` lists origins beside our own that a form post may end at.
+    """Return the policy of our pages. `form_action` lists origins beside our own that a form post may end at.
 
-    Browsers check this directive on redirects too (CSP 3, 6.4.1), so the address after
-    a sign-in counts.
+    Browsers check this directive on redirects too (CSP 3, 6.4.1), so the address after a sign-in counts. Raises
+    ValueError for what is no source.
     """
     if any(set(source) & set(" ;,\t\r\n'") for source in form_action):
         raise ValueError(f"not a CSP source: {form_action!r}")

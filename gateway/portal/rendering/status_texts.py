@@ -10,6 +10,8 @@ from gateway.i18n.text import N_
 
 @dataclass(frozen=True, slots=True)
 class Wording:
+    """What is said of a status: a code for programs, a title and a sentence for people."""
+
     code: str
     title: str
     message: str

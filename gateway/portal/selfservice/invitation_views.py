@@ -16,6 +16,8 @@ from gateway.session import Sessions
 
 
 class InviteViews:
+    """The page behind an invitation."""
+
     def __init__(
         self,
         invitations: Invitations,
@@ -35,6 +37,7 @@ class InviteViews:
         return await self._guarded(request, request.http.query.get("token", ""), None)
 
     async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        """Take the first password."""
         form = await posted(request)
         if not form.genuine:
             error = STALE_FORM if request.visit.csrf else NO_COOKIE

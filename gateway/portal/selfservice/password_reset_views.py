@@ -25,6 +25,8 @@ WRONG = {Outcome.WRONG: WRONG_CODE, Outcome.EXPIRED: OLD_CODE}
 
 
 class ResetViews:
+    """The pages of setting a new password."""
+
     def __init__(self, resets: Resets, forms: VisitorForms, pages: Pages, *, prefix: str) -> None:
         self._resets, self._forms, self._pages, self._prefix = resets, forms, pages, prefix
 
@@ -34,6 +36,7 @@ class ResetViews:
         return await self._show(request, "open" if token else "ask", token=token[:128])
 
     async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        """Take a step: ask for a link, prove the second factor, or choose the password."""
         form = await posted(request)
         token = form.unproven.get("token", "")
         if not form.genuine:

@@ -37,6 +37,8 @@ BORROWED = N_("This session was approved by another one, or by your administrato
 
 
 class ApproveViews:
+    """The page of the device that approves."""
+
     def __init__(
         self,
         factor: ApprovalFactor,
@@ -52,6 +54,7 @@ class ApproveViews:
         self._clock = clock
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
+        """Show who waits."""
         principal = request.visit.principal
         if principal is None or not vouches(principal.session):
             return self._first(request, principal)
@@ -60,6 +63,7 @@ class ApproveViews:
         return self._show(request, asked, done=done if done in DONE else "")
 
     async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        """Take the answer: the number, or a no."""
         form = await posted(request)
         principal = request.visit.principal
         if principal is None or not vouches(principal.session):
@@ -143,7 +147,10 @@ class ApproveViews:
     # -- waiting -------------------------------------------------------------------------------------------------
 
     async def wait_for_question(self, request: PortalRequest) -> web.StreamResponse:
-        """GET by the approving page: whether another question is there than the one it shows (`?seen=`)."""
+        """Answer GET by the approving page: whether another question is there than the one it shows (`?seen=`).
+
+        Raises RequestRefused for a session that may approve nobody.
+        """
         principal = _somebody(request)
         if not vouches(principal.session):
             raise RequestRefused("this session approves nobody", status=403)

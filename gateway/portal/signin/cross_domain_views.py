@@ -37,6 +37,8 @@ _NOT_GOOD = N_(
 
 
 class HandOffViews:
+    """The steps of carrying a session to a host of another domain."""
+
     def __init__(
         self,
         *,

@@ -73,6 +73,8 @@ def _provider(config: IdentityProvider, clock: Clock) -> FederationProvider:
 
 @dataclass(frozen=True, slots=True)
 class ProviderViews:
+    """The two addresses of one provider."""
+
     config: IdentityProvider
     provider: FederationProvider
     journeys: LoginStates

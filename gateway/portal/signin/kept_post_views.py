@@ -19,6 +19,8 @@ GONE = N_("What you were sending is no longer kept. Please go back to the page a
 
 
 class KeptViews:
+    """The page of a form that was kept."""
+
     def __init__(self, posts: KeptPosts, signin: SignIn, pages: Pages, *, prefix: str) -> None:
         self._posts, self._signin, self._pages = posts, signin, pages
         self._prefix = prefix

@@ -22,6 +22,8 @@ from gateway.session import Sessions
 
 
 class LoginViews:
+    """The page of username and password."""
+
     def __init__(
         self,
         signin: SignIn,
@@ -40,6 +42,7 @@ class LoginViews:
         self._can_reset, self._passkeys, self._providers = can_reset, passkeys, providers
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
+        """Show the form, unless the visitor is signed in already."""
         destination = self._onward.wanted(request, request.http.query.get("rd", ""))
         if round_in_circles := self._onward.trail.diagnosis(request, destination):
             return round_in_circles
@@ -51,6 +54,7 @@ class LoginViews:
         return self._onward.to(request, destination, principal)
 
     async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        """Judge the password, and lead on to the second factor or to the page that was wanted."""
         form = await posted(request, tokens=self._tokens)
         destination = self._onward.wanted(request, form.unproven.get("rd", ""))
         username = form.unproven.get("username", "")
@@ -112,6 +116,8 @@ class LoginViews:
 
 
 class Tabs:
+    """Tells other tabs of a browser that it is signed in."""
+
     def __init__(self, signin: SignIn, routes: Routes, *, prefix: str) -> None:
         self._signin, self._routes, self._prefix = signin, routes, prefix
 

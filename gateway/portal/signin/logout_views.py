@@ -12,6 +12,8 @@ from gateway.session.domains import Domains
 
 
 class LogoutViews:
+    """The page of signing out, and its form."""
+
     def __init__(
         self,
         signin: SignIn,
@@ -27,6 +29,7 @@ class LogoutViews:
         self._prefix = prefix
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
+        """Ask, or say that nobody is signed in."""
         return self._pages.render(
             "logout.html",
             reader=request.reader,
@@ -36,6 +39,7 @@ class LogoutViews:
         )
 
     async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        """Sign out: end the session and forget the cookie."""
         form = await posted(request)
         if request.visit.principal is None:
             return see_other(f"{self._prefix}/logout")

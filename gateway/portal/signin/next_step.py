@@ -27,6 +27,8 @@ WITHIN = 120.0
 
 
 class RedirectLoop:
+    """Notices a browser that signs in again and again, and shows why instead of another form."""
+
     def __init__(
         self, config: Config, ring: KeyRing, pages: Pages, clock: Clock, *, session_cookie: str
     ) -> None:
@@ -106,6 +108,8 @@ def _name(destination: Target) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
+    """Finds the page that comes next for a visitor."""
+
     signin: SignIn
     routes: Routes
     trail: RedirectLoop

@@ -42,6 +42,7 @@ class PasskeyViews:
         self._prefix = prefix
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
+        """Show the button. Raises TooManyAttempts: each page makes a challenge."""
         await self._limits.spend(PER_IP, request.client.network)
         destination = read_return(
             request.http.query.get("rd", ""), request.target, self._routes, self._prefix
@@ -49,6 +50,7 @@ class PasskeyViews:
         return await self._form(request, destination)
 
     async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        """Take the passkey's answer, and sign its user in. Raises TooManyAttempts."""
         form = await posted(request, tokens=self._tokens)
         destination = read_return(form.unproven.get("rd", ""), request.target, self._routes, self._prefix)
         if request.visit.principal is not None and not form.of_session:

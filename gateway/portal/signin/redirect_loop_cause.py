@@ -25,6 +25,8 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
+    """Why a sign-in does not hold: a code for the log, a sentence for the user, a mend for the operator."""
+
     code: str
     public: str
     operator: str
@@ -94,6 +96,7 @@ CAUSES = (
 
 
 def diagnose(facts: Facts) -> Cause:
+    """Return the likeliest cause."""
     if facts.cookies == 0:
         if facts.secure and facts.scheme == "http":
             return PLAIN_HTTP

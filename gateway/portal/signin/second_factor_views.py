@@ -125,6 +125,8 @@ def next_factor(usable: Sequence[str], fallback: Sequence[str]) -> str:
 
 
 class VerifyViews:
+    """The page of the second factor."""
+
     def __init__(
         self,
         signin: SignIn,
@@ -142,12 +144,14 @@ class VerifyViews:
         self._challenges = Challenges(signin, fallback)
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
+        """Ask for a factor: the one in the address, else the one the user likes best."""
         destination = self._onward.wanted(request, request.http.query.get("rd", ""))
         if round_in_circles := self._onward.trail.diagnosis(request, destination):
             return round_in_circles
         return await self._form(request, destination, request.http.query.get("factor", ""))
 
     async def submit(self, request: PortalRequest) -> web.StreamResponse:
+        """Judge the answer, send another code, or change to another factor."""
         form = await posted(request)
         destination = self._onward.wanted(request, form.unproven.get("rd", ""))
         factor = form.unproven.get("factor", "")

@@ -28,7 +28,10 @@ class SmsViews:
         self._reports, self._deliveries, self._dispatch = reports, deliveries, dispatch
 
     async def status(self, request: PortalRequest) -> web.StreamResponse:
-        """POST by the provider. What we don't know is taken without a word, so that it is not sent again."""
+        """Take a POST by the provider. What we don't know is taken without a word, so that it is not sent again.
+
+        Raises UnsignedReport, and RequestRefused (404) where no provider reports.
+        """
         if self._reports is None:
             raise RequestRefused("no SMS provider reports here", status=404, public="There is nothing here.")
         form = await posted_by_anyone(request)
@@ -43,7 +46,7 @@ class SmsViews:
         return web.Response(status=204, headers=_NO_STORE)
 
     async def delivery(self, request: PortalRequest) -> web.StreamResponse:
-        """GET by the script of the page that waits."""
+        """Answer GET by the script of the page that waits. Raises RequestRefused (401) if nobody is signed in."""
         principal = request.visit.principal
         if principal is None:
             raise RequestRefused("nobody waits here", status=401, public="Please sign in.")
@@ -57,5 +60,7 @@ class SmsViews:
 
 
 class UnsignedReport(RequestRefused):
+    """A report that does not come from the provider."""
+
     status = 403
     public = "This report is not signed."

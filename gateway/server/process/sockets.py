@@ -58,6 +58,7 @@ class Listeners:
                     sock.close()
 
     def close(self) -> None:
+        """Close every socket, and remove the file of a unix socket."""
         for slot in self._slots:
             for sock in slot:
                 sock.close()

@@ -21,6 +21,8 @@ class AuditQuery:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
+    """An event as it is stored, with the id that orders it."""
+
     id: int
     row: AuditRow
 
@@ -40,7 +42,7 @@ class AuditSearch(Protocol):
     """Finds, pages and counts events."""
 
     async def newest(self, query: AuditQuery, limit: int, *, before: int = 0) -> FoundEntries:
-        """At most `limit` entries with ids below `before` (0 = all)."""
+        """Return at most `limit` entries with ids below `before` (0 = all), newest first."""
         ...
 
     async def counts(self, edges: Sequence[float], events: Sequence[str]) -> dict[str, list[int]]:

@@ -15,13 +15,15 @@ from gateway.model import SessionRecord
 class SessionStore(Protocol):
     """Session records. Deleting publishes a Change in the same transaction, so every worker hears of it."""
 
-    async def get(self, sid: str) -> SessionRecord | None: ...
+    async def get(self, sid: str) -> SessionRecord | None:
+        """Return a session, None if there is none."""
+
     async def put(self, record: SessionRecord, *, instead_of: str = "") -> bool:
         """Insert or replace. The session `instead_of` ends in the same moment; False, and nothing, if it has ended."""
         ...
 
     async def touch(self, sid: str, last_seen: float) -> None:
-        """Note when a session was last used; never moves the time back."""
+        """Note when a session was last used (Unix time); never moves the time back."""
 
     async def delete(self, sid: str) -> bool:
         """End a session; True if it was there."""
@@ -30,9 +32,14 @@ class SessionStore(Protocol):
         """End all sessions of a user but `keep`; returns how many."""
         ...
 
-    async def list(self, username: str | None = None) -> Sequence[SessionRecord]: ...
+    async def list(self, username: str | None = None) -> Sequence[SessionRecord]:
+        """Return the sessions of a user, or all, oldest first."""
+
     async def purge(self, now: float, idle_timeout: float) -> int:
-        """Drop what has expired; returns how many. Publishes nothing: every worker knows when sessions expire."""
+        """Drop what has expired, also by `idle_timeout` seconds without use; return how many.
+
+        Publishes nothing: every worker knows when sessions expire.
+        """
         ...
 
 
@@ -77,7 +84,9 @@ class AuditRow:
 class AuditLog(Protocol):
     """The audit log: append and read the end."""
 
-    async def append(self, rows: Sequence[AuditRow]) -> None: ...
+    async def append(self, rows: Sequence[AuditRow]) -> None:
+        """Add events, in this order."""
+
     async def tail(
         self, limit: int, *, username: str | None = None, event: str | None = None
     ) -> Sequence[AuditRow]:
@@ -109,13 +118,20 @@ class Credentials(Protocol):
     async def list(self, username: str, kind: str | None = None) -> Sequence[Credential]:
         """Return a user's credentials, of one kind or all."""
 
-    async def get(self, id: str) -> Credential | None: ...
-    async def add(self, credential: Credential) -> None: ...
+    async def get(self, id: str) -> Credential | None:
+        """Return a credential, None if there is none."""
+
+    async def add(self, credential: Credential) -> None:
+        """Insert a credential."""
+
     async def rename(self, username: str, id: str, name: str) -> bool:
         """Name a credential; False if this user has none with this id."""
 
     async def advance(self, id: str, counter: int, used_at: float) -> bool:
-        """Set `counter` only if it is larger than the stored one; one of two racing callers gets True."""
+        """Set `counter` (a time step or a signature count) only if it is larger than the stored one.
+
+        Of two racing callers one gets True.
+        """
         ...
 
     async def remove(self, username: str, id: str) -> bool:
@@ -139,14 +155,24 @@ class Device:
 class Devices(Protocol):
     """Remembered devices. They go with the user, and when the user is disabled or loses a second factor."""
 
-    async def get(self, id: str) -> Device | None: ...
-    async def add(self, device: Device) -> None: ...
-    async def touch(self, id: str, used_at: float, ip: str) -> None: ...
-    async def remove(self, username: str, id: str) -> bool: ...
+    async def get(self, id: str) -> Device | None:
+        """Return a device, None if there is none."""
+
+    async def add(self, device: Device) -> None:
+        """Insert a device."""
+
+    async def touch(self, id: str, used_at: float, ip: str) -> None:
+        """Note when and from where a device was used."""
+
+    async def remove(self, username: str, id: str) -> bool:
+        """Forget a device of this user; True if there was one."""
+
     async def remove_for_user(self, username: str) -> int:
         """Forget all devices of a user; return how many."""
 
-    async def list(self, username: str | None = None) -> Sequence[Device]: ...
+    async def list(self, username: str | None = None) -> Sequence[Device]:
+        """Return the devices of a user, or all, oldest first."""
+
     async def purge(self, now: float) -> int:
         """Drop what has expired; returns how many."""
         ...
@@ -179,7 +205,7 @@ class Places(Protocol):
         ...
 
     async def purge(self, before: float) -> int:
-        """Drop what was not seen since; returns how many."""
+        """Drop what was last seen before then; return how many."""
         ...
 
 
@@ -213,7 +239,9 @@ class AccessRequests(Protocol):
         """Change the state if it still is `before`, atomically, and publish that the user changed."""
         ...
 
-    async def get(self, id: str) -> AccessAsked | None: ...
+    async def get(self, id: str) -> AccessAsked | None:
+        """Return a request, None if there is none."""
+
     async def list(self, now: float, *, groups: Sequence[str] | None = None) -> Sequence[AccessAsked]:
         """Open requests and running grants, newest first; all of them if `groups` is None."""
         ...
@@ -242,4 +270,5 @@ class FederatedAccounts(Protocol):
         """The providers that this user has an account at."""
         ...
 
-    async def unlink(self, provider: str, username: str) -> bool: ...
+    async def unlink(self, provider: str, username: str) -> bool:
+        """Take a link away; True if there was one."""

@@ -21,7 +21,7 @@ class Ledger(Protocol):
     """
 
     async def hit(self, key: str, window: float, amount: int = 1) -> int:
-        """Add `amount` to a counter and return its value; the counter ends `window` after its first hit."""
+        """Add `amount` hits to a counter and return its value. It ends `window` seconds after its first hit."""
         ...
 
     async def count(self, key: str) -> tuple[int, float]:
@@ -29,13 +29,15 @@ class Ledger(Protocol):
         ...
 
     async def claim_once(self, key: str, ttl: float) -> bool:
-        """True for exactly one caller until `ttl` has passed."""
+        """Return True to exactly one caller until `ttl` seconds have passed."""
         ...
 
     async def put(self, key: str, value: bytes, ttl: float) -> None:
         """Store a value for `ttl` seconds, replacing any before it."""
 
-    async def get(self, key: str) -> bytes | None: ...
+    async def get(self, key: str) -> bytes | None:
+        """Return a value, None if there is none or it has ended."""
+
     async def take(self, key: str) -> bytes | None:
         """Get and delete in one step: exactly one caller receives the value."""
         ...
@@ -73,4 +75,5 @@ class SpentBudgets(Protocol):
         """What was put and has not ended, the latest end first."""
         ...
 
-    async def delete(self, spent: Spent) -> None: ...
+    async def delete(self, spent: Spent) -> None:
+        """Take a budget off the list."""

@@ -41,14 +41,26 @@ class RefreshToken:
 class Grants(Protocol):
     """Grants and their refresh tokens, of which only digests are kept. Ending a session early ends its grants."""
 
-    async def add(self, grant: Grant) -> None: ...
-    async def get(self, id: str) -> Grant | None: ...
-    async def list(self, username: str) -> Sequence[Grant]: ...
+    async def add(self, grant: Grant) -> None:
+        """Insert a grant."""
+
+    async def get(self, id: str) -> Grant | None:
+        """Return a grant, None if there is none."""
+
+    async def list(self, username: str) -> Sequence[Grant]:
+        """Return the grants of a user."""
+
     async def redeem(self, id: str, expires_at: float, refresh: str, refresh_until: float) -> bool:
-        """Give the grant its full life and a refresh token's digest ("" for none); False if the grant is gone."""
+        """Give the grant its full life and a refresh token's digest ("" for none), good until `refresh_until` (Unix
+        time).
+
+        False if the grant is gone.
+        """
         ...
 
-    async def refresh_token(self, digest: str) -> RefreshToken | None: ...
+    async def refresh_token(self, digest: str) -> RefreshToken | None:
+        """Return what is known of the refresh token with this digest, None if nothing."""
+
     async def rotate(self, digest: str, now: float, fresh: str, until: float, *, grace: float = 0.0) -> bool:
         """Mark one token used and add the fresh one in one step: of racing callers exactly one gets True.
 
@@ -57,7 +69,7 @@ class Grants(Protocol):
         ...
 
     async def end(self, *, id: str = "", username: str = "", client_id: str = "") -> int:
-        """End the grants that match everything given; return how many."""
+        """End the grants that match everything given; return how many. Raises ValueError if nothing is given."""
         ...
 
 
@@ -74,10 +86,17 @@ class Consent:
 class Consents(Protocol):
     """The consents of users."""
 
-    async def get(self, username: str, client_id: str) -> Consent | None: ...
-    async def put(self, consent: Consent) -> None: ...
-    async def remove(self, username: str, client_id: str) -> bool: ...
-    async def list(self, username: str) -> Sequence[Consent]: ...
+    async def get(self, username: str, client_id: str) -> Consent | None:
+        """Return what a user allowed an app, None if nothing."""
+
+    async def put(self, consent: Consent) -> None:
+        """Insert or replace."""
+
+    async def remove(self, username: str, client_id: str) -> bool:
+        """Take a consent back; True if there was one."""
+
+    async def list(self, username: str) -> Sequence[Consent]:
+        """Return what a user allowed, by app."""
 
 
 @dataclass(frozen=True, slots=True)

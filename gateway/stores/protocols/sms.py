@@ -62,7 +62,9 @@ class Delivery:
 class SmsMessages(Protocol):
     """Written while messages are sent and delivered."""
 
-    async def add(self, message: SmsMessage) -> None: ...
+    async def add(self, message: SmsMessage) -> None:
+        """Insert a message."""
+
     async def report(self, id: str, delivery: Delivery, at: float) -> SmsMessage | None:
         """The message as it is now if the report moved it on; None if it is unknown, stale or of another sid."""
         ...
@@ -131,7 +133,7 @@ class SmsReports(Protocol):
         ...
 
     async def last(self, limit: int, *, username: str | None = None) -> Sequence[SmsMessage]:
-        """The newest messages, newest first."""
+        """Return the newest `limit` messages, newest first."""
         ...
 
     async def rates(self, since: float) -> Sequence[SmsRates]:
@@ -151,7 +153,11 @@ class SmsBlock:
 
 
 class SmsBlocks(Protocol):
-    async def get(self, range: str) -> SmsBlock | None: ...
+    """Ranges of numbers that get nothing for a while."""
+
+    async def get(self, range: str) -> SmsBlock | None:
+        """Return the block of a range, None if there never was one."""
+
     async def put(self, block: SmsBlock) -> None:
         """Insert or replace."""
         ...

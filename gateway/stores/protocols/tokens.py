@@ -30,7 +30,9 @@ class ApiToken:
 class ApiTokens(Protocol):
     """What checking a token needs."""
 
-    async def get(self, id: str) -> ApiToken | None: ...
+    async def get(self, id: str) -> ApiToken | None:
+        """Return a token, None if there is none."""
+
     async def used(self, id: str, at: float, digest: str) -> None:
         """Note the use, and store the hash by the newest key so that older keys may go."""
         ...
@@ -39,7 +41,9 @@ class ApiTokens(Protocol):
 class OwnTokens(Protocol):
     """What users and administrators do with the tokens that users made."""
 
-    async def add(self, token: ApiToken) -> None: ...
+    async def add(self, token: ApiToken) -> None:
+        """Insert a token."""
+
     async def owned(self, owner: str) -> Sequence[ApiToken]:
         """The newest first."""
         ...

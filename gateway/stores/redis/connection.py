@@ -53,6 +53,9 @@ class RedisLink:
         self._marked = False
 
     async def run(self, command: Callable[[], Awaitable[object]]) -> object:
+        """Run a command. Raises StoreUnavailable at once while Redis was found to be away a moment ago, or if it is
+        now.
+        """
         with self._circuit.call():
             try:
                 return await command()
@@ -93,6 +96,7 @@ class RedisLink:
             log.warning("Redis may evict keys, and with them attempts and used codes: set noeviction")
 
     async def close(self) -> None:
+        """Close the connections, to the sentinels as well."""
         await self.client.aclose(close_connection_pool=True)
         if self._sentinel is not None:
             for sentinel in self._sentinel.sentinels:

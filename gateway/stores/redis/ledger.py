@@ -73,6 +73,8 @@ return value
 
 
 class RedisLedger:
+    """The ledger in Redis. Each act is one script, which Redis runs as a whole."""
+
     def __init__(self, link: RedisLink, clock: Clock) -> None:
         self._link, self._clock = link, clock
         self._hit, self._claim, self._put = Script(link, _HIT), Script(link, _CLAIM), Script(link, _PUT)

@@ -15,6 +15,8 @@ from gateway.stores.sql.sessions import publish
 
 
 class SqlAccessRequests:
+    """Requests for groups in the database."""
+
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 

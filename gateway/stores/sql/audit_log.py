@@ -16,6 +16,8 @@ _Query = Select[tuple[object, ...]]
 
 
 class SqlAuditLog:
+    """The audit log in the database."""
+
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 

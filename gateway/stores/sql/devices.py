@@ -13,6 +13,8 @@ from gateway.stores.sql.schema import devices
 
 
 class SqlDevices:
+    """Remembered devices in the database."""
+
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 

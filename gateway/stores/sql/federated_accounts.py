@@ -9,6 +9,8 @@ from gateway.stores.sql.schema import federated_accounts as table
 
 
 class SqlFederatedAccounts:
+    """Linked accounts in the database."""
+
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 

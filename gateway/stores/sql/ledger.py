@@ -19,6 +19,8 @@ from gateway.stores.sql.schema import ledger
 
 
 class SqlLedger:
+    """The ledger in the database, for gateways without Redis."""
+
     def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock

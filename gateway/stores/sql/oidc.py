@@ -19,6 +19,8 @@ from gateway.stores.sql.schema_oidc import oidc_consents, oidc_grants, oidc_logi
 
 
 class SqlGrants:
+    """Grants and refresh tokens in the database."""
+
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
@@ -89,6 +91,8 @@ class SqlGrants:
 
 
 class SqlConsents:
+    """Consents in the database."""
+
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
@@ -127,6 +131,8 @@ class SqlConsents:
 
 
 class SqlLogins:
+    """Sign-ins to apps in the database."""
+
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 

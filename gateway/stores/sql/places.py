@@ -15,6 +15,8 @@ _NEWEST = 100
 
 
 class SqlPlaces:
+    """Places of sign-ins in the database."""
+
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 

@@ -34,6 +34,8 @@ async def publish(connection: AsyncConnection, now: float, *published: Change) -
 
 
 class SqlChanges:
+    """The feed of changes in the database."""
+
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
@@ -54,6 +56,8 @@ class SqlChanges:
 
 
 class SqlSessions:
+    """Sessions in the database."""
+
     def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock

@@ -31,6 +31,8 @@ _BATCH = 50
 
 
 class SqlSmsMessages:
+    """Messages, their deliveries and costs in the database."""
+
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
@@ -168,6 +170,8 @@ def _says_something(until: float) -> ColumnElement[bool]:
 
 
 class SqlSmsBlocks:
+    """Blocked ranges in the database."""
+
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
@@ -196,6 +200,8 @@ class SqlSmsBlocks:
 
 
 class SqlPhoneChanges:
+    """Changes of numbers in the database."""
+
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 

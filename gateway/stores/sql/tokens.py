@@ -20,6 +20,8 @@ _LISTS = ("groups", "routes", "methods", "scopes")
 
 
 class SqlTokens:
+    """API tokens in the database."""
+
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 

@@ -64,6 +64,7 @@ class TwilioHttp(AsyncTwilioHttpClient):  # type: ignore[misc]  # the twilio pac
     session: ClientSession | None
 
     def __init__(self, base_url: str, timeout: float, backoff: Backoff) -> None:
+        """`timeout` is how many seconds one call may take."""
         super().__init__(
             pool_connections=False
         )  # the first call opens the session: the loop does not run yet
@@ -82,6 +83,9 @@ class TwilioHttp(AsyncTwilioHttpClient):  # type: ignore[misc]  # the twilio pac
         timeout: float | None = None,  # noqa: ASYNC109  # the package's signature; it never sends one
         allow_redirects: bool = False,
     ) -> Response:
+        """Make one call of the package's, to our `base_url`, with our time limit (seconds) and our retries. Raises
+        SendFailed.
+        """
         fields = {"params": params, "data": data, "headers": {**(headers or {}), **_authorization(auth)}}
         attempt = functools.partial(self._attempt, method, self._base_url + urlsplit(url).path, fields)
         return await with_retries(attempt, self._backoff)

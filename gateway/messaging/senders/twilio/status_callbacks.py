@@ -56,6 +56,9 @@ class TwilioReports:
         return f"{self._url}?m={reference}"
 
     def read(self, query: Mapping[str, str], form: Mapping[str, str], signature: str) -> Report | None:
+        """Return what a callback reports, None if it is not signed by the account. `query` and `form` are the
+        request's.
+        """
         reference = query.get("m", "")
         if not self._signed(self.address(reference), form, signature):
             return None
