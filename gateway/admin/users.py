@@ -108,7 +108,7 @@ class UserChanges:
             self._audit.record("user_enabled", user.username, actor.ip, by=actor.name, changes=changes)
 
     async def delete(self, actor: Actor, username: str, seen: str = "") -> None:
-        """Delete a user. Raises Stale if the user has changed since `seen` (a version), and what `safeguards` refuse."""
+        """Delete a user. Raises Stale if the user changed since `seen` (a version), or what `safeguards` refuse."""
         async with self._turn():
             before = await self.get(username)
             if seen and seen != version(before):

@@ -120,7 +120,7 @@ class RecordOperations:
             )
             for one in page.entries
         ]
-        return ApiResponse(request_models.AuditPage(items=items, next=page.older or None))
+        return ApiResponse(response_models.AuditPage(items=items, next=page.older or None))
 
     async def export(self, call: ApiCall) -> web.StreamResponse:
         query = call.read(request_models.AuditExportQuery)
