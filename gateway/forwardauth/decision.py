@@ -101,15 +101,10 @@ class ForwardAuth:
     async def handle(
         self, request: web.BaseRequest, here: Target, trace: Trace, *, trusted_peer: bool
     ) -> web.StreamResponse:
-        """Answer what `takes` takes; `trace` gets what is found out.
-
-        Raises NotBelieved if the question does not come from a trusted proxy: anybody could ask in the name of any
-        address, and learn which sessions and rules there are.
-        """
+        """Answer what `takes` takes. Raises NotBelieved if no trusted proxy asks: its client could be asking itself."""
         of_peers = here.path in self._peer_paths or here.path.startswith(self._below_peers)
         if of_peers and (page := find_page(self._peers, here, self._portal_host)):
             return await self._peer_pages.answer(request, here, trace, page)
-        # The pages above are for browsers. From here on headers say which request is meant, so who wrote them matters.
         if not trusted_peer:
             raise NotBelieved(
                 f"forward-auth asked by {here.client}, which is not in server.trusted_proxies; "
@@ -128,10 +123,9 @@ class ForwardAuth:
     async def _answer(
         self, request: web.BaseRequest, here: Target, trace: Trace, door: Dialect, suffix: str
     ) -> web.StreamResponse:
-        """Yes with identity headers, 401 or 302 with the way to sign in, or 403 (RFC 9110 §15.5.2, §15.5.4).
+        """Yes with identity headers, 401 or 302 with the way to sign in, or 403.
 
-        Traefik, Caddy and Envoy hand what is no yes on to the client; nginx' `auth_request` knows 401 and 403 alone,
-        and makes 500 of everything else.
+        nginx' `auth_request` makes 500 of any other no than 401 and 403.
         """
         try:
             asked = door.read(request, here, suffix)
@@ -248,9 +242,7 @@ class ForwardAuth:
         self, route: Route, target: Target, principal: Principal | None, door: Dialect, *, consumed: bool
     ) -> CIMultiDict[str]:
         """The headers of a yes."""
-        # The proxy copies these headers into the request for its app. It must remove the client's own of those names
-        # first, which the exported configurations do: what is absent here, as for a bypass, would else be the client's
-        # word.
+        # The proxy copies these into the request for its app, and must remove the client's own of those names first.
         assertion = self._assertions.issue(principal, target.host) if principal else None
         told = CIMultiDict(_NO_STORE)
         for name, value in identity(principal, assertion, self._rules_for(route, door.told)):
@@ -275,8 +267,6 @@ class ForwardAuth:
         trace: Trace,
         door: Dialect,
     ) -> web.StreamResponse:
-        # 302 to a page of ours, where the proxy hands it on; nginx can't, so it gets 401 and takes the address from
-        # Location.
         where = self.page_for(page_for(decision), target)
         way_on = WayOn(where, where.partition("?")[0], redirect=302 if door.redirects else 401)
         basic = route.basic and decision.verdict is Verdict.SIGN_IN and CONSUMES in request.headers
