@@ -144,8 +144,8 @@ decides and answers alike:
 - Whatever policy does not allow, and upstreams that are down: pages, redirects and failover.
 - Methods beyond those six, HTTP/1.0, absolute URLs, escapes, `;`, `//` and dots in the path, an empty query: they are
   rare, and their one reading is worked out in one place.
-- Upgrade (WebSockets), TE, Trailer, Expect other than 100-continue, Destination and If (WebDAV), Connection options,
-  a GET or HEAD with a body: what is said about one hop is not to be sent on unread.
+- Upgrade (WebSockets), TE, Trailer, Expect other than 100-continue, Destination and If (WebDAV), Connection options
+  but `close`, a GET or HEAD with a body: what is said about one hop is not to be sent on unread.
 - POST of text/plain: it could be the confirmation of a kept form. A Content-Length above `max_body`: 413.
 - Our own pages; requests that are chosen to be traced; client certificates.
 - Forward-auth questions whose answer is no, that show credentials for us, that name the original path twice, in another

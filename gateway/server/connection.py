@@ -158,6 +158,7 @@ class ClientConnection(ClosingConnection):
             exchange = server.fast.take(self, self._address, head)
             if exchange is not None:
                 self._way, self._body, self._expects = exchange, exchange.request_body, exchange.expects
+                self._stays_open = exchange.stays_open
                 exchange.start()
                 if self._inbox:
                     self._pump()

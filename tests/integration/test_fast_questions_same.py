@@ -181,6 +181,19 @@ async def test_a_yes_is_known_the_second_time_whatever_the_uri(dialect: Any) -> 
         assert not await both.taken(lambda c: question(*dialect("/one"), c), "nobody")
 
 
+@pytest.mark.parametrize("dialect", OWN)
+async def test_a_proxy_that_opens_a_connection_for_each_question_is_answered_alike(dialect: Any) -> None:
+    path, headers = dialect("/app/x")
+    async with pair() as both:
+        for number in range(3):
+            before = both.handled
+            said = await both.same(
+                lambda c: question(path, [*headers, "Connection: close"], c), "signed in", 1
+            )
+            assert b"Connection: close" in said[0][1]  # type: ignore[operator]
+            assert both.handled == before + (number == 0), "known from the second time on"
+
+
 @pytest.mark.parametrize("x_forwarded", [False, True])
 async def test_the_doors_of_other_gateways_answer_the_same_on_both_paths(x_forwarded: bool) -> None:
     """Those that name no path or name it twice, or with two slashes, go the ordinary way."""

@@ -38,12 +38,13 @@ class RequestHalf:
         "over",
         "request_body",
         "started",
+        "stays_open",
         "wanted",
     )
 
     def __init__(self, wanted: Wanted, client: ExchangeClient, loop: asyncio.AbstractEventLoop) -> None:
         self.wanted, self.client, self._loop = wanted, client, loop
-        self.request_body = wanted.body
+        self.request_body, self.stays_open = wanted.body, wanted.plan.stays_open
         self.started = loop.time()
         self.deadline = self.started + wanted.rendered.response_time
         self.over = False

@@ -98,6 +98,8 @@ class HeaderPlan:
     session: str
     """What the session cookie holds, "" if there is none."""
     has_authorization: bool
+    stays_open: bool
+    """Whether the client may send another request behind it: it did not say `Connection: close` (RFC 9112 §9.6)."""
     expects: bool
     """Whether a body comes only behind 100 Continue, or an answer."""
     may_be_release: bool
@@ -186,6 +188,7 @@ class Plans:
             peer=Peer(address.text, trusted),
             session=cookie_value(cookie_header(headers), self._cookie_name),
             has_authorization="Authorization" in headers,
+            stays_open="close" not in (value.lower() for value in headers.getall("Connection", ())),
             expects="Expect" in headers,
             may_be_release="text/plain" in headers.get("Content-Type", "").lower(),
             agent=agent_of(headers),

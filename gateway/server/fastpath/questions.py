@@ -92,7 +92,17 @@ class KnownQuestion:
 class KnownYes:
     """A yes that waits for nobody: it is written whole, and the connection is free again."""
 
-    __slots__ = ("_access", "_client", "_method", "_since", "_start", "_status", "_tally", "_trace")
+    __slots__ = (
+        "_access",
+        "_client",
+        "_method",
+        "_since",
+        "_start",
+        "_status",
+        "_tally",
+        "_trace",
+        "stays_open",
+    )
     request_body, expects = None, False
 
     def __init__(
@@ -105,7 +115,9 @@ class KnownYes:
         status: int,
         start: bytes,
         trace: Trace,
+        stays_open: bool,
     ) -> None:
+        self.stays_open = stays_open
         self._client, self._access, self._tally = client, access, tally
         self._method, self._status, self._start, self._trace = method, status, start, trace
         self._since = time.perf_counter()
@@ -205,6 +217,7 @@ class Questions:
             status=known.door.yes,
             start=yes.start,
             trace=trace,
+            stays_open=plan.stays_open,
         )
 
     def _prepare(

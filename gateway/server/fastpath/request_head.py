@@ -118,6 +118,6 @@ def _is_plain(pairs: Sequence[Pair]) -> bool:
     expect = [value for name, value in pairs if name.lower() == b"expect"]
     if any(value.lower() != b"100-continue" for value in expect):
         return False
-    # Connection may also name headers to be removed (RFC 9110 §7.6.1), or close: the ordinary path does both.
+    # Connection may also name headers to be removed (RFC 9110 §7.6.1): the ordinary path does that.
     connection = [value for name, value in pairs if name.lower() == b"connection"]
-    return all(value.lower() == b"keep-alive" for value in connection)
+    return all(value.lower() in (b"keep-alive", b"close") for value in connection)
