@@ -76,6 +76,8 @@ class Console:
             answer = client.getresponse()
         except TimeoutError:
             return f"no answer in {LONGEST:.0f} s"
+        except (OSError, http.client.HTTPException) as error:
+            return f"{type(error).__name__}: the worker was killed?"
         size = 0
         while data := answer.read1(1 << 20):
             size += len(data)

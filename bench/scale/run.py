@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -84,8 +83,7 @@ def measure(lab: Lab, url: str, amounts: Amounts, imported: int) -> list[Line]:
     port = free_port()
     config = configure(lab, url, port)
     gateways.add_user(config)
-    group = [sys.executable, "-m", "gateway", "user", "set", gateways.USER, "--group", "admins"]
-    subprocess.run([*group, "--config", str(config)], check=True, capture_output=True)
+    gateways.command(config, "user", "set", gateways.USER, "--group", "admins")
     first = [sys.executable, "-m", "gateway", "serve", "--config", str(config)]
     lab.processes.stop(lab.processes.start("first", first, cores="0,1", port=port))  # makes the key ring
     say(f"filled in {fill(url, amounts):.0f} s")
@@ -93,7 +91,7 @@ def measure(lab: Lab, url: str, amounts: Amounts, imported: int) -> list[Line]:
 
 
 def configure(lab: Lab, url: str, port: int) -> Path:
-    values = gateways.configuration(lab, "scale", port, port)
+    values = gateways.configuration(lab, "scale", port, port, tls=False)
     values["storage"] = {"url": url}
     values["log"] = {"access": False, "level": "debug", "audit_kept": f"{KEPT_DAYS}d"}
     values["admin"] = {"max_age": "8h"}
@@ -148,7 +146,7 @@ def served(lab: Lab, config: Path, port: int, module: str, name: str) -> Iterato
     """The gateway's process id, and the cookie of an administrator."""
     argv = [sys.executable, "-m", module, "serve", "--config", str(config)]
     pid = lab.processes.start(name, argv, cores="0,1", port=port)
-    cookie = asyncio.run(gateways.sign_in(port, lab.processes.log_of(name)))
+    cookie = asyncio.run(gateways.sign_in(f"http://127.0.0.1:{port}", lab.processes.log_of(name)))
     try:
         yield pid, cookie
     finally:

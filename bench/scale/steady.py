@@ -53,13 +53,18 @@ def _ask(port: int, path: str, cookie: str, file: Path) -> None:
     headers = {"Cookie": cookie, "Accept": "text/html"}
     with file.open("ab", buffering=0) as noted:
         while True:
-            begin = time.monotonic()
-            client.request("GET", path, headers=headers)
-            answer = client.getresponse()
-            answer.read()
+            begin, status = time.monotonic(), 0
+            while (
+                status != 200
+            ):  # a worker that was killed for hanging costs its clients all the time until then
+                try:
+                    client.request("GET", path, headers=headers)
+                    answer = client.getresponse()
+                    answer.read()
+                    status = answer.status
+                except (OSError, http.client.HTTPException):
+                    client.close()
             noted.write(array.array("d", (begin, time.monotonic() - begin)).tobytes())
-            if answer.status != 200:
-                sys.exit(f"{path} answered {answer.status}")
             time.sleep(EVERY)
 
 

@@ -12,6 +12,7 @@ import click
 
 from gateway.cli.context import Opened, config_option, run
 from gateway.config.names import user_name
+from gateway.stores.audit_archive import ArchiveFailed, read_archive
 from gateway.stores.protocols.core import AuditRow
 
 _POLL_SECONDS = 0.5
@@ -45,6 +46,36 @@ def tail(
 
     with suppress(KeyboardInterrupt):
         run(config_file, work)
+
+
+@audit.command()
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option(
+    "--key-file", type=click.Path(path_type=Path), help="`audit.archive.key_file`, for sealed ones."
+)
+@click.option("--user", "username", help="Only this user's.")
+@click.option("--event", help='Only this event, such as "login".')
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def read(
+    files: Sequence[Path], key_file: Path | None, username: str | None, event: str | None, as_json: bool
+) -> None:
+    """Print what is in FILES, which `audit.archive` wrote, oldest first; no row twice."""
+    name = None if username is None else user_name(username)
+    seen: set[object] = set()
+    try:
+        for file in sorted(files):
+            for line in read_archive(file, key_file):
+                wanted = name in (None, line["username"]) and event in (None, line["event"])
+                if wanted and line["id"] not in seen:
+                    fields = {key: line[key] for key in ("at", "event", "username", "ip", "data")}
+                    _print([AuditRow(**fields)], as_json)  # type: ignore[arg-type]
+                seen.add(line["id"])
+    except (ArchiveFailed, KeyError, TypeError) as error:
+        raise click.ClickException(
+            error.detail if isinstance(error, ArchiveFailed) else f"{file}: {error}"
+        ) from None
 
 
 def _print(rows: Sequence[AuditRow], as_json: bool) -> None:

@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from gateway.config.sections.admin import Admin
 from gateway.config.sections.answers import Redirect, Respond
+from gateway.config.sections.audit import AuditArchive, AuditKeep, AuditSection
 from gateway.config.sections.base import Network, SecretUrl, Section
 from gateway.config.sections.directory import (
     Directory,
@@ -47,6 +48,9 @@ from gateway.config.yaml_document import Document
 __all__ = [
     "AccessRequest",
     "Admin",
+    "AuditArchive",
+    "AuditKeep",
+    "AuditSection",
     "Branding",
     "Config",
     "Directory",
@@ -189,7 +193,7 @@ class Log(Section):
         1.0, ge=0, le=1, description="share of successful requests that are logged; errors always are"
     )
     format: Literal["json", "text"] = Field("json", description="text is for terminals")
-    audit_kept: Duration = Field(400 * 86400.0, description="how long audit rows stay in the database")
+    audit_kept: Duration = Field(400 * 86400.0, description="older name of `audit.keep.age`")
 
 
 Peer = Literal["authelia", "oauth2-proxy", "vouch", "authentik"]
@@ -231,6 +235,7 @@ class Config(Section):
     branding: Branding = Field(Branding(), description="how the pages look")
     risk: Risk = Field(Risk(), description="unusual sign-ins (docs/risk.md)")
     log: Log = Field(Log(), description="what is logged")
+    audit: AuditSection = Field(AuditSection(), description="how much of the audit log stays")
     tracing: TracingSection = Field(
         TracingSection(), description="OpenTelemetry traces (docs/observability.md)"
     )
@@ -246,6 +251,11 @@ class Config(Section):
 
     _document: Document | None = PrivateAttr(None)
     """Where the file says what; the loader sets it."""
+
+    @property
+    def audit_age(self) -> float:
+        """Seconds for which rows of the audit log stay in the database."""
+        return self.audit.keep.age if self.audit.keep.age is not None else self.log.audit_kept
 
     def where(self, *path: str | int) -> str:
         """Return file and line of a key, such as "config.yaml:12"; "" if this configuration is from no file."""

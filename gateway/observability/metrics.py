@@ -50,6 +50,12 @@ sweep_held = Gauge(
     ["what"],
     multiprocess_mode="max",
 )
+swept = Counter("auth_gateway_swept_rows_total", "Expired rows that were dropped", ["what"])
+audit_archive_failing = Gauge(
+    "auth_gateway_audit_archive_failing",
+    "1 while rows of the audit log can't be archived, and so are not deleted",
+    multiprocess_mode="max",
+)
 upstream_up = Gauge(
     "auth_gateway_upstream_up",
     "1 if the upstream answers",

@@ -13,8 +13,9 @@ from gateway.clock import TOLERANCE, Clock, SharedClock, steady_clock
 from gateway.errors import StoreUnavailable
 from gateway.observability import metrics
 from gateway.proxy.proxy import Proxy
+from gateway.stores.audit_archive import ArchiveFailed
 from gateway.stores.sql.database_clock import DatabaseClock
-from gateway.stores.sql.purge import Purge
+from gateway.stores.sql.purge import AUDIT_ROWS, Purge
 
 log = logging.getLogger("gateway.sweep")
 clock_log = logging.getLogger("gateway.clock")
@@ -48,8 +49,20 @@ class Sweep:
             return
         for purge in self._purges:
             if not await self._is_held(purge, now):
-                gone = await purge.run(now)
-                log.debug("%d %s swept", gone, purge.what)
+                await self._run(purge, now)
+
+    async def _run(self, purge: Purge, now: float) -> None:
+        try:
+            gone = await purge.run(now)
+        except ArchiveFailed as error:
+            metrics.audit_archive_failing.set(1)
+            log.error("%s: none of its rows is deleted until that is mended", error.detail)
+            return
+        if purge.what == AUDIT_ROWS:
+            metrics.audit_archive_failing.set(0)
+        if gone:
+            metrics.swept.labels(purge.what).inc(gone)
+        log.debug("%d %s swept", gone, purge.what)
 
     async def _is_held(self, purge: Purge, now: float) -> bool:
         expired, every = await purge.share(now) if purge.share is not None else (0, 0)

@@ -9,11 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.clock import Clock
 from gateway.config.schema import Config
 from gateway.keyring import KeyRing
+from gateway.stores.audit_archive import AuditArchiveFolder
 from gateway.stores.protocols.core import AuditLog, Changes, Credentials, SessionStore
 from gateway.stores.protocols.ledger import Ledger, SpentBudgets
 from gateway.stores.protocols.sms import SmsStores
 from gateway.stores.sql.access_requests import SqlAccessRequests
 from gateway.stores.sql.audit_log import SqlAuditLog
+from gateway.stores.sql.audit_retention import AuditKept, AuditRetention
 from gateway.stores.sql.audit_search import SqlAuditSearch
 from gateway.stores.sql.credentials import SqlCredentials
 from gateway.stores.sql.database_clock import DatabaseClock
@@ -23,7 +25,7 @@ from gateway.stores.sql.key_names import claim_keys
 from gateway.stores.sql.migrate import migrate
 from gateway.stores.sql.oidc import SqlConsents, SqlGrants, SqlLogins
 from gateway.stores.sql.places import SqlPlaces
-from gateway.stores.sql.purge import Purge
+from gateway.stores.sql.purge import AUDIT_ROWS, Purge
 from gateway.stores.sql.session_search import SqlSessionSearch
 from gateway.stores.sql.sessions import SqlChanges, SqlSessions
 from gateway.stores.sql.sms import SqlPhoneChanges, SqlSmsBlocks, SqlSmsMessages
@@ -91,6 +93,16 @@ class Stores:
         await self.engine.dispose()
 
 
+def _retention(config: Config, engine: AsyncEngine, ledger: Ledger) -> AuditRetention:
+    archive = config.audit.archive
+    return AuditRetention(
+        engine=engine,
+        kept=AuditKept(age=config.audit_age, size=config.audit.keep.size),
+        ledger=ledger,
+        write=AuditArchiveFolder(archive.folder, archive.key_file).write if archive else None,
+    )
+
+
 def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Clock) -> Stores:
     """Make the stores; connects to nothing yet. Raises ConfigError."""
     idle = config.session.idle_timeout + _NOTED_LATE
@@ -135,9 +147,9 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
             Purge("spent budgets", spent.purge),
             Purge("changes", changes.purge),
             Purge(
-                "audit rows",
-                lambda now: audit_log.purge(now - config.log.audit_kept),
-                lambda now: audit_log.share(now - config.log.audit_kept),
+                AUDIT_ROWS,
+                _retention(config, engine, state.ledger).purge,
+                lambda now: audit_log.share(now - config.audit_age),
             ),
             Purge("users' tokens", lambda now: tokens.purge_owned(now - _ENDED_KEPT)),
             Purge("remembered devices", devices.purge, devices.share),

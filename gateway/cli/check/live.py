@@ -19,6 +19,7 @@ from gateway.errors import ConfigError, GatewayError, Mistake
 from gateway.keyring import KeyRing
 from gateway.server.process.sockets import ListenError, Listeners
 from gateway.server.tls.context import server_context
+from gateway.stores.audit_archive import ArchiveFailed, archive_secret
 from gateway.stores.sql.database_clock import DatabaseClock
 from gateway.stores.sql.engine import open_engine
 from gateway.stores.sql.key_names import known_keys
@@ -43,6 +44,7 @@ def live_mistakes(config: Config, file: Path) -> list[Mistake]:
             *_listening(config),
             *_tls(config),
             *_folders(config),
+            *_archive(config),
             *stores.found,
         )
     ]
@@ -81,6 +83,8 @@ def _folders(config: Config) -> list[Found]:
     url = make_url(config.storage.url)
     if url.get_backend_name() == "sqlite" and url.database:
         needed["storage.url"] = Path(unquote(url.database)).parent
+    if config.audit.archive is not None:
+        needed["audit.archive.folder"] = config.audit.archive.folder
     found = []
     for key, folder in needed.items():
         existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
@@ -88,6 +92,18 @@ def _folders(config: Config) -> list[Found]:
             mend = "let the gateway's user write it, or write another path"
             found.append((key, f"the folder {existing} can't be written to", mend))
     return found
+
+
+def _archive(config: Config) -> list[Found]:
+    """Whether the file that seals archives can be read."""
+    archive = config.audit.archive
+    if archive is None or archive.key_file is None:
+        return []
+    try:
+        archive_secret(archive.key_file)
+    except ArchiveFailed as error:
+        return [("audit.archive.key_file", error.detail, "write a file with a secret of 12 bytes or more")]
+    return []
 
 
 class StoreCheck:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 
 from gateway.config import addresses
 from gateway.config.checks.answers import ANSWER_CHECKS
+from gateway.config.checks.audit import AUDIT_CHECKS
 from gateway.config.checks.certificates import file_problem, pair_problem
 from gateway.config.checks.domains import DOMAIN_CHECKS
 from gateway.config.checks.engine import ENGINE_CHECKS
@@ -291,5 +292,6 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     *ANSWER_CHECKS,
     *RULE_CHECKS,
     *PEOPLE_CHECKS,
+    *AUDIT_CHECKS,
 )
 """Each check with the sections it reads; it is left out while one of them is broken."""

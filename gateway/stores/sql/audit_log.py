@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.stores.protocols.core import AuditRow
 from gateway.stores.sql.engine import in_order, reading, writing
-from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import audit
 
 _LOCK = 0x61757468_0003
@@ -50,10 +49,6 @@ class SqlAuditLog:
         async with reading(self._engine) as connection:
             rows = (await connection.execute(query)).all()
         return (rows[-1].id if rows else cursor), [audit_row(row) for row in rows]
-
-    async def purge(self, before: float) -> int:
-        """Drop rows older than the time `before`; returns how many."""
-        return await delete_in_batches(self._engine, audit, audit.c.at < before)
 
     async def share(self, before: float) -> tuple[int, int]:
         """About how many rows are older than `before`, and how many there are: ids tell without counting millions."""

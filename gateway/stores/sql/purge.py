@@ -11,6 +11,7 @@ from gateway.stores.sql.engine import reading, writing
 
 BATCH = 500
 """Rows in one transaction: a few milliseconds."""
+AUDIT_ROWS = "audit rows"
 PAUSE = 0.01
 """Seconds between two transactions, in which others get their turn."""
 

@@ -16,6 +16,8 @@ from gateway.cli import main
 from gateway.cli.context import Opened, run
 from gateway.messaging.sms.spending import start_of_day
 from gateway.model import SessionRecord, User
+from gateway.stores.audit_archive import AuditArchiveFolder
+from gateway.stores.protocols.audit import AuditEntry
 from gateway.stores.protocols.core import AuditRow, Credential, Device
 from gateway.stores.protocols.sms import SmsBlock, SmsMessage
 from gateway.stores.protocols.tokens import ApiToken
@@ -539,3 +541,23 @@ def test_a_bypass_code_is_printed_once_and_noted_without_the_code(command) -> No
     assert "is out" in command("user", "bypass", "alice", "--revoke").stderr
     assert command("user", "bypass", "nobody").exit_code == 1
     assert command("user", "bypass", "alice", "--for", "2d").exit_code == 2
+
+
+def test_archives_of_the_audit_log_are_read_in_order_and_no_row_twice(tmp_path: Path) -> None:
+    plain, key = AuditArchiveFolder(tmp_path, None), tmp_path / "key"
+    key.write_text("a secret of some length")
+    rows = [
+        AuditEntry(n, AuditRow(1.8e9 + n, "login", name, "", {}))
+        for n, name in enumerate(("ann", "bob", "ann"))
+    ]
+    files = [plain.write(rows[1:]), plain.write(rows[:2]), AuditArchiveFolder(tmp_path, key).write(rows)]
+    said = CliRunner().invoke(main, ["audit", "read", *map(str, files[:2])])
+    assert [line.split()[2] for line in said.output.splitlines()] == ['"ann"', '"bob"', '"ann"']
+    only = CliRunner().invoke(main, ["audit", "read", "--user", "Bob", "--json", *map(str, files[:2])])
+    assert json.loads(only.output)["username"] == "bob"
+    sealed = CliRunner().invoke(main, ["audit", "read", str(files[2])])
+    assert (sealed.exit_code, "say --key-file" in sealed.output) == (1, True)
+    opened = CliRunner().invoke(main, ["audit", "read", str(files[2]), "--key-file", str(key)])
+    assert len(opened.output.splitlines()) == 3
+    files[0].write_bytes(files[0].read_bytes()[:-9])
+    assert CliRunner().invoke(main, ["audit", "read", str(files[0])]).exit_code == 1

@@ -8,10 +8,12 @@ import pytest
 
 from gateway.clock import SharedClock
 from gateway.errors import StoreUnavailable
+from gateway.observability import metrics
 from gateway.server.background import ALARMING, HELD, Sweep, clocks_agree
+from gateway.stores.audit_archive import ArchiveFailed
 from gateway.stores.sql.database_clock import DatabaseClock
 from gateway.stores.sql.engine import open_engine
-from gateway.stores.sql.purge import Purge
+from gateway.stores.sql.purge import AUDIT_ROWS, Purge
 from tests.rig import FakeClock
 
 
@@ -97,3 +99,24 @@ async def test_nothing_is_swept_and_the_replica_is_not_ready_while_its_clock_is_
     assert rows.swept == []
     with pytest.raises(StoreUnavailable):
         await clocks_agree(time)
+
+
+async def test_rows_that_can_not_be_archived_are_told_of_and_the_rest_is_swept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fails(now: float) -> int:
+        raise ArchiveFailed("/archive: No space left on device")
+
+    async def works(now: float) -> int:
+        return 3
+
+    other = Rows(0, 3)
+    places = [Purge("places", other.run)]
+    await sweeping(tmp_path, [Purge(AUDIT_ROWS, fails), *places], FakeClock()).once()
+    assert "No space left on device: none of its rows is deleted" in caplog.text
+    assert metrics.audit_archive_failing._value.get() == 1
+    assert other.swept == [7000.0]
+    before = metrics.swept.labels(AUDIT_ROWS)._value.get()
+    await sweeping(tmp_path, [Purge(AUDIT_ROWS, works), *places], FakeClock()).once()
+    assert metrics.audit_archive_failing._value.get() == 0
+    assert metrics.swept.labels(AUDIT_ROWS)._value.get() == before + 3
