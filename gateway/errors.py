@@ -82,7 +82,7 @@ class UpstreamError(GatewayError):
 
 
 class UpstreamUnreachable(UpstreamError):
-    pass
+    """No connection to the app, or one that broke before there was an answer."""
 
 
 class UpstreamTimeout(UpstreamError):

@@ -49,7 +49,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does it, but a typing mistake is told from the word that was meant."""
+        """As click does it, but a typing mistake is told from the word that was meant. Raises UsageError."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:

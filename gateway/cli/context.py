@@ -115,6 +115,7 @@ class Opened:
 
     @cached_property
     def blocks(self) -> Lockouts:
+        """Make what knows who has to wait, and lifts it."""
         named = partial(fingerprint, self.keys.derive(b"typed names"))
         return Lockouts(
             limits=RateLimits(self.state.ledger, self.spent),

@@ -48,6 +48,8 @@ class _Unknown(Exception):
 
 @dataclass(slots=True)
 class ReplayReport:
+    """What came out: how many requests of the log were asked about, and which are decided otherwise."""
+
     requests: int
     skipped: int
     unknown: int
@@ -183,6 +185,7 @@ def _principal(user: User | None, name: str, ages: dict[str, float], now: float)
 
 
 def as_text(outcome: ReplayReport, most: int) -> str:
+    """Return the report as text, with at most `most` lines of differences."""
     lines = [_as_line(one) for one in outcome.differences[:most]]
     if len(outcome.differences) > most:
         lines.append(f"... and {len(outcome.differences) - most} more kinds (--most)")

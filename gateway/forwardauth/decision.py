@@ -123,10 +123,7 @@ class ForwardAuth:
     async def _answer(
         self, request: web.BaseRequest, here: Target, trace: Trace, door: Dialect, suffix: str
     ) -> web.StreamResponse:
-        """Yes with identity headers, 401 or 302 with the way to sign in, or 403.
-
-        nginx' `auth_request` makes 500 of any other no than 401 and 403.
-        """
+        """Yes with identity headers, 401 or 302 with the way to sign in, 403."""
         try:
             asked = door.read(request, here, suffix)
             trace.target = asked.target
@@ -179,7 +176,8 @@ class ForwardAuth:
     def routes_of(self, asked: OriginalRequest) -> list[Route]:
         """The route of the original request; all that its host has, where the proxy does not say which path.
 
-        The answer must then be right for each of them, so their rules can't ask for what nobody knows.
+        The answer must be right for each of them: rules can't ask for what nobody knows. Raises NotBelieved,
+        RequestRefused.
         """
         host = asked.target.host
         if asked.knows_path:
@@ -204,7 +202,9 @@ class ForwardAuth:
         return routes
 
     def check(self, question: Question, target: Target, route: Route, *, names_route: bool) -> None:
-        """Refuses what is wrong about the request itself. Of the path only its spelling counts here."""
+        """Refuse what is wrong about the request itself, with RequestRefused or NotBelieved. Of the path only its
+        spelling counts.
+        """
         expected = question.query.get("route") if names_route else None
         if expected is not None and expected != route_key(route):
             raise RequestRefused(f"the proxy chose {expected[:100]!r}, the gateway {route_key(route)!r}")

@@ -191,6 +191,7 @@ class UserOperations:
         return ApiResponse(response_models.LinkOut.model_validate(made), 201)
 
     async def factors(self, call: ApiCall) -> ApiResponse:
+        """Answer with a user's second factors."""
         found = await self._accesses.factors(await self._named(call))
         return ApiResponse(
             response_models.FactorsOut(items=[response_models.FactorOut.model_validate(one) for one in found])
@@ -207,18 +208,21 @@ class UserOperations:
         return ApiResponse(response_models.Count(count=count))
 
     async def end(self, call: ApiCall) -> ApiResponse:
+        """End all sessions of a user."""
         user = await self._named(call)
         return ApiResponse(
             response_models.Count(count=await self._accesses.end_all(call.actor, user.username))
         )
 
     async def devices(self, call: ApiCall) -> ApiResponse:
+        """Answer with the browsers that are remembered of a user."""
         found = await self._accesses.devices((await self._named(call)).username)
         return ApiResponse(
             response_models.DevicesOut(items=[response_models.DeviceOut.model_validate(one) for one in found])
         )
 
     async def forget(self, call: ApiCall) -> ApiResponse:
+        """Forget all browsers of a user."""
         user = await self._named(call)
         return ApiResponse(
             response_models.Count(count=await self._accesses.forget_devices(call.actor, user.username))

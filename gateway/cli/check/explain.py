@@ -35,7 +35,7 @@ class Supposed:
 
 
 def parse_time(text: str, now: float) -> float:
-    """Unix seconds from ISO 8601; without an offset it is local time. "" is now."""
+    """Return Unix seconds from ISO 8601; without an offset it is local time. "" is `now`. Raises BadParameter."""
     try:
         return parse_moment(text, now)
     except ValueError as error:

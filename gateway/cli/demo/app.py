@@ -20,6 +20,7 @@ _SHOWN = ("remote-", "x-auth-", "x-forwarded-", "forwarded", "via", "host", "coo
 
 
 def make_app() -> web.Application:
+    """Make the app of the demonstration: a page, a clock, an event stream and an upload."""
     app = web.Application(client_max_size=0)
     app.add_routes(
         [

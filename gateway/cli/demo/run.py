@@ -45,6 +45,7 @@ def run_demo(port: int, folder: Path, stream: TextIO = sys.stdout) -> None:
 
 
 def demo_config(port: int, folder: Path, upstream: str) -> Config:
+    """Return the configuration of the demonstration: everything below `folder`, codes on the terminal."""
     return Config.model_validate(
         {
             "server": {

@@ -30,6 +30,8 @@ Reader = Callable[[], Awaitable[Found]]
 
 @dataclass(frozen=True)
 class Counts:
+    """How much there is to take over, and what is left out."""
+
     users: int
     apps: int
     left_out: list[LeftOut]

@@ -243,7 +243,9 @@ def _set_disabled(config_file: Path, username: str, disabled: bool) -> None:
 
 
 def read_password(from_stdin: bool) -> str:
-    """From the first line of stdin, or twice from a hidden prompt."""
+    """Return a password from the first line of stdin, or typed twice into a hidden prompt. Raises UsageError without a
+    terminal.
+    """
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     if not sys.stdin.isatty():

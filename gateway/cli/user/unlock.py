@@ -30,6 +30,7 @@ def unlock(username: str, as_json: bool, config_file: Path) -> None:
 
 
 def print_lifted(lifted: Sequence[Lockout], as_json: bool) -> None:
+    """Print what was lifted."""
     if as_json:
         print_json([as_facts(one) for one in lifted])
         return
@@ -40,6 +41,7 @@ def print_lifted(lifted: Sequence[Lockout], as_json: bool) -> None:
 
 
 def sentences(username: str, waits: Iterable[Lockout]) -> list[str]:
+    """Return a sentence for each wait of a user, with the way to end it."""
     return [
         f"{one.what}, after {one.count} failures; `auth-gateway user unlock {username}`"
         if one.is_lock

@@ -23,6 +23,7 @@ def envoy_program() -> str | None:
 
 
 def engine(config: Config) -> Iterator[Finding]:
+    """Find an engine that is not there, and settings that it does not know."""
     server = config.server
     if server.engine == "embedded":
         if server.proxy_protocol:

@@ -191,7 +191,8 @@ class SqlLogins:
 async def end_with_sessions(
     connection: AsyncConnection, now: float, username: str, started: float | None
 ) -> None:
-    """Ends the grants of a session (None: of all sessions of this user) that is gone, and lets its apps be told.
+    """End the grants of a session that is gone, and let its apps be told. `started` is when it began (Unix time), None
+    = all.
 
     A session that only got a new id goes on under the same user and beginning, and so do its grants.
     """

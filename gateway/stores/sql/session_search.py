@@ -15,6 +15,8 @@ _PAGE = 1000
 
 
 class SqlSessionSearch:
+    """Finds and counts sessions in the database."""
+
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 

@@ -79,7 +79,7 @@ class SqlSessions:
         return True
 
     async def touch(self, sid: str, last_seen: float) -> None:
-        """Never moves `last_seen` back: workers report in any order."""
+        """Never move `last_seen` (Unix time) back: workers report in any order."""
         newer = (sessions.c.sid == sid) & (sessions.c.last_seen < last_seen)
         async with writing(self._engine) as connection:
             await connection.execute(update(sessions).where(newer).values(last_seen=last_seen))
@@ -112,7 +112,7 @@ class SqlSessions:
         return await delete_in_batches(self._engine, sessions, *_over(now, idle_timeout))
 
     async def share(self, now: float, idle_timeout: float) -> tuple[int, int]:
-        """How many have expired, and how many there are."""
+        """Return how many have expired, also by `idle_timeout` seconds without use, and how many there are."""
         return await expired_share(self._engine, sessions, *_over(now, idle_timeout))
 
 
@@ -162,6 +162,7 @@ def _row(record: SessionRecord) -> dict[str, object]:
 
 
 def session_record(row: Row[tuple[object, ...]]) -> SessionRecord:
+    """Return the session of a row."""
     fields = dict(row._mapping)
     fields["amr"] = tuple(json.loads(fields["amr"]))
     fields["proven_at"] = json.loads(fields["proven_at"])

@@ -86,6 +86,7 @@ class OneHopCursor:
         return self._rows.pop(0) if self._rows else None
 
     async def fetchmany(self, size: int | None = None) -> Sequence[Row]:
+        """Return the next `size` entries, by default `arraysize`, as DB-API wants it (PEP 249)."""
         count = size or self.arraysize
         rows, self._rows = self._rows[:count], self._rows[count:]
         return rows

@@ -11,6 +11,8 @@ from gateway.stores.sql.schema import subjects as table
 
 
 class SqlSubjects:
+    """The subjects of users towards apps, in the database."""
+
     def __init__(
         self, engine: AsyncEngine, *, token: Callable[[], str] = lambda: secrets.token_hex(16)
     ) -> None:

@@ -43,6 +43,7 @@ def times_of(root: Mapping[str, Any], left_out: list[LeftOut]) -> Values:
 
 
 def not_read(root: Mapping[str, Any]) -> Iterator[LeftOut]:
+    """Yield the settings of Authelia's configuration that are not taken over, and what to do about each."""
     for key in root:
         if key not in _TRANSLATED:
             yield LeftOut(str(key), "not read: set it up by hand if you need it")

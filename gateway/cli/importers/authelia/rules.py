@@ -37,6 +37,7 @@ class _Subject:
 
 
 def rules_of(root: Mapping[str, Any], left_out: list[LeftOut], *, ignore_queries: bool) -> list[Values]:
+    """Translate Authelia's access rules. One that can't be said as it is becomes a deny, and `left_out` tells why."""
     networks = _named_networks(root)
     found: list[Values] = []
     for number, rule in enumerate(as_list(root["access_control"].get("rules"))):

@@ -54,6 +54,7 @@ def read_storage(stored: Stored, passphrase: bytes) -> Found:
 
 
 def from_sqlite(file: Path) -> Stored:
+    """Read apps and owners out of Authelia's SQLite file, which is opened read-only. Raises GatewayError."""
     try:
         with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
@@ -65,6 +66,7 @@ def from_sqlite(file: Path) -> Stored:
 
 
 async def from_postgres(url: str) -> Stored:
+    """Read apps and owners out of Authelia's PostgreSQL. Raises GatewayError if it can't be reached or read."""
     import asyncpg  # type: ignore[import-untyped]  # ships no types
 
     try:

@@ -27,6 +27,8 @@ NOWHERE = "http://127.0.0.1:9"
 
 @dataclass(frozen=True, slots=True)
 class Options:
+    """What the administrator chose. `ignore_queries`: rules about queries are translated as if they had none."""
+
     ignore_queries: bool = False
 
 

@@ -39,6 +39,7 @@ class Limits:
 
 
 def limits_of(options: Options, people: Found, *, emails: bool, only_group: str) -> Limits:
+    """Translate who may sign in: to a policy, and to what has no equal here and so stops the import or is left out."""
     policy: Values = {"require": "two_factor"}
     listed = frozenset(user.username for user in users_of(people)) if emails else None
     if listed is not None:

@@ -32,7 +32,10 @@ _ALPHA = frozenset({"upstreamConfig", "providers", "injectRequestHeaders", "inje
 
 
 def read_options(toml: str = "", flags: str = "", environment: Mapping[str, str] | None = None) -> Options:
-    """One mapping of all three; flags count before the environment, that before the file, as there."""
+    """Return one mapping of all three; flags count before the environment, that before the file, as there.
+
+    Raises GatewayError for a file that is not of this kind.
+    """
     try:
         options: Options = {_plural(key): value for key, value in tomllib.loads(toml).items()}
     except tomllib.TOMLDecodeError as error:

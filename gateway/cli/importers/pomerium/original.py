@@ -13,6 +13,8 @@ from gateway.model import User
 
 @dataclass(frozen=True, slots=True)
 class PomeriumRules:
+    """What Pomerium would say to a request."""
+
     routes: tuple[Mapping[str, Any], ...]
 
     def samples(self, people: Sequence[User]) -> Sequence[Sample]:
