@@ -33,7 +33,7 @@ async def behind_envoy(
 ) -> AsyncIterator[Rig]:
     """A gateway whose `url` is Envoy's. `overrides` as of `running_gateway`."""
     needs_envoy()
-    monkeypatch.setenv("RUNTIME_DIRECTORY", str(folder))
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)  # sockets want a short path
     port = free_port()
     scheme = "https" if (server or {}).get("tls") else "http"
     listening = {

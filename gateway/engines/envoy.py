@@ -17,7 +17,15 @@ from gateway.engines.headers import (
     removed_families,
     removed_names,
 )
-from gateway.engines.plan import EnginePlan, HostPlan, addresses, path_change, path_pattern
+from gateway.engines.plan import (
+    HTTP2_SCHEMES,
+    EnginePlan,
+    HostPlan,
+    address_of,
+    addresses,
+    path_change,
+    path_pattern,
+)
 from gateway.forwardauth import CONSUMED, CONSUMES
 
 _TYPE = "type.googleapis.com/envoy.extensions"
@@ -56,7 +64,7 @@ def _listener(plan: EnginePlan) -> dict[str, Any]:
     }
     if plan.secure:
         chain["transport_socket"] = _tls(plan)
-    return {"name": "public", "address": _socket(plan.listen), "filter_chains": [chain]}
+    return {"name": "public", "address": socket_of(plan.listen), "filter_chains": [chain]}
 
 
 def _http_connections(plan: EnginePlan) -> dict[str, Any]:
@@ -187,15 +195,22 @@ def _regex(pattern: str) -> dict[str, Any]:
 
 def _app(name: str, route: Route) -> dict[str, Any]:
     found = _cluster(name, [address.authority for address in addresses(route)])
+    if route.upstreams[0].startswith(HTTP2_SCHEMES):
+        found["typed_extension_protocol_options"] = {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": f"{_TYPE}.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": {"http2_protocol_options": {}},
+            }
+        }
     if addresses(route)[0].tls:
-        found["transport_socket"] = {"name": "tls", "typed_config": _upstream_tls(route)}
+        found["transport_socket"] = {"name": "tls", "typed_config": upstream_tls(route, route.upstreams[0])}
     return found
 
 
-def _upstream_tls(route: Route) -> dict[str, Any]:
-    """Envoy checks no certificate unless it is told to."""
+def upstream_tls(route: Route, url: str) -> dict[str, Any]:
+    """Return how TLS to this upstream is spoken. Envoy checks no certificate unless it is told to."""
     tls = route.tls
-    name = tls.server_name or addresses(route)[0].authority.rpartition(":")[0].strip("[]")
+    name = tls.server_name or address_of(url).authority.rpartition(":")[0].strip("[]")
     common: dict[str, Any] = {}
     if tls.verify:
         kind = "IP_ADDRESS" if is_ip(name) else "DNS"
@@ -214,12 +229,13 @@ def _upstream_tls(route: Route) -> dict[str, Any]:
 
 
 def _cluster(name: str, authorities: list[str]) -> dict[str, Any]:
-    endpoints = [{"endpoint": {"address": _socket(authority)}} for authority in authorities]
+    endpoints = [{"endpoint": {"address": socket_of(authority)}} for authority in authorities]
     assignment = {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]}
     return {"name": name, "type": "STRICT_DNS", "connect_timeout": "5s", "load_assignment": assignment}
 
 
-def _socket(authority: str) -> dict[str, Any]:
+def socket_of(authority: str) -> dict[str, Any]:
+    """Return an address as Envoy writes it, of "host:port" or "unix:/path"."""
     if authority.startswith("unix:"):
         return {"pipe": {"path": authority.removeprefix("unix:")}}
     host, _, port = authority.rpartition(":")

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.config.schema import Config, HttpLimits
+from gateway.engines.front_bridges import bridge_clusters, bridge_listeners
 from gateway.engines.front_listeners import listeners
 from gateway.engines.front_place import (
     ADMIN,
@@ -34,9 +35,9 @@ def front_files(config: Config, place: EnginePlace) -> dict[str, str]:
     """Return file name -> content; Envoy is started with the first and watches the others."""
     resources = {
         SECRETS: _secrets(place),
-        CLUSTERS: _clusters(place),
+        CLUSTERS: [*_clusters(place), *bridge_clusters(config, place)],
         ROUTES: [_routes(config)],
-        LISTENERS: listeners(config, place),
+        LISTENERS: [*listeners(config, place), *bridge_listeners(config, place)],
     }
     watched = {name: _response(found) for name, found in resources.items()}
     return {BOOTSTRAP: json.dumps(_bootstrap(config, place), indent=1), **watched}

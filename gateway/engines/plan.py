@@ -15,6 +15,8 @@ from gateway.config.patterns import path_matches
 from gateway.config.schema import Config, Route
 from gateway.errors import ConfigError, Mistake
 
+HTTP2_SCHEMES = ("h2c://", "h2://")
+"""Upstreams that speak HTTP/2, without and with TLS."""
 WELL_KNOWN = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
 
 
@@ -132,6 +134,14 @@ def _mistakes(config: Config, engine: str) -> Iterator[Mistake]:
                     problem=problem,
                     mend="remove it, and set it in the engine",
                 )
+        if engine != "envoy" and any(url.startswith(HTTP2_SCHEMES) for url in route.upstreams):
+            yield Mistake(
+                file="config",
+                line=0,
+                key=f"routes[{index}].upstream",
+                problem=f"speaks HTTP/2, which can't be exported to {engine or 'this engine'}",
+                mend="export to envoy, or write http:// or https://",
+            )
         upstreams = [urlsplit(url) for url in route.upstreams if not url.startswith("unix:")]
         if len({parts.path.rstrip("/") for parts in upstreams}) > 1:
             yield Mistake(
@@ -172,16 +182,18 @@ def _generality(host: str) -> tuple[int, int]:
 
 
 def addresses(route: Route) -> list[EngineUpstream]:
-    return [_address(url) for url in route.upstreams]
+    return [address_of(url) for url in route.upstreams]
 
 
-def _address(url: str) -> EngineUpstream:
+def address_of(url: str) -> EngineUpstream:
+    """Read an upstream's URL."""
     if url.startswith("unix:"):
         return EngineUpstream(url, tls=False)
     parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    tls = parts.scheme in ("https", "h2")
+    port = parts.port or (443 if tls else 80)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return EngineUpstream(f"{host}:{port}", parts.scheme == "https", parts.path.rstrip("/"))
+    return EngineUpstream(f"{host}:{port}", tls, parts.path.rstrip("/"))
 
 
 def path_change(route: Route) -> tuple[str, str] | None:

@@ -5,7 +5,8 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.config.schema import HttpLimits, Server
+from gateway.config.schema import Config, HttpLimits, Server
+from gateway.engines.front_bridges import bridged
 from gateway.engines.front_envoy import limits_behind
 from gateway.engines.front_place import ADMIN, IDLE_TO_WORKERS
 from gateway.errors import StoreUnavailable
@@ -15,6 +16,15 @@ from gateway.server.drain import LINGER
 def is_behind(server: Server) -> bool:
     """Whether Envoy is at the other end of a worker's connections."""
     return server.engine == "envoy"
+
+
+def served_by_worker(config: Config, sockets: Sequence[socket.socket]) -> Config:
+    """Return the configuration as a worker on these sockets serves it."""
+    return bridged(config, _folder(sockets)) if is_behind(config.server) else config
+
+
+def _folder(sockets: Sequence[socket.socket]) -> Path:
+    return Path(str(sockets[0].getsockname())).parent
 
 
 def limits_of(server: Server) -> HttpLimits:
@@ -34,7 +44,7 @@ class Readiness:
     """Asks Envoy whether it serves, for readyz."""
 
     def __init__(self, sockets: Sequence[socket.socket]) -> None:
-        self._path = Path(str(sockets[0].getsockname())).parent / ADMIN
+        self._path = _folder(sockets) / ADMIN
 
     async def __call__(self) -> None:
         """Raises StoreUnavailable."""

@@ -31,7 +31,7 @@ from gateway.portal.request import Reader, Views
 from gateway.portal.routes import build_sites
 from gateway.portal.signin.identity_provider_views import federation_pages
 from gateway.server.background import Sweep, compare_clocks, report_upstreams, sweep
-from gateway.server.behind_engine import Readiness, is_behind, limits_of, linger_of
+from gateway.server.behind_engine import Readiness, is_behind, limits_of, linger_of, served_by_worker
 from gateway.server.composition import Composed, compose
 from gateway.server.connection_server import ConnectionServer
 from gateway.server.drain import drain
@@ -285,6 +285,7 @@ async def start_gateway(
 
     Raises ConfigError and StoreUnavailable.
     """
+    config = served_by_worker(config, sockets)
     composed = compose(
         config, open_store(config.storage.url), clock=clock or SharedClock(), stream=stream or sys.stdout
     )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
 
 from gateway.config import addresses
 from gateway.config.checks.certificates import file_problem, pair_problem
@@ -12,6 +13,8 @@ from gateway.config.sections.header_presets import told_by
 from gateway.config.yaml_document import KeyPath
 
 # What the proxy itself decides about a message (RFC 9110 §7.6.1, RFC 9112 §6).
+_HTTP2 = ("h2c://", "h2://")
+_HTTP2_SCHEME = re.compile("^h2c?(?=://)")
 _FRAMING = frozenset(
     {"connection", "host", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "keep-alive"}
 )
@@ -64,7 +67,19 @@ def upstreams(config: Config) -> Iterator[Finding]:
             yield Finding(base, "is an empty list", 'write "http://127.0.0.1:9000"')
         for number, url in enumerate(route.upstreams):
             path = base if isinstance(route.upstream, str) else (*base, number)
-            yield from _upstream(path, url, own)
+            if url.startswith(_HTTP2):
+                if config.server.engine != "envoy":
+                    problem = "speaks HTTP/2, which our own proxy does not"
+                    yield Finding(
+                        path, problem, "set `server.engine: envoy` (docs/engine.md), or write http://"
+                    )
+                    continue
+                if (addresses.split(f"http://{url.partition('://')[2]}") or urlsplit("")).path.strip("/"):
+                    yield Finding(
+                        path, "has a base path, which upstreams over HTTP/2 can't have", "remove it"
+                    )
+                    continue
+            yield from _upstream(path, _HTTP2_SCHEME.sub("http", url), own)
 
 
 def balance(config: Config) -> Iterator[Finding]:

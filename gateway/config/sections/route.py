@@ -97,7 +97,11 @@ class Route(Section):
     name: str = Field("", description="for logs and metrics; default is host + path")
     host: str = Field("*", description='"app.example.com", "*.example.com" or "*"')
     path: UrlPath = Field("/", description="path prefix, matched by whole segments")
-    upstream: Upstream | None = Field(None, description="the app; several share the load")
+    upstream: Upstream | None = Field(
+        None,
+        description="the app; several share the load. With `server.engine: envoy` also HTTP/2: `h2c://host:port`,"
+        " `h2://host`",
+    )
     balance: Literal["round_robin", "sticky"] = Field(
         "round_robin", description="which upstream is asked: by turns, or for each user the same"
     )

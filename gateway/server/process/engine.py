@@ -27,6 +27,7 @@ log = logging.getLogger("gateway.engine")
 LOOK_EVERY = 0.1
 """Seconds between looks while Envoy starts, takes in a configuration, or drains."""
 START_TIMEOUT = 60.0
+_LONGEST_FOLDER = 85  # unix(7): 107 bytes for a socket's path
 _PR_SET_PDEATHSIG = 1
 _LEVELS = {"critical": logging.ERROR, "error": logging.ERROR, "warning": logging.WARNING}
 
@@ -50,6 +51,11 @@ class Engine:
         self._program, self.version = found, _version(found)
         addresses_to_listen_on(config.server.listen, probe=True)
         self.folder = Path(tempfile.mkdtemp(prefix="auth-gateway-", dir=os.environ.get("RUNTIME_DIRECTORY")))
+        if len(str(self.folder)) > _LONGEST_FOLDER:
+            self.close()
+            raise EngineError(
+                f"{self.folder} is too long a path for sockets: set RUNTIME_DIRECTORY to a short one"
+            )
         self._sockets, self._socket = 0, ""
         self._admin = EnvoyAdmin(self.folder / ADMIN)
         self._config = config

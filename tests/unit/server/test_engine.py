@@ -54,6 +54,15 @@ def test_without_an_envoy_nothing_is_started(monkeypatch: pytest.MonkeyPatch) ->
         Engine(config())
 
 
+def test_a_folder_too_deep_for_sockets_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path / ("x" * 90)
+    deep.mkdir()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(deep))
+    with pytest.raises(EngineError, match="too long a path for sockets: set RUNTIME_DIRECTORY"):
+        Engine(config(), program=program(tmp_path, "echo 'version: abc/1.40.0/Clean'"))
+    assert not list(deep.iterdir())
+
+
 def test_an_address_that_is_taken_is_found_before_envoy_is_started(tmp_path: Path) -> None:
     fine = program(tmp_path, "echo 'envoy  version: abc/1.40.0/Clean/RELEASE/BoringSSL'")
     with socket.create_server(("127.0.0.1", 0)) as other:
