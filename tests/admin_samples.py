@@ -13,6 +13,7 @@ from gateway.admin.pages.sms import Cap, SmsNumbers
 from gateway.admin.revocation import HeldDevice, HeldFactor, Seat
 from gateway.admin.traffic import Traffic
 from gateway.admin.users import OneTimeLink
+from gateway.authn.attacks import Attack
 from gateway.authn.lockouts import Lockout
 from gateway.config.schema import Policy, Route
 from gateway.model import User
@@ -116,6 +117,10 @@ SMS = SmsNumbers(
     [MESSAGE, replace(MESSAGE, status="failed", error="30003", priced=False)],
     [SmsBlock("+99890", NOW, NOW + 9999, 20, 0)],
 )
+ATTACKS = [
+    Attack("otto", 4212, (("198.51.100.7", 3000), ("2001:db8:17::/64", 1190)), 22, NOW - 7000, NOW - 3),
+    Attack("unknown:1f2e3d4c", 12, (("203.0.113.9", 12),), 0, NOW - 600, NOW - 60),
+]
 BLOCKED = [
     Lockout("user", "otto", "failures:code", 100, 100, NOW + 9e6),
     Lockout("user", "unknown:1f2e3d4c", "password-user", 10, 10, NOW + 400),
@@ -185,8 +190,8 @@ ADMIN_PAGES = {
         "user.html", "/users", **{**USER, "can_change": False, "origin": "users.yaml:12"}
     ),
     "admin-sessions": _page("sessions.html", "/sessions", sessions=SEATS, total=2, user="otto", next=2),
-    "admin-blocked": _page("blocked.html", "/blocked", blocked=BLOCKED, total=204),
-    "admin-blocked-nobody": _page("blocked.html", "/blocked", blocked=[], total=0),
+    "admin-blocked": _page("blocked.html", "/blocked", blocked=BLOCKED, total=204, attacks=ATTACKS),
+    "admin-blocked-nobody": _page("blocked.html", "/blocked", blocked=[], total=0, attacks=[]),
     "admin-audit": _page("audit.html", "/audit", entries=ENTRIES, given=GIVEN, older="before=1", export=""),
     "admin-audit-nothing": _page("audit.html", "/audit", entries=[], given=GIVEN, older="", export="user=x"),
     "admin-changes": _page("changes.html", "/changes", entries=ENTRIES[:1], given={}, older="before=1"),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from gateway.admin.actor import Actor
 from gateway.admin.services import AdminServices
+from gateway.authn.attacks import Attack
 from gateway.authn.lockouts import Lockout, Lockouts
 from gateway.errors import GatewayError
 from gateway.i18n.text import N_
@@ -23,6 +24,7 @@ class AdminBlocks:
     def __init__(self, admin: AdminServices) -> None:
         services = admin.services
         self._audit = services.audit
+        self._attacks = services.users.passwords.attacks
         self._blocks = Lockouts(
             limits=services.limits,
             directory=services.users.directory,
@@ -32,6 +34,10 @@ class AdminBlocks:
 
     async def now(self) -> Sequence[Lockout]:
         return await self._blocks.now()
+
+    async def attacks(self) -> Sequence[Attack]:
+        """Who is attacked, and from where."""
+        return await self._attacks.now()
 
     async def of(self, user: User) -> Sequence[Lockout]:
         return await self._blocks.of(user)

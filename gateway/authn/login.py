@@ -265,7 +265,7 @@ class SignIn:
         except TooManyAttempts:
             return  # this failure is answered as one; the next attempt meets the limit
         if left == 0:
-            self._audit.record("locked", name, client.ip, factor=factor)
+            await self._passwords.closed(name, client.ip, factor, locked=True)
 
     def _attempt(self, client: LoginOrigin, principal: Principal) -> Attempt:
         return Attempt(

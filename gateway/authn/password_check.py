@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from gateway.authn.attacks import Attacks
 from gateway.config.names import user_name
 from gateway.directory.base import Directory
 from gateway.errors import Overloaded, StoreUnavailable
 from gateway.model import User
+from gateway.observability import metrics
 from gateway.observability.audit import Audit
 from gateway.rate_limits import (
     DEVICE_FAILURES,
@@ -35,6 +37,7 @@ class PasswordCheck:
     limits: RateLimits
     audit: Audit
     key: Callable[[], bytes]
+    attacks: Attacks
 
     async def check(
         self, username: str, password: str, ip: str, *, door: str, device: str = ""
@@ -50,7 +53,7 @@ class PasswordCheck:
         counted = ((PASSWORD_PER_IP, network), (PASSWORD_PER_USER, name), (PASSWORD_FAILURES, name))
         if device:
             counted = ((PASSWORD_PER_DEVICE, device), (DEVICE_FAILURES, device))
-        *_, left = await self.limits.spend_all(counted)
+        *_, soon, left = await self.limits.spend_all(counted)
         try:
             user = await self.directory.authenticate(username, password) if password else None
         except (StoreUnavailable, Overloaded):
@@ -58,7 +61,9 @@ class PasswordCheck:
                 await self.limits.give_back(budget, subject)
             raise
         if user is None:
-            await self._failed(name, ip, door, locked=left == 0)
+            await self._failed(name, ip, door)
+            if left == 0 or (soon == 0 and not device):
+                await self.closed(await self.shown(name), ip, "password", locked=left == 0)
             return None
         if device:  # a lock that strangers caused stays for strangers
             await self.limits.forget(device, PASSWORD_PER_DEVICE, DEVICE_FAILURES)
@@ -67,11 +72,40 @@ class PasswordCheck:
         await self.limits.forget(name, PASSWORD_PER_USER, PASSWORD_FAILURES)
         return user
 
-    async def _failed(self, name: str, ip: str, door: str, *, locked: bool) -> None:
-        shown = await self.shown(name)
-        self.audit.record("password_failed", shown, ip, door=door)
+    async def _failed(self, name: str, ip: str, door: str) -> None:
+        self.audit.record("password_failed", await self.shown(name), ip, door=door)
+
+    async def closed(self, shown: str, ip: str, factor: str, *, locked: bool) -> None:
+        """Tell the operator that tries are used up: whose, how many there were, from where and since when."""
+        metrics.tries_spent.labels(factor, "locked" if locked else "tries_spent").inc()
+        try:
+            found = await self.attacks.on(shown)
+        except StoreUnavailable:  # then without the rest
+            found = None
+        failures, networks = (found.count, found.origins) if found else (0, [])
+        others, since = (found.others, found.since) if found else (0, 0.0)
         if locked:
-            self.audit.record("locked", shown, ip, factor="password")
+            self.audit.record(
+                "locked",
+                shown,
+                ip,
+                factor=factor,
+                failures=failures,
+                networks=networks,
+                others=others,
+                since=since,
+            )
+            return
+        self.audit.record(
+            "tries_spent",
+            shown,
+            ip,
+            factor=factor,
+            failures=failures,
+            networks=networks,
+            others=others,
+            since=since,
+        )
 
     async def shown(self, typed: str) -> str:
         """Return what the log may say of a name that was typed."""

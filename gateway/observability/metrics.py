@@ -26,6 +26,9 @@ latency = Histogram(
 )
 open_requests = Gauge("auth_gateway_open_requests", "Requests under way", multiprocess_mode="livesum")
 sign_ins = Counter("auth_gateway_sign_ins_total", "Factors tried", ["factor", "outcome"])
+tries_spent = Counter(
+    "auth_gateway_tries_spent_total", "Accounts whose tries failures used up", ["factor", "event"]
+)
 codes_sent = Counter("auth_gateway_codes_sent_total", "Codes handed to a sender", ["factor", "outcome"])
 sms_total = Counter(
     "auth_gateway_sms_total",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TextIO
 
+from gateway.authn.attacks import Attacks
 from gateway.authn.factors.build import Factors, FactorServices, build_factors
 from gateway.authn.login import SignIn
 from gateway.authn.password_check import PasswordCheck
@@ -61,6 +62,7 @@ def build_users(base: Foundation) -> Users:
         limits=base.limits,
         audit=base.audit,
         key=partial(base.ring.derive, b"typed names"),
+        attacks=Attacks(base.stores.audit_search, base.clock),
     )
     return Users(directory=people.directory, writable=people.writable, passwords=passwords)
 

@@ -28,6 +28,14 @@ class BlockOperations:
                 gives=response_models.BlockedOut,
             ),
             Operation(
+                method="GET",
+                path="/attacks",
+                name="listAttacks",
+                summary="Users with many failed sign-ins in the last 24 hours, and from where",
+                run=self.attacks,
+                gives=models.AttacksOut,
+            ),
+            Operation(
                 method="POST",
                 path="/blocked/lift",
                 name="liftBlocked",
@@ -59,6 +67,26 @@ class BlockOperations:
 
     async def list(self, call: ApiCall) -> ApiResponse:
         return _answer(await self._blocks.now())
+
+    async def attacks(self, call: ApiCall) -> ApiResponse:
+        return ApiResponse(
+            models.AttacksOut(
+                items=[
+                    models.AttackOut(
+                        username=one.username,
+                        failures=one.count,
+                        networks=[
+                            models.NetworkOut(network=network, failures=count)
+                            for network, count in one.networks
+                        ],
+                        other_addresses=one.others,
+                        since=one.since,
+                        last=one.last,
+                    )
+                    for one in await self._blocks.attacks()
+                ]
+            )
+        )
 
     async def lift(self, call: ApiCall) -> ApiResponse:
         return _answer(await self._blocks.lift(call.actor, call.read(request_models.Lift).name))

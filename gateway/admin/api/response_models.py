@@ -245,6 +245,24 @@ class BlockedOut(Given):
     items: list[BlockOut]
 
 
+class NetworkOut(Given):
+    network: str = Field(description="an address, or the /64 of an IPv6 one")
+    failures: int
+
+
+class AttackOut(Given):
+    username: str = Field(description="a fingerprint where no user has the name")
+    failures: int
+    networks: list[NetworkOut] = Field(description="the five with the most")
+    other_addresses: int
+    since: float
+    last: float
+
+
+class AttacksOut(Given):
+    items: list[AttackOut]
+
+
 class OverviewOut(Given):
     """Numbers of the last 24 hours."""
 

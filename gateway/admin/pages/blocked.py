@@ -16,7 +16,14 @@ class BlockedScreens:
 
     async def list(self, call: Call) -> web.StreamResponse:
         found = await self._blocks.now()
-        return self._paper.page(call, "blocked.html", "/blocked", blocked=found[:SHOWN], total=len(found))
+        return self._paper.page(
+            call,
+            "blocked.html",
+            "/blocked",
+            blocked=found[:SHOWN],
+            total=len(found),
+            attacks=await self._blocks.attacks(),
+        )
 
     async def lift(self, call: Call) -> web.StreamResponse:
         await self._blocks.lift(call.actor, call.form.get("id", ""))

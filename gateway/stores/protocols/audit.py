@@ -38,6 +38,18 @@ class FoundEntries:
     older: int
 
 
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Events about one user, and the addresses with the most of them; `first` and `last` are Unix seconds."""
+
+    username: str
+    count: int
+    addresses: tuple[tuple[str, int], ...]
+    address_count: int
+    first: float
+    last: float
+
+
 class AuditSearch(Protocol):
     """Finds, pages and counts events."""
 
@@ -47,4 +59,13 @@ class AuditSearch(Protocol):
 
     async def counts(self, edges: Sequence[float], events: Sequence[str]) -> dict[str, list[int]]:
         """Count each event between each of `edges` (Unix seconds) and the next."""
+        ...
+
+    async def failures(
+        self, events: Sequence[str], since: float, *, least: int, most: int, username: str = ""
+    ) -> Sequence[Failures]:
+        """At most `most` users (or that one) with `least` such events and more after `since`, the most events first.
+
+        Of a flood the latest some hundred thousand rows are looked at.
+        """
         ...

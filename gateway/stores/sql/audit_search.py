@@ -8,11 +8,14 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.clock import Clock, steady_clock
-from gateway.stores.protocols.audit import AuditEntry, AuditQuery, FoundEntries
+from gateway.stores.protocols.audit import AuditEntry, AuditQuery, Failures, FoundEntries
 from gateway.stores.sql.audit_log import audit_row
 from gateway.stores.sql.engine import reading
 from gateway.stores.sql.schema import audit
 
+_FLOOD = 200_000
+"""Rows that are counted at most."""
+_ADDRESSES = 20
 SEARCH_SECONDS = 2.0
 """After which a search shows what it has, and where to go on."""
 _FIRST_WINDOW, _LARGEST_WINDOW = 4_000, 64_000
@@ -77,6 +80,45 @@ class SqlAuditSearch:
         async with reading(self._engine) as connection:
             found = {row[0]: [int(count) for count in row[1:]] for row in await connection.execute(query)}
         return {event: found.get(event, [0] * len(spans)) for event in events}
+
+    async def failures(
+        self, events: Sequence[str], since: float, *, least: int, most: int, username: str = ""
+    ) -> Sequence[Failures]:
+        newest = select(func.max(audit.c.id)).scalar_subquery()
+        within = and_(audit.c.id > newest - _FLOOD, audit.c.at >= since, audit.c.event.in_(events))
+        if username:
+            within &= audit.c.username == username
+        count = func.count().label("count")
+        addresses = func.count(audit.c.ip.distinct())
+        users = select(audit.c.username, count, addresses, func.min(audit.c.at), func.max(audit.c.at))
+        users = users.where(within).group_by(audit.c.username).having(func.count() >= least)
+        async with reading(self._engine) as connection:
+            found = (
+                await connection.execute(users.order_by(count.desc(), audit.c.username).limit(most))
+            ).all()
+            names = [row[0] for row in found]
+            pairs = select(audit.c.username, audit.c.ip, count).where(within, audit.c.username.in_(names))
+            pairs = (
+                pairs.group_by(audit.c.username, audit.c.ip).order_by(count.desc()).limit(most * _ADDRESSES)
+            )
+            by_user: dict[str, list[tuple[str, int]]] = {name: [] for name in names}
+            for name, ip, times in await connection.execute(pairs):
+                by_user[name].append((ip, int(times)))
+        return [
+            Failures(
+                username=name,
+                count=int(times),
+                addresses=_busiest(by_user[name]),
+                address_count=int(distinct),
+                first=float(first),
+                last=float(last),
+            )
+            for name, times, distinct, first, last in found
+        ]
+
+
+def _busiest(rows: Sequence[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(rows, key=lambda row: (-row[1], row[0])))[:_ADDRESSES]
 
 
 def _criteria(query: AuditQuery) -> list[ColumnElement[bool]]:
