@@ -6,6 +6,7 @@ from gateway.admin.api import request_models, response_models
 from gateway.admin.api.operation import ApiCall, ApiResponse, Operation
 from gateway.admin.lockouts import AdminBlocks
 from gateway.admin.users import UserChanges
+from gateway.authn.attacks import Attack
 from gateway.authn.lockouts import Lockout
 
 
@@ -69,24 +70,7 @@ class BlockOperations:
         return _answer(await self._blocks.now())
 
     async def attacks(self, call: ApiCall) -> ApiResponse:
-        return ApiResponse(
-            models.AttacksOut(
-                items=[
-                    models.AttackOut(
-                        username=one.username,
-                        failures=one.count,
-                        networks=[
-                            models.NetworkOut(network=network, failures=count)
-                            for network, count in one.networks
-                        ],
-                        other_addresses=one.others,
-                        since=one.since,
-                        last=one.last,
-                    )
-                    for one in await self._blocks.attacks()
-                ]
-            )
-        )
+        return ApiResponse(models.AttacksOut(items=[_attack(one) for one in await self._blocks.attacks()]))
 
     async def lift(self, call: ApiCall) -> ApiResponse:
         return _answer(await self._blocks.lift(call.actor, call.read(request_models.Lift).name))
@@ -97,6 +81,18 @@ class BlockOperations:
     async def unlock(self, call: ApiCall) -> ApiResponse:
         user = await self._people.get(call.args["username"])
         return _answer(await self._blocks.unlock(call.actor, user))
+
+
+def _attack(found: Attack) -> models.AttackOut:
+    networks = [models.NetworkOut(network=network, failures=times) for network, times in found.networks]
+    return models.AttackOut(
+        username=found.username,
+        failures=found.count,
+        networks=networks,
+        other_addresses=found.others,
+        since=found.since,
+        last=found.last,
+    )
 
 
 def _answer(found: Sequence[Lockout]) -> ApiResponse:
