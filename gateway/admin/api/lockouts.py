@@ -34,7 +34,7 @@ class BlockOperations:
                 name="listAttacks",
                 summary="Users with many failed sign-ins in the last 24 hours, and from where",
                 run=self.attacks,
-                gives=models.AttacksOut,
+                gives=response_models.AttacksOut,
             ),
             Operation(
                 method="POST",
@@ -70,7 +70,9 @@ class BlockOperations:
         return _answer(await self._blocks.now())
 
     async def attacks(self, call: ApiCall) -> ApiResponse:
-        return ApiResponse(models.AttacksOut(items=[_attack(one) for one in await self._blocks.attacks()]))
+        return ApiResponse(
+            response_models.AttacksOut(items=[_attack(one) for one in await self._blocks.attacks()])
+        )
 
     async def lift(self, call: ApiCall) -> ApiResponse:
         return _answer(await self._blocks.lift(call.actor, call.read(request_models.Lift).name))
@@ -83,9 +85,11 @@ class BlockOperations:
         return _answer(await self._blocks.unlock(call.actor, user))
 
 
-def _attack(found: Attack) -> models.AttackOut:
-    networks = [models.NetworkOut(network=network, failures=times) for network, times in found.networks]
-    return models.AttackOut(
+def _attack(found: Attack) -> response_models.AttackOut:
+    networks = [
+        response_models.NetworkOut(network=network, failures=times) for network, times in found.networks
+    ]
+    return response_models.AttackOut(
         username=found.username,
         failures=found.count,
         networks=networks,
