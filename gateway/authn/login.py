@@ -17,7 +17,7 @@ from gateway.errors import SendFailed, TooManyAttempts
 from gateway.model import Decision, IPAddress, Principal, SessionRecord, Target, User, Verdict
 from gateway.observability import metrics
 from gateway.observability.audit import Audit
-from gateway.policy.decide import DEVICE, OWN_FACTORS, UPSTREAM_MFA, Routes, decide, has_two
+from gateway.policy.decide import DEVICE, OWN_FACTORS, UPSTREAM_MFA, Routes, decide, has_two, proven_recently
 from gateway.rate_limits import CODE_FAILURES, CODES_PER_USER, RateLimits, network_of
 from gateway.session import Sessions
 
@@ -53,16 +53,6 @@ OwnPages = Callable[[Target], bool]
 
 USER_VERIFIED = "user_verification"
 """What a passkey proves beside being there: it knows its user by PIN or fingerprint."""
-
-RECENT = 900.0
-"""Seconds for which a second factor counts as just proven."""
-
-
-def proven_recently(session: SessionRecord, now: float) -> bool:
-    """Whether the session has two factors and proved a second one just now; neither a remembered device nor an
-    approval proves one."""
-    at = max((session.proven_at.get(factor, 0.0) for factor in OWN_FACTORS), default=0.0)
-    return has_two(session.amr) and now - at <= RECENT
 
 
 class SignIn:
@@ -129,7 +119,7 @@ class SignIn:
 
     async def password(
         self, client: LoginOrigin, username: str, password: str, before: Principal | None
-    ) -> SessionRecord | None:
+    ) -> Principal | None:
         """Start a session if the password is right, else return None. Raises TooManyAttempts and TooUnusual."""
         device = await self.own_device(client, username)
         user = await self._passwords.check(username, password, client.ip, door="login", device=device)
@@ -138,6 +128,8 @@ class SignIn:
 
     async def own_device(self, client: LoginOrigin, username: str) -> str:
         """The remembered device of this very user that asks, "" if it is none. Strangers cost no look into a store."""
+        if self._devices.cookie_name not in client.cookies:
+            return ""
         name = as_counted(username)
         user = await self._directory.get(name) if self._devices.current(client.cookies, name) else None
         device = await self._devices.recognise(client.cookies, user) if user else None
@@ -145,7 +137,7 @@ class SignIn:
 
     async def federated(
         self, client: LoginOrigin, user: User, before: Principal | None, *, mfa: bool
-    ) -> SessionRecord:
+    ) -> Principal:
         """Start a session for a user whom a provider vouches for; `mfa`: with a second factor that we trust. Raises
         TooUnusual.
         """
@@ -160,9 +152,10 @@ class SignIn:
         *,
         factor: str = "password",
         mfa: bool = False,
-    ) -> SessionRecord:
+    ) -> Principal:
         """After the first factor: a session that knows of a remembered device, and of what is unusual."""
-        device = await self._devices.recognise(client.cookies, user)
+        has_cookie = self._devices.cookie_name in client.cookies
+        device = await self._devices.recognise(client.cookies, user) if has_cookie else None
         action = await self._risk.assess(
             user, client.address, client.user_agent, lang=client.lang, known_device=device is not None
         )
@@ -175,12 +168,13 @@ class SignIn:
             self._audit.record("federated_ok", user.username, client.ip, sid=record.sid[:8])
         if mfa and not step_up:
             record = await rise(Principal(user, record), user.username, UPSTREAM_MFA)
-        if device is None or step_up:
-            return record
-        record = await rise(Principal(user, record), user.username, DEVICE)
-        await self._devices.used(device, client.ip)
-        self._audit.record("login", user.username, client.ip, factors=list(record.amr), sid=record.sid[:8])
-        return record
+        if device is not None and not step_up:
+            record = await rise(Principal(user, record), user.username, DEVICE)
+            await self._devices.used(device, client.ip)
+            self._audit.record(
+                "login", user.username, client.ip, factors=list(record.amr), sid=record.sid[:8]
+            )
+        return await self._sessions.principal_of(record, user)
 
     # -- second factor ---------------------------------------------------------------------------------------------
 

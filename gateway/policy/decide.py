@@ -14,7 +14,7 @@ from typing import get_args
 from gateway.config.path_readings import readings
 from gateway.config.patterns import host_matches, path_matches
 from gateway.config.schema import FactorName, Policy, Route, Rule
-from gateway.model import Decision, Principal, Target, Verdict
+from gateway.model import Decision, Principal, SessionRecord, Target, Verdict
 from gateway.policy.criteria import (
     LONGEST_REMEMBERED,
     Criterion,
@@ -37,6 +37,8 @@ DEVICE = "device"
 UPSTREAM_MFA = "upstream_mfa"
 """What a provider whose second factor we trust has proven: likewise."""
 _BORROWED = frozenset({DEVICE, UPSTREAM_MFA})
+RECENT = 900.0
+"""Seconds for which a second factor counts as just proven."""
 PREFLIGHT = "cors_preflight"
 """The reason of a decision that lets a CORS preflight pass, for nobody."""
 
@@ -227,6 +229,13 @@ def has_two(amr: Iterable[str]) -> bool:
 def _different(proven: set[str]) -> int:
     """A password and a provider's word are two first factors: together they are still one."""
     return len(proven - FIRST_FACTORS) + bool(proven & FIRST_FACTORS)
+
+
+def proven_recently(session: SessionRecord, now: float) -> bool:
+    """Whether the session has two factors and proved a second one just now; neither a remembered device nor an
+    approval proves one."""
+    at = max((session.proven_at.get(factor, 0.0) for factor in OWN_FACTORS), default=0.0)
+    return has_two(session.amr) and now - at <= RECENT
 
 
 def is_fresh(policy: Policy, principal: Principal, now: float) -> bool:

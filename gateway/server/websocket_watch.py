@@ -129,5 +129,7 @@ class TunnelWatch:
         """Credentials of one request (a token, HTTP Basic) make no stored session: they hold until the user changes."""
         session = principal.session
         return (
-            float("inf") if session.expires_at <= session.created_at else self._sessions.could_end_at(session)
+            float("inf")
+            if session.expires_at <= session.created_at
+            else self._sessions.expiry.could_end_at(session)
         )

@@ -1,22 +1,26 @@
 """What this worker remembers of sessions, how it fills that from the store, and how it hears what is out of date.
 
-Most requests are answered by `SessionCache`, without I/O. An entry goes as soon as a change of its session or user is
-heard of (`follow`), and the oldest when there are too many. Reads don't wait for each other's turn: a database that is
-far away answers few at a time, so a hundred requests of one page cost one read (`SharedReads`), and what only brings
-the cache up to date never takes more than a few of the database's connections (`Behind`).
+Most requests are answered by `SessionCache`, without I/O; the others by `SessionJudge`. An entry goes as soon as a
+change of its session or user is heard of (`follow`), and the oldest when there are too many. Reads don't wait for each
+other's turn: a database that is far away answers few at a time, so a hundred requests of one page cost one read
+(`SharedReads`), and what only brings the cache up to date never takes more than a few of the database's connections
+(`Behind`).
 """
 
 import asyncio
 import logging
+import math
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from gateway.clock import Clock
 from gateway.config.schema import Session as SessionConfig
+from gateway.directory.base import Directory
 from gateway.errors import StoreUnavailable
-from gateway.model import Principal, SessionRecord
-from gateway.stores.protocols.core import CHANGES_AT_ONCE, Change, Changes
+from gateway.model import Principal, SessionRecord, User
+from gateway.stores.protocols.core import CHANGES_AT_ONCE, Change, Changes, SessionStore
 
 log = logging.getLogger("gateway.session")
 T = TypeVar("T")
@@ -25,6 +29,8 @@ PATIENCE = 6.0
 """Seconds that one request waits for the store."""
 AT_ONCE = 4
 """Works behind the scenes that may be with the store at a time, of the 10 to 15 connections of a worker."""
+Granted = Callable[[str, float], Awaitable[Sequence[tuple[str, float]]]]
+"""Of a user name and the time now: the groups lent to that user, each with the time when that ends."""
 
 
 @dataclass(slots=True)
@@ -146,6 +152,49 @@ async def follow(
         except StoreUnavailable as error:
             log.warning("revocations can't be read: %s", error.detail)
         await asyncio.sleep(0 if more else interval)
+
+
+class SessionJudge:
+    """Asks the store and the directory whom a session stands for, and ends what may not go on.
+
+    Methods raise StoreUnavailable.
+    """
+
+    def __init__(
+        self,
+        sessions: SessionStore,
+        directory: Directory,
+        granted: Granted | None,
+        expiry: Expiry,
+        clock: Clock,
+    ) -> None:
+        self._sessions, self._directory = sessions, directory
+        self._granted, self._expiry, self._clock = granted, expiry, clock
+
+    async def principal(self, sid: str, now: float, seen: float) -> Principal | None:
+        """Return whom a session stands for, None if it has ended.
+
+        `seen` is when this worker last saw it used (Unix time), which the store may not know yet.
+        """
+        record = await self._sessions.get(sid)
+        if record is None:
+            return None
+        user = await self._directory.get(record.username)
+        if not self._expiry.alive(record, max(seen, record.last_seen), now):
+            return None  # not deleted: nobody ended it, and this machine's clock is not everybody's
+        if user is None or user.disabled:
+            await self._sessions.delete_for_user(record.username)
+            return None
+        if user.password_changed_at > record.proven_at.get("password", now):
+            await self._sessions.delete(sid)  # proven with a password that is no longer the user's
+            return None
+        return await self.with_grants(user, record)
+
+    async def with_grants(self, user: User, record: SessionRecord) -> Principal:
+        """Return the principal with the groups that are lent to this user now."""
+        grants = await self._granted(user.username, self._clock()) if self._granted else ()
+        until = min((end for _, end in grants), default=math.inf)
+        return Principal(user, record, tuple(group for group, _ in grants), granted_until=until)
 
 
 class SharedReads(Generic[T]):

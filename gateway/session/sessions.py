@@ -11,13 +11,21 @@ from cryptography.fernet import MultiFernet
 
 from gateway.clock import Clock
 from gateway.config.schema import Session as SessionConfig
-from gateway.directory.base import Directory, existing
+from gateway.directory.base import Directory
 from gateway.errors import SessionEnded, StoreUnavailable
 from gateway.model import Principal, SessionRecord, User
 from gateway.policy.decide import SECOND_FACTORS
-from gateway.session.cache import Behind, CachedSession, Expiry, SessionCache, SharedReads, follow
+from gateway.session.cache import (
+    Behind,
+    CachedSession,
+    Expiry,
+    Granted,
+    SessionCache,
+    SessionJudge,
+    SharedReads,
+    follow,
+)
 from gateway.session.cookie import Content, SessionCookie, counts_everywhere
-from gateway.session.judge import Granted, SessionJudge
 from gateway.stores.protocols.core import Change, Changes, SessionStore
 
 log = logging.getLogger("gateway.session")
@@ -166,10 +174,6 @@ class Sessions:
         except StoreUnavailable:
             log.warning("session not touched: store is away")
 
-    def could_end_at(self, record: SessionRecord) -> float:
-        """The Unix time until which the session has not expired, as far as the record tells."""
-        return self.expiry.could_end_at(record)
-
     async def look_up(self, record: SessionRecord) -> Principal | None:
         """Whom a session stands for now, None if it has ended. Asks the store. Raises StoreUnavailable."""
         return await self._judge.principal(record.sid, self._clock(), 0.0)
@@ -226,10 +230,9 @@ class Sessions:
                 self._forget(Change("session", sid))
         return count
 
-    async def principal_of(self, record: SessionRecord, user: User | None = None) -> Principal:
-        """Whom a record that was just made stands for. Raises UserUnknown if the user vanished."""
-        known = user or await existing(self._directory, record.username)
-        return await self._judge.with_grants(known, record)
+    async def principal_of(self, record: SessionRecord, user: User) -> Principal:
+        """Whom a record that was just made for `user` stands for."""
+        return await self._judge.with_grants(user, record)
 
     async def with_lent_groups(self, user: User) -> User:
         """Return the user with the groups that are lent to them for now, for requests without a session."""

@@ -33,7 +33,6 @@ RANK = {name: rank for rank, names in enumerate(ORDER) for name in names.split()
 CONCRETE = ("stores", "messaging.senders", "directory")
 SEAMS = {
     "stores.protocols",
-    "stores.ledger_keys",
     "messaging.senders.base",
     "directory.base",
     "directory.identifiers",

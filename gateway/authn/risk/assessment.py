@@ -11,7 +11,7 @@ from hashlib import sha256
 from ipaddress import IPv4Address, ip_network
 from math import asin, cos, radians, sin, sqrt
 
-from gateway.authn.risk.geo import Geo
+from gateway.authn.risk.geo import Geo, Location
 from gateway.clock import Clock
 from gateway.config.schema import Config, Risk, RiskAction
 from gateway.errors import RequestRefused
@@ -211,7 +211,7 @@ class RiskWatch:
         return [place for place in await self._places.of(username) if place.seen_at >= since]
 
     def _here(self, address: IPAddress, user_agent: str) -> Place:
-        found = self._geo.locate(address)
+        found = self._geo.locate(address) if self._geo.has_file else Location()
         return Place(
             network=network_of(address),
             device=device_of(user_agent),

@@ -29,6 +29,7 @@ class Geo:
 
     def __init__(self, file: Path | None) -> None:
         self._reader = _open(file) if file else None
+        self.has_file = file is not None
 
     def locate(self, address: IPAddress) -> Location:
         """Return where an address is, as far as the file knows."""

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from gateway.authn.login import proven_recently
 from gateway.clock import Clock
 from gateway.config.schema import AccessRequest
 from gateway.errors import TooManyAttempts
 from gateway.model import Principal, Target
-from gateway.policy.decide import Routes
+from gateway.policy.decide import Routes, proven_recently
 from gateway.policy.grantable_groups import requestable
 from gateway.portal.access_requests.requests import AccessDesk
 from gateway.portal.forms import posted

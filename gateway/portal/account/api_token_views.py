@@ -5,12 +5,12 @@ from functools import partial
 
 from aiohttp import web
 
-from gateway.authn.login import proven_recently
 from gateway.clock import Clock
 from gateway.directory.base import Directory, existing
 from gateway.errors import TooManyAttempts
 from gateway.i18n.text import N_
 from gateway.model import Principal, User
+from gateway.policy.decide import proven_recently
 from gateway.portal.account.api_tokens import NotMade, OwnTokenDesk, TokenRequest
 from gateway.portal.account.change_notices import AccountNews
 from gateway.portal.account.enrolment import FactorEnrolment

@@ -13,12 +13,13 @@ from enum import Enum, auto
 from gateway.authn.factors.base import Attempt, Enrols, Outcome, Setup
 from gateway.authn.factors.build import Factors
 from gateway.authn.factors.phone_lines import SECOND_PHONE
-from gateway.authn.login import LoginOrigin, proven_recently
+from gateway.authn.login import LoginOrigin
 from gateway.config.schema import EnrolmentSection as EnrolmentConfig
 from gateway.errors import TooManyAttempts
 from gateway.i18n.text import N_
 from gateway.model import Principal, SessionRecord, User
 from gateway.observability.audit import Audit
+from gateway.policy.decide import proven_recently
 from gateway.portal.account.change_notices import AccountNews
 from gateway.session import Sessions
 from gateway.stores.protocols.ledger import Ledger

@@ -12,14 +12,14 @@ from gateway.authn.factors.base import given_name
 from gateway.authn.factors.build import Factors
 from gateway.authn.factors.phone_lines import SECOND_PHONE
 from gateway.authn.factors.removal import OWNED, forget_numbers
-from gateway.authn.login import LoginOrigin, proven_recently
+from gateway.authn.login import LoginOrigin
 from gateway.config.schema import Policy
 from gateway.directory.base import Directory, WritableDirectory, existing
 from gateway.i18n.catalogues import language
 from gateway.i18n.text import N_
 from gateway.messaging.addresses import mask_email, mask_phone
 from gateway.model import Principal, User
-from gateway.policy.decide import has_factors
+from gateway.policy.decide import has_factors, proven_recently
 from gateway.portal.account.change_notices import AccountNews
 from gateway.portal.account.enrolment import FactorEnrolment
 from gateway.portal.rendering.texts import FACTOR_LABELS

@@ -11,13 +11,13 @@ from aiohttp import web
 
 from gateway.authn.factors.approval import ApprovalFactor, vouches
 from gateway.authn.factors.approval_questions import ApprovalAnswer, ApprovalQuestion
-from gateway.authn.login import proven_recently
 from gateway.clock import Clock
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
 from gateway.messaging.notices import Notices
 from gateway.model import Principal
 from gateway.observability.audit import Audit
+from gateway.policy.decide import proven_recently
 from gateway.portal.forms import posted
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM

@@ -116,14 +116,15 @@ class ProviderViews:
             user = await self.links.user(self.config, account, request.client.ip)
         except (NotSignedIn, ProviderUnavailable) as error:
             return self._failed(request, error, journey.rd)
-        record = await self.signin.federated(request.client, user, request.visit.principal, mfa=account.mfa)
+        principal = await self.signin.federated(
+            request.client, user, request.visit.principal, mfa=account.mfa
+        )
         destination = read_return(journey.rd, request.target, self.routes, self.prefix)
-        principal = await self.sessions.principal_of(record)
         where = href(destination, request.target)
         if self.signin.decision(destination, principal).verdict is Verdict.STEP_UP:
             where = with_return(f"{self.prefix}/verify", where)
         response = see_other(where)
-        await self.sessions.attach(request.http, response, record.sid)
+        await self.sessions.attach(request.http, response, principal.session)
         return response
 
     async def come_back_by_post(self, request: PortalRequest) -> web.StreamResponse:

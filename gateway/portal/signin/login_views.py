@@ -67,7 +67,7 @@ class LoginViews:
             )
             return await self._form(request, destination, username=username, error=problem, status=403)
         try:
-            record = await self._signin.password(
+            principal = await self._signin.password(
                 request.client, username, form.get("password", ""), request.visit.principal
             )
         except TooManyAttempts as limit:
@@ -79,11 +79,10 @@ class LoginViews:
                 status=429,
                 retry_after=limit.retry_after,
             )
-        if record is None:
+        if principal is None:
             return await self._form(request, destination, username=username, error=WRONG_PASSWORD, status=401)
-        principal = await self._sessions.principal_of(record)
         response = self._onward.to(request, destination, principal)
-        await self._sessions.attach(request.http, response, record)
+        await self._sessions.attach(request.http, response, principal.session)
         return response
 
     async def _form(

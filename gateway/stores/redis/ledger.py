@@ -8,9 +8,9 @@ the gateways' clocks may differ by that much.
 from collections.abc import Sequence
 
 from gateway.clock import Clock
-from gateway.stores.ledger_keys import digest
 from gateway.stores.protocols.ledger import Hit
 from gateway.stores.redis.connection import RedisLink, Script
+from gateway.stores.sql.ledger import digest
 
 SLACK = 60.0
 """Seconds that Redis keeps an entry beyond its end."""

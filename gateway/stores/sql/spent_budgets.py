@@ -11,9 +11,9 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.clock import Clock
-from gateway.stores.ledger_keys import digest
 from gateway.stores.protocols.ledger import Spent
 from gateway.stores.sql.engine import reading, upsert, writing
+from gateway.stores.sql.ledger import digest
 from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import spent_budgets as table
 
