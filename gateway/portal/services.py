@@ -22,7 +22,7 @@ from gateway.messaging.sms.account_texts import SmsNotices
 from gateway.messaging.sms.build import Sms
 from gateway.observability.audit import Audit
 from gateway.policy.decide import Routes
-from gateway.portal.csrf import SignInTokens
+from gateway.portal.forms import SignInTokens
 from gateway.portal.rendering.render import Pages
 from gateway.rate_limits import RateLimits
 from gateway.request.target import parse_authority

@@ -22,7 +22,7 @@ from gateway.messaging.sms.phone_change_notice import ChangeNotice
 from gateway.observability.audit import Audit
 from gateway.observability.tracing import RequestTracer, build_tracing
 from gateway.policy.decide import Routes
-from gateway.portal.csrf import SignInTokens
+from gateway.portal.forms import SignInTokens
 from gateway.portal.health import Health, WriteProbe
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import LANGUAGE_COOKIE

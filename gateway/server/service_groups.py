@@ -22,7 +22,7 @@ from gateway.messaging.sms.account_texts import SmsNotices
 from gateway.messaging.sms.build import build_sms_dispatch
 from gateway.observability.audit import Audit
 from gateway.policy.decide import Routes
-from gateway.portal.csrf import SignInTokens
+from gateway.portal.forms import SignInTokens
 from gateway.portal.return_url import is_own_page, stands_for
 from gateway.portal.services import Authn, Messaging, Users
 from gateway.rate_limits import RateLimits

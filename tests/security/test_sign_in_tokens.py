@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.portal.csrf import SignInTokens
+from gateway.portal.forms import SignInTokens
 from tests.rig import PASSWORD, FakeClock, running_gateway
 
 CASES = {

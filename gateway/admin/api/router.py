@@ -18,7 +18,7 @@ from gateway.admin.services import AdminServices
 from gateway.authn.api_credentials import NotAccepted
 from gateway.errors import GatewayError, RequestRefused, TooManyAttempts
 from gateway.model import Verdict
-from gateway.portal.csrf import ForeignForm, check_origin, token_matches
+from gateway.portal.forms import ForeignForm, check_origin, token_matches
 from gateway.portal.rendering.status_texts import wording
 from gateway.portal.request import PortalRequest
 from gateway.request.small_body import read_small

@@ -11,8 +11,7 @@ from gateway.authn.login import SignIn
 from gateway.errors import TooManyAttempts
 from gateway.model import Target, Verdict
 from gateway.policy.decide import Routes
-from gateway.portal.csrf import SignInTokens
-from gateway.portal.forms import posted
+from gateway.portal.forms import SignInTokens, posted
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM, WRONG_PASSWORD, too_many
 from gateway.portal.request import PortalRequest

@@ -8,8 +8,7 @@ from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
 from gateway.model import Target
 from gateway.policy.decide import Routes
-from gateway.portal.csrf import SignInTokens
-from gateway.portal.forms import posted
+from gateway.portal.forms import SignInTokens, posted
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM
 from gateway.portal.request import PortalRequest, see_other

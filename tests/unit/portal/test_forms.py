@@ -14,8 +14,7 @@ from aiohttp.base_protocol import BaseProtocol
 from multidict import CIMultiDict
 
 from gateway.errors import RequestRefused
-from gateway.portal.csrf import ForeignForm
-from gateway.portal.forms import PostedForm, confirmed, posted, posted_by_anyone
+from gateway.portal.forms import ForeignForm, PostedForm, confirmed, posted, posted_by_anyone
 from gateway.portal.request import PortalRequest
 
 ROOT = Path(__file__).resolve().parents[3] / "gateway"
