@@ -11,10 +11,10 @@ from gateway.authn.factors.bypass import Bypasses
 from gateway.authn.factors.phone_lines import SECOND_PHONE
 from gateway.authn.factors.removal import OWNED, FactorRemoval
 from gateway.messaging.addresses import mask_email, mask_phone
-from gateway.model import SessionRecord, User
+from gateway.model import SessionRecord, User, shown_id
 from gateway.portal.rendering.texts import FACTOR_LABELS
 from gateway.portal.rendering.user_agent import browser_name
-from gateway.stores.protocols.session_search import Alive, shown_id
+from gateway.stores.protocols.session_search import Alive
 
 
 @dataclass(frozen=True, slots=True)

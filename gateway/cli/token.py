@@ -9,7 +9,7 @@ import click
 
 from gateway.authn.api_credentials import PREFIX, token_digest
 from gateway.cli.context import Opened, config_option, json_option, moment, print_json, run
-from gateway.config.names import user_name
+from gateway.config.names import checked_user_name, user_name
 from gateway.config.units import parse_duration
 from gateway.directory import identifiers
 from gateway.errors import GatewayError
@@ -61,7 +61,7 @@ def add(
         digest = token_digest(opened.keys.derive(b"tokens"), secret)
         made = ApiToken(
             id=id,
-            name=identifiers.username(name),
+            name=checked_user_name(name),
             digest=digest,
             groups=tuple(map(identifiers.group, groups)),
             routes=routes,

@@ -1,7 +1,7 @@
 """The one spelling in which names of users, groups, mail addresses and mail domains are kept and compared. Pure.
 
 Rules, directories, imports, lookups and explanations all come here, so none of them can see two names where another
-sees one, nor one where another sees two.
+sees one, nor one where another sees two. What can't be a name is refused here, too.
 """
 
 import re
@@ -12,8 +12,13 @@ import idna
 from pydantic import AfterValidator
 
 from gateway.config.sections.base import Words
+from gateway.errors import InvalidUser
 
 _BLANKS = re.compile(" {2,}")
+# CR and LF (Cc) would end a header; surrogates and unassigned (Cs, Cn) may not be UTF-8. Invisible characters
+# (Cf) make two names look the same; people's names need some (Persian writes a zero-width non-joiner).
+_UNSAFE = {"Cc", "Cs", "Cn", "Zl", "Zp"}
+LONGEST_NAME = 128
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
@@ -28,9 +33,29 @@ def user_name(text: str) -> str:
     return _BLANKS.sub(" ", name) if "  " in name else name
 
 
+def checked_user_name(text: str) -> str:
+    """Return a username in canonical spelling; directories elsewhere have some with a blank. Raises InvalidUser."""
+    name = user_name(text)
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise InvalidUser(f"a username has 1 to {LONGEST_NAME} characters")
+    if any((character != " " and character.isspace()) or character in ":," for character in name):
+        raise InvalidUser(f"username {text!r}: tabs, line ends, colons and commas are not allowed")
+    return plain("username", name)
+
+
 def group_name(text: str) -> str:
     """The spelling of a group. Capitals count: directories have `Staff` and `staff` as two groups."""
     return unicodedata.normalize("NFKC", text).strip()
+
+
+def plain(field: str, text: str) -> str:
+    """Return the text of a `field` (its name, for the error) without change. Raises InvalidUser for characters that
+    would end a header, that may not be UTF-8, or that nobody sees.
+    """
+    refused = _UNSAFE if field == "name" else _UNSAFE | {"Cf"}
+    if any(unicodedata.category(character) in refused for character in text):
+        raise InvalidUser(f"{field} {text!r}: control and invisible characters are not allowed")
+    return text
 
 
 def mail_domain(text: str) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.clock import Clock
+from gateway.config.names import checked_user_name
 from gateway.directory import identifiers
 from gateway.directory.base import Census
 from gateway.directory.password_hashing import PasswordHashing
@@ -44,7 +45,7 @@ class DatabaseDirectory:
 
     async def get(self, username: str) -> User | None:
         try:
-            name = identifiers.username(username)
+            name = checked_user_name(username)
         except InvalidUser:  # what visitors type; such a user can't exist
             return None
         async with reading(self._engine) as connection:
@@ -151,7 +152,7 @@ class DatabaseDirectory:
 
     async def set_password(self, username: str, password: str) -> None:
         """Ends no session: who changes the own password keeps the one at hand. Callers end the others."""
-        name = identifiers.username(username)
+        name = checked_user_name(username)
         self._passwords.check_strength(password, name)
         hash = await self._passwords.hash(password)
         async with writing(self._engine) as connection:
@@ -161,7 +162,7 @@ class DatabaseDirectory:
             await publish(connection, now, Change("user", name))
 
     async def clear_password(self, username: str) -> None:
-        name, now = identifiers.username(username), self._clock()
+        name, now = checked_user_name(username), self._clock()
         async with writing(self._engine) as connection:
             await self._update(connection, name, {"password_hash": "", "password_changed_at": now})
             await forget_devices(connection, name)
@@ -169,7 +170,7 @@ class DatabaseDirectory:
 
     async def delete(self, username: str) -> None:
         """Delete a user with everything that belongs to it, in one transaction. Raises UserUnknown."""
-        name = identifiers.username(username)
+        name = checked_user_name(username)
         async with writing(self._engine) as connection:
             gone = await connection.execute(delete(users).where(users.c.username == name))
             if gone.rowcount == 0:

@@ -11,15 +11,11 @@ from dataclasses import replace
 import idna
 import phonenumbers
 
-from gateway.config.names import group_name, mail_domain, user_name
+from gateway.config.names import LONGEST_NAME, checked_user_name, group_name, mail_domain, plain
 from gateway.errors import InvalidUser
 from gateway.i18n.text import N_
 from gateway.model import User
 
-_LONGEST = 128
-# CR and LF (Cc) would end a header; surrogates and unassigned (Cs, Cn) may not be UTF-8. Invisible characters
-# (Cf) make two names look the same; people's names need some (Persian writes a zero-width non-joiner).
-_UNSAFE = {"Cc", "Cs", "Cn", "Zl", "Zp"}
 _MARKUP = frozenset('<>"/\\|;%?#*`{}')
 _TOGETHER: tuple[frozenset[str], ...] = (  # UTS 39 §5.2, "highly restrictive"
     frozenset({"LATIN", "CJK", "HIRAGANA", "KATAKANA"}),
@@ -33,7 +29,7 @@ def checked(user: User) -> User:
     """The user in canonical spelling; raises InvalidUser naming the field at fault."""
     return replace(
         user,
-        username=username(user.username),
+        username=checked_user_name(user.username),
         name=full_name(user.name),
         email=email(user.email),
         phone=phone(user.phone),
@@ -48,25 +44,16 @@ def checked_new(user: User) -> User:
 
 def full_name(text: str) -> str:
     """Return a name on one line. Raises InvalidUser."""
-    return _plain("name", text.strip())
-
-
-def username(text: str) -> str:
-    """Return a username in canonical spelling; directories elsewhere have some with a blank. Raises InvalidUser."""
-    name = user_name(text)
-    if not 1 <= len(name) <= _LONGEST:
-        raise InvalidUser(f"a username has 1 to {_LONGEST} characters")
-    if any((character != " " and character.isspace()) or character in ":," for character in name):
-        raise InvalidUser(f"username {text!r}: tabs, line ends, colons and commas are not allowed")
-    return _plain("username", name)
+    return plain("name", text.strip())
 
 
 def new_username(text: str) -> str:
-    """Like `username`, for a user who is being added: refuses what can be taken for something or somebody else.
+    """Like `checked_user_name`, for a user who is being added: what can be taken for something or somebody else is
+    refused.
 
     Raises InvalidUser.
     """
-    name = username(text)
+    name = checked_user_name(text)
     if " " in name:
         raise InvalidUser(f"username {text!r}: blanks are not allowed, shells and files read two words")
     if not (name[0].isalnum() or name[0] == "_") or not any(map(str.isalnum, name)):
@@ -102,9 +89,9 @@ def group_elsewhere(text: str) -> str:
     Raises InvalidUser.
     """
     name = group_name(text)
-    if not 1 <= len(name) <= _LONGEST:
-        raise InvalidUser(f"a group name has 1 to {_LONGEST} characters")
-    return _plain("group", name)
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise InvalidUser(f"a group name has 1 to {LONGEST_NAME} characters")
+    return plain("group", name)
 
 
 def email(text: str) -> str:
@@ -115,7 +102,7 @@ def email(text: str) -> str:
             f"e-mail address {text!r}: write it like name@example.com",
             public=N_("Please write the e-mail address like %(example)s.", example="name@example.com"),
         )
-    return _plain("e-mail address", address)
+    return plain("e-mail address", address)
 
 
 def email_spellings(address: str) -> list[str]:
@@ -152,10 +139,3 @@ def phone(text: str, *, country: str = "") -> str:
             public=N_("This phone number has too few or too many digits for its country."),
         )
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-def _plain(field: str, text: str) -> str:
-    refused = _UNSAFE if field == "name" else _UNSAFE | {"Cf"}
-    if any(unicodedata.category(character) in refused for character in text):
-        raise InvalidUser(f"{field} {text!r}: control and invisible characters are not allowed")
-    return text

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from ldap3.core.exceptions import LDAPInvalidDnError
 from ldap3.utils.dn import parse_dn
 
+from gateway.config.names import checked_user_name
 from gateway.config.schema import LdapAttributes
 from gateway.directory import identifiers
 from gateway.errors import InvalidUser
@@ -58,7 +59,7 @@ def user_of(
 ) -> User | None:
     """None if the entry has no username that we can use. Numbers without country code are of `country`."""
     try:
-        username = identifiers.username(entry.text(attributes.username))
+        username = checked_user_name(entry.text(attributes.username))
     except InvalidUser as error:
         log.warning("LDAP entry %s: %s", entry.dn, error.detail)
         return None

@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.model import SessionRecord
-from gateway.stores.protocols.session_search import Alive, shown_id
+from gateway.model import SessionRecord, shown_id
+from gateway.stores.protocols.session_search import Alive
 from gateway.stores.sql.engine import writing
 from gateway.stores.sql.schema import sessions as table
 from gateway.stores.sql.session_search import SqlSessionSearch

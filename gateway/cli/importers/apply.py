@@ -19,6 +19,7 @@ from gateway.cli.importers.comparison import Row, compare, table
 from gateway.cli.importers.findings import Found, ImportedTotp, LeftOut, as_yaml, users_of
 from gateway.cli.user.bulk_import import hashed, sorted_out
 from gateway.config.loader import read_text
+from gateway.config.names import checked_user_name
 from gateway.config.schema import Config
 from gateway.directory import identifiers
 from gateway.directory.user_files import BadLine, ImportedUser
@@ -128,7 +129,7 @@ async def _fits(opened: Opened, app: ImportedTotp, good: list[ImportedUser], lef
     where = f"authenticator app of {app.username}"
     try:
         pyotp.TOTP(app.secret).now()
-        username = identifiers.username(app.username)
+        username = checked_user_name(app.username)
     except (GatewayError, ValueError):
         left_out.append(LeftOut(where, "its secret is not base32, or of less than 112 bits: enrol again"))
         return False
@@ -144,7 +145,7 @@ async def _fits(opened: Opened, app: ImportedTotp, good: list[ImportedUser], lef
 
 def _credential(app: ImportedTotp, now: float) -> Credential:
     secret = app.secret.upper().replace(" ", "").rstrip("=").encode()
-    username = identifiers.username(app.username)
+    username = checked_user_name(app.username)
     return Credential(
         id=secrets.token_urlsafe(16),
         username=username,

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from gateway.config.names import checked_user_name
 from gateway.directory import identifiers
 from gateway.directory.user_files import BadLine, ImportedUser
 from gateway.errors import InvalidUser
@@ -120,7 +121,7 @@ def as_list(value: object) -> list[Any]:
 def username(text: str) -> str:
     """The spelling in which our rules and users know a name; as it is where nobody can have it."""
     try:
-        return identifiers.username(text)
+        return checked_user_name(text)
     except InvalidUser:
         return text
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Protocol
 
 from gateway.model import SessionRecord
@@ -30,8 +29,3 @@ class SessionSearch(Protocol):
     async def shown(self, id: str) -> SessionRecord | None:
         """Return the session that administrators see as `id` (`shown_id`)."""
         ...
-
-
-def shown_id(sid: str) -> str:
-    """Name a session for administrators: its own id would open it."""
-    return sha256(f"shown:{sid}".encode()).hexdigest()[:32]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.model import SessionRecord
-from gateway.stores.protocols.session_search import Alive, shown_id
+from gateway.model import SessionRecord, shown_id
+from gateway.stores.protocols.session_search import Alive
 from gateway.stores.sql.engine import reading
 from gateway.stores.sql.schema import sessions
 from gateway.stores.sql.sessions import FIELDS, session_record

@@ -12,9 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.dml import ReturningDelete
 
 from gateway.clock import Clock
-from gateway.model import SessionRecord
+from gateway.model import SessionRecord, shown_id
 from gateway.stores.protocols.core import CHANGES_AT_ONCE, Change
-from gateway.stores.protocols.session_search import shown_id
 from gateway.stores.sql.engine import in_order, reading, upsert, writing
 from gateway.stores.sql.oidc import end_with_sessions
 from gateway.stores.sql.purge import delete_in_batches, expired_share

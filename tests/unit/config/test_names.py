@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from gateway.cli.check.explain import Supposed, answer
 from gateway.config.loader import read_text
-from gateway.config.names import group_name, mail_address, mail_domain, user_name
+from gateway.config.names import checked_user_name, group_name, mail_address, mail_domain, user_name
 from gateway.config.schema import Config
 from gateway.directory import identifiers
 from gateway.errors import ConfigError, InvalidUser
@@ -106,7 +106,7 @@ def test_a_spelling_is_the_spelling_of_itself(text: str) -> None:
 @given(st.text(min_size=1, max_size=20))
 def test_what_a_directory_keeps_is_what_a_rule_says(text: str) -> None:
     try:
-        kept = identifiers.username(text)
+        kept = checked_user_name(text)
     except InvalidUser:
         return
     assert kept == user_name(text)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.loader import read_text
+from gateway.config.names import checked_user_name
 from gateway.config.patterns import path_holds
-from gateway.directory.identifiers import username
 from gateway.errors import ConfigError, InvalidUser, RequestRefused
 from gateway.model import Verdict
 from gateway.policy.decide import decide
@@ -110,7 +110,7 @@ names = st.text(alphabet="abA%2fF/;.@é+ ", min_size=1, max_size=6)
 def test_no_path_is_two_users(name: str, rest: str) -> None:
     """Security rule 1: who passes as the owner is the owner, whatever the path looks like."""
     try:
-        owner, path = username(name), canonical_path("/home/" + rest)
+        owner, path = checked_user_name(name), canonical_path("/home/" + rest)
     except (InvalidUser, RequestRefused):
         return
     rules = config(*OWN[:1])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.config.names import checked_user_name
 from gateway.directory import identifiers
 from gateway.errors import InvalidUser
 from gateway.model import User
@@ -19,8 +20,8 @@ from gateway.model import User
     ],
 )
 def test_usernames_have_one_spelling(typed: str, stored: str) -> None:
-    assert identifiers.username(typed) == stored
-    assert identifiers.username(stored) == stored
+    assert checked_user_name(typed) == stored
+    assert checked_user_name(stored) == stored
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_usernames_have_one_spelling(typed: str, stored: str) -> None:
 )
 def test_usernames_that_would_break_headers_or_files_are_refused(typed: str) -> None:
     with pytest.raises(InvalidUser):
-        identifiers.username(typed)
+        checked_user_name(typed)
 
 
 def test_new_users_get_no_name_with_a_blank() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.config.names import checked_user_name
 from gateway.directory import identifiers
 from gateway.errors import InvalidUser
 
@@ -59,4 +60,4 @@ def test_names_as_people_have_them_are_taken(name: str) -> None:
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_who_has_such_a_name_already_still_signs_in(name: str) -> None:
-    assert identifiers.username(name) == name
+    assert checked_user_name(name) == name
