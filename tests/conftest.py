@@ -1,16 +1,54 @@
 """Settings for all tests."""
 
+from typing import Any
+
+import jinja2
 import pytest
 from hypothesis import settings
+from jinja2.bccache import Bucket, BytecodeCache
 
 from gateway.i18n.compile import compile_catalogues
+from gateway.stores.redis import connection
+from gateway.stores.sql import engine
 
 # Never assert a time: on a busy machine an example may take as long as it likes.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
+# A store on the same busy machine may take longer to answer than one that is away is waited for.
+connection.CONNECT_SECONDS = connection.ANSWER_SECONDS = engine.CONNECT_SECONDS = 30
+
 # The gateway reads compiled catalogues; whoever has edited one and runs a test means the edited one.
 compile_catalogues(only_stale=True)
+
+
+class CompiledTemplates(BytecodeCache):
+    """Each gateway compiles the templates that it shows; hundreds of them in one process need not do so again."""
+
+    def __init__(self) -> None:
+        self._codes: dict[tuple[str, str], Any] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._codes.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._codes[bucket.key, bucket.checksum] = bucket.code
+
+
+_compiled: dict[str, CompiledTemplates] = {}
+_environment = jinja2.Environment.__init__
+
+
+def _environment_with_cache(self: jinja2.Environment, **options: Any) -> None:
+    # Compiled code depends on the options. Bound methods and loaders are other ones in each gateway.
+    known = {name: value for name, value in options.items() if name not in {"loader", "finalize"}}
+    language = getattr(getattr(options.get("finalize"), "__self__", None), "tag", "")
+    _environment(
+        self, bytecode_cache=_compiled.setdefault(f"{language} {known}", CompiledTemplates()), **options
+    )
+
+
+jinja2.Environment.__init__ = _environment_with_cache  # type: ignore[method-assign]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

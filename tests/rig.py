@@ -22,6 +22,7 @@ from gateway.keyring import KeyRing
 from gateway.model import User
 from gateway.server.gateway import Gateway, start_gateway
 from gateway.stores.sql.engine import open_engine
+from tests.databases import give_schema
 from tests.waiting import PATIENCE, until
 
 PASSWORD = "correct horse battery"
@@ -219,6 +220,7 @@ async def running_gateway(
         port = sock.getsockname()[1]
         config = make_config(folder, upstream.url, port, overrides)
         terminal = io.StringIO()
+        await give_schema(config.storage.url)
         KeyRing.load_or_create(config.session.keys_file, clock)  # `serve` makes it at the first start
         listening = sockets(config) if sockets else [sock]
         gateway = await start_gateway(

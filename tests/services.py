@@ -58,6 +58,14 @@ def create_database(server: str, name: str) -> str:
     return f"{server}/{name}"
 
 
+@contextmanager
+def folder_for_all() -> Iterator[Path]:
+    """A folder that a program may reach under any account. pytest's are root's, and it takes them back."""
+    with tempfile.TemporaryDirectory(prefix="gateway-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 def missing(reason: str) -> NoReturn:
     if os.environ.get("REQUIRE_SERVICES") == "1":
         pytest.fail(f"REQUIRE_SERVICES=1, but {reason}")

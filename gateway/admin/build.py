@@ -1,11 +1,8 @@
 """Builds the console: which page answers which path."""
 
-import json
-
 from aiohttp import web
 
 from gateway.admin.api.lockouts import BlockOperations
-from gateway.admin.api.openapi import document
 from gateway.admin.api.operation import Operation
 from gateway.admin.api.records import RecordOperations
 from gateway.admin.api.router import Router
@@ -54,8 +51,7 @@ def admin_pages(admin: AdminServices) -> Views:
         },
     )
     operations = all_operations(admin, people, accesses, blocks, paper)
-    described = json.dumps(document(operations, f"{admin.home}/api/v1"))
-    router = Router(admin=admin, door=door, operations=operations, document=described)
+    router = Router(admin=admin, door=door, operations=operations)
 
     async def below(request: PortalRequest) -> web.StreamResponse:
         api = request.target.path.startswith(f"{admin.home}/api/")

@@ -12,7 +12,7 @@ from gateway.config.schema import PasswordRules as PasswordSettings
 from gateway.directory.password_hashing import PasswordHashing
 from gateway.keyring import KeyRing
 from gateway.stores.sql.engine import open_engine
-from gateway.stores.sql.migrate import migrate
+from tests.databases import give_schema, new_database
 from tests.services import create_database, postgres_server, redis_server
 
 
@@ -52,15 +52,14 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return create_database(request.getfixturevalue("postgres"), f"test{next(_numbers)}")
 
 
-@pytest.fixture
-def url(empty_url: str) -> str:
-    async def prepare() -> None:
-        engine = open_engine(empty_url)
-        await migrate(engine)
-        await engine.dispose()
-
-    asyncio.run(prepare())
-    return empty_url
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database with tables and without rows."""
+    if request.param == "sqlite":
+        file = f"sqlite:///{tmp_path}/folder/gateway.db"
+        asyncio.run(give_schema(file))
+        return file
+    return asyncio.run(new_database(request.getfixturevalue("postgres"), f"test{next(_numbers)}"))
 
 
 @pytest.fixture

@@ -19,11 +19,10 @@ from gateway.stores.protocols.ledger import Hit, Ledger
 from gateway.stores.redis.connection import RedisLink
 from gateway.stores.redis.ledger import RedisLedger
 from gateway.stores.sql.ledger import SqlLedger
-from gateway.stores.sql.migrate import migrate
 from gateway.stores.state import PurgedLedger
 from tests.contract import race
 from tests.contract.conftest import FakeClock
-from tests.services import create_database
+from tests.databases import give_schema, new_database
 
 _numbers = itertools.count()
 
@@ -38,15 +37,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return server
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path}/gateway.db"
-    else:
-        url = create_database(request.getfixturevalue("postgres"), f"ledger{next(_numbers)}")
-    asyncio.run(migrated(url))
-    return url
-
-
-async def migrated(url: str) -> None:
-    async with race.opened_engine(url) as engine:
-        await migrate(engine)
+        asyncio.run(give_schema(url))
+        return url
+    return asyncio.run(new_database(request.getfixturevalue("postgres"), f"ledger{next(_numbers)}"))
 
 
 @asynccontextmanager

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.databases import new_database
 from tests.integration.serving import upstream
-from tests.services import create_database, postgres_server, redis_server
+from tests.services import postgres_server, redis_server
 
 _numbers = itertools.count()
 
@@ -38,6 +39,6 @@ async def app() -> AsyncIterator[str]:
 
 
 @pytest.fixture
-def database(postgres: str) -> str:
-    """A new PostgreSQL database, without tables."""
-    return create_database(postgres, f"faults{next(_numbers)}")
+async def database(postgres: str) -> str:
+    """A new PostgreSQL database with tables and without rows."""
+    return await new_database(postgres, f"faults{next(_numbers)}")

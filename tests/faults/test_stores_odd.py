@@ -23,7 +23,7 @@ from gateway.stores.sql.migrate import migrate, newest_revision
 from gateway.stores.sql.sessions import SqlChanges
 from tests.faults.serving import Machine
 from tests.rig import Rig, running_gateway
-from tests.services import Daemon, missing, redis_server
+from tests.services import Daemon, folder_for_all, missing, redis_server
 from tests.waiting import PATIENCE, free_port
 
 
@@ -38,15 +38,16 @@ def program(name: str) -> str:
 
 
 @contextmanager
-def pgbouncer(folder: Path, database: str) -> Iterator[str]:
+def pgbouncer(database: str) -> Iterator[str]:
     """A PgBouncer that gives each transaction one of four connections; yields the URL through it."""
     binary, port = program("pgbouncer"), free_port()
     server, name = database.removeprefix("postgresql://postgres@").split("/")
     host, server_port = server.split(":")
-    folder.chmod(0o755)
-    (folder / "users.txt").write_text('"postgres" ""\n')
-    (folder / "pgbouncer.ini").write_text(
-        f"""[databases]
+    as_root = ["-u", "nobody"] if os.geteuid() == 0 else []
+    with folder_for_all() as folder:
+        (folder / "users.txt").write_text('"postgres" ""\n')
+        (folder / "pgbouncer.ini").write_text(
+            f"""[databases]
 {name} = host={host} port={server_port} dbname={name}
 [pgbouncer]
 listen_addr = 127.0.0.1
@@ -57,22 +58,18 @@ auth_file = {folder}/users.txt
 pool_mode = transaction
 default_pool_size = 4
 """
-    )
-    as_root = ["-u", "nobody"] if os.geteuid() == 0 else []
-    for parent in (folder, *folder.parents):
-        if parent.name.startswith("pytest-"):
-            parent.chmod(0o755)
-    process = subprocess.Popen(
-        [binary, *as_root, str(folder / "pgbouncer.ini")],
-        stdout=subprocess.DEVNULL,
-        stderr=(folder / "pgbouncer.log").open("wb"),
-    )
-    try:
-        asyncio.run(_answers(f"postgresql://postgres@127.0.0.1:{port}/{name}", process))
-        yield f"postgresql://postgres@127.0.0.1:{port}/{name}"
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
+        )
+        process = subprocess.Popen(
+            [binary, *as_root, str(folder / "pgbouncer.ini")],
+            stdout=subprocess.DEVNULL,
+            stderr=(folder / "pgbouncer.log").open("wb"),
+        )
+        try:
+            asyncio.run(_answers(f"postgresql://postgres@127.0.0.1:{port}/{name}", process))
+            yield f"postgresql://postgres@127.0.0.1:{port}/{name}"
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
 
 
 async def _answers(url: str, process: "subprocess.Popen[bytes]") -> None:
@@ -90,7 +87,7 @@ async def _answers(url: str, process: "subprocess.Popen[bytes]") -> None:
 
 @pytest.fixture
 def bouncer(tmp_path: Path, database: str) -> Iterator[str]:
-    with pgbouncer(tmp_path, database) as url:
+    with pgbouncer(database) as url:
         yield url
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.integration.engines import command, process
 from tests.rig import running_gateway
-from tests.services import missing
+from tests.services import folder_for_all, missing
 from tests.waiting import free_port
 
 GZIP = """
@@ -66,23 +66,21 @@ async def test_an_app_that_compresses_for_direct_clients_compresses_behind_us(tm
 
 
 @asynccontextmanager
-async def webdav_server(folder: Path) -> AsyncIterator[str]:
+async def webdav_server() -> AsyncIterator[str]:
     """Apache with mod_dav, which holds Destination against the host and scheme that it believes to have."""
     binary = shutil.which("apache2", path="/usr/sbin") or missing("apache2 is not installed")
-    port, root = free_port(), folder / "apache"
-    (root / "files").mkdir(parents=True)
-    account = "User root\nGroup root" if os.geteuid() == 0 else ""
+    port, account = free_port(), ""
     modules = "/usr/lib/apache2/modules"
-    if os.geteuid() == 0:  # Debian's build refuses to run as root
-        shutil.chown(root / "files", "www-data", "www-data")
-        shutil.chown(root, "www-data", "www-data")
-        for parent in [root, *root.parents][:-2]:
-            parent.chmod(parent.stat().st_mode | 0o055)
-        account = "User www-data\nGroup www-data"
-    config = root / "apache.conf"
-    config.write_text(DAV.format(root=root, port=port, modules=modules, account=account))
-    async with process([binary, "-f", str(config), "-DFOREGROUND"], port, root):
-        yield f"http://127.0.0.1:{port}"
+    with folder_for_all() as root:
+        (root / "files").mkdir()
+        if os.geteuid() == 0:  # Debian's build refuses to run as root
+            shutil.chown(root / "files", "www-data", "www-data")
+            shutil.chown(root, "www-data", "www-data")
+            account = "User www-data\nGroup www-data"
+        config = root / "apache.conf"
+        config.write_text(DAV.format(root=root, port=port, modules=modules, account=account))
+        async with process([binary, "-f", str(config), "-DFOREGROUND"], port, root):
+            yield f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +97,7 @@ async def test_litmus_finds_webdav_behind_us_as_good_as_directly(
     tmp_path: Path, route: dict[str, Any]
 ) -> None:
     litmus = shutil.which("litmus") or missing("litmus is not installed")
-    async with webdav_server(tmp_path) as app:
+    async with webdav_server() as app:
         routes = [{**route, "upstream": app, "policy": {"require": "bypass"}}]
         async with running_gateway(tmp_path, routes=routes) as rig:
             url = f"{rig.url}{route['path'].rstrip('/')}/"
@@ -110,7 +108,6 @@ async def test_litmus_finds_webdav_behind_us_as_good_as_directly(
                 env={**os.environ, "TESTS": "basic copymove locks props http"},
                 capture_output=True,
                 encoding="latin-1",
-                timeout=60,
             )
     # Below a stripped prefix one test says so: the names in the body of a PROPFIND stay the app's own.
     known = ["FAIL (No responses returned)"] if "strip_path" in route else []

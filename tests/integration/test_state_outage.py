@@ -95,7 +95,11 @@ async def test_a_restart_with_an_append_only_file_forgets_neither_counts_nor_cla
         await link.ping()
 
 
-async def test_a_redis_that_accepts_but_never_answers_does_not_hold_callers() -> None:
+async def test_a_redis_that_accepts_but_never_answers_does_not_hold_callers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.stores.redis.connection.ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr("gateway.stores.redis.connection.CONNECT_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         async with opened(f"redis://127.0.0.1:{silent.getsockname()[1]}/0") as (_, ledger):
             async with asyncio.timeout(PATIENCE):

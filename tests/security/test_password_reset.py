@@ -19,7 +19,7 @@ from gateway.model import SessionRecord
 from gateway.rate_limits import RESETS_IN_ALL
 from gateway.stores.sql.engine import open_engine
 from gateway.stores.sql.ledger import SqlLedger
-from gateway.stores.sql.migrate import migrate
+from tests.databases import give_schema
 from tests.mailbox import Mailbox, link_in, running_mailbox
 from tests.rig import Browser, FakeClock, Rig, csrf_of, running_gateway
 
@@ -320,8 +320,9 @@ async def test_of_three_asks_at_once_one_link_lives(tmp_path: Path) -> None:
 
 
 async def test_of_links_made_at_the_same_moment_the_last_one_lives(tmp_path: Path) -> None:
-    engine = open_engine(f"sqlite:///{tmp_path / 'links.db'}")
-    await migrate(engine)
+    url = f"sqlite:///{tmp_path / 'links.db'}"
+    await give_schema(url)
+    engine = open_engine(url)
     links = Links("reset", SqlLedger(engine, FakeClock()), FakeClock(), lifetime=60)
     made = await asyncio.gather(*(links.issue("alice") for _ in range(5)))
     living = [token for token in made if await links.look(token)]

@@ -2,13 +2,16 @@
 operation.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from urllib.parse import unquote
 
 from aiohttp import web
 from pydantic import ValidationError
 
 from gateway.admin.actor import Actor
+from gateway.admin.api.openapi import document
 from gateway.admin.api.operation import ApiCall, ApiResponse, Operation, Taken
 from gateway.admin.api.request_models import Nothing
 from gateway.admin.api.response_models import ApiProblem
@@ -44,12 +47,15 @@ class BadInput(RequestRefused):
 
 
 class Router:
-    """`document` is the description of all operations, for whoever may read."""
-
     def __init__(
-        self, admin: AdminServices, door: ConsoleAuthorization, operations: Sequence[Operation], document: str
+        self, admin: AdminServices, door: ConsoleAuthorization, operations: Sequence[Operation]
     ) -> None:
-        self._admin, self._door, self._operations, self._document = admin, door, operations, document
+        self._admin, self._door, self._operations = admin, door, operations
+
+    @cached_property
+    def _document(self) -> str:
+        """The description of all operations, for whoever may read. Most workers are never asked for it."""
+        return json.dumps(document(self._operations, f"{self._admin.home}/api/v1"))
 
     async def handle(self, request: PortalRequest) -> web.StreamResponse:
         """Answer a call; every error of ours is a problem+json (RFC 9457)."""

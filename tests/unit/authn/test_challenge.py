@@ -12,7 +12,7 @@ from gateway.authn.factors.challenge import TRIES, Codes, random_digits
 from gateway.model import User
 from gateway.stores.sql.engine import open_engine
 from gateway.stores.sql.ledger import SqlLedger
-from gateway.stores.sql.migrate import migrate
+from tests.databases import give_schema
 from tests.rig import FakeClock
 
 ALICE = Attempt(User("alice"), "session-1", "192.0.2.1", "app.test")
@@ -29,8 +29,9 @@ class Wiretapped(SqlLedger):
 
 @pytest.fixture
 async def ledger(tmp_path: Path) -> AsyncIterator[Wiretapped]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
-    await migrate(engine)
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    await give_schema(url)
+    engine = open_engine(url)
     yield Wiretapped(engine, FakeClock())
     await engine.dispose()
 

@@ -15,7 +15,7 @@ from gateway.stores.protocols.core import Credential
 from gateway.stores.sql.credentials import SqlCredentials
 from gateway.stores.sql.engine import open_engine
 from gateway.stores.sql.ledger import SqlLedger
-from gateway.stores.sql.migrate import migrate
+from tests.databases import give_schema
 from tests.rig import FakeClock
 from tests.software_key import SoftwareKey
 
@@ -51,8 +51,9 @@ class Rig:
 
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'keys.db'}")
-    await migrate(engine)
+    url = f"sqlite:///{tmp_path / 'keys.db'}"
+    await give_schema(url)
+    engine = open_engine(url)
     clock = FakeClock()
     ring = KeyRing.load_or_create(tmp_path / "session.keys", clock)
     credentials = SqlCredentials(engine, ring.seal, ring.open)
