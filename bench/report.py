@@ -134,12 +134,13 @@ def method(result: Result) -> Iterator[str]:
     yield f"""
 ## What takes the fast path, and what does not
 
-GET, HEAD, POST, PUT, PATCH and DELETE with or without a body, of a session in memory or on a bypass route, with
-`strip_path`, header rules and rules by path, method and query, go from socket to socket. A forward-auth question is
-answered from what is known of those that differ only in the URI asked about. The rest takes the ordinary path, which
-decides and answers alike:
+GET, HEAD, POST, PUT, PATCH and DELETE with or without a body, of a session in memory, with an API token or HTTP Basic
+that was checked within the last minute, or on a bypass route, with `strip_path`, header rules and rules by path, method
+and query, go from socket to socket. A forward-auth question is answered from what is known of those that differ only in
+the URI asked about. The rest takes the ordinary path, which decides and answers alike:
 
-- Requests with Authorization: tokens and HTTP Basic count against limits that may need the store.
+- Credentials that are checked for the first time or again, and those that are refused: that counts against limits, asks
+  the store, costs Argon2, and is audited.
 - Sessions that are not in memory: they are read from the store.
 - Whatever policy does not allow, and upstreams that are down: pages, redirects and failover.
 - Methods beyond those six, HTTP/1.0, absolute URLs, escapes, `;`, `//` and dots in the path, an empty query: they are
@@ -148,9 +149,9 @@ decides and answers alike:
   but `close`, a GET or HEAD with a body: what is said about one hop is not to be sent on unread.
 - POST of text/plain: it could be the confirmation of a kept form. A Content-Length above `max_body`: 413.
 - Our own pages; requests that are chosen to be traced; client certificates.
-- Forward-auth questions whose answer is no, that show credentials for us, that name the original path twice, in another
-  spelling or not at all (Vouch), or whose headers are longer than 4 KiB: nothing can be
-  remembered, or there are two readings.
+- Forward-auth questions whose answer is no, that name the original path twice, in another spelling (Authelia's Envoy
+  writes `//`) or not at all (Vouch), or whose headers are longer than 4 KiB: there is nothing to remember, or no one
+  reading.
 
 ## Method
 

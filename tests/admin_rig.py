@@ -7,7 +7,8 @@ from typing import Any
 
 import aiohttp
 
-from gateway.authn.api_credentials import PREFIX, token_digest
+from gateway.authn.api_credentials import token_digest
+from gateway.authn.shown_credentials import PREFIX
 from gateway.keyring import KeyRing
 from gateway.stores.protocols.tokens import ApiToken
 from gateway.stores.sql.engine import open_engine

@@ -280,6 +280,7 @@ class World:
         self.fast = FastPath(
             routes=Routes(CONFIG.routes),
             sessions=cast(Any, _Sessions()),
+            credentials=cast(Any, None),
             assertions=cast(Any, _Assertions()),
             proxy=self.proxy,
             pages=cast(Any, _Pages()),

@@ -5,8 +5,6 @@ A token that a user made stands for that user, as the directory has them now. A 
 never reaches an upstream. Failures are audited and count against the limits.
 """
 
-import base64
-import binascii
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +14,14 @@ from typing import Any
 
 from gateway.authn.kept_principals import KeptPrincipals, proven_now
 from gateway.authn.password_check import PasswordCheck
+from gateway.authn.shown_credentials import (
+    PREFIX,
+    ApiPrincipal,
+    ShownSecret,
+    certificate_name,
+    name_and_password,
+    shown_on,
+)
 from gateway.authn.verified_cache import VerifiedCache
 from gateway.clock import Clock
 from gateway.config.names import user_name
@@ -29,7 +35,6 @@ from gateway.rate_limits import PASSWORD_PER_IP, TOKENS_PER_IP, RateLimits, netw
 from gateway.stores.protocols.core import Change
 from gateway.stores.protocols.tokens import ApiToken, ApiTokens
 
-PREFIX = "agt_"
 _NOTE_USE_AFTER = 60.0
 
 
@@ -68,14 +73,6 @@ class RightPassword:
     principals: KeptPrincipals = field(default_factory=KeptPrincipals)
 
 
-@dataclass(frozen=True, slots=True)
-class ApiPrincipal:
-    """Whom the credentials stand for (None: there were none of ours). `consumed`: Authorization was for us."""
-
-    principal: Principal | None = None
-    consumed: bool = False
-
-
 class ApiCredentials:
     """Reads API credentials, one per worker. `keys` are hash keys for tokens, newest first; `own` says whether tokens
     that users made count.
@@ -108,21 +105,32 @@ class ApiCredentials:
 
         Raises NotAccepted, OutOfScope, TooManyAttempts and StoreUnavailable.
         """
-        if len(authorization) == 1:
-            scheme, _, value = authorization[0].strip().partition(" ")
-            value = value.strip()
-            if scheme.lower() == "bearer" and value.startswith(PREFIX):
-                if not route.tokens:
-                    return ApiPrincipal(
-                        consumed=True
-                    )  # ours, but not for here: the app must not learn it either
-                return ApiPrincipal(await self._by_token(route, target, value), consumed=True)
-            if scheme.lower() == "basic" and (shown := await self._basic(route, target, value)):
-                return shown
-        if route.client_cert and certificate and (name := certificate_name(certificate)):
+        shown = shown_on(route, authorization)
+        if isinstance(shown, ShownSecret):
+            right = await self._check(target, shown)
+            if refusal := self._objection(right, route, target, shown):
+                if isinstance(refusal, OutOfScope):
+                    self._note_out_of_scope(right, target, route=route.label)
+                raise refusal
+            return ApiPrincipal(self._principal(right, route, target, shown), consumed=True)
+        if shown is None and route.client_cert and certificate and (name := certificate_name(certificate)):
             sid, now = f"cert:{name}", self._clock()
             return ApiPrincipal(proven_now(User(sid), "certificate", sid, str(target.client), now))
-        return ApiPrincipal(consumed=len(authorization) > 1 and (route.tokens or route.basic))
+        return shown or ApiPrincipal(consumed=len(authorization) > 1 and (route.tokens or route.basic))
+
+    def known(self, route: Route, target: Target, authorization: Sequence[str]) -> ApiPrincipal | None:
+        """Return what `read` would, without a certificate, if it need not check anything anew and would not refuse.
+
+        Waits for nothing, and nothing is noted.
+        """
+        shown = shown_on(route, authorization)
+        if not isinstance(shown, ShownSecret):
+            return shown or ApiPrincipal(consumed=len(authorization) > 1 and (route.tokens or route.basic))
+        cache = self._right_tokens if shown.factor == "token" else self._right_passwords
+        right: Bearer | RightPassword | None = cache.known(shown.secret)
+        if right is None or self._objection(right, route, target, shown):
+            return None
+        return ApiPrincipal(self._principal(right, route, target, shown), consumed=True)
 
     def hear(self, change: Change) -> None:
         """Check passwords of a changed user, and revoked tokens, again at their next use."""
@@ -145,31 +153,46 @@ class ApiCredentials:
         right = await self._good(target, value.strip())
         token = right.token
         if token.owner or scope not in token.scopes or (token.methods and target.method not in token.methods):
-            self._audit.record("token_out_of_scope", right.user.username, str(target.client), scope=scope)
+            self._note_out_of_scope(right, target, scope=scope)
             raise OutOfScope(f"token {token.name} has no scope {scope}")
         user, ip = replace(right.user, groups=()), str(target.client)
         return proven_now(user, "token", f"token:{token.id}", ip, self._clock())
 
     async def _good(self, target: Target, text: str) -> Bearer:
-        right = await self._right_tokens.get(text, str(target.client), partial(self._look_up, target, text))
-        if right.token.expires_at and right.token.expires_at <= self._clock():
+        right = await self._right_token(target, text)
+        if self._has_expired(right.token):
             raise self._refused_token("it has expired")
         return right
 
-    async def _by_token(
-        self, route: Route, target: Target, text: str, username: str | None = None
-    ) -> Principal:
-        """`username` came with it in HTTP Basic, which only tokens of users do."""
-        right = await self._good(target, text)
-        token = right.token
+    async def _right_token(self, target: Target, text: str) -> Bearer:
+        return await self._right_tokens.get(text, str(target.client), partial(self._look_up, target, text))
+
+    def _has_expired(self, token: ApiToken) -> bool:
+        return bool(token.expires_at) and token.expires_at <= self._clock()
+
+    async def _check(self, target: Target, shown: ShownSecret) -> Bearer | RightPassword:
+        if shown.factor == "token":
+            return await self._right_token(target, shown.secret)
+        check = partial(self._check_password, target, shown.secret)
+        return await self._right_passwords.get(shown.secret, str(target.client), check)
+
+    def _objection(
+        self, right: Bearer | RightPassword, route: Route, target: Target, shown: ShownSecret
+    ) -> NotAccepted | OutOfScope | None:
+        """Why a credential that is right does not count for this request."""
+        if not isinstance(right, Bearer):
+            return None
+        token, username = right.token, shown.username
+        if self._has_expired(token):
+            return self._refused_token("it has expired")
         if username is not None and (not token.owner or user_name(username) != token.owner):
-            raise self._refused_token("it belongs to somebody else")
+            return self._refused_token("it belongs to somebody else")
         if route.label not in token.routes or (token.methods and target.method not in token.methods):
-            self._audit.record(
-                "token_out_of_scope", right.user.username, str(target.client), route=route.label
-            )
-            raise OutOfScope(f"token {token.name} is not for {target.method} on {route.label}")
-        return self._principal(right, "token", route, target, f"token:{token.id}")
+            return OutOfScope(f"token {token.name} is not for {target.method} on {route.label}")
+        return None
+
+    def _note_out_of_scope(self, right: Bearer | RightPassword, target: Target, **where: str) -> None:
+        self._audit.record("token_out_of_scope", right.user.username, str(target.client), **where)
 
     async def _look_up(self, target: Target, text: str) -> Bearer:
         address = str(target.client)
@@ -208,25 +231,12 @@ class ApiCredentials:
 
     # -- HTTP Basic ------------------------------------------------------------------------------------------------
 
-    async def _basic(self, route: Route, target: Target, value: str) -> ApiPrincipal | None:
-        """A user's token may come in the place of the password; it never reaches an app either."""
-        username, password = _decoded(value) or ("", "")
-        ours = password.startswith(PREFIX)
-        if ours and route.tokens:
-            return ApiPrincipal(await self._by_token(route, target, password, username), consumed=True)
-        if route.basic:
-            return ApiPrincipal(await self._by_password(route, target, value), consumed=True)
-        return ApiPrincipal(consumed=True) if ours else None
-
-    async def _by_password(self, route: Route, target: Target, value: str) -> Principal:
-        check = partial(self._check_password, target, value)
-        right = await self._right_passwords.get(value, str(target.client), check)
-        return self._principal(right, "password", route, target, f"basic:{right.user.username}")
-
     async def _check_password(self, target: Target, value: str) -> RightPassword:
         """With the same limits as the login page, so that this is no second door for guessing."""
         address = str(target.client)
-        if (given := _decoded(value)) is None:  # it names nobody, so it must not count against anybody's name
+        if (
+            given := name_and_password(value)
+        ) is None:  # it names nobody, so it must not count against anybody's name
             await self._limits.spend(PASSWORD_PER_IP, network_of(address))
             raise NotAccepted("HTTP Basic: not base64 of name and password", basic_challenge(target))
         user = await self._passwords.check(*given, address, door="basic")
@@ -238,12 +248,13 @@ class ApiCredentials:
     # -- what was proven -------------------------------------------------------------------------------------------
 
     def _principal(
-        self, right: Bearer | RightPassword, factor: str, route: Route, target: Target, sid: str
+        self, right: Bearer | RightPassword, route: Route, target: Target, shown: ShownSecret
     ) -> Principal:
+        sid = f"token:{right.token.id}" if isinstance(right, Bearer) else f"basic:{right.user.username}"
         now, ip = self._clock(), str(target.client)
         if any(rule.max_age for rule in route.access):  # a rule asks how old the proof is: it came just now
-            return proven_now(right.user, factor, sid, ip, now)
-        return right.principals.get(right.user, factor, sid, ip, now)
+            return proven_now(right.user, shown.factor, sid, ip, now)
+        return right.principals.get(right.user, shown.factor, sid, ip, now)
 
 
 def token_user(name: str) -> str:
@@ -259,35 +270,3 @@ def token_digest(key: bytes, secret: str) -> str:
 def basic_challenge(target: Target) -> str:
     """Return the WWW-Authenticate challenge for HTTP Basic (RFC 7617 §2)."""
     return f'Basic realm="{target.host}", charset="UTF-8"'  # RFC 7617 §2.1
-
-
-def certificate_name(certificate: dict[str, Any]) -> str:
-    """Return the first alternative name of a certificate, else its common name, "" without either (RFC 9525 prefers
-    the former).
-    """
-    for kind in ("email", "DNS", "URI"):
-        for have, value in certificate.get("subjectAltName", ()):
-            if have == kind:
-                return _plain(str(value))
-    names = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
-    return _plain(str(names[0])) if len(names) == 1 else ""
-
-
-def _plain(name: str) -> str:
-    return name if name.isprintable() and "," not in name and len(name) <= 128 else ""
-
-
-def _decoded(value: str) -> tuple[str, str] | None:
-    """Name and password, None for what is neither. UTF-8 is what we ask for (RFC 7617 §2.1); programs that don't read
-    that send Latin-1, which hardly ever is UTF-8 by chance.
-    """
-    try:
-        raw = base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-    username, colon, password = text.partition(":")
-    return (username, password) if username and colon else None

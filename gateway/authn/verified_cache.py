@@ -9,7 +9,6 @@ import hmac
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from hashlib import sha256
 from typing import Generic, TypeVar
 
 from gateway.clock import Clock
@@ -42,9 +41,8 @@ class VerifiedCache(Generic[T]):
         """Return what `check` found, now or within the last minute; equal requests of `who` at one time share one
         check.
         """
-        slot = hmac.new(self._key, credential.encode(errors="surrogatepass"), sha256).hexdigest()
-        found = self._known.get(slot)
-        if found and 0 <= self._clock() - found[0] < self._lifetime:
+        slot = self._slot(credential)
+        if (found := self._fresh(slot)) is not None:
             return found[1]
         task = self._running.get((slot, who))
         if task is None:
@@ -53,12 +51,24 @@ class VerifiedCache(Generic[T]):
             task.add_done_callback(lambda done: self._end((slot, who), done))
         return await asyncio.shield(task)  # who leaves does not take the answer from those who wait
 
+    def known(self, credential: str) -> T | None:
+        """Return what a check found within the last minute, None if there was none; waits for nothing."""
+        found = self._fresh(self._slot(credential))
+        return found[1] if found else None
+
     def forget(self, is_gone: Callable[[T], bool]) -> None:
         """Forget the results for which `is_gone` is true, also of checks under way."""
         self._age += 1
         self._running.clear()
         for slot in [slot for slot, (_, value) in self._known.items() if is_gone(value)]:
             del self._known[slot]
+
+    def _slot(self, credential: str) -> str:
+        return hmac.digest(self._key, credential.encode(errors="surrogatepass"), "sha256").hex()
+
+    def _fresh(self, slot: str) -> tuple[float, T] | None:
+        found = self._known.get(slot)
+        return found if found and 0 <= self._clock() - found[0] < self._lifetime else None
 
     async def _check(self, slot: str, check: Callable[[], Awaitable[T]], age: int) -> T:
         at = self._clock()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from gateway.authn.api_credentials import PREFIX, token_digest
+from gateway.authn.api_credentials import token_digest
+from gateway.authn.shown_credentials import PREFIX
 from gateway.cli.context import Opened, config_option, json_option, moment, print_json, run
 from gateway.config.names import checked_user_name, user_name
 from gateway.config.units import parse_duration

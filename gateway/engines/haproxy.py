@@ -7,7 +7,7 @@ more than the user, WebSockets, unusual paths and hosts. So a mistake here costs
 import re
 from collections.abc import Iterator
 
-from gateway.authn.api_credentials import PREFIX
+from gateway.authn.shown_credentials import PREFIX
 from gateway.config.addresses import is_ip
 from gateway.config.schema import Route
 from gateway.config.sections.header_presets import Fact

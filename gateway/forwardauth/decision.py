@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from multidict import CIMultiDict
 
-from gateway.authn.api_credentials import ApiCredentials, ApiPrincipal, basic_challenge
+from gateway.authn.api_credentials import ApiCredentials, basic_challenge
+from gateway.authn.shown_credentials import ApiPrincipal
 from gateway.config.patterns import below, host_matches
 from gateway.config.schema import Config, Route
 from gateway.config.sections.header_presets import HeaderFact
@@ -135,7 +136,9 @@ class ForwardAuth:
             raise
         except RequestRefused as refusal:  # nginx understands no other refusal than 403
             raise RequestRefused(refusal.detail, status=403, public=refusal.public) from refusal
-        shown = await self._credentials_shown(request, routes, asked)
+        authorization, shown = self.authorization(request, asked), ApiPrincipal()
+        if authorization:
+            shown = await self._credentials.read(routes[0], asked.target, authorization, None)
         principal = shown.principal
         if principal is None:
             principal = await self._sessions.load(cookie_header(request.headers), asked.target.host)
@@ -149,15 +152,12 @@ class ForwardAuth:
             return web.Response(status=door.yes, headers=told)
         return self._refuse(request, route, asked.target, decision, trace, door)
 
-    async def _credentials_shown(
-        self, request: web.BaseRequest, routes: list[Route], asked: OriginalRequest
-    ) -> ApiPrincipal:
+    def authorization(self, question: Question, asked: OriginalRequest) -> Sequence[str]:
         """API credentials count for a proxy that says it keeps them from the app, and that names the whole request."""
-        authorization = tuple(request.headers.getall("Authorization", ()))
         whole = asked.knows_path and asked.knows_method
-        if not authorization or not whole or request.headers.get(CONSUMES) != _AUTHORIZATION:
-            return ApiPrincipal()
-        return await self._credentials.read(routes[0], asked.target, authorization, None)
+        if not whole or question.headers.get(CONSUMES) != _AUTHORIZATION:
+            return ()
+        return tuple(question.headers.getall("Authorization", ()))
 
     def decide(
         self,

@@ -257,6 +257,7 @@ def _fast_path(composed: Composed, access: AccessLog, forward: ForwardAuth, port
         pages=services.pages,
         access=access,
         forward=forward,
+        credentials=composed.credentials,
         clock=services.clock,
         below=(server.prefix, *forward.below),
         exact=portal.outside | forward.exact,

@@ -5,7 +5,8 @@ from contextlib import nullcontext
 
 from aiohttp import web
 
-from gateway.authn.api_credentials import ApiCredentials, ApiPrincipal, basic_challenge
+from gateway.authn.api_credentials import ApiCredentials, basic_challenge
+from gateway.authn.shown_credentials import ApiPrincipal
 from gateway.config.schema import AccessRequest, Route
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_

@@ -12,7 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.authn.api_credentials import PREFIX, token_digest
+from gateway.authn.api_credentials import token_digest
+from gateway.authn.shown_credentials import PREFIX
 from gateway.cli.export import export_files
 from gateway.engines.plan import plan
 from gateway.keyring import KeyRing

@@ -22,8 +22,10 @@ from gateway.config.schema import Log
 from gateway.observability import log as gateway_log
 from gateway.server.fastpath import questions
 from tests.both_paths import Said, talk
+from tests.integration.test_fast_credentials_same import basic
 from tests.peer_dialects import ALL, DIALECTS
-from tests.rig import Rig, running_gateway
+from tests.rig import PASSWORD, Rig, running_gateway
+from tests.security.test_service_accounts import TOKEN, add_token
 
 UP = "UPSTREAM"
 ROUTES: list[dict[str, Any]] = [
@@ -453,3 +455,19 @@ async def test_two_names_of_one_request_are_none(lines: io.StringIO) -> None:
             await talk(both.fast.port, [question("/open", [f"Host: {HOST}", *names])] * 3, ["GET"] * 3)
     ids = [json.loads(one)["id"] for one in lines.getvalue().splitlines() if '"event": "request"' in one]
     assert not {"a", "b"} & set(ids)
+
+
+async def test_credentials_count_for_a_proxy_that_keeps_them_from_the_app_on_both_paths() -> None:
+    async with pair() as both:
+        for rig in (both.fast, both.ordinary):
+            await add_token(rig)
+        path, headers = nginx("/one")
+        consumes, bearer = "X-Gateway-Consumes: authorization", f"Authorization: Bearer {TOKEN}"
+        right = [bearer, consumes, basic("alice", PASSWORD)]
+        assert await both.taken(lambda c: question(path, [*headers, *right[:2]], c))
+        assert await both.taken(lambda c: question(path, [*headers, *right[1:]], c))
+        for more in ([bearer], [bearer + "x", consumes], right, [basic("alice", "wrong"), consumes]):
+            for state in ("nobody", "signed in"):
+                for uri in ("/one", "/open", "/ops"):
+                    named = nginx(uri)[1]
+                    await both.same(lambda c, n=named, m=more: question(path, [*n, *m], c), state, times=2)

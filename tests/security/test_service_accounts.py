@@ -9,7 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.authn.api_credentials import PREFIX, certificate_name, token_digest
+from gateway.authn.api_credentials import token_digest
+from gateway.authn.shown_credentials import PREFIX, certificate_name
 from gateway.keyring import KeyRing
 from gateway.stores.protocols.tokens import ApiToken
 from gateway.stores.sql.engine import open_engine

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from gateway.authn.api_credentials import PREFIX, token_digest
+from gateway.authn.api_credentials import token_digest
 from gateway.authn.login import LoginOrigin
+from gateway.authn.shown_credentials import PREFIX
 from gateway.clock import Clock
 from gateway.config.schema import Route
 from gateway.config.sections.user_tokens import UserTokens

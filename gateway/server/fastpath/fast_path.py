@@ -7,8 +7,8 @@ is not a clear yes is None: the ordinary path then says no, asks the store, or d
 import asyncio
 import logging
 import time
-from http import HTTPStatus
 
+from gateway.authn.api_credentials import ApiCredentials
 from gateway.clock import Clock
 from gateway.config.schema import Network
 from gateway.errors import GatewayError
@@ -16,18 +16,16 @@ from gateway.forwardauth import ForwardAuth
 from gateway.model import Decision, Principal, Verdict
 from gateway.observability.access_log import AccessLog, Trace
 from gateway.policy.decide import Routes, decide
-from gateway.portal.rendering.render import TRY_AGAIN, Pages
+from gateway.portal.rendering.render import Pages
 from gateway.proxy.client_response import Admitted
-from gateway.proxy.http_date import http_date
 from gateway.proxy.proxy import Proxy, identity_of
 from gateway.proxy.request_headers import request_target
-from gateway.proxy.upstream_connection import serialize
 from gateway.proxy.upstream_head import HEAD_LIMIT
 from gateway.proxy.upstreams import PreparedRoute, Upstream
 from gateway.request.chunked_body import ChunkedBody
-from gateway.request.client_kind import wants_html
 from gateway.request.framing import Body, LengthBody
 from gateway.request.target import REQUEST_ID, CountryOf
+from gateway.server.fastpath.error_page import error_page
 from gateway.server.fastpath.exchange import Exchange
 from gateway.server.fastpath.header_plans import (
     ClientAddress,
@@ -35,12 +33,13 @@ from gateway.server.fastpath.header_plans import (
     Plans,
     Rendered,
     depends_on_headers_only,
-    headers_of,
     render,
     target_of,
 )
+from gateway.server.fastpath.known_callers import KnownCallers
+from gateway.server.fastpath.known_yes import KnownYes
 from gateway.server.fastpath.metrics_tally import Tally
-from gateway.server.fastpath.questions import KnownYes, Questions
+from gateway.server.fastpath.questions import Questions
 from gateway.server.fastpath.request_head import split_head
 from gateway.server.fastpath.upstream_wires import WirePool
 from gateway.server.fastpath.wanted import ExchangeClient, Wanted
@@ -61,6 +60,7 @@ class FastPath:
         self,
         routes: Routes,
         sessions: Sessions,
+        credentials: ApiCredentials,
         assertions: Assertions,
         proxy: Proxy,
         pages: Pages,
@@ -81,7 +81,8 @@ class FastPath:
         What begins with `below` or is `exact` may be ours rather than an app's, so it is not taken. Neither is a
         request with more than `header_count` headers, which the ordinary path refuses.
         """
-        self._routes, self._sessions, self._assertions, self._proxy = routes, sessions, assertions, proxy
+        self._callers = KnownCallers(sessions, credentials)
+        self._routes, self._assertions, self._proxy = routes, assertions, proxy
         self._pages, self._access, self._clock = pages, access, clock
         self._below, self._exact = below, exact
         self._plans = Plans(
@@ -99,7 +100,7 @@ class FastPath:
         self._questions = Questions(
             forward=forward,
             routes=routes,
-            sessions=sessions,
+            callers=self._callers,
             plans=self._plans,
             access=access,
             tally=self._tally,
@@ -118,8 +119,8 @@ class FastPath:
         if path.startswith(self._below) or path in self._exact:  # ours, or it looks like it
             return self._questions.take(client, address, head, path)
         plan = self._plans.find(head.block, address)
-        if plan is None or plan.has_authorization or (head.named and plan.names_itself):
-            return None  # a token has to be looked up in a store; two names are for the other path to judge
+        if plan is None or (head.named and plan.names_itself):
+            return None
         route = self._routes.match(plan.target.host, path)
         if route is None or route.client_cert or route.upstream is None:
             return None  # a 404, a certificate to be checked, or a route without an app behind us
@@ -127,13 +128,20 @@ class FastPath:
             return None
         if plan.may_be_release and method == "POST":
             return None
-        # Only a session that this worker knows already: anything else means a question to a store, or a sign-in page.
-        principal = self._sessions.cached(plan.session, plan.target.host) if plan.session else None
-        if plan.session and principal is None:
+        # Only who is known to this worker already: anything else means a question to a store, or a sign-in page.
+        caller = self._callers.find(
+            route,
+            plan.target.host,
+            plan.session,
+            plan.authorization,
+            lambda: target_of(plan, method, path, query),
+        )
+        if caller is None:
             return None
+        principal = caller.principal
         site = self._proxy.site_of(route)
         upstream = site.pool.next(identity_of(principal, plan.target) if site.pool.sticky else "")
-        rendered = self._render(plan, site, upstream, principal)
+        rendered = self._render(plan, site, upstream, principal, consumed=caller.consumed)
         decision = rendered.decision or self._decide(plan, site, principal, method, path, query)
         if decision.verdict is not Verdict.ALLOW or not upstream.available:
             return None
@@ -176,7 +184,13 @@ class FastPath:
         return exchange
 
     def _render(
-        self, plan: HeaderPlan, site: PreparedRoute, upstream: Upstream, principal: Principal | None
+        self,
+        plan: HeaderPlan,
+        site: PreparedRoute,
+        upstream: Upstream,
+        principal: Principal | None,
+        *,
+        consumed: bool,
     ) -> Rendered:
         slot = (id(site), upstream.address.url)
         # The principal is compared by identity. A session that is read again, as after any change, gives a new object,
@@ -184,7 +198,7 @@ class FastPath:
         known = plan.rendered.get(slot)
         now = self._clock()
         if known is None or known.principal is not principal or now >= known.until:
-            known = render(plan, site, upstream.address, principal, self._assertions, now)
+            known = render(plan, site, upstream.address, principal, self._assertions, now, consumed=consumed)
             if self._remembers[id(site.route)]:
                 known.decision = self._decide(plan, site, principal, "GET", "/", "")
             plan.rendered[slot] = known
@@ -231,29 +245,9 @@ class FastPath:
         """Return the whole answer, head and body, to a request that failed with `error`. `closes`: no other follows
         it.
         """
-        wanted = exchange.wanted
         if error.status >= 500:
-            log.warning("request %s: %s", wanted.name, error.detail)
-        headers = headers_of(wanted.plan.pairs)
-        passing = error.status in (502, 503, 504) and wanted.method == "GET"
-        page = self._pages.of(wanted.plan.target.host).error(
-            error.status,
-            reader=self._pages.readers.of_headers(headers),
-            message=error.public,
-            request_id=wanted.name,
-            actions=[TRY_AGAIN] if passing else (),
-            accepts_html=wants_html(wanted.method, headers),
-        )
-        body = page.body if isinstance(page.body, bytes) else b""
-        fields = [(name.encode(), value.encode()) for name, value in page.headers.items()]
-        fields += [(b"Server", b"auth-gateway"), (b"X-Request-Id", wanted.name.encode())]
-        fields += [(b"Content-Length", b"%d" % len(body)), (b"Date", http_date())]
-        if closes:
-            fields.append((b"Connection", b"close"))
-        reason = HTTPStatus(error.status).phrase.encode()
-        return serialize(b"HTTP/1.1 %d %b" % (error.status, reason), fields) + (
-            b"" if wanted.method == "HEAD" else body
-        )
+            log.warning("request %s: %s", exchange.wanted.name, error.detail)
+        return error_page(self._pages, exchange.wanted, error, closes=closes)
 
     def admitted(self) -> dict[str, list[Admitted]]:
         """Session id -> the answers to it that are under way."""

@@ -6,6 +6,7 @@ shared, ordinary functions (read_target, request_headers, decide) made of a bloc
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -97,9 +98,10 @@ class HeaderPlan:
     peer: Peer
     session: str
     """What the session cookie holds, "" if there is none."""
-    has_authorization: bool
     stays_open: bool
     """Whether the client may send another request behind it: it did not say `Connection: close` (RFC 9112 §9.6)."""
+    authorization: Sequence[str]
+    """The values of Authorization."""
     expects: bool
     """Whether a body comes only behind 100 Continue, or an answer."""
     may_be_release: bool
@@ -187,8 +189,8 @@ class Plans:
             pairs=pairs,
             peer=Peer(address.text, trusted),
             session=cookie_value(cookie_header(headers), self._cookie_name),
-            has_authorization="Authorization" in headers,
             stays_open="close" not in (value.lower() for value in headers.getall("Connection", ())),
+            authorization=tuple(headers.getall("Authorization", ())),
             expects="Expect" in headers,
             may_be_release="text/plain" in headers.get("Content-Type", "").lower(),
             agent=agent_of(headers),
@@ -205,13 +207,17 @@ def render(
     principal: Principal | None,
     assertions: Assertions,
     now: float,
+    *,
+    consumed: bool,
 ) -> Rendered:
-    """Make the headers for this upstream, with the functions that the ordinary path uses. `now`: POSIX time in
-    seconds.
+    """Make the headers for this upstream, with the functions that the ordinary path uses.
+
+    `now`: POSIX time in seconds. `consumed`: Authorization was for us and goes no further.
     """
     target = plan.target
     assertion = assertions.issue(principal, target.host) if principal else None
-    headers = request_headers(plan.pairs, site.rules, target, plan.peer, principal, assertion)
+    pairs = [pair for pair in plan.pairs if not consumed or pair[0].lower() != b"authorization"]
+    headers = request_headers(pairs, site.rules, target, plan.peer, principal, assertion)
     host = (b"Host", host_header(site.route, target, upstream.authority).encode())
     return Rendered(
         principal=principal,

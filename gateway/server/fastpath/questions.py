@@ -2,12 +2,12 @@
 
 A proxy asks about each request of a browser with the same headers, but for the URI that it asks about. That is taken
 out of the header block; what is left, asked about "/", is read once, by the functions that `forwardauth` has for it.
-Whatever is no clear yes goes the ordinary way: nothing is refused here, nothing loaded, and no password looked at.
+Whatever is no clear yes goes the ordinary way: nothing is refused here, nothing loaded, and no password checked.
 """
 
 import re
-import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import NamedTuple
@@ -15,16 +15,15 @@ from typing import NamedTuple
 from multidict import CIMultiDict, CIMultiDictProxy, MultiMapping
 from yarl import URL
 
+from gateway.authn.shown_credentials import ApiPrincipal
 from gateway.clock import Clock
 from gateway.config.schema import Route
 from gateway.errors import RequestRefused
 from gateway.forwardauth import ForwardAuth
-from gateway.forwardauth.decision import CONSUMES
 from gateway.forwardauth.original_request import Dialect, OriginalRequest
 from gateway.model import Decision, Principal, Target, Verdict
-from gateway.observability.access_log import AccessLog, Trace
+from gateway.observability.access_log import AccessLog
 from gateway.policy.decide import Routes
-from gateway.proxy.http_date import http_date
 from gateway.proxy.upstream_connection import serialize
 from gateway.server.fastpath.header_plans import (
     ASSERTION_GOOD_FOR,
@@ -36,10 +35,11 @@ from gateway.server.fastpath.header_plans import (
     headers_of,
     target_of,
 )
+from gateway.server.fastpath.known_callers import KnownCallers
+from gateway.server.fastpath.known_yes import KnownYes
 from gateway.server.fastpath.metrics_tally import Tally
 from gateway.server.fastpath.request_head import PLAIN_PATH, PLAIN_QUERY, FastRequestHead
 from gateway.server.fastpath.wanted import ExchangeClient
-from gateway.session import Sessions
 
 _KNOWN = 2048
 _NAMES = ("X-Forwarded-Uri", "X-Original-URL")
@@ -86,66 +86,9 @@ class KnownQuestion:
     question: PlainQuestion
     door: Dialect
     about: OriginalRequest
+    authorization: Sequence[str]
+    """The values of Authorization, where they count."""
     yes: dict[int, Yes] = field(default_factory=dict)
-
-
-class KnownYes:
-    """A yes that waits for nobody: it is written whole, and the connection is free again."""
-
-    __slots__ = (
-        "_access",
-        "_client",
-        "_method",
-        "_since",
-        "_start",
-        "_status",
-        "_tally",
-        "_trace",
-        "stays_open",
-    )
-    request_body, expects = None, False
-
-    def __init__(
-        self,
-        client: ExchangeClient,
-        access: AccessLog,
-        tally: Tally,
-        *,
-        method: str,
-        status: int,
-        start: bytes,
-        trace: Trace,
-        stays_open: bool,
-    ) -> None:
-        self.stays_open = stays_open
-        self._client, self._access, self._tally = client, access, tally
-        self._method, self._status, self._start, self._trace = method, status, start, trace
-        self._since = time.perf_counter()
-
-    def start(self) -> None:
-        """Send it, count it, and have a line written of it."""
-        client, trace = self._client, self._trace
-        closes = not client.may_stay_open
-        if client.transport is not None:
-            length = b"" if self._method == "HEAD" else b"Content-Length: 0\r\n"
-            close = b"Connection: close\r\n\r\n" if closes else b"\r\n"
-            name = trace.request_id.encode()
-            out = b"%bX-Request-Id: %b\r\n%bDate: %b\r\n%b"
-            client.transport.write(out % (self._start, name, length, http_date(), close))
-        seconds = time.perf_counter() - self._since
-        self._tally.count(trace.route, self._status, seconds)
-        if self._access.wants(self._status):
-            self._access.line(self._method, trace, self._status, seconds)
-        client.answered(keep=not closes)
-
-    # There is no body to hear of, and nothing left to stop or to go on with.
-
-    def body(self, data: bytes) -> None: ...
-    def body_end(self) -> None: ...
-    def body_broken(self, cause: str) -> None: ...
-    def pause_writing(self) -> None: ...
-    def resume_writing(self) -> None: ...
-    def client_gone(self, exc: BaseException | None) -> None: ...
 
 
 class Questions:
@@ -155,13 +98,13 @@ class Questions:
         self,
         forward: ForwardAuth,
         routes: Routes,
-        sessions: Sessions,
+        callers: KnownCallers,
         plans: Plans,
         access: AccessLog,
         tally: Tally,
         clock: Clock,
     ) -> None:
-        self._forward, self._routes, self._sessions = forward, routes, sessions
+        self._forward, self._routes, self._callers = forward, routes, callers
         self._plans, self._access, self._tally, self._clock = plans, access, tally, clock
         self._remembers = {id(route): depends_on_headers_only(route) for route in routes.all}
         self._known: OrderedDict[tuple[object, ...], KnownQuestion | None] = OrderedDict()
@@ -191,12 +134,21 @@ class Questions:
             return None
         plan, asked = known.plan, known.about.target
         route = self._routes.match(asked.host, path)
-        principal = self._sessions.cached(plan.session, asked.host) if plan.session else None
-        if route is None or (plan.session and principal is None):
+        if route is None:
             return None
+        caller = self._callers.find(
+            route,
+            asked.host,
+            plan.session,
+            known.authorization,
+            lambda: replace(asked, path=path, query=query),
+        )
+        if caller is None:
+            return None
+        principal = caller.principal
         yes, now = known.yes.get(id(route)), self._clock()
         if yes is None or yes.principal is not principal or now >= yes.until:
-            yes = self._prepare(known, route, replace(asked, path=path, query=query), principal)
+            yes = self._prepare(known, route, replace(asked, path=path, query=query), caller)
             if yes is None:
                 return None
             known.yes[id(route)] = yes
@@ -221,9 +173,10 @@ class Questions:
         )
 
     def _prepare(
-        self, known: KnownQuestion, route: Route, target: Target, principal: Principal | None
+        self, known: KnownQuestion, route: Route, target: Target, caller: ApiPrincipal
     ) -> Yes | None:
-        """The answer about this route for this principal, from the functions that the ordinary path uses."""
+        """The answer about this route for this caller, from the functions that the ordinary path uses."""
+        principal = caller.principal
         forward, question, door = self._forward, known.question, known.door
         try:
             routes = forward.routes_of(replace(known.about, target=target))
@@ -235,7 +188,7 @@ class Questions:
         _, decision = forward.decide(question, door, routes, target, principal)
         if decision.verdict is not Verdict.ALLOW:
             return None
-        told = forward.told(route, target, principal, door, consumed=False)
+        told = forward.told(route, target, principal, door, consumed=caller.consumed)
         pairs = [(name.encode(), value.encode()) for name, value in told.items()]
         line = b"HTTP/1.1 %d %b" % (door.yes, HTTPStatus(door.yes).phrase.encode())
         return Yes(
@@ -263,8 +216,6 @@ class Questions:
         if plan is None or not plan.peer.trusted:
             return None
         headers = headers_of(plan.pairs)
-        if plan.has_authorization and CONSUMES in headers:
-            return None
         if at.in_header and sum(len(headers.getall(name, ())) for name in _NAMES) != 1:
             return None  # taken out of one of them, it would still stand in the other
         question = PlainQuestion(headers, URL.build(path=at.path, query_string=at.query, encoded=True).query)
@@ -277,7 +228,13 @@ class Questions:
         expected = replace(about, target=replace(about.target, path="/probe", query="x=1"))
         if probe != expected:
             return None
-        return KnownQuestion(plan=plan, question=question, door=door, about=about)
+        return KnownQuestion(
+            plan=plan,
+            question=question,
+            door=door,
+            about=about,
+            authorization=self._forward.authorization(question, about),
+        )
 
     def _ask(
         self, plan: HeaderPlan, question: PlainQuestion, at: AskedAt, path: str, query: str

@@ -1,0 +1,43 @@
+"""Whom a request comes from, as far as this worker knows that without asking anybody."""
+
+from collections.abc import Callable, Sequence
+
+from gateway.authn.api_credentials import ApiCredentials
+from gateway.authn.shown_credentials import ApiPrincipal
+from gateway.config.schema import Route
+from gateway.model import Target
+from gateway.session import Sessions
+
+_NOBODY = ApiPrincipal()
+
+
+class KnownCallers:
+    """Sessions and credentials that were read or checked a moment ago."""
+
+    def __init__(self, sessions: Sessions, credentials: ApiCredentials) -> None:
+        self._sessions, self._credentials = sessions, credentials
+
+    def find(
+        self,
+        route: Route,
+        host: str,
+        session: str,
+        authorization: Sequence[str],
+        target: Callable[[], Target],
+    ) -> ApiPrincipal | None:
+        """Return who asks for something at `host`. As on the ordinary path, credentials come before the session.
+
+        `session` is what the cookie holds, `authorization` the values of Authorization that count, `target` makes what
+        is asked for, which only credentials want to know. None: a store has to be asked, a password to be checked, or
+        credentials to be refused.
+        """
+        shown = _NOBODY
+        if authorization:
+            known = self._credentials.known(route, target(), authorization)
+            if known is None:
+                return None
+            shown = known
+        if shown.principal is not None or not session:
+            return shown
+        principal = self._sessions.cached(session, host)
+        return None if principal is None else ApiPrincipal(principal, consumed=shown.consumed)
