@@ -50,6 +50,8 @@ async def streamed(
 
 
 _PAGE = 500
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""The one in C writes the same, five times as fast."""
 COLUMNS = ("id", "time", "event", "user", "ip", "data")
 
 
@@ -91,7 +93,8 @@ async def users_yaml(directory: Directory, *, passwords: bool) -> AsyncIterator[
 
 def _users_yaml(users: Sequence[User], passwords: bool) -> str:
     entries = {user.username: _entry(user, passwords) for user in users}
-    return yaml.safe_dump({"users": entries}, allow_unicode=True, sort_keys=False, width=110)
+    text = yaml.dump({"users": entries}, Dumper=_DUMPER, allow_unicode=True, sort_keys=False, width=110)
+    return str(text)
 
 
 def _entry(user: User, passwords: bool) -> dict[str, object]:
