@@ -106,7 +106,7 @@ class Machine:
     async def serving(self) -> AsyncIterator[Serving]:
         """`serve`, ready; killed when left."""
         async with self.started() as serving:
-            await serving.said_eventually("auth-gateway ready")
+            await serving.said_until("auth-gateway ready")
             yield serving
 
 

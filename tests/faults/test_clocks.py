@@ -59,7 +59,7 @@ async def test_a_clock_that_is_a_day_off_ends_no_session_lifts_no_lock_and_is_to
         status, report = await ready(wrong)
         assert (status, report["checks"]["clock"]) == (503, "unavailable")
         assert (await ready(right))[0] == 200
-        await wrong.said_eventually("this machine's clock is 86400 s")
+        await wrong.said_until("this machine's clock is 86400 s")
 
         async with Person() as stranger:
             statuses = [await stranger.password(right, "wrong guess") for _ in range(12)]

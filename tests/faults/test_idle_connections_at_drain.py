@@ -51,7 +51,7 @@ async def test_idle_connections_are_closed_by_a_reload(tmp_path: Path, app: str,
         old = gateway.workers()
         connections = [await idle(gateway.port, used=used) for used in (True, False) * 6]
         gateway.signal(signal.SIGHUP)
-        await gateway.said_eventually("reload done")
+        await gateway.said_until("reload done")
         assert await asyncio.gather(*map(ended, connections)) == [b""] * 12
         await until(lambda: not old & gateway.workers(), "the old workers have left")
 
@@ -64,7 +64,7 @@ async def test_a_request_on_a_connection_that_lingers_is_answered_and_its_last(
             connection = await idle(gateway.port, used=True)
             gateway.signal(signal.SIGTERM)
             began = time.monotonic()
-            await gateway.said_eventually("stopping")
+            await gateway.said_until("stopping")
             connection[1].write(GET)
             in_time = time.monotonic() - began < LINGER / 2
             answer = await ended(connection)

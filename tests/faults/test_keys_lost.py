@@ -27,12 +27,12 @@ async def test_workers_that_start_again_and_reloads_keep_the_keys_of_a_ring_that
         await until(lambda: len(serving.workers() - before) == 2, "two new workers")
         for _ in range(4):
             assert (await alice.ask(serving))[0] == 200
-        await serving.said_eventually("using the keys in memory")
+        await serving.said_until("using the keys in memory")
 
         machine.sections["session"] = {"keys_file": str(tmp_path / "sesion.keys")}
         machine.write()
         serving.signal(signal.SIGHUP)
-        await serving.said_eventually("the old configuration stays")
+        await serving.said_until("the old configuration stays")
         assert (await alice.ask(serving))[0] == 200
         assert list(tmp_path.glob("*.keys")) == [], "and nobody has made a ring"
 

@@ -103,7 +103,7 @@ async def test_systemd_hears_that_the_service_lives_as_long_as_a_worker_does(
             await until(lambda: listen().count("WATCHDOG=1") >= 2, "signs of life")
             (worker,) = gateway.workers()
             os.kill(worker, signal.SIGSTOP)
-            await gateway.said_eventually("hangs and is killed")
+            await gateway.said_until("hangs and is killed")
             await until(lambda: gateway.workers() - {worker}, "a new worker")
             del heard[:]
             await until(lambda: listen().count("WATCHDOG=1") >= 2, "signs of life again")

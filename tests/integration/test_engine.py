@@ -55,7 +55,7 @@ async def test_envoy_serves_in_private_and_comes_back_when_it_is_killed(gateway:
     assert (status, checks["engine"]) == (503, "unavailable")
 
     os.kill(first, signal.SIGKILL)
-    await gateway.said_eventually("Envoy ended (signal 9)")
+    await gateway.said_until("Envoy ended (signal 9)")
     await eventually(lambda: envoys(gateway) - {first} and can_connect(gateway.port), "a new Envoy listens")
     assert await get(f"{gateway.url}/quick") == "quick"
 
@@ -88,7 +88,7 @@ async def test_reloads_and_the_end_drop_nothing(gateway: Serving, app: str) -> N
     good = gateway.config_file.read_text()
     write_config(gateway.folder, app, gateway.port)
     gateway.signal(signal.SIGHUP)
-    await gateway.said_eventually("server.engine can't be changed by a reload")
+    await gateway.said_until("server.engine can't be changed by a reload")
 
     gateway.config_file.write_text(good)
     async with Load(gateway.url) as load:
@@ -127,7 +127,7 @@ async def drains(gateway: Serving, app: str) -> None:
     slow = asyncio.create_task(get(f"{gateway.url}/slow"))
     await get(f"{app}/entered")
     gateway.signal(signal.SIGTERM)
-    await gateway.said_eventually("stopping")
+    await gateway.said_until("stopping")
     await eventually(lambda: not can_connect(gateway.port), "new connections are refused")
     assert not slow.done()
     await get(f"{app}/release")

@@ -106,7 +106,7 @@ async def replica(folder: Path, config: Path, port: int) -> AsyncIterator[Servin
 
     reading = asyncio.create_task(read())
     try:
-        await serving.said_eventually("auth-gateway ready")
+        await serving.said_until("auth-gateway ready")
         yield serving
     finally:
         with contextlib.suppress(ProcessLookupError):

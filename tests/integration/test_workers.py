@@ -93,7 +93,7 @@ async def test_reload_puts_the_new_configuration_in_force(gateway: Serving, app:
     config["routes"][0]["path"] = "/elsewhere"
     gateway.config_file.write_text(yaml.safe_dump(config))
     gateway.signal(signal.SIGHUP)
-    await gateway.said_eventually("reload done")
+    await gateway.said_until("reload done")
     async with aiohttp.ClientSession() as session, session.get(f"{gateway.url}/quick") as response:
         assert response.status in (403, 404)
 
@@ -114,7 +114,7 @@ async def test_bad_configuration_on_reload_keeps_the_old_and_names_every_mistake
     before = gateway.workers()
     gateway.config_file.write_text(good + "nonsense: 1\nlog: {level: shouting}\n")
     gateway.signal(signal.SIGHUP)
-    await gateway.said_eventually("the old configuration stays in force")
+    await gateway.said_until("the old configuration stays in force")
     assert gateway.said("nonsense")
     assert gateway.said("log.level")
     assert gateway.workers() == before
@@ -125,7 +125,7 @@ async def test_reload_waits_for_a_running_request(gateway: Serving, app: str) ->
     slow = asyncio.create_task(get(f"{gateway.url}/slow"))
     await get(f"{app}/entered")
     gateway.signal(signal.SIGHUP)
-    await gateway.said_eventually("reload done")
+    await gateway.said_until("reload done")
     assert not slow.done()
     await get(f"{app}/release")
     assert await slow == "slow"
@@ -136,7 +136,7 @@ async def test_sigterm_drains_a_slow_request_and_exits_with_0(gateway: Serving, 
     slow = asyncio.create_task(get(f"{gateway.url}/slow"))
     await get(f"{app}/entered")
     gateway.signal(signal.SIGTERM)
-    await gateway.said_eventually("stopping")
+    await gateway.said_until("stopping")
     await until(lambda: not can_connect(gateway.port), "new connections are refused")
     assert not slow.done()
     await get(f"{app}/release")
@@ -158,7 +158,7 @@ async def test_second_signal_stops_at_once(gateway: Serving, app: str) -> None:
     slow = asyncio.create_task(get(f"{gateway.url}/slow"))
     await get(f"{app}/entered")
     gateway.signal(signal.SIGINT)
-    await gateway.said_eventually("stopping")
+    await gateway.said_until("stopping")
     gateway.signal(signal.SIGINT)
     await gateway.ended()
     with pytest.raises(aiohttp.ClientError):
@@ -187,7 +187,7 @@ async def test_one_worker_reloads_without_a_drop(tmp_path: Path, app: str) -> No
         assert len(gateway.workers()) == 1
         await until(lambda: load.answers > 20, "answers")
         gateway.signal(signal.SIGHUP)
-        await gateway.said_eventually("reload done")
+        await gateway.said_until("reload done")
         answered = load.answers
         await until(lambda: load.answers > answered + 50, "answers after the reload")
         assert load.failures == []
@@ -200,7 +200,7 @@ async def test_reload_picks_up_a_renewed_certificate(tmp_path: Path, app: str) -
         assert "first.example" in await served_name(gateway.port)
         make_certificate(tmp_path, "second.example")
         gateway.signal(signal.SIGHUP)
-        await gateway.said_eventually("reload done")
+        await gateway.said_until("reload done")
         assert "second.example" in await served_name(gateway.port)
 
 
@@ -281,7 +281,7 @@ async def test_a_tls_session_is_resumed_at_every_worker_and_after_a_reload(tmp_p
         again = [await asyncio.to_thread(resumed, context, gateway.port, first) for _ in range(8)]
         assert [yes for _, yes in again] == [True] * 8
         gateway.signal(signal.SIGHUP)
-        await gateway.said_eventually("reload done")
+        await gateway.said_until("reload done")
         assert (await asyncio.to_thread(resumed, context, gateway.port, first))[1]
 
 
