@@ -3,6 +3,7 @@
 To the browser it is opaque; the csrf token, the session's id and whose it is are encrypted with the key ring.
 """
 
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ from multidict import CIMultiDictProxy
 from gateway.config.schema import Session
 from gateway.config.schema import Session as SessionConfig
 
+log = logging.getLogger("gateway.session")
+
+_FERNET = "gAAAAA"
+"""How whatever Fernet has sealed begins: version 0x80, and a time that starts with zeroes for a long time to come."""
 _MAX_COOKIE = 4096
 """Characters: browsers need not keep longer ones (RFC 6265 §6.1), so none of ours is."""
 _LONG_AGO = 86400.0  # seconds after its end for which a cookie still tells whose session it was
@@ -92,6 +97,7 @@ class SessionCookie:
 
     def __init__(self, config: SessionConfig, *, secure: bool, fernet: Callable[[], MultiFernet]) -> None:
         self.name = cookie_name(config.cookie_name, secure=secure, domain=config.domain)
+        self._told = False
         self._storage, self._of_one_host = (
             RingCookieStorage(fernet, cookie_name=self.name, **cookie_flags(secure=secure, domain=domain))
             for domain in (config.domain, None)
@@ -105,6 +111,14 @@ class SessionCookie:
     def open(self, value: str) -> Content | None:
         """Unseal a cookie; None for anything that we did not seal."""
         sealed = self._storage.open(value)
+        if sealed is None and value.startswith(_FERNET) and not self._told:
+            self._told = True
+            log.warning(
+                "a browser sent a session cookie %s that no key of session.keys_file opens. If another gateway serves"
+                " this host name at another port, give each its own session.cookie_name: cookies know no ports, and"
+                " each sign-in here ends the one there. If the key ring was replaced, this is nothing new",
+                self.name,
+            )
         return None if sealed is None else Content.read(sealed)
 
     def ended(self, header: str, now: float) -> str:

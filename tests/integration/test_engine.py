@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from tests.integration.engines import program
-from tests.integration.serving import Serving, eventually, free_port, serving, upstream, write_config
+from tests.integration.serving import Serving, serving, upstream, write_config
 from tests.integration.test_workers import Load, can_connect, get
+from tests.waiting import free_port, until
 
 pytestmark = pytest.mark.xdist_group("engine")
 
@@ -56,11 +57,11 @@ async def test_envoy_serves_in_private_and_comes_back_when_it_is_killed(gateway:
 
     os.kill(first, signal.SIGKILL)
     await gateway.said_until("Envoy ended (signal 9)")
-    await eventually(lambda: envoys(gateway) - {first} and can_connect(gateway.port), "a new Envoy listens")
+    await until(lambda: envoys(gateway) - {first} and can_connect(gateway.port), "a new Envoy listens")
     assert await get(f"{gateway.url}/quick") == "quick"
 
     gateway.signal(signal.SIGKILL)
-    await eventually(lambda: not can_connect(gateway.port), "Envoy ends with its supervisor")
+    await until(lambda: not can_connect(gateway.port), "Envoy ends with its supervisor")
 
 
 def listening_ports(pid: int) -> set[int]:
@@ -95,8 +96,8 @@ async def test_reloads_and_the_end_drop_nothing(gateway: Serving, app: str) -> N
         for _ in range(2):
             workers, answered = gateway.workers() - envoy, load.answers
             gateway.signal(signal.SIGHUP)
-            await eventually(lambda old=workers: not old & gateway.workers(), "the old workers have left")
-            await eventually(lambda old=answered: load.answers > old + 50, "the new workers answer")
+            await until(lambda old=workers: not old & gateway.workers(), "the old workers have left")
+            await until(lambda old=answered: load.answers > old + 50, "the new workers answer")
     assert load.failures == []
 
     port = free_port()
@@ -106,7 +107,7 @@ async def test_reloads_and_the_end_drop_nothing(gateway: Serving, app: str) -> N
     gateway.config_file.write_text(yaml.safe_dump(config))
     done = sum("reload done" in line for line in gateway.output)
     gateway.signal(signal.SIGHUP)
-    await eventually(lambda: sum("reload done" in line for line in gateway.output) > done, "it is reloaded")
+    await until(lambda: sum("reload done" in line for line in gateway.output) > done, "it is reloaded")
     gateway.port = port
     assert await get(f"{gateway.url}/quick") == "quick"
     async with aiohttp.ClientSession() as client, client.get(f"{gateway.url}/slow") as answer:
@@ -116,7 +117,7 @@ async def test_reloads_and_the_end_drop_nothing(gateway: Serving, app: str) -> N
     gateway.config_file.write_text(yaml.safe_dump(config))
     done = sum("reload done" in line for line in gateway.output)
     gateway.signal(signal.SIGHUP)
-    await eventually(lambda: sum("reload done" in line for line in gateway.output) > done, "it is reloaded")
+    await until(lambda: sum("reload done" in line for line in gateway.output) > done, "it is reloaded")
     assert envoys(gateway) == envoy
     await drains(gateway, app)
     assert not list(gateway.folder.glob("auth-gateway-*"))
@@ -128,7 +129,7 @@ async def drains(gateway: Serving, app: str) -> None:
     await get(f"{app}/entered")
     gateway.signal(signal.SIGTERM)
     await gateway.said_until("stopping")
-    await eventually(lambda: not can_connect(gateway.port), "new connections are refused")
+    await until(lambda: not can_connect(gateway.port), "new connections are refused")
     assert not slow.done()
     await get(f"{app}/release")
     assert await slow == "slow"

@@ -20,8 +20,8 @@ from gateway.config.checks.identity import PEOPLE_CHECKS
 from gateway.config.checks.oidc import OIDC_CHECKS
 from gateway.config.checks.routes import ROUTE_CHECKS
 from gateway.config.checks.rules import RULE_CHECKS
+from gateway.config.checks.session import SESSION_CHECKS
 from gateway.config.countries import telephone_country
-from gateway.config.public_suffixes import is_public_suffix
 from gateway.config.schema import (
     Config,
     DirectoryFile,
@@ -35,7 +35,6 @@ from gateway.config.yaml_document import KeyPath
 
 _DATABASES = ("sqlite", "postgresql")
 _STATES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
-_OWN = "write your own name below it (publicsuffix.org)"
 _OWN_PUBLIC = 256
 """More public addresses than this are hardly all one's own proxies."""
 _NUMBER_START = re.compile(r"\+[1-9][0-9]{0,8}")
@@ -119,46 +118,6 @@ def server_files(config: Config) -> Iterator[Finding]:
             yield Finding(("server", "tls", problem.key), problem.text, problem.mend)
     if server.templates and not server.templates.is_dir():
         yield Finding(("server", "templates"), f"there is no folder {server.templates}")
-
-
-def session_times(config: Config) -> Iterator[Finding]:
-    """Find session times that are zero, or of which one can never be reached."""
-    session = config.session
-    if session.idle_timeout > session.absolute_timeout:
-        mend = "an idle session can't outlive the session itself: lower it, or raise absolute_timeout"
-        yield Finding(("session", "idle_timeout"), "is longer than `session.absolute_timeout`", mend)
-    for key in ("idle_timeout", "absolute_timeout"):
-        if getattr(session, key) <= 0:
-            yield Finding(("session", key), "must be more than 0", "write a duration such as `1h`")
-
-
-def session_domain(config: Config) -> Iterator[Finding]:
-    """Find a cookie domain that browsers refuse, or that does not cover portal and routes (RFC 6265 §5.3)."""
-    domain, path = config.session.domain, ("session", "domain")
-    if domain is None:
-        return
-    if not addresses.is_name(domain) or "." not in domain or addresses.is_ip(domain):
-        mend = "write a name with a dot and nothing before it, such as `example.com`"
-        yield Finding(path, f"`{domain}` is not a domain that a cookie may have", mend)
-        return
-    if is_public_suffix(domain):
-        yield Finding(
-            path, f"anybody can have a name below `{domain}`, and browsers refuse such a cookie", _OWN
-        )
-    origin = addresses.origin(config.server.public_url)
-    if origin and not addresses.is_below(origin.host, domain):
-        mend = "write the domain that both share, or remove `session.domain`"
-        yield Finding(path, f"the host of `server.public_url` ({origin.host}) is not below {domain}", mend)
-    known = (domain, *(one.domain for one in config.domains))
-    for index, route in enumerate(config.routes):
-        host = route.host.removeprefix("*.")
-        if route.host != "*" and not any(addresses.is_below(host, one) for one in known):
-            problem = f"{route.host} is not below `session.domain` ({domain}): its visitors would never be signed in"
-            yield Finding(
-                ("routes", index, "host"),
-                problem,
-                "list its domain under `domains`, or remove `session.domain`",
-            )
 
 
 def storage_urls(config: Config) -> Iterator[Finding]:
@@ -277,8 +236,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"server"}), trusted_proxies),
     (frozenset({"forward", "server", "session"}), compatible),
     (frozenset({"server"}), server_files),
-    (frozenset({"session"}), session_times),
-    (frozenset({"session", "server", "domains"}), session_domain),
+    *SESSION_CHECKS,
     (frozenset({"storage"}), storage_urls),
     (frozenset({"sms"}), sms),
     (frozenset({"email"}), email),

@@ -1,0 +1,76 @@
+"""Checks of the session: its times, and where its cookie counts."""
+
+from collections.abc import Iterator
+
+from gateway.config import addresses
+from gateway.config.checks.finding import Check, Finding
+from gateway.config.public_suffixes import is_public_suffix
+from gateway.config.schema import Config
+
+_OWN = "write your own name below it (publicsuffix.org)"
+
+
+def session_times(config: Config) -> Iterator[Finding]:
+    """Find session times that are zero, or of which one can never be reached."""
+    session = config.session
+    if session.idle_timeout > session.absolute_timeout:
+        mend = "an idle session can't outlive the session itself: lower it, or raise absolute_timeout"
+        yield Finding(("session", "idle_timeout"), "is longer than `session.absolute_timeout`", mend)
+    for key in ("idle_timeout", "absolute_timeout"):
+        if getattr(session, key) <= 0:
+            yield Finding(("session", key), "must be more than 0", "write a duration such as `1h`")
+
+
+def cookie_name(config: Config) -> Iterator[Finding]:
+    """Warn where another gateway at another port of the same name would use the same cookie (RFC 6265 §8.5)."""
+    origin = addresses.origin(config.server.public_url)
+    if origin is None or "cookie_name" in config.session.model_fields_set or _is_of_this_machine(origin.host):
+        return
+    if origin.port not in (80, 443):
+        problem = (
+            f"cookies know no ports: another gateway at {origin.host} would end the sessions of this one"
+        )
+        mend = (
+            f"write `cookie_name: {config.session.cookie_name}_{origin.port}`, if there may ever be another"
+        )
+        yield Finding(("session", "cookie_name"), problem, mend, warning=True)
+
+
+def _is_of_this_machine(host: str) -> bool:
+    return host == "localhost" or host.startswith("127.") or host in ("::1", "[::1]")
+
+
+def session_domain(config: Config) -> Iterator[Finding]:
+    """Find a cookie domain that browsers refuse, or that does not cover portal and routes (RFC 6265 §5.3)."""
+    domain, path = config.session.domain, ("session", "domain")
+    if domain is None:
+        return
+    if not addresses.is_name(domain) or "." not in domain or addresses.is_ip(domain):
+        mend = "write a name with a dot and nothing before it, such as `example.com`"
+        yield Finding(path, f"`{domain}` is not a domain that a cookie may have", mend)
+        return
+    if is_public_suffix(domain):
+        yield Finding(
+            path, f"anybody can have a name below `{domain}`, and browsers refuse such a cookie", _OWN
+        )
+    origin = addresses.origin(config.server.public_url)
+    if origin and not addresses.is_below(origin.host, domain):
+        mend = "write the domain that both share, or remove `session.domain`"
+        yield Finding(path, f"the host of `server.public_url` ({origin.host}) is not below {domain}", mend)
+    known = (domain, *(one.domain for one in config.domains))
+    for index, route in enumerate(config.routes):
+        host = route.host.removeprefix("*.")
+        if route.host != "*" and not any(addresses.is_below(host, one) for one in known):
+            problem = f"{route.host} is not below `session.domain` ({domain}): its visitors would never be signed in"
+            yield Finding(
+                ("routes", index, "host"),
+                problem,
+                "list its domain under `domains`, or remove `session.domain`",
+            )
+
+
+SESSION_CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
+    (frozenset({"session"}), session_times),
+    (frozenset({"session", "server", "domains"}), session_domain),
+    (frozenset({"session", "server"}), cookie_name),
+)
