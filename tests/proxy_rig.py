@@ -159,3 +159,21 @@ def get(path: str = "/", *headers: str, method: str = "GET", close: bool = True)
     if close:
         lines.append("Connection: close")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def head_of(message: bytes) -> tuple[bytes, list[bytes], bytes]:
+    head, _, body = message.partition(b"\r\n\r\n")
+    status, *headers = head.split(b"\r\n")
+    return status, headers, body
+
+
+async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+async def status(front: Front, request: bytes) -> int:
+    return int((await front.exchange(request)).split(b" ")[1])
+
+
+async def hello(request: web.BaseRequest) -> web.Response:
+    return web.Response(text=f"hello {request.headers['Host']}")

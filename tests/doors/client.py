@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from tests.doors.app import ID, read_body
-from tests.doors.corpus import Request
+from tests.doors.requests import Request
 from tests.waiting import PATIENCE
 
 

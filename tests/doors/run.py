@@ -22,7 +22,7 @@ from gateway.stores.sql.engine import open_engine
 from gateway.stores.sql.tokens import SqlTokens
 from tests.doors.app import App, Received, running_app
 from tests.doors.client import Client, Got
-from tests.doors.corpus import HOST, ROUTES, Request
+from tests.doors.requests import HOST, ROUTES, Request
 from tests.engine_rig import behind_envoy
 from tests.integration.engines import RealClock, command, process
 from tests.rig import PASSWORD, Rig, running_gateway

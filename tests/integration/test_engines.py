@@ -10,7 +10,7 @@ import pytest
 from gateway.cli.export import export_files
 from gateway.engines.plan import plan
 from tests.integration.engines import ENGINES, behind, command, process
-from tests.integration.test_proxy_upstreams import tls_app
+from tests.integration.test_proxy_upstream_tls import tls_app
 from tests.rig import HTML, Browser, Rig, running_gateway
 from tests.waiting import free_port
 

@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,44 +18,16 @@ from tests.sending import (
     everything_logged,
     everything_said,
     self_signed,
-    silent_port,
     twilio_config,
 )
-from tests.waiting import free_port, leap, until
+from tests.twilio_rig import failure_in_time, failure_of, sending
+from tests.waiting import until
 
 
 @pytest.fixture
 async def twilio() -> AsyncIterator[FakeTwilio]:
     async with FakeTwilio() as fake:
         yield fake
-
-
-@asynccontextmanager
-async def sending(
-    url: str, recorded: RecordedBackoff | None = None, **fields: object
-) -> AsyncIterator[TwilioSender]:
-    sender = TwilioSender(twilio_config(url, **fields), (recorded or RecordedBackoff()).backoff)
-    try:
-        yield sender
-    finally:
-        await sender.close()
-
-
-async def failure_of(
-    url: str, recorded: RecordedBackoff | None = None, to: str = PHONE, **fields: object
-) -> SendFailed:
-    async with sending(url, recorded, **fields) as sender:
-        with pytest.raises(SendFailed) as failed:
-            await sender.send(to, fields.pop("text", TEXT))  # type: ignore[arg-type]
-    return failed.value
-
-
-async def failure_in_time(twilio: FakeTwilio, **more: Any) -> SendFailed:
-    """The time is over while Twilio has the request and says nothing."""
-    failing = asyncio.create_task(failure_of(twilio.url, **more))
-    await until(lambda: twilio.requests)
-    leap(60)
-    return await failing
 
 
 async def test_a_message_arrives_with_its_text_sender_and_expiry(twilio: FakeTwilio):
@@ -107,9 +77,6 @@ async def test_build_makes_a_sender_outside_of_any_loop(twilio: FakeTwilio):
     await sender.send(PHONE, TEXT)
     await sender.close()
     assert len(twilio.messages) == 1
-
-
-# What Twilio refuses, by its magic numbers
 
 
 @pytest.mark.parametrize(
@@ -167,102 +134,6 @@ async def test_an_overlong_text_is_refused(twilio: FakeTwilio):
     assert failed.value.code == "21602"
 
 
-# Repeats
-
-
-@pytest.mark.parametrize("status", [500, 502, 503])
-async def test_a_server_error_is_repeated_until_it_passes(twilio: FakeTwilio, status: int):
-    twilio.fail_next(2, status=status)
-    recorded = RecordedBackoff(retries=2)
-    async with sending(twilio.url, recorded) as sender:
-        await sender.send(PHONE, TEXT)
-    assert len(twilio.requests) == 3
-    assert recorded.pauses == [0.25, 0.5]  # half of 0.5 and of 1.0
-    assert len(twilio.messages) == 1
-
-
-@pytest.mark.parametrize("retries", [0, 1, 4])
-async def test_there_are_as_many_repeats_as_configured(twilio: FakeTwilio, retries: int):
-    twilio.fail_next(10, status=503, code=20503)
-    failure = await failure_of(twilio.url, RecordedBackoff(retries))
-    assert len(twilio.requests) == retries + 1
-    assert (failure.code, failure.retryable) == ("20503", True)
-
-
-async def test_a_gateways_timeout_is_not_repeated_since_the_message_may_be_on_its_way(twilio: FakeTwilio):
-    twilio.fail_next(status=504)
-    failure = await failure_of(twilio.url)
-    assert (failure.code, failure.retryable, len(twilio.requests)) == ("504", True, 1)
-
-
-async def test_throttling_is_waited_for_as_long_as_twilio_asks(twilio: FakeTwilio):
-    twilio.limit_rate(retry_after="3")
-    recorded = RecordedBackoff()
-    async with sending(twilio.url, recorded) as sender:
-        await sender.send(PHONE, TEXT)
-    assert recorded.pauses == [3.0]
-    assert len(twilio.messages) == 1
-
-
-async def test_throttling_for_longer_than_a_user_would_wait_fails_at_once(twilio: FakeTwilio):
-    twilio.limit_rate(retry_after="600")
-    recorded = RecordedBackoff()
-    failure = await failure_of(twilio.url, recorded)
-    assert (failure.code, failure.retryable) == ("20429", True)
-    assert (len(twilio.requests), recorded.pauses) == (1, [])
-
-
-async def test_throttling_without_a_hint_is_backed_off_from(twilio: FakeTwilio):
-    twilio.limit_rate(2)
-    recorded = RecordedBackoff(dice=1.0)
-    async with sending(twilio.url, recorded) as sender:
-        await sender.send(PHONE, TEXT)
-    assert recorded.pauses == [0.5, 1.0]
-
-
-async def test_a_spent_daily_limit_is_not_repeated(twilio: FakeTwilio):
-    twilio.fail_next(status=429, code=63038)
-    failure = await failure_of(twilio.url)
-    assert (failure.code, len(twilio.requests)) == ("63038", 1)
-
-
-async def test_a_refused_connection_is_repeated(caplog: pytest.LogCaptureFixture):
-    recorded = RecordedBackoff(retries=2)
-    failure = await failure_of(f"http://127.0.0.1:{free_port()}", recorded)
-    assert (failure.code, failure.retryable) == ("connect", True)
-    assert len(recorded.pauses) == 2
-
-
-async def test_a_connection_that_hangs_is_repeated():
-    recorded = RecordedBackoff(retries=1)
-    with silent_port() as port:
-        brief = {"timeout": "200ms"}  # short: nobody takes the connection
-        failure = await failure_of(f"http://127.0.0.1:{port}", recorded, **brief)
-    assert failure.code == "connect"
-    assert len(recorded.pauses) == 1
-
-
-async def test_an_unknown_host_is_a_connection_failure():
-    failure = await failure_of("http://twilio.invalid", RecordedBackoff(retries=0))
-    assert failure.code == "connect"
-
-
-async def test_a_timeout_after_the_request_was_sent_is_not_repeated(twilio: FakeTwilio):
-    twilio.hang_next()
-    recorded = RecordedBackoff(retries=5)
-    failure = await failure_in_time(twilio, recorded=recorded)
-    assert (failure.code, failure.retryable) == ("timeout", True)
-    assert (len(twilio.requests), recorded.pauses) == (1, [])
-
-
-async def test_a_connection_cut_after_the_request_was_sent_is_not_repeated(twilio: FakeTwilio):
-    twilio.drop_next()
-    recorded = RecordedBackoff(retries=5)
-    failure = await failure_of(twilio.url, recorded)
-    assert (failure.code, failure.retryable) == ("connection_lost", True)
-    assert (len(twilio.requests), recorded.pauses) == (1, [])
-
-
 async def test_an_untrusted_certificate_is_fatal_and_sends_nothing(tmp_path: Path):
     server, _ = self_signed(tmp_path)
     fake = FakeTwilio(tls=server)
@@ -274,9 +145,6 @@ async def test_an_untrusted_certificate_is_fatal_and_sends_nothing(tmp_path: Pat
         await fake.stop()
     assert (failure.code, failure.retryable) == ("tls", False)
     assert (fake.requests, recorded.pauses) == ([], [])
-
-
-# Answers that are not Twilio's
 
 
 @pytest.mark.parametrize(
@@ -302,9 +170,6 @@ async def test_a_redirect_is_not_followed(twilio: FakeTwilio):
     twilio.fail_next(status=307, body="", headers={"Location": f"{twilio.url}/elsewhere"})
     assert (await failure_of(twilio.url)).code == "307"
     assert len(twilio.requests) == 1
-
-
-# The loop
 
 
 async def test_a_send_that_hangs_blocks_nobody_else(twilio: FakeTwilio):
@@ -335,9 +200,6 @@ async def test_closing_leaves_no_open_session(twilio: FakeTwilio, recwarn: pytes
     assert not [w for w in recwarn if issubclass(w.category, ResourceWarning)]
     with pytest.raises(RuntimeError, match="closed"):
         await sender.send(PHONE, TEXT)
-
-
-# Secrets
 
 
 async def test_success_and_failure_leave_no_secret_in_any_log(

@@ -8,7 +8,7 @@ import aiohttp
 
 from gateway.config.schema import Tls
 from gateway.server.tls.context import server_context
-from tests.integration.test_proxy_upstreams import certificate
+from tests.integration.test_proxy_upstream_tls import certificate
 from tests.rig import running_gateway
 
 

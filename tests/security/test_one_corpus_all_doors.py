@@ -10,7 +10,8 @@ from collections import Counter
 import pytest
 
 from tests.doors.compare import Meant, differences, meant
-from tests.doors.corpus import Request, corpus
+from tests.doors.corpus import corpus
+from tests.doors.requests import Request
 from tests.doors.run import INSIDE, OURS, Outcome, outcomes
 from tests.integration.engines import ENGINES
 
