@@ -1,13 +1,10 @@
-"""A world without sockets and without waiting for the connection's model: a loop whose time jumps, transports that
-remember, and an app that does what its request's path says. What is ours in it is real: the connection, both ways to
-answer, the proxy, the wires.
+"""A world without sockets and without waiting for the connection's model. What is ours in it is real: the connections,
+both ways to answer, the proxy, the wires. Several clients' connections share one app.
 """
 
 import asyncio
-import selectors
-from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 from aiohttp import web
@@ -18,207 +15,13 @@ from gateway.model import Principal, SessionRecord, User
 from gateway.observability.access_log import AccessLog
 from gateway.policy.decide import Routes
 from gateway.proxy.proxy import Proxy
-from gateway.request.chunked_body import ChunkedBody
-from gateway.request.framing import LengthBody
 from gateway.request.target import read_target
 from gateway.server.connection import ClientConnection
 from gateway.server.fastpath import FastPath
+from tests.connection_app_sim import App
+from tests.connection_pipe_sim import JumpingLoop, Pipe
 
-PEER = ("203.0.113.9", 5000)
-
-
-class _Jump(selectors.SelectSelector):
-    """Never waits: time goes on instead."""
-
-    loop: "JumpingLoop"
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
-            raise AssertionError("everything waits for nothing")
-        self.loop.now += max(timeout, 0)
-        return []
-
-
-class JumpingLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self.now = 1000.0
-        selector = _Jump()
-        selector.loop = self
-        super().__init__(selector)
-
-    def time(self) -> float:
-        return self.now
-
-
-class Pipe(asyncio.Transport):
-    """One end of a connection: what is written here goes to `on_data`, in the loop's next turn."""
-
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, protocol: Any, on_data: Callable[[bytes], None]
-    ) -> None:
-        super().__init__()
-        self.loop, self.protocol, self.on_data = loop, protocol, on_data
-        self.closing = self.aborted = self.lost = self.ended = self.reading_paused = False
-        self.peer_left = False
-        self.waiting: list[bytes] = []
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return PEER if name == "peername" else default
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        if not self.closing and not self.ended:
-            self.on_data(bytes(data))
-
-    def can_write_eof(self) -> bool:
-        return True
-
-    def write_eof(self) -> None:
-        self.ended = True
-
-    def pause_reading(self) -> None:
-        self.reading_paused = True
-
-    def resume_reading(self) -> None:
-        self.reading_paused = False
-        self.loop.call_soon(self._deliver)
-
-    def receive(self, data: bytes) -> None:
-        self.waiting.append(data)
-        self._deliver()
-
-    def _deliver(self) -> None:
-        while self.waiting and not self.reading_paused and not self.lost and not self.closing:
-            self.protocol.data_received(self.waiting.pop(0))
-        if self.peer_left and not self.waiting and not self.reading_paused:
-            self.lose(None)
-
-    def leave(self) -> None:
-        """The other end hangs up: that is seen behind all that it sent."""
-        self.peer_left = True
-        self._deliver()
-
-    def is_closing(self) -> bool:
-        return self.closing
-
-    def close(self) -> None:
-        if not self.closing:
-            self.closing = True
-            self.loop.call_soon(self.lose, None)
-
-    def abort(self) -> None:
-        self.aborted = True
-        self.closing = True
-        self.loop.call_soon(self.lose, ConnectionResetError())
-
-    def lose(self, exc: Exception | None) -> None:
-        self.closing = True
-        if not self.lost:
-            self.lost = True
-            self.protocol.connection_lost(exc)
-
-
-@dataclass
-class App:
-    """Answers `/number/kind`. `asked` has who asked for each number, and on how worn a connection."""
-
-    loop: JumpingLoop
-    asked: dict[int, list[tuple[str, bool]]] = field(default_factory=lambda: defaultdict(list))
-    bodies: dict[int, bytes] = field(default_factory=dict)
-    pipes: list[Pipe] = field(default_factory=list)
-    piece: int = 1000
-    delay: float = 0.0
-
-    async def open(self, factory: Callable[[], Any], timeout: float) -> Any:
-        if self.delay:
-            await asyncio.sleep(self.delay)
-        protocol = factory()
-        serving = _Serving(self)
-        serving.pipe = Pipe(self.loop, protocol, serving.received)
-        self.pipes.append(serving.pipe)
-        protocol.connection_made(serving.pipe)
-        return protocol
-
-
-class _Serving:
-    """The app's end of one connection."""
-
-    pipe: Pipe
-
-    def __init__(self, app: App) -> None:
-        self._app, self._data, self._worn = app, b"", False
-        self._number, self._kind = -1, ""
-        self._body: LengthBody | ChunkedBody | None = None
-
-    def received(self, data: bytes) -> None:
-        self._data += data
-        while self._data:
-            if self._body is not None:
-                piece, self._data = self._body.feed(self._data)
-                self._app.bodies[self._number] += piece
-                if not self._body.complete:
-                    return
-                self._body = None
-                if self._kind != "early":
-                    self._answer()
-            elif b"\r\n\r\n" not in self._data:
-                return
-            else:
-                self._begin()
-
-    def _begin(self) -> None:
-        head, _, self._data = self._data.partition(b"\r\n\r\n")
-        line, *lines = head.decode().split("\r\n")
-        headers = {name.lower(): value for name, _, value in (one.partition(": ") for one in lines)}
-        _, number, self._kind = line.split(" ")[1].split("/")
-        self._number = int(number)
-        self._app.asked[self._number].append((headers.get("remote-user", ""), self._worn))
-        self._app.bodies[self._number] = b""
-        if "transfer-encoding" in headers:
-            self._body = ChunkedBody(1000)
-        elif int(headers.get("content-length", "0")):
-            self._body = LengthBody(int(headers["content-length"]))
-        if self._kind == "early" or self._body is None:
-            self._answer()
-
-    def _answer(self) -> None:
-        worn, self._worn = self._worn, True
-        user = self._app.asked[self._number][-1][0]
-        text = f"{self._number} {user}".encode()
-        ok = b"HTTP/1.1 200 OK\r\n"
-        chunks = b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(b"1\r\n%c\r\n" % one for one in text)
-        length = b"Content-Length: %d\r\n\r\n" % len(text)
-        kinds = {
-            "plain": ok + length + text,
-            "hints": b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + ok + length + text,
-            "chunks": ok + chunks + b"0\r\n\r\n",
-            "more": ok + chunks + b"0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
-            "close": ok + b"Connection: close\r\n" + length + text,
-            "until": ok + b"\r\n" + text,
-            "upgrade": ok + b"Connection: Upgrade\r\nUpgrade: h2c\r\n" + length + text,
-            "early": ok + length + text,
-            "half": ok + length + text[:-1],
-            "halfchunks": ok + chunks[:-3],
-            "odd": ok + b"Content-Length: x\r\n\r\n",
-            "dies": b"",
-            "worn": b"" if worn else ok + length + text,
-        }
-        out = kinds[self._kind]
-        # What comes behind an answer in a later packet can't be told from the next answer, by nobody.
-        piece = len(out) if self._kind == "more" else self._app.piece
-        for at in range(0, len(out), piece or 1):
-            self._app.loop.call_soon(self.pipe.receive, out[at : at + piece])
-        if self._kind in ("close", "until", "half", "halfchunks", "dies") or (self._kind == "worn" and worn):
-            self._later(len(out) // self._app.piece + 2, self.pipe.leave)
-
-    def _later(self, turns: int, what: Callable[[], None]) -> None:
-        if turns:
-            self._app.loop.call_soon(self._later, turns - 1, what)
-        else:
-            what()
+MAX_BODY = 68_000
 
 
 class _Sessions:
@@ -258,26 +61,91 @@ def _principal(name: str) -> Principal:
 
 USERS = {name: _principal(name) for name in ("alice", "bob")}
 CONFIG = Config.model_validate(
-    {"routes": [{"host": "*", "upstream": "http://app:1", "policy": {"require": "bypass"}}]}
+    {
+        "routes": [
+            {"host": "*", "upstream": "http://app:1", "max_body": MAX_BODY, "policy": {"require": "bypass"}}
+        ]
+    }
 )
 
 
+@dataclass(frozen=True)
+class Written:
+    """Something that was written to a client: where in all that it heard, and what it had sent by then."""
+
+    at: int
+    when: float
+    delivered: int
+    draining: bool
+
+
+class Client:
+    """The other end of one connection."""
+
+    def __init__(self, world: "World", index: int) -> None:
+        self._world, self._index = world, index
+        self.heard = bytearray()
+        self.written: list[Written] = []
+        self.connection = ClientConnection(cast(Any, world), world.loop)
+        self.pipe = Pipe(world.loop, self.connection, self._hear)
+        self.connection.connection_made(self.pipe)
+        self.paused = False
+        self._asked_before = 0
+        self.faults: list[str] = []
+        self.too_late = False
+        """Whether it sent more when the connection was closed already: that resets it, and can cost it an answer."""
+        self.at_drain: tuple[int, int] | None = None
+        """How much it had heard and sent when we began to drain."""
+
+    def _hear(self, data: bytes) -> None:
+        world = self._world
+        self.written.append(Written(len(self.heard), world.loop.now, self.pipe.delivered, world.draining))
+        self.heard += data
+
+    def send(self, data: bytes) -> None:
+        if not data:
+            return
+        if self.pipe.closing:
+            self.too_late = True
+        else:
+            self._world.do(self.pipe.receive, data)
+
+    def pause(self, paused: bool) -> None:
+        """It takes no more, or again."""
+        if self.paused != paused and not self.pipe.lost:
+            if paused:
+                self._asked_before = self._asked()
+            elif self._asked() > self._asked_before + 1:
+                self.faults.append("answers were made that nobody takes")
+            self.paused = paused
+            self._world.do(self.connection.pause_writing if paused else self.connection.resume_writing)
+
+    def _asked(self) -> int:
+        return len({number for number in self._world.app.asked if number // 100 == self._index})
+
+
 class World:
-    """One client connection before an app; it is the server of that connection, too."""
+    """Client connections before an app; it is the server of those connections, too."""
 
     page = chosen = None
     draining = False
     linger = 1.0
 
-    def __init__(self, loop: JumpingLoop, *, piece: int = 1000, delay: float = 0.0) -> None:
+    def __init__(
+        self, loop: JumpingLoop, *, clients: int, piece: int = 1000, delay: float = 0.0, fast: bool = True
+    ) -> None:
         self.loop, self.limits = loop, HttpLimits()
-        route: Route = CONFIG.routes[0]
-        self._route = route
-        self.proxy = Proxy(CONFIG.routes, session_cookie_names=frozenset({"auth_session"}), prefix="/_auth")
+        self._route: Route = CONFIG.routes[0]
+        self.proxy = Proxy(
+            CONFIG.routes,
+            session_cookie_names=frozenset({"auth_session"}),
+            prefix="/_auth",
+            clock=loop.time,
+        )
         self.app = App(loop, piece=piece, delay=delay)
-        upstream = self.proxy.site_of(route).pool.upstreams[0]
-        upstream.open = self.app.open  # type: ignore[method-assign]
-        self.fast = FastPath(
+        upstream = self.proxy.site_of(self._route).pool.upstreams[0]
+        upstream._open = self._open  # type: ignore[method-assign, assignment]
+        self.all_fast = FastPath(
             routes=Routes(CONFIG.routes),
             sessions=cast(Any, _Sessions()),
             credentials=cast(Any, None),
@@ -286,7 +154,7 @@ class World:
             pages=cast(Any, _Pages()),
             access=AccessLog(Log(access=False)),
             forward=cast(Any, _NoQuestions()),
-            clock=lambda: 1000.0,
+            clock=loop.time,
             below=("/_auth",),
             exact=frozenset(),
             trusted=(),
@@ -295,15 +163,16 @@ class World:
             country_of=lambda _: "",
             rfc7239=False,
         )
-        self.heard = bytearray()
+        self.fast = self.all_fast if fast else None
         self.open: set[ClientConnection] = set()
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.connection = ClientConnection(cast(Any, self), loop)
-        self.client = Pipe(loop, self.connection, self.heard.extend)
-        self.connection.connection_made(self.client)
-        self.watching = loop.create_task(self.fast.watch(interval=20))
+        self.drained_at = 0.0
+        self.clients = [Client(self, index) for index in range(clients)]
+        self.watching = loop.create_task(self.all_fast.watch(interval=20))
 
-    # -- the server of the connection
+    async def _open(self, factory: Callable[[], Any]) -> Any:
+        return await self.app.open(factory)
+
+    # -- the server of the connections
 
     def admit(self, connection: ClientConnection) -> bool:
         self.open.add(connection)
@@ -313,6 +182,8 @@ class World:
         self.open.discard(connection)
 
     async def handler(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.path.endswith("/boom"):
+            raise RuntimeError("boom")
         cookie = request.headers.get("Cookie", "").removeprefix("auth_session=")
         principal = USERS.get(cookie)
         target = read_target(
@@ -325,18 +196,28 @@ class World:
         except GatewayError as error:
             return web.Response(status=error.status, text=f"error {error.status}")
 
+    def sign_out(self, user: str) -> None:
+        """The session ends, and with it what it holds open."""
+        for admitted in (self.all_fast.admitted(), self.proxy.answers.admitted()):
+            for one in admitted.get(user, []):
+                one.held.close(4401, "signed out")
+
+    def drain(self) -> None:
+        self.draining, self.drained_at = True, self.loop.now
+        for client in self.clients:
+            client.at_drain = len(client.heard), client.pipe.delivered
+            client.connection.retire()
+
     def end(self) -> None:
         self.watching.cancel()
         self.turns(2)
+
+    # -- time
 
     def do(self, what: Callable[..., object], *args: object) -> None:
         """Let the loop do something in its next turn."""
         self.loop.call_soon(what, *args)
         self.turns(1)
-
-    def drain(self) -> None:
-        self.draining = True
-        self.connection.retire()
 
     def turns(self, number: int) -> None:
         """Let the loop turn; time jumps only where nothing else is to be done."""

@@ -42,7 +42,7 @@ class ChunkedBody:
             rest = self._parse(data)
         except httptools.HttpParserError as error:
             raise BrokenBody("bad chunk") from error
-        if self._silence > self._most:
+        if self._silence - len(rest) > self._most:  # what stands behind the body is none of it
             raise BrokenBody("trailers or chunk extensions too large")
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces), rest
 

@@ -41,9 +41,9 @@ def answer(status: int, page: Page | None) -> web.Response:
     )
 
 
-def as_bytes(response: web.Response) -> bytes:
-    """Return the response as it goes over a connection that is closed behind it."""
+def as_bytes(response: web.Response, *, head_only: bool = False) -> bytes:
+    """Return the response as it goes over a connection that is closed behind it; `head_only`: to a HEAD request."""
     body = response.body if isinstance(response.body, bytes) else b""
     fields = {**response.headers, "Connection": "close", "Content-Length": str(len(body))}
     lines = [f"HTTP/1.1 {response.status} {response.reason}", *(f"{k}: {v}" for k, v in fields.items())]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if head_only else body)

@@ -95,6 +95,7 @@ class ClosingConnection(asyncio.Protocol):
         "_loop",
         "_reading_paused",
         "_server",
+        "_unreadable",
         "_unsent",
         "state",
         "transport",
@@ -114,6 +115,7 @@ class ClosingConnection(asyncio.Protocol):
         self._deadline = Deadline(loop, self._too_late)
         self._idle_since = self._linger_end = 0.0
         self._linger_left = self._unsent = 0
+        self._unreadable = False  # the client sends a body whose end can't be told
 
     @property
     def peer(self) -> IPAddress | None:
@@ -147,7 +149,8 @@ class ClosingConnection(asyncio.Protocol):
         """Close behind an answer that said so."""
         # Where the client may still be sending, closing at once would reset the connection (RFC 9112 §9.6). Otherwise
         # both sides know that nothing follows.
-        if self._inbox or self._body is not None or self._reading_paused or self._server.draining:
+        more_to_come = self._inbox or self._body is not None or self._unreadable or self._reading_paused
+        if more_to_come or self._server.draining:
             self._linger()
         else:
             self._close()
@@ -220,7 +223,9 @@ class ClosingConnection(asyncio.Protocol):
         if self._unsent:
             self._deadline.set(self._loop.time() + FLUSH_TIME)
 
-    def _refuse(self, status: int, cause: str, *, linger: float = LINGER_TIME) -> None:
+    def _refuse(
+        self, status: int, cause: str, *, linger: float = LINGER_TIME, head_only: bool = False
+    ) -> None:
         """Answer what is no request. Where one that can't be read ends is unknown, so nothing that follows can be
         trusted.
 
@@ -235,7 +240,7 @@ class ClosingConnection(asyncio.Protocol):
         }
         log.info("refused", extra={"fields": fields})
         if self.transport is not None:
-            self.transport.write(as_bytes(answer(int(status), self._server.page)))
+            self.transport.write(as_bytes(answer(int(status), self._server.page), head_only=head_only))
         self._linger(linger)
 
     def _too_late(self) -> None:

@@ -204,7 +204,7 @@ class ClientConnection(ClosingConnection):
             piece, rest = body.feed(data)
         except BrokenBody as broken:
             # Where a broken body ends can't be known, so neither where the next request begins (RFC 9112 §6.3).
-            self._body, self._stays_open = None, False
+            self._body, self._stays_open, self._unreadable = None, False, True
             way.body_broken(str(broken))
             return
         self._inbox.add(rest)
@@ -281,4 +281,5 @@ class ClientConnection(ClosingConnection):
         if began:
             self.cut()
         else:
-            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "the handler failed")
+            status, head_only = HTTPStatus.INTERNAL_SERVER_ERROR, self._head.startswith(b"HEAD ")
+            self._refuse(status, "the handler failed", head_only=head_only)

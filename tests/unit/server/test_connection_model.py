@@ -1,186 +1,374 @@
-"""The connection against a plain reference, with everything that can happen on it, in any order (hypothesis).
+"""Connections against a plain reference, with everything that can happen on them, in any order (hypothesis).
 
 Every request is answered once, in order, to the right user, or the connection is visibly cut; no app is asked more
-often than allowed; nothing is left open without a reader. `make fuzz` runs many more examples.
+often than allowed; an answer says that the connection closes if it does, and only then; nothing is left open without a
+reader. `make fuzz` runs many more examples.
 """
 
 import asyncio
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.connection_sim import JumpingLoop, World
+from gateway.server.closing_connection import BRIEFLY, DISCARD_BYTES, LINGER_QUIET
+from tests.connection_app_sim import BAD, CUTS, DIES, EARLY, GOOD
+from tests.connection_pipe_sim import JumpingLoop
+from tests.connection_sim import MAX_BODY, Client, World, Written
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
-GOOD = ["plain", "hints", "chunks", "more", "close", "until", "upgrade", "worn"]
-BAD = ["early", "half", "halfchunks", "odd", "dies"]
-CUTS = {"half", "halfchunks"}
+BIG = [DISCARD_BYTES - 100, DISCARD_BYTES + 100, MAX_BODY + 100]
+ACTIONS = ["pause", "resume", "wait", "idle", "refuse", "forget", "drain", "abort", "leave", "signout"]
+PLENTY = sum(BIG) * 10
+END = -1  # up to the end of the next head or body
 
 
 @dataclass(frozen=True)
 class Asked:
     """One request as the client sends it."""
 
-    kind: str
-    user: str
-    method: str
-    body: bytes
-    chunked: bool
-    fast: bool
+    kind: str = "plain"
+    user: str = ""
+    method: str = "GET"
+    size: int = 0
+    chunked: bool = False
+    fast: bool = True
+    wish: str = ""
+    fault: str = ""
 
-    def as_bytes(self, number: int) -> bytes:
-        lines = [f"{self.method} /{number}/{self.kind} HTTP/1.1", "Host: app.test"]
+    @property
+    def body(self) -> bytes:
+        if not self.uploads:
+            return b""
+        return bytes(range(33, 128)) * (self.size // 95) + bytes(range(33, 33 + self.size % 95))
+
+    @property
+    def uploads(self) -> bool:
+        return self.method in ("POST", "PUT")
+
+    @property
+    def in_chunks(self) -> bool:
+        return self.uploads and self.chunked
+
+    @property
+    def broken(self) -> bool:
+        return self.in_chunks and self.fault == "chunk"
+
+    @property
+    def malformed(self) -> bool:
+        return self.fault == "head"
+
+    @property
+    def too_large(self) -> bool:
+        return self.uploads and self.size > MAX_BODY
+
+    @property
+    def bodiless(self) -> bool:
+        """Whether it has no body that is still to come when its head is there."""
+        return not self.uploads or not (self.size or self.chunked)
+
+    @property
+    def expects(self) -> bool:
+        return self.wish == "expect" and not self.bodiless
+
+    def head(self, number: int) -> bytes:
+        version = "1.0" if self.wish == "1.0" else "1.1"
+        lines = [f"{self.method} /{number}/{self.kind} HTTP/{version}", "Host: app.test"]
         lines += [f"Cookie: auth_session={self.user}"] * bool(self.user)
         lines += ["TE: trailers"] * (not self.fast)  # which only the ordinary path knows
-        sent = self.body
-        if self.method == "POST" and self.chunked:
+        lines += ["Connection: close"] * (self.wish == "close")
+        lines += ["Expect: 100-continue"] * self.expects
+        lines += ["Bad Name: x"] * self.malformed
+        if self.in_chunks:
             lines.append("Transfer-Encoding: chunked")
-            sent = b"".join(b"1\r\n%c\r\n" % one for one in self.body) + b"0\r\n\r\n"
-        elif self.method == "POST":
-            lines.append(f"Content-Length: {len(self.body)}")
-        return "\r\n".join(lines).encode() + b"\r\n\r\n" + (sent if self.method == "POST" else b"")
+        elif self.uploads:
+            lines.append(f"Content-Length: {self.size}")
+        return "\r\n".join(lines).encode() + b"\r\n\r\n"
+
+    def sent(self) -> bytes:
+        """The body with its framing."""
+        body, size = self.body, max(1, self.size // 20)
+        if not self.in_chunks:
+            return body
+        chunks = [body[at : at + size] for at in range(0, len(body), size)]
+        framed = [b"%x\r\n%b\r\n" % (len(one), one) for one in chunks]
+        if self.fault == "chunk":
+            framed.insert(len(framed) // 2, b"zz\r\n")
+        return b"".join(framed) + b"0\r\n\r\n"
+
+
+@dataclass
+class Sent:
+    """All that one client sends, with the places at which heads and bodies end."""
+
+    asked: list[Asked]
+    first: int
+    heads: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    wire: bytes = b""
+    at: int = 0
+
+    def next(self, size: int) -> bytes:
+        """The next segment; END is the end of the next part."""
+        if size == END:
+            size = next((end for end in sorted(self.heads + self.ends) if end > self.at), self.at) - self.at
+        before, self.at = self.at, min(self.at + size, len(self.wire))
+        return self.wire[before : self.at]
+
+    def __post_init__(self) -> None:
+        parts = [part for n, one in enumerate(self.asked, self.first) for part in (one.head(n), one.sent())]
+        places = list(accumulate(map(len, parts)))
+        self.heads, self.ends, self.wire = places[::2], places[1::2], b"".join(parts)
+
+
+def _possible(one: Asked) -> Asked:
+    """HTTP/1.0 has no chunks (RFC 9112 §6.1)."""
+    return Asked(**{**vars(one), "chunked": one.chunked and one.wish != "1.0"})
 
 
 requests = st.builds(
     Asked,
-    kind=st.sampled_from([*GOOD, *GOOD, *BAD]),
+    kind=st.sampled_from([*GOOD, *GOOD, *EARLY, *EARLY, *BAD, "boom"]),
     user=st.sampled_from(["", "alice", "bob"]),
-    method=st.sampled_from(["GET", "GET", "POST"]),
-    body=st.binary(max_size=20),
+    method=st.sampled_from(["GET", "GET", "GET", "HEAD", "POST", "POST", "PUT"]),
+    size=st.sampled_from([0, 1, 5, 20, 20, *BIG]),
     chunked=st.booleans(),
     fast=st.booleans(),
-)
+    wish=st.sampled_from(["", "", "", "", "", "", "expect", "expect", "close", "1.0"]),
+    fault=st.sampled_from(["", "", "", "", "", "", "", "", "", "chunk", "chunk", "head"]),
+).map(_possible)
 steps = st.tuples(
-    st.integers(1, 200),  # bytes that arrive next
+    st.integers(0, 1),  # whose
+    st.sampled_from([0, 1, 3, 30, 100, 150, 400, PLENTY, END, END, END]),  # bytes arrive next
     st.integers(0, 12),  # turns of the loop behind them
-    st.sampled_from(["", "", "", "", "", "pause", "resume", "wait", "idle", "drain", "abort"]),
+    st.sampled_from([*[""] * 6, *ACTIONS]),
 )
-
-
-def split_answers(data: bytes) -> tuple[list[tuple[int, bytes, bool]], bool]:
-    """The final answers as (status, body, says that it closes), and whether the last one is not whole."""
-    answers: list[tuple[int, bytes, bool]] = []
-    while data:
-        head, empty, data = data.partition(b"\r\n\r\n")
-        if not empty:
-            return answers, True
-        status = int(head.split(b" ")[1])
-        if status < 200:
-            continue
-        closes = b"\r\nConnection: close" in head
-        length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
-        if length:
-            body, data = data[: int(length[1])], data[int(length[1]) :]
-            if len(body) < int(length[1]):
-                return answers, True
-        else:
-            assert b"\r\nTransfer-Encoding: chunked" in head
-            body = b""
-            while True:
-                size, line, data = data.partition(b"\r\n")
-                if not line or len(data) < int(size, 16) + 2:
-                    return answers, True
-                body, data = body + data[: int(size, 16)], data[int(size, 16) + 2 :]
-                if size == b"0":
-                    break
-        answers.append((status, body, closes))
-    return answers, False
+plans = st.lists(steps, max_size=30)
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    asked=st.lists(requests, min_size=1, max_size=6),
-    plan=st.lists(steps, max_size=30),
+    asked=st.tuples(st.lists(requests, min_size=1, max_size=6), st.lists(requests, max_size=4)),
+    plan=plans,
     piece=st.sampled_from([1, 7, 1000]),
     delay=st.sampled_from([0.0, 0.0, 3.0]),
 )
 def test_each_request_is_answered_once_in_order_to_the_right_user_or_visibly_cut(
-    asked: list[Asked], plan: list[tuple[int, int, str]], piece: int, delay: float
+    asked: tuple[list[Asked], list[Asked]], plan: list[tuple[int, int, int, str]], piece: int, delay: float
 ) -> None:
     loop = JumpingLoop()
     asyncio.set_event_loop(loop)
     try:
-        world = World(loop, piece=piece, delay=delay)
-        done = play(world, b"".join(one.as_bytes(number) for number, one in enumerate(asked)), plan)
-        judge(world, asked, done)
+        world = World(loop, clients=2, piece=piece, delay=delay)
+        sent = [Sent(asked[0], 0), Sent(asked[1], 100)]
+        happened = play(world, sent, plan)
+        for client, one, what in zip(world.clients, sent, happened, strict=True):
+            judge(world, client, one, what)
+        nothing_is_left(world)
     finally:
+        loop.end()
         asyncio.set_event_loop(None)
-        loop.close()
 
 
-def play(world: World, wire: bytes, plan: list[tuple[int, int, str]]) -> set[str]:
-    """Send the wire in segments, with what happens between them; then let everything run out."""
-    happened: set[str] = set()
-    paused = False
-    for size, turns, action in plan:
-        segment, wire = wire[:size], wire[size:]
-        if segment and not world.client.closing:
-            world.do(world.client.receive, segment)
+def play(world: World, sent: list[Sent], plan: list[tuple[int, int, int, str]]) -> list[set[str]]:
+    """Send all in segments, with what happens between them; then let everything run out."""
+    happened: list[set[str]] = [set() for _ in sent]
+    for who, size, turns, action in plan:
+        client = world.clients[who]
+        client.send(sent[who].next(size))
         world.turns(turns)
-        if world.client.lost:
-            break
-        if action in ("pause", "resume") and paused == (action == "resume"):
-            paused = not paused
-            world.do(world.connection.pause_writing if paused else world.connection.resume_writing)
-        elif action == "wait":
-            world.wait(0.5)
-        elif action == "idle":
-            world.wait(5)
-            happened.add("idle")
+        if action in ("pause", "resume"):
+            client.pause(action == "pause")
+        elif action in ("wait", "idle"):
+            world.wait(5 if action == "idle" else 0.5)
+        elif action == "refuse":
+            world.app.refusals += 1
+        elif action == "forget":
+            world.do(world.app.hang_up_idle)
+        elif action == "signout":
+            world.do(world.sign_out, "alice")
+            happened = [one | {action} for one in happened]
         elif action == "drain" and not world.draining:
             world.do(world.drain)
-            happened.add("drain")
-        elif action == "abort":
-            world.do(world.client.lose, ConnectionResetError())
-            happened.add("abort")
-            break
-    if paused and not world.client.lost:
-        world.do(world.connection.resume_writing)
-    if wire and not world.client.closing:
-        world.do(world.client.receive, wire)
+        elif action in ("abort", "leave") and not client.pipe.lost:
+            world.do(
+                *((client.pipe.lose, ConnectionResetError()) if action == "abort" else (client.pipe.leave,))
+            )
+            happened[who].add("left")
+            sent[who].next(PLENTY)
+    if world.loop.now >= 1000 + world.limits.head_timeout:
+        happened = [one | {"slow"} for one in happened]
+    for client, one in zip(world.clients, sent, strict=True):
+        client.pause(False)
+        client.send(one.next(PLENTY))
     world.wait(1000)
-    world.end()
     return happened
 
 
-def judge(world: World, asked: list[Asked], happened: set[str]) -> None:
-    answers, partial = split_answers(bytes(world.heard))
-    # Nothing is left: no connection, no task, no wire that somebody still listens to.
-    assert world.client.lost
-    assert not world.open
-    assert not asyncio.all_tasks(world.loop)
-    assert not world.fast._active
-    # In order, once, to the right user.
-    assert len(answers) <= len(asked)
-    for number, (status, body, closes) in enumerate(answers):
-        one = asked[number]
-        if status == 200:
-            assert body == f"{number} {one.user}".encode()
-            assert one.kind not in (*CUTS, "odd", "dies")
-        elif status == 408:  # a head, or an upload, that took too long
-            assert "idle" in happened
+@dataclass(frozen=True)
+class Answer:
+    """A final answer as a client reads it. `at` is the place of its head in all that the client heard."""
+
+    at: int
+    status: int
+    who: str
+    body: bytes
+    closes: bool
+    invited: int
+
+
+def split_answers(data: bytes, asked: list[Asked], *, cut: bool) -> tuple[list[Answer], bool]:
+    """The final answers, and whether the last one is not whole; `cut`: what comes to an end does so with a reset."""
+    answers: list[Answer] = []
+    at = invited = 0
+    while at < len(data):
+        end = data.find(b"\r\n\r\n", at) + 4
+        if end < 4:
+            return answers, True
+        head, start, at = data[at:end], at, end
+        status = int(head.split(b" ")[1])
+        if status < 200:
+            invited += status == 100
+            continue
+        assert len(answers) < len(asked), "more answers than requests"
+        one = asked[len(answers)]
+        closes = b"\r\nConnection: close\r\n" in head or one.wish == "1.0"
+        assert b"keep-alive" not in head
+        length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+        body = b""
+        if one.method == "HEAD" and not one.malformed:
+            pass
+        elif length:
+            body, at = data[at : at + int(length[1])], at + int(length[1])
+            if at > len(data):
+                return answers, True
+        elif one.wish == "1.0":
+            body, at = data[at:], len(data)
+            if cut:
+                return answers, True
         else:
-            assert status == 502, (status, body)
-            assert one.kind in ("odd", "dies", "worn")
-        assert not closes or number == len(answers) - 1
-    if partial:
-        assert world.client.aborted or "abort" in happened
-    # The app: the right user, never asked more often than allowed, the whole body.
-    for number, seen in world.app.asked.items():
-        one = asked[number]
-        assert all(user == one.user for user, _ in seen)
-        assert len(seen) == 1 or (
-            len(seen) == 2 and one.method == "GET" and seen[0][1] and one.kind in ("worn", "dies")
-        )
-    for number, (status, _, _) in enumerate(answers):
-        if status == 200 and asked[number].method == "POST" and asked[number].kind != "early":
-            assert world.app.bodies[number] == asked[number].body
+            assert b"\r\nTransfer-Encoding: chunked\r\n" in head
+            size = b""
+            while size != b"0":
+                size, line, _ = data[at : at + 20].partition(b"\r\n")
+                after = at + len(size) + 2 + (int(size, 16) if line else 0) + 2
+                if not line or after > len(data):
+                    return answers, True
+                body, at = body + data[at + len(size) + 2 : after - 2], after
+        who = re.search(rb"\r\nX-Who: ([^\r]*)", head)
+        answers.append(Answer(start, status, who[1].decode() if who else "", body, closes, invited))
+        invited = 0
+    return answers, False
+
+
+def judge(world: World, client: Client, sent: Sent, happened: set[str]) -> None:
+    asked, first, app = sent.asked, sent.first, world.app
+    gone = {"alice"} & {"alice" for _ in happened & {"signout"}}
+    cut = client.pipe.aborted or "left" in happened
+    answers, partial = split_answers(bytes(client.heard), asked, cut=cut)
+    assert client.pipe.lost
+    assert not client.faults
+    for number, (one, answer) in enumerate(zip(asked, answers, strict=False)):
+        right_answer(one, answer, f"{first + number} {one.user}".rstrip(), world, happened)
+        when = next(written for written in reversed(client.written) if written.at <= answer.at)
+        assert answer.closes == must_close(answer, sent, number, when), "what it says is what happens"
+        assert not answer.closes or number == len(answers) - 1
+        assert answer.invited <= one.expects
+        if answer.status == 200 and one.kind not in EARLY:
+            assert first + number in app.whole
+    last = asked[len(answers)] if len(answers) < len(asked) else None
+    if (partial or client.pipe.aborted) and "left" not in happened:  # else nobody cares
+        assert client.pipe.aborted, "a part of an answer looks like all of it"
+        assert last
+        assert last.kind in CUTS or last.broken or last.user in gone
+    # The app: in order, nobody but the next, the right user, never more often than allowed, what was sent.
+    mine = [number - first for number in app.order if number // 100 == first // 100]
+    assert mine == sorted(mine)
+    assert all(number <= len(answers) for number in mine)
+    if answers and answers[-1].closes:
+        assert all(number < len(answers) for number in mine)
+    for number in set(mine):
+        once_to_the_right_user(asked[number], app.asked[first + number])
+        body = app.bodies[first + number]
+        assert asked[number].body.startswith(body)
+        assert first + number not in app.whole or body == asked[number].body
+        if asked[number].kind in (*GOOD, *EARLY) and not asked[number].broken and "left" not in happened:
+            assert number < len(answers) or asked[number].user in gone, (
+                "who was asked is heard, also at a drain"
+            )
     # All of them, unless somebody had a reason to end the connection.
-    reasons = (
-        happened or partial or any(closes for _, _, closes in answers) or CUTS & {one.kind for one in asked}
-    )
-    if not reasons:
+    if not (happened or world.draining or partial or client.pipe.aborted or (answers and answers[-1].closes)):
         assert len(answers) == len(asked)
+    if client.at_drain is not None:
+        idle_ones_leave(world, client, sent, client.at_drain)
+    if client.too_late and not (client.pipe.aborted or "left" in happened):
+        quiet = client.pipe.closed_at - (client.written[-1].when if client.written else 1000)
+        assert quiet >= (BRIEFLY if world.draining else LINGER_QUIET) or (
+            answers and asked[len(answers) - 1].wish in ("close", "1.0")
+        )
+
+
+def right_answer(one: Asked, answer: Answer, who: str, world: World, happened: set[str]) -> None:
+    match answer.status:
+        case 200:
+            assert answer.who == who
+            assert answer.body == (b"" if one.method == "HEAD" else who.encode().ljust(len(answer.body)))
+            assert not one.malformed
+            assert not one.too_large or one.kind in EARLY
+            assert one.kind in (*GOOD, *EARLY, "boom") or (one.method == "HEAD" and one.kind in CUTS)
+        case 400:
+            assert one.malformed or one.broken
+        case 403:
+            assert one.user == "alice"
+            assert "signout" in happened
+        case 500:
+            assert one.kind == "boom"
+        case 408:  # a head that took too long
+            assert "slow" in happened
+        case 413:
+            assert one.too_large
+        case 502:
+            assert one.kind in (*DIES, "worn") or world.app.refused
+        case _:
+            assert (answer.status, one.kind) == (504, "silent")
+
+
+def must_close(answer: Answer, sent: Sent, number: int, when: Written) -> bool:
+    """Whether an answer has to say that it is the last one, going by what the client had sent by then."""
+    one, left = sent.asked[number], sent.ends[number] - when.delivered
+    if when.draining or one.broken or one.wish in ("close", "1.0") or answer.status in (400, 408, 500):
+        return True
+    if answer.status == 200:
+        return left > 0  # the rest goes to nobody
+    return left > 0 and (
+        one.chunked or left > DISCARD_BYTES or (one.expects and when.delivered == sent.heads[number])
+    )
+
+
+def once_to_the_right_user(one: Asked, seen: list[tuple[str, bool]]) -> None:
+    assert not one.malformed
+    assert all(user == one.user for user, _ in seen)
+    again = one.method != "POST" and seen[0][1] and one.kind in ("worn", "dies", "earlydies")
+    assert len(seen) == 1 or (len(seen) == 2 and again)
+
+
+def idle_ones_leave(world: World, client: Client, sent: Sent, then: tuple[int, int]) -> None:
+    """A connection on which nothing was under way when we began to drain, and nothing came after, closes soon."""
+    heard, delivered = then
+    answers, partial = split_answers(bytes(client.heard[:heard]), sent.asked, cut=True)
+    if not partial and delivered == client.pipe.delivered == ([0, *sent.ends][len(answers)]):
+        assert client.pipe.lost_at <= world.drained_at + world.linger
+
+
+def nothing_is_left(world: World) -> None:
+    """No connection, no task, no wire that somebody still listens to, none kept that is not at rest."""
+    assert not world.app.faults
+    assert not world.open
+    assert not world.all_fast._active
+    for serving in world.app.servings:
+        assert serving.pipe.closing or serving.idle
+    world.end()
+    assert not asyncio.all_tasks(world.loop)
