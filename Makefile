@@ -8,6 +8,9 @@ CONFIG ?= config.yaml
 # pytest-xdist workers. The tests start real servers, so more than one per core only makes them wait.
 JOBS   ?= auto
 ARGS   ?=
+# `make floors`: an environment of its own, and what tests need beside the gateway, as new as can be had.
+FLOORS := .venv-floors
+FLOOR_TOOLS := 'pytest>=9' 'pytest-aiohttp>=1.1' 'pytest-timeout>=2.4' 'pytest-xdist>=3.8' 'hypothesis>=6.130' 'babel>=2.17' 'aiosmtpd>=1.4.6'
 
 # The first interpreter that is new enough and can make a venv.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
@@ -17,7 +20,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 p
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard gateway/i18n/locales/*/LC_MESSAGES/messages.po))
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test retest fuzz faults lint format messages e2e bench scale hops wheel clean
+.PHONY: help run serve test retest fuzz faults floors lint format messages e2e bench scale hops wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +40,13 @@ retest: ## run what just failed once more, one test at a time on a quiet machine
 
 faults: $(VENV)/.installed-dev $(CATALOGUES) ## break what the gateway stands on, also the tests that take minutes
 	$(BIN)/python -m pytest -q --run-long tests/faults $(ARGS)
+
+floors: ## install the lowest versions that pyproject.toml allows, and run the unit tests on them
+	test -x $(FLOORS)/bin/python || $(PYTHON) -m venv $(FLOORS)
+	$(FLOORS)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=$(CURDIR)/$(FLOORS) $(FLOORS)/bin/uv pip install --quiet --resolution lowest-direct -e '.[postgres,redis,ldap,otel]' $(FLOOR_TOOLS)
+	$(FLOORS)/bin/python -m gateway.i18n.compile
+	$(FLOORS)/bin/python -m pytest -q -p no:cacheprovider -n $(JOBS) tests/unit tests/contract $(ARGS)
 
 fuzz: $(VENV)/.installed-dev ## many made-up connections and answers of apps (EXAMPLES=20000)
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(BIN)/python -m pytest -q --timeout 3600 tests/unit/server/test_connection_model.py tests/unit/proxy/test_upstream_fuzz.py $(ARGS)

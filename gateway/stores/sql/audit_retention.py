@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.clock import Clock, steady_clock
 from gateway.stores.protocols.audit import AuditEntry
 from gateway.stores.protocols.ledger import Ledger
-from gateway.stores.sql.audit_log import audit_row
+from gateway.stores.sql.audit_log import audit_row, first_and_last
 from gateway.stores.sql.engine import reading, writing
 from gateway.stores.sql.purge import BATCH, PAUSE, delete_in_batches
 from gateway.stores.sql.schema import audit
@@ -87,8 +87,8 @@ class AuditRetention:
             func.length(row.data) + func.length(row.username) + func.length(row.event) + func.length(row.ip)
         )
         async with reading(self._engine) as connection:
-            first, last = (await connection.execute(select(func.min(row.id), func.max(row.id)))).one()
-            if first is None:
+            first, last = await first_and_last(connection)
+            if not last:
                 return 0
             newest = select(size.label("size")).order_by(row.id.desc()).limit(_SAMPLE).subquery()
             mean = float(await connection.scalar(select(func.avg(newest.c.size))) or 0) + _OVERHEAD

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.clock import Clock, steady_clock
 from gateway.stores.protocols.audit import AuditEntry, AuditQuery, Failures, FoundEntries
-from gateway.stores.sql.audit_log import audit_row
+from gateway.stores.sql.audit_log import audit_row, first_and_last
 from gateway.stores.sql.engine import reading
 from gateway.stores.sql.schema import audit
 
@@ -54,8 +54,8 @@ class SqlAuditSearch:
         first = select(audit.c.id).where(audit.c.at >= query.since - _LATE).order_by(audit.c.at).limit(1)
         beyond = select(audit.c.id).where(audit.c.at >= query.until + _LATE).order_by(audit.c.at).limit(1)
         async with reading(self._engine) as connection:
-            low, high = (await connection.execute(select(func.min(audit.c.id), func.max(audit.c.id)))).one()
-            if low is None:
+            low, high = await first_and_last(connection)
+            if not high:
                 return 0, 0
             if query.since:
                 low = await connection.scalar(first) or high + 1

@@ -79,6 +79,7 @@ sessions = Table(
     Index("sessions_shown", "shown"),
     Index("sessions_expires_at", "expires_at"),
     Index("sessions_last_seen", "last_seen"),
+    Index("sessions_alive", "last_seen", "expires_at"),
 )
 
 # `id` is the digest of what the browser's cookie holds.
