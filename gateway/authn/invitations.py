@@ -46,7 +46,7 @@ class Invitations:
         user = await self.invited(token)
         if user is None:
             return None
-        self._directory.check_password(password, user.username)
+        await self._directory.check_password(password, user)
         if await self._links.take(token) is None:
             return None
         await self._directory.set_password(user.username, password)

@@ -165,7 +165,7 @@ class Resets:
         False if somebody was faster, or the second factor is missing. Raises WeakPassword.
         """
         name = ticket.user.username
-        self._directory.check_password(password, name)
+        await self._directory.check_password(password, ticket.user)
         if not ticket.proven or await self._ledger.take(_slot(ticket)) is None:
             return False
         await self._directory.set_password(name, password)

@@ -25,7 +25,7 @@ from gateway.clock import Clock, SharedClock
 from gateway.config.loader import load
 from gateway.config.schema import Config, DirectoryDatabase
 from gateway.directory.base import Directory
-from gateway.directory.build import build_directory
+from gateway.directory.build import build_directory, names_of
 from gateway.directory.database import DatabaseDirectory
 from gateway.directory.password_hashing import PasswordHashing
 from gateway.errors import ConfigError, GatewayError, UserUnknown
@@ -71,7 +71,7 @@ class Opened:
 
     @cached_property
     def passwords(self) -> PasswordHashing:
-        return PasswordHashing(self.config.passwords)
+        return PasswordHashing(self.config.passwords, names=names_of(self.config))
 
     @cached_property
     def people(self) -> Directory:

@@ -22,6 +22,7 @@ from gateway.config.sections.directory import (
 from gateway.config.sections.domains import Color, Domain
 from gateway.config.sections.identity_providers import GithubProvider, IdentityProvider, OidcProvider
 from gateway.config.sections.oidc import Oidc
+from gateway.config.sections.passwords import Breached, PasswordRules
 from gateway.config.sections.policy import AccessRequest, FactorName, Policy, Require, Rule, Times
 from gateway.config.sections.risk import Risk, RiskAction
 from gateway.config.sections.route import Headers, HealthCheck, Rewrite, Route, Timeouts, UpstreamTls
@@ -42,7 +43,7 @@ from gateway.config.sections.sms_email import (
 )
 from gateway.config.sections.tracing import TracingSection
 from gateway.config.sections.user_tokens import UserTokens
-from gateway.config.units import Duration, Size
+from gateway.config.units import Duration
 from gateway.config.yaml_document import Document
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "AuditKeep",
     "AuditSection",
     "Branding",
+    "Breached",
     "Config",
     "Directory",
     "DirectoryDatabase",
@@ -114,24 +116,6 @@ class Storage(Section):
     )
     state_url: SecretUrl | None = Field(
         None, repr=False, description="redis://… or redis+sentinel://… for short-lived state; none = in `url`"
-    )
-
-
-class PasswordRules(Section):
-    """Which passwords are accepted, and what it costs to guess one."""
-
-    min_length: int = Field(8, ge=8, description="characters (NIST SP 800-63B §5.1.1.2)")
-    max_length: int = Field(256, ge=64, description="characters; longer ones are refused, never cut")
-    argon2_memory: Size = Field(
-        19 * 1024 * 1024, description="Argon2id memory (OWASP: 19 MiB, 2 passes, 1 lane)"
-    )
-    argon2_passes: int = Field(2, ge=1, description="Argon2id passes over that memory")
-    reset_by_mail: bool = Field(
-        True, description="let users set a new password by a mailed link and their second factor"
-    )
-    concurrency: int = Field(2, ge=1, description="hashes at once in one worker; the rest wait their turn")
-    queue: int = Field(
-        100, ge=1, description="checks that may wait so in one worker; what comes then gets 503"
     )
 
 

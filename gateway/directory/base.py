@@ -64,7 +64,7 @@ class WritableDirectory(Directory, Protocol):
         """Store all fields of `user` but the password; raises UserUnknown. Publishes a Change."""
         ...
 
-    def check_password(self, password: str, username: str) -> None:
+    async def check_password(self, password: str, user: User) -> None:
         """Raises WeakPassword for what `set_password` would refuse."""
         ...
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import assert_never
+from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -38,6 +39,12 @@ class DirectoryBundle:
     close: Callable[[], Awaitable[None]] = _nothing
     origin: Callable[[User], str] = _not_declared
     checks: dict[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
+
+
+def names_of(config: Config) -> list[str]:
+    """What the service is called: its hosts and the name on its pages. They make bad passwords."""
+    hosts = [route.host for route in config.routes] + [one.domain for one in config.domains]
+    return [config.branding.name, urlsplit(config.server.public_url).hostname or "", *hosts]
 
 
 def build_directory(

@@ -124,7 +124,7 @@ class DatabaseDirectory:
         user = identifiers.checked_new(user)
         now = self._clock()
         if password is not None:
-            self._passwords.check_strength(password, user.username)
+            await self._passwords.strength.check(password, user)
             user = replace(user, password_hash=await self._passwords.hash(password), password_changed_at=now)
         return replace(user, created_at=user.created_at or now)
 
@@ -147,13 +147,13 @@ class DatabaseDirectory:
             ended = await end_sessions_of(connection, now, user.username) if user.disabled else []
             await publish(connection, now, *ended, Change("user", user.username))
 
-    def check_password(self, password: str, username: str) -> None:
-        self._passwords.check_strength(password, username)
+    async def check_password(self, password: str, user: User) -> None:
+        await self._passwords.strength.check(password, user)
 
     async def set_password(self, username: str, password: str) -> None:
         """Ends no session: who changes the own password keeps the one at hand. Callers end the others."""
         name = checked_user_name(username)
-        self._passwords.check_strength(password, name)
+        await self.check_password(password, await self.get(name) or User(name))
         hash = await self._passwords.hash(password)
         async with writing(self._engine) as connection:
             now = self._clock()

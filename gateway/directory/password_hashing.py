@@ -1,18 +1,14 @@
-"""Hashes and verifies passwords (Argon2id, RFC 9106), and refuses weak ones.
+"""Hashes and verifies passwords (Argon2id, RFC 9106). What may be one, `password_strength` says.
 
 The work runs in a small thread pool, so the event loop never waits for it; a flood is turned away. Imported hashes
 are in `legacy_hashes`. No password is ever logged or part of an error.
 """
 
 import asyncio
-import gzip
 import os
 import re
-import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from importlib.resources import files
 from typing import TypeVar
 
 from cryptography.exceptions import InvalidKey
@@ -20,8 +16,8 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from gateway.config.schema import PasswordRules as Settings
 from gateway.directory import legacy_hashes
-from gateway.errors import Overloaded, WeakPassword
-from gateway.i18n.text import N_, NN_
+from gateway.directory.password_strength import PasswordStrength, normalised
+from gateway.errors import Overloaded
 
 T = TypeVar("T")
 _LANES = 1
@@ -35,8 +31,12 @@ _MOST_LANES = 16
 class PasswordHashing:
     """Hashes with the settings of `passwords`, verifies what was hashed with any, and says when to hash anew."""
 
-    def __init__(self, settings: Settings, salt: Callable[[int], bytes] = os.urandom) -> None:
+    def __init__(
+        self, settings: Settings, salt: Callable[[int], bytes] = os.urandom, *, names: Sequence[str] = ()
+    ) -> None:
+        """`names` are those of the service, which make bad passwords."""
         self._settings = settings
+        self.strength = PasswordStrength(settings, names)
         self._salt = salt
         self._threads = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="passwords")
         self._under_way = 0
@@ -60,34 +60,6 @@ class PasswordHashing:
         match = _PHC.fullmatch(hash)
         wanted = (self._memory, self._settings.argon2_passes, _LANES)
         return match is None or tuple(map(int, match.groups())) != wanted
-
-    def check_strength(self, password: str, username: str) -> None:
-        """Refuse a password that is too short, too long or too easy to guess. Raises WeakPassword with a sentence for
-        the user.
-
-        No composition rules (SP 800-63B §5.1.1.2).
-        """
-        text = normalised(password).decode()
-        if len(text) < self._settings.min_length:
-            raise _weak(
-                NN_(
-                    "Please choose a password of at least %(count)s character.",
-                    "Please choose a password of at least %(count)s characters.",
-                    self._settings.min_length,
-                )
-            )
-        if len(text) > self._settings.max_length:
-            raise _weak(
-                NN_(
-                    "Please choose a password of at most %(count)s character.",
-                    "Please choose a password of at most %(count)s characters.",
-                    self._settings.max_length,
-                )
-            )
-        if text.casefold() in _common() or len(set(text)) == 1:
-            raise _weak(N_("This password is on the list of common passwords. Please choose another."))
-        if any(name in text.casefold() for name in _names(username)):
-            raise _weak(N_("Your password must not contain your username. Please choose another."))
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -128,11 +100,6 @@ class PasswordHashing:
             self._under_way -= 1
 
 
-def normalised(password: str) -> bytes:
-    """One spelling for what different keyboards send (NIST SP 800-63B §5.1.1.2: NFKC before hashing)."""
-    return unicodedata.normalize("NFKC", password).encode(errors="replace")
-
-
 def is_supported(hash: str) -> bool:
     """Whether `verify` could ever say yes to this hash; imports refuse the others."""
     return _ours(hash) or legacy_hashes.is_supported(hash)
@@ -152,20 +119,3 @@ def _argon2_matches(password: str, hash: str) -> bool:
     except (InvalidKey, ValueError):  # ValueError: the hash is damaged
         return False
     return True
-
-
-def _weak(sentence: str) -> WeakPassword:
-    return WeakPassword("the password is too weak", public=sentence)
-
-
-def _names(username: str) -> set[str]:
-    """The username and the part of it before an @; very short ones are in too many words."""
-    folded = unicodedata.normalize("NFKC", username).casefold()
-    return {name for name in (folded, folded.partition("@")[0]) if len(name) >= 3}
-
-
-@cache
-def _common() -> frozenset[str]:
-    packed = files("gateway.directory").joinpath("common_passwords.txt.gz").read_bytes()
-    _header, _, words = gzip.decompress(packed).decode().partition("\n\n")
-    return frozenset(words.split("\n"))

@@ -14,7 +14,7 @@ from gateway.authn.api_credentials import ApiCredentials
 from gateway.authn.password_check import PasswordCheck
 from gateway.clock import Clock
 from gateway.config.schema import Config
-from gateway.directory.build import DirectoryBundle, build_directory
+from gateway.directory.build import DirectoryBundle, build_directory, names_of
 from gateway.directory.password_hashing import PasswordHashing
 from gateway.forwardauth.engine_pass import pass_cookie
 from gateway.keyring import KeyRing
@@ -63,7 +63,7 @@ def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO
     """Connects to nothing yet; `stream` is where the console senders write. Raises ConfigError."""
     ring = KeyRing(Path(config.session.keys_file), clock)
     stores = build_stores(config, engine, ring, clock)
-    passwords = PasswordHashing(config.passwords)
+    passwords = PasswordHashing(config.passwords, names=names_of(config))
     base = Foundation(
         config=config,
         clock=clock,

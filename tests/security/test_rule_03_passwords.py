@@ -135,7 +135,9 @@ async def test_weak_passwords_are_refused_wherever_one_is_set(tmp_path: Path, we
         assert await rig.directory.get("alice-alice") is None
 
 
-@pytest.mark.parametrize("good", ["no digits or capitals at all", "ünï©ödé pässwörter", "q" * 60 + "w" * 68])
+@pytest.mark.parametrize(
+    "good", ["no digits or capitals at all", "ünï©ödé pässwörter", "one small bird sings " * 6]
+)
 async def test_long_ones_need_no_composition(tmp_path: Path, good: str) -> None:
     async with running_gateway(tmp_path) as rig:
         await rig.add_user()

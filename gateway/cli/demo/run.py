@@ -15,6 +15,7 @@ from aiohttp import web
 from gateway.cli.demo.app import make_app
 from gateway.clock import system_clock
 from gateway.config.schema import Config, Log
+from gateway.directory.build import names_of
 from gateway.directory.database import DatabaseDirectory
 from gateway.directory.password_hashing import PasswordHashing
 from gateway.errors import UserExists
@@ -102,7 +103,7 @@ async def _upstream() -> AsyncIterator[str]:
 async def _prepare_user(config: Config, password: str) -> None:
     """A new password at each start, because the last one stands in somebody's terminal history."""
     engine = open_engine(config.storage.url)
-    passwords = PasswordHashing(config.passwords)
+    passwords = PasswordHashing(config.passwords, names=names_of(config))
     try:
         await migrate(engine)
         await open_keys(engine, config, system_clock)

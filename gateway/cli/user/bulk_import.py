@@ -66,7 +66,7 @@ async def sorted_out(
         try:
             user = identifiers.checked_new(entry.user)
             if entry.password is not None:
-                opened.passwords.check_strength(entry.password, user.username)
+                await opened.passwords.strength.check(entry.password, user)
         except GatewayError as error:
             bad.append(BadLine(entry.line, error.public if "public" in vars(error) else error.detail))
             continue

@@ -225,6 +225,8 @@ def passwords(config: Config) -> Iterator[Finding]:
     section = config.passwords
     if section.min_length > section.max_length:
         yield Finding(("passwords", "min_length"), "is more than `passwords.max_length`")
+    if (file := section.breached.file) is not None and not file.exists():
+        yield Finding(("passwords", "breached", "file"), f"there is no file {file}")
     if section.argon2_memory < 7 * 1024 * 1024:
         mend = "OWASP's least is 7MiB (with 5 passes); 19MiB with 2 passes is usual"
         yield Finding(("passwords", "argon2_memory"), "is too little to slow down guessing", mend)

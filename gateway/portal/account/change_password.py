@@ -29,7 +29,7 @@ class PasswordChange:
     ) -> SessionRecord | None:
         """The session to go on with, under a new id; None if `old` is wrong. Raises WeakPassword, TooManyAttempts."""
         name = principal.username
-        self._directory.check_password(new, name)
+        await self._directory.check_password(new, principal.user)
         # Counted like a sign-in: a stolen session must not be able to try more passwords than a stranger.
         if await self._passwords.check(name, old, client.ip, door="account") is None:
             return None
