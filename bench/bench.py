@@ -60,8 +60,6 @@ def say(line: str) -> None:
 
 def run(lab: Lab, plan: rounds.Plan) -> dict[str, Any]:
     started, left_out = rounds.plain_servers(lab, say)
-    rounds.settle()
-    fresh = {server.name: memory_kib(server.pid) / 1024 for server in started}
     servers = [server for server in started if server.pages]
     throughput = rounds.measure_throughput(lab, started, plan, say)
     latency = rounds.measure_latency(servers, plan, say)
@@ -71,6 +69,7 @@ def run(lab: Lab, plan: rounds.Plan) -> dict[str, Any]:
         load.check(server)  # still signed in: what was measured was no page of refusal
     loaded = {server.name: memory_kib(server.pid) / 1024 for server in started}
     start_seconds = {server.name: lab.processes.start_seconds[server.pid] for server in started}
+    fresh = {server.name: lab.processes.start_kib[server.pid] / 1024 for server in started}
     stop(lab, started)
     secure, left_out_of_tls = rounds.tls_servers(lab, say)
     over_tls = rounds.measure_throughput(lab, secure, plan, say)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 8.0
+SETTLE = 0.5
 
 
 class NotStarted(Exception):
@@ -31,6 +32,8 @@ class Processes:
         self._running: list[subprocess.Popen[bytes]] = []
         self.start_seconds: dict[int, float] = {}
         """pid -> from the start of the program until it listened."""
+        self.start_kib: dict[int, int] = {}
+        """pid -> what it and its children held then (`memory_kib`)."""
 
     def start(self, name: str, argv: Sequence[str], *, cores: str, port: int) -> int:
         """Start a server and wait for its port; returns its pid. Its output is in NAME.log."""
@@ -52,6 +55,8 @@ class Processes:
                 raise NotStarted(f"{name}: {log.read_text(errors='replace')[-1500:]}")
             time.sleep(0.01)
         self.start_seconds[process.pid] = time.monotonic() - begun
+        time.sleep(SETTLE)
+        self.start_kib[process.pid] = memory_kib(process.pid)
         return process.pid
 
     def log_of(self, name: str) -> Path:

@@ -1,7 +1,6 @@
 """The measurements themselves: each round asks every server once, so that a busy machine slows all alike."""
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -207,7 +206,3 @@ def measure_logins(lab: Lab, servers: Sequence[Server], plan: Plan) -> Figures:
     server = next(server for server in servers if server.name == FAST)
     cost = uvloop.run(gateways.login_cost(lab, server, plan.logins))
     return {**cost, "argon2_ms": gateways.argon2_cpu_ms()}
-
-
-def settle() -> None:
-    time.sleep(1)
