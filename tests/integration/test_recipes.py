@@ -70,12 +70,15 @@ async def test_radicale_knows_who_signed_in_and_a_calendar_program_comes_in_with
         by_browser = await browser.session.request("PROPFIND", f"{rig.url}/", data=principal, headers=forged)
         assert by_browser.status == 207
         assert "/alice/" in await by_browser.text()
-        alice, stranger = aiohttp.BasicAuth("alice", PASSWORD), aiohttp.BasicAuth("alice", "another password")
-        made = await program.request("MKCALENDAR", f"{rig.url}/alice/work/", auth=alice, headers=forged)
+        alice, stranger = (
+            {**forged, "Authorization": aiohttp.encode_basic_auth("alice", password)}
+            for password in (PASSWORD, "another password")
+        )
+        made = await program.request("MKCALENDAR", f"{rig.url}/alice/work/", headers=alice)
         assert made.status == 201
-        refused = await program.request("MKCALENDAR", f"{rig.url}/alice/more/", auth=stranger, headers=forged)
+        refused = await program.request("MKCALENDAR", f"{rig.url}/alice/more/", headers=stranger)
         assert refused.status == 401
-        elsewhere = await program.request("MKCALENDAR", f"{rig.url}/mallory/x/", auth=alice, headers=forged)
+        elsewhere = await program.request("MKCALENDAR", f"{rig.url}/mallory/x/", headers=alice)
         assert elsewhere.status == 403, "Radicale knows alice, whatever the client says"
 
 
