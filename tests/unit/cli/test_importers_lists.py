@@ -28,25 +28,25 @@ upstreams = ["http://127.0.0.1:8080/"]
     ],
 )
 def test_a_limit_on_who_may_pass_that_can_not_be_said_stops_the_import(
-    command, limit: str, tmp_path: Path
+    importing, limit: str, tmp_path: Path
 ) -> None:
-    result = command("oauth2-proxy", "--output", tmp_path / "imported.yaml", cfg=PROXY + limit)
+    result = importing("oauth2-proxy", "--output", tmp_path / "imported.yaml", cfg=PROXY + limit)
     assert result.exit_code == 3
     assert "stops here: " in result.stderr
     assert not (tmp_path / "imported.yaml").exists()
 
 
-def test_a_group_of_ours_may_stand_in_for_what_can_not_be_said(command) -> None:
+def test_a_group_of_ours_may_stand_in_for_what_can_not_be_said(importing) -> None:
     limit = 'email_domains = ["*"]\ngithub_org = "acme"\nallowed_groups = ["dev"]'
-    result = command("oauth2-proxy", "--only-group", "acme-people", cfg=PROXY + limit)
+    result = importing("oauth2-proxy", "--only-group", "acme-people", cfg=PROXY + limit)
     config = config_of(result)
     assert verdict(config, "https://x.test/", who=User("a", groups=("dev",))) == "deny"
     assert verdict(config, "https://x.test/", who=User("a", groups=("acme-people",))) == "allow"
     assert "put those who may pass into group `acme-people`" in result.stderr
 
 
-def test_only_those_on_the_list_of_addresses_and_in_the_htpasswd_file_may_pass(command) -> None:
-    result = command(
+def test_only_those_on_the_list_of_addresses_and_in_the_htpasswd_file_may_pass(importing) -> None:
+    result = importing(
         "oauth2-proxy",
         cfg=PROXY + 'authenticated_emails_file = "/etc/emails"',
         emails="Carol@example.com\n",
@@ -67,12 +67,12 @@ def test_only_those_on_the_list_of_addresses_and_in_the_htpasswd_file_may_pass(c
         ('api_routes = ["^/api"]', "api_routes: "),
     ],
 )
-def test_what_oauth2_proxy_was_told_is_translated_or_named(command, more: str, said: str) -> None:
-    assert said in command("oauth2-proxy", cfg=PROXY + 'email_domains = ["*"]\n' + more).stderr
+def test_what_oauth2_proxy_was_told_is_translated_or_named(importing, more: str, said: str) -> None:
+    assert said in importing("oauth2-proxy", cfg=PROXY + 'email_domains = ["*"]\n' + more).stderr
 
 
-def test_an_address_that_is_not_known_is_asked_for(command) -> None:
-    result = command("oauth2-proxy", cfg='upstreams = ["http://127.0.0.1:8080/"]\nemail_domains = ["*"]')
+def test_an_address_that_is_not_known_is_asked_for(importing) -> None:
+    result = importing("oauth2-proxy", cfg='upstreams = ["http://127.0.0.1:8080/"]\nemail_domains = ["*"]')
     assert "server.public_url is http://localhost:8080" in result.stderr
 
 
@@ -85,8 +85,8 @@ def test_flags_are_read_as_compose_files_and_kubernetes_list_them() -> None:
         read_options(flags="upstream: a\nemail: b")
 
 
-def test_the_alpha_configuration_is_named_as_what_it_is(command) -> None:
-    result = command("oauth2-proxy", cfg="upstreamConfig: {upstreams: []}\nproviders: []\n")
+def test_the_alpha_configuration_is_named_as_what_it_is(importing) -> None:
+    result = importing("oauth2-proxy", cfg="upstreamConfig: {upstreams: []}\nproviders: []\n")
     assert result.exit_code == 1
     assert "alpha configuration" in result.stderr
 
@@ -118,9 +118,9 @@ def test_what_is_no_variable_is_not_skipped_without_a_word() -> None:
         "TINYAUTH_APPS_WIKI_IP_ALLOW=10.0.0.1",
     ],
 )
-def test_a_limit_of_an_app_of_tinyauths_stops_the_import(command, limit: str) -> None:
+def test_a_limit_of_an_app_of_tinyauths_stops_the_import(importing, limit: str) -> None:
     user = "USERS=dave:$2b$04$pGYsMa7Zv.ETu6q17U/A0u.H5ioqIzRYRPLu2yfGqCEcosdwm/7P."
-    result = command("tinyauth", env_file=f"APP_URL=https://t.example.com\n{user}\n{limit}\n")
+    result = importing("tinyauth", env_file=f"APP_URL=https://t.example.com\n{user}\n{limit}\n")
     assert result.exit_code == 3
     assert f"stops here: {limit.partition('=')[0]}" in result.stderr
 
@@ -128,8 +128,8 @@ def test_a_limit_of_an_app_of_tinyauths_stops_the_import(command, limit: str) ->
 VOUCH = "vouch:\n  port: 9090\n  cookie: {domain: example.com}\n  jwt: {maxAge: 30}\n"
 
 
-def test_vouchs_list_of_users_becomes_a_policy(command) -> None:
-    result = command(
+def test_vouchs_list_of_users_becomes_a_policy(importing) -> None:
+    result = importing(
         "vouch", configuration=VOUCH + "  whiteList: [Bob@example.com]\noauth: {provider: google}\n"
     )
     config = config_of(result)
@@ -142,13 +142,13 @@ def test_vouchs_list_of_users_becomes_a_policy(command) -> None:
 
 
 @pytest.mark.parametrize("limit", ["teamWhitelist: [acme/ops]", "domains: [example.com]"])
-def test_vouchs_teams_and_mail_domains_stop_the_import_or_are_a_group_here(command, limit: str) -> None:
-    assert command("vouch", configuration=f"{VOUCH}  {limit}\n").exit_code == 3
-    config = config_of(command("vouch", "--only-group", "ours", configuration=f"{VOUCH}  {limit}\n"))
+def test_vouchs_teams_and_mail_domains_stop_the_import_or_are_a_group_here(importing, limit: str) -> None:
+    assert importing("vouch", configuration=f"{VOUCH}  {limit}\n").exit_code == 3
+    config = config_of(importing("vouch", "--only-group", "ours", configuration=f"{VOUCH}  {limit}\n"))
     assert verdict(config, "https://app.example.com/", who=User("mal")) == "deny"
     assert verdict(config, "https://app.example.com/", who=User("bob", groups=("ours",))) == "allow"
 
 
-def test_public_access_of_vouch_lets_everybody_in_as_it_did(command) -> None:
-    config = config_of(command("vouch", configuration=VOUCH + "  publicAccess: true\n"))
+def test_public_access_of_vouch_lets_everybody_in_as_it_did(importing) -> None:
+    config = config_of(importing("vouch", configuration=VOUCH + "  publicAccess: true\n"))
     assert verdict(config, "https://app.example.com/") == "allow"

@@ -18,12 +18,12 @@ def pomerium(routes: str) -> str:
     return f"authenticate_service_url: https://auth.example.com\nroutes: {routes}\n"
 
 
-def test_pomeriums_routes_and_users_come_along(command) -> None:
+def test_pomeriums_routes_and_users_come_along(importing) -> None:
     routes = """[{from: 'https://app.example.com', to: 'http://10.0.0.2:80', allowed_users: [Carol@example.com]},
       {from: 'https://app.example.com', to: ['http://10.0.0.3:80,1', 'http://10.0.0.4:80'], prefix: /pub,
        allow_public_unauthenticated_access: true},
       {from: 'https://wiki.example.com', to: 'http://10.0.0.5', policy: [{allow: {or: [{groups: {has: ops}}]}}]}]"""
-    result = command("pomerium", configuration=pomerium(routes))
+    result = importing("pomerium", configuration=pomerium(routes))
     config = config_of(result)
     assert verdict(config, "https://app.example.com/", who=CAROL) == "allow"
     assert verdict(config, "https://app.example.com/", who=MAL) == "deny"
@@ -44,18 +44,18 @@ def test_pomeriums_routes_and_users_come_along(command) -> None:
         "policy: [{allow: {or: [{authenticated_user: true}]}, deny: {or: [{device: {is: x}}]}}]",
     ],
 )
-def test_a_policy_of_pomeriums_that_can_not_be_said_lets_nobody_in(command, policy: str) -> None:
+def test_a_policy_of_pomeriums_that_can_not_be_said_lets_nobody_in(importing, policy: str) -> None:
     routes = f"[{{from: 'https://app.example.com', to: 'http://10.0.0.2:80', {policy}}}]"
-    result = command("pomerium", configuration=pomerium(routes))
+    result = importing("pomerium", configuration=pomerium(routes))
     for who in (CAROL, OPS, MAL):
         assert verdict(config_of(result), "https://app.example.com/", who=who) == "deny"
     assert "what it opened is denied" in result.stderr
 
 
-def test_a_denial_of_pomeriums_counts_before_every_permission(command) -> None:
+def test_a_denial_of_pomeriums_counts_before_every_permission(importing) -> None:
     policy = "policy: [{allow: {or: [{authenticated_user: true}]}}, {deny: {or: [{email: {is: mal}}]}}]"
     routes = f"[{{from: 'https://app.example.com', to: 'http://10.0.0.2:80', {policy}}}]"
-    config = config_of(command("pomerium", configuration=pomerium(routes)))
+    config = config_of(importing("pomerium", configuration=pomerium(routes)))
     assert verdict(config, "https://app.example.com/", who=MAL) == "deny"
     assert verdict(config, "https://app.example.com/", who=CAROL) == "allow"
 

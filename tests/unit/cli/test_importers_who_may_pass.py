@@ -26,25 +26,25 @@ def authelia(rules: str, default: str = "deny", more: str = "") -> str:
     return f"access_control: {{default_policy: {default}, rules: {rules}}}\n{PORTAL}{more}"
 
 
-def test_a_name_in_capitals_is_the_same_user_in_rules_and_in_the_directory(command) -> None:
+def test_a_name_in_capitals_is_the_same_user_in_rules_and_in_the_directory(importing) -> None:
     rules = """[{domain: pay.example.com, policy: deny, subject: 'user:John'},
                 {domain: '*.example.com', policy: one_factor}]"""
-    result = command("authelia", configuration=authelia(rules), users=USERS)
+    result = importing("authelia", configuration=authelia(rules), users=USERS)
     config = config_of(result)
     assert verdict(config, "https://pay.example.com/", who=User("john")) == "deny"
     assert verdict(config, "https://pay.example.com/", who=User("mal")) == "allow"
 
 
 @pytest.mark.parametrize("domain", ["*", "*example.com", "a.*.example.com"])
-def test_a_star_that_authelia_takes_for_a_letter_opens_nothing(command, domain: str) -> None:
-    result = command("authelia", configuration=authelia(f"[{{domain: '{domain}', policy: bypass}}]"))
+def test_a_star_that_authelia_takes_for_a_letter_opens_nothing(importing, domain: str) -> None:
+    result = importing("authelia", configuration=authelia(f"[{{domain: '{domain}', policy: bypass}}]"))
     assert verdict(config_of(result), "https://app.example.com/") == "deny"
     assert "never matched there" in result.stderr
 
 
-def test_a_rule_for_a_star_and_a_real_host_keeps_the_host(command) -> None:
+def test_a_rule_for_a_star_and_a_real_host_keeps_the_host(importing) -> None:
     rules = "[{domain: ['*', app.example.com], policy: bypass}]"
-    config = config_of(command("authelia", configuration=authelia(rules)))
+    config = config_of(importing("authelia", configuration=authelia(rules)))
     assert verdict(config, "https://app.example.com/") == "allow"
     assert verdict(config, "https://other.example.com/") == "deny"
 
@@ -58,23 +58,23 @@ def test_a_rule_for_a_star_and_a_real_host_keeps_the_host(command) -> None:
         ("inactivity: soon, expiration: 2h,", 300, 7200),
     ],
 )
-def test_sessions_last_no_longer_than_authelias(command, session: str, idle: int, absolute: int) -> None:
+def test_sessions_last_no_longer_than_authelias(importing, session: str, idle: int, absolute: int) -> None:
     text = "access_control: {default_policy: deny, rules: []}\n"
     text += f"session: {{{session} cookies: [{{domain: example.com}}]}}\n"
-    config = config_of(command("authelia", configuration=text))
+    config = config_of(importing("authelia", configuration=text))
     assert (config.session.idle_timeout, config.session.absolute_timeout) == (idle, absolute)
 
 
-def test_a_host_pattern_that_says_any_name_below_a_domain_is_understood(command) -> None:
+def test_a_host_pattern_that_says_any_name_below_a_domain_is_understood(importing) -> None:
     rules = "[{domain_regex: '^(.*)\\.example\\.com$', policy: one_factor}]"
-    config = config_of(command("authelia", configuration=authelia(rules)))
+    config = config_of(importing("authelia", configuration=authelia(rules)))
     assert verdict(config, "https://app.example.com/", who=User("john")) == "allow"
     assert verdict(config, "https://example.com.evil.test/", who=User("john")) == "deny"
 
 
-def test_the_domain_of_the_session_is_folded(command) -> None:
+def test_the_domain_of_the_session_is_folded(importing) -> None:
     text = authelia("[]").replace("domain: example.com", "domain: Example.com")
-    assert config_of(command("authelia", configuration=text)).session.domain == "example.com"
+    assert config_of(importing("authelia", configuration=text)).session.domain == "example.com"
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_the_domain_of_the_session_is_folded(command) -> None:
         ("definitions: {user_attributes: {x: {expression: 'true'}}}", "definitions.user_attributes"),
     ],
 )
-def test_what_is_not_taken_over_is_named(command, more: str, said: str) -> None:
-    assert said in command("authelia", configuration=authelia("[]", more=more + "\n")).stderr
+def test_what_is_not_taken_over_is_named(importing, more: str, said: str) -> None:
+    assert said in importing("authelia", configuration=authelia("[]", more=more + "\n")).stderr
 
 
 async def test_an_argon2_hash_that_leaves_out_parameters_is_read_as_authelias_library_does() -> None:
@@ -145,10 +145,10 @@ def test_no_list_of_authelias_rules_becomes_looser(rules: list[dict[str, object]
     assert [row for row in compare(found.original, config, [*users_of(found), *people]) if row.looser] == []
 
 
-def test_a_table_of_who_could_pass_before_and_who_can_now_ends_the_import(command) -> None:
+def test_a_table_of_who_could_pass_before_and_who_can_now_ends_the_import(importing) -> None:
     rules = """[{domain: app.example.com, policy: one_factor},
                 {domain: api.example.com, resources: ['^/v$'], policy: bypass}]"""
-    result = command("authelia", configuration=authelia(rules), users=USERS)
+    result = importing("authelia", configuration=authelia(rules), users=USERS)
     table = result.stderr.partition("who could pass before, and who can now:\n")[2]
     assert "GET app.example.com/: john, mal, anybody-else: with one factor" in table
     assert (
@@ -158,20 +158,22 @@ def test_a_table_of_who_could_pass_before_and_who_can_now_ends_the_import(comman
     assert ", 0 looser" in table
 
 
-def test_a_dry_run_needs_no_configuration(command, tmp_path: Path) -> None:
-    result = command("authelia", "--output", tmp_path / "x.yaml", configuration=authelia("[]"), users=USERS)
+def test_a_dry_run_needs_no_configuration(importing, tmp_path: Path) -> None:
+    result = importing("authelia", "--output", tmp_path / "x.yaml", configuration=authelia("[]"), users=USERS)
     assert result.exit_code == 0
     assert "2 users and 0 authenticator apps would be imported" in result.output
     assert not (tmp_path / "var").exists()
 
 
 def test_a_translation_that_opened_more_would_be_noticed_and_not_written(
-    command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    importing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The comparison is the last guard: here the translation is made wrong on purpose."""
     monkeypatch.setattr(translation, "_names", lambda subject, kind, problems: [])
     rules = "[{domain: app.example.com, policy: one_factor, subject: 'user:john'}]"
-    result = command("authelia", "--output", tmp_path / "x.yaml", configuration=authelia(rules), users=USERS)
+    result = importing(
+        "authelia", "--output", tmp_path / "x.yaml", configuration=authelia(rules), users=USERS
+    )
     assert result.exit_code == 3
     assert "stops here: rules[0]" in result.stderr
     assert not (tmp_path / "x.yaml").exists()

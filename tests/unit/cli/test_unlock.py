@@ -7,10 +7,7 @@ import pytest
 
 from gateway.cli.context import Opened
 from gateway.rate_limits import CODE_FAILURES, PASSWORD_PER_IP, PASSWORD_PER_USER, Budget, RateLimits
-from tests.unit.cli import test_commands
-from tests.unit.cli.test_commands import add
-
-command, config, stored = test_commands.command, test_commands.config, test_commands.stored
+from tests.cli_rig import add
 
 
 def used_up(*budgets: tuple[Budget, str]) -> Callable[[Opened], Awaitable[None]]:
