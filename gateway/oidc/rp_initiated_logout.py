@@ -4,8 +4,6 @@ An id token of the session at hand proves that its own app asks. Anybody else co
 user is asked. The browser goes on only to an address that is registered for that app.
 """
 
-import json
-from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,7 +15,7 @@ from gateway.oidc.authorization_response import with_query
 from gateway.oidc.clients import Apps
 from gateway.oidc.errors import UnknownApp
 from gateway.oidc.session_names import session_name
-from gateway.oidc.tokens import ACCESS, ID, LOGOUT, TokenSigner
+from gateway.oidc.tokens import ACCESS, ID, LOGOUT, TokenSigner, unverified_claim
 from gateway.portal.forms import confirmed, posted_by_anyone
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, see_other
@@ -104,7 +102,9 @@ class EndSessionViews:
         claims = self._tokens.read(hint, ID, expired=True) if hint else None
         if claims is None and any(self._tokens.read(hint, kind, expired=True) for kind in (ACCESS, LOGOUT)):
             raise UnknownApp("end-session: id_token_hint is a token of ours, but no id token")
-        id = str(claims["aud"]) if claims else form.get("client_id") or _audience_claimed(hint)
+        # A hint that we can't verify, signed by a key that is gone or made up, proves nothing, so the user is asked. It
+        # only says among whose registered addresses to look.
+        id = str(claims["aud"]) if claims else form.get("client_id") or unverified_claim(hint, "aud")
         if form.get("client_id", id) != id:
             raise UnknownApp("end-session: id_token_hint was issued to another client")
         app = self._apps.find(id)
@@ -114,16 +114,3 @@ class EndSessionViews:
             )
         onward = with_query(uri, {"state": form["state"]}) if uri and form.get("state") else uri
         return LogoutRequest(onward, str(claims["sid"]) if claims else "", form)
-
-
-def _audience_claimed(hint: str) -> str:
-    """The client that an id token names which we can't verify: signed by a key that is gone, or made up.
-
-    It proves nothing, so the user is asked; it only says among whose registered addresses to look.
-    """
-    try:
-        body = hint.split(".")[1]
-        audience = json.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))["aud"]
-    except (ValueError, LookupError, TypeError):
-        return ""
-    return audience if isinstance(audience, str) else ""

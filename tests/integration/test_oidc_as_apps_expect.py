@@ -138,12 +138,32 @@ async def test_a_hint_that_can_not_be_read_any_more_asks_instead_of_failing(tmp_
         assert (await browser.get("/x")).status == 200, "nobody is signed out by a token that proves nothing"
 
 
+HEAD = base64.urlsafe_b64encode(b'{"alg":"ES256","typ":"JWT"}').rstrip(b"=").decode()
+BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
 async def test_an_unreadable_hint_leads_only_where_some_client_may_end(tmp_path: Path) -> None:
     async with provider(tmp_path) as rig, rig.browser() as browser:
         await rig.add_user()
         await browser.sign_in()
         path = "/_auth/oidc/end-session?id_token_hint=x.y.z&post_logout_redirect_uri=https://evil.test/"
         assert (await browser.get(path)).status == 400
+
+
+async def test_a_token_of_lists_in_lists_is_unreadable_and_no_failure_of_ours(tmp_path: Path) -> None:
+    deep = base64.urlsafe_b64encode(b"[" * 3000).rstrip(b"=").decode()
+    async with provider(tmp_path) as rig, rig.browser() as browser:
+        for hint in (f"{HEAD}.{deep}.x", f"{deep}.{deep}.x"):
+            path = f"/_auth/oidc/end-session?id_token_hint={hint}&post_logout_redirect_uri={GOODBYE}"
+            assert (await browser.get(path)).status == 400
+            answer = answer_of(await browser.get(authorize_path(pkce(), request=hint)))
+            assert answer["error"] == "request_not_supported"
+            form = {
+                "grant_type": "authorization_code",
+                "client_assertion": hint,
+                "client_assertion_type": BEARER,
+            }
+            assert (await browser.post("/_auth/oidc/token", form)).status == 401
 
 
 async def test_the_language_that_an_app_asks_for_is_that_of_the_pages(tmp_path: Path) -> None:
