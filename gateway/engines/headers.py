@@ -10,7 +10,8 @@ from itertools import product
 from gateway.config.schema import Route
 from gateway.config.sections.header_presets import HeaderFact, told_by
 from gateway.forwardauth import CONSUMED, CONSUMES
-from gateway.proxy.client_headers import ADDRESS, FORWARDED_FAMILY, FORWARDED_KNOWN, canonical, removed_from
+from gateway.proxy.client_headers import ADDRESS, FORWARDED_FAMILY, FORWARDED_KNOWN
+from gateway.proxy.request_headers import canonical, removed_from
 
 OTHER_SIGNS = "_.!#$%&'*+^`|~"
 """What may stand in a header's name beside letters, digits and dashes (RFC 9110 §5.6.2)."""

@@ -34,12 +34,12 @@ from gateway.portal.refusal import WayOn, refuse
 from gateway.portal.rendering.render import Pages
 from gateway.portal.return_url import with_return
 from gateway.portal.unauthorized import page_for
+from gateway.proxy.identity import Assertions, identity
 from gateway.proxy.proxy import REFUSED_METHODS, origin_allowed
-from gateway.proxy.request_headers import HeaderRules, identity
+from gateway.proxy.request_headers import HeaderRules
 from gateway.proxy.webdav import check_destination, destination_of
 from gateway.request.target import check_spelling
 from gateway.session import Sessions
-from gateway.session.assertions import Assertions
 from gateway.session.cookie import cookie_header
 from gateway.session.domains import Domains
 
@@ -116,7 +116,8 @@ class ForwardAuth:
 
     def door_of(self, question: Question, here: Target) -> tuple[Dialect, str]:
         """The dialect that is spoken at this address, and the original path behind it. Raises NotBelieved."""
-        if of_peer := find_door(self._peers, question, here):
+        ours = here.path == self._own or here.path.startswith(self._below_own)
+        if not ours and (of_peer := find_door(self._peers, question, here)):
             return of_peer
         suffix = here.path.removeprefix(self._own)
         return self._own_dialects[dialect_of(question, suffix)], suffix
@@ -139,9 +140,8 @@ class ForwardAuth:
         authorization, shown = self.authorization(request, asked), ApiPrincipal()
         if authorization:
             shown = await self._credentials.read(routes[0], asked.target, authorization, None)
-        principal = shown.principal
-        if principal is None:
-            principal = await self._sessions.load(cookie_header(request.headers), asked.target.host)
+        cookies, host = cookie_header(request.headers), asked.target.host
+        principal = shown.principal or await self._sessions.load(cookies, host)
         route, decision = self.decide(request, door, routes, asked.target, principal)
         trace.route = route.label
         trace.decided(decision, principal, self._sessions.now())
@@ -245,7 +245,7 @@ class ForwardAuth:
         # The proxy copies these into the request for its app, and must remove the client's own of those names first.
         assertion = self._assertions.issue(principal, target.host) if principal else None
         told = CIMultiDict(_NO_STORE)
-        for name, value in identity(principal, assertion, self._rules_for(route, door.told)):
+        for name, value in identity(principal, assertion, self._rules_for(route, door.told).told):
             told[name.decode()] = value.decode()
         if consumed:
             told[CONSUMED] = _AUTHORIZATION

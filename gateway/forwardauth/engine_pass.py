@@ -17,9 +17,8 @@ from gateway.model import Principal, Target, Verdict
 from gateway.observability.access_log import Trace
 from gateway.policy.decide import Routes, decide
 from gateway.portal.return_url import href, read_return
-from gateway.proxy.request_headers import clean, facts_of
+from gateway.proxy.identity import Assertions, clean, facts_of
 from gateway.session import Sessions
-from gateway.session.assertions import Assertions
 from gateway.session.cookie import cookie_flags, cookie_header, cookie_name, cookie_value
 
 _LARGEST_COOKIE = 4000

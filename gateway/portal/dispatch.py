@@ -21,7 +21,6 @@ from gateway.portal.request import PortalRequest, View, Views
 from gateway.portal.return_url import read_return, stands_for
 from gateway.portal.signin.cross_domain_views import LOCAL
 from gateway.session import Sessions
-from gateway.session.assertions import Assertions
 from gateway.session.cookie import cookie_header
 from gateway.session.domains import Domains
 
@@ -71,7 +70,7 @@ class Portal:
         sites: Sites,
         pages: Pages,
         sessions: Sessions,
-        assertions: Assertions,
+        jwks: Callable[[], str],
         health: Health,
         metrics_networks: tuple[Network, ...],
         *,
@@ -83,7 +82,7 @@ class Portal:
         serves a host. `exact` are whole paths and `below` starts of paths that `takes` is asked about.
         """
         self._prefix, self._pages = prefix, pages
-        self._sessions, self._assertions = sessions, assertions
+        self._sessions, self._public_keys = sessions, jwks
         self._health, self._metrics_networks = health, metrics_networks
         self._sites = sites
         self.outside = frozenset(path for path in sites.paths if path.startswith("/.well-known/"))
@@ -182,7 +181,7 @@ class Portal:
 
     async def _jwks(self, request: PortalRequest) -> web.Response:
         headers = {"Cache-Control": "public, max-age=300"}
-        return web.Response(text=self._assertions.jwks(), content_type="application/json", headers=headers)
+        return web.Response(text=self._public_keys(), content_type="application/json", headers=headers)
 
 
 def _tree(path: str) -> str:

@@ -27,7 +27,6 @@ from gateway.portal.rendering.render import Pages
 from gateway.rate_limits import RateLimits
 from gateway.request.target import parse_authority
 from gateway.session import Sessions
-from gateway.session.assertions import Assertions
 from gateway.session.kept_posts import KeptPosts
 from gateway.stores.protocols.core import AccessRequests, AuditLog, FederatedAccounts, SessionStore
 from gateway.stores.protocols.ledger import Ledger
@@ -88,7 +87,6 @@ class Services:
     audit: Audit
     limits: RateLimits
     sessions: Sessions
-    assertions: Assertions
     kept: KeptPosts
     pages: Pages
     users: Users

@@ -22,8 +22,9 @@ from aiohttp.abc import AbstractStreamWriter
 from gateway.config.schema import Route
 from gateway.errors import SessionEnded
 from gateway.model import Principal, Target
-from gateway.proxy.client_headers import Pairs, canonical
+from gateway.proxy.client_headers import Pairs
 from gateway.proxy.http_date import http_date
+from gateway.proxy.request_headers import canonical
 from gateway.proxy.upstream_connection import ResponseHead, serialize
 
 # RFC 9110 §6.5.1: fields that frame, route or authenticate mean nothing, or mischief, in a trailer. A client that

@@ -7,17 +7,96 @@ first, and then written from the Principal and the Target alone. What passes her
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from gateway.config.schema import Route
-from gateway.config.sections.header_presets import Fact, HeaderFact, told_by
+from gateway.config.sections.header_presets import FAMILIES, IDENTITY, HeaderFact, told_by
 from gateway.errors import RequestRefused
 from gateway.model import Principal, Target
-from gateway.proxy.client_headers import Pair, Pairs, Removed, canonical, connection_options, removed_from
+from gateway.proxy.client_headers import (
+    ADDRESS,
+    FORWARDED_FAMILY,
+    HOP_BY_HOP,
+    METHOD_OVERRIDE,
+    REPLACED,
+    Pair,
+    Pairs,
+)
+from gateway.proxy.identity import clean, identity
 from gateway.request.target import REQUEST_ID
 
 _NO_MORE: Mapping[str, HeaderFact] = {}
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LONGEST_REMEMBERED = 64
+_NOT_ALNUM = re.compile(r"[^a-z0-9]")
+
+
+def canonical(name: str | bytes) -> str:
+    """The name as the laxest app would read it: CGI and its heirs turn case, "-", "_", "." and the like into one."""
+    return _known_canonical(name) if len(name) <= _LONGEST_REMEMBERED else _canonical(name)
+
+
+def _canonical(name: str | bytes) -> str:
+    # RFC 3875 §4.1.18: CGI writes a field as HTTP_, upper case, "_" for "-". So `X_Real_IP` and `x-real-ip` arrive as
+    # one variable, and a filter that compares letter by letter lets the first of them through.
+    text = name.decode("latin-1") if isinstance(name, bytes) else name
+    return _NOT_ALNUM.sub("-", text.strip().lower())
+
+
+# Clients send few names; what they make up may not grow large.
+_known_canonical = lru_cache(maxsize=4096)(_canonical)
+
+
+def connection_options(pairs: Iterable[Pair]) -> set[str]:
+    """The header names that Connection declares to be hop-by-hop (RFC 9110 §7.6.1)."""
+    # A client may use this against us: `Connection: X-Auth-User` makes a naive proxy drop its own field on the way out.
+    # Here it strikes fields that were received only; ours are written afterwards.
+    values = (value for name, value in pairs if name.lower() == b"connection")
+    return {canonical(option) for value in values for option in value.split(b",") if option.strip()}
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """Canonical names, and beginnings of names, that a client can't send to an app.
+
+    Attributes:
+        names: whole names.
+        families: beginnings, such as "x-pomerium-".
+        kept: names of `headers.keep`, which stay whatever the others say.
+        from_proxies: those of `kept` that tell of addresses: they stay if a trusted proxy sends them.
+    """
+
+    names: frozenset[str]
+    families: tuple[str, ...]
+    kept: frozenset[str]
+    from_proxies: frozenset[str]
+
+    def takes(self, key: str, *, trusted: bool) -> bool:
+        """Whether a header of this canonical name is removed. `trusted`: a trusted proxy sent the request."""
+        if key in self.kept:
+            return key in self.from_proxies and not trusted
+        return key in self.names or key.startswith(self.families)
+
+
+def removed_from(route: Route) -> Removed:
+    """What this route's app gets from nobody but us."""
+    written = (*route.headers.rename.values(), *route.headers.add)
+    names = HOP_BY_HOP | REPLACED | ADDRESS | {canonical(name) for name in (*IDENTITY, *written)}
+    # Apps that believe such a field would do DELETE where a rule has allowed POST.
+    if limits_methods(route):
+        names |= METHOD_OVERRIDE
+    kept = frozenset(map(canonical, route.headers.keep))
+    return Removed(
+        names=names,
+        families=(*FAMILIES, FORWARDED_FAMILY),
+        kept=kept,
+        from_proxies=frozenset(key for key in kept if key in ADDRESS or key.startswith(FORWARDED_FAMILY)),
+    )
+
+
+def limits_methods(route: Route) -> bool:
+    """Whether a request's method decides anything: by a rule, a token that may only read, or a free preflight."""
+    return route.tokens or route.cors_preflight or any(rule.methods for rule in route.access)
 
 
 @dataclass(frozen=True)
@@ -92,7 +171,7 @@ def request_headers(
     # client's can stand under such a name.
     out = strip_own_cookies(_end_to_end(received, rules, peer), rules.own_cookies)
     out += forwarded(received, target, peer, rules.prefix, via=rules.via)
-    out += identity(principal, assertion, rules)
+    out += identity(principal, assertion, rules.told)
     return [pair for pair in out if canonical(pair[0]) not in rules.drop] + rules.add
 
 
@@ -193,41 +272,6 @@ def traced(headers: Pairs, traceparent: str) -> Pairs:
     # tracestate says more about the traceparent that it came with (§3.3), and is not sent beside another.
     kept = [pair for pair in headers if pair[0].lower() not in (b"traceparent", b"tracestate")]
     return [*kept, (b"traceparent", traceparent.encode())]
-
-
-def identity(principal: Principal | None, assertion: str | None, rules: HeaderRules) -> Pairs:
-    """Who the user is, under the names the route wants. Nobody signed in: nothing, so that absence means it."""
-    if principal is None:
-        return []
-    facts = facts_of(principal, assertion)
-    return [(name, clean(says.before + facts[says.fact])) for name, says in rules.told if facts[says.fact]]
-
-
-def facts_of(principal: Principal, assertion: str | None) -> dict[Fact, str]:
-    """What headers can tell. A group's name can't hold the sign that separates groups."""
-    user = principal.user
-    return {
-        "username": user.username,
-        "name": user.name,
-        "email": user.email,
-        "groups": ",".join(_escaped(group, ",") for group in principal.groups),
-        "groups_piped": "|".join(_escaped(group, "|") for group in principal.groups),
-        "assertion": assertion or "",
-    }
-
-
-def _escaped(group: str, separator: str) -> str:
-    """The name without the separator, and different names for different groups: `%2C` as it stands is `%252C`."""
-    code = f"%{ord(separator):02X}"
-    if separator not in group and "%" not in group:
-        return group
-    written = re.sub(f"%(?=(?:25)*{code[1:]})", "%25", group)
-    return written.replace(separator, code)
-
-
-def clean(text: str) -> bytes:
-    """A value that can't end its header line, whatever a directory holds."""
-    return _CONTROL.sub(" ", text).strip().encode("utf-8", "replace")
 
 
 def request_target(target: Target, base: str, prefix: str) -> bytes:

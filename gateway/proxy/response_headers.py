@@ -11,7 +11,8 @@ from urllib.parse import SplitResult, urlsplit
 from gateway.config.schema import Rewrite
 from gateway.model import Target
 from gateway.proxy import shared_caches
-from gateway.proxy.client_headers import HOP_BY_HOP, Pair, Pairs, canonical, connection_options
+from gateway.proxy.client_headers import HOP_BY_HOP, Pair, Pairs
+from gateway.proxy.request_headers import canonical, connection_options
 
 # Not a standard header, but every browser follows it: "5; url=/next", with or without quotes.
 _REFRESH = re.compile(r"(?i)^(\s*[\d.]+\s*[;,]\s*(?:url\s*=\s*)?)(['\"]?)(.*?)(\2\s*)$")

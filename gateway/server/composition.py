@@ -27,6 +27,7 @@ from gateway.portal.health import Health, WriteProbe
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import LANGUAGE_COOKIE
 from gateway.portal.services import Messaging, PortalStores, Services
+from gateway.proxy.identity import Assertions
 from gateway.proxy.proxy import Proxy
 from gateway.rate_limits import RateLimits
 from gateway.server.background import clocks_agree
@@ -38,7 +39,6 @@ from gateway.server.service_groups import (
     build_users,
 )
 from gateway.server.websocket_watch import TunnelWatch
-from gateway.session.assertions import Assertions
 from gateway.session.cookie import PURPOSES
 from gateway.session.kept_posts import KeptPosts
 from gateway.stores.build import Stores, build_stores
@@ -54,6 +54,7 @@ class Composed:
     passwords: PasswordHashing
     proxy: Proxy
     tunnel_watch: TunnelWatch
+    assertions: Assertions
     health: Health
     credentials: ApiCredentials
     tracing: RequestTracer | None
@@ -92,6 +93,7 @@ def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO
         passwords=passwords,
         proxy=proxy,
         tunnel_watch=watch,
+        assertions=Assertions(config.server.public_url, lambda: list(ring.signing_keys), clock),
         health=_health(base),
         credentials=credentials,
         tracing=build_tracing(config.tracing),
@@ -125,7 +127,6 @@ def _services(base: Foundation, stream: TextIO) -> Services:
         audit=base.audit,
         limits=base.limits,
         sessions=sessions,
-        assertions=Assertions(config.server.public_url, lambda: list(ring.signing_keys), clock),
         kept=KeptPosts(config=config, ring=ring, ledger=stores.ledger, audit=base.audit, clock=clock),
         pages=_pages(config, base.secure),
         users=users,

@@ -19,12 +19,12 @@ from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import ANOTHER_ACCOUNT, REQUEST_ACCESS
 from gateway.portal.return_url import with_return
 from gateway.portal.unauthorized import page_for
+from gateway.proxy.identity import Assertions
 from gateway.proxy.proxy import Proxy
 from gateway.proxy.webdav import check_destination
 from gateway.request.target import check_spelling
 from gateway.server.fixed_answers import own_answer
 from gateway.session import Sessions
-from gateway.session.assertions import Assertions
 from gateway.session.cookie import cookie_header
 from gateway.session.kept_posts import KeptPosts
 

@@ -102,7 +102,7 @@ async def test_a_token_is_read_as_what_it_is_only(tmp_path: Path) -> None:
         head, body, _ = tokens["access_token"].split(".")
         for forged in (f"{head}.{body}.", f"eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.{body}.", "", "x.y.z"):
             assert (await calls.userinfo(forged))[0] == 401
-        assertion = rig.gateway.services.assertions.sign({**claims_of(tokens["access_token"])})
+        assertion = rig.gateway._composed.assertions.sign({**claims_of(tokens["access_token"])})
         assert (await calls.userinfo(assertion))[0] == 401
         rig.clock.advance(3601)
         assert (await calls.userinfo(tokens["access_token"]))[0] == 401

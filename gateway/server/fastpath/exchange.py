@@ -10,8 +10,8 @@ from typing import Protocol
 
 from gateway.errors import GatewayError, RequestRefused, UpstreamTimeout
 from gateway.i18n.text import N_
-from gateway.proxy.client_headers import canonical
 from gateway.proxy.client_response import NOT_IN_TRAILERS, content_type_of, may_finish
+from gateway.proxy.request_headers import canonical
 from gateway.proxy.upstream_connection import BrokenConnection, serialize
 from gateway.proxy.upstream_head import HEAD_LIMIT, OddResponse, ResponseBody, has_bare_lf, split_head
 from gateway.request.chunked_body import BrokenBody

@@ -18,6 +18,7 @@ from gateway.observability.access_log import AccessLog, Trace
 from gateway.policy.decide import Routes, decide
 from gateway.portal.rendering.render import Pages
 from gateway.proxy.client_response import Admitted
+from gateway.proxy.identity import Assertions
 from gateway.proxy.proxy import Proxy, identity_of
 from gateway.proxy.request_headers import request_target
 from gateway.proxy.upstream_head import HEAD_LIMIT
@@ -44,7 +45,6 @@ from gateway.server.fastpath.request_head import split_head
 from gateway.server.fastpath.upstream_wires import WirePool
 from gateway.server.fastpath.wanted import ExchangeClient, Wanted
 from gateway.session import Sessions
-from gateway.session.assertions import Assertions
 
 log = logging.getLogger("gateway.fastpath")
 

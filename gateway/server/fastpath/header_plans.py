@@ -15,6 +15,7 @@ from gateway.config.schema import Network, Route
 from gateway.errors import RequestRefused
 from gateway.model import Decision, IPAddress, Principal, Target
 from gateway.proxy.client_headers import Pairs
+from gateway.proxy.identity import Assertions
 from gateway.proxy.request_headers import Peer, host_header, named, request_headers
 from gateway.proxy.response_headers import Rewriter
 from gateway.proxy.upstream_connection import serialize
@@ -23,7 +24,6 @@ from gateway.request.forwarded import is_trusted, peer_address
 from gateway.request.target import REQUEST_ID, CountryOf, agent_of, given_id, read_target
 from gateway.server.fastpath.request_head import read_block
 from gateway.server.fastpath.response_head import FastResponseHead, read_answer
-from gateway.session.assertions import Assertions
 from gateway.session.cookie import cookie_header, cookie_value
 
 _PLANS = 2048
@@ -31,7 +31,7 @@ _ANSWERS = 16
 LARGEST_BLOCK = 4096  # a larger one is served without being remembered
 _LARGEST_ANSWER = 1024  # likewise; clients can have a large part in what an app answers
 ASSERTION_GOOD_FOR = 60.0
-"""Seconds for which a rendered assertion is used again; it lives longer than that (see session.assertions)."""
+"""Seconds for which a rendered assertion is used again; it lives longer than that (see proxy.identity)."""
 
 
 @dataclass(frozen=True, slots=True)

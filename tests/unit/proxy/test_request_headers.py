@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from gateway.config.schema import Headers, Route
 from gateway.config.sections.header_presets import IDENTITY, PRESETS
 from gateway.errors import RequestRefused
-from gateway.proxy.client_headers import HOP_BY_HOP, Pairs, canonical
-from gateway.proxy.request_headers import HeaderRules, Peer, request_headers, request_target
+from gateway.proxy.client_headers import HOP_BY_HOP, Pairs
+from gateway.proxy.request_headers import HeaderRules, Peer, canonical, request_headers, request_target
 from tests.proxy_rig import COOKIES, make_target, principal
 
 STRANGER = Peer("203.0.113.9", trusted=False)

@@ -1,23 +1,67 @@
-"""Signs statements about the principal that upstream apps can verify (X-Auth-Assertion).
+"""How an app is told who the user is: in headers, and in a signed statement that it can verify (X-Auth-Assertion).
 
-An ES256 JWT (RFC 7519, RFC 7518 §3.4); the public keys are at `{prefix}/jwks.json`. One is made per session and host
-and used again until shortly before it expires, since signing costs more than the rest of a request.
+The statement is an ES256 JWT (RFC 7519, RFC 7518 §3.4); the public keys are at `{prefix}/jwks.json`. One is made per
+session and host and used again until shortly before it expires, since signing costs more than the rest of a request.
 """
 
 import json
+import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from gateway.clock import Clock
+from gateway.config.sections.header_presets import Fact, HeaderFact
 from gateway.model import Principal
+from gateway.proxy.client_headers import Pairs
 
 LIFETIME = 300
 _REUSE_UNTIL = 90  # seconds of life that a reused assertion must still have
 _CACHE_SIZE = 20_000
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def identity(
+    principal: Principal | None, assertion: str | None, told: Iterable[tuple[bytes, HeaderFact]]
+) -> Pairs:
+    """Who the user is, under the names that the route wants (`told`).
+
+    Nobody signed in: nothing, so that absence means it.
+    """
+    if principal is None:
+        return []
+    facts = facts_of(principal, assertion)
+    return [(name, clean(says.before + facts[says.fact])) for name, says in told if facts[says.fact]]
+
+
+def facts_of(principal: Principal, assertion: str | None) -> dict[Fact, str]:
+    """What headers can tell. A group's name can't hold the sign that separates groups."""
+    user = principal.user
+    return {
+        "username": user.username,
+        "name": user.name,
+        "email": user.email,
+        "groups": ",".join(_escaped(group, ",") for group in principal.groups),
+        "groups_piped": "|".join(_escaped(group, "|") for group in principal.groups),
+        "assertion": assertion or "",
+    }
+
+
+def _escaped(group: str, separator: str) -> str:
+    """The name without the separator, and different names for different groups: `%2C` as it stands is `%252C`."""
+    code = f"%{ord(separator):02X}"
+    if separator not in group and "%" not in group:
+        return group
+    written = re.sub(f"%(?=(?:25)*{code[1:]})", "%25", group)
+    return written.replace(separator, code)
+
+
+def clean(text: str) -> bytes:
+    """A value that can't end its header line, whatever a directory holds."""
+    return _CONTROL.sub(" ", text).strip().encode("utf-8", "replace")
 
 
 class _PlainText(json.JSONEncoder):
