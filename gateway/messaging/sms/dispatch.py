@@ -183,7 +183,8 @@ class SmsDispatch:
             await give_back(self._limits, admission.counted)
             await self._outage.failed(failure)
             raise
-        await self._outage.taken()
+        if self._outage.going_on:
+            await self._outage.ended()
         await self._report(message, Delivery(status="queued", stage=1, sid=sending.sid))
 
     async def _not_taken(self, message: SmsMessage, failure: SendFailed) -> None:

@@ -17,13 +17,14 @@ class Outage:
 
     def __init__(self, ledger: Ledger, audit: Audit, provider: str) -> None:
         self._ledger, self._audit, self._provider = ledger, audit, provider
-        self._failing = False
+        self.going_on = False
+        """Whether the last message that this worker sent was not taken."""
 
     async def failed(self, failure: SendFailed) -> None:
         """A message was not taken. What is wrong with one number alone is no outage."""
         if not failure.retryable:
             return
-        self._failing = True
+        self.going_on = True
         if await self._ledger.claim_once(_KEY, _REMIND):
             log.error(
                 "SMS can't be sent: %s. Nobody's budget is spent meanwhile. %s", failure.detail, failure.mend
@@ -36,11 +37,9 @@ class Outage:
                 mend=failure.mend,
             )
 
-    async def taken(self) -> None:
-        """A message was taken."""
-        if not self._failing:
-            return
-        self._failing = False
+    async def ended(self) -> None:
+        """A message was taken again."""
+        self.going_on = False
         told, _ = await self._ledger.count(_KEY)
         await self._ledger.delete(_KEY)
         if told:
