@@ -110,7 +110,8 @@ class ApiCredentials:
             right = await self._check(target, shown)
             if refusal := self._objection(right, route, target, shown):
                 if isinstance(refusal, OutOfScope):
-                    self._note_out_of_scope(right, target, route=route.label)
+                    name, ip = right.user.username, str(target.client)
+                    self._audit.record("token_out_of_scope", name, ip, route=route.label)
                 raise refusal
             return ApiPrincipal(self._principal(right, route, target, shown), consumed=True)
         if shown is None and route.client_cert and certificate and (name := certificate_name(certificate)):
@@ -153,7 +154,7 @@ class ApiCredentials:
         right = await self._good(target, value.strip())
         token = right.token
         if token.owner or scope not in token.scopes or (token.methods and target.method not in token.methods):
-            self._note_out_of_scope(right, target, scope=scope)
+            self._audit.record("token_out_of_scope", right.user.username, str(target.client), scope=scope)
             raise OutOfScope(f"token {token.name} has no scope {scope}")
         user, ip = replace(right.user, groups=()), str(target.client)
         return proven_now(user, "token", f"token:{token.id}", ip, self._clock())
@@ -190,9 +191,6 @@ class ApiCredentials:
         if route.label not in token.routes or (token.methods and target.method not in token.methods):
             return OutOfScope(f"token {token.name} is not for {target.method} on {route.label}")
         return None
-
-    def _note_out_of_scope(self, right: Bearer | RightPassword, target: Target, **where: str) -> None:
-        self._audit.record("token_out_of_scope", right.user.username, str(target.client), **where)
 
     async def _look_up(self, target: Target, text: str) -> Bearer:
         address = str(target.client)

@@ -135,7 +135,7 @@ def _route(plan: EnginePlan, route: Route) -> Iterator[str]:
         yield f"\t\t\trewrite * {base}{{uri}}"
     if route.max_body:
         yield f"\t\t\trequest_body {{\n\t\t\t\tmax_size {route.max_body}\n\t\t\t}}"
-    if not route.websocket:
+    if not route.switches_to("websocket"):
         yield "\t\t\trequest_header -Upgrade"
     told = list(forwarded(route))
     if "X-Forwarded-Prefix" in told:

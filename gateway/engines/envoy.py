@@ -166,7 +166,7 @@ def _route(plan: EnginePlan, route: Route) -> dict[str, Any]:
     if "X-Forwarded-Prefix" in told:
         added.append(_added("X-Forwarded-Prefix", route.path.rstrip("/")))
     gone = [name for name in (*_TOLD, "Cookie") if drops(route, name)]
-    if not route.websocket:
+    if not route.switches_to("websocket"):
         action["upgrade_configs"] = [{"upgrade_type": "websocket", "enabled": False}]
     found = {"match": match, "route": action, "metadata": {"filter_metadata": {_LUA: _removed(route)}}}
     return {

@@ -241,7 +241,7 @@ def _location(plan: EnginePlan, route: Route, number: int) -> Iterator[str]:
     scheme = "https" if addresses(route)[0].tls else "http"
     yield f"            proxy_pass {scheme}://app_{plan.number(route)}{target};"
     host = "$host$auth_port" if route.preserve_host else addresses(route)[0].authority
-    upgrade = ("$app_upgrade", "$app_connection") if route.websocket else ('""', '""')
+    upgrade = ("$app_upgrade", "$app_connection") if route.switches_to("websocket") else ('""', '""')
     yield f"            proxy_set_header Host {host};"
     yield f"            proxy_set_header Upgrade {upgrade[0]};"
     yield f"            proxy_set_header Connection {upgrade[1]};"

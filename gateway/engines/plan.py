@@ -124,6 +124,10 @@ def _mistakes(config: Config, engine: str) -> Iterator[Mistake]:
             problem = f"is an answer of the gateway itself, which can't be exported to {engine}"
             mend = f"answer it in {engine}, or let {engine} send this path to the gateway"
             yield Mistake(file="config", line=0, key=f"routes[{index}].{key}", problem=problem, mend=mend)
+        if set(route.upgrades) - {"websocket"}:
+            problem = f"names a protocol that the exported {engine} would not switch to"
+            mend = f"let {engine} send these requests to the gateway, or leave `websocket` alone"
+            yield Mistake(file="config", line=0, key=f"routes[{index}].upgrades", problem=problem, mend=mend)
         for key in ("balance", "weights"):
             if key in route.model_fields_set:
                 problem = "is how the gateway itself shares the load, which can't be exported"

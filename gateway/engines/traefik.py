@@ -83,7 +83,7 @@ def _site(plan: EnginePlan, site: HostPlan, order: int, http: dict[str, Any]) ->
         http["services"][name] = _service(_urls(route), pass_host=route.preserve_host)
         below = top - 2 * number
         http["routers"][f"{name}-{order}"] = _router(plan, rule, name, [*steps, "no-upgrade"], below - 1)
-        if route.websocket:
+        if route.switches_to("websocket"):
             handshake = _all(rule, *_HANDSHAKE)
             http["routers"][f"{name}-{order}-websocket"] = _router(
                 plan, handshake, name, [*steps, "websocket"], below

@@ -218,7 +218,7 @@ class ForwardAuth:
             raise RequestRefused(f"{target.method} is not proxied")
         # Upgrade is hop-by-hop and does not arrive here; the key of the handshake does (RFC 6455 §4.1).
         if "Sec-WebSocket-Key" in question.headers and not (
-            route.websocket and origin_allowed(question.headers.get("Origin"), target, route)
+            route.switches_to("websocket") and origin_allowed(question.headers.get("Origin"), target, route)
         ):
             raise RequestRefused("WebSocket from a foreign origin, or to a route without WebSockets")
 

@@ -19,7 +19,7 @@ from gateway.proxy.request_headers import Peer, named, request_headers, traced
 from gateway.proxy.round_trip import RoundTrip
 from gateway.proxy.upstreams import PreparedRoute, UpstreamHealth
 from gateway.proxy.websocket import Tunnels, hold, open_tunnel, origin_allowed
-from gateway.proxy.websocket_tunnel import Tunnel
+from gateway.proxy.websocket_tunnel import OpaqueTunnel, Tunnel
 
 __all__ = [
     "Admitted",
@@ -32,6 +32,9 @@ __all__ = [
     "wants_websocket",
 ]
 
+WEBSOCKET = b"websocket"
+_OTHERS = {"tcp": b"tcp", "spdy/3.1": b"SPDY/3.1"}
+"""What else a route may switch to, and how that is spelled to the app."""
 # CONNECT asks for a forward proxy; TRACE would show the assertion to the client (RFC 9110 §9.3.8).
 REFUSED_METHODS = frozenset({"CONNECT", "TRACE"})
 
@@ -116,7 +119,8 @@ class Proxy:
         headers = request_headers(raw, site.rules, target, peer, principal, assertion)
         headers = traced(headers + named(request_id, site.rules), traceparent)
         who, known = identity_of(principal, target), principal is not None
-        if not wants_websocket(request):
+        protocol = wanted_upgrade(request, route)
+        if not protocol:
             trip = RoundTrip(request=request, site=site, target=target, headers=headers, who=who, known=known)
             if principal is None:
                 return await trip.run()
@@ -132,14 +136,15 @@ class Proxy:
             headers=headers,
             who=who,
             known=known,
-            upgrade=b"websocket",
+            upgrade=protocol,
         )
         del headers
-        _refuse_websocket(request, route, target)
+        _refuse_switch(request, route, target, protocol)
         # Registered before the app is asked: a session that ends during the handshake must find its tunnel.
-        tunnel = Tunnel(route.timeouts.idle)
+        kind = Tunnel if protocol == WEBSOCKET else OpaqueTunnel
+        tunnel = kind(route.timeouts.idle)
         with self.tunnels.registered(tunnel, route, target, principal):
-            refusal = await _switch(request, site, target, trip, tunnel)
+            refusal = await _switch(request, site, target, trip, tunnel, protocol)
             del trip, target, principal, assertion  # a tunnel may stand for days
             return refusal or await hold(request, tunnel)
 
@@ -166,39 +171,60 @@ def wants_websocket(request: web.BaseRequest) -> bool:
 
     HTTP/1.0 and requests with another Upgrade are ordinary requests: a server may ignore Upgrade (RFC 9110 §7.8).
     """
+    upgrade = request.headers.get("Upgrade", "").strip().lower()
+    return request.method == "GET" and upgrade == "websocket" and _asks_to_switch(request)
+
+
+def wanted_upgrade(request: web.BaseRequest, route: Route) -> bytes:
+    """The protocol that the request asks to switch to, if this route has it; b"" for an ordinary request.
+
+    A WebSocket counts on every route: where there are none, it is refused and not taken for a page.
+    """
+    if wants_websocket(request):
+        return WEBSOCKET
+    named = [value.strip().lower() for value in request.headers.getall("Upgrade", ())]
+    if len(named) != 1 or named[0] not in _OTHERS or not route.switches_to(named[0]):
+        return b""
+    return _OTHERS[named[0]] if _asks_to_switch(request) else b""
+
+
+def _asks_to_switch(request: web.BaseRequest) -> bool:
     # Both fields are lists, may stand several times and ignore case. Connection must name Upgrade: otherwise it came
     # from a hop before the last, whose sender does not speak to us (RFC 9110 §7.8).
     options = {
         option.strip().lower() for option in ",".join(request.headers.getall("Connection", ())).split(",")
     }
-    upgrade = request.headers.get("Upgrade", "").strip().lower()
-    return (
-        request.method == "GET"
-        and upgrade == "websocket"
-        and "upgrade" in options
-        and request.version >= (1, 1)
-    )
+    return "upgrade" in options and request.version >= (1, 1)
 
 
 async def _switch(
-    request: web.BaseRequest, site: PreparedRoute, target: Target, trip: RoundTrip, tunnel: Tunnel
+    request: web.BaseRequest,
+    site: PreparedRoute,
+    target: Target,
+    trip: RoundTrip,
+    tunnel: Tunnel,
+    protocol: bytes,
 ) -> RelayedResponse | None:
     """Open the tunnel; an upstream that refuses gives an ordinary response instead."""
     answer = await trip.ask()
     if answer.head.status != 101:  # a server that does not switch answers as it likes (RFC 6455 §4.2.2)
         return await trip.relay(answer)
-    open_tunnel(request, answer, site.rewriter(answer.upstream.address, target), tunnel)
+    await trip.sent()  # the new protocol begins behind the request (RFC 9110 §7.8)
+    open_tunnel(request, answer, site.rewriter(answer.upstream.address, target), tunnel, protocol)
     return None
 
 
-def _refuse_websocket(request: web.BaseRequest, route: Route, target: Target) -> None:
-    if not route.websocket:
+def _refuse_switch(request: web.BaseRequest, route: Route, target: Target, protocol: bytes) -> None:
+    if protocol == WEBSOCKET and not route.switches_to("websocket"):
         raise RequestRefused(
             "route without websockets", status=403, public="WebSockets are not allowed here."
         )
+    if "Transfer-Encoding" in request.headers:
+        # `docker exec` sends its options in a body with a length; of a chunked one, two parsers may not see one end.
+        raise RequestRefused("upgrade with a chunked body")
     if not origin_allowed(request.headers.get("Origin"), target, route):
         raise RequestRefused(
-            "WebSocket from a foreign origin", status=403, public="Not allowed from this page."
+            "an upgrade from a foreign origin", status=403, public="Not allowed from this page."
         )
 
 

@@ -51,6 +51,11 @@ class Upload:
         """
         self._task = asyncio.create_task(self._send(connection, sent, invite))
 
+    async def end(self) -> None:
+        """Wait until the body is copied, or that has failed."""
+        if self._task is not None:
+            await asyncio.wait((self._task,))
+
     def cancel(self) -> None:
         """Stop, as the response is complete or the connection is lost."""
         if self._task is not None:

@@ -60,7 +60,7 @@ class RoundTrip:
         self._times = site.route.timeouts
         self._idle = site.route.timeouts.idle or None
         self._upload: Upload | None = None
-        if request.body_exists and not upgrade:
+        if request.body_exists and upgrade != b"websocket":
             self._upload = Upload(request, max_body=site.route.max_body, idle=self._idle)
         self._repeated = False
         self.head: ResponseHead | None = None
@@ -209,6 +209,11 @@ class RoundTrip:
         """Start the time for the response: the request is out, and it is the upstream's turn."""
         if self._deadline is not None and self._times.response:
             self._deadline.reschedule(asyncio.get_running_loop().time() + self._times.response)
+
+    async def sent(self) -> None:
+        """Wait until all of the request is out, or can't get out."""
+        if self._upload is not None:
+            await self._upload.end()
 
     # --- the response's body
 

@@ -132,7 +132,7 @@ class _EarlyBytes:
 
 
 def open_tunnel(
-    request: web.BaseRequest, answer: UpstreamResponse, rewriter: Rewriter, tunnel: Tunnel
+    request: web.BaseRequest, answer: UpstreamResponse, rewriter: Rewriter, tunnel: Tunnel, protocol: bytes
 ) -> None:
     """Pass the upstream's 101 to the client and join the two connections.
 
@@ -142,14 +142,14 @@ def open_tunnel(
     if client is None:
         answer.connection.abort()
         raise ClientGone
-    # A 101 must name what it switches to (RFC 9110 §15.2.2). Joined to anything but a WebSocket, the client could
+    # A 101 must name what it switches to (RFC 9110 §15.2.2). Joined to anything else, HTTP for one, the client could
     # speak to the app past policy and past header rules.
-    if upstream is None or not _switches(answer):
+    if upstream is None or not _switches(answer, protocol):
         answer.connection.abort()
-        raise UpstreamUnreachable("upstream answered 101 without switching to websocket")
+        raise UpstreamUnreachable(f"upstream answered 101 without switching to {protocol.decode().lower()}")
     # Connection and Upgrade are hop-by-hop, so the rewriter took them out; this hop switches, too (RFC 6455 §4.2.2).
     # Sec-WebSocket-Accept and -Extensions go through: the client checks the former against its own key.
-    switch = [*rewriter.headers(answer.head.headers), (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
+    switch = [*rewriter.headers(answer.head.headers), (b"Connection", b"Upgrade"), (b"Upgrade", protocol)]
     client.write(serialize(b"HTTP/1.1 101 %b" % answer.head.reason, switch))
     tunnel.url = answer.upstream.address.url
     # A client may send frames right behind its request; aiohttp has read them and would take them for a request.
@@ -160,11 +160,11 @@ def open_tunnel(
     tunnel.open(client, upstream, early.data, answer.connection.tail)
 
 
-def _switches(answer: UpstreamResponse) -> bool:
+def _switches(answer: UpstreamResponse, protocol: bytes) -> bool:
     # A protocol's name ignores case (RFC 9110 §7.8). Several fields, or one with two names, fit nothing and are
     # refused.
     upgrades = [value for name, value in answer.head.headers if name.lower() == b"upgrade"]
-    return b"".join(upgrades).strip().lower() == b"websocket"
+    return b"".join(upgrades).strip().lower() == protocol.lower()
 
 
 async def hold(request: web.BaseRequest, tunnel: Tunnel) -> RelayedResponse:

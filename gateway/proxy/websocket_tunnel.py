@@ -119,7 +119,7 @@ class Tunnel:
         # What each side sent with its half of the handshake comes first, or frames would change their order.
         self._follow(early)
         self.upstream.write(early)
-        self._tracker.feed(greeting)
+        self._note(greeting)
         self.client.write(greeting)
         client.resume_reading()
         upstream.resume_reading()
@@ -133,6 +133,10 @@ class Tunnel:
         """Whether the client has sent a message since this was last asked."""
         seen, self._seen = self._seen, self._asked.messages if self._asked else 0
         return seen != self._seen
+
+    def _note(self, data: bytes) -> None:
+        """Note where frames of the upstream end."""
+        self._tracker.feed(data)
 
     def _follow(self, data: bytes) -> None:
         if data:
@@ -155,7 +159,7 @@ class Tunnel:
         """Take bytes of the upstream for the client, and note where its frames end."""
         self._touch()
         if not self._close:
-            self._tracker.feed(data)
+            self._note(data)
             self.client.write(data)
         elif not self._tracker.at_boundary:
             # Data behind our Close frame would be a protocol error (RFC 6455 §5.5.1), but the frame under way must be
@@ -219,3 +223,55 @@ class Tunnel:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(delay, what)
+
+
+class _HalfOpenEnd(_End):
+    """One side that may have said all that it has to say, and still listens: `docker run -i` with a pipe."""
+
+    __slots__ = ("_ended_sending",)
+
+    def __init__(self, received: Callable[[bytes], None], ended: Callable[[], None]) -> None:
+        super().__init__(received, ended)
+        self._ended_sending = False
+
+    def eof_received(self) -> bool:
+        self._ended_sending = True
+        peer = self._peer
+        if not isinstance(peer, _HalfOpenEnd) or peer._ended_sending:
+            return False  # nobody has anything more to say
+        return peer.finish_sending()
+
+    def finish_sending(self) -> bool:
+        """Tell this side that no more will come; False where only closing says so (TLS)."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or not transport.can_write_eof():
+            return False
+        transport.write_eof()
+        return True
+
+
+class OpaqueTunnel(Tunnel):
+    """A tunnel of another protocol, whose bytes we don't read. Closed from here, it just ends.
+
+    What the client sends is use, whatever it is.
+    """
+
+    __slots__ = ("_used",)
+
+    def __init__(self, idle: float) -> None:
+        super().__init__(idle)
+        self._used = False
+        self.client = _HalfOpenEnd(self.from_client, self.end)
+        self.upstream = _HalfOpenEnd(self.from_upstream, self.end)
+
+    def was_used(self) -> bool:
+        used, self._used = self._used, False
+        return used
+
+    def _note(self, data: bytes) -> None: ...
+
+    def _follow(self, data: bytes) -> None:
+        self._used = self._used or bool(data)
+
+    def _close_at_boundary(self) -> None:
+        self.abort()

@@ -22,6 +22,7 @@ _OF_APPS = (
     "tls",
     "max_body",
     "upstream_http",
+    "upgrades",
     "websocket",
     "websocket_origins",
     "cors_preflight",

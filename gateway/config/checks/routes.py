@@ -214,6 +214,12 @@ def details(config: Config) -> Iterator[Finding]:
     """Find origins, ranges of statuses and TLS files that can't be what they should."""
     for index, route in enumerate(config.routes):
         base: KeyPath = ("routes", index)
+        if "upgrades" in route.model_fields_set and "websocket" in route.upgrades and not route.websocket:
+            problem = "names `websocket`, which `websocket: false` shuts out"
+            yield Finding((*base, "upgrades"), problem, "remove one of the two")
+        if config.server.engine != "embedded" and set(route.upgrades) - {"websocket"}:
+            problem = "names a protocol that Envoy, as our front door, does not switch to"
+            yield Finding((*base, "upgrades"), problem, "leave `websocket` alone, or remove `server.engine`")
         for key in ("websocket_origins", "cors_origins"):
             for number, text in enumerate(getattr(route, key)):
                 if addresses.origin(text) is None:

@@ -19,6 +19,7 @@ Upstream = Annotated[
     str | tuple[str, ...],
     Words("`http://host:port`, `https://host`, `unix:/path.sock`, or a list of them"),
 ]
+Upgrade = Literal["websocket", "tcp", "spdy/3.1"]
 Weight = Annotated[int, Field(ge=1, le=100)]
 StatusRange = Annotated[tuple[int, int], Words("a pair of statuses such as `[200, 399]`")]
 
@@ -146,6 +147,11 @@ class Route(Section):
         "strict",
         description="lenient takes answers with bare LF, Content-Length twice or odd chunk sizes; else 502",
     )
+    upgrades: tuple[Upgrade, ...] = Field(
+        ("websocket",),
+        description="protocols that a request may switch its connection to: `tcp` for `docker attach`, `spdy/3.1` for"
+        " `kubectl exec`; any other Upgrade is dropped",
+    )
     websocket: bool = Field(True, description="let WebSockets through")
     websocket_activity: bool = Field(
         True, description="what a client sends over a WebSocket keeps its session alive"
@@ -165,6 +171,10 @@ class Route(Section):
     def upstreams(self) -> tuple[str, ...]:
         """The URLs of the apps, none for a route that answers by itself."""
         return (self.upstream,) if isinstance(self.upstream, str) else self.upstream or ()
+
+    def switches_to(self, protocol: str) -> bool:
+        """Whether a request may switch its connection to this protocol, by its lower-case name."""
+        return protocol in self.upgrades and (protocol != "websocket" or self.websocket)
 
     @cached_property
     def label(self) -> str:

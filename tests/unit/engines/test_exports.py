@@ -156,6 +156,14 @@ def test_haproxy_sends_them_to_the_gateway(tmp_path: Path) -> None:
     assert "str(ask) if site_0 { path -m reg '^/robots\\.txt(?:/|;|$)' }" in text
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_export_drops_a_protocol_that_a_route_switches_to(engine: str, tmp_path: Path) -> None:
+    routes = [{"upstream": "http://127.0.0.1:1", "upgrades": ["websocket", "tcp"]}]
+    problem = rf"routes\[0\].upgrades: names a protocol that the exported {engine}"
+    with pytest.raises(ConfigError, match=problem):
+        plan(replace_routes(planned(tmp_path).config, routes), engine=engine)
+
+
 @pytest.mark.parametrize(("key", "value"), [("balance", "sticky"), ("weights", [2, 1])])
 def test_no_export_forgets_how_the_load_is_shared(key: str, value: Any, tmp_path: Path) -> None:
     routes = [{"upstream": ["http://127.0.0.1:1", "http://127.0.0.1:2"], key: value}]
