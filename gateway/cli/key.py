@@ -8,6 +8,7 @@ from gateway.cli.context import Opened, config_option, json_option, moment, prin
 from gateway.errors import GatewayError
 from gateway.keyring import KeyRing
 from gateway.oidc.signing_keys import SigningKeys, keys_path, longest_life
+from gateway.server.first_start import open_signing_keys
 from gateway.stores.sql.key_names import claim_keys, known_keys, replace_keys
 
 
@@ -36,10 +37,13 @@ def rotate(keep: int, config_file: Path) -> None:
         # always keeps the key before the new one, can lock one away.
         resealed = await opened.credentials.reseal()
         await opened.spent.reseal()
+        tokens = await _token_keys(opened)  # before anything is changed: it may refuse
         fresh = opened.keys.rotate(opened.clock(), keep)
         await claim_keys(opened.engine, _path(opened), [key.id for key in opened.keys.keys])
         await opened.record("key_rotated", key=fresh.id)
-        return fresh.id, resealed, _rotate_tokens(opened)
+        if tokens is not None:
+            tokens.rotate(longest_life(opened.config))
+        return fresh.id, resealed, tokens is not None
 
     id, resealed, has_tokens = run(config_file, work)
     click.echo(f"new key {id}; sealed {resealed} enrolled factors again")
@@ -72,12 +76,18 @@ def list_(as_json: bool, config_file: Path) -> None:
 
 
 @key.command()
+@click.option("--tokens", is_flag=True, help="The keys that sign tokens for apps (oidc.keys_file) instead.")
 @config_option
-def new(config_file: Path) -> None:
+def new(tokens: bool, config_file: Path) -> None:
     """Make a new key ring where the old one is lost for good.
 
     Everyone is signed out; authenticator apps, security keys' names and API tokens must be set up again.
     """
+    if tokens:
+        click.echo(
+            f"new keys to sign tokens are in {run(config_file, _new_token_keys)}; restart every gateway"
+        )
+        return
 
     async def work(opened: Opened) -> str:
         if _path(opened).exists():
@@ -110,6 +120,16 @@ def adopt(config_file: Path) -> None:
     )
 
 
+async def _new_token_keys(opened: Opened) -> Path:
+    """Raises GatewayError if there are some."""
+    path = keys_path(opened.config)
+    if path.exists():
+        raise GatewayError(f"{path} is there: move it away first, or use `auth-gateway key rotate`")
+    keys = await open_signing_keys(opened.engine, opened.config, opened.clock, anew=True)
+    await opened.record("key_rotated", key=keys.keys[0].ec.kid)
+    return path
+
+
 async def _take(opened: Opened, ring: KeyRing) -> str:
     ids = [one.id for one in ring.keys]
     await replace_keys(opened.engine, ids)
@@ -120,11 +140,8 @@ def _path(opened: Opened) -> Path:
     return Path(opened.config.session.keys_file)
 
 
-def _rotate_tokens(opened: Opened) -> bool:
-    """The keys that sign tokens, where any app gets some."""
-    config = opened.config
-    if not config.oidc.clients:
-        return False
-    keys = SigningKeys(keys_path(config), opened.clock, announce=config.oidc.announce)
-    keys.rotate(longest_life(config))
-    return True
+async def _token_keys(opened: Opened) -> SigningKeys | None:
+    """The keys that sign tokens, where any app gets some. Raises ConfigError if they are lost."""
+    if not opened.config.oidc.clients:
+        return None
+    return await open_signing_keys(opened.engine, opened.config, opened.clock)

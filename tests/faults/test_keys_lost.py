@@ -83,3 +83,27 @@ async def test_a_replica_with_a_folder_of_its_own_makes_no_ring_of_its_own(
     connection = await asyncpg.connect(database)
     assert len(await connection.fetch("SELECT * FROM installation WHERE name = 'key ring'")) == 1
     await connection.close()
+
+
+async def test_keys_that_sign_tokens_are_made_once_and_missed_later(
+    tmp_path: Path, app: str, database: str
+) -> None:
+    client = {"id": "web", "auth": ["none"], "redirect_uris": ["https://web.example.test/cb"]}
+    machine = Machine(tmp_path, {"url": database}, app, sections={"oidc": {"clients": [client]}})
+    signing = tmp_path / "oidc.keys"
+    async with machine.serving() as serving:
+        assert serving.said("made new keys to sign tokens")
+    signing.rename(tmp_path / "saved")
+    async with machine.started() as serving:
+        assert await serving.ended() == 2, "apps would refuse every token from before"
+    assert serving.said("the keys that sign tokens are missing")
+    status, said = await machine.command("key", "rotate")
+    assert (status, "the keys that sign tokens are missing" in said) == (2, True)
+    assert not signing.exists()
+
+    status, said = await machine.command("key", "new", "--tokens")
+    assert status == 0, said
+    async with machine.serving():
+        assert signing.exists()
+    status, said = await machine.command("key", "new", "--tokens")
+    assert (status, "is there" in said) == (1, True)

@@ -16,6 +16,7 @@ from gateway.stores.sql.engine import reading, upsert, writing
 from gateway.stores.sql.schema import api_tokens, credentials, installation, sessions
 
 _NAME = "key ring"
+_SIGNING = "signing keys"
 _KEPT = 50
 """Ids that are remembered: a backup of some rotations ago is still known as ours."""
 
@@ -75,3 +76,17 @@ def _foreign(path: Path, ids: Sequence[str], known: Sequence[str]) -> ConfigErro
     )
     mistake = Mistake(file=str(path), line=0, key="session.keys_file", problem=problem, mend=mend)
     return ConfigError([mistake])
+
+
+async def had_signing_keys(engine: AsyncEngine) -> bool:
+    """Whether tokens were ever signed here: then the file with the keys must be there."""
+    query = select(installation.c.value).where(installation.c.name == _SIGNING)
+    async with reading(engine) as connection:
+        return await connection.scalar(query) is not None
+
+
+async def note_signing_keys(engine: AsyncEngine) -> None:
+    """Note that there are keys which sign tokens."""
+    async with writing(engine) as connection:
+        statement = upsert(connection, installation).values(name=_SIGNING, value="made")
+        await connection.execute(statement.on_conflict_do_nothing())
