@@ -41,8 +41,8 @@ MEASURE = re.compile(
 )
 """Names of whole numbers that mean little without a unit. A fraction needs one whatever it is called."""
 UNIT = re.compile(
-    r"\b(seconds?|minutes?|hours?|days?|Unix time|clock|bytes?|characters?|digits|lines|headers|entries|hits|millionths"
-    r"|km/h|ratio|between 0 and 1)\b",
+    r"\b(seconds?|minutes?|hours?|days?|Unix time|clock|bytes?|characters?|digits|lines|headers|entries|rows|users|hits"
+    r"|millionths|km/h|ratio|between 0 and 1)\b",
     re.IGNORECASE,
 )
 
@@ -132,9 +132,11 @@ def raised(function: Function, returned: Mapping[str, str]) -> set[str]:
             thrown.append(one.value)
         elif isinstance(one, ast.Name) and one.id in held:
             thrown.append(held.pop(one.id))
-        else:
-            name = last_name(one.func if isinstance(one, ast.Call) else one)
+        elif isinstance(one, ast.Call):
+            name = last_name(one.func)
             found.add(returned.get(name, name))
+        else:
+            found.add(last_name(one))
     return {name for name in found if name[:1].isupper()} - CANT_HAPPEN
 
 
@@ -246,6 +248,7 @@ def only(source: str) -> Public:
         ("raise", set()),
         ("def inner():\n        raise ValueError", set()),
         ("raise self._error", set()),
+        ("raise too_large", set()),
     ],
 )
 def test_the_rule_sees_what_is_raised(body: str, names: set[str]) -> None:

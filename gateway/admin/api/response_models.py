@@ -246,11 +246,15 @@ class BlockedOut(Given):
 
 
 class NetworkOut(Given):
+    """A network from which sign-ins failed."""
+
     network: str = Field(description="an address, or the /64 of an IPv6 one")
     failures: int
 
 
 class AttackOut(Given):
+    """A user at whose name sign-ins fail; `since` and `last` are in Unix seconds."""
+
     username: str = Field(description="a fingerprint where no user has the name")
     failures: int
     networks: list[NetworkOut] = Field(description="the five with the most")
@@ -260,6 +264,8 @@ class AttackOut(Given):
 
 
 class AttacksOut(Given):
+    """Everybody who is attacked now."""
+
     items: list[AttackOut]
 
 

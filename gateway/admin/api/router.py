@@ -47,6 +47,8 @@ class BadInput(RequestRefused):
 
 
 class Router:
+    """Finds the operation of a call, asks who may make it, and answers in JSON."""
+
     def __init__(
         self, admin: AdminServices, door: ConsoleAuthorization, operations: Sequence[Operation]
     ) -> None:

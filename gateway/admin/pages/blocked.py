@@ -15,6 +15,7 @@ class BlockedScreens:
         self._paper, self._blocks = paper, blocks
 
     async def list(self, call: Call) -> web.StreamResponse:
+        """Show who has to wait, and who is attacked."""
         found = await self._blocks.now()
         return self._paper.page(
             call,

@@ -10,6 +10,7 @@ SHORTEST = 86400.0
 
 
 def kept(config: Config) -> Iterator[Finding]:
+    """Find an age that is said twice, or is so short that nobody could look at the log."""
     path = ("audit", "keep", "age")
     if config.audit.keep.age is not None and "audit_kept" in config.log.model_fields_set:
         problem = "says how long audit rows stay, and so does `log.audit_kept`"

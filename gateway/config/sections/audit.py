@@ -9,6 +9,8 @@ from gateway.config.units import Duration, Size
 
 
 class AuditKeep(Section):
+    """How much of the audit log stays in the database."""
+
     age: Duration | None = Field(
         None, description="how long rows stay; none = `log.audit_kept`, which is 400d"
     )
@@ -27,5 +29,7 @@ class AuditArchive(Section):
 
 
 class AuditSection(Section):
+    """The audit log in the database, and its archive."""
+
     keep: AuditKeep = Field(AuditKeep(), description="what stays in the database")
     archive: AuditArchive | None = Field(None, description="where rows go that don't stay; none = nowhere")

@@ -29,6 +29,8 @@ class Breached(Section):
 
 
 class PasswordRules(Section):
+    """Which passwords are accepted, and what it costs to guess one."""
+
     min_length: int = Field(8, ge=8, description="characters (NIST SP 800-63B-4 §3.1.1.2)")
     max_length: int = Field(256, ge=64, description="characters; longer ones are refused, never cut")
     min_guesses: float = Field(
