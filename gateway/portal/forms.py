@@ -66,6 +66,67 @@ class PostedForm(Mapping[str, str]):
         return self.unproven
 
 
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How a form's fields are written: content type, most bytes, and what reads them (raises ValueError)."""
+
+    content_type: str
+    largest: int
+    parse: Callable[[bytes], Mapping[str, str]]
+
+
+async def posted(
+    request: PortalRequest, encoding: Encoding | None = None, *, tokens: "SignInTokens | None" = None
+) -> PostedForm:
+    """The form of a page of ours. Every view that takes one begins with this, and nothing else reads a form.
+
+    `tokens` are given by sign-in pages, whose forms may be older than the cookie.
+
+    Raises ForeignForm where the browser says that another site sent it, RequestRefused for what our pages don't send:
+    415 another content type, 413 too large, 408 too slow, 400 no UTF-8, too many fields or one that comes twice.
+    """
+    check_origin(request)
+    return _judged(request, await posted_by_anyone(request, encoding), tokens)
+
+
+async def posted_by_anyone(request: PortalRequest, encoding: Encoding | None = None) -> Mapping[str, str]:
+    """The fields of a form that programs or other sites send on purpose; the view knows its sender in another way.
+
+    Raises RequestRefused as `posted` does.
+    """
+    expected = encoding or URLENCODED
+    if request.http.content_type != expected.content_type:
+        raise RequestRefused(f"content type {request.http.content_type[:60]!r}", status=415)
+    body = await read_small(request.http, expected.largest)
+    try:
+        return expected.parse(body)
+    except ValueError:
+        raise RequestRefused("form is not urlencoded UTF-8") from None
+
+
+def confirmed(request: PortalRequest, fields: Mapping[str, str]) -> PostedForm:
+    """The same fields, as the form of a page of ours: where one address takes both. Raises ForeignForm."""
+    check_origin(request)
+    return _judged(request, fields, None)
+
+
+def _judged(request: PortalRequest, fields: Mapping[str, str], tokens: "SignInTokens | None") -> PostedForm:
+    of_session = token_matches(fields.get("csrf_token", ""), request.visit.csrf)
+    genuine = of_session if tokens is None else tokens.accepts(request, fields)
+    return PostedForm(fields, genuine=genuine, of_session=of_session)
+
+
+def _urlencoded(body: bytes) -> Mapping[str, str]:
+    pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=40, errors="strict")
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise RequestRefused("form has duplicate fields")
+    return form
+
+
+URLENCODED = Encoding("application/x-www-form-urlencoded", 32 * 1024, _urlencoded)
+
+
 def check_origin(request: PortalRequest) -> None:
     """Browsers say where a request comes from (Origin, Sec-Fetch-Site); it must be us. Raises ForeignForm."""
     headers, own = request.http.headers, _origin_of_host(request)
@@ -148,67 +209,6 @@ def _origin_of_url(url: str) -> str:
 
 def _signed(key: bytes, text: str) -> str:
     return hmac.new(key, text.encode(errors="surrogatepass"), sha256).hexdigest()[:32]
-
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """How a form's fields are written: content type, most bytes, and what reads them (raises ValueError)."""
-
-    content_type: str
-    largest: int
-    parse: Callable[[bytes], Mapping[str, str]]
-
-
-async def posted(
-    request: PortalRequest, encoding: Encoding | None = None, *, tokens: SignInTokens | None = None
-) -> PostedForm:
-    """The form of a page of ours. Every view that takes one begins with this, and nothing else reads a form.
-
-    `tokens` are given by sign-in pages, whose forms may be older than the cookie.
-
-    Raises ForeignForm where the browser says that another site sent it, RequestRefused for what our pages don't send:
-    415 another content type, 413 too large, 408 too slow, 400 no UTF-8, too many fields or one that comes twice.
-    """
-    check_origin(request)
-    return _judged(request, await posted_by_anyone(request, encoding), tokens)
-
-
-async def posted_by_anyone(request: PortalRequest, encoding: Encoding | None = None) -> Mapping[str, str]:
-    """The fields of a form that programs or other sites send on purpose; the view knows its sender in another way.
-
-    Raises RequestRefused as `posted` does.
-    """
-    expected = encoding or URLENCODED
-    if request.http.content_type != expected.content_type:
-        raise RequestRefused(f"content type {request.http.content_type[:60]!r}", status=415)
-    body = await read_small(request.http, expected.largest)
-    try:
-        return expected.parse(body)
-    except ValueError:
-        raise RequestRefused("form is not urlencoded UTF-8") from None
-
-
-def confirmed(request: PortalRequest, fields: Mapping[str, str]) -> PostedForm:
-    """The same fields, as the form of a page of ours: where one address takes both. Raises ForeignForm."""
-    check_origin(request)
-    return _judged(request, fields, None)
-
-
-def _judged(request: PortalRequest, fields: Mapping[str, str], tokens: SignInTokens | None) -> PostedForm:
-    of_session = token_matches(fields.get("csrf_token", ""), request.visit.csrf)
-    genuine = of_session if tokens is None else tokens.accepts(request, fields)
-    return PostedForm(fields, genuine=genuine, of_session=of_session)
-
-
-def _urlencoded(body: bytes) -> Mapping[str, str]:
-    pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=40, errors="strict")
-    form = dict(pairs)
-    if len(form) != len(pairs):
-        raise RequestRefused("form has duplicate fields")
-    return form
-
-
-URLENCODED = Encoding("application/x-www-form-urlencoded", 32 * 1024, _urlencoded)
 
 
 class VisitorForms:
