@@ -27,7 +27,7 @@ from gateway.config.sections.policy import AccessRequest, FactorName, Policy, Re
 from gateway.config.sections.risk import Risk, RiskAction
 from gateway.config.sections.route import Headers, HealthCheck, Rewrite, Route, Timeouts, UpstreamTls
 from gateway.config.sections.server import HttpLimits, Server, Tls
-from gateway.config.sections.session import Session
+from gateway.config.sections.session import Bind, Session
 from gateway.config.sections.sms_email import (
     Email,
     EmailBase,
@@ -52,6 +52,7 @@ __all__ = [
     "AuditArchive",
     "AuditKeep",
     "AuditSection",
+    "Bind",
     "Branding",
     "Breached",
     "Config",

@@ -29,6 +29,7 @@ from gateway.policy.decide import Routes, decide
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PROGRAM
 from gateway.portal.return_url import read_return
+from gateway.request.target import agent_of
 from gateway.session import Sessions
 from gateway.session.cookie import cookie_header
 
@@ -135,7 +136,9 @@ class CompatiblePages:
 
     async def _userinfo(self, request: web.BaseRequest, here: Target, trace: Trace) -> web.Response:
         """Whom the app at this host would be told of, and nobody else: a half finished sign-in is none."""
-        principal = await self._sessions.load(cookie_header(request.headers), here.host)
+        principal = await self._sessions.load(
+            cookie_header(request.headers), here.host, here.client, agent_of(request.headers)
+        )
         if principal is None or not self._is_in(principal, here):
             return self._pages.error(
                 401,

@@ -38,7 +38,7 @@ from gateway.proxy.identity import Assertions, identity
 from gateway.proxy.proxy import REFUSED_METHODS, origin_allowed
 from gateway.proxy.request_headers import HeaderRules
 from gateway.proxy.webdav import check_destination, destination_of
-from gateway.request.target import check_spelling
+from gateway.request.target import agent_of, check_spelling
 from gateway.session import Sessions
 from gateway.session.cookie import cookie_header
 from gateway.session.domains import Domains
@@ -140,8 +140,9 @@ class ForwardAuth:
         authorization, shown = self.authorization(request, asked), ApiPrincipal()
         if authorization:
             shown = await self._credentials.read(routes[0], asked.target, authorization, None)
-        cookies, host = cookie_header(request.headers), asked.target.host
-        principal = shown.principal or await self._sessions.load(cookies, host)
+        here, agent = asked.target, agent_of(request.headers)
+        cookies = cookie_header(request.headers)
+        principal = shown.principal or await self._sessions.load(cookies, here.host, here.client, agent)
         route, decision = self.decide(request, door, routes, asked.target, principal)
         trace.route = route.label
         trace.decided(decision, principal, self._sessions.now())

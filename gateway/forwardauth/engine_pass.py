@@ -18,6 +18,7 @@ from gateway.observability.access_log import Trace
 from gateway.policy.decide import Routes, decide
 from gateway.portal.return_url import href, read_return
 from gateway.proxy.identity import Assertions, clean, facts_of
+from gateway.request.target import agent_of
 from gateway.session import Sessions
 from gateway.session.cookie import cookie_flags, cookie_header, cookie_name, cookie_value
 
@@ -67,7 +68,7 @@ class Passes:
         """GET {prefix}/pass?rd=…: a fresh pass for the session, and back to where the browser came from."""
         destination = read_return(request.query.get("rd", ""), here, self._routes, self._prefix)
         cookies = cookie_header(request.headers)
-        principal = await self._sessions.load(cookies, here.host)
+        principal = await self._sessions.load(cookies, here.host, here.client, agent_of(request.headers))
         where = href(destination, here)
         response = web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
         cookie = _as_sent(cookies, self._sessions.cookie_name)

@@ -20,6 +20,7 @@ from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, View, Views
 from gateway.portal.return_url import read_return, stands_for
 from gateway.portal.signin.cross_domain_views import LOCAL
+from gateway.request.target import agent_of
 from gateway.session import Sessions
 from gateway.session.cookie import cookie_header
 from gateway.session.domains import Domains
@@ -152,7 +153,7 @@ class Portal:
     ) -> PortalRequest:
         """Endpoints for machines never read a session: probes must not depend on the store."""
         cookies = "" if path in self._endpoints else cookie_header(request.headers)
-        visit = await self._sessions.visit(cookies, target.host)
+        visit = await self._sessions.visit(cookies, target.host, target.client, agent_of(request.headers))
         reader = self._pages.readers.here(request)
         return PortalRequest(
             http=request,

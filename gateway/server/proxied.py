@@ -22,7 +22,7 @@ from gateway.portal.unauthorized import page_for
 from gateway.proxy.identity import Assertions
 from gateway.proxy.proxy import Proxy
 from gateway.proxy.webdav import check_destination
-from gateway.request.target import check_spelling
+from gateway.request.target import agent_of, check_spelling
 from gateway.server.fixed_answers import own_answer
 from gateway.session import Sessions
 from gateway.session.cookie import cookie_header
@@ -72,7 +72,9 @@ class GuardedProxy:
         principal = shown.principal
         # Where every rule denies, no session could change the answer, and the store is not asked.
         if principal is None and any(rule.require != "deny" for rule in route.access):
-            principal = await self._sessions.load(cookie_header(request.headers), target.host)
+            principal = await self._sessions.load(
+                cookie_header(request.headers), target.host, target.client, agent_of(request.headers)
+            )
         # Browsers send a preflight without cookies, so it can only be anonymous. The app hears of nobody, and the
         # request that follows it is judged by itself.
         preflight = route.cors_preflight and is_preflight(request)

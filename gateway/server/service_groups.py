@@ -5,6 +5,7 @@ from functools import partial
 from typing import TextIO
 
 from gateway.authn.attacks import Attacks
+from gateway.authn.elsewhere import ElsewhereNotices
 from gateway.authn.factors.build import Factors, FactorServices, build_factors
 from gateway.authn.login import SignIn
 from gateway.authn.password_check import PasswordCheck
@@ -26,7 +27,9 @@ from gateway.portal.forms import SignInTokens
 from gateway.portal.return_url import is_own_page, stands_for
 from gateway.portal.services import Authn, Messaging, Users
 from gateway.rate_limits import RateLimits
+from gateway.request.target import nowhere
 from gateway.session import Sessions
+from gateway.session.binding import SessionBinding
 from gateway.session.cookie import counts_everywhere
 from gateway.session.domains import Domains
 from gateway.stores.build import Stores
@@ -92,7 +95,9 @@ def build_messaging(base: Foundation, stream: TextIO) -> Messaging:
 
 def build_sessions(base: Foundation, form_tokens: SignInTokens) -> Sessions:
     """Make what knows sessions."""
-    domains = Domains(base.config)
+    domains, bind = Domains(base.config), base.config.session.bind
+    places = Geo(base.config.risk.geoip_file) if bind.country else None
+    country_of = (lambda address: places.locate(address).country) if places else nowhere
     return Sessions(
         base.config.session,
         secure=base.secure,
@@ -105,6 +110,7 @@ def build_sessions(base: Foundation, form_tokens: SignInTokens) -> Sessions:
         clock=base.clock,
         behind_for=_BEHIND if isinstance(base.config.directory, DirectoryDatabase) else 0.0,
         bound_to=domains.bound_to if domains.any else counts_everywhere,
+        binding=SessionBinding(bind, country_of) if bind else None,
         csrf=form_tokens.new,
     )
 
@@ -114,6 +120,9 @@ def build_authn(
 ) -> Authn:
     """Make what judges sign-ins: factors, remembered devices, risk."""
     config, prefix = base.config, base.config.server.prefix
+    if sessions.binding is not None:
+        elsewhere = ElsewhereNotices(base.stores.ledger, base.audit, messaging.notices)
+        sessions.binding.on_elsewhere = elsewhere.tell
     geo = Geo(config.risk.geoip_file)
     factors = _factors(base, messaging, geo)
     devices = RememberedDevices(

@@ -4,7 +4,7 @@
 loads, starts, raises and ends them. The store has the last word on expiry, revocation and what was proven.
 """
 
-from gateway.session.cache import Granted
-from gateway.session.sessions import Sessions, Visit
+from gateway.session.cache import Granted, Visit
+from gateway.session.sessions import Sessions
 
 __all__ = ["Granted", "Sessions", "Visit"]

@@ -52,6 +52,14 @@ class CachedSession:
         return self.read_at == float("-inf")
 
 
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What a browser's cookie stands for: its csrf token ("" without a cookie of ours), and who is signed in."""
+
+    csrf: str
+    principal: Principal | None
+
+
 class Expiry:
     """Knows when a session expires: after a time without use, and at a fixed time after its beginning."""
 

@@ -4,7 +4,7 @@ forgets within a second what another worker or replica revoked. Proxied response
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from aiohttp import web
 from cryptography.fernet import MultiFernet
@@ -15,6 +15,7 @@ from gateway.directory.base import Directory
 from gateway.errors import SessionEnded, StoreUnavailable
 from gateway.model import Principal, SessionRecord, User
 from gateway.policy.decide import SECOND_FACTORS
+from gateway.session.binding import LONGEST_AGENT, Client, SessionBinding
 from gateway.session.cache import (
     Behind,
     CachedSession,
@@ -23,6 +24,7 @@ from gateway.session.cache import (
     SessionCache,
     SessionJudge,
     SharedReads,
+    Visit,
     follow,
 )
 from gateway.session.cookie import Content, SessionCookie, counts_everywhere
@@ -32,14 +34,6 @@ log = logging.getLogger("gateway.session")
 
 _AGAIN_AFTER = 5.0  # ... and so long after that could not be done
 _RECHECK_AFTER = 60.0  # a cached principal is read again after this many seconds, in case a change was missed
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """What a browser's cookie stands for: its csrf token ("" without a cookie of ours), and who is signed in."""
-
-    csrf: str
-    principal: Principal | None
 
 
 class Sessions:
@@ -62,10 +56,11 @@ class Sessions:
         clock: Clock,
         behind_for: float = 0.0,
         bound_to: Callable[[str], str] = counts_everywhere,
+        binding: SessionBinding | None = None,
         token: Callable[[], str] = secrets.token_urlsafe,
         csrf: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
-        self.new_csrf, self._bound_to = csrf, bound_to
+        self.new_csrf, self._bound_to, self.binding = csrf, bound_to, binding
         self._cookie = SessionCookie(config, secure=secure, fernet=fernet)
         self.cookie_name = self._cookie.name
         self.expiry, self._clock, self._token = Expiry(config), clock, token
@@ -82,27 +77,33 @@ class Sessions:
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    def cached(self, value: str, host: str) -> Principal | None:
-        """Return the principal if this cookie value was read before and still counts at `host`; never does I/O."""
+    def cached(self, value: str, host: str, client: Client = None, agent: str = "") -> Principal | None:
+        """Return the principal if this cookie value was read before and counts at `host` for this client; no I/O."""
         entry = self._cache.get(value)
         if entry is None or entry.host != self._bound_to(host):
             return None
+        if self.binding is not None and self.binding.differs(entry.principal.session, client, agent):
+            return None
         return self._use(value, entry, self._clock())
 
-    async def load(self, cookie_header: str, host: str) -> Principal | None:
+    async def load(self, cookies: str, host: str, client: Client = None, agent: str = "") -> Principal | None:
         """Whom a request for `host` comes from, or None. Raises StoreUnavailable."""
-        return (await self.visit(cookie_header, host)).principal
+        return (await self.visit(cookies, host, client, agent)).principal
 
-    async def visit(self, cookie_header: str, host: str) -> Visit:
-        """Return what the cookie of a browser that asks for `host` stands for there. Raises StoreUnavailable."""
-        value = self._cookie.value(cookie_header)
+    async def visit(self, cookies: str, host: str, client: Client = None, agent: str = "") -> Visit:
+        """Return what the cookie of a browser that asks for `host` stands for there. Raises StoreUnavailable.
+
+        `client` and `agent` are its address and User-Agent, which a session may be bound to (`session.bind`).
+        """
+        value = self._cookie.value(cookies)
         if not value:
             return Visit("", None)
         if (entry := self._cache.get(value)) and entry.host != self._bound_to(host):
             return Visit("", None)
-        if entry and (principal := self._use(value, entry, self._clock())):
+        if entry and (principal := self.cached(value, host, client, agent)):
             return Visit(entry.csrf, principal)
-        return await self._read(value, entry, host)
+        found = await self._read(value, entry, host)
+        return await self.binding.checked(found, client, agent) if self.binding else found
 
     def _use(self, value: str, entry: CachedSession, now: float) -> Principal | None:
         principal = entry.principal
@@ -207,7 +208,7 @@ class Sessions:
             last_seen=now,
             expires_at=old.expires_at if old else now + self.expiry.absolute,
             ip=ip,
-            user_agent=user_agent[:300],
+            user_agent=user_agent[:LONGEST_AGENT],
             step_up=(step_up or (old is not None and old.step_up)) and factor not in SECOND_FACTORS,
         )
         if not await self._sessions.put(record, instead_of=old.sid if old else ""):

@@ -21,6 +21,19 @@ def session_times(config: Config) -> Iterator[Finding]:
             yield Finding(("session", key), "must be more than 0", "write a duration such as `1h`")
 
 
+def binding(config: Config) -> Iterator[Finding]:
+    """Find a binding to countries that nobody can know, and one to IPv6 networks alone."""
+    bind = config.session.bind
+    if bind.country and config.risk.geoip_file is None:
+        problem = "needs `risk.geoip_file`: without it every country is unknown"
+        yield Finding(
+            ("session", "bind", "country"), problem, "name a MaxMind DB with countries (.mmdb) there"
+        )
+    if "network6" in bind.model_fields_set and bind.network is None:
+        problem = "has no effect without `session.bind.network`"
+        yield Finding(("session", "bind", "network6"), problem, "write `network` too, such as `/24`")
+
+
 def cookie_name(config: Config) -> Iterator[Finding]:
     """Warn where another gateway at another port of the same name would use the same cookie (RFC 6265 §8.5)."""
     origin = addresses.origin(config.server.public_url)
@@ -71,6 +84,7 @@ def session_domain(config: Config) -> Iterator[Finding]:
 
 SESSION_CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"session"}), session_times),
+    (frozenset({"session", "risk"}), binding),
     (frozenset({"session", "server", "domains"}), session_domain),
     (frozenset({"session", "server"}), cookie_name),
 )

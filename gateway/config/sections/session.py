@@ -1,7 +1,7 @@
 """Sign-in sessions and their cookie, and what is kept for those whose session has ended."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -11,6 +11,35 @@ from gateway.config.units import Duration, KeptSize
 CookieName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$"), Words("a name of letters, digits and underscores")
 ]
+
+
+Prefix4 = Annotated[
+    str,
+    StringConstraints(pattern=r"^/([0-9]|[12][0-9]|3[0-2])$"),
+    Words("a prefix such as `/24`, up to `/32`"),
+]
+Prefix6 = Annotated[
+    str,
+    StringConstraints(pattern=r"^/([0-9]|[1-9][0-9]|1[01][0-9]|12[0-8])$"),
+    Words("a prefix such as `/48`, up to `/128`"),
+]
+
+
+class Bind(Section):
+    """What a session is bound to: a cookie that is used elsewhere is refused there (docs/session-binding.md)."""
+
+    network: Prefix4 | None = Field(
+        None, description="the network of the last proof, by this prefix of IPv4 addresses, such as `/24`"
+    )
+    network6: Prefix6 = Field("/48", description="the same for IPv6; counts only with `network`")
+    country: bool = Field(False, description="the country of the last proof, by `risk.geoip_file`")
+    user_agent: Literal["major", "browser"] | None = Field(
+        None, description="the kind of browser of the last proof, with its main version or without"
+    )
+
+    def __bool__(self) -> bool:
+        """Whether sessions are bound to anything."""
+        return bool(self.network or self.country or self.user_agent)
 
 
 class Session(Section):
@@ -26,6 +55,7 @@ class Session(Section):
     remember_device: Duration = Field(
         30 * 86400.0, description="how long a remembered device skips the second factor; 0s = never"
     )
+    bind: Bind = Field(Bind(), description="what a session is bound to; default: nothing")
     keep_posts: KeptSize = Field(
         256 * 1024,
         description="largest form that is kept (encrypted, 10 minutes) when its session has ended, to be sent after "

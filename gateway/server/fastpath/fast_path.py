@@ -134,6 +134,8 @@ class FastPath:
             plan.target.host,
             plan.session,
             plan.authorization,
+            plan.target.client,
+            plan.agent,
             lambda: target_of(plan, method, path, query),
         )
         if caller is None:

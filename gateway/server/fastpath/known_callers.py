@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from gateway.authn.api_credentials import ApiCredentials
 from gateway.authn.shown_credentials import ApiPrincipal
 from gateway.config.schema import Route
-from gateway.model import Target
+from gateway.model import IPAddress, Target
 from gateway.session import Sessions
 
 _NOBODY = ApiPrincipal()
@@ -23,11 +23,14 @@ class KnownCallers:
         host: str,
         session: str,
         authorization: Sequence[str],
+        client: IPAddress,
+        agent: str,
         target: Callable[[], Target],
     ) -> ApiPrincipal | None:
         """Return who asks for something at `host`. As on the ordinary path, credentials come before the session.
 
-        `session` is what the cookie holds, `authorization` the values of Authorization that count, `target` makes what
+        `session` is what the cookie holds, `authorization` the values of Authorization that count, `client`
+        and `agent` the address and User-Agent which a session may be bound to, `target` makes what
         is asked for, which only credentials want to know. None: a store has to be asked, a password to be checked, or
         credentials to be refused.
         """
@@ -39,5 +42,5 @@ class KnownCallers:
             shown = known
         if shown.principal is not None or not session:
             return shown
-        principal = self._sessions.cached(session, host)
+        principal = self._sessions.cached(session, host, client, agent)
         return None if principal is None else ApiPrincipal(principal, consumed=shown.consumed)

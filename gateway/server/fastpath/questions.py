@@ -141,6 +141,8 @@ class Questions:
             asked.host,
             plan.session,
             known.authorization,
+            asked.client,
+            plan.agent,
             lambda: replace(asked, path=path, query=query),
         )
         if caller is None:
