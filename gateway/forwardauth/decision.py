@@ -140,8 +140,7 @@ class ForwardAuth:
         authorization, shown = self.authorization(request, asked), ApiPrincipal()
         if authorization:
             shown = await self._credentials.read(routes[0], asked.target, authorization, None)
-        here, agent = asked.target, agent_of(request.headers)
-        cookies = cookie_header(request.headers)
+        here, cookies, agent = asked.target, cookie_header(request.headers), agent_of(request.headers)
         principal = shown.principal or await self._sessions.load(cookies, here.host, here.client, agent)
         route, decision = self.decide(request, door, routes, asked.target, principal)
         trace.route = route.label

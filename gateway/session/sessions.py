@@ -95,15 +95,14 @@ class Sessions:
 
         `client` and `agent` are its address and User-Agent, which a session may be bound to (`session.bind`).
         """
-        value = self._cookie.value(cookies)
-        if not value:
+        if not (value := self._cookie.value(cookies)):
             return Visit("", None)
         if (entry := self._cache.get(value)) and entry.host != self._bound_to(host):
             return Visit("", None)
         if entry and (principal := self.cached(value, host, client, agent)):
             return Visit(entry.csrf, principal)
-        found = await self._read(value, entry, host)
-        return await self.binding.checked(found, client, agent) if self.binding else found
+        read = await self._read(value, entry, host)
+        return await self.binding.checked(read, client, agent) if self.binding else read
 
     def _use(self, value: str, entry: CachedSession, now: float) -> Principal | None:
         principal = entry.principal
