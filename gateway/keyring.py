@@ -104,7 +104,7 @@ class KeyRing:
         return self.fernet().encrypt(data)
 
     def open(self, sealed: bytes) -> bytes:
-        """Raises ValueError for what no key of the ring opens."""
+        """Open what `seal` has sealed. Raises ValueError for what no key of the ring opens."""
         try:
             return self.fernet().decrypt(sealed)
         except InvalidToken as error:

@@ -46,7 +46,7 @@ CODE_FAILURES = Budget(name="failures:code", limit=100, window=365 * 86400, abou
 
 
 class BudgetSpent(TooManyAttempts):
-    """`budget` has nothing left for `retry_after` seconds."""
+    """A budget is used up. `budget` has nothing left for `retry_after` seconds."""
 
     def __init__(self, budget: Budget, retry_after: int) -> None:
         super().__init__(f"budget {budget.name} is spent", retry_after=retry_after)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """`name` is a username, or `token:NAME` for an API token; `sid` is the session's id, "" for a token."""
+    """An administrator at work, by hand or by a program. `name` is a username, or `token:NAME` for an API token; `sid`
+    is the session's id, "" for a token.
+    """
 
     name: str
     ip: str

@@ -8,7 +8,7 @@ WIDTH, HEIGHT, LEFT, BOTTOM = 720, 180, 44, 24
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """`kind` picks the colour; `hint` is what hovering tells."""
+    """One bar of a chart. `kind` picks the colour; `hint` is what hovering tells."""
 
     x: float
     y: float
@@ -20,7 +20,9 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`series`: name -> one value for each label. `ticks` are position and label along the bottom."""
+    """A chart as its template draws it. `series`: name -> one value for each label. `ticks` are position and label
+    along the bottom.
+    """
 
     labels: tuple[str, ...]
     series: dict[str, tuple[int, ...]]

@@ -12,7 +12,7 @@ from gateway.request.target import CountryOf, check_spelling, supposed_target
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """`refused` says why no rule was asked."""
+    """What the rules say of a request that nobody has made. `refused` says why no rule was asked."""
 
     route: str = ""
     explanation: Explanation | None = None
@@ -29,7 +29,9 @@ def answered(
     now: float,
     country_of: CountryOf,
 ) -> Answered:
-    """`user` None is nobody; `amr` are the factors that we suppose to be proven just now."""
+    """Ask the rules about a request that nobody has made. `user` None is nobody; `amr` are the factors that we suppose
+    to be proven just now.
+    """
     try:
         target = _target(url, method, ip, country_of)
         route = routes.find(target)

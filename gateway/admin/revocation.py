@@ -46,7 +46,7 @@ class HeldDevice:
 
 @dataclass(frozen=True, slots=True)
 class HeldFactor:
-    """`id` is the credential's, or the kind where there is just one."""
+    """A second factor as administrators see it. `id` is the credential's, or the kind where there is just one."""
 
     id: str
     kind: str

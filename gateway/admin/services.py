@@ -14,7 +14,9 @@ from gateway.stores.protocols.session_search import SessionSearch
 
 @dataclass(frozen=True, slots=True)
 class AdminServices:
-    """`origin` says where a user is declared ("users.yaml:12"), "" where users are changed here."""
+    """What all pages of the console share. `origin` says where a user is declared ("users.yaml:12"), "" where users
+    are changed here.
+    """
 
     services: Services
     credentials: ApiCredentials

@@ -10,7 +10,9 @@ from prometheus_client.samples import Sample
 
 @dataclass(slots=True)
 class Traffic:
-    """`buckets`: upper bound in seconds -> requests up to it; `statuses`: "2" for 2xx and so on."""
+    """What went through one route. `buckets`: upper bound in seconds -> requests up to it; `statuses`: "2" for 2xx and
+    so on.
+    """
 
     requests: int = 0
     refused: int = 0

@@ -42,7 +42,9 @@ class Stale(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class OneTimeLink:
-    """`kind` is "invitation" or "reset"; `mailed` says whether it is on its way to the user."""
+    """A link that was made for a user. `kind` is "invitation" or "reset"; `mailed` says whether it is on its way to
+    the user.
+    """
 
     kind: str
     url: str
@@ -62,14 +64,14 @@ class UserChanges:
         return self._services.users.writable is not None
 
     async def get(self, username: str) -> User:
-        """Raises UserUnknown."""
+        """Return a user. Raises UserUnknown."""
         user = await self._services.users.directory.get(username)
         if user is None:
             raise UserUnknown("there is no such user", public=N_("There is no such user."))
         return user
 
     async def add(self, actor: Actor, wanted: User, password: str | None = None) -> User:
-        """Raises UserExists, InvalidUser, WeakPassword."""
+        """Add a user. Raises UserExists, InvalidUser, WeakPassword."""
         await self._writable.add(wanted, password)
         user = await self.get(wanted.username)
         self._audit.record(

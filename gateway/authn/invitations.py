@@ -16,7 +16,9 @@ LIFETIME = 72 * 3600.0
 
 
 class Invitations:
-    """`base` is the public address of our pages, such as https://example.com/_auth."""
+    """Makes invitations, and takes them back when they are accepted. `base` is the public address of our pages, such
+    as https://example.com/_auth.
+    """
 
     def __init__(self, directory: WritableDirectory, ledger: Ledger, clock: Clock, *, base: str) -> None:
         self._directory, self._base = directory, base

@@ -45,6 +45,17 @@ class LoginOrigin:
         """Return what address budgets count: the address, or the /64 of an IPv6 one."""
         return network_of(self.ip)
 
+    def attempt(self, principal: Principal) -> Attempt:
+        """Return what a factor must know of somebody who proves it from here."""
+        return Attempt(
+            user=principal.user,
+            sid=principal.session.sid,
+            ip=self.ip,
+            host=self.host,
+            origin=self.origin,
+            lang=self.lang,
+        )
+
 
 Judge = Callable[[Target, Principal | None], Decision | None]
 """What stands between a principal and a destination, None where the destination is none of its business."""
@@ -189,7 +200,7 @@ class SignIn:
         """Start (or describe) a challenge. Raises SendFailed and TooManyAttempts."""
         await self._check_locked(principal.username)
         device = await self._devices.recognise(client.cookies, principal.user)
-        attempt = replace(self._attempt(client, principal), resend=resend, known_device=device is not None)
+        attempt = replace(client.attempt(principal), resend=resend, known_device=device is not None)
         try:
             prompt = await self._factors[factor].begin(attempt, again=resend is not None)
         except SendFailed as failure:
@@ -233,7 +244,7 @@ class SignIn:
         """Judge a second factor and count a failure; signs nobody in. Raises TooManyAttempts."""
         name = principal.username
         failures = await self._check_locked(name)
-        outcome = await self._factors[factor].verify(self._attempt(client, principal), form)
+        outcome = await self._factors[factor].verify(client.attempt(principal), form)
         if outcome is Outcome.PENDING:
             return outcome
         metrics.sign_ins.labels(factor, outcome.value).inc()
@@ -260,16 +271,6 @@ class SignIn:
             return  # this failure is answered as one; the next attempt meets the limit
         if left == 0:
             await self._passwords.closed(name, client.ip, factor, locked=True)
-
-    def _attempt(self, client: LoginOrigin, principal: Principal) -> Attempt:
-        return Attempt(
-            user=principal.user,
-            sid=principal.session.sid,
-            ip=client.ip,
-            host=client.host,
-            origin=client.origin,
-            lang=client.lang,
-        )
 
     async def passkey(self, client: LoginOrigin, username: str) -> SessionRecord | None:
         """Start a session for the user whom a passkey named, with its user verified: that counts as two factors."""

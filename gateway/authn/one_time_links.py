@@ -15,9 +15,11 @@ _LONGEST = 128
 
 
 class Links:
-    """Args:
-    kind: part of the key, so that a link for one purpose is worth nothing for another.
-    lifetime: seconds.
+    """Links that are sent to a user and work once.
+
+    Args:
+        kind: part of the key, so that a link for one purpose is worth nothing for another.
+        lifetime: seconds.
     """
 
     def __init__(

@@ -58,7 +58,9 @@ class Ticket:
 
 
 class Resets:
-    """`base` is the public address of our pages, such as https://example.com/_auth."""
+    """Leads a user who has forgotten the password to a new one. `base` is the public address of our pages, such as
+    https://example.com/_auth.
+    """
 
     def __init__(
         self,

@@ -28,7 +28,9 @@ def device_cookie(session: Session) -> str:
 
 
 class RememberedDevices:
-    """`store` is public: pages and commands list and remove through it."""
+    """Remembers browsers that skip the second factor. `store` is public: pages and commands list and remove through
+    it.
+    """
 
     def __init__(
         self,

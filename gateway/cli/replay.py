@@ -84,7 +84,9 @@ def replay(logs: tuple[TextIO, ...], config_file: Path, most: int, as_json: bool
 async def compare(
     config: Config, lines: Iterable[str], look_up: Callable[[str], Awaitable[User | None]]
 ) -> ReplayReport:
-    """`lines` are of the access log; what is no request with a decision is skipped."""
+    """Ask the rules about each request of a log, and collect where they differ. `lines` are of the access log; what is
+    no request with a decision is skipped.
+    """
     routes, users, counts = Routes(config.routes), dict[str, User | None](), Counter[Difference]()
     country_of = country_finder(config, Geo(config.risk.geoip_file))
     requests = skipped = unknown = 0

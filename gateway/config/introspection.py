@@ -45,7 +45,9 @@ def chooser(annotation: Any) -> str:
 
 
 def providers(annotation: Any) -> dict[str, type[Section]]:
-    """`twilio` -> SmsTwilio, where a `provider` (or `kind`) key chooses."""
+    """Return the classes of a section that has several, by name: `twilio` -> SmsTwilio, where a `provider` (or `kind`)
+    key chooses.
+    """
     kinds = sections(annotation)
     return (
         {get_args(kind.keys()[chooser(annotation)].annotation)[0]: kind for kind in kinds}
@@ -110,7 +112,7 @@ def show(annotation: Any, value: Any) -> str:
 
 
 def one_of(names: Any) -> str:
-    """`a`, `b` or `c`."""
+    """Write alternatives as a sentence does: `a`, `b` or `c`."""
     quoted = [f"`{name}`" for name in names]
     return " or ".join(filter(None, [", ".join(quoted[:-1]), quoted[-1]])) if quoted else ""
 

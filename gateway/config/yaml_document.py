@@ -37,7 +37,9 @@ for _name, _pattern, _first in (
 
 @dataclass
 class Document:
-    """`lines` maps each key path to its line (from 1); `bad` are the keys already reported in `mistakes`."""
+    """A configuration file as it was read. `lines` maps each key path to its line (from 1); `bad` are the keys already
+    reported in `mistakes`.
+    """
 
     file: str
     values: dict[str, Any] = field(default_factory=dict)

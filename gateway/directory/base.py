@@ -57,7 +57,7 @@ class WritableDirectory(Directory, Protocol):
     """A directory whose users the gateway may change."""
 
     async def add(self, user: User, password: str | None = None) -> None:
-        """Raises UserExists."""
+        """Add a user. Raises UserExists."""
         ...
 
     async def replace(self, user: User) -> None:
@@ -65,7 +65,7 @@ class WritableDirectory(Directory, Protocol):
         ...
 
     async def check_password(self, password: str, user: User) -> None:
-        """Raises WeakPassword for what `set_password` would refuse."""
+        """Judge a new password. Raises WeakPassword for what `set_password` would refuse."""
         ...
 
     async def set_password(self, username: str, password: str) -> None:
@@ -77,7 +77,7 @@ class WritableDirectory(Directory, Protocol):
         ...
 
     async def delete(self, username: str) -> None:
-        """Raises UserUnknown. Sessions and credentials go with the user."""
+        """Delete a user. Raises UserUnknown. Sessions and credentials go with the user."""
         ...
 
 

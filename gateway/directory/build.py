@@ -29,9 +29,10 @@ def _not_declared(user: User) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryBundle:
-    """`origin` says where a user is declared ("" = in our database).
+    """The directory, and what belongs to it. `origin` says where a user is declared ("" = in our database).
 
-    `watch`, if any, tells of changes that no Change in the database tells of, until it is cancelled."""
+    `watch`, if any, tells of changes that no Change in the database tells of, until it is cancelled.
+    """
 
     directory: Directory
     writable: WritableDirectory | None = None
@@ -50,7 +51,7 @@ def names_of(config: Config) -> list[str]:
 def build_directory(
     config: Config, engine: AsyncEngine, passwords: PasswordHashing, clock: Clock
 ) -> DirectoryBundle:
-    """Raises ConfigError."""
+    """Make the directory that the configuration names. Raises ConfigError."""
     section = config.directory
     match section:
         case DirectoryDatabase():

@@ -79,7 +79,7 @@ class LdapDirectory:
         return builtins.list(itertools.islice((user for user in members if not user.disabled), limit))
 
     async def ping(self) -> None:
-        """Raises StoreUnavailable."""
+        """Ask whether a server answers. Raises StoreUnavailable."""
         await self._run(lambda: self._search(self._settings.base_dn, "(objectClass=*)", limit=1))
 
     async def close(self) -> None:

@@ -42,7 +42,7 @@ class PasswordHashing:
         self._under_way = 0
 
     async def hash(self, password: str) -> str:
-        """Raises Overloaded, as `verify` does."""
+        """Hash a password with the settings of today. Raises Overloaded, as `verify` does."""
         return await self._run(lambda: self._argon2().derive_phc_encoded(normalised(password)))
 
     async def verify(self, password: str, hash: str) -> bool:

@@ -48,7 +48,7 @@ class PasswordStrength:
         self._breached = BreachedPasswords(rules.breached)
 
     async def check(self, password: str, user: User) -> None:
-        """Raises WeakPassword with a sentence that tells the user why."""
+        """Judge a new password. Raises WeakPassword with a sentence that tells the user why."""
         text = normalised(password).decode()
         self._check_length(text)
         folded = text.casefold()

@@ -39,7 +39,9 @@ _CLAIMS: dict[Fact, str] = {"username": "sub"}
 
 
 def export(plan: EnginePlan, keys: dict[str, str]) -> dict[str, str]:
-    """`keys` are the public keys that sign passes: file name -> PEM."""
+    """Return the configuration for HAProxy, as file name -> text. `keys` are the public keys that sign passes: file
+    name -> PEM.
+    """
     return {"haproxy.cfg": "\n".join(_lines(plan, list(keys))) + "\n", **keys}
 
 

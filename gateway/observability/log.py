@@ -20,7 +20,8 @@ _BARE = re.compile(r"[!#-<>-\[\]-~]*")
 
 
 def escape_unprintable(text: str) -> str:
-    """`text` with each control, line separator and direction override as a JSON escape (\\u2028).
+    """Make text safe for terminals and viewers: `text` with each control, line separator and direction override as a
+    JSON escape (\u2028).
 
     In JSON these stand only inside strings, so a whole line may be given. Visible letters of all scripts stay.
     """

@@ -23,7 +23,9 @@ FAREWELL = 2.0
 
 
 class LogOutput:
-    """`report` makes the line that tells how many were lost."""
+    """Writes lines without ever waiting; what there is no room for is lost, and counted. `report` makes the line that
+    tells how many were lost.
+    """
 
     def __init__(self, sink: Sink, report: Callable[[int], bytes], most: int = MOST_WAITING) -> None:
         """`report` makes the line that tells of so many lost ones; at most `most` bytes wait."""

@@ -11,7 +11,9 @@ from gateway.portal.request import PortalRequest, see_other
 
 
 class Answers:
-    """`issuer` goes into each answer, so that an app with several providers knows whose it is (RFC 9207)."""
+    """Sends answers to apps. `issuer` goes into each answer, so that an app with several providers knows whose it is
+    (RFC 9207).
+    """
 
     def __init__(self, pages: Pages, issuer: str) -> None:
         self._pages, self._issuer = pages, issuer

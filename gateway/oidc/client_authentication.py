@@ -35,7 +35,9 @@ CLIENT_PER_IP = Budget(name="oidc-client", limit=60, window=600, about="address"
 
 
 class Authentication:
-    """`audiences` are what an app may call us in its assertion: the issuer and the endpoints' addresses."""
+    """Finds out which app calls. `audiences` are what an app may call us in its assertion: the issuer and the
+    endpoints' addresses.
+    """
 
     def __init__(
         self,

@@ -26,7 +26,9 @@ END_SESSION = "/oidc/end-session"
 
 @dataclass(frozen=True, slots=True)
 class LogoutRequest:
-    """`onward` is where to go afterwards, "" for our own page; `sid` the session that the id token speaks of."""
+    """What an app asks for. `onward` is where to go afterwards, "" for our own page; `sid` the session that the id
+    token speaks of.
+    """
 
     onward: str
     sid: str

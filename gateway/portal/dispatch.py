@@ -27,7 +27,9 @@ from gateway.session.domains import Domains
 
 
 class Sites:
-    """`views` are all pages by the domain whose looks they have; "" are the portal's own."""
+    """Finds the pages for a request, by domain. `views` are all pages by the domain whose looks they have; "" are the
+    portal's own.
+    """
 
     def __init__(
         self, views: Mapping[str, Views], leave: View, domains: Domains, routes: Routes, *, prefix: str
@@ -200,7 +202,7 @@ def _method_not_allowed(views: Mapping[str, View]) -> RequestRefused:
 
 
 class MethodNotAllowed(RequestRefused):
-    """`allowed` is the Allow header (RFC 9110 §10.2.1)."""
+    """A page that has no such method (405). `allowed` is the Allow header (RFC 9110 §10.2.1)."""
 
     status = 405
     public = N_("This page does not understand that kind of request.")

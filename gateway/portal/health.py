@@ -13,7 +13,9 @@ Check = Callable[[], Awaitable[object]]
 
 
 class Health:
-    """`checks` are awaited at each report; one that raises StoreUnavailable makes the worker not ready."""
+    """Says whether this worker can serve. `checks` are awaited at each report; one that raises StoreUnavailable makes
+    the worker not ready.
+    """
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._checks = dict(checks)

@@ -22,7 +22,8 @@ _MOST_RANGES = 20
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """`switch` is the query that shows the same page again, to which a language is added.
+    """Who reads a page, and in which language. `switch` is the query that shows the same page again, to which a
+    language is added.
 
     None where there is no such page: the answer to a form can't be asked for a second time.
     """
@@ -36,7 +37,7 @@ PROGRAM = Reader("en")
 
 
 class Readers:
-    """`path` is where our pages are, and so where the cookie is sent."""
+    """Finds the language of a reader. `path` is where our pages are, and so where the cookie is sent."""
 
     def __init__(self, branding: Branding, *, path: str, secure: bool) -> None:
         self.offered: Sequence[str] = tuple(dict.fromkeys((*branding.languages, branding.language)))

@@ -19,7 +19,7 @@ _LONGEST = 2000  # a longer address of a page is not put into a header
 
 @dataclass(frozen=True, slots=True)
 class UnauthorizedAnswer:
-    """`reason` and `fields` are for the JSON body."""
+    """An answer to whoever may not pass. `reason` and `fields` are for the JSON body."""
 
     reason: str
     headers: dict[str, str]

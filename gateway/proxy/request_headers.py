@@ -127,7 +127,7 @@ class HeaderRules:
     def of(
         cls, route: Route, own_cookies: Iterable[str], more: Mapping[str, HeaderFact] = _NO_MORE
     ) -> "HeaderRules":
-        """`more` is told beside what the route's presets say."""
+        """Compile a route's header settings. `more` is told beside what the route's presets say."""
         renames = {canonical(ours): theirs for ours, theirs in route.headers.rename.items()}
         drop = frozenset(map(canonical, route.headers.drop))
         says = (told_by(route.headers.preset) | dict(more)).items()

@@ -42,7 +42,7 @@ class Sweep:
         self._held: dict[str, float] = {}
 
     async def once(self) -> None:
-        """Raises StoreUnavailable."""
+        """Drop what has expired, of every kind. Raises StoreUnavailable."""
         now = await self._time.now()
         if self._time.shared is not None and self._time.shared.astray:
             log.error("nothing is swept while the clocks differ")

@@ -37,7 +37,7 @@ class _Known:
 
 
 class TunnelWatch:
-    """`answers` give the answers that are under way, by session."""
+    """Looks after what sessions hold open. `answers` give the answers that are under way, by session."""
 
     def __init__(self, sessions: Sessions, tunnels: Tunnels, *answers: AnswersOf) -> None:
         self._sessions, self._tunnels, self.answers = sessions, tunnels, list(answers)

@@ -93,7 +93,9 @@ class RingCookieStorage(EncryptedCookieStorage):
 
 
 class SessionCookie:
-    """`secure` is whether our pages are served over https; `fernet` gives the keys of the moment, newest first."""
+    """Reads and writes the session cookie. `secure` is whether our pages are served over https; `fernet` gives the
+    keys of the moment, newest first.
+    """
 
     def __init__(self, config: SessionConfig, *, secure: bool, fernet: Callable[[], MultiFernet]) -> None:
         self.name = cookie_name(config.cookie_name, secure=secure, domain=config.domain)

@@ -44,7 +44,10 @@ _UNTOLD = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """`purges` drop what has expired; each is called now and then, with the time of `time`."""
+    """All stores of the gateway.
+
+    `purges` drop what has expired; each is called now and then, with the time of `time`.
+    """
 
     engine: AsyncEngine
     sessions: SessionStore

@@ -6,6 +6,8 @@
    (`drain_seconds`). Moments need no word: `now`, `at`, `since`, `until`, `before` and names that end in `_at` are Unix
    time in seconds, everywhere (gateway/clock.py).
 4. A function whose body is longer than three lines says what it does or returns.
+5. A docstring says what a thing is before it says what is true of its parts: it begins with a sentence, not with the
+   name of a parameter, an exception or a heading.
 
 A method needs no docstring of its own where the class that it overrides, or a Protocol that it fulfils, has one. What a
 class says counts for its `__init__`. A command's docstring is the help that users read: it names no exceptions, and its
@@ -228,6 +230,13 @@ def test_public_functions_say_the_units_of_their_numbers() -> None:
 def test_public_functions_of_some_length_say_what_they_do() -> None:
     long = [one for one in FUNCTIONS if one.length > SHORT and one.node.name != "__init__"]
     assert [str(one) for one in long if not one.file.startswith(MIGRATIONS) and not said_of(one)] == []
+
+
+def test_docstrings_begin_by_saying_what_the_thing_is() -> None:
+    owned = [(f"{file}: {one.name}", one) for file, tree in TREES.items() for one in public_classes(tree)]
+    named = [(str(one), one.node) for one in FUNCTIONS if one.node.name != "__init__"]
+    said = {name: ast.get_docstring(node) or "" for name, node in (*owned, *named)}
+    assert [name for name, text in said.items() if re.match(r"`|Raises|Args|Returns:", text)] == []
 
 
 def only(source: str) -> Public:

@@ -57,7 +57,9 @@ Run = Callable[[ApiCall], Awaitable[ApiResponse | web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`path` is below the API's version; `media` is what a stream is, where the answer is none of ours."""
+    """One thing that the API can do, with what it takes and gives. `path` is below the API's version; `media` is what
+    a stream is, where the answer is none of ours.
+    """
 
     method: str
     path: str

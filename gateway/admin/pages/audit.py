@@ -97,7 +97,7 @@ async def stream_audit(
 
 
 def query_of(given: dict[str, str]) -> AuditQuery:
-    """Raises RequestRefused for times that are none."""
+    """Read the filters of a form. Raises RequestRefused for times that are none."""
     events = tuple(given["event"].replace(",", " ").split())
     return AuditQuery(
         username=user_name(given["user"]),

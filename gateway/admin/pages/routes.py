@@ -18,7 +18,7 @@ FACTORS = ("password", "sms", "totp", "webauthn", "email", "recovery")
 
 @dataclass(frozen=True, slots=True)
 class RouteRow:
-    """`where` and what stands beside each rule are file and line."""
+    """A route as the page shows it. `where` and what stands beside each rule are file and line."""
 
     route: Route
     where: str

@@ -50,7 +50,9 @@ def vouches(session: SessionRecord) -> bool:
 
 
 class ApprovalFactor:
-    """`locate` gives the country of an address, "" if unknown; `idle_timeout` ends sessions, in seconds."""
+    """The factor `approval`: another signed-in device of the same user says yes. `locate` gives the country of an
+    address, "" if unknown; `idle_timeout` ends sessions, in seconds.
+    """
 
     name = "approval"
 

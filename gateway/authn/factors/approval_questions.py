@@ -43,7 +43,7 @@ class ApprovalQuestion:
 
 
 class ApprovalQuestions:
-    """`seal` and `open` are the key ring's."""
+    """The questions that wait, and their answers. `seal` and `open` are the key ring's."""
 
     def __init__(self, ledger: Ledger, *, seal: Seal, open: Seal) -> None:
         self._ledger, self._seal, self._open = ledger, seal, open

@@ -28,7 +28,7 @@ _WAIVED = 1
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`phone` gets the codes, `other` would if the user asked for it ("" if there is none)."""
+    """Where a user's codes go. `phone` gets the codes, `other` would if the user asked for it ("" if there is none)."""
 
     phone: str
     other: str = ""

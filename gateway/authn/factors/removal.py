@@ -16,7 +16,7 @@ KINDS = (*OWNED, "recovery", SECOND_PHONE, "sms", "bypass")
 
 @dataclass(frozen=True, slots=True)
 class FactorRemoval:
-    """`directory` is None where users are kept elsewhere: their number stays."""
+    """Takes factors away, of every kind. `directory` is None where users are kept elsewhere: their number stays."""
 
     credentials: Credentials
     bypasses: Bypasses

@@ -17,7 +17,7 @@ from gateway.messaging.sms.spending import Channel
 
 
 class SmsVerifyFactor(PhoneFactor):
-    """`service` makes and checks the codes."""
+    """Codes of the provider's. `service` makes and checks the codes."""
 
     def __init__(
         self,

@@ -33,7 +33,7 @@ def random_id() -> str:
 
 
 class TotpFactor(HeldAsCredential):
-    """`seal` and `open` are the key ring's."""
+    """The factor `totp`. `seal` and `open` are the key ring's."""
 
     name = "totp"
 

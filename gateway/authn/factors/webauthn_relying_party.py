@@ -66,7 +66,8 @@ class RegisteredKey:
 
 @dataclass(frozen=True, slots=True)
 class RelyingParty:
-    """`id` is the domain that keys are bound to, `origin` the portal's own, `name` what browsers show.
+    """What keys and browsers know us as. `id` is the domain that keys are bound to, `origin` the portal's own, `name`
+    what browsers show.
 
     A key signs for any host below `id`, also for one that somebody else holds. So the origins are a list: `listed` by
     the operator, and `routed`, those of hosts that a route names, which count for sign-ins at that host alone.

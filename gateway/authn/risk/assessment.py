@@ -30,7 +30,9 @@ _SEVERITY: tuple[RiskAction, ...] = ("allow", "notify", "step_up", "deny")
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """`name` is its key under `risk` in the configuration; `data` goes into the audit log."""
+    """One way in which a sign-in is unusual. `name` is its key under `risk` in the configuration; `data` goes into the
+    audit log.
+    """
 
     name: str
     data: Mapping[str, object]
@@ -137,7 +139,9 @@ def _same(here: Place, learnt: Place) -> bool:
 
 
 class TooUnusual(RequestRefused):
-    """`risk` refuses sign-ins like this one. `signals` are the names of what was unusual."""
+    """The sign-in is so unusual that it is refused. `risk` refuses sign-ins like this one. `signals` are the names of
+    what was unusual.
+    """
 
     status = 403
     public = N_("This sign-in is too unusual to be let through. Please ask your administrator.")
@@ -149,7 +153,7 @@ class TooUnusual(RequestRefused):
 
 
 class RiskWatch:
-    """`account_url` is where users see and end their sessions."""
+    """Judges sign-ins by how unusual they are. `account_url` is where users see and end their sessions."""
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from gateway.request.target import CountryOf, nowhere
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """`country` is ISO 3166-1 alpha-2, "" if unknown."""
+    """Where an address is. `country` is ISO 3166-1 alpha-2, "" if unknown."""
 
     country: str = ""
     latitude: float | None = None

@@ -18,7 +18,9 @@ from gateway.stores.sql.engine import open_engine
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """`user` is None if there is none, or if nobody could be looked up: then `problem` says why."""
+    """What was found of a user. `user` is None if there is none, or if nobody could be looked up: then `problem` says
+    why.
+    """
 
     user: User | None = None
     problem: str = ""

@@ -39,7 +39,9 @@ class Section(BaseModel):
 
     @classmethod
     def file_keys(cls) -> dict[str, str]:
-        """`auth_token_file` -> `auth_token`, for every secret of this section."""
+        """Return the keys that read a secret from a file: `auth_token_file` -> `auth_token`, for every secret of this
+        section.
+        """
         return {f"{key}_file": key for key, info in cls.keys().items() if takes_file(info)}
 
     @classmethod
@@ -69,7 +71,7 @@ def takes_file(info: FieldInfo) -> bool:
 
 
 def parse_network(value: object) -> IPv4Network | IPv6Network:
-    """`10.0.0.0/8`, or a single address. Raises ValueError."""
+    """Read a network: `10.0.0.0/8`, or a single address. Raises ValueError."""
     if isinstance(value, (str, IPv4Network, IPv6Network)):
         return ip_network(value)
     raise ValueError("a network is text like 10.0.0.0/8")

@@ -13,7 +13,7 @@ from gateway.stores.protocols.sms import PhoneChange, PhoneChanges
 
 
 class CoolOff:
-    """`period` is in seconds; 0 turns it off."""
+    """Finds the number that codes go to after a change. `period` is in seconds; 0 turns it off."""
 
     def __init__(self, changes: PhoneChanges, period: float, clock: Clock) -> None:
         self._changes, self.period, self._clock = changes, period, clock

@@ -34,7 +34,9 @@ _ON_THE_NETWORK = 3
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """`state` is "", "sending", "sent", "delivered" or "failed"; `problem` a sentence about a failure."""
+    """How far a code is on its way. `state` is "", "sending", "sent", "delivered" or "failed"; `problem` a sentence
+    about a failure.
+    """
 
     state: str = ""
     channel: str = "sms"
@@ -101,7 +103,9 @@ class Sending:
 
 
 class SmsDispatch:
-    """`keys` hash numbers and ranges, newest first; `calls` says whether the provider can call."""
+    """Decides whether a message may be sent, and notes what becomes of it. `keys` hash numbers and ranges, newest
+    first; `calls` says whether the provider can call.
+    """
 
     def __init__(
         self,

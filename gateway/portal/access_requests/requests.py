@@ -42,7 +42,7 @@ class Pending:
 
 
 class AccessDesk:
-    """`page_url` is where approvers decide."""
+    """Takes requests for groups, and decisions about them. `page_url` is where approvers decide."""
 
     def __init__(
         self,
@@ -92,7 +92,9 @@ class AccessDesk:
     async def decide(
         self, principal: Principal, ip: str, id: str, what: str, seconds: float
     ) -> AccessAsked | None:
-        """`what` is "grant", "refuse" or "end". None if somebody else was faster. Raises NotForYou."""
+        """Decide about a request. `what` is "grant", "refuse" or "end". None if somebody else was faster. Raises
+        NotForYou.
+        """
         asked = await self._store.get(id)
         offered = self.offered.get(asked.group) if asked else None
         if asked is None or offered is None or not self._may_decide(principal, offered):

@@ -54,7 +54,7 @@ class TokenRequest:
 
 
 class OwnTokenDesk:
-    """`key` is the newest hash key for tokens."""
+    """Makes and ends the tokens of users. `key` is the newest hash key for tokens."""
 
     def __init__(
         self,

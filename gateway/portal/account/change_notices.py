@@ -17,7 +17,9 @@ class AccountNews:
         self._audit, self._notices, self._texts, self._cool_off = audit, notices, texts, cool_off
 
     def tell(self, user: User, client: LoginOrigin, event: str, sentence: str, **data: object) -> None:
-        """`user` as it was before. Neither `sentence` nor `data` may hold a secret or a whole number."""
+        """Tell of a change to an account. `user` as it was before. Neither `sentence` nor `data` may hold a secret or
+        a whole number.
+        """
         self._audit.record(event, user.username, client.ip, **data)
         brand = self._notices.brand
         text = N_(

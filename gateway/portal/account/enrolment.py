@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from gateway.authn.factors.base import Attempt, Enrols, Outcome, Setup
+from gateway.authn.factors.base import Enrols, Outcome, Setup
 from gateway.authn.factors.build import Factors
 from gateway.authn.factors.phone_lines import SECOND_PHONE
 from gateway.authn.login import LoginOrigin
@@ -40,7 +40,9 @@ class Permission(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """`record` is the risen session, `codes` the recovery codes to show once; both only for Outcome.RIGHT."""
+    """What came of adding a factor. `record` is the risen session, `codes` the recovery codes to show once; both only
+    for Outcome.RIGHT.
+    """
 
     outcome: Outcome
     record: SessionRecord | None = None
@@ -101,8 +103,8 @@ class FactorEnrolment:
     async def begin(
         self, client: LoginOrigin, principal: Principal, factor: str, form: Mapping[str, str]
     ) -> Setup:
-        """Raises InvalidUser, SendFailed, TooManyAttempts."""
-        return await self._enrols(factor).enrol_begin(_attempt(client, principal), form)
+        """Start adding a factor. Raises InvalidUser, SendFailed, TooManyAttempts."""
+        return await self._enrols(factor).enrol_begin(client.attempt(principal), form)
 
     async def finish(
         self, client: LoginOrigin, principal: Principal, factor: str, form: Mapping[str, str]
@@ -113,7 +115,7 @@ class FactorEnrolment:
         async with self.turn(name):
             if await self.permission(principal) is not Permission.GIVEN:
                 return Added(Outcome.EXPIRED)
-            outcome = await self._enrols(factor).enrol_finish(_attempt(client, principal), form)
+            outcome = await self._enrols(factor).enrol_finish(client.attempt(principal), form)
             if outcome is not Outcome.RIGHT:
                 self._audit.record("factor_not_added", name, client.ip, factor=factor, outcome=outcome.value)
                 return Added(outcome)
@@ -154,17 +156,6 @@ _ADDED = {
     SECOND_PHONE: N_("A second phone number was set. Codes can go there, too."),
     "email": N_("The e-mail address was set."),
 }
-
-
-def _attempt(client: LoginOrigin, principal: Principal) -> Attempt:
-    return Attempt(
-        user=principal.user,
-        sid=principal.session.sid,
-        ip=client.ip,
-        host=client.host,
-        origin=client.origin,
-        lang=client.lang,
-    )
 
 
 def _turn(username: str) -> str:

@@ -51,7 +51,7 @@ class Item:
 
 
 class AccountFactors:
-    """`writable` is None where users are kept elsewhere."""
+    """The factors of whoever is signed in. `writable` is None where users are kept elsewhere."""
 
     def __init__(
         self,

@@ -169,7 +169,9 @@ class ApproveViews:
 
 
 def judged(asked: ApprovalQuestion, principal: Principal, number: str | None) -> ApprovalAnswer:
-    """`number` is what was typed, None for a refusal. Nobody answers their own question."""
+    """Judge what the other device answered. `number` is what was typed, None for a refusal. Nobody answers their own
+    question.
+    """
     if number is None or asked.sid == principal.session.sid:
         return ApprovalAnswer.NO
     right = hmac.compare_digest(number.encode(), asked.number.encode())

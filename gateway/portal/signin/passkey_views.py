@@ -21,7 +21,7 @@ FAILED = N_("That did not work. Please try again, or sign in with your password.
 
 
 class PasskeyViews:
-    """`keys` is None where passwordless sign-in is switched off."""
+    """The page of signing in with a passkey. `keys` is None where passwordless sign-in is switched off."""
 
     def __init__(
         self,

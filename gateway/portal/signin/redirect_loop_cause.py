@@ -11,7 +11,9 @@ from gateway.i18n.text import N_
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`cookies` counts those that bear our session cookie's name; `opened` says whether one of our keys opens it."""
+    """What one request shows of a sign-in that does not hold. `cookies` counts those that bear our session cookie's
+    name; `opened` says whether one of our keys opens it.
+    """
 
     scheme: str
     host: str

@@ -86,7 +86,9 @@ class Begun:
 
 
 class Challenges:
-    """`fallback` are the factors to go on with when SMS are refused, in this order."""
+    """Starts challenges, and goes on with another factor where one can't be had. `fallback` are the factors to go on
+    with when SMS are refused, in this order.
+    """
 
     def __init__(self, signin: SignIn, fallback: Sequence[str]) -> None:
         self._signin, self._fallback = signin, fallback

@@ -22,7 +22,9 @@ _NO_STORE = {"Cache-Control": "no-store"}
 
 
 class SmsViews:
-    """`reports` is None where the provider reports nothing."""
+    """The addresses for the SMS provider and for pages that wait. `reports` is None where the provider reports
+    nothing.
+    """
 
     def __init__(self, reports: Reports | None, deliveries: Deliveries, dispatch: SmsDispatch) -> None:
         self._reports, self._deliveries, self._dispatch = reports, deliveries, dispatch

@@ -129,7 +129,7 @@ class Engine:
         return self._process.stderr.fileno()
 
     def start(self, now: float) -> None:
-        """Raises EngineError."""
+        """Start the engine. Raises EngineError."""
         drain = max(1, round(self._config.server.drain_timeout))
         words = [self._program, "-c", str(self.folder / BOOTSTRAP), "--use-dynamic-base-id"]
         words += ["--concurrency", str(worker_count(self._config)), "--drain-strategy", "immediate"]

@@ -43,7 +43,9 @@ def refuse_reload(error: Exception) -> None:
 
 
 class Supervisor:
-    """`load` reads the configuration anew; `on_ready` is called once, when all workers serve; and `engine`, if any."""
+    """Starts workers, watches them and starts them anew. `load` reads the configuration anew; `on_ready` is called
+    once, when all workers serve; and `engine`, if any.
+    """
 
     def __init__(
         self,

@@ -16,7 +16,8 @@ _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 def shared_context(tls: Tls | None) -> ssl.SSLContext | None:
-    """`server_context`, or the one that was made before of the same settings and the same contents of files.
+    """Return the TLS context for the settings: `server_context`, or the one that was made before of the same settings
+    and the same contents of files.
 
     The keys of session tickets are a context's own. The parent makes it before it forks, so a browser resumes its TLS
     session at whichever worker it meets, and after a reload, too; a renewed certificate brings new keys.

@@ -169,7 +169,7 @@ class SmsBlocks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PhoneChange:
-    """`before` is the number that was replaced or removed, "" if there was none."""
+    """A change of a user's number. `before` is the number that was replaced or removed, "" if there was none."""
 
     id: int
     username: str
@@ -193,7 +193,7 @@ class PhoneChanges(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SmsStores:
-    """`messages` and `reports` are two sides of one store."""
+    """What is stored about text messages and calls. `messages` and `reports` are two sides of one store."""
 
     messages: SmsMessages
     reports: SmsReports

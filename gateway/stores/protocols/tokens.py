@@ -7,7 +7,8 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """`routes` are labels of routes; empty `methods` are all; `scopes` are of the admin API.
+    """An API token, of which only a digest is kept. `routes` are labels of routes; empty `methods` are all; `scopes`
+    are of the admin API.
 
     A token of a user has an `owner`, for whom it stands, and a `title`; its `name` is then its id.
     Times are Unix seconds; `expires_at` 0 is never.

@@ -16,7 +16,9 @@ LONGEST_PAUSE = 2.0
 
 
 class Circuit:
-    """`name` is what is away, for the log; `clock` must not jump, so give it time.monotonic."""
+    """Stops asking what does not answer, for a while. `name` is what is away, for the log; `clock` must not jump, so
+    give it time.monotonic.
+    """
 
     def __init__(self, name: str, clock: Clock, *, failures: int = 2) -> None:
         self._name, self._clock, self._allowed = name, clock, failures

@@ -66,7 +66,7 @@ class RedisLink:
                 raise StoreUnavailable(f"Redis does not answer: {_first_line(error)}") from error
 
     async def ping(self) -> None:
-        """Raises StoreUnavailable."""
+        """Ask whether Redis answers. Raises StoreUnavailable."""
         await self.run(lambda: self.client.ping())
 
     async def forgot(self) -> bool:

@@ -21,7 +21,7 @@ class SentinelUrl:
 
 
 def read_sentinels(url: str) -> SentinelUrl:
-    """Raises ValueError for what is not such a URL."""
+    """Read a URL that names sentinels. Raises ValueError for what is not such a URL."""
     scheme, _, rest = url.partition("://")
     rest, _, query = rest.partition("?")
     login, _, place = rest.rpartition("@")

@@ -16,7 +16,9 @@ _VOUCH = ("totp", "webauthn", "second_phone")
 
 
 class SqlCredentials:
-    """`seal` and `open` are the key ring's; `open` raises ValueError for what no key opens."""
+    """Credentials in the database, their secrets sealed. `seal` and `open` are the key ring's; `open` raises
+    ValueError for what no key opens.
+    """
 
     def __init__(self, engine: AsyncEngine, seal: Seal, open: Seal) -> None:
         self._engine = engine

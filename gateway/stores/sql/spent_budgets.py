@@ -23,7 +23,9 @@ MOST = 1000
 
 
 class SqlSpentBudgets:
-    """`seal` and `open` are the key ring's; `open` raises ValueError for what no key opens."""
+    """The list of what is blocked, in the database and sealed. `seal` and `open` are the key ring's; `open` raises
+    ValueError for what no key opens.
+    """
 
     def __init__(self, engine: AsyncEngine, clock: Clock, seal: Seal, open: Seal) -> None:
         self._engine, self._clock = engine, clock

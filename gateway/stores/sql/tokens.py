@@ -26,7 +26,7 @@ class SqlTokens:
         self._engine = engine
 
     async def add(self, token: ApiToken) -> None:
-        """Raises UserExists if the name is taken."""
+        """Insert a token. Raises UserExists if the name is taken."""
         row = {key: json.dumps(value) if key in _LISTS else value for key, value in asdict(token).items()}
         try:
             async with writing(self._engine) as connection:

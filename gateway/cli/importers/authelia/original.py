@@ -26,7 +26,9 @@ _ANYBODY = User("anybody-else")
 
 @dataclass(frozen=True, slots=True)
 class AutheliaRules:
-    """`root` is configuration.yml; `domain` the session's, which the default policy is tried on."""
+    """What Authelia would say to a request. `root` is configuration.yml; `domain` the session's, which the default
+    policy is tried on.
+    """
 
     root: Mapping[str, Any]
     domain: str

@@ -29,8 +29,9 @@ WHO_MAY_PASS = frozenset({*_OF_PROVIDERS, "allowed_groups", "authenticated_email
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`policy` is ours; `listed` are the usernames that the list of addresses and the htpasswd file name, None if
-    nothing names any."""
+    """Who may sign in, in our words. `policy` is ours; `listed` are the usernames that the list of addresses and the
+    htpasswd file name, None if nothing names any.
+    """
 
     policy: Values
     left_out: tuple[LeftOut, ...]

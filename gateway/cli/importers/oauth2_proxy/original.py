@@ -17,7 +17,9 @@ _HOST = "app.example.test"
 
 @dataclass(frozen=True, slots=True)
 class OAuth2ProxyRules:
-    """`listed` are the users whom the list of addresses and the htpasswd file name, None if there is no list."""
+    """What oauth2-proxy would say to a request. `listed` are the users whom the list of addresses and the htpasswd
+    file name, None if there is no list.
+    """
 
     options: Options
     listed: frozenset[str] | None

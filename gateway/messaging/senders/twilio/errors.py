@@ -19,7 +19,7 @@ TOO_MANY = N_("Too many codes were asked for or tried. Please wait ten minutes, 
 
 @dataclass(frozen=True, slots=True)
 class TwilioError:
-    """`retryable`: the same request may succeed later with nothing changed.
+    """What an error code of Twilio's means. `retryable`: the same request may succeed later with nothing changed.
 
     `bad_number`: the user's number is at fault. `public` is what the user may read, where the usual sentence
     would leave them helpless.

@@ -46,7 +46,7 @@ _PROBLEMS = {
 
 
 class TwilioReports:
-    """`url` is the address of our status page as Twilio reaches it."""
+    """Reads what Twilio reports of messages and calls. `url` is the address of our status page as Twilio reaches it."""
 
     def __init__(self, token: str, url: str) -> None:
         self._validator, self._url = RequestValidator(token), url
