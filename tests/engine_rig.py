@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from aiohttp import web
@@ -12,7 +12,10 @@ from aiohttp import web
 from gateway.config.checks.engine import envoy_program
 from gateway.server.process.engine import Engine
 from tests.rig import FakeClock, Rig, echo, running_gateway
-from tests.services import free_port, missing
+from tests.services import missing
+from tests.waiting import free_port, until
+
+T = TypeVar("T")
 
 
 def needs_envoy() -> None:
@@ -64,8 +67,26 @@ async def behind_envoy(
                     engine.hear()
                     assert engine.alive, engine.last_words
                     await asyncio.sleep(0.05)
-            rig.url, rig.port = f"{scheme}://127.0.0.1:{port}", port
+            rig.url, rig.port, rig.engine = f"{scheme}://127.0.0.1:{port}", port, engine
             yield rig
         finally:
             engine.kill()
             engine.close()
+
+
+def carried_so_far(rig: Rig) -> int:
+    """How many requests Envoy has sent to apps by itself."""
+    assert rig.engine is not None
+    stats = rig.engine.stats(r"^cluster\.app-[0-9a-f]{16}\.upstream_rq_total$")
+    return sum(map(int, stats.values()))
+
+
+async def carried(rig: Rig, ask: Callable[[], Awaitable[T]]) -> T:
+    """What `ask` gets where Envoy carries its request: a worker may have to read the session first."""
+
+    async def once() -> tuple[T] | None:
+        before = carried_so_far(rig)
+        answer = await ask()
+        return (answer,) if carried_so_far(rig) > before else None
+
+    return (await until(once, "Envoy carries it"))[0]

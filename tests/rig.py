@@ -21,6 +21,7 @@ from gateway.directory.password_hashing import PasswordHashing
 from gateway.keyring import KeyRing
 from gateway.model import User
 from gateway.server.gateway import Gateway, start_gateway
+from gateway.server.process.engine import Engine
 from gateway.stores.sql.engine import open_engine
 from tests.databases import give_schema
 from tests.waiting import PATIENCE, until
@@ -101,6 +102,7 @@ class Rig:
     terminal: io.StringIO
     upstream: Upstream
     directory: DatabaseDirectory
+    engine: Engine | None = None
 
     @property
     def codes(self) -> list[str]:

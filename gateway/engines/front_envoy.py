@@ -11,16 +11,19 @@ from urllib.parse import urlsplit
 
 from gateway.config.schema import Config, HttpLimits
 from gateway.engines.front_bridges import bridge_clusters, bridge_listeners
+from gateway.engines.front_carried import carried_clusters, carried_routes, to_the_workers
 from gateway.engines.front_listeners import listeners
 from gateway.engines.front_place import (
     ADMIN,
     BOOTSTRAP,
     CLUSTERS,
+    ENDPOINTS,
     EXT,
     GATEWAY,
     IDLE_TO_WORKERS,
     LISTENERS,
     NO_LIMIT,
+    NOBODY,
     ROUTES,
     SECRETS,
     STATS,
@@ -35,7 +38,8 @@ def front_files(config: Config, place: EnginePlace) -> dict[str, str]:
     """Return file name -> content; Envoy is started with the first and watches the others."""
     resources = {
         SECRETS: _secrets(place),
-        CLUSTERS: [*_clusters(place), *bridge_clusters(config, place)],
+        ENDPOINTS: [_endpoints(place)],
+        CLUSTERS: [*_clusters(place), *carried_clusters(config), *bridge_clusters(config, place)],
         ROUTES: [_routes(config)],
         LISTENERS: [*listeners(config, place), *bridge_listeners(config, place)],
     }
@@ -101,14 +105,23 @@ def _secrets(place: EnginePlace) -> list[dict[str, Any]]:
 
 
 def _clusters(place: EnginePlace) -> list[dict[str, Any]]:
-    endpoint = {"endpoint": {"address": {"pipe": {"path": place.socket}}}}
+    nobody = {"endpoint": {"address": {"pipe": {"path": str(place.folder / NOBODY)}}}}
     return [
         {
             "@type": f"{TYPE}.config.cluster.v3.Cluster",
-            "name": GATEWAY,
+            "name": "nobody",  # who never answers: see `front_lua`
             "type": "STATIC",
             "connect_timeout": "5s",
-            "load_assignment": {"cluster_name": GATEWAY, "endpoints": [{"lb_endpoints": [endpoint]}]},
+            "load_assignment": {"cluster_name": "nobody", "endpoints": [{"lb_endpoints": [nobody]}]},
+            "circuit_breakers": {"thresholds": [_no_breaker()]},
+        },
+        {
+            "@type": f"{TYPE}.config.cluster.v3.Cluster",
+            "name": GATEWAY,
+            "type": "EDS",
+            "connect_timeout": "5s",
+            # Not part of the cluster: a cluster that changes has nobody in it for a moment.
+            "eds_cluster_config": {"eds_config": watched(place, ENDPOINTS)},
             "circuit_breakers": {"thresholds": [_no_breaker()]},
             "typed_extension_protocol_options": {
                 f"{_HTTP_OPTIONS}": {
@@ -121,8 +134,18 @@ def _clusters(place: EnginePlace) -> list[dict[str, Any]]:
                     "explicit_http_config": {"http_protocol_options": {"enable_trailers": True}},
                 }
             },
-        }
+        },
     ]
+
+
+def _endpoints(place: EnginePlace) -> dict[str, Any]:
+    """Return which workers are asked: those of one generation."""
+    endpoint = {"endpoint": {"address": {"pipe": {"path": place.socket}}}}
+    return {
+        "@type": f"{TYPE}.config.endpoint.v3.ClusterLoadAssignment",
+        "cluster_name": GATEWAY,
+        "endpoints": [{"lb_endpoints": [endpoint]}],
+    }
 
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -138,18 +161,13 @@ def _no_breaker() -> dict[str, Any]:
 
 
 def _routes(config: Config) -> dict[str, Any]:
-    to_us: dict[str, Any] = {
-        "cluster": GATEWAY,
-        "timeout": "0s",  # the workers have deadlines of their own
-        "retry_policy": {"retry_on": "connect-failure,reset-before-request", "num_retries": 2},
-    }
+    to_us = to_the_workers()
     paths = ({"prefix": "/"}, {"path": "*"})
+    routes = [*carried_routes(config), *({"match": path, "route": to_us} for path in paths)]
     found: dict[str, Any] = {
         "@type": f"{TYPE}.config.route.v3.RouteConfiguration",
         "name": STATS,
-        "virtual_hosts": [
-            {"name": "all", "domains": ["*"], "routes": [{"match": path, "route": to_us} for path in paths]}
-        ],
+        "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}],
     }
     if has_http3(config):
         port = urlsplit(config.server.public_url).port or 443

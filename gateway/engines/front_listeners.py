@@ -5,8 +5,19 @@ from urllib.parse import urlsplit
 
 from gateway.config.schema import Config
 from gateway.engines.envoy_lua import all_but
-from gateway.engines.front_place import EXT, ROUTES, SECRETS, STATS, TYPE, EnginePlace, has_http3, watched
-from gateway.request.hop import HOP
+from gateway.engines.front_carried import access_log, carried_filters
+from gateway.engines.front_place import (
+    EXT,
+    PIPE,
+    ROUTES,
+    SECRETS,
+    STATS,
+    TYPE,
+    EnginePlace,
+    has_http3,
+    watched,
+)
+from gateway.request.hop import FORBIDDEN, HOP
 
 _CIPHERS = [
     *("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"),
@@ -125,7 +136,8 @@ def _http(config: Config, place: EnginePlace, codec: str) -> dict[str, Any]:
         "http_protocol_options": _http1(config),
         "http2_protocol_options": _HTTP2,
         "early_header_mutation_extensions": [_hop(config, "https" if server.tls else "http")],
-        "http_filters": [_ROUTER],
+        "http_filters": [*carried_filters(config), _ROUTER],
+        "access_log": access_log(config, str(place.folder / PIPE)),
     }
     if codec == "HTTP3":
         options["http3_protocol_options"] = {"allow_extended_connect": True}
@@ -169,13 +181,14 @@ def _hop(config: Config, scheme: str) -> dict[str, Any]:
     direct = "unix" if unix else "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"
     remote = "unix" if unix else "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
     # Envoy is about to write X-Forwarded-Proto anew; what the client sent is what a trusted proxy may have said.
-    value = f"{scheme} %PROTOCOL% {direct} {remote} %REQ(x-forwarded-proto)%"
+    framing = "len=%REQ(content-length)%,%REQ(transfer-encoding)%"
+    value = f"{scheme} %PROTOCOL% {direct} {remote} {framing} %REQ(x-forwarded-proto)%"
     told = {"header": {"key": HOP, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
     return {
         "name": "hop",
         "typed_config": {
             "@type": f"{EXT}.http.early_header_mutation.header_mutation.v3.HeaderMutation",
-            "mutations": [{"append": told}],
+            "mutations": [*({"remove": name} for name in FORBIDDEN), {"append": told}],
         },
     }
 

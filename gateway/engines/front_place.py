@@ -6,10 +6,10 @@ from typing import Any
 
 from gateway.config.schema import Config
 
-BOOTSTRAP, LISTENERS, CLUSTERS, ROUTES, SECRETS = (
-    *("envoy.json", "listeners.json", "clusters.json", "routes.json", "secrets.json"),
+BOOTSTRAP, LISTENERS, CLUSTERS, ENDPOINTS, ROUTES, SECRETS = (
+    *("envoy.json", "listeners.json", "clusters.json", "endpoints.json", "routes.json", "secrets.json"),
 )
-ADMIN = "admin.sock"
+ADMIN, NOBODY, PIPE = "admin.sock", "nobody.sock", "carried.pipe"
 GATEWAY = "gateway"
 """The cluster of our workers."""
 STATS = "public"

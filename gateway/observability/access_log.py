@@ -119,7 +119,14 @@ class AccessLog:
         return self._request_id()
 
     def line(
-        self, method: str, trace: Trace, status: int, seconds: float, *, remote: str | None = None
+        self,
+        method: str,
+        trace: Trace,
+        status: int,
+        seconds: float,
+        *,
+        remote: str | None = None,
+        host: str = "",
     ) -> None:
         """Have a line written soon, with others. It does not go through the logging module: that costs more."""
         handler = current_handler()
@@ -127,7 +134,7 @@ class AccessLog:
             return
         target = trace.target
         client = str(target.client) if target else remote
-        host, path = (target.host, trace.path or target.path) if target else ("", trace.path)
+        host, path = (target.host, trace.path or target.path) if target else (host, trace.path)
         ms = round(seconds * 1000, 2)
         if isinstance(handler.formatter, JsonFormatter):
             line = (

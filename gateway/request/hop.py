@@ -18,23 +18,45 @@ from gateway.request.forwarded import is_trusted
 from gateway.request.framing import Malformed
 
 HOP = "x-gateway-hop"
+ASKS = "x-gateway-asks"
+"""Marks a request that Envoy only asks about (`engines.front_carried`)."""
+CARRY = "x-gateway-carry"
+"""By which name Envoy carries it, if it may; no name: a worker does."""
+TOLD_TO_ENVOY = "x-gateway-m-"
+"""What begins so is told to Envoy's own filters and to no app."""
+NOTE, AGAIN, PUBLIC, PRIVATE = (f"{TOLD_TO_ENVOY}{what}" for what in ("note", "again", "public", "private"))
+"""For the log; to ask whether an answer may go on; the public origin; whether the answer is somebody's."""
+FORBIDDEN = (HOP, ASKS, CARRY, NOTE, AGAIN, PUBLIC, PRIVATE)
+"""What no client can say."""
 _LINE = re.compile(
     rb"\r\n"
     + HOP.encode()
-    + rb": (?P<scheme>https?) (?P<protocol>HTTP/[\d.]+) (?P<direct>\S+) (?P<remote>\S+)"
+    + rb": (?P<scheme>https?) (?P<protocol>HTTP/[\d.]+) (?P<direct>\S+) (?P<remote>\S+) len=(?P<framing>\S*)"
     rb"(?: (?P<proto>[^\r\n]*))?(?=\r\n)"
 )
 # Envoy writes these whatever the client has sent.
 _OF_ENVOY = re.compile(rb"\r\n(?:x-forwarded-proto|x-envoy-external-address):[^\r\n]*")
+_ASKS = b"\r\n" + ASKS.encode() + b": 1\r\n"
+_EMPTY = re.compile(rb"\r\ncontent-length: 0(?=\r\n)")
+_AGAIN = re.compile(rb"\r\n" + AGAIN.encode() + rb": ([^\r\n]*)\r\n")
 _KEY = b"\r\nsec-websocket-key:"
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """Who made the connection that a request came on. `peer` is None for a unix socket."""
+    """Who made the connection that a request came on.
+
+    Attributes:
+        peer: None for a unix socket.
+        secure: whether it is TLS.
+        asks: whether Envoy only asks if it may carry the request; the head has no framing then.
+        framed: whether the request has a body's framing.
+    """
 
     peer: IPAddress | None
     secure: bool
+    asks: bool = False
+    framed: bool = False
 
 
 def read_hop(head: bytes, announced: Sequence[Network]) -> tuple[bytes, Hop]:
@@ -58,7 +80,16 @@ def read_hop(head: bytes, announced: Sequence[Network]) -> tuple[bytes, Hop]:
         # Over HTTP/2 a handshake has no key (RFC 8441 §5); what Envoy makes of it for HTTP/1.1 needs one.
         head = _with(head, _KEY[2:] + b" " + b64encode(secrets.token_bytes(16)))
     peer = _peer(found["direct"], found["remote"], announced)
-    return head, Hop(peer, found["scheme"] == b"https")
+    if asks := _ASKS in head:
+        head = _EMPTY.sub(b"", head.replace(_ASKS, b"\r\n"))  # the question itself has no body
+    framed = found["framing"] != b","
+    return head, Hop(peer, found["scheme"] == b"https", asks=asks, framed=framed)
+
+
+def asked_again(head: bytes) -> str:
+    """Return what Envoy asks about an answer under way; "" if the head is anything else."""
+    found = _AGAIN.search(head)
+    return found[1].decode("latin-1") if found else ""
 
 
 def _with(head: bytes, line: bytes) -> bytes:

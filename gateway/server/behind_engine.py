@@ -20,10 +20,11 @@ def is_behind(server: Server) -> bool:
 
 def served_by_worker(config: Config, sockets: Sequence[socket.socket]) -> Config:
     """Return the configuration as a worker on these sockets serves it."""
-    return bridged(config, _folder(sockets)) if is_behind(config.server) else config
+    return bridged(config, folder_of(sockets)) if is_behind(config.server) else config
 
 
-def _folder(sockets: Sequence[socket.socket]) -> Path:
+def folder_of(sockets: Sequence[socket.socket]) -> Path:
+    """Return Envoy's private folder, which a worker knows by its socket."""
     return Path(str(sockets[0].getsockname())).parent
 
 
@@ -43,8 +44,8 @@ def linger_of(server: Server) -> float:
 class Readiness:
     """Asks Envoy whether it serves, for readyz."""
 
-    def __init__(self, sockets: Sequence[socket.socket]) -> None:
-        self._path = _folder(sockets) / ADMIN
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / ADMIN
 
     async def __call__(self) -> None:
         """Raises StoreUnavailable."""

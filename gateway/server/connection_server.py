@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from gateway.config.schema import HttpLimits, Network
 from gateway.request.malformed import Page
+from gateway.server.carried import CarriedRequests
 from gateway.server.closing_connection import BRIEFLY
 from gateway.server.connection import ClientConnection
 from gateway.server.connection_shares import ConnectionShares
@@ -26,8 +27,8 @@ class ConnectionServer:
         page: makes the page of a status, for people.
         chosen: whether the request that begins now is to be traced; those go the ordinary path.
         trusted: proxies that carry many clients, and so have no share of the connections.
-        engine: whether Envoy, our own front door, is at the other end of all of them.
         announced: networks whose PROXY protocol header Envoy is to be believed (`server.proxy_protocol`).
+        carried: answers Envoy, our own front door, which is at the other end of all of them, if not None.
     """
 
     def __init__(
@@ -39,12 +40,12 @@ class ConnectionServer:
         page: Page | None = None,
         chosen: Callable[[], bool] | None = None,
         trusted: Sequence[Network] = (),
-        engine: bool = False,
         announced: Sequence[Network] = (),
+        carried: CarriedRequests | None = None,
     ) -> None:
         self.handler, self.limits, self.fast, self.page, self.chosen = handler, limits, fast, page, chosen
         self._shares = ConnectionShares(limits, trusted)
-        self._engine, self.announced = engine, announced
+        self.announced, self.carried = announced, carried
         self.draining = False
         self.linger = BRIEFLY
         self.connections: set[ClientConnection] = set()
@@ -56,7 +57,7 @@ class ConnectionServer:
 
     def __call__(self) -> ClientConnection:
         """Make the protocol of a new connection, as asyncio's servers want it."""
-        return connection_for(self, self._loop, engine=self._engine)
+        return connection_for(self, self._loop, engine=self.carried is not None)
 
     async def listen(self, sock: socket.socket, ssl_context: ssl.SSLContext | None = None) -> None:
         """Accept on a bound socket, from now on."""

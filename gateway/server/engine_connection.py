@@ -4,10 +4,13 @@ Only for the unix socket that `server.process.engine` has made for Envoy alone.
 """
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any, cast
 
 from gateway.request.framing import Malformed
-from gateway.request.hop import Hop, read_hop
+from gateway.request.hop import Hop, asked_again, read_hop
+from gateway.server.carried import NOT_CARRIED
+from gateway.server.closing_connection import ConnectionState
 from gateway.server.connection import ClientConnection
 from gateway.server.fastpath.header_plans import ClientAddress
 from gateway.server.way import Accepting
@@ -35,7 +38,7 @@ class HopTransport:
 class EngineConnection(ClientConnection):
     """Reads the hop before each request. Limits for each address are not counted here: Envoy's connections are few."""
 
-    __slots__ = ()
+    __slots__ = ("_later",)
 
     @property
     def peer(self) -> None:
@@ -46,14 +49,38 @@ class EngineConnection(ClientConnection):
         super().connection_made(cast(asyncio.BaseTransport, HopTransport(transport)))
 
     def _begin(self, head: bytes) -> None:
-        transport = cast(Any, self.transport)
+        transport, carried = cast(Any, self.transport), self._server.carried
+        if carried is not None and (asked := asked_again(head)):
+            self._occupy(head)
+            self._later = self._loop.create_task(self._answer_later(carried.goes_on(asked)))
+            return
         try:
             head, transport.hop = read_hop(head, self._server.announced)
         except Malformed as refused:
             self._refuse(refused.status, refused.cause)
             return
         self._address = ClientAddress.of(transport)
-        super()._begin(head)
+        if not transport.hop.asks:
+            super()._begin(head)
+            return
+        self._occupy(head)
+        self._answer(carried.answer(head, self._address, transport.hop) if carried else NOT_CARRIED)
+
+    def _occupy(self, head: bytes) -> None:
+        """A question is under way. It has no body."""
+        self.state, self._head = ConnectionState.SERVING, head
+        self._held = self._expects = False
+        self._stays_open = True
+
+    async def _answer_later(self, answer: Awaitable[bytes]) -> None:
+        self._answer(await answer)
+
+    def _answer(self, answer: bytes) -> None:
+        if self.transport is None:
+            return
+        keep = self.may_stay_open
+        self.transport.write(answer if keep else answer[:-2] + b"Connection: close\r\n\r\n")
+        self.answered(keep=keep)
 
 
 def connection_for(server: Accepting, loop: asyncio.AbstractEventLoop, *, engine: bool) -> ClientConnection:

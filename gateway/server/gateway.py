@@ -31,11 +31,12 @@ from gateway.portal.request import Reader, Views
 from gateway.portal.routes import build_sites
 from gateway.portal.signin.identity_provider_views import federation_pages
 from gateway.server.background import Sweep, compare_clocks, report_upstreams, sweep
-from gateway.server.behind_engine import Readiness, is_behind, limits_of, linger_of, served_by_worker
+from gateway.server.behind_engine import is_behind, limits_of, linger_of, served_by_worker
+from gateway.server.build_fast_path import build_fast_path
 from gateway.server.composition import Composed, compose
 from gateway.server.connection_server import ConnectionServer
 from gateway.server.drain import drain
-from gateway.server.fastpath import FastPath
+from gateway.server.engine_side import engine_side
 from gateway.server.handler import Handler
 from gateway.server.losses import Losses
 from gateway.server.proxied import GuardedProxy
@@ -55,7 +56,7 @@ class Gateway:
         self.services, self.stores = composed.services, composed.stores
         self.proxy, self.health = composed.proxy, composed.health
         self.sessions, self.devices = self.services.sessions, self.services.authn.devices
-        access = AccessLog(self.services.config.log)
+        self._access = access = AccessLog(self.services.config.log)
         services, stores = self.services, composed.stores
         forward = ForwardAuth(
             config=services.config,
@@ -69,7 +70,7 @@ class Gateway:
             services, stores.grants, stores.consents, stores.logins, stores.subjects
         )
         portal = _portal(composed, self._provider)
-        self._fast = _fast_path(composed, access, forward, portal)
+        self._fast = build_fast_path(composed, access, forward, portal)
         composed.tunnel_watch.answers.append(self._fast.admitted)
         self._front = _front(composed, access, forward, portal)
         self._server: ConnectionServer | None = None
@@ -85,8 +86,10 @@ class Gateway:
         for work in self._beside():
             self._tasks.append(asyncio.get_running_loop().create_task(work))
         server = self.services.config.server
-        if engine := is_behind(server):
-            self.health.also("engine", Readiness(sockets))
+        carried = None
+        if is_behind(server):
+            carried, carried_log = engine_side(sockets, self.health, self._fast, self._access, self.services)
+            self._tasks.append(asyncio.get_running_loop().create_task(carried_log.run()))
         self._server = ConnectionServer(
             self._front.handle,
             limits_of(server),
@@ -94,8 +97,8 @@ class Gateway:
             page=partial(self.services.pages.error, reader=Reader(self.services.config.branding.language)),
             chosen=self._composed.tracing.chosen if self._composed.tracing else None,
             trusted=server.trusted_proxies,
-            engine=engine,
             announced=server.proxy_protocol,
+            carried=carried,
         )
         self._ssl_context = ssl_context
         for sock in sockets:
@@ -244,28 +247,6 @@ def _admin(composed: Composed) -> Views:
             upstreams=composed.proxy.health,
             origin=composed.people.origin,
         )
-    )
-
-
-def _fast_path(composed: Composed, access: AccessLog, forward: ForwardAuth, portal: Portal) -> FastPath:
-    services, server = composed.services, composed.services.config.server
-    return FastPath(
-        routes=services.routes,
-        sessions=services.sessions,
-        assertions=composed.assertions,
-        proxy=composed.proxy,
-        pages=services.pages,
-        access=access,
-        forward=forward,
-        credentials=composed.credentials,
-        clock=services.clock,
-        below=(server.prefix, *forward.below),
-        exact=portal.outside | forward.exact,
-        trusted=server.trusted_proxies,
-        header_count=server.limits.header_count,
-        traced=composed.tracing is not None,
-        country_of=country_finder(services.config, services.authn.geo),
-        rfc7239=server.proxy_headers == "forwarded",
     )
 
 

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
 
 from gateway.config.schema import HttpLimits, Network
 from gateway.request.malformed import Page
 from gateway.server.fastpath import FastPath
+
+if TYPE_CHECKING:
+    from gateway.server.carried import CarriedRequests
 
 RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -77,6 +80,7 @@ class Accepting(Protocol):
     draining: bool
     linger: float
     announced: Sequence[Network]
+    carried: "CarriedRequests | None"
 
     def admit(self, connection: Any) -> bool:
         """Count a new connection; False if there is no room for it."""

@@ -120,7 +120,7 @@ class TunnelWatch:
             known = self._known[sid] = _Known(principal, self._good_until(principal))
         if now < known.good_until:
             return known.principal
-        current = await self._sessions.look_up(principal.session)
+        current = await self._sessions.look_up(sid)
         if current is not None:
             self._known[sid] = _Known(current, self._good_until(current), known.touched)
         return current

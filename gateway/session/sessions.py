@@ -174,9 +174,9 @@ class Sessions:
         except StoreUnavailable:
             log.warning("session not touched: store is away")
 
-    async def look_up(self, record: SessionRecord) -> Principal | None:
+    async def look_up(self, sid: str) -> Principal | None:
         """Whom a session stands for now, None if it has ended. Asks the store. Raises StoreUnavailable."""
-        return await self._judge.principal(record.sid, self._clock(), 0.0)
+        return await self._judge.principal(sid, self._clock(), 0.0)
 
     # -- changing ------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from gateway.stores.sql.tokens import SqlTokens
 from tests.doors.app import App, Received, running_app
 from tests.doors.client import Client, Got
 from tests.doors.requests import HOST, ROUTES, Request
-from tests.engine_rig import behind_envoy
+from tests.engine_rig import behind_envoy, carried_so_far
 from tests.integration.engines import RealClock, command, process
 from tests.rig import PASSWORD, Rig, running_gateway
 from tests.waiting import free_port
@@ -72,6 +72,9 @@ async def _inside(folder: Path, app: App) -> AsyncIterator[Rig]:
     with pytest.MonkeyPatch.context() as patch:
         async with behind_envoy(folder, patch, clock=RealClock(), server=server, routes=_routes(app)) as rig:
             yield rig
+            assert carried_so_far(rig) > 100, (
+                "both ways are compared: Envoy's own, and that through the workers"
+            )
 
 
 def _routes(app: App) -> list[dict[str, Any]]:

@@ -64,6 +64,11 @@ async def test_envoy_serves_in_private_and_comes_back_when_it_is_killed(gateway:
     await until(lambda: not can_connect(gateway.port), "Envoy ends with its supervisor")
 
 
+def logged(gateway: Serving) -> int:
+    """How many requests of /quick the log speaks of."""
+    return sum('"path": "/quick"' in line for line in gateway.output)
+
+
 def listening_ports(pid: int) -> set[int]:
     """The TCP ports that a process listens on."""
     links = (os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink())
@@ -76,7 +81,7 @@ def listening_ports(pid: int) -> set[int]:
 async def ready_behind_envoy(gateway: Serving) -> tuple[int, dict[str, str]]:
     """What a worker says of itself where only Envoy can ask."""
     connector = aiohttp.UnixConnector(path=str(private_folder(gateway) / "workers-1.sock"))
-    hop = {"x-gateway-hop": "http HTTP/1.1 127.0.0.1 127.0.0.1 ", "Host": f"127.0.0.1:{gateway.port}"}
+    hop = {"x-gateway-hop": "http HTTP/1.1 127.0.0.1 127.0.0.1 len=, ", "Host": f"127.0.0.1:{gateway.port}"}
     async with (
         aiohttp.ClientSession(connector=connector, headers=hop) as client,
         client.get("http://x/_auth/readyz") as answer,
@@ -99,6 +104,7 @@ async def test_reloads_and_the_end_drop_nothing(gateway: Serving, app: str) -> N
             await until(lambda old=workers: not old & gateway.workers(), "the old workers have left")
             await until(lambda old=answered: load.answers > old + 50, "the new workers answer")
     assert load.failures == []
+    await until(lambda: logged(gateway) == load.answers, "each request has its line in the log")
 
     port = free_port()
     config = yaml.safe_load(good)

@@ -60,7 +60,7 @@ async def test_a_session_that_is_ended_gets_no_more_of_anything(
         await rig.add_user()
         await browser.sign_in()
         assert (await browser.get("/x")).status == 200
-        events = await browser.session.get(f"{rig.url}/events")
+        events = await browser.session.get(f"{rig.url}/events", headers={"Accept": "text/event-stream"})
         assert await events.content.readline() == b"data: x\n"
         await rig.gateway.stores.sessions.delete_for_user("alice")
         async with asyncio.timeout(PATIENCE):  # 2 s, but a machine may be busy

@@ -245,7 +245,7 @@ async def test_a_session_that_is_revoked_while_a_code_is_judged_does_not_rise(tm
         await browser.get("/_auth/verify")
         layer = rig.gateway.services.sessions
         (old,) = await rig.gateway.services.stores.records.list("alice")
-        principal = await layer.look_up(old)
+        principal = await layer.look_up(old.sid)
         assert principal is not None
         await layer.end_others("alice", "")  # an administrator, just now
         with pytest.raises(SessionEnded):

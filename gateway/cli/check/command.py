@@ -21,6 +21,7 @@ from gateway.cli.check.policy_tests import run_policy_tests
 from gateway.clock import system_clock
 from gateway.config.loader import Loaded, read
 from gateway.config.schema import Config, FactorName, Route
+from gateway.engines.carrying import carrier_of
 from gateway.errors import ConfigError
 from gateway.request.target import CountryOf
 
@@ -127,7 +128,8 @@ def _report_mistakes(error: ConfigError, as_json: bool) -> None:
 
 
 def _as_json(loaded: Loaded, passed: int) -> dict[str, Any]:
-    rows = [dict(zip(_COLUMNS, _row(route), strict=True)) for route in loaded.config.routes]
+    config = loaded.config
+    rows = [dict(zip(_columns(config), _row(config, route), strict=True)) for route in config.routes]
     warnings = [asdict(warning) for warning in loaded.warnings]
     return {"ok": True, "warnings": warnings, "routes": rows, "policy_tests": passed}
 
@@ -135,7 +137,9 @@ def _as_json(loaded: Loaded, passed: int) -> dict[str, Any]:
 def _summary(path: Path, loaded: Loaded, passed: int) -> str:
     server = loaded.config.server
     lines = [f"{path} is sound. {server.public_url} on {server.listen}", ""]
-    lines += _table([_COLUMNS, *map(_row, loaded.config.routes)])
+    lines += _table(
+        [_columns(loaded.config), *(_row(loaded.config, route) for route in loaded.config.routes)]
+    )
     if passed:
         lines += ["", f"{passed} policy test{'s' if passed > 1 else ''} passed"]
     lines += ["", *(f"warning: {warning}" for warning in loaded.warnings)]
@@ -144,8 +148,16 @@ def _summary(path: Path, loaded: Loaded, passed: int) -> str:
     return "\n".join(lines).rstrip()
 
 
-def _row(route: Route) -> tuple[str, ...]:
-    return route.host, route.path, _serves(route), _required(route)
+def _columns(config: Config) -> tuple[str, ...]:
+    return _COLUMNS if config.server.engine == "embedded" else (*_COLUMNS, "carried_by", "why")
+
+
+def _row(config: Config, route: Route) -> tuple[str, ...]:
+    row = (route.host, route.path, _serves(route), _required(route))
+    if config.server.engine == "embedded":
+        return row
+    carrier = carrier_of(config, route)
+    return (*row, carrier.name, carrier.why)
 
 
 def _serves(route: Route) -> str:

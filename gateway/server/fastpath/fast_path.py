@@ -1,7 +1,6 @@
 """Decides whether a request may take the fast path, keeps watch over those that do, and counts them.
 
-The decision is made by the same functions as on the ordinary path: routes, the session cache, `decide`. Anything that
-is not a clear yes is None: the ordinary path then says no, asks the store, or does what is unusual.
+The same functions decide as on the ordinary path. Anything that is not a clear yes is None: that path then acts.
 """
 
 import asyncio
@@ -41,9 +40,9 @@ from gateway.server.fastpath.known_callers import KnownCallers
 from gateway.server.fastpath.known_yes import KnownYes
 from gateway.server.fastpath.metrics_tally import Tally
 from gateway.server.fastpath.questions import Questions
-from gateway.server.fastpath.request_head import split_head
+from gateway.server.fastpath.request_head import FastRequestHead, split_head
 from gateway.server.fastpath.upstream_wires import WirePool
-from gateway.server.fastpath.wanted import ExchangeClient, Wanted
+from gateway.server.fastpath.wanted import Allowed, ExchangeClient, Wanted
 from gateway.session import Sessions
 
 log = logging.getLogger("gateway.fastpath")
@@ -116,37 +115,11 @@ class FastPath:
         # no, nor to say yes where the other one would say no.
         line = head.line
         method, path, query = line[1].decode(), line[2].decode(), (line[3] or b"").decode()
-        if path.startswith(self._below) or path in self._exact:  # ours, or it looks like it
+        if self.is_ours(path):
             return self._questions.take(client, address, head, path)
-        plan = self._plans.find(head.block, address)
-        if plan is None or (head.named and plan.names_itself):
+        if (found := self.judge(head, address, method, path, query)) is None:
             return None
-        route = self._routes.match(plan.target.host, path)
-        if route is None or route.client_cert or route.upstream is None:
-            return None  # a 404, a certificate to be checked, or a route without an app behind us
-        if route.max_body and head.length is not None and head.length > route.max_body:
-            return None
-        if plan.may_be_release and method == "POST":
-            return None
-        # Only who is known to this worker already: anything else means a question to a store, or a sign-in page.
-        caller = self._callers.find(
-            route,
-            plan.target.host,
-            plan.session,
-            plan.authorization,
-            plan.target.client,
-            plan.agent,
-            lambda: target_of(plan, method, path, query),
-        )
-        if caller is None:
-            return None
-        principal = caller.principal
-        site = self._proxy.site_of(route)
-        upstream = site.pool.next(identity_of(principal, plan.target) if site.pool.sticky else "")
-        rendered = self._render(plan, site, upstream, principal, consumed=caller.consumed)
-        decision = rendered.decision or self._decide(plan, site, principal, method, path, query)
-        if decision.verdict is not Verdict.ALLOW or not upstream.available:
-            return None
+        plan, site, upstream, rendered, decision = found
         name = plan.name(head.named) or self._access.new_id()
         # Where no prefix is added or stripped the request line goes on as it came: `split_head` took only paths that
         # have one spelling, so it is what the canonical target would be written as.
@@ -184,6 +157,45 @@ class FastPath:
         exchange = Exchange(wanted=wanted, client=client, journal=self, loop=asyncio.get_running_loop())
         self._active.add(exchange)
         return exchange
+
+    def judge(
+        self, head: FastRequestHead, address: ClientAddress, method: str, path: str, query: str
+    ) -> Allowed | None:
+        """What is known of a plain request to an app that policy allows; None for the ordinary path."""
+        plan = self._plans.find(head.block, address)
+        if plan is None or (head.named and plan.names_itself):
+            return None
+        route = self._routes.match(plan.target.host, path)
+        if route is None or route.client_cert or route.upstream is None:
+            return None  # a 404, a certificate to be checked, or a route without an app behind us
+        if route.max_body and head.length is not None and head.length > route.max_body:
+            return None
+        if plan.may_be_release and method == "POST":
+            return None
+        # Only who is known to this worker already: anything else means a question to a store, or a sign-in page.
+        caller = self._callers.find(
+            route,
+            plan.target.host,
+            plan.session,
+            plan.authorization,
+            plan.target.client,
+            plan.agent,
+            lambda: target_of(plan, method, path, query),
+        )
+        if caller is None:
+            return None
+        principal = caller.principal
+        site = self._proxy.site_of(route)
+        upstream = site.pool.next(identity_of(principal, plan.target) if site.pool.sticky else "")
+        rendered = self._render(plan, site, upstream, principal, consumed=caller.consumed)
+        decision = rendered.decision or self._decide(plan, site, principal, method, path, query)
+        if decision.verdict is not Verdict.ALLOW or not upstream.available:
+            return None
+        return Allowed(plan=plan, site=site, upstream=upstream, rendered=rendered, decision=decision)
+
+    def is_ours(self, path: str) -> bool:
+        """Whether a path is the gateway's own, or looks like it."""
+        return path.startswith(self._below) or path in self._exact
 
     def _render(
         self,

@@ -72,6 +72,8 @@ class Rendered:
     decision: Decision | None = None
     """What policy says, if it says the same of every path, method and moment."""
     answers: dict[tuple[bytes, str], FastResponseHead] = field(default_factory=dict)
+    carried: bytes | None = None
+    """What Envoy is told of requests like it (`server.carried`), None before it was asked for."""
 
     def answer(self, head: bytes, method: str, *, lenient: bool) -> FastResponseHead:
         """What `read_answer` makes of a response head. Apps repeat their heads until the Date changes.

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.model import Decision
 from gateway.proxy.upstreams import PreparedRoute, Upstream
@@ -35,6 +35,16 @@ class ExchangeClient(Protocol):
 
     def cut(self) -> None:
         """Break the connection, so that the answer looks incomplete."""
+
+
+class Allowed(NamedTuple):
+    """A plain request that policy allows, and what is known of requests like it."""
+
+    plan: HeaderPlan
+    site: PreparedRoute
+    upstream: Upstream
+    rendered: Rendered
+    decision: Decision
 
 
 @dataclass(slots=True)

@@ -17,8 +17,9 @@ from pathlib import Path
 from gateway.config.checks.engine import MEND, OLDEST, envoy_program
 from gateway.config.schema import Config
 from gateway.engines.front_envoy import front_files
-from gateway.engines.front_place import ADMIN, BOOTSTRAP, EnginePlace
+from gateway.engines.front_place import ADMIN, BOOTSTRAP, NOBODY, EnginePlace
 from gateway.errors import GatewayError
+from gateway.server.carried_log import make_pipe
 from gateway.server.process.engine_admin import EnvoyAdmin
 from gateway.server.process.generation import BACK_OFF, HEALTHY_AFTER, worker_count
 from gateway.server.process.sockets import Listeners, addresses_to_listen_on
@@ -52,11 +53,14 @@ class Engine:
         addresses_to_listen_on(config.server.listen, probe=True)
         self.folder = Path(tempfile.mkdtemp(prefix="auth-gateway-", dir=os.environ.get("RUNTIME_DIRECTORY")))
         if len(str(self.folder)) > _LONGEST_FOLDER:
-            self.close()
+            shutil.rmtree(self.folder)
             raise EngineError(
                 f"{self.folder} is too long a path for sockets: set RUNTIME_DIRECTORY to a short one"
             )
         self._sockets, self._socket = 0, ""
+        self._nobody = Listeners(f"unix:{self.folder / NOBODY}")  # connects, and never answers
+        self._nobody.grow(1)
+        self._pipe = make_pipe(self.folder)
         self._admin = EnvoyAdmin(self.folder / ADMIN)
         self._config = config
         self._process: subprocess.Popen[bytes] | None = None
@@ -195,6 +199,10 @@ class Engine:
         self.due = now + pause
         return (f"signal {-code}" if code < 0 else f"status {code}"), pause
 
+    def stats(self, pattern: str) -> dict[str, str]:
+        """Return Envoy's own numbers whose names match."""
+        return self._admin.stats(pattern)
+
     # -- the end ---------------------------------------------------------------------------------------------------
 
     def drain(self) -> None:
@@ -219,6 +227,8 @@ class Engine:
 
     def close(self) -> None:
         """Leave nothing behind."""
+        self._nobody.close()
+        os.close(self._pipe)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -7,9 +7,10 @@ import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from gateway.engines.front_envoy import version_of
-from gateway.engines.front_place import CLUSTERS, LISTENERS, ROUTES, STATS
+from gateway.engines.front_place import CLUSTERS, ENDPOINTS, GATEWAY, LISTENERS, ROUTES, STATS
 
 log = logging.getLogger("gateway.engine")
 PATIENCE = 2.0
@@ -17,9 +18,10 @@ PATIENCE = 2.0
 _VERSIONS = {
     LISTENERS: "listener_manager.lds.version_text",
     CLUSTERS: "cluster_manager.cds.version_text",
+    ENDPOINTS: f"cluster.{GATEWAY}.version_text",
     ROUTES: f"http.{STATS}.rds.{STATS}.version_text",
 }
-_STATS = re.compile(r"^([\w.]+): (.*)$", re.MULTILINE)
+_STATS = re.compile(r"^([\w.-]+): (.*)$", re.MULTILINE)
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -44,7 +46,7 @@ class EnvoyAdmin:
         status, _ = self._ask("GET", "/ready")
         if status != 200:
             return False
-        found = self._stats(r"version_text$|warming|total_listeners_active")
+        found = self.stats(r"version_text$|warming|total_listeners_active")
         wanted = {name: version_of(files[file]) for file, name in _VERSIONS.items()}
         listeners = len(json.loads(files[LISTENERS])["resources"])
         return (
@@ -56,7 +58,7 @@ class EnvoyAdmin:
 
     def requests_under_way(self) -> int:
         """Without WebSockets."""
-        found = self._stats(rf"^http\.{STATS}\.downstream_(rq|cx_upgrades)_active$")
+        found = self.stats(rf"^http\.{STATS}\.downstream_(rq|cx_upgrades)_active$")
         requests, upgrades = (
             int(found.get(f"http.{STATS}.downstream_{what}_active", 0)) for what in ("rq", "cx_upgrades")
         )
@@ -67,8 +69,9 @@ class EnvoyAdmin:
         if status != 200:
             log.warning("Envoy does not take %s (%d)", path, status)
 
-    def _stats(self, pattern: str) -> dict[str, str]:
-        _, body = self._ask("GET", f"/stats?filter={pattern}")
+    def stats(self, pattern: str) -> dict[str, str]:
+        """Return the numbers and texts whose names match; none if it does not answer."""
+        _, body = self._ask("GET", f"/stats?filter={quote(pattern)}")
         return dict(_STATS.findall(body))
 
     def _ask(self, method: str, path: str) -> tuple[int, str]:

@@ -61,3 +61,15 @@ def test_json_names_each_mistake(tmp_path: Path) -> None:
     assert (code, report["ok"]) == (2, False)
     (mistake,) = report["mistakes"]
     assert (mistake["line"], mistake["key"], mistake["mend"]) == (2, "log.level", "did you mean `warning`?")
+
+
+def test_with_an_engine_each_route_says_who_carries_it_and_why(tmp_path: Path) -> None:
+    engine = SOUND + "server: {engine: envoy}\n"
+    code, out, _ = run(tmp_path, engine)
+    assert code == 0
+    assert "carried_by" in out
+    assert "workers     several upstreams share the load as the workers see it" in out
+    assert "envoy       plain requests that a worker has allowed" in out
+    report = json.loads(run(tmp_path, engine, "--json")[1])
+    assert [route["carried_by"] for route in report["routes"]] == ["envoy", "workers"]
+    assert "carried_by" not in json.loads(run(tmp_path, SOUND, "--json")[1])["routes"][0]

@@ -20,8 +20,9 @@ def hop(
     direct: str = "9.9.9.9",
     remote: str = "",
     proto: str = "",
+    framing: str = ",",
 ) -> str:
-    return f"x-gateway-hop: {scheme} {protocol} {direct} {remote or direct} {proto}"
+    return f"x-gateway-hop: {scheme} {protocol} {direct} {remote or direct} len={framing} {proto}"
 
 
 def test_the_client_is_who_connected_to_envoy_and_the_head_is_as_it_was_sent() -> None:
@@ -71,3 +72,15 @@ def test_a_websocket_over_http2_gets_the_key_that_http_1_1_wants() -> None:
     assert b"\r\nsec-websocket-key: " in found
     unchanged, _ = read_hop(head(*lines, hop()), ())
     assert b"sec-websocket-key" not in unchanged
+
+
+def test_a_question_is_known_and_has_no_framing_of_its_own() -> None:
+    asked = head(
+        "x-gateway-asks: 1", hop(framing="7,"), "content-length: 0", "accept: */*", start="POST / HTTP/1.1"
+    )
+    found, told = read_hop(asked, ())
+    assert found == head("accept: */*", start="POST / HTTP/1.1")
+    assert (told.asks, told.framed) == (True, True)
+    assert not read_hop(head(hop()), ())[1].asks
+    for framing, framed in ((",", False), ("0,", True), (",chunked", True)):
+        assert read_hop(head(hop(framing=framing)), ())[1].framed is framed

@@ -1,0 +1,184 @@
+"""Answers Envoy, our front door, that asks whether it may carry a request by itself (`engines.front_carried`).
+
+A yes is the fast path's yes: plain requests of sessions that this worker knows. It names the route, and how the headers
+that the client sent become those that an app gets from our own proxy. Anything else is no refusal: the request then
+comes to a worker whole, which refuses, asks to sign in, keeps the form, or does whatever else is to be done.
+"""
+
+import json
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+from gateway.clock import Clock, system_clock
+from gateway.config.schema import Config
+from gateway.engines.carrying import carried
+from gateway.engines.front_carried import settable
+from gateway.errors import RequestRefused, StoreUnavailable
+from gateway.model import Verdict
+from gateway.observability.access_log import AccessLog
+from gateway.policy.decide import Routes, decide
+from gateway.proxy.client_headers import Pair
+from gateway.proxy.request_headers import host_header
+from gateway.request.hop import AGAIN, CARRY, NOTE, PRIVATE, PUBLIC, Hop
+from gateway.request.target import make_target
+from gateway.server.fastpath.fast_path import FastPath
+from gateway.server.fastpath.header_plans import ClientAddress
+from gateway.server.fastpath.request_head import split_head
+from gateway.server.fastpath.wanted import Allowed
+from gateway.session import Sessions
+
+_START = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"
+NOT_CARRIED = _START + b"\r\n"
+_GOES_ON, _ENDS = NOT_CARRIED, b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
+# What stands between Envoy and its two ends, and so is Envoy's to write.
+_FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection", "te", "trailer", "expect"})
+# Envoy has written its own over what the client sent, so that what the client sent says nothing of what is there.
+_OF_ENVOY = ("x-forwarded-proto", "x-envoy-external-address")
+
+
+class CarriedRequests:
+    """`clock` is the wall clock that Envoy reads, too."""
+
+    def __init__(
+        self,
+        config: Config,
+        fast: FastPath,
+        access: AccessLog,
+        routes: Routes,
+        sessions: Sessions,
+        *,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._fast, self._access, self._routes, self._sessions = fast, access, routes, sessions
+        self._names = {id(route): name for name, route in carried(config).items()}
+        self._settable = settable(config)
+        self._clock = clock
+
+    def answer(self, head: bytes, address: ClientAddress, hop: Hop) -> bytes:
+        """Say whether Envoy may carry the request of this head, and how."""
+        found = split_head(head)
+        if found is None or not self._names:
+            return NOT_CARRIED
+        line = found.line
+        method, path, query = line[1].decode(), line[2].decode(), (line[3] or b"").decode()
+        if self._fast.is_ours(path) or (hop.framed and method in ("GET", "HEAD")):
+            return NOT_CARRIED
+        allowed = self._fast.judge(found, address, method, path, query)
+        name = self._names.get(id(allowed.site.route)) if allowed else None
+        if allowed is None or name is None:
+            return NOT_CARRIED
+        lines = self._lines(allowed, name)
+        if not lines:
+            return NOT_CARRIED
+        id_ = allowed.plan.name(found.named) or self._access.new_id()
+        named = b"x-request-id: " + id_.encode() + b"\r\n" if allowed.rendered.named else b""
+        note = f"{NOTE}: {self._note(allowed, id_, method, path)}\r\n"
+        if (principal := allowed.rendered.principal) is not None:
+            uri = f"{path}?{query}" if query else path
+            note += f"{AGAIN}: {self._again(allowed, method, uri, principal.session.sid)}\r\n"
+        return _START + lines + named + note.encode() + b"\r\n"
+
+    # -- headers ---------------------------------------------------------------------------------------------------
+
+    def _lines(self, allowed: Allowed, name: str) -> bytes:
+        """Remembered with what was rendered, which goes when the principal changes or the assertion is old."""
+        rendered = allowed.rendered
+        known = rendered.carried
+        if known is None:
+            known = rendered.carried = self._written(allowed, name)
+        return known
+
+    def _written(self, allowed: Allowed, name: str) -> bytes:
+        plan, route = allowed.plan, allowed.site.route
+        target = plan.target
+        sent = [value.decode("latin-1") for key, value in plan.pairs if key.lower() == b"host"]
+        upstream = allowed.upstream.address.authority
+        if plan.authorization:
+            return b""  # whoever shows credentials with each request has no session that an answer could be judged by
+        if any(key.lower() == b"accept" and b"event-stream" in value for key, value in plan.pairs):
+            return b""  # a stream has no end: ours is cut where a session ends, Envoy's falls silent
+        if route.preserve_host and sent != [host_header(route, target, upstream)]:
+            return b""  # the app gets the host in its one spelling
+        change = difference(plan.pairs, allowed.rendered.block, named=allowed.rendered.named)
+        if change is None or not self._settable.issuperset(key for key, _ in change[0]):
+            return b""
+        told, removed = change
+        told = [*told, (CARRY, name), (PUBLIC, f"{target.scheme}://{target.authority}")]
+        if allowed.rendered.principal is not None:
+            told.append((PRIVATE, "1"))
+        if removed:
+            told.append(("x-envoy-auth-headers-to-remove", ",".join(removed)))
+        return b"".join(f"{key}: {value}\r\n".encode("latin-1") for key, value in told)
+
+    # -- what is told to Envoy for later ---------------------------------------------------------------------------
+
+    def _note(self, allowed: Allowed, name: str, method: str, path: str) -> str:
+        principal, decision, plan = allowed.rendered.principal, allowed.decision, allowed.plan
+        trace = self._access.new_trace(name)
+        trace.decided(decision, principal, self._sessions.now())
+        said = {
+            "id": name,
+            "client": str(plan.target.client),
+            "method": method,
+            "host": plan.target.host,
+            "path": path,
+            "route": allowed.site.route.label,
+            "user": trace.user,
+            "verdict": trace.verdict,
+            "reason": trace.reason,
+            "rule": trace.rule,
+            "factors": trace.factors,
+            "upstream": allowed.upstream.address.url,
+            "agent": plan.agent,
+        }
+        return json.dumps(said)
+
+    def _again(self, allowed: Allowed, method: str, uri: str, sid: str) -> str:
+        target = allowed.plan.target
+        words = (int(self._clock() * 1000), method, target.scheme, target.client, target.authority, uri)
+        return " ".join(map(str, (*words, sid)))
+
+    async def goes_on(self, asked: str) -> bytes:
+        """Say whether an answer under way may go on: its session has not ended, and policy says the same."""
+        try:
+            _, method, scheme, client, authority, uri, sid = asked.split(" ")
+            target = make_target(scheme, authority, method, uri, ip_address(client))
+            principal = await self._sessions.look_up(sid)
+        except (ValueError, RequestRefused):
+            return _ENDS
+        except StoreUnavailable:
+            return _GOES_ON  # as our own proxy: what can't be read is not judged, the next look asks again
+        route = self._routes.find(target)
+        if principal is None or route is None:
+            return _ENDS
+        verdict = decide(route, target, principal, self._sessions.now()).verdict
+        return _GOES_ON if verdict is Verdict.ALLOW else _ENDS
+
+
+def difference(
+    received: Sequence[Pair], block: bytes, *, named: bool
+) -> tuple[list[tuple[str, str]], list[str]] | None:
+    """Compare the headers that a client sent with those that the app is to get.
+
+    Args:
+        received: as pairs.
+        block: what the app is to get, as lines, without Host and framing.
+        named: whether X-Request-Id will be set, too.
+
+    Returns:
+        the headers to set and the names to remove, all in lower case; None if a header would have to be there twice.
+    """
+    before: dict[str, list[str]] = {}
+    after: dict[str, list[str]] = {}
+    sent = (line.partition(b": ")[::2] for line in block.split(b"\r\n") if line)
+    for pairs, found in ((received, before), (sent, after)):
+        for name, value in pairs:
+            found.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    for key in _OF_ENVOY:
+        before[key] = ["what Envoy wrote"]
+    changed = {key: values for key, values in after.items() if before.get(key) != values}
+    if any(len(values) > 1 for values in changed.values()) or not _FRAMING.isdisjoint(changed):
+        return None
+    kept = set(after) | _FRAMING | ({"x-request-id"} if named else set())
+    told = [(key, values[0]) for key, values in changed.items()]
+    return told, sorted(key for key in before if key not in kept)

@@ -1,0 +1,113 @@
+"""Logs and counts the requests that Envoy, our front door, carried by itself: one line and one metric each, as others.
+
+Envoy writes a line for each into a pipe in the private folder. One worker at a time reads it (a lock says which), and
+leaves half a line to the next.
+"""
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from gateway.engines.front_place import PIPE
+from gateway.observability.access_log import AccessLog, Trace
+from gateway.server.fastpath.metrics_tally import Tally
+
+log = logging.getLogger("gateway.engine")
+TRY_EVERY = 0.5
+"""Seconds between tries to become the reader, and between additions to the shared metrics."""
+_AT_ONCE = 256 * 1024
+# Envoy's words for why an answer is not whole, or none was had (%RESPONSE_FLAGS%).
+_FLAGS = {
+    "DC": "the client went away",
+    "UC": "the upstream broke off",
+    "UF": "the upstream could not be reached",
+    "UT": "the upstream took too long",
+    "SI": "nothing came for too long",
+    "UR": "the upstream broke off",
+}
+
+
+def make_pipe(folder: Path) -> int:
+    """Make the pipe; returns a descriptor that keeps it open while nobody reads it."""
+    os.mkfifo(folder / PIPE, 0o600)
+    return os.open(folder / PIPE, os.O_RDWR | os.O_NONBLOCK)
+
+
+class CarriedLog:
+    """Reads what Envoy wrote, when it is this worker's turn."""
+
+    def __init__(self, folder: Path, access: AccessLog) -> None:
+        self._pipe, self._lock, self._half = folder / PIPE, folder / f"{PIPE}.lock", folder / f"{PIPE}.half"
+        self._access, self._tally = access, Tally()
+        self._rest = b""
+
+    async def run(self) -> None:
+        """Wait for the turn, then read until cancelled."""
+        if not self._pipe.exists():
+            return
+        loop = asyncio.get_running_loop()
+        lock = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            while not _taken(lock):  # noqa: ASYNC110 - another process has it
+                await asyncio.sleep(TRY_EVERY)
+            self._rest = self._half.read_bytes() if self._half.exists() else b""
+            pipe = os.open(self._pipe, os.O_RDWR | os.O_NONBLOCK)
+            loop.add_reader(pipe, self._read, pipe)
+            try:
+                while True:
+                    await asyncio.sleep(TRY_EVERY)
+                    self._tally.flush()
+            finally:
+                loop.remove_reader(pipe)
+                self._read(pipe)
+                os.close(pipe)
+                self._tally.flush()
+                with suppress(OSError):  # the folder is gone where Envoy went first
+                    self._half.write_bytes(self._rest)
+        finally:
+            os.close(lock)
+
+    def _read(self, pipe: int) -> None:
+        try:
+            data = os.read(pipe, _AT_ONCE)
+        except BlockingIOError:
+            return
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            try:
+                self._note(json.loads(line))
+            except (ValueError, KeyError, TypeError):
+                log.warning("a line of Envoy's about a request can't be read")
+
+    def _note(self, said: dict[str, Any]) -> None:
+        if not str(said["route"]).startswith("app-"):
+            return  # a worker carried it after all, and has logged it
+        note, status = json.loads(said["note"]), int(said["status"])
+        trace = Trace(note["id"])
+        trace.path, trace.route, trace.user, trace.verdict = (
+            note[key] for key in ("path", "route", "user", "verdict")
+        )
+        reason = next(
+            (words for flag, words in _FLAGS.items() if flag in str(said["flags"] or "").split(",")), ""
+        )
+        trace.reason, trace.rule, trace.factors = reason or note["reason"], note["rule"], note["factors"]
+        trace.upstream, trace.agent, trace.sent = note["upstream"], note["agent"], int(said["bytes"])
+        seconds, head = float(said["ms"]) / 1000, said["head"]
+        self._tally.count(trace.route, status, seconds if head is None else float(head) / 1000)
+        if self._access.wants(status):
+            self._access.line(
+                note["method"], trace, status, seconds, remote=note["client"], host=note["host"]
+            )
+
+
+def _taken(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,113 @@
+"""What Envoy carries itself with `server.engine: envoy`: as our own proxy would, and only what a worker has allowed."""
+
+import asyncio
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from gateway.engines.carrying import carried as carried_names
+from tests.doors.run import RealClock
+from tests.engine_rig import behind_envoy, carried, carried_so_far
+from tests.rig import echo
+
+pytestmark = pytest.mark.xdist_group("engine")
+PATIENCE = 60
+
+
+async def app(request: web.Request) -> web.StreamResponse:
+    """/download sends for as long as somebody reads; /cookies and /moved name the app's own address."""
+    here = f"http://{request.transport.get_extra_info('sockname')[0]}:{request.transport.get_extra_info('sockname')[1]}"
+    if request.path == "/cookies":
+        own = ("auth_session=theirs", "__Host-auth_session_pass=x", "theirs=1; Domain=app.internal; Path=/")
+        headers = [("Set-Cookie", cookie) for cookie in own]
+        headers += [("Clear-Site-Data", '"cookies", "storage"'), ("Cache-Control", "public, max-age=600")]
+        return web.Response(headers=[*headers, ("X-Accel-Expires", "600")])
+    if request.path == "/moved":
+        return web.Response(
+            status=302, headers={"Location": f"{here}/elsewhere?x=1", "Refresh": f"5; url={here}/y"}
+        )
+    if request.path != "/download":
+        return await echo(request)
+    answer = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
+    await answer.prepare(request)
+    while True:
+        await answer.write(b"x" * 65536)
+
+
+async def test_a_signed_in_user_is_carried_and_the_app_gets_what_it_gets_from_us(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        behind_envoy(tmp_path, monkeypatch, handler=app, clock=RealClock()) as rig,
+        rig.browser() as browser,
+    ):
+        await rig.add_user()
+        assert (await browser.get("/x")).status == 303
+        # What a worker says to Envoy no client can say.
+        (name,) = carried_names(rig.config)
+        claims = {
+            "X-Gateway-Carry": name,
+            "X-Gateway-Asks": "1",
+            "X-Gateway-M-Again": "1 GET http 127.0.0.1 x / x",
+        }
+        assert (await browser.get("/x", **claims)).status == 303
+        assert carried_so_far(rig) == 0
+        await browser.sign_in()
+        forged = {"Remote-User": "root", "Remote.User": "root", "X-Real-IP": "1.1.1.1", "X-Mine": "1"}
+        first = await (await carried(rig, lambda: browser.get("/x", **forged))).json()
+        second = await (await carried(rig, lambda: browser.post("/x?q=1", {"a": "b"}, **forged))).json()
+        for told in (first, second):
+            headers = {name.lower(): value for name, value in told["headers"]}
+            assert "root" not in headers.values()
+            assert (headers["remote-user"], headers["x-mine"]) == ("alice", "1")
+            assert headers["x-forwarded-for"] == "127.0.0.1"
+            assert headers["x-forwarded-proto"] == "http"
+            assert "auth_session" not in headers.get("cookie", "")
+            assert not [
+                name for name in headers if name.startswith(("x-gateway", "x-envoy")) or name == "x-real-ip"
+            ]
+        assert (second["method"], second["path"], second["body"]) == ("POST", "/x?q=1", "a=b")
+
+        cookies = await carried(rig, lambda: browser.get("/cookies"))
+        assert cookies.headers.getall("Set-Cookie") == ["theirs=1; Domain=127.0.0.1; Path=/"]
+        assert cookies.headers["Clear-Site-Data"] == '"storage"'
+        assert cookies.headers["Cache-Control"] == "private, max-age=600"
+        assert "X-Accel-Expires" not in cookies.headers
+        moved = await carried(rig, lambda: browser.get("/moved"))
+        assert moved.headers["Location"] == f"{rig.url}/elsewhere?x=1"
+        assert moved.headers["Refresh"] == f"5; url={rig.url}/y"
+
+
+async def test_a_download_that_envoy_carries_stops_when_its_session_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    route = {"upstream": "UPSTREAM", "timeouts": {"idle": "3s"}}
+    async with (
+        behind_envoy(tmp_path, monkeypatch, handler=app, clock=RealClock(), routes=[route]) as rig,
+        rig.browser() as browser,
+    ):
+        await rig.add_user()
+        await browser.sign_in()
+        answer = await carried(rig, lambda: browser.session.get(f"{rig.url}/download"))
+        assert await answer.content.readexactly(10)
+        await rig.gateway.stores.sessions.delete_for_user("alice")
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(aiohttp.ClientError):
+                await all_thrown_away(answer)
+
+
+async def all_thrown_away(answer: aiohttp.ClientResponse) -> None:
+    while await answer.content.readany():
+        pass
+
+
+async def test_an_event_stream_goes_through_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with behind_envoy(tmp_path, monkeypatch, handler=app) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.sign_in()
+        await carried(rig, lambda: browser.get("/x"))
+        before = carried_so_far(rig)
+        assert (await browser.get("/x", Accept="text/event-stream")).status == 200
+        assert carried_so_far(rig) == before
