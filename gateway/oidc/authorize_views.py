@@ -57,6 +57,9 @@ class AuthorizeViews:
 
     async def authorize(self, request: PortalRequest) -> web.StreamResponse:
         """Judge a new request and go on with it."""
+        # Two kinds of errors (RFC 6749 §4.1.2.1). Where client and redirect URI are right the browser goes back with an
+        # error that the app can handle. Where not, the user sees a page here: nobody may be sent to an address that we
+        # don't know.
         try:
             wanted = self._read(await _parameters(request))
         except Denied as denied:
@@ -71,11 +74,15 @@ class AuthorizeViews:
         return await self._go_on(request, self._unseal(sealed))
 
     def _read(self, params: Mapping[str, str]) -> SignInRequest:
+        # A request of our own, on its way back from the sign-in. It was judged when it came, and what is sealed can't
+        # have been changed; whoever makes up one can't seal it.
         if "continue" in params:
             return self._unseal(params["continue"])
         return read_request(params, self._apps, self._clock(), self._subject_of)
 
     def _subject_of(self, hint: str, app: Client) -> str | None:
+        # A hint may be old: it says who was signed in, not that somebody is (Core §3.1.2.1). But it must be of this
+        # client.
         claims = self._tokens.read(hint, ID, expired=True)
         return str(claims["sub"]) if claims and claims.get("aud") == app.id else None
 
@@ -114,6 +121,7 @@ class AuthorizeViews:
         prefix = self._prefix
         here = f"{prefix}{AUTHORIZE}?{urlencode({'continue': self._seal(wanted)})}"
         page = with_return(f"{prefix}/{'login' if sign_in else 'verify'}", here)
+        # login_hint fills in the form and proves nothing; ui_locales is the app's word on the language (Core §3.1.2.1).
         more = {"login_hint": wanted.login_hint} if wanted.login_hint and sign_in else {}
         if language := preferred(wanted.ui_locales.replace(" ", ","), self._pages.readers.offered):
             more["lang"] = language
@@ -179,6 +187,8 @@ class AuthorizeViews:
             return await self._go_on(request, wanted)
         if await self._somebody_else(wanted, principal):
             return await self._go_on(request, wanted)
+        # A forged form would give an app what its user has never allowed, unseen: the browser comes back with a code at
+        # once.
         if not form.genuine:
             return self._consent_page(request, wanted, app, principal, STALE_FORM)
         if form.get("do") != "allow":

@@ -38,6 +38,7 @@ class Asking:
         """
         if again or app.settings.consent == "always":
             return True
+        # `none` is for apps of the operator's own, which see what the gateway knows of their users in any case.
         if app.settings.consent == "none":
             return False
         known = await self._consents.get(username, app.id)

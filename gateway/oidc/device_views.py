@@ -108,6 +108,7 @@ class DeviceViews:
         except TooManyAttempts as limit:
             return self._form(request, typed, error=too_many(limit), status=429)
         app = self._apps.find(waiting.client_id) if waiting else None
+        # Wrong, expired, used: the answer is the same, and the try is counted (RFC 8628 §5.1).
         if waiting is None or app is None:
             self._audit.record("oidc_device_code_wrong", principal.username, request.client.ip)
             return self._form(request, typed, error=NO_SUCH_CODE, status=404)
@@ -127,6 +128,8 @@ class DeviceViews:
         self, request: PortalRequest, principal: Principal, app: Client, waiting: Waiting, typed: str, do: str
     ) -> web.StreamResponse:
         """First the question, then its answer."""
+        # A stranger may have started the flow and sent the code to this user (RFC 8628 §5.4). So the page says which
+        # app would get what, before anything is granted.
         if do not in ("allow", "refuse"):
             return self._show(
                 request,
@@ -164,6 +167,7 @@ class DeviceViews:
         return Decision(verdict, "oidc", "device")
 
     def _prove(self, decision: Decision | None, typed: str, app: Client | None) -> web.Response:
+        # The code travels along, so that nobody types it twice; it is filled in again, not sent.
         query = {"user_code": typed, **({"app": app.id} if app else {})}
         page = "verify" if decision and decision.verdict is Verdict.STEP_UP else "login"
         return see_other(with_return(f"{self._prefix}/{page}", f"{self._here}?{urlencode(query)}"))

@@ -142,6 +142,7 @@ def _revoked(claims: Claims) -> str:
 
 async def _bearer(request: PortalRequest) -> str:
     """RFC 6750 §2.1 and §2.2; never from the address, which ends up in logs."""
+    # Of several Authorization fields none counts: another reader could take another one of them for the token.
     values = request.http.headers.getall("Authorization", ())
     if len(values) == 1 and values[0][:7].lower() == "bearer ":
         return values[0][7:].strip()

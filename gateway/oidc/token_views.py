@@ -56,6 +56,7 @@ class TokenEndpointViews:
         try:
             return answer(await self._grants[grant](request, app, form))
         except OAuthError as error:
+            # A device asks every few seconds until its owner has answered: that is no event (RFC 8628 §3.5).
             if error.code not in ("authorization_pending", "slow_down"):
                 self._audit.record("oidc_refused", "", request.client.ip, client=app.id, error=error.code)
             raise
@@ -77,6 +78,7 @@ class TokenEndpointViews:
 
     async def _by_client(self, request: PortalRequest, app: Client, form: Form) -> dict[str, object]:
         """The app for itself: no user, so no scope about one and no refresh token (RFC 6749 §4.4)."""
+        # RFC 6749 §4.4: such a token is about the app. A scope about users would promise what nobody has signed in for.
         about_users = {"openid", "profile", "email", "phone", "groups", "offline_access"}
         scopes = tuple(form.get("scope", "").split())
         if app.settings.is_public:

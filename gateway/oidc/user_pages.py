@@ -76,6 +76,7 @@ class OwnPages:
         username, client = principal.username, form.get("client", "")
         had_consent = await self._consents.remove(username, client) if client else False
         ended = await self._grants.end(username=username, client_id=client) if client else 0
+        # The app hears of it as of a sign-out (Back-Channel Logout 1.0 §2.4): its own session must end, too.
         if had_consent or ended:
             await self._logins.end(username, client, self._clock())
             self._audit.record("oidc_revoked", username, request.client.ip, client=client, kind="grants")
