@@ -108,30 +108,32 @@ class ApiCredentials:
         shown = shown_on(route, authorization)
         if isinstance(shown, ShownSecret):
             right = await self._check(target, shown)
-            if refusal := self._objection(right, route, target, shown):
+            if refusal := self._objection(right, route, target.method, shown):
                 if isinstance(refusal, OutOfScope):
                     name, ip = right.user.username, str(target.client)
                     self._audit.record("token_out_of_scope", name, ip, route=route.label)
                 raise refusal
-            return ApiPrincipal(self._principal(right, route, target, shown), consumed=True)
+            return ApiPrincipal(self._principal(right, route, str(target.client), shown), consumed=True)
         if shown is None and route.client_cert and certificate and (name := certificate_name(certificate)):
             sid, now = f"cert:{name}", self._clock()
             return ApiPrincipal(proven_now(User(sid), "certificate", sid, str(target.client), now))
         return shown or ApiPrincipal(consumed=len(authorization) > 1 and (route.tokens or route.basic))
 
-    def known(self, route: Route, target: Target, authorization: Sequence[str]) -> ApiPrincipal | None:
+    def known(
+        self, route: Route, method: str, address: str, authorization: Sequence[str]
+    ) -> ApiPrincipal | None:
         """Return what `read` would, without a certificate, if it need not check anything anew and would not refuse.
 
-        Waits for nothing, and nothing is noted.
+        `address` is the client's. Waits for nothing, and nothing is noted.
         """
         shown = shown_on(route, authorization)
         if not isinstance(shown, ShownSecret):
             return shown or ApiPrincipal(consumed=len(authorization) > 1 and (route.tokens or route.basic))
         cache = self._right_tokens if shown.factor == "token" else self._right_passwords
         right: Bearer | RightPassword | None = cache.known(shown.secret)
-        if right is None or self._objection(right, route, target, shown):
+        if right is None or self._objection(right, route, method, shown):
             return None
-        return ApiPrincipal(self._principal(right, route, target, shown), consumed=True)
+        return ApiPrincipal(self._principal(right, route, address, shown), consumed=True)
 
     def hear(self, change: Change) -> None:
         """Check passwords of a changed user, and revoked tokens, again at their next use."""
@@ -178,7 +180,7 @@ class ApiCredentials:
         return await self._right_passwords.get(shown.secret, str(target.client), check)
 
     def _objection(
-        self, right: Bearer | RightPassword, route: Route, target: Target, shown: ShownSecret
+        self, right: Bearer | RightPassword, route: Route, method: str, shown: ShownSecret
     ) -> NotAccepted | OutOfScope | None:
         """Why a credential that is right does not count for this request."""
         if not isinstance(right, Bearer):
@@ -188,8 +190,8 @@ class ApiCredentials:
             return self._refused_token("it has expired")
         if username is not None and (not token.owner or user_name(username) != token.owner):
             return self._refused_token("it belongs to somebody else")
-        if route.label not in token.routes or (token.methods and target.method not in token.methods):
-            return OutOfScope(f"token {token.name} is not for {target.method} on {route.label}")
+        if route.label not in token.routes or (token.methods and method not in token.methods):
+            return OutOfScope(f"token {token.name} is not for {method} on {route.label}")
         return None
 
     async def _look_up(self, target: Target, text: str) -> Bearer:
@@ -246,10 +248,10 @@ class ApiCredentials:
     # -- what was proven -------------------------------------------------------------------------------------------
 
     def _principal(
-        self, right: Bearer | RightPassword, route: Route, target: Target, shown: ShownSecret
+        self, right: Bearer | RightPassword, route: Route, ip: str, shown: ShownSecret
     ) -> Principal:
         sid = f"token:{right.token.id}" if isinstance(right, Bearer) else f"basic:{right.user.username}"
-        now, ip = self._clock(), str(target.client)
+        now = self._clock()
         if any(rule.max_age for rule in route.access):  # a rule asks how old the proof is: it came just now
             return proven_now(right.user, shown.factor, sid, ip, now)
         return right.principals.get(right.user, shown.factor, sid, ip, now)

@@ -173,15 +173,7 @@ class FastPath:
         if plan.may_be_release and method == "POST":
             return None
         # Only who is known to this worker already: anything else means a question to a store, or a sign-in page.
-        caller = self._callers.find(
-            route,
-            plan.target.host,
-            plan.session,
-            plan.authorization,
-            plan.target.client,
-            plan.agent,
-            lambda: target_of(plan, method, path, query),
-        )
+        caller = self._callers.find(route, plan.target, method, plan.session, plan.authorization, plan.agent)
         if caller is None:
             return None
         principal = caller.principal

@@ -1,11 +1,11 @@
 """Whom a request comes from, as far as this worker knows that without asking anybody."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from gateway.authn.api_credentials import ApiCredentials
 from gateway.authn.shown_credentials import ApiPrincipal
 from gateway.config.schema import Route
-from gateway.model import IPAddress, Target
+from gateway.model import Target
 from gateway.session import Sessions
 
 _NOBODY = ApiPrincipal()
@@ -20,27 +20,25 @@ class KnownCallers:
     def find(
         self,
         route: Route,
-        host: str,
+        target: Target,
+        method: str,
         session: str,
         authorization: Sequence[str],
-        client: IPAddress,
         agent: str,
-        target: Callable[[], Target],
     ) -> ApiPrincipal | None:
-        """Return who asks for something at `host`. As on the ordinary path, credentials come before the session.
+        """Return who asks. As on the ordinary path, credentials come before the session.
 
-        `session` is what the cookie holds, `authorization` the values of Authorization that count, `client`
-        and `agent` the address and User-Agent which a session may be bound to, `target` makes what
-        is asked for, which only credentials want to know. None: a store has to be asked, a password to be checked, or
-        credentials to be refused.
+        Of `target` only the host and the client count here. `session` is what the cookie holds, `authorization` the
+        values of Authorization that count; the client and `agent`, the User-Agent, are what a session may be bound to.
+        None: a store has to be asked, a password to be checked, or credentials to be refused.
         """
         shown = _NOBODY
         if authorization:
-            known = self._credentials.known(route, target(), authorization)
+            known = self._credentials.known(route, method, str(target.client), authorization)
             if known is None:
                 return None
             shown = known
         if shown.principal is not None or not session:
             return shown
-        principal = self._sessions.cached(session, host, client, agent)
+        principal = self._sessions.cached(session, target.host, target.client, agent)
         return None if principal is None else ApiPrincipal(principal, consumed=shown.consumed)

@@ -42,11 +42,11 @@ from gateway.server.fastpath.request_head import PLAIN_PATH, PLAIN_QUERY, FastRe
 from gateway.server.fastpath.wanted import ExchangeClient
 
 _KNOWN = 2048
-_NAMES = ("X-Forwarded-Uri", "X-Original-URL")
-_URI = re.compile(
-    rb"\r\n(?i:x-forwarded-uri:[ \t]*|x-original-url:[ \t]*https?://[0-9a-z._-]+(?::[0-9]+)?)"
-    rb"(?P<path>" + PLAIN_PATH + rb")(?:\?(?P<query>" + PLAIN_QUERY + rb"))?(?=\r\n|\Z)"
-)
+_PLAIN = rb"(?P<path>" + PLAIN_PATH + rb")(?:\?(?P<query>" + PLAIN_QUERY + rb"))?(?=\r\n|\Z)"
+_URI = {
+    "X-Original-URL": re.compile(rb"https?://[0-9A-Za-z._-]+(?::[0-9]+)?" + _PLAIN),
+    "X-Forwarded-Uri": re.compile(_PLAIN),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,8 @@ class Questions:
         if head.length or head.chunked:
             return None
         if path in self._forward.doors:
-            uri = _URI.search(block)
+            found = (head.find(name, value) for name, value in _URI.items())
+            uri = next((one for one in found if one is not None), None)
             if uri is None:
                 return None
             at = AskedAt(method, path, query, in_header=True)
@@ -136,15 +137,7 @@ class Questions:
         route = self._routes.match(asked.host, path)
         if route is None:
             return None
-        caller = self._callers.find(
-            route,
-            asked.host,
-            plan.session,
-            known.authorization,
-            asked.client,
-            plan.agent,
-            lambda: replace(asked, path=path, query=query),
-        )
+        caller = self._callers.find(route, asked, asked.method, plan.session, known.authorization, plan.agent)
         if caller is None:
             return None
         principal = caller.principal
@@ -218,7 +211,7 @@ class Questions:
         if plan is None or not plan.peer.trusted:
             return None
         headers = headers_of(plan.pairs)
-        if at.in_header and sum(len(headers.getall(name, ())) for name in _NAMES) != 1:
+        if at.in_header and sum(len(headers.getall(name, ())) for name in _URI) != 1:
             return None  # taken out of one of them, it would still stand in the other
         question = PlainQuestion(headers, URL.build(path=at.path, query_string=at.query, encoded=True).query)
         try:
@@ -245,7 +238,7 @@ class Questions:
         here = target_of(plan, at.method, at.path, at.query)
         if at.in_header:
             headers = CIMultiDict(question.headers)
-            for name in _NAMES:
+            for name in _URI:
                 if name in headers:
                     headers[name] = headers[name][:-1] + (f"{path}?{query}" if query else path)
             question = PlainQuestion(CIMultiDictProxy(headers), question.query)

@@ -19,12 +19,11 @@ _LINE = re.compile(
     re.ASCII,
 )
 _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
-# The framing of a body, taken out before the block is looked up: a form's length differs, its other headers don't.
-_FRAMING = re.compile(
-    rb"(?i)(?:^|\r\n)(?:content-length:[ \t]*([0-9]{1,18})|transfer-encoding:[ \t]*(chunked))[ \t]*(?=\r\n|$)"
-)
-# A proxy's name for the request, taken out as well: it is another one each time, and no app gets it from a client.
-_NAMED = re.compile(rb"\r\n[Xx]-[Rr]equest-[Ii]d: ([A-Za-z0-9._:=+/@-]{1,128})(?=\r\n|\Z)")
+# Taken out before the block is looked up, since its other headers come again and these don't. In another spelling they
+# stay where they are, and the request is not plain: a search that knows all spellings costs as much as the rest.
+_LENGTH = re.compile(rb"([0-9]{1,18})[ \t]*(?=\r\n|\Z)")
+_CHUNKED = re.compile(rb"(?i:chunked)[ \t]*(?=\r\n|\Z)")
+_ID = re.compile(rb"([A-Za-z0-9._:=+/@-]{1,128})(?=\r\n|\Z)")
 # Framing, switching and negotiation of the connection: the ordinary path's business.
 _ELSEWHERE = frozenset(
     {
@@ -68,9 +67,31 @@ class FastRequestHead:
 
     line: re.Match[bytes]
     block: bytes
-    named: str
+    """It begins with the end of the request line."""
+    named: str = ""
     length: int | None = None
     chunked: bool = False
+
+    def find(self, name: str, value: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        """Find a header's value, if the header is there in one of its two usual spellings and the value fits."""
+        for start in _SPELLINGS[name]:
+            at = self.block.find(start)
+            if at >= 0:
+                return value.match(self.block, at + len(start))
+        return None
+
+    def take_out(self, name: str, value: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        """The same, and without the header afterwards."""
+        found = self.find(name, value)
+        if found is not None:
+            self.block = self.block[: found.start() - len(name) - 4] + self.block[found.end() :]
+        return found
+
+
+_SPELLINGS = {
+    name: (f"\r\n{name}: ".encode(), f"\r\n{name.lower()}: ".encode())
+    for name in ("X-Request-Id", "Content-Length", "Transfer-Encoding", "X-Original-URL", "X-Forwarded-Uri")
+}
 
 
 def split_head(data: bytes) -> FastRequestHead | None:
@@ -79,25 +100,22 @@ def split_head(data: bytes) -> FastRequestHead | None:
     line = _LINE.fullmatch(data, 0, end)
     if line is None or not line[2]:
         return None
-    block, named = data[end + 2 : -4], ""
-    if id := _NAMED.search(block):
-        block, named = block[: id.start()] + block[id.end() :], id[1].decode()
-    if line[1] in _BODILESS:
-        return FastRequestHead(line, block, named)
-    framing = _FRAMING.search(block)
-    if framing is None:
-        return FastRequestHead(line, block, named)
-    rest = block[: framing.start()] + block[framing.end() :]
-    if framing.start() == 0:
-        rest = rest[2:]
-    # A second framing header is still in the block, which is not plain then.
-    length = int(framing[1]) if framing[1] else None
-    return FastRequestHead(line, rest, named, length=length, chunked=framing[2] is not None)
+    head = FastRequestHead(line, data[end:-4])
+    # A proxy's name for the request: another one each time, and no app gets it from a client.
+    if name := head.take_out("X-Request-Id", _ID):
+        head.named = name[1].decode()
+    # A second framing header is still in the block, which is not plain then (RFC 9112 §6.3).
+    if line[1] not in _BODILESS:
+        if length := head.take_out("Content-Length", _LENGTH):
+            head.length = int(length[1])
+        elif head.take_out("Transfer-Encoding", _CHUNKED):
+            head.chunked = True
+    return head
 
 
 def read_block(block: bytes, most: int) -> Pairs | None:
     """The header pairs of a plain request with at most `most` headers; None if it is not plain."""
-    lines = block.split(b"\r\n")
+    lines = block.split(b"\r\n")[1:]
     if len(lines) > most - 2:  # the framing header and the name may have stood there, too
         return None
     pairs: Pairs = []
