@@ -109,6 +109,10 @@ class Rig:
         """The codes sent so far, oldest first."""
         return re.findall(r"#(\d{6,10})\b", self.terminal.getvalue())
 
+    async def newest_code(self) -> str:
+        """Once there is one: a page may be there before it."""
+        return (await until(lambda: self.codes, "a code is sent"))[-1]
+
     async def add_user(self, username: str = "alice", **fields: Any) -> User:
         user = User(username=username, **{"phone": PHONE, "name": username.title(), **fields})
         await self.directory.add(user, PASSWORD)

@@ -3,8 +3,10 @@
 import os
 import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, async_playwright, expect
 
 # On a busy machine a page may take its time; what never comes still fails.
@@ -33,9 +35,25 @@ def chromium() -> str:
     pytest.skip("no chromium on the PATH")
 
 
-@pytest.fixture
-async def browser(chromium: str) -> AsyncIterator[Browser]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def one_chromium(chromium: str) -> AsyncIterator[Browser]:
+    """Started once: that takes longer than most tests."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
         yield browser
         await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(one_chromium: Browser) -> AsyncIterator[Browser]:
+    """A browser that knows nothing yet: what one test leaves behind stays in its contexts, which are closed."""
+    yield one_chromium
+    for context in one_chromium.contexts:
+        await context.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The browser lives in one event loop, so its tests run there."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)

@@ -18,7 +18,7 @@ async def give_password(page: Page, rig: Rig) -> None:
 
 async def sign_in(page: Page, rig: Rig) -> None:
     await give_password(page, rig)
-    await page.get_by_label("Code").fill(rig.codes[-1])
+    await page.get_by_label("Code").fill(await rig.newest_code())
     await page.get_by_role("button", name="Verify").click()
     await page.wait_for_url("**/dash")
 
