@@ -15,7 +15,8 @@ def is_ours(host: object) -> bool:
     """Whether an address or a name is one of loopback. "" and None stand for this machine."""
     text = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host or "localhost")
     try:
-        return ipaddress.ip_address(text.partition("%")[0]).is_loopback
+        address = ipaddress.ip_address(text.partition("%")[0])
+        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
     except ValueError:
         return text == "localhost" or text.endswith(".localhost")
 

@@ -21,5 +21,5 @@ async def test_without_a_host_the_rules_of_the_public_host_hold(tmp_path: Path) 
     ]
     async with running_gateway(tmp_path, routes=routes) as rig:
         assert status_of(await exchange(rig.port, b"GET / HTTP/1.0\r\n\r\n")) == 401
-        assert status_of(await exchange(rig.port, b"GET / HTTP/1.1\r\n\r\n")) == 400
+        assert status_of(await exchange(rig.port, b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")) == 400
         assert rig.upstream.requests == []

@@ -15,7 +15,9 @@ def it_was_meant(nobody_beyond_this_machine_is_asked: None) -> object:
     loopback.beyond.clear()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.1", "::1", "localhost", "app.localhost", None, ""])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.8.0.1", "::1", "::ffff:127.0.0.1", "localhost", "app.localhost", None, ""]
+)
 def test_loopback_may_be_asked(host: str | None) -> None:
     assert loopback.is_ours(host)
 
