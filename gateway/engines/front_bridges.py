@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.config.schema import Config, Route
 from gateway.engines.envoy import socket_of, upstream_tls
-from gateway.engines.front_place import EXT, NO_LIMIT, TYPE, EnginePlace
+from gateway.engines.front_place import EXT, NO_LIMIT, TYPE, WITHOUT_DETAIL, EnginePlace
 from gateway.engines.plan import HTTP2_SCHEMES, address_of
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -91,7 +91,7 @@ def _http(bridge: Bridge) -> dict[str, Any]:
         "http_protocol_options": {"enable_trailers": True},
         "stream_idle_timeout": "0s",
         "upgrade_configs": [{"upgrade_type": "websocket"}],
-        "local_reply_config": _WITHOUT_DETAIL,
+        "local_reply_config": WITHOUT_DETAIL,
         "http_filters": [
             {
                 "name": "router",
@@ -106,21 +106,6 @@ def _http(bridge: Bridge) -> dict[str, Any]:
             "virtual_hosts": [{"name": "app", "domains": ["*"], "routes": [route]}],
         },
     }
-
-
-_WITHOUT_DETAIL = {
-    "mappers": [
-        {
-            "filter": {
-                "status_code_filter": {
-                    "comparison": {"op": "EQ", "value": {"default_value": 503, "runtime_key": "none"}}
-                }
-            },
-            "status_code": 502,
-        }
-    ],
-    "body_format": {"text_format_source": {"inline_string": "The application did not answer.\n"}},
-}
 
 
 def bridge_clusters(config: Config, place: EnginePlace) -> list[dict[str, Any]]:

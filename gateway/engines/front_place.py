@@ -19,6 +19,24 @@ TYPE = "type.googleapis.com/envoy"
 EXT = f"{TYPE}.extensions"
 NO_LIMIT = 1_000_000_000
 
+WITHOUT_DETAIL = {
+    "mappers": [
+        {
+            "filter": {
+                "status_code_filter": {
+                    "comparison": {"op": "EQ", "value": {"default_value": 503, "runtime_key": "none"}}
+                }
+            },
+            "status_code": 502,
+            "body_format_override": {
+                "text_format_source": {"inline_string": "The application did not answer.\n"}
+            },
+        }
+    ],
+    "body_format": {"text_format_source": {"inline_string": "The request was not answered.\n"}},
+}
+"""What Envoy says where it answers by itself. Its own words tell of addresses and causes (security rule 7)."""
+
 
 @dataclass(frozen=True, slots=True)
 class EnginePlace:

@@ -11,6 +11,7 @@ from gateway.engines.carrying import carried as carried_names
 from tests.doors.run import RealClock
 from tests.engine_rig import behind_envoy, carried, carried_so_far
 from tests.rig import echo
+from tests.waiting import free_port
 
 pytestmark = pytest.mark.xdist_group("engine")
 PATIENCE = 60
@@ -111,3 +112,12 @@ async def test_an_event_stream_goes_through_a_worker(tmp_path: Path, monkeypatch
         before = carried_so_far(rig)
         assert (await browser.get("/x", Accept="text/event-stream")).status == 200
         assert carried_so_far(rig) == before
+
+
+async def test_an_app_that_is_gone_is_told_of_without_detail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = {"upstream": f"http://127.0.0.1:{free_port()}", "policy": {"require": "bypass"}}
+    async with behind_envoy(tmp_path, monkeypatch, routes=[gone]) as rig, rig.browser() as browser:
+        answer = await browser.get("/x")
+        assert (answer.status, await answer.text()) == (502, "The application did not answer.\n")
