@@ -1,4 +1,4 @@
-"""The one spelling in which names of users, groups, mail addresses and mail domains are kept and compared. Pure.
+"""The one spelling in which users, groups, mail addresses, mail domains and passwords are kept and compared. Pure.
 
 Rules, directories, imports, lookups and explanations all come here, so none of them can see two names where another
 sees one, nor one where another sees two. What can't be a name is refused here, too.
@@ -41,6 +41,11 @@ def checked_user_name(text: str) -> str:
     if any((character != " " and character.isspace()) or character in ":," for character in name):
         raise InvalidUser(f"username {text!r}: tabs, line ends, colons and commas are not allowed")
     return plain("username", name)
+
+
+def password_bytes(text: str) -> bytes:
+    """One spelling for what different keyboards send (NIST SP 800-63B-4 §3.1.1.2: NFKC before hashing)."""
+    return unicodedata.normalize("NFKC", text).encode(errors="replace")
 
 
 def group_name(text: str) -> str:

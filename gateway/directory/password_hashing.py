@@ -14,9 +14,10 @@ from typing import TypeVar
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from gateway.config.names import password_bytes
 from gateway.config.schema import PasswordRules as Settings
 from gateway.directory import legacy_hashes
-from gateway.directory.password_strength import PasswordStrength, normalised
+from gateway.directory.password_strength import PasswordStrength
 from gateway.errors import Overloaded
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ class PasswordHashing:
 
     async def hash(self, password: str) -> str:
         """Hash a password with the settings of today. Raises Overloaded, as `verify` does."""
-        return await self._run(lambda: self._argon2().derive_phc_encoded(normalised(password)))
+        return await self._run(lambda: self._argon2().derive_phc_encoded(password_bytes(password)))
 
     async def verify(self, password: str, hash: str) -> bool:
         """False also for an empty or unknown hash, after the work of a real one."""
@@ -115,7 +116,7 @@ def _ours(hash: str) -> bool:
 
 def _argon2_matches(password: str, hash: str) -> bool:
     try:
-        Argon2id.verify_phc_encoded(normalised(password), hash)
+        Argon2id.verify_phc_encoded(password_bytes(password), hash)
     except (InvalidKey, ValueError):  # ValueError: the hash is damaged
         return False
     return True

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 
+from gateway.config.names import password_bytes
 from gateway.config.sections.passwords import PasswordRules
 from gateway.directory.breached_passwords import BreachedPasswords
 from gateway.errors import WeakPassword
@@ -49,7 +50,7 @@ class PasswordStrength:
 
     async def check(self, password: str, user: User) -> None:
         """Judge a new password. Raises WeakPassword with a sentence that tells the user why."""
-        text = normalised(password).decode()
+        text = password_bytes(password).decode()
         self._check_length(text)
         folded = text.casefold()
         if folded in _common() or len(set(text)) == 1:
@@ -101,11 +102,6 @@ class PasswordStrength:
 
         known = [*sorted(own), *sorted(self._names), *sorted(CALENDAR)]
         return float(zxcvbn(text[:_ESTIMATED], user_inputs=known)["guesses_log10"])
-
-
-def normalised(password: str) -> bytes:
-    """One spelling for what different keyboards send (NIST SP 800-63B-4 §3.1.1.2: NFKC before hashing)."""
-    return unicodedata.normalize("NFKC", password).encode(errors="replace")
 
 
 def _weak(sentence: str) -> WeakPassword:
