@@ -22,9 +22,9 @@ GATEWAY = Path(__file__).resolve().parents[1] / "gateway"
 BACKGROUND = 1.2
 """Seconds after a request whose background work is counted: the slowest round that every request feeds takes one."""
 SETTLE = 1.1
-"""Seconds in which the background work of what came before ends. With it one turn takes about seven seconds, so that
-the rounds of five seconds do not fall on the same request each time."""
-TIMES = 4
+"""Seconds in which the background work of what came before ends. Each turn waits longer than the one before, so that
+rounds of five seconds don't fall on the same request each time, however fast the machine is."""
+TIMES = 5
 
 KINDS = {"POST login": 50, "page that sends a code": 76, "proxied GET": 37, "forward-auth question": 27}
 """What is counted -> the count at 0b733c8, before the packages of today, by this script."""
@@ -81,13 +81,13 @@ async def measure(rig: Rig, profiler: Profiler) -> dict[str, set[str]]:
     question = {"X-Forwarded-Method": "GET", "X-Forwarded-Proto": "http", "X-Forwarded-Uri": "/page"}
     question["X-Forwarded-Host"] = rig.url.removeprefix("http://")
     await rig.add_user()
-    for _ in range(TIMES):
+    for turn in range(TIMES):
         found.append({name: set() for name in KINDS})
         login, code, proxied, forward = found[-1].values()
         rig.clock.advance(120)  # past the pause between two codes
         async with rig.browser() as browser:
             form = await to_login(browser)
-            await asyncio.sleep(SETTLE)
+            await asyncio.sleep(SETTLE + turn)
             async with profiler.files(login):
                 assert (await browser.post("/_auth/login", form)).status == 303
             async with profiler.files(code):

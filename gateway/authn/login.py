@@ -20,6 +20,7 @@ from gateway.observability.audit import Audit
 from gateway.policy.decide import DEVICE, OWN_FACTORS, UPSTREAM_MFA, Routes, decide, has_two, proven_recently
 from gateway.rate_limits import CODE_FAILURES, CODES_PER_USER, RateLimits, network_of
 from gateway.session import Sessions
+from gateway.stores.protocols.core import Device
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +144,13 @@ class SignIn:
             return ""
         name = as_counted(username)
         user = await self._directory.get(name) if self._devices.current(client.cookies, name) else None
-        device = await self._devices.recognise(client.cookies, user) if user else None
+        device = await self._device(client, user) if user else None
         return device.id if device else ""
+
+    async def _device(self, client: LoginOrigin, user: User) -> Device | None:
+        """The remembered device that asks, if it is this user's; most browsers have no cookie of one."""
+        has_cookie = self._devices.cookie_name in client.cookies
+        return await self._devices.recognise(client.cookies, user) if has_cookie else None
 
     async def federated(
         self, client: LoginOrigin, user: User, before: Principal | None, *, mfa: bool
@@ -165,8 +171,7 @@ class SignIn:
         mfa: bool = False,
     ) -> Principal:
         """After the first factor: a session that knows of a remembered device, and of what is unusual."""
-        has_cookie = self._devices.cookie_name in client.cookies
-        device = await self._devices.recognise(client.cookies, user) if has_cookie else None
+        device = await self._device(client, user)
         action = await self._risk.assess(
             user, client.address, client.user_agent, lang=client.lang, known_device=device is not None
         )
@@ -199,7 +204,7 @@ class SignIn:
     ) -> Prompt:
         """Start (or describe) a challenge. Raises SendFailed and TooManyAttempts."""
         await self._check_locked(principal.username)
-        device = await self._devices.recognise(client.cookies, principal.user)
+        device = await self._device(client, principal.user)
         attempt = replace(client.attempt(principal), resend=resend, known_device=device is not None)
         try:
             prompt = await self._factors[factor].begin(attempt, again=resend is not None)
