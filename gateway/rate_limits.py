@@ -1,6 +1,6 @@
 """Attempt budgets per user, address and number, kept in the Ledger so that all workers and replicas share them.
 
-What is spent is noted, so that an operator can see and lift it (lifting.py).
+What is spent is noted, so that an operator can see and lift it (authn/lockouts.py).
 """
 
 from collections.abc import Sequence

@@ -55,7 +55,7 @@ class Client:
         return Route(name=f"oidc:{self.id}", upstream="", policy=policy or self.settings.policy)
 
     def may_return_to(self, redirect_uri: str) -> bool:
-        """Whether this is a registered redirect URI (`oidc/redirect_uris.py`)."""
+        """Whether this is a registered redirect URI."""
         return is_registered(self.settings.redirect_uris, redirect_uri, native=self.settings.is_public)
 
     def may_end_at(self, redirect_uri: str) -> bool:

@@ -1,6 +1,6 @@
 """One worker's gateway: what answers, what runs beside it, and its life until it is drained.
 
-The way of a request begins in `front`; `compose` makes the services.
+The way of a request begins in `handler.py`; `composition.py` makes the services.
 """
 
 import asyncio

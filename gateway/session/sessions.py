@@ -32,8 +32,8 @@ from gateway.stores.protocols.core import Change, Changes, SessionStore
 
 log = logging.getLogger("gateway.session")
 
-_AGAIN_AFTER = 5.0  # ... and so long after that could not be done
-_RECHECK_AFTER = 60.0  # a cached principal is read again after this many seconds, in case a change was missed
+_RECHECK_AFTER = 60.0  # seconds after which a cached session is read again, in case a change was missed
+_AGAIN_AFTER = 5.0  # seconds until that is tried again if the store did not answer
 
 
 class Sessions:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gateway.proxy.client_headers import Pair, Pairs
 
-# A path that has one spelling and one reading (see gateway.target): no escapes, no empty or dotted segments, no ";".
+# A path with one spelling and one reading (gateway.request.target): no escapes, no empty or dotted segments, no ";".
 # An empty query is not plain either: a Target does not tell "/?" from "/".
 PLAIN_PATH = rb"(?:/(?!\.)[A-Za-z0-9\-._~!$&'()*+,=:@]+)*/?"
 PLAIN_QUERY = rb"[!-\"$-~]+"

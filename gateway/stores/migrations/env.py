@@ -1,4 +1,4 @@
-"""Run by Alembic. The connection, its transaction and the lock come from gateway.stores.migrate."""
+"""Run by Alembic. The connection, its transaction and the lock come from gateway.stores.sql.migrate."""
 
 from alembic import context
 

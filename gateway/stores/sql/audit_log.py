@@ -1,4 +1,4 @@
-"""The audit table. Rows arrive ready and redacted from gateway.audit; nothing is ever changed in them."""
+"""The audit table. Rows arrive ready and redacted from gateway.observability.audit; nothing is ever changed in them."""
 
 import json
 from collections.abc import Sequence
