@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from gateway.config.sections.admin import Admin
 from gateway.config.sections.answers import Redirect, Respond
+from gateway.config.sections.attestation import Attestation
 from gateway.config.sections.audit import AuditArchive, AuditKeep, AuditSection
 from gateway.config.sections.base import Network, SecretUrl, Section
 from gateway.config.sections.directory import (
@@ -49,6 +50,7 @@ from gateway.config.yaml_document import Document
 __all__ = [
     "AccessRequest",
     "Admin",
+    "Attestation",
     "AuditArchive",
     "AuditKeep",
     "AuditSection",
@@ -148,6 +150,7 @@ class WebAuthn(Section):
         description="further origins whose pages may use keys, such as `https://app.example.com`, beside public_url "
         "and the hosts that routes name without `*`",
     )
+    attestation: Attestation = Field(Attestation(), description="which models of keys count")
 
 
 Language = Literal["en", "de", "es", "fr", "ja"]

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from gateway.authn.factors.approval import ApprovalFactor
 from gateway.authn.factors.approval_questions import ApprovalQuestions
+from gateway.authn.factors.attestation import key_approval
 from gateway.authn.factors.base import Enrols, Factor
 from gateway.authn.factors.bypass import Bypasses, BypassFactor
 from gateway.authn.factors.challenge import Codes
@@ -87,7 +88,7 @@ def build_factors(parts: FactorServices) -> Factors:
         seal=ring.seal,
         open=ring.open,
     )
-    site = relying_party(config)
+    site = relying_party(config, parts.clock)
     keys = WebAuthnFactor(credentials=parts.credentials, ledger=parts.ledger, clock=parts.clock, site=site)
     recovery = RecoveryFactor(parts.credentials, parts.ledger, parts.clock)
     approval = _approval(parts)
@@ -148,8 +149,11 @@ def _bypass(parts: FactorServices) -> BypassFactor:
     return BypassFactor(Bypasses(parts.ledger, partial(parts.ring.derive_all, b"bypass")), parts.ledger)
 
 
-def relying_party(config: Config) -> RelyingParty:
-    """Return the WebAuthn relying party: the portal, `webauthn.origins`, and the hosts that routes name."""
+def relying_party(config: Config, clock: Clock) -> RelyingParty:
+    """Return the WebAuthn relying party: the portal, `webauthn.origins`, and the hosts that routes name.
+
+    Raises ConfigError for metadata of keys that can't be trusted.
+    """
     public = urlsplit(config.server.public_url)
     id = config.webauthn.rp_id or (config.session.domain or "").lstrip(".") or public.hostname or ""
     port = f":{public.port}" if public.port else ""
@@ -159,6 +163,7 @@ def relying_party(config: Config) -> RelyingParty:
         config.branding.name,
         f"{public.scheme}://{public.netloc}",
         listed=frozenset(config.webauthn.origins),
+        approval=key_approval(config.webauthn.attestation, clock),
         routed=frozenset(f"{public.scheme}://{host}{port}" for host in named if addresses.is_below(host, id)),
     )
 

@@ -117,7 +117,7 @@ class WebAuthnFactor(HeldAsCredential):
                 username=attempt.user.username,
                 kind=self.name,
                 name=given_name(form, language(attempt.lang).text(N_("Security key or passkey"))),
-                secret=RegisteredKey(made.credential_id, made.credential_public_key, handle).packed(),
+                secret=self._site.key(made, handle).packed(),
                 created_at=now,
                 last_used_at=now,
                 counter=made.sign_count,
@@ -133,6 +133,8 @@ class WebAuthnFactor(HeldAsCredential):
         if given is None or stored is None or stored.kind != self.name:
             return None
         key = RegisteredKey.unpacked(stored.secret)
+        if not self._site.approval.approves(key.aaguid, attested=bool(key.attested)):
+            return None  # it was added before its model was asked for, or counts no more
         proof = self._site.authenticated(given, key, stored.counter, challenge, origin, verified=verified)
         if proof is None:
             return None

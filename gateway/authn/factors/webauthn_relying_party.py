@@ -1,10 +1,12 @@
 """The WebAuthn relying party: what security keys are asked, and the checks of what they answer. No storage here."""
 
 import json
+import logging
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
+from uuid import UUID
 
 from webauthn import (
     generate_authentication_options,
@@ -15,13 +17,17 @@ from webauthn import (
 )
 from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
 from webauthn.helpers import (
+    aaguid_to_string,
     base64url_to_bytes,
     bytes_to_base64url,
+    parse_attestation_object,
     parse_authentication_credential_json,
     parse_registration_credential_json,
 )
 from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import (
+    AttestationConveyancePreference,
+    AttestationFormat,
     AuthenticationCredential,
     AuthenticatorSelectionCriteria,
     PublicKeyCredentialDescriptor,
@@ -30,7 +36,10 @@ from webauthn.helpers.structs import (
 )
 from webauthn.registration.verify_registration_response import VerifiedRegistration
 
+from gateway.authn.factors.attestation import KeyApproval, names_model
 from gateway.model import User
+
+log = logging.getLogger("gateway.webauthn")
 
 # The library parses bytes from outside; beside its own errors these are what damaged CBOR and keys raise.
 MALFORMED = (
@@ -52,16 +61,29 @@ class RegisteredKey:
     id: bytes
     public: bytes
     handle: bytes
+    aaguid: bytes = b""
+    """The model, as the key said; kept only where `webauthn.attestation` asks for it."""
+    attested: bytes = b""
+    """Not empty: the model's maker vouched for it."""
 
     def packed(self) -> bytes:
-        """Return the key as it is stored."""
+        """Return the key as it is stored. What is empty is left out: older code knows three fields."""
         fields = {"id": self.id, "public": self.public, "handle": self.handle}
+        fields |= {name: value for name in ("aaguid", "attested") if (value := getattr(self, name))}
         return json.dumps({name: bytes_to_base64url(value) for name, value in fields.items()}).encode()
 
     @classmethod
     def unpacked(cls, data: bytes) -> "RegisteredKey":
         """Read a key as `packed` wrote it."""
         return cls(**{name: base64url_to_bytes(value) for name, value in json.loads(data).items()})
+
+
+_CONVEYANCE = {False: AttestationConveyancePreference.NONE, True: AttestationConveyancePreference.DIRECT}
+
+
+def model_of(made: VerifiedRegistration) -> bytes:
+    """The AAGUID of a key that was just made."""
+    return UUID(made.aaguid).bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +100,8 @@ class RelyingParty:
     origin: str
     listed: frozenset[str] = frozenset()
     routed: frozenset[str] = frozenset()
+    approval: KeyApproval = field(default_factory=KeyApproval)
+    """Which models of keys count."""
 
     @property
     def possible(self) -> bool:
@@ -105,6 +129,7 @@ class RelyingParty:
                 user_display_name=user.name or user.username,
                 challenge=challenge,
                 exclude_credentials=_descriptors(known),
+                attestation=_CONVEYANCE[self.approval.any],
                 # Preferred, not required: older security keys can store nothing and have no PIN, and are good second
                 # factors all the same. What a passkey needs instead of a password is checked at each sign-in.
                 authenticator_selection=AuthenticatorSelectionCriteria(
@@ -129,18 +154,52 @@ class RelyingParty:
         )
 
     def registered(self, answer: str, challenge: bytes, here: str) -> VerifiedRegistration | None:
-        """Verify a registration (WebAuthn §7.1); None if it is not for this challenge, origin and domain."""
+        """Verify a registration (WebAuthn §7.1); None if it is not for this challenge, origin and domain, or of a
+        model that does not count.
+        """
         try:
+            response = parse_registration_credential_json(answer).response
+            roots = self._roots(response.attestation_object)
             made = verify_registration_response(
                 credential=answer,
                 expected_challenge=challenge,
                 expected_rp_id=self.id,
                 expected_origin=self.origins(here),
+                pem_root_certs_bytes_by_fmt=roots,
             )
-            framed = _is_framed(parse_registration_credential_json(answer).response.client_data_json)
+            framed = _is_framed(response.client_data_json)
         except MALFORMED:
             return None
+        if self.approval.any and not self.approval.approves(model_of(made), attested=bool(roots)):
+            log.warning(
+                "a key of model %s was not added: webauthn.attestation does not let it count", made.aaguid
+            )
+            return None
         return None if framed or not is_credential_id(made.credential_id) else made
+
+    def _roots(self, attestation: bytes) -> dict[AttestationFormat, list[bytes]]:
+        """The roots that must vouch for the key, {} where nobody has to. Raises ValueError if nobody does."""
+        if self.approval.roots is None:
+            return {}
+        made = parse_attestation_object(attestation)
+        known = made.auth_data.attested_credential_data
+        certificates = made.att_stmt.x5c
+        if known is None or not certificates or not names_model(certificates[0], known.aaguid):
+            raise ValueError("no certificate vouches for this key")
+        roots = self.approval.roots_of(aaguid_to_string(known.aaguid))
+        if not roots:
+            raise ValueError("a model that the metadata does not know")
+        return {made.fmt: roots}
+
+    def key(self, made: VerifiedRegistration, handle: bytes) -> RegisteredKey:
+        """Return the key that `registered` let through, as it is to be stored."""
+        return RegisteredKey(
+            made.credential_id,
+            made.credential_public_key,
+            handle,
+            aaguid=model_of(made) if self.approval.any else b"",
+            attested=b"1" if self.approval.roots is not None else b"",
+        )
 
     def authenticated(
         self,

@@ -76,8 +76,23 @@ def _is_tenant(provider: OidcProvider) -> bool:
     return parts.hostname == "login.microsoftonline.com" and (bool(provider.tenants) or not shared)
 
 
+def key_models(config: Config) -> Iterator[Finding]:
+    """Find lists of keys that would rest on what a key says of itself, and metadata that is not there."""
+    place, section = ("webauthn", "attestation"), config.webauthn.attestation
+    if section.allow and section.metadata_file is None:
+        problem = "needs `webauthn.attestation.metadata_file`: any key can call itself by this model"
+        yield Finding((*place, "allow"), problem, "name FIDO's blob.jwt there")
+    if (section.metadata_file is None) != (section.metadata_root_file is None):
+        problem = "`metadata_file` and `metadata_root_file` go together"
+        yield Finding(place, problem, "name both: the blob, and the root that it is signed under")
+    for key in ("metadata_file", "metadata_root_file"):
+        if (file := getattr(section, key)) is not None and not file.is_file():
+            yield Finding((*place, key), f"there is no file {file}")
+
+
 PEOPLE_CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"access_requests", "routes", "rules"}), access_requests),
     (frozenset({"identity_providers", "directory"}), identity_providers),
     (frozenset({"webauthn"}), key_origins),
+    (frozenset({"webauthn"}), key_models),
 )

@@ -1,0 +1,28 @@
+"""Which models of security keys count."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from gateway.config.sections.base import Section, Words
+
+Aaguid = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"),
+    AfterValidator(str.lower),
+    Words("an AAGUID such as `cb69481e-8ff7-4039-93ec-0a2729a154a8`"),
+]
+
+
+class Attestation(Section):
+    """Models of security keys that count as `webauthn` (docs/factors.md). Passkeys of phones and browsers have none."""
+
+    allow: tuple[Aaguid, ...] = Field((), description="only these models; needs `metadata_file`")
+    deny: tuple[Aaguid, ...] = Field((), description="none of these")
+    metadata_file: Path | None = Field(
+        None, description="FIDO's metadata (MDS3, blob.jwt): only keys whose maker vouches for them by it"
+    )
+    metadata_root_file: Path | None = Field(
+        None, description="PEM of the root certificate that the metadata is signed under"
+    )

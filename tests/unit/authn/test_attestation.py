@@ -1,0 +1,337 @@
+"""Which models of keys count: lists, FIDO's metadata from a file, and what neither must believe."""
+
+import base64
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import cbor2
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+from webauthn.helpers import bytes_to_base64url
+
+from gateway.authn.factors.attestation import SIGNER, KeyApproval, key_approval
+from gateway.authn.factors.base import Outcome
+from gateway.authn.factors.webauthn import WebAuthnFactor
+from gateway.authn.factors.webauthn_relying_party import RegisteredKey
+from gateway.config.sections.attestation import Attestation
+from gateway.errors import ConfigError
+from gateway.keyring import KeyRing
+from gateway.stores.sql.credentials import SqlCredentials
+from gateway.stores.sql.engine import open_engine
+from gateway.stores.sql.ledger import SqlLedger
+from tests.databases import give_schema
+from tests.rig import FakeClock
+from tests.software_key import SoftwareKey
+from tests.unit.authn.test_webauthn import ALICE, PORTAL, SITE, Rig
+
+NOW = time.time()
+MODEL, OTHER = uuid4(), uuid4()
+_AAGUID = x509.ObjectIdentifier("1.3.6.1.4.1.45724.1.1.4")
+
+
+@dataclass
+class Issuer:
+    """A certificate and its key."""
+
+    certificate: x509.Certificate
+    key: Any
+
+    @classmethod
+    def root(cls, name: str) -> "Issuer":
+        return _issued(name, None, ca=True)
+
+    def issue(self, name: str, **more: Any) -> "Issuer":
+        return _issued(name, self, **more)
+
+    @property
+    def der(self) -> bytes:
+        return self.certificate.public_bytes(Encoding.DER)
+
+    @property
+    def pem(self) -> bytes:
+        return self.certificate.public_bytes(Encoding.PEM)
+
+
+def _issued(
+    name: str,
+    by: Issuer | None,
+    *,
+    ca: bool = False,
+    host: str = "",
+    model: UUID | None = None,
+    until: float = NOW + 86400,
+    key: Any = None,
+) -> Issuer:
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, "SE"),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Maker"),
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "Authenticator Attestation"),
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+        ]
+    )
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(by.certificate.subject if by else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.fromtimestamp(NOW, UTC) - timedelta(days=2))
+        .not_valid_after(datetime.fromtimestamp(until, UTC))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+    )
+    if host:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+    if model:
+        value = x509.UnrecognizedExtension(_AAGUID, b"\x04\x10" + model.bytes)
+        builder = builder.add_extension(value, critical=False)
+    return Issuer(builder.sign(by.key if by else key, SHA256()), key)
+
+
+@dataclass
+class ModelKey(SoftwareKey):
+    """A key of a model; `maker` vouches for it, None = it says so itself."""
+
+    model: UUID = MODEL
+    maker: Issuer | None = None
+    certified: UUID | None = None
+
+    def registration(self, options: str, origin: str, **client_data: object) -> str:
+        asked = json.loads(options)
+        said = {
+            "type": "webauthn.create",
+            "challenge": asked["challenge"],
+            "origin": origin,
+            "crossOrigin": False,
+        }
+        client = json.dumps(said).encode()
+        attested = self.model.bytes + len(self.id).to_bytes(2, "big") + self.id + self.public
+        data = self._data(asked["rp"]["id"], flags=0x40) + attested
+        signer = self.maker.issue("Key", model=self.certified or self.model) if self.maker else None
+        key = signer.key if signer else self.private
+        signature = key.sign(data + sha256(client).digest(), ec.ECDSA(SHA256()))
+        statement: dict[str, Any] = {"alg": -7, "sig": signature}
+        if signer:
+            statement["x5c"] = [signer.der]
+        made = cbor2.dumps({"fmt": "packed", "attStmt": statement, "authData": data})
+        return self._said({"attestationObject": made, "clientDataJSON": client})
+
+
+@dataclass
+class Metadata:
+    """FIDO's blob as an operator has it on disk."""
+
+    folder: Path
+    maker: Issuer = field(default_factory=lambda: Issuer.root("Maker"))
+    root: Issuer = field(default_factory=lambda: Issuer.root("Root"))
+
+    def entry(self, model: UUID, *status: str) -> dict[str, Any]:
+        return {
+            "aaguid": str(model),
+            "statusReports": [{"status": one} for one in status or ("FIDO_CERTIFIED",)],
+            "metadataStatement": {"attestationRootCertificates": [_base64(self.maker.der)]},
+        }
+
+    def written(
+        self,
+        *entries: dict[str, Any],
+        signer: Issuer | None = None,
+        between: Issuer | None = None,
+        **lists: Any,
+    ) -> Attestation:
+        middle = between or self.root.issue("Middle", ca=True)
+        by = signer or middle.issue("Signer", host=SIGNER)
+        uses_rsa = isinstance(by.key, rsa.RSAPrivateKey)
+        header = {
+            "alg": "RS256" if uses_rsa else "ES256",
+            "typ": "JWT",
+            "x5c": [_base64(by.der), _base64(middle.der)],
+        }
+        payload = {"no": 1, "nextUpdate": "2999-01-01", "entries": list(entries)}
+        signed = ".".join(bytes_to_base64url(json.dumps(part).encode()) for part in (header, payload))
+        if uses_rsa:
+            signature = by.key.sign(signed.encode(), padding.PKCS1v15(), SHA256())
+        else:
+            pair = decode_dss_signature(by.key.sign(signed.encode(), ec.ECDSA(SHA256())))
+            signature = b"".join(half.to_bytes(32, "big") for half in pair)
+        blob = f"{signed}.{bytes_to_base64url(signature)}"
+        (self.folder / "blob.jwt").write_text(blob)
+        (self.folder / "root.pem").write_bytes(self.root.pem)
+        files = {"metadata_file": self.folder / "blob.jwt", "metadata_root_file": self.folder / "root.pem"}
+        return Attestation.model_validate({**files, **lists})
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+@pytest.fixture
+def metadata(tmp_path: Path) -> Metadata:
+    return Metadata(tmp_path)
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    url = f"sqlite:///{tmp_path}/keys.db"
+    await give_schema(url)
+    engine = open_engine(url)
+    clock = FakeClock(NOW)
+    ring = KeyRing.load_or_create(tmp_path / "session.keys", clock)
+    credentials = SqlCredentials(engine, ring.seal, ring.open)
+    yield Rig(WebAuthnFactor(credentials, SqlLedger(engine, clock), clock, SITE), credentials)
+    await engine.dispose()
+
+
+async def added(rig: Rig, key: SoftwareKey, approval: KeyApproval) -> Outcome:
+    rig.factor._site = replace(SITE, approval=approval)
+    setup = await rig.factor.enrol_begin(ALICE, {})
+    asks = json.loads(setup.prompt.options).get("attestation", "none")
+    assert asks == ("direct" if approval.any else "none")
+    key.handle = _handle(setup.prompt.options)
+    return await rig.factor.enrol_finish(
+        ALICE, {"credential": key.registration(setup.prompt.options, PORTAL)}
+    )
+
+
+def _handle(options: str) -> bytes:
+    text = json.loads(options)["user"]["id"]
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def approval_of(settings: Attestation) -> KeyApproval:
+    return key_approval(settings, FakeClock(NOW))
+
+
+async def test_a_key_whose_maker_vouches_for_it_is_added_and_signs_in(rig: Rig, metadata: Metadata) -> None:
+    approval = approval_of(metadata.written(metadata.entry(MODEL)))
+    key = ModelKey(maker=metadata.maker)
+    assert await added(rig, key, approval) is Outcome.RIGHT
+    assert await rig.answered(key) is Outcome.RIGHT
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        SoftwareKey(),
+        ModelKey(),
+        ModelKey(maker=Issuer.root("Somebody else")),
+        ModelKey(model=OTHER),
+    ],
+    ids=["no attestation", "its own word", "another maker", "unknown model"],
+)
+async def test_a_key_that_nobody_vouches_for_is_not_added(
+    rig: Rig, metadata: Metadata, key: SoftwareKey
+) -> None:
+    approval = approval_of(metadata.written(metadata.entry(MODEL)))
+    assert await added(rig, key, approval) is Outcome.WRONG
+    assert await rig.credentials.list("alice") == []
+
+
+async def test_a_certificate_of_one_model_vouches_for_no_other(rig: Rig, metadata: Metadata) -> None:
+    approval = approval_of(metadata.written(metadata.entry(MODEL), metadata.entry(OTHER)))
+    key = ModelKey(maker=metadata.maker, model=MODEL, certified=OTHER)
+    assert await added(rig, key, approval) is Outcome.WRONG
+
+
+@pytest.mark.parametrize("status", ["REVOKED", "USER_KEY_REMOTE_COMPROMISE", "USER_VERIFICATION_BYPASS"])
+async def test_a_model_that_is_compromised_counts_no_more_though_it_was_added_before(
+    rig: Rig, metadata: Metadata, status: str
+) -> None:
+    key = ModelKey(maker=metadata.maker)
+    assert await added(rig, key, approval_of(metadata.written(metadata.entry(MODEL)))) is Outcome.RIGHT
+    newer = approval_of(metadata.written(metadata.entry(MODEL, "FIDO_CERTIFIED", status)))
+    rig.factor._site = replace(SITE, approval=newer)
+    assert await rig.answered(key) is Outcome.WRONG
+
+
+async def test_keys_from_before_count_only_where_nothing_is_asked_of_them(
+    rig: Rig, metadata: Metadata
+) -> None:
+    key = await rig.key_of("alice")
+    assert await rig.answered(key) is Outcome.RIGHT
+    rig.factor._site = replace(SITE, approval=approval_of(metadata.written(metadata.entry(MODEL))))
+    assert await rig.answered(key) is Outcome.WRONG
+
+
+@pytest.mark.parametrize(
+    ("lists", "counts"),
+    [
+        ({"allow": [str(MODEL).upper()]}, True),
+        ({"allow": [str(OTHER)]}, False),
+        ({"deny": [str(MODEL)]}, False),
+        ({"allow": [str(MODEL)], "deny": [str(MODEL)]}, False),
+    ],
+)
+async def test_lists_let_models_count_or_not(
+    rig: Rig, metadata: Metadata, lists: Mapping[str, Any], counts: bool
+) -> None:
+    approval = approval_of(metadata.written(metadata.entry(MODEL), metadata.entry(OTHER), **lists))
+    outcome = await added(rig, ModelKey(maker=metadata.maker), approval)
+    assert (outcome is Outcome.RIGHT) is counts
+
+
+async def test_a_denied_model_is_refused_without_metadata_too(rig: Rig) -> None:
+    approval = approval_of(Attestation.model_validate({"deny": [str(MODEL)]}))
+    assert await added(rig, ModelKey(), approval) is Outcome.WRONG
+    assert await added(rig, ModelKey(model=OTHER), approval) is Outcome.RIGHT
+
+
+def test_a_stored_key_is_as_older_code_reads_it_unless_its_model_was_asked_for() -> None:
+    plain = RegisteredKey(b"i", b"p", b"h")
+    assert set(json.loads(plain.packed())) == {"id", "public", "handle"}
+    asked = replace(plain, aaguid=MODEL.bytes, attested=b"1")
+    assert RegisteredKey.unpacked(asked.packed()) == asked
+
+
+def test_a_blob_signed_with_rsa_as_fidos_is(metadata: Metadata) -> None:
+    middle = metadata.root.issue("Middle", ca=True)
+    signer = middle.issue("Signer", host=SIGNER, key=rsa.generate_private_key(65537, 2048))
+    approval = approval_of(metadata.written(metadata.entry(MODEL), signer=signer, between=middle))
+    assert set(approval.roots or ()) == {str(MODEL)}
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        ("changed", "signature is wrong"),
+        ("another root", "don't lead to the root"),
+        ("another host", "not signed by mds"),
+        ("expired", "not valid now"),
+        ("a leaf that issues", "not issued by the next"),
+        ("no JWT", ""),
+        ("algorithm none", "signed by none"),
+    ],
+)
+def test_a_blob_that_is_not_fidos_stops_the_start(metadata: Metadata, fault: str, why: str) -> None:
+    middle = metadata.root.issue("Middle", ca=fault != "a leaf that issues")
+    host = "mds.example.org" if fault == "another host" else SIGNER
+    signer = middle.issue("Signer", host=host, until=NOW - 60 if fault == "expired" else NOW + 86400)
+    settings = metadata.written(metadata.entry(MODEL), signer=signer, between=middle)
+    file = metadata.folder / "blob.jwt"
+    head, payload, signature = file.read_text().split(".")
+    if fault == "changed":
+        said = json.loads(base64.urlsafe_b64decode(payload + "=="))
+        said["entries"][0]["aaguid"] = str(OTHER)
+        file.write_text(f"{head}.{bytes_to_base64url(json.dumps(said).encode())}.{signature}")
+    elif fault == "another root":
+        (metadata.folder / "root.pem").write_bytes(Issuer.root("Other").pem)
+    elif fault == "no JWT":
+        file.write_text("blob")
+    elif fault == "algorithm none":
+        header = json.loads(base64.urlsafe_b64decode(head + "==")) | {"alg": "none"}
+        file.write_text(f"{bytes_to_base64url(json.dumps(header).encode())}.{payload}.")
+    with pytest.raises(ConfigError, match=f"no metadata that can be trusted: .*{why}"):
+        approval_of(settings)
