@@ -95,7 +95,7 @@ class Client:
         self.too_late = False
         """Whether it sent more when the connection was closed already: that resets it, and can cost it an answer."""
         self.at_drain: tuple[int, int] | None = None
-        """How much it had heard and sent when we began to drain."""
+        """How much it had heard and sent when we began to drain, if nothing waited for it to take it."""
 
     def _hear(self, data: bytes) -> None:
         world = self._world
@@ -205,7 +205,8 @@ class World:
     def drain(self) -> None:
         self.draining, self.drained_at = True, self.loop.now
         for client in self.clients:
-            client.at_drain = len(client.heard), client.pipe.delivered
+            if not client.paused:  # then its answer is still being written
+                client.at_drain = len(client.heard), client.pipe.delivered
             client.connection.retire()
 
     def end(self) -> None:

@@ -64,8 +64,6 @@ class RequestHalf:
         # Silence during an upload is the client's, so that time counts; `response` begins when all of it is out.
         if self._uploading:
             self.deadline = self.started + self.wanted.rendered.idle_time
-            if not self._invited:
-                self._invitation = self._loop.call_later(INVITE_AFTER, self._invite)
         wire = self.wanted.stock.take(self.started, replayable=self._replayable)
         if wire is not None:
             self._reused = True
@@ -107,6 +105,8 @@ class RequestHalf:
         if wire.transport is not None:
             wire.transport.write(self.wanted.out)
         if self._uploading:
+            if not self._invited:
+                self._invitation = self._loop.call_later(INVITE_AFTER, self._invite)
             self.client.release_body()
 
     def _invite(self) -> None:

@@ -40,6 +40,21 @@ def test_a_client_that_goes_on_sending_behind_a_broken_chunk_is_not_reset(
     assert 1 not in world.app.asked
 
 
+def test_nobody_is_invited_to_send_a_body_before_there_is_an_app_that_may_want_it(
+    worlds: Callable[[bool], World],
+) -> None:
+    """Else a client whose request goes to another connection is invited twice."""
+    world = worlds(True)
+    world.app.delay, world.app.refusals = 3.0, 1
+    (client,) = world.clients
+    client.send(b"PUT /0/plain HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
+    world.wait(10)
+    client.send(b"x")
+    world.wait(1)
+    assert client.heard.count(b"HTTP/1.1 100 Continue") == 1
+    assert client.heard.count(b"HTTP/1.1 200 ") == 1
+
+
 def test_a_head_request_gets_no_body_even_if_the_handler_fails(worlds: Callable[[bool], World]) -> None:
     world = worlds(False)
     (client,) = world.clients
