@@ -12,7 +12,7 @@ from gateway.engines.plan import HTTP2_SCHEMES, address_of
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """`name` is "envoy" or "workers"."""
+    """Who carries a route's traffic, and why. `name` is "envoy" or "workers"."""
 
     name: str
     why: str

@@ -37,7 +37,7 @@ _OF_ENVOY = ("x-forwarded-proto", "x-envoy-external-address")
 
 
 class CarriedRequests:
-    """`clock` is the wall clock that Envoy reads, too."""
+    """Answers Envoy's questions. `clock` is the wall clock that Envoy reads, too."""
 
     def __init__(
         self,
