@@ -23,6 +23,7 @@ COMMANDS = {
     "limit": "gateway.cli.limit:limit",
     "sms": "gateway.cli.sms:sms",
     "oidc": "gateway.cli.oidc:oidc",
+    "doctor": "gateway.cli.doctor.command:doctor",
     "key": "gateway.cli.key:key",
     "backup": "gateway.cli.backup:backup",
     "restore": "gateway.cli.backup:restore",

@@ -43,12 +43,16 @@ def health(ready: bool, config_file: Path) -> None:
     raise click.exceptions.Exit(0 if status == 200 else 1)
 
 
-def ask(config: Config, endpoint: str) -> tuple[int, str]:
-    """The status and body of `healthz` or `readyz`. Raises OSError and http.client.HTTPException."""
+def ask(config: Config, endpoint: str, *, most: int = 64 * 1024, seconds: float = SECONDS) -> tuple[int, str]:
+    """Return status and body of an endpoint such as `readyz`: at most `most` bytes, waited for `seconds` each time.
+
+    Raises OSError and http.client.HTTPException.
+    """
     server = config.server
     public = urlsplit(server.public_url)
     connection = http.client.HTTPConnection(public.netloc, timeout=SECONDS)
     connection.sock = _connected(server.listen)
+    connection.sock.settimeout(seconds)
     if server.tls is not None:
         # The certificate is for the public name and for browsers; here we know whom we ask.
         context = ssl.create_default_context()
@@ -57,7 +61,7 @@ def ask(config: Config, endpoint: str) -> tuple[int, str]:
     try:
         connection.request("GET", f"{server.prefix}/{endpoint}", headers={"Connection": "close"})
         answer = connection.getresponse()
-        return answer.status, answer.read(64 * 1024).decode(errors="replace")
+        return answer.status, answer.read(most).decode(errors="replace")
     finally:
         connection.close()
 

@@ -1,0 +1,1 @@
+"""`auth-gateway doctor`: what is wrong with a gateway, in plain words."""
