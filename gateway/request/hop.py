@@ -9,6 +9,7 @@ import secrets
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import ip_address
 
@@ -96,15 +97,22 @@ def _with(head: bytes, line: bytes) -> bytes:
     return head[:-2] + line + b"\r\n\r\n"
 
 
+@lru_cache(maxsize=4096)
+def _address(text: bytes) -> IPAddress:
+    """The same few clients ask again and again."""
+    return ip_address(text.decode().partition("%")[0])
+
+
 def _peer(direct: bytes, remote: bytes, announced: Sequence[Network]) -> IPAddress | None:
     if direct == b"unix":
         return None
     try:
-        address, client = (ip_address(text.decode().partition("%")[0]) for text in (direct, remote))
+        address = _address(direct)
+        if remote == direct:
+            return address
+        client = _address(remote)
     except ValueError:
         raise Malformed(HTTPStatus.BAD_REQUEST, "the engine names no address") from None
-    if client == address:
-        return address
     if not is_trusted(address, announced):
         raise Malformed(
             HTTPStatus.BAD_REQUEST, "a PROXY protocol header from outside of server.proxy_protocol"

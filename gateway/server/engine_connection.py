@@ -5,8 +5,10 @@ Only for the unix socket that `server.process.engine` has made for Envoy alone.
 
 import asyncio
 from collections.abc import Awaitable
+from functools import lru_cache
 from typing import Any, cast
 
+from gateway.model import IPAddress
 from gateway.request.framing import Malformed
 from gateway.request.hop import Hop, asked_again, read_hop
 from gateway.server.carried import NOT_CARRIED
@@ -35,6 +37,11 @@ class HopTransport:
         return getattr(self._transport, name)
 
 
+@lru_cache(maxsize=4096)
+def _address_of(peer: IPAddress | None, secure: bool) -> ClientAddress:
+    return ClientAddress(peer, None if peer is None else str(peer), secure)
+
+
 class EngineConnection(ClientConnection):
     """Reads the hop before each request. Limits for each address are not counted here: Envoy's connections are few."""
 
@@ -59,7 +66,7 @@ class EngineConnection(ClientConnection):
         except Malformed as refused:
             self._refuse(refused.status, refused.cause)
             return
-        self._address = ClientAddress.of(transport)
+        self._address = _address_of(transport.hop.peer, transport.hop.secure)
         if not transport.hop.asks:
             super()._begin(head)
             return
