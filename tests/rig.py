@@ -229,6 +229,8 @@ async def running_gateway(
         await give_schema(config.storage.url)
         KeyRing.load_or_create(config.session.keys_file, clock)  # `serve` makes it at the first start
         listening = sockets(config) if sockets else [sock]
+        if sockets:
+            sock.close()
         gateway = await start_gateway(
             config, listening, ssl_context=ssl_context, clock=clock, stream=terminal
         )

@@ -16,21 +16,20 @@ import h2.connection
 import h2.events
 import h2.settings
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from aioquic.asyncio.client import connect
-from aioquic.asyncio.protocol import QuicConnectionProtocol
-from aioquic.h3.connection import H3_ALPN, H3Connection
-from aioquic.h3.events import DataReceived, HeadersReceived
+from aioquic.h3.connection import H3_ALPN
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.events import QuicEvent
 
 from tests.doors.run import RealClock
 from tests.engine_rig import behind_envoy
+from tests.http3_client import Http3
 from tests.rig import PASSWORD, Rig, csrf_of, echo
 from tests.sending import self_signed
 from tests.services import missing
 
-pytestmark = pytest.mark.xdist_group("engine")
+pytestmark = [pytest.mark.xdist_group("engine"), pytest.mark.asyncio(loop_scope="module")]
 PATIENCE = 60
 Headers = list[tuple[str, str]]
 
@@ -60,16 +59,18 @@ class Served:
         return f"127.0.0.1:{self.rig.port}"
 
 
-@pytest.fixture
-async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
-    _, trust = self_signed(tmp_path)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    folder = tmp_path_factory.mktemp("protocols")
+    _, trust = self_signed(folder)
     server: dict[str, Any] = {
-        "tls": {"cert_file": str(tmp_path / "cert.pem"), "key_file": str(tmp_path / "key.pem")},
+        "tls": {"cert_file": str(folder / "cert.pem"), "key_file": str(folder / "key.pem")},
         "limits": {"head_size": "16KiB", "header_count": 40},
     }
-    async with behind_envoy(tmp_path, monkeypatch, handler=app, clock=RealClock(), server=server) as rig:
-        await rig.add_user()
-        yield Served(rig, trust, tmp_path / "cert.pem", await sign_in(rig, trust))
+    with pytest.MonkeyPatch.context() as patch:
+        async with behind_envoy(folder, patch, handler=app, clock=RealClock(), server=server) as rig:
+            await rig.add_user()
+            yield Served(rig, trust, folder / "cert.pem", await sign_in(rig, trust))
 
 
 async def sign_in(rig: Rig, trust: ssl.SSLContext) -> str:
@@ -135,13 +136,14 @@ async def test_browsers_of_every_age_are_served_and_tools_with_many_streams(serv
 
 async def test_heads_beyond_our_limits_are_refused(served: Served) -> None:
     many = [word for number in range(60) for word in ("-H", f"X-{number}: 1")]
+    before = len(served.rig.upstream.requests)
     large = ("-H", f"X-Large: {'x' * 20_000}")
     assert (await curl(served, "--http1.1", *many))[0] == "431"
     assert (await curl(served, "--http1.1", *large))[0] == "431"
     # Over HTTP/2 Envoy may reset the stream instead, which curl calls 000.
     assert (await curl(served, "--http2", *many))[0] in ("431", "000")
     assert (await curl(served, "--http2", *large))[0] in ("431", "000")
-    assert served.rig.upstream.requests == []
+    assert len(served.rig.upstream.requests) == before
 
 
 class Http2:
@@ -244,44 +246,6 @@ async def test_a_client_that_only_resets_its_streams_loses_the_connection(served
 # -- HTTP/3 --------------------------------------------------------------------------------------------------------
 
 
-class Http3(QuicConnectionProtocol):
-    """Asks one question after the other."""
-
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self._http = H3Connection(self._quic)
-        self._answers: dict[int, tuple[Headers, bytearray, asyncio.Future[None]]] = {}
-
-    async def ask(self, served: Served, *headers: tuple[str, str], body: bytes = b"") -> tuple[str, bytes]:
-        stream = self._quic.get_next_available_stream_id()
-        head = [
-            (":method", "POST" if body else "GET"),
-            (":scheme", "https"),
-            (":authority", served.authority),
-            (":path", "/x"),
-            *headers,
-        ]
-        self._answers[stream] = ([], bytearray(), asyncio.get_running_loop().create_future())
-        pairs = [(name.encode(), value.encode()) for name, value in head]
-        self._http.send_headers(stream, pairs, end_stream=not body)
-        if body:
-            self._http.send_data(stream, body, end_stream=True)
-        self.transmit()
-        async with asyncio.timeout(PATIENCE):
-            await self._answers[stream][2]
-        got, data, _ = self._answers[stream]
-        return dict(got)[":status"], bytes(data)
-
-    def quic_event_received(self, event: QuicEvent) -> None:
-        for found in self._http.handle_event(event):
-            if isinstance(found, HeadersReceived):
-                self._answers[found.stream_id][0].extend((k.decode(), v.decode()) for k, v in found.headers)
-            elif isinstance(found, DataReceived):
-                self._answers[found.stream_id][1].extend(found.data)
-            if isinstance(found, (HeadersReceived, DataReceived)) and found.stream_ended:
-                self._answers[found.stream_id][2].set_result(None)
-
-
 async def test_http_3_is_served_by_the_same_rules(served: Served) -> None:
     options = QuicConfiguration(is_client=True, alpn_protocols=H3_ALPN, server_name="localhost")
     options.load_verify_locations(str(served.certificate))
@@ -290,9 +254,9 @@ async def test_http_3_is_served_by_the_same_rules(served: Served) -> None:
     ) as connection:
         assert isinstance(connection, Http3)
         own = ("cookie", served.cookie)
-        status, body = await connection.ask(served, own, ("remote-user", "root"))
+        status, body = await connection.ask(served.authority, own, ("remote-user", "root"))
         assert (status, b'["Remote-User", "alice"]' in body, b"root" in body) == ("200", True, False)
-        status, body = await connection.ask(served, own, body=b"x" * 100_000)
+        status, body = await connection.ask(served.authority, own, body=b"x" * 100_000)
         assert (status, body.count(b"x") > 100_000) == ("200", True)
-        assert (await connection.ask(served, ("accept", "text/html")))[0] == "303"
-        assert (await connection.ask(served, ("cookie", "auth_session=made-up")))[0] == "401"
+        assert (await connection.ask(served.authority, ("accept", "text/html")))[0] == "303"
+        assert (await connection.ask(served.authority, ("cookie", "auth_session=made-up")))[0] == "401"
