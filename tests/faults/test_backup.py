@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from gateway.cli import main
 from gateway.stores.protocols.core import Credential
 from gateway.stores.sealed_file import BackupRefused, read_sealed, write_sealed
+from tests.admin_rig import add_token, api
 from tests.integration.test_factor_enrolment import code_of, enrol_totp
 from tests.rig import Rig, running_gateway
 
@@ -47,6 +48,7 @@ async def test_sessions_factors_and_tokens_go_on_after_a_restore_into_an_empty_p
         passkey = Credential("key", "alice", "webauthn", "a key", b"\x00public\xff", rig.clock(), counter=7)
         await rig.gateway.stores.credentials.add(passkey)
         secret, _ = await enrol_totp(rig, alice)
+        token = await add_token(rig, "admin:read")
         cookie, now = alice.cookie(), rig.clock.now
         made = await asyncio.to_thread(command, old, sqlite(old), "backup", str(file))
         assert made.exit_code == 0, made.output
@@ -63,6 +65,9 @@ async def test_sessions_factors_and_tokens_go_on_after_a_restore_into_an_empty_p
             assert (await again.get("/app")).status == 200, "the session goes on"
         kept = await rig.gateway.stores.credentials.list("alice", "webauthn")
         assert kept == [passkey]
+        async with rig.browser() as program:
+            status, _, _ = await api(program.session, rig, "GET", "/overview", token)
+            assert status == 200, "API tokens go on"
         async with rig.browser() as app:
             await app.password()
             assert (await app.code(code_of(rig, secret), method="totp")).status == 303

@@ -20,11 +20,14 @@ class Link:
         self.open = asyncio.Event()
         self.open.set()
         self.port = 0
+        self.delay = 0.0
+        """Seconds that each piece takes on its way."""
 
     async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 await self.open.wait()
+                await asyncio.sleep(self.delay)
                 writer.write(data)
                 await writer.drain()
         writer.close()
@@ -149,3 +152,16 @@ async def test_what_was_revoked_while_it_was_being_read_is_gone_at_once(
         assert (await alice.get("/app")).status == 303
         await rig.gateway.sessions._behind.finish()
         assert (await alice.get("/app")).status == 303
+
+
+async def test_a_database_that_is_far_away_costs_nobody_who_is_signed_in_an_error(
+    tmp_path: Path, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with signed_in(tmp_path, database) as (rig, link, alice):
+        link.delay = 0.4
+        for _ in range(3):
+            rig.clock.advance(61)
+            answers = await asyncio.gather(*(alice.get("/app") for _ in range(60)))
+            assert {one.status for one in answers} == {200}
+        link.delay = 0.0
+    assert "QueuePool" not in caplog.text
