@@ -142,3 +142,12 @@ async def test_a_pipeline_of_uploads_and_pages_is_answered_in_order() -> None:
         for _ in range(2):
             said = await pair.same(many(cookies[0]), ordinary=[many(cookies[1])], methods=methods)
         assert [one[2] for one in said] == [b"", b"hello", b"", b"abcde"] * 4
+
+
+async def test_what_hangs_on_the_moment_is_asked_each_time() -> None:
+    async with both(policy={"require": "one_factor", "max_age": "5m"}, **NO_CREDENTIALS) as pair:
+        cookies = await signed_in(pair)
+        for seconds, passes in ((290, True), (11, False)):  # what is rendered lives longer than these eleven
+            for rig in (pair.fast, pair.ordinary):
+                rig.clock.advance(seconds)
+            assert await same_for(pair, cookies, "GET", "/plain") == passes

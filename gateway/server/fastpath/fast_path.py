@@ -33,6 +33,7 @@ from gateway.server.fastpath.header_plans import (
     Plans,
     Rendered,
     depends_on_headers_only,
+    depends_on_moment,
     render,
     target_of,
 )
@@ -46,7 +47,6 @@ from gateway.server.fastpath.wanted import Allowed, ExchangeClient, Wanted
 from gateway.session import Sessions
 
 log = logging.getLogger("gateway.fastpath")
-
 _NAME = REQUEST_ID.encode() + b": "
 WATCH_INTERVAL = 0.25
 """Seconds between looks for exchanges that are late, and between additions to the shared metrics."""
@@ -93,6 +93,7 @@ class FastPath:
             rfc7239=rfc7239,
         )
         self._remembers = {id(route): depends_on_headers_only(route) for route in routes.all}
+        self._momentary = {id(route): depends_on_moment(route) for route in routes.all}
         self._stocks: dict[int, WirePool] = {}
         self._active: set[Exchange] = set()
         self._tally = Tally()
@@ -180,10 +181,21 @@ class FastPath:
         site = self._proxy.site_of(route)
         upstream = site.pool.next(identity_of(principal, plan.target) if site.pool.sticky else "")
         rendered = self._render(plan, site, upstream, principal, consumed=caller.consumed)
-        decision = rendered.decision or self._decide(plan, site, principal, method, path, query)
+        decision = rendered.decision or self._decision(plan, site, rendered, method, path, query)
         if decision.verdict is not Verdict.ALLOW or not upstream.available:
             return None
         return Allowed(plan=plan, site=site, upstream=upstream, rendered=rendered, decision=decision)
+
+    def _decision(
+        self, plan: HeaderPlan, site: PreparedRoute, rendered: Rendered, method: str, path: str, query: str
+    ) -> Decision:
+        """What policy says, from memory if it was asked the same a moment ago."""
+        slot = (method, path, query if site.route.query_names else "")
+        if (known := rendered.decisions.get(slot)) is None:
+            known = self._decide(plan, site, rendered.principal, method, path, query)
+            if not self._momentary[id(site.route)]:
+                rendered.remember(slot, known)
+        return known
 
     def is_ours(self, path: str) -> bool:
         """Whether a path is the gateway's own, or looks like it."""

@@ -28,6 +28,7 @@ from gateway.session.cookie import cookie_header, cookie_value
 
 _PLANS = 2048
 _ANSWERS = 16
+_DECISIONS, _LONGEST_SLOT = 16, 256
 LARGEST_BLOCK = 4096  # a larger one is served without being remembered
 _LARGEST_ANSWER = 1024  # likewise; clients can have a large part in what an app answers
 ASSERTION_GOOD_FOR = 60.0
@@ -71,9 +72,18 @@ class Rendered:
     plain_target: bool
     decision: Decision | None = None
     """What policy says, if it says the same of every path, method and moment."""
+    decisions: dict[tuple[str, str, str], Decision] = field(default_factory=dict)
+    """What it says else, by method, path and, where a rule asks about that, query."""
     answers: dict[tuple[bytes, str], FastResponseHead] = field(default_factory=dict)
     carried: bytes | None = None
     """What Envoy is told of requests like it (`server.carried`), None before it was asked for."""
+
+    def remember(self, slot: tuple[str, str, str], decision: Decision) -> None:
+        """Keep one of `decisions`. They come from outside: few are kept, and none that are long."""
+        if sum(map(len, slot)) <= _LONGEST_SLOT:
+            if len(self.decisions) >= _DECISIONS:
+                self.decisions.clear()
+            self.decisions[slot] = decision
 
     def answer(self, head: bytes, method: str, *, lenient: bool) -> FastResponseHead:
         """What `read_answer` makes of a response head. Apps repeat their heads until the Date changes.
@@ -250,3 +260,8 @@ def depends_on_headers_only(route: Route) -> bool:
     """Whether the route's answer is the same for every path, query, method and moment, so that it can be remembered."""
     asks = ("hosts", "paths", "query", "methods", "times", "max_age")
     return not any(getattr(rule, key) for rule in route.access for key in asks)
+
+
+def depends_on_moment(route: Route) -> bool:
+    """Whether the same request may get another answer a moment later, from the same rules and for the same user."""
+    return any(rule.times or rule.max_age for rule in route.access)

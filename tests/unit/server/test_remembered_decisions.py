@@ -7,7 +7,7 @@ import pytest
 from gateway.config.schema import Route
 from gateway.forwardauth.engine_pass import is_settled
 from gateway.policy.criteria import CRITERIA
-from gateway.server.fastpath.header_plans import depends_on_headers_only
+from gateway.server.fastpath.header_plans import depends_on_headers_only, depends_on_moment
 
 OF_THE_REQUEST_LINE = {
     "hosts": ["a.test"],
@@ -38,3 +38,8 @@ def test_the_fast_path_remembers_only_what_hangs_on_headers_and_user(key: str) -
 @pytest.mark.parametrize("key", ALL)
 def test_a_pass_holds_only_what_hangs_on_the_user(key: str) -> None:
     assert is_settled(route(key)) == (key in OF_THE_USER)
+
+
+@pytest.mark.parametrize("key", ALL)
+def test_what_hangs_on_the_moment_is_decided_each_time(key: str) -> None:
+    assert depends_on_moment(route(key)) == (key in OF_THE_MOMENT)
