@@ -26,6 +26,9 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         selector = _Jump()
         selector.loop = self
         super().__init__(selector)
+        self.errors: list[str] = []
+        """What nobody caught."""
+        self.set_exception_handler(lambda _, context: self.errors.append(f"{context}"))
 
     def time(self) -> float:
         return self.now

@@ -165,6 +165,7 @@ def test_each_request_is_answered_once_in_order_to_the_right_user_or_visibly_cut
         world = World(loop, clients=2, piece=piece, delay=delay)
         sent = [Sent(asked[0], 0), Sent(asked[1], 100)]
         happened = play(world, sent, plan)
+        assert not loop.errors
         for client, one, what in zip(world.clients, sent, happened, strict=True):
             judge(world, client, one, what)
         nothing_is_left(world)
