@@ -10,7 +10,7 @@ JOBS   ?= auto
 ARGS   ?=
 # `make floors`: an environment of its own, and what tests need beside the gateway, as new as can be had.
 FLOORS := .venv-floors
-FLOOR_TOOLS := 'pytest>=9' 'pytest-aiohttp>=1.1' 'pytest-timeout>=2.4' 'pytest-xdist>=3.8' 'hypothesis>=6.130' 'babel>=2.17' 'aiosmtpd>=1.4.6'
+FLOOR_TOOLS := 'pytest>=9' 'pytest-aiohttp>=1.1' 'pytest-timeout>=2.4' 'pytest-xdist>=3.8' 'hypothesis>=6.130' 'babel>=2.17' 'aiosmtpd>=1.4.6' 'mmdb-writer>=0.2.5'
 
 # The first interpreter that is new enough and can make a venv.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
@@ -44,7 +44,7 @@ faults: $(VENV)/.installed-dev $(CATALOGUES) ## break what the gateway stands on
 floors: ## install the lowest versions that pyproject.toml allows, and run the unit tests on them
 	test -x $(FLOORS)/bin/python || $(PYTHON) -m venv $(FLOORS)
 	$(FLOORS)/bin/python -m pip install --quiet --disable-pip-version-check uv
-	VIRTUAL_ENV=$(CURDIR)/$(FLOORS) $(FLOORS)/bin/uv pip install --quiet --resolution lowest-direct -e '.[postgres,redis,ldap,otel]' $(FLOOR_TOOLS)
+	VIRTUAL_ENV=$(CURDIR)/$(FLOORS) $(FLOORS)/bin/uv pip install --quiet --resolution lowest-direct -e '.[postgres,redis,ldap,otel,envoy]' $(FLOOR_TOOLS)
 	$(FLOORS)/bin/python -m gateway.i18n.compile
 	$(FLOORS)/bin/python -m pytest -q -p no:cacheprovider -n $(JOBS) tests/unit tests/contract $(ARGS)
 
