@@ -32,12 +32,6 @@ _FLAGS = {
 }
 
 
-def make_pipe(folder: Path) -> int:
-    """Make the pipe; returns a descriptor that keeps it open while nobody reads it."""
-    os.mkfifo(folder / PIPE, 0o600)
-    return os.open(folder / PIPE, os.O_RDWR | os.O_NONBLOCK)
-
-
 class CarriedLog:
     """Reads what Envoy wrote, when it is this worker's turn."""
 

@@ -14,6 +14,7 @@ import yaml
 from tests.integration.engines import program
 from tests.integration.serving import Serving, serving, upstream, write_config
 from tests.integration.test_workers import Load, can_connect, get
+from tests.services import folder_for_all
 from tests.waiting import free_port, until
 
 pytestmark = pytest.mark.xdist_group("engine")
@@ -31,9 +32,12 @@ async def app() -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def gateway(tmp_path: Path, app: str) -> AsyncIterator[Serving]:
-    async with serving(tmp_path, app, engine="envoy", environment={"RUNTIME_DIRECTORY": str(tmp_path)}) as it:
-        yield it
+async def gateway(app: str) -> AsyncIterator[Serving]:
+    """In a folder with a short path: pytest's, in a worker of xdist, is too long for sockets in it."""
+    with folder_for_all() as folder:
+        environment = {"RUNTIME_DIRECTORY": str(folder)}
+        async with serving(folder, app, engine="envoy", environment=environment) as it:
+            yield it
 
 
 def envoys(gateway: Serving) -> set[int]:

@@ -1,6 +1,8 @@
 """Imports point one way: a module uses only what stands above it in ORDER, or its own package."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -154,6 +156,13 @@ def test_no_module_is_imported_in_a_circle() -> None:
 
     for name in uses():
         visit(name, ())
+
+
+@pytest.mark.parametrize("command", ["serve", "demo"])
+def test_the_parent_of_the_workers_has_not_chosen_where_metrics_are(command: str) -> None:
+    """prometheus_client does so when it is imported, so all counts of workers were lost (see shared_metrics)."""
+    source = f"import sys, gateway.cli.{command}; sys.exit('prometheus_client' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", source], cwd=ROOT).returncode == 0
 
 
 def test_a_wrong_import_is_noticed_even_inside_a_function() -> None:

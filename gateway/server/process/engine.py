@@ -16,10 +16,8 @@ from pathlib import Path
 
 from gateway.config.checks.engine import MEND, OLDEST, envoy_program
 from gateway.config.schema import Config
-from gateway.engines.front_envoy import front_files
-from gateway.engines.front_place import ADMIN, BOOTSTRAP, NOBODY, EnginePlace
+from gateway.engines.front_place import ADMIN, BOOTSTRAP, NOBODY, PIPE, EnginePlace
 from gateway.errors import GatewayError
-from gateway.server.carried_log import make_pipe
 from gateway.server.process.engine_admin import EnvoyAdmin
 from gateway.server.process.generation import BACK_OFF, HEALTHY_AFTER, worker_count
 from gateway.server.process.sockets import Listeners, addresses_to_listen_on
@@ -60,7 +58,7 @@ class Engine:
         self._sockets, self._socket = 0, ""
         self._nobody = Listeners(f"unix:{self.folder / NOBODY}")  # connects, and never answers
         self._nobody.grow(1)
-        self._pipe = make_pipe(self.folder)
+        self._pipe = _make_pipe(self.folder)
         self._admin = EnvoyAdmin(self.folder / ADMIN)
         self._config = config
         self._process: subprocess.Popen[bytes] | None = None
@@ -110,6 +108,8 @@ class Engine:
             key=server.tls.key_file.read_text() if server.tls else "",
         )
         self._config, self._settled, self._waiting_since = config, False, None
+        from gateway.engines.front_envoy import front_files  # not above: see Worker, on metrics
+
         self._files = front_files(config, place)
         for name, content in self._files.items():
             _write(self.folder / name, content)
@@ -230,6 +230,12 @@ class Engine:
         self._nobody.close()
         os.close(self._pipe)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _make_pipe(folder: Path) -> int:
+    """The pipe for Envoy's access log; returns a descriptor that keeps it open while no worker reads it."""
+    os.mkfifo(folder / PIPE, 0o600)
+    return os.open(folder / PIPE, os.O_RDWR | os.O_NONBLOCK)
 
 
 def _version(program: str) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from gateway.engines.front_envoy import version_of
 from gateway.engines.front_place import CLUSTERS, ENDPOINTS, GATEWAY, LISTENERS, ROUTES, STATS
 
 log = logging.getLogger("gateway.engine")
@@ -47,6 +46,8 @@ class EnvoyAdmin:
         if status != 200:
             return False
         found = self.stats(r"version_text$|warming|total_listeners_active")
+        from gateway.engines.front_envoy import version_of  # not above: see Worker, on metrics
+
         wanted = {name: version_of(files[file]) for file, name in _VERSIONS.items()}
         listeners = len(json.loads(files[LISTENERS])["resources"])
         return (
