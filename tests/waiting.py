@@ -11,7 +11,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-PATIENCE = 60.0
+PATIENCE = 240.0
 """Seconds that anything may take that must come in the end."""
 
 EPHEMERAL = 32768
