@@ -2,11 +2,13 @@
 
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, async_playwright, expect
 
 # On a busy machine a page may take its time; what never comes still fails.
@@ -50,6 +52,21 @@ async def browser(one_chromium: Browser) -> AsyncIterator[Browser]:
     yield one_chromium
     for context in one_chromium.contexts:
         await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def aiohttp_server() -> AsyncIterator[Callable[[web.Application], Awaitable[TestServer]]]:
+    """The fixture of that name, with its servers started and ended in the browser's event loop."""
+    servers: list[TestServer] = []
+
+    async def start(app: web.Application) -> TestServer:
+        servers.append(TestServer(app))
+        await servers[-1].start_server()
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        await server.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
