@@ -84,7 +84,7 @@ async def test_a_signed_in_user_is_carried_and_the_app_gets_what_it_gets_from_us
 async def test_a_download_that_envoy_carries_stops_when_its_session_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    route = {"upstream": "UPSTREAM", "timeouts": {"idle": "3s"}}
+    route = {"upstream": "UPSTREAM", "timeouts": {"idle": "3s"}}  # short: the app says nothing more
     async with (
         behind_envoy(tmp_path, monkeypatch, handler=app, clock=RealClock(), routes=[route]) as rig,
         rig.browser() as browser,

@@ -37,7 +37,7 @@ def test_a_plain_route_is_carried_by_envoy(route: dict[str, Any]) -> None:
         ({"health": {"path": "/"}}, "health"),
         ({"client_cert": True}, "client certificates"),
         ({"upstream_http": "lenient"}, "lenient"),
-        ({"timeouts": {"response": "5s"}}, "timeouts.response"),
+        ({"timeouts": {"response": "5s"}}, "timeouts.response"),  # short: read, not waited for
     ],
 )
 def test_what_envoy_would_not_do_as_we_do_goes_through_the_workers(route: dict[str, Any], why: str) -> None:
