@@ -106,6 +106,19 @@ async def test_a_sign_in_works_through_pgbouncer_with_transaction_pooling(
         assert sorted(counts) == list(range(1, 41))
 
 
+async def test_many_reads_at_once_go_through_pgbouncer(bouncer: str) -> None:
+    """Also reads, which are prepared in one step and run in the next: both must meet the same server."""
+    url = f"{bouncer}?pgbouncer=true"
+    first = open_engine(url)
+    await migrate(first)
+    await first.dispose()
+    for _ in range(10):
+        engines = [open_engine(url) for _ in range(8)]
+        await asyncio.gather(*(SqlChanges(engine).since(0) for engine in engines for _ in range(3)))
+        for engine in engines:
+            await engine.dispose()
+
+
 async def test_without_the_word_for_it_pgbouncer_is_named(bouncer: str) -> None:
     direct = open_engine(f"{bouncer}?pgbouncer=true")
     await migrate(direct)

@@ -57,19 +57,29 @@ def open_engine(url: str) -> AsyncEngine:
             raise _unusable(f'"{other}" is not a database that the gateway can use')
 
 
-_READING = {"sqlite": {"sqlite_begin": ""}, "postgresql": {"isolation_level": "AUTOCOMMIT"}}
+_POOLED = "behind_pooler"
 
 
 @asynccontextmanager
 async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """Yield a connection for SELECTs, without a transaction: each sees what is committed when it begins.
+    """Yield a connection for SELECTs, without a transaction where that can be.
+
+    Each sees what is committed when it begins.
 
     Raises StoreUnavailable.
     """
     with _circuit(engine), _translated():
         async with engine.connect() as connection:
-            await connection.execution_options(**_READING[engine.dialect.name])
+            await connection.execution_options(**_without_transaction(engine))
             yield connection
+
+
+def _without_transaction(engine: AsyncEngine) -> dict[str, str]:
+    if engine.dialect.name == "sqlite":
+        return {"sqlite_begin": ""}
+    # A statement is prepared in one step and run in the next. Only a transaction keeps a pooler from asking one server
+    # for the first and another for the second.
+    return {} if engine.get_execution_options().get(_POOLED) else {"isolation_level": "AUTOCOMMIT"}
 
 
 @asynccontextmanager
@@ -144,6 +154,7 @@ def _open_postgres(url: URL) -> AsyncEngine:
             pool_timeout=CONNECT_SECONDS,
             pool_recycle=1800,
             pool_use_lifo=True,
+            execution_options={_POOLED: pooled},
             connect_args={
                 "timeout": CONNECT_SECONDS,
                 "command_timeout": STATEMENT_SECONDS + 5,  # for a server that went silent
