@@ -36,7 +36,7 @@ class Plan:
 
 
 QUICK = Plan(rounds=1, seconds=1, paced_seconds=1, rate=300, sockets=200, logins=3)
-FULL = Plan(rounds=3, seconds=3, paced_seconds=4, rate=500, sockets=600, logins=20)
+FULL = Plan(rounds=3, seconds=2, paced_seconds=4, rate=500, sockets=600, logins=20)
 
 FAST, REFERENCE = "gateway", "gateway, fast path off"
 NGINX, OAUTH2_PROXY = "nginx", "oauth2-proxy"
