@@ -174,6 +174,7 @@ async def test_no_page_and_no_log_holds_the_whole_number(tmp_path: Path) -> None
         assert (await browser.code(rig.codes[-1])).status == 303
         texts += [await page(browser), rig.terminal.getvalue()]
         await act(browser, "remove", id="held")
+        await rig.gateway.services.audit.flush()
         texts += [
             str(await rig.gateway.services.stores.audit_log.tail(50)),
             str(await rig.gateway.stores.sms.reports.last(9)),
@@ -227,6 +228,7 @@ async def test_it_goes_when_its_owner_an_administrator_or_the_first_number_says_
         await add_app(browser)
         assert await act(browser, "remove", id="sms") == (303, f"{ACCOUNT}?done=removed")
         assert await credentials.list("alice", KIND) == []
+        await rig.gateway.services.audit.flush()
         events = [event.event for event in await rig.gateway.services.stores.audit_log.tail(9)]
         assert events.count("factor_removed") == 2
 

@@ -14,7 +14,7 @@ from gateway.config.schema import Route, Rule
 from gateway.model import Principal, SessionRecord, Target, User, Verdict
 from gateway.policy import criteria
 from gateway.policy import decide as policy
-from gateway.proxy import client_headers
+from gateway.proxy import request_headers
 
 PATTERNS = (
     "/a",
@@ -168,11 +168,13 @@ def test_nothing_that_is_remembered_grows_without_bound() -> None:
     policy.decide(route({"paths": ["/a"], "require": "deny"}), target, None, 1.0)
     assert criteria._one_holds.cache_info().currsize == 0
     assert policy._readings.cache_info().currsize == 0
-    client_headers._known_canonical.cache_clear()
-    client_headers.canonical(b"X" * 10_000)
-    assert client_headers._known_canonical.cache_info().currsize == 0
+    request_headers._known_canonical.cache_clear()
+    request_headers.canonical(b"X" * 10_000)
+    assert request_headers._known_canonical.cache_info().currsize == 0
 
 
 @given(st.text(max_size=80) | st.binary(max_size=80))
 def test_names_of_headers_are_remembered_as_they_would_be_read(name: str | bytes) -> None:
-    assert client_headers.canonical(name) == client_headers.canonical(name) == client_headers._canonical(name)
+    assert (
+        request_headers.canonical(name) == request_headers.canonical(name) == request_headers._canonical(name)
+    )
