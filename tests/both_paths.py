@@ -3,10 +3,12 @@
 import asyncio
 import re
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from aiohttp import web
 
 from tests.rig import Rig, running_gateway
 from tests.waiting import PATIENCE
@@ -163,6 +165,19 @@ async def both_paths(
                 yield upstream, fast, ordinary
             finally:
                 server.close()
+
+
+def on_ordinary_path(rig: Rig, told: Callable[[], None]) -> None:
+    """Call `told` for each request that the ordinary path of this gateway answers from now on."""
+    server = rig.gateway._server
+    assert server is not None
+    handler = server.handler
+
+    async def heard(asked: web.BaseRequest) -> web.StreamResponse:
+        told()
+        return await handler(asked)
+
+    server.handler = heard
 
 
 async def read_answer(reader: asyncio.StreamReader, method: str) -> Said:

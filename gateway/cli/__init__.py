@@ -1,12 +1,12 @@
 """The command line: one file per command, imported only when that command runs, so start-up stays fast."""
 
-import gc
 from difflib import get_close_matches
 from importlib import import_module
 
 import click
 
 from gateway import __version__
+from gateway.server.process.memory import collector_paused
 
 COMMANDS = {
     "serve": "gateway.cli.serve:serve",
@@ -44,11 +44,8 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, attribute = COMMANDS[cmd_name].split(":")
-        gc.disable()  # what is imported is kept: looking for garbage among it costs a tenth of the start
-        try:
+        with collector_paused():
             command = getattr(import_module(module), attribute)
-        finally:
-            gc.enable()
         assert isinstance(command, click.Command)
         return command
 

@@ -150,7 +150,6 @@ class ClientConnection(ClosingConnection):
         server = self._server
         self.state, self._head = ConnectionState.SERVING, head
         self._held = self._expects = False
-        self._stays_open = True
         # The fast path takes only what is plain and allowed. To all else it says None, having sent nothing to anybody,
         # and the ordinary path begins anew with the same bytes.
         self._chosen = server.chosen is not None and server.chosen()

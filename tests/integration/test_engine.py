@@ -1,6 +1,5 @@
 """`server.engine: envoy`: the real Envoy as our front door, started and looked after by `serve`."""
 
-import asyncio
 import os
 import signal
 import stat
@@ -13,7 +12,7 @@ import yaml
 
 from tests.integration.engines import program
 from tests.integration.serving import Serving, serving, upstream, write_config
-from tests.integration.test_workers import Load, can_connect, get
+from tests.integration.test_workers import Load, can_connect, drains_a_slow_request, get
 from tests.services import folder_for_all
 from tests.waiting import free_port, until
 
@@ -129,18 +128,6 @@ async def test_reloads_and_the_end_drop_nothing(gateway: Serving, app: str) -> N
     gateway.signal(signal.SIGHUP)
     await until(lambda: sum("reload done" in line for line in gateway.output) > done, "it is reloaded")
     assert envoys(gateway) == envoy
-    await drains(gateway, app)
+    await drains_a_slow_request(gateway, app)
     assert not list(gateway.folder.glob("auth-gateway-*"))
     assert not Path(f"/proc/{min(envoy)}").exists()
-
-
-async def drains(gateway: Serving, app: str) -> None:
-    slow = asyncio.create_task(get(f"{gateway.url}/slow"))
-    await get(f"{app}/entered")
-    gateway.signal(signal.SIGTERM)
-    await gateway.said_until("stopping")
-    await until(lambda: not can_connect(gateway.port), "new connections are refused")
-    assert not slow.done()
-    await get(f"{app}/release")
-    assert await slow == "slow"
-    assert await gateway.ended() == 0

@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from gateway.config.schema import Log
 from gateway.observability import log as gateway_log
-from tests.both_paths import RawUpstream, Said, both_paths, request, same, talk
+from tests.both_paths import RawUpstream, Said, both_paths, on_ordinary_path, request, same, talk
 from tests.rig import PASSWORD, Rig
 from tests.security.test_service_accounts import TOKEN, add_token, revoke
 
@@ -37,6 +36,9 @@ class Both:
     ordinary: Rig
     handled: int = 0
     """Requests that the first one's ordinary path has answered."""
+
+    def count(self) -> None:
+        self.handled += 1
 
     async def same(
         self, data: bytes, methods: tuple[str, ...] = ("GET",), ordinary: Sequence[bytes] = ()
@@ -64,15 +66,7 @@ async def both(**route: Any) -> AsyncIterator[Both]:
         found = Both(upstream, fast, ordinary)
         for rig in (fast, ordinary):
             await rig.add_user("alice", email="a@example.com", groups=("ops",))
-        server = fast.gateway._server
-        assert server is not None
-        handler = server.handler
-
-        async def counted(asked: web.BaseRequest) -> web.StreamResponse:
-            found.handled += 1
-            return await handler(asked)
-
-        server.handler = counted
+        on_ordinary_path(fast, found.count)
         yield found
 
 

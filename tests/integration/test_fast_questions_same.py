@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
@@ -21,7 +20,7 @@ from prometheus_client import REGISTRY
 from gateway.config.schema import Log
 from gateway.observability import log as gateway_log
 from gateway.server.fastpath import questions
-from tests.both_paths import Said, talk
+from tests.both_paths import Said, on_ordinary_path, talk
 from tests.integration.test_fast_credentials_same import basic
 from tests.peer_dialects import ALL, DIALECTS
 from tests.rig import PASSWORD, Rig, running_gateway
@@ -95,6 +94,9 @@ class Pair:
     handled: int = 0
     """Requests that the first one's ordinary path has answered."""
 
+    def count(self) -> None:
+        self.handled += 1
+
     async def same(self, make: Any, state: str = "nobody", times: int = 3) -> Sequence[Said]:
         """Ask both, the first so often that it knows the answer. `make` has the bytes for a cookie."""
         mine, other = self.cookies[state]
@@ -145,15 +147,7 @@ async def pair(routes: list[dict[str, Any]] = ROUTES, **more: Any) -> AsyncItera
                     await browser.sign_in(rd="/app/x")
                     found["signed in"].append(f"auth_session={browser.cookie()}")
             both.cookies |= {state: (one, two) for state, (one, two) in found.items()}
-            server_of = fast.gateway._server
-            assert server_of is not None
-            handler = server_of.handler
-
-            async def counted(request: web.BaseRequest) -> web.StreamResponse:
-                both.handled += 1
-                return await handler(request)
-
-            server_of.handler = counted
+            on_ordinary_path(fast, both.count)
             yield both
 
 

@@ -133,6 +133,10 @@ async def test_reload_waits_for_a_running_request(gateway: Serving, app: str) ->
 
 
 async def test_sigterm_drains_a_slow_request_and_exits_with_0(gateway: Serving, app: str) -> None:
+    await drains_a_slow_request(gateway, app)
+
+
+async def drains_a_slow_request(gateway: Serving, app: str) -> None:
     slow = asyncio.create_task(get(f"{gateway.url}/slow"))
     await get(f"{app}/entered")
     gateway.signal(signal.SIGTERM)

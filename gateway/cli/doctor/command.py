@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from gateway.cli.check.live import live_mistakes
+from gateway.cli.context import config_option
 from gateway.cli.doctor import outside
 from gateway.cli.doctor.symptoms import Symptom, of_metrics, of_readyz
 from gateway.cli.health import ask
@@ -26,14 +27,7 @@ _PATIENCE = 30.0
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("config.yaml"),
-    show_default=True,
-    help="The configuration file.",
-)
+@config_option
 def doctor(as_json: bool, config_file: Path) -> None:
     """Say what is wrong with the gateway of this configuration, and how to mend it.
 
