@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -15,7 +14,10 @@ import pytest
 import yaml
 
 from tests.integration.serving import COMMAND, ROOT, Serving, serving, upstream, write_config
-from tests.waiting import PATIENCE, until
+from tests.waiting import until
+
+if sys.platform != "linux":
+    pytest.skip("reads /proc to see the worker processes", allow_module_level=True)
 
 pytestmark = pytest.mark.xdist_group("processes")
 
@@ -197,17 +199,6 @@ async def test_one_worker_reloads_without_a_drop(tmp_path: Path, app: str) -> No
         assert load.failures == []
 
 
-async def test_reload_picks_up_a_renewed_certificate(tmp_path: Path, app: str) -> None:
-    make_certificate(tmp_path, "first.example")
-    tls = {"cert_file": str(tmp_path / "cert.pem"), "key_file": str(tmp_path / "key.pem")}
-    async with serving(tmp_path, app, tls=tls, public_url="https://first.example") as gateway:
-        assert "first.example" in await served_name(gateway.port)
-        make_certificate(tmp_path, "second.example")
-        gateway.signal(signal.SIGHUP)
-        await gateway.said_until("reload done")
-        assert "second.example" in await served_name(gateway.port)
-
-
 async def test_taken_port_is_one_clear_line_and_exit_1(gateway: Serving, tmp_path: Path, app: str) -> None:
     second = tmp_path / "second"
     second.mkdir()
@@ -253,51 +244,3 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def make_certificate(folder: Path, name: str) -> None:
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", "2"]
-    command += ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"]
-    command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run(command, check=True, capture_output=True)
-
-
-async def served_name(port: int) -> str:
-    pem = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port))
-    result = subprocess.run(
-        ["openssl", "x509", "-noout", "-subject"], input=pem, capture_output=True, text=True, check=True
-    )
-    return result.stdout
-
-
-if sys.platform != "linux":
-    pytest.skip("reads /proc to see the worker processes", allow_module_level=True)
-
-
-async def test_a_tls_session_is_resumed_at_every_worker_and_after_a_reload(tmp_path: Path, app: str) -> None:
-    make_certificate(tmp_path, "first.example")
-    tls = {"cert_file": str(tmp_path / "cert.pem"), "key_file": str(tmp_path / "key.pem")}
-    async with serving(tmp_path, app, tls=tls, public_url="https://localhost") as gateway:
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        first, _ = await asyncio.to_thread(resumed, context, gateway.port, None)
-        again = [await asyncio.to_thread(resumed, context, gateway.port, first) for _ in range(8)]
-        assert [yes for _, yes in again] == [True] * 8
-        gateway.signal(signal.SIGHUP)
-        await gateway.said_until("reload done")
-        assert (await asyncio.to_thread(resumed, context, gateway.port, first))[1]
-
-
-def resumed(
-    context: ssl.SSLContext, port: int, session: ssl.SSLSession | None
-) -> tuple[ssl.SSLSession | None, bool]:
-    """Ask on a new connection; the session that it leaves, and whether it went on with `session`."""
-    with (
-        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain,
-        context.wrap_socket(plain, server_hostname="localhost", session=session) as secure,
-    ):
-        secure.sendall(b"GET /quick HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        while secure.recv(4096):
-            pass  # TLS 1.3 sends tickets with the first bytes (RFC 8446 §4.6.1)
-        return secure.session, bool(secure.session_reused)
