@@ -13,7 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.errors import ConfigError, StoreUnavailable
 from gateway.stores.sql.engine import open_engine, reading, writing
-from gateway.stores.sql.migrate import MIGRATIONS, OLDEST_CODE, _upgrade, migrate
+from gateway.stores.sql.migrate import (
+    MIGRATIONS,
+    OLDEST_CODE,
+    _upgrade,
+    migrate,
+    newest_revision,
+    usable_revision,
+)
+from gateway.stores.sql.schema import installation
 from gateway.stores.sql.schema_oidc import metadata
 
 
@@ -104,6 +112,32 @@ def test_a_migration_only_adds(file: Path) -> None:
     ]
     assert steps
     assert set(steps) <= set(ADDING)
+
+
+async def test_code_before_the_oldest_code_was_noted_finds_the_schema_that_it_knows(
+    engine: AsyncEngine,
+) -> None:
+    """It asks Alembic's own table, and starts where that says what it was written for."""
+    async with reading(engine) as connection:
+        assert await connection.scalar(text("SELECT version_num FROM alembic_version")) == OLDEST_CODE
+        said = await connection.scalar(select(installation.c.value).where(installation.c.name == "schema"))
+    assert said == newest_revision()
+    assert await usable_revision(engine) == newest_revision()
+
+
+@pytest.mark.parametrize("noted", [False, True], ids=["as before 0.2", "as now"])
+async def test_a_schema_from_between_goes_on_from_where_it_is(empty_url: str, noted: bool) -> None:
+    engine = open_engine(empty_url)
+    async with writing(engine, "EXCLUSIVE") as connection:
+        await connection.run_sync(_upgrade, "0015")
+        if noted:
+            await connection.execute(text("UPDATE alembic_version SET version_num = '0011'"))
+            await connection.execute(installation.insert().values(name="schema", value="0015"))
+    await migrate(engine)
+    assert await usable_revision(engine) == newest_revision()
+    async with reading(engine) as connection:
+        assert await connection.run_sync(lambda sync: inspect(sync).has_table("subjects"))
+    await engine.dispose()
 
 
 async def test_statements_of_the_code_before_still_work_on_the_new_schema(empty_url: str) -> None:

@@ -336,10 +336,8 @@ async def newer(url: str, oldest: str) -> None:
     engine = open_engine(url)
     await migrate(engine)
     async with writing(engine) as connection:
-        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-        await connection.execute(
-            text(f"UPDATE installation SET value = '{oldest}' WHERE name = 'oldest code'")
-        )
+        for name, value in (("schema", "9999"), ("oldest code", oldest)):
+            await connection.execute(text(f"UPDATE installation SET value = '{value}' WHERE name = '{name}'"))
     await engine.dispose()
 
 

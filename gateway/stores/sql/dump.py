@@ -8,11 +8,13 @@ from sqlalchemy import Table, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.stores.sql.engine import no_statement_timeout, writing
+from gateway.stores.sql.migrate import SCHEMA_ROWS
+from gateway.stores.sql.schema import installation
 from gateway.stores.sql.schema_oidc import metadata
 
 ROWS = 1000
 """In one piece, so that memory stays flat however many there are."""
-_KEPT = frozenset({"installation"})
+_KEPT = frozenset({installation.name})
 """Tables whose rows an empty place may have: facts about itself."""
 
 Piece = dict[str, Any]
@@ -55,13 +57,15 @@ async def tables_in_use(engine: AsyncEngine) -> Sequence[str]:
 
 async def load(connection: AsyncConnection, pieces: Iterator[Piece]) -> int:
     """Write the rows into the empty tables of the running transaction; returns how many."""
-    for name in _KEPT:
-        await connection.execute(metadata.tables[name].delete())
+    await connection.execute(installation.delete().where(installation.c.name.not_in(SCHEMA_ROWS)))
     total = 0
     for piece in pieces:
         table = metadata.tables[piece["table"]]
         rows = [dict(zip(piece["columns"], map(_meant, row), strict=True)) for row in piece["rows"]]
-        await connection.execute(insert(table), rows)
+        if table is installation:  # what it says of the schema is true of the place that it came from
+            rows = [row for row in rows if row["name"] not in SCHEMA_ROWS]
+        if rows:
+            await connection.execute(insert(table), rows)
         total += len(rows)
     if connection.dialect.name == "postgresql":
         for table in metadata.sorted_tables:

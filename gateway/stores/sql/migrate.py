@@ -16,9 +16,15 @@ from gateway.stores.sql.schema import installation
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 _LOCK = 0x61757468_0001
-_OLDEST = "oldest code"
+_SCHEMA, _OLDEST = "schema", "oldest code"
+SCHEMA_ROWS = frozenset({_SCHEMA, _OLDEST})
+"""The rows of `installation` that are about the schema."""
 OLDEST_CODE = "0011"
-"""Code written for this schema or a later one runs on ours. A migration that takes something away raises it."""
+"""Code written for this schema or a later one runs on ours. A migration that takes something away raises it.
+
+Code before 0.2 starts only where `alembic_version` has the schema that it was written for. So that table keeps
+OLDEST_CODE between migrations, and `installation` has what is true.
+"""
 
 log = logging.getLogger("gateway.migrate")
 
@@ -36,10 +42,13 @@ async def migrate(engine: AsyncEngine) -> None:
     async with writing(engine, "EXCLUSIVE") as connection:
         await no_statement_timeout(connection)  # others wait for the lock, and a big table takes its time
         await in_order(connection, _LOCK)
+        await connection.run_sync(_told_alembic)
         await connection.run_sync(_upgrade)
-        row = {"name": _OLDEST, "value": OLDEST_CODE}
-        statement = upsert(connection, installation).values(row)
-        await connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=row))
+        for name, value in ((_SCHEMA, ours), (_OLDEST, OLDEST_CODE)):
+            row = {"name": name, "value": value}
+            statement = upsert(connection, installation).values(row)
+            await connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=row))
+        await connection.execute(_stamp, {"revision": OLDEST_CODE})
 
 
 async def usable_revision(engine: AsyncEngine) -> str:
@@ -71,11 +80,22 @@ def _revisions(connection: Connection) -> tuple[str, str]:
     inspected = inspect(connection)
     if not inspected.has_table("alembic_version"):
         return "", ""
-    found = str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar())
-    if found <= newest_revision() or not inspected.has_table(installation.name):
-        return found, ""
-    oldest = connection.execute(select(installation.c.value).where(installation.c.name == _OLDEST)).scalar()
-    return found, str(oldest or "")
+    stamped = str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar())
+    if not inspected.has_table(installation.name):
+        return stamped, ""
+    query = select(installation.c.name, installation.c.value).where(installation.c.name.in_(SCHEMA_ROWS))
+    said = {row.name: row.value for row in connection.execute(query)}
+    return said.get(_SCHEMA, stamped), said.get(_OLDEST, "")
+
+
+_stamp = text("UPDATE alembic_version SET version_num = :revision")
+
+
+def _told_alembic(connection: Connection) -> None:
+    """Alembic goes on from where the schema is."""
+    found, _ = _revisions(connection)
+    if found:
+        connection.execute(_stamp, {"revision": found})
 
 
 def _judge(ours: str, found: str, oldest: str) -> None:
