@@ -103,6 +103,8 @@ class Target:
     """Where `client` is (ISO 3166-1), "" if unknown or no rule asks."""
     empty_query: bool = False
     """Whether there is a "?" with nothing behind it, which is another URL than one without (RFC 3986 §6.2.3)."""
+    fragment: str = ""
+    """What is behind "#" in an address to come back to. No request has one, and no rule sees it."""
 
     @property
     def authority(self) -> str:

@@ -113,6 +113,12 @@ class Resets:
             user.username, user.email, subject, _letter(brand, link), about="reset", lang=client.lang
         )
 
+    async def works(self, token: str) -> bool:
+        """Whether a link still leads on; looking uses nothing up."""
+        person = await self._links.look(token)
+        user = await self._directory.get(person.partition(" ")[0]) if person else None
+        return user is not None and not user.disabled and reset_person(user) == person
+
     async def open(self, client: LoginOrigin, token: str, browser: str) -> Ticket | None:
         """Use the link up and begin a reset; None if it works no more. Raises TooManyAttempts."""
         await self._limits.spend(LINKS_PER_IP, client.network)

@@ -124,7 +124,8 @@ def _urlencoded(body: bytes) -> Mapping[str, str]:
     return form
 
 
-URLENCODED = Encoding("application/x-www-form-urlencoded", 32 * 1024, _urlencoded)
+URLENCODED = Encoding("application/x-www-form-urlencoded", 64 * 1024, _urlencoded)
+"""A long address to come back to, with all its letters encoded, still fits."""
 
 
 def check_origin(request: PortalRequest) -> None:

@@ -2,14 +2,22 @@
 5).
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import parse_qsl, quote
 
+from gateway.config import addresses
 from gateway.config.patterns import path_matches
 from gateway.errors import RequestRefused
 from gateway.model import Target
 from gateway.policy.decide import Routes
 from gateway.request.target import canonical_path, parse_authority, split_request_target
+
+LONGEST = 16 * 1024
+"""Characters of an address that is kept through a sign-in."""
+_LONG = 2048
+"""A longer one is encoded as sparingly as RFC 3986 §3.4 allows, so that it fits into a request line once more."""
+_SAFE = "/?:@!$'()*,;="
 
 
 def read_return(rd: str, here: Target, routes: Routes, prefix: str) -> Target:
@@ -20,13 +28,7 @@ def read_return(rd: str, here: Target, routes: Routes, prefix: str) -> Target:
         here: what was asked for; a relative `rd` is on its host.
         prefix: the gateway's own path, which is no place to return to.
     """
-    home = replace(here, method="GET", path="/", query="")
-    try:
-        found = _parse(rd, home, routes)
-    except RequestRefused:
-        return home
-    ours = path_matches(prefix, found.path)
-    return found if not ours or is_on_the_way(found, prefix) or is_own_page(found, prefix) else home
+    return named(rd, here, routes, prefix) or replace(here, method="GET", path="/", query="")
 
 
 def is_on_the_way(destination: Target, prefix: str) -> bool:
@@ -61,39 +63,68 @@ def _parameter(target: Target, name: str) -> str:
     return dict(parse_qsl(target.query)).get(name, "")
 
 
-def _parse(rd: str, home: Target, routes: Routes) -> Target:
-    if (
-        not rd
-        or len(rd) > 4096
-        or not rd.isascii()
-        or any(character <= " " or character in "\\\x7f" for character in rd)
-    ):
-        return home
-    rd = rd.partition("#")[0]
+def named(rd: str, here: Target, routes: Routes, prefix: str) -> Target | None:
+    """Return the Target that `rd` names, as `read_return` does; None if it names none that is ours."""
+    home = replace(here, method="GET", path="/", query="")
+    try:
+        found = _parse(rd, home, routes)
+    except RequestRefused:
+        return None
+    if found is None or not path_matches(prefix, found.path):
+        return found
+    return found if is_on_the_way(found, prefix) or is_own_page(found, prefix) else None
+
+
+def is_plain(rd: str) -> bool:
+    """Whether all characters are such as an address may have (RFC 3986 §2), and not too many."""
+    odd = any(character <= " " or character in "\\\x7f" for character in rd)
+    return bool(rd) and len(rd) <= LONGEST and rd.isascii() and not odd
+
+
+def is_at(rd: str, origins: Sequence[str]) -> bool:
+    """Whether `rd` is the address of a page at one of `origins`, such as "https://www.example.com"."""
+    parts = addresses.split(rd) if is_plain(rd) else None
+    if parts is None or "@" in parts.netloc:
+        return False
+    given = addresses.origin(f"{parts.scheme}://{parts.netloc}")
+    return given is not None and given in [addresses.origin(one) for one in origins]
+
+
+def _parse(rd: str, home: Target, routes: Routes) -> Target | None:
+    if not is_plain(rd):
+        return None
+    rd, _, fragment = rd.partition("#")
     if rd.startswith("/"):
         if rd.startswith("//"):
-            return home
+            return None
         path, query = split_request_target(rd)
-        return replace(home, path=canonical_path(path), query=query)
+        return replace(home, path=canonical_path(path), query=query, fragment=fragment)
     scheme, separator, rest = rd.partition("://")
     if not separator or scheme.lower() not in ("http", "https"):
-        return home
+        return None
     authority = rest.partition("/")[0].partition("?")[0]
     host, port = parse_authority(authority)
     if (host, port) != (home.host, home.port) and not routes.knows_host(host):
-        return home
+        return None
     path, query = split_request_target("/" + rest[len(authority) :].removeprefix("/"))
-    return replace(home, scheme=scheme.lower(), host=host, port=port, path=canonical_path(path), query=query)
+    return replace(
+        home,
+        scheme=scheme.lower(),
+        host=host,
+        port=port,
+        path=canonical_path(path),
+        query=query,
+        fragment=fragment,
+    )
 
 
 def href(destination: Target, here: Target) -> str:
     """Return the address for Location: relative on the same origin. "//" can't start it, so it stays on this host."""
     same = (destination.scheme, destination.authority) == (here.scheme, here.authority)
-    if same and not destination.path.startswith("//"):
-        return destination.uri
-    return destination.url
+    where = destination.uri if same and not destination.path.startswith("//") else destination.url
+    return f"{where}#{destination.fragment}" if destination.fragment else where
 
 
 def with_return(page: str, rd: str) -> str:
     """Add `rd` to the address of a page as its query parameter."""
-    return f"{page}?rd={quote(rd, safe='/')}"
+    return f"{page}?rd={quote(rd, safe='/' if len(rd) <= _LONG else _SAFE)}"

@@ -93,6 +93,8 @@ def _sign_in(services: Services, *, can_reset: bool) -> Views:
         pages=services.pages,
         trail=trail,
         domains=Domains(services.config),
+        routes=services.routes,
+        config=services.config.session.sign_out,
         prefix=services.prefix,
     )
     return {

@@ -8,10 +8,11 @@ The first row that fits decides:
 | `X-Requested-With: XMLHttpRequest`                          | program   |
 | a method that page loads don't use (not GET, HEAD or POST)  | program   |
 | `Sec-Fetch-Mode` other than `navigate`                      | program   |
-| `Sec-Fetch-Dest` that is no document or frame               | program   |
+| `Sec-Fetch-Dest` that is no document or frame, nor empty    | program   |
 | `Accept` without `text/html`                                | program   |
 | anything else                                               | person    |
 
+Navigating to nothing (`empty`) is a download (`<a download>`), whatever it accepts; a script's fetch has another mode.
 Sec-Fetch-* is what browsers say themselves and scripts can't forge (Fetch Metadata, W3C); Accept is the older sign.
 """
 
@@ -33,4 +34,7 @@ def wants_html(method: str, headers: Mapping[str, str]) -> bool:
         return False
     if headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
         return False
-    return headers.get("Sec-Fetch-Dest", "document") in _SHOWN and "text/html" in headers.get("Accept", "")
+    dest, accept = headers.get("Sec-Fetch-Dest", "document"), headers.get("Accept", "")
+    if dest == "empty":  # of a download, of which Chromium says nothing that it accepts
+        return "Sec-Fetch-Mode" in headers and (accept in ("", "*/*") or "text/html" in accept)
+    return dest in _SHOWN and "text/html" in accept

@@ -6,7 +6,9 @@ is worth nothing in another; a new code replaces the old one.
 
 import hmac
 import json
+import re
 import secrets
+import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -19,6 +21,11 @@ from gateway.stores.protocols.ledger import Ledger
 TRIES = 5
 WINDOW = 300.0
 """Seconds for which wrong guesses are remembered: as long as a code lives."""
+
+
+_LONGEST_TEXT = 500
+_RUNS = re.compile(r"\d(?:[ .·-]?\d)*")
+"""Digits, perhaps in groups."""
 
 
 class Tries:
@@ -58,9 +65,17 @@ def random_digits(length: int) -> str:
     return "".join(secrets.choice("0123456789") for _ in range(length))
 
 
-def normal_code(text: str) -> str:
-    """Return the digits of what was typed or pasted: spaces and dashes go."""
-    return "".join(character for character in text if character not in " -\u00a0\u2011\u2013\t")
+def normal_code(text: str, length: int = 6) -> str:
+    """Return the digits of a code however it was typed or pasted: of any script, with signs between them, or the whole
+    message in which it came. Where a text has several numbers of `length` digits, none of them is meant for sure.
+    """
+    plain = unicodedata.normalize("NFKC", text[:_LONGEST_TEXT])
+    plain = "".join(str(unicodedata.digit(one)) if one.isdecimal() else one for one in plain)
+    if not any(one.isalpha() for one in plain):
+        return "".join(one for one in plain if one.isdigit())
+    found = {re.sub(r"\D", "", run) for run in _RUNS.findall(plain)}
+    codes = {run for run in found if len(run) == length}
+    return codes.pop() if len(codes) == 1 else ""
 
 
 class Codes:

@@ -80,7 +80,7 @@ class EmailFactor:
                 ) from spent
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
-        return await self._codes.verify(attempt, normal_code(form.get("code", "")))
+        return await self._codes.verify(attempt, normal_code(form.get("code", ""), self._codes.length))
 
 
 _WARNING = N_("If you are not signing in right now, somebody knows your password: please change it.")

@@ -6,6 +6,7 @@ rotation, which may be years before they are needed.
 
 import hmac
 import secrets
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 
@@ -100,7 +101,9 @@ def spelled(code: str) -> str:
 
 def normal_code(text: str) -> str:
     """Return the code that was meant: people leave out dashes and type capitals."""
-    return "".join(character for character in text.casefold() if character.isalnum())
+    return "".join(
+        character for character in unicodedata.normalize("NFKC", text).casefold() if character.isalnum()
+    )
 
 
 def _hash(key: bytes, username: str, code: str) -> bytes:

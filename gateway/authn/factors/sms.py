@@ -116,7 +116,7 @@ class SmsFactor(PhoneFactor):
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
         """Judge a code, and tell the SMS statistics of a right one."""
         await self._void_if_gone(attempt)
-        outcome = await self._codes.verify(attempt, normal_code(form.get("code", "")))
+        outcome = await self._codes.verify(attempt, normal_code(form.get("code", ""), self._codes.length))
         if outcome is Outcome.RIGHT:
             await self._dispatch.verified(attempt.sid)
         return outcome

@@ -45,7 +45,7 @@ class SmsVerifyFactor(PhoneFactor):
         async def provider_agrees(_: bytes) -> bool:
             """Asked about the number as it is once the challenge was read: a switch meanwhile makes that differ."""
             phone = (await self._line(attempt)).phone
-            return await self._service.check(phone, normal_code(form.get("code", "")))
+            return await self._service.check(phone, normal_code(form.get("code", ""), self._codes.length))
 
         outcome = await self._codes.consume_if(attempt, provider_agrees)
         if outcome is Outcome.RIGHT:

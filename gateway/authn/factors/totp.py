@@ -50,7 +50,7 @@ class TotpFactor(HeldAsCredential):
         new_id: Callable[[], str] = random_id,
     ) -> None:
         self._credentials, self._ledger, self._clock = credentials, ledger, clock
-        self._issuer, self._seal, self._open = issuer, seal, open
+        self._issuer, self._seal, self._open = label(issuer), seal, open
         self._new_secret, self._new_id = new_secret, new_id
         self._tries = Tries(self.name, ledger)
 
@@ -124,6 +124,11 @@ def matching_step(secret: str, code: str, now: float) -> int | None:
         if hmac.compare_digest(app.generate_otp(step).encode(), code.encode()) and found is None:
             found = step
     return found
+
+
+def label(issuer: str) -> str:
+    """Return the name of a service as apps can read it: a colon ends it (Key Uri Format, "Label")."""
+    return " ".join(issuer.replace(":", " ").split())
 
 
 def qr_image(text: str) -> str:

@@ -34,6 +34,19 @@ def binding(config: Config) -> Iterator[Finding]:
         yield Finding(("session", "bind", "network6"), problem, "write `network` too, such as `/24`")
 
 
+def sign_out(config: Config) -> Iterator[Finding]:
+    """Find addresses after signing out that lead nowhere."""
+    out = config.session.sign_out
+    own_path = out.url.startswith("/") and not out.url.startswith("//")
+    if out.url and not own_path and addresses.split(out.url) is None:
+        mend = "write a URL such as `https://www.example.com/`, or a path of our own hosts such as `/bye`"
+        yield Finding(("session", "sign_out", "url"), f"`{out.url}` is no address", mend)
+    for index, one in enumerate(out.allowed):
+        if addresses.origin(one) is None:
+            mend = "write scheme and host alone, such as `https://www.example.com`"
+            yield Finding(("session", "sign_out", "allowed", index), f"`{one}` is not an origin", mend)
+
+
 def cookie_name(config: Config) -> Iterator[Finding]:
     """Warn where another gateway at another port of the same name would use the same cookie (RFC 6265 §8.5)."""
     origin = addresses.origin(config.server.public_url)
@@ -84,6 +97,7 @@ def session_domain(config: Config) -> Iterator[Finding]:
 
 SESSION_CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"session"}), session_times),
+    (frozenset({"session"}), sign_out),
     (frozenset({"session", "risk"}), binding),
     (frozenset({"session", "server", "domains"}), session_domain),
     (frozenset({"session", "server"}), cookie_name),

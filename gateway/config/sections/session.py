@@ -42,6 +42,19 @@ class Bind(Section):
         return bool(self.network or self.country or self.user_agent)
 
 
+class SignOut(Section):
+    """Where a browser goes after signing out."""
+
+    url: str = Field(
+        "",
+        description="where to, if the link to `/_auth/logout` does not say (`rd`); default: a page of ours",
+    )
+    allowed: tuple[str, ...] = Field(
+        (),
+        description="origins beside the hosts of routes that `rd` may lead to, such as `https://example.com`",
+    )
+
+
 class Session(Section):
     """Sign-in sessions: their cookie, how long they last, and what is kept for those that ended."""
 
@@ -55,6 +68,7 @@ class Session(Section):
     remember_device: Duration = Field(
         30 * 86400.0, description="how long a remembered device skips the second factor; 0s = never"
     )
+    sign_out: SignOut = Field(SignOut(), description="where a browser goes after signing out")
     bind: Bind = Field(Bind(), description="what a session is bound to; default: nothing")
     keep_posts: KeptSize = Field(
         256 * 1024,

@@ -32,8 +32,10 @@ class ResetViews:
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
         """GET: with a token the way on, else the form that asks for one. Nothing is used up by looking."""
-        token = request.http.query.get("token", "")
-        return await self._show(request, "open" if token else "ask", token=token[:128])
+        token = request.http.query.get("token", "")[:128]
+        if token and not await self._resets.works(token):
+            return await self._show(request, "ask", 410, error=GONE)
+        return await self._show(request, "open" if token else "ask", token=token)
 
     async def submit(self, request: PortalRequest) -> web.StreamResponse:
         """Take a step: ask for a link, prove the second factor, or choose the password."""

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from gateway.authn.factors.approval import ApprovalFactor, vouches
 from gateway.authn.factors.approval_questions import ApprovalAnswer, ApprovalQuestion
+from gateway.authn.factors.challenge import normal_code
 from gateway.clock import Clock
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
@@ -74,7 +75,7 @@ class ApproveViews:
         asked = await self._factor.asks.take(principal.username, form.get("id", ""))
         if asked is None:
             return see_other(f"{self._here}?done=late")
-        number = form.get("number", "").strip() if form.get("do") == "approve" else None
+        number = normal_code(form.get("number", ""), 2) if form.get("do") == "approve" else None
         answer = judged(asked, principal, number)
         await self._settle(request, principal, asked, answer)
         return see_other(f"{self._here}?done={answer.value}")

@@ -56,7 +56,7 @@ class LoginViews:
         """Judge the password, and lead on to the second factor or to the page that was wanted."""
         form = await posted(request, tokens=self._tokens)
         destination = self._onward.wanted(request, form.unproven.get("rd", ""))
-        username = form.unproven.get("username", "")
+        username = form.unproven.get("username", "").strip()
         if request.visit.principal is not None and not form.of_session:
             # Another tab has signed in meanwhile: this one need not.
             return self._onward.to(request, destination, request.visit.principal)

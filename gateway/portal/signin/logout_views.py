@@ -3,9 +3,12 @@
 from aiohttp import web
 
 from gateway.authn.login import SignIn
+from gateway.config.sections.session import SignOut
+from gateway.policy.decide import Routes
 from gateway.portal.forms import posted
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, see_other
+from gateway.portal.return_url import href, is_at, named, with_return
 from gateway.portal.signin.next_step import RedirectLoop
 from gateway.session import Sessions
 from gateway.session.domains import Domains
@@ -21,12 +24,14 @@ class LogoutViews:
         pages: Pages,
         trail: RedirectLoop,
         domains: Domains,
+        routes: Routes,
+        config: SignOut,
         *,
         prefix: str,
     ) -> None:
         self._signin, self._sessions, self._pages = signin, sessions, pages
         self._trail, self._domains = trail, domains
-        self._prefix = prefix
+        self._routes, self._config, self._prefix = routes, config, prefix
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
         """Ask, or say that nobody is signed in."""
@@ -35,19 +40,30 @@ class LogoutViews:
             reader=request.reader,
             request_id=request.request_id,
             csrf_token=request.visit.csrf,
+            rd=(onward := self._onward(request, request.http.query.get("rd", ""))),
+            onward=onward or self._config.url,
             done=request.visit.principal is None,
         )
 
     async def submit(self, request: PortalRequest) -> web.StreamResponse:
         """Sign out: end the session and forget the cookie."""
         form = await posted(request)
+        rd = form.unproven.get("rd", "") or request.http.query.get("rd", "")
+        here, wanted = f"{self._prefix}/logout", self._onward(request, rd)
         if request.visit.principal is None:
-            return see_other(f"{self._prefix}/logout")
+            return see_other(with_return(here, wanted) if wanted else here)
         if not form.genuine:
             return await self.page(request)
         await self._signin.sign_out(request.client, request.visit.principal)
-        response = see_other(f"{self._prefix}/logout")
+        response = see_other(wanted or self._config.url or here)
         remote = self._domains.is_remote(request.target.host)
         await self._sessions.detach(request.http, response, host_only=remote)
         self._trail.forget(response)  # signing in once more is no going round in circles
         return response
+
+    def _onward(self, request: PortalRequest, rd: str) -> str:
+        """The address that a link names, if it is at a host of ours or one that is listed; else ""."""
+        if is_at(rd, self._config.allowed):
+            return rd
+        target = named(rd, request.target, self._routes, self._prefix)
+        return href(target, request.target) if target else ""

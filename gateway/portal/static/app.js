@@ -15,11 +15,25 @@ addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent; // came back by the browser's history
 });
 
+// What is behind # stays in the browser. A form without an address of its own keeps it; so do these links.
+for (const link of location.hash.length > 1 ? document.querySelectorAll("a[data-onward]") : []) {
+  const to = new URL(link.href);
+  const rd = to.searchParams.get("rd");
+  if (rd && !rd.includes("#")) to.searchParams.set("rd", rd + location.hash);
+  else if (!rd && !to.hash) to.hash = location.hash;
+  link.href = to.href;
+}
+document.querySelector("a.skip")?.addEventListener("click", (event) => {
+  event.preventDefault(); // to the content without another # in the address
+  document.getElementById("main").focus();
+});
+
 if (code && code.dataset.autoSubmit) {
   // WCAG 3.2.2: say so before it happens.
   document.getElementById("hint").append(" " + code.dataset.autoSubmit);
   code.addEventListener("input", () => {
-    if (code.checkValidity()) code.form.requestSubmit();
+    const digits = code.value.normalize("NFKC").replace(/[\s.·-]/g, "");
+    if (digits.length === Number(code.dataset.digits) && /^\p{Nd}+$/u.test(digits)) code.form.requestSubmit();
   });
 }
 

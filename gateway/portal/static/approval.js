@@ -18,7 +18,7 @@ async function wait() {
       await new Promise((resolve) => setTimeout(resolve, PAUSE)); // should a proxy between us answer at once
       continue;
     }
-    if (waiting.dataset.next) location.replace(waiting.dataset.next);
+    if (waiting.dataset.next) location.replace(waiting.dataset.next + location.hash);
     else if (!waiting.dataset.sent) waiting.requestSubmit();
     return;
   }

@@ -5,13 +5,17 @@
 const step = document.querySelector("form[data-step]");
 const others = "BroadcastChannel" in window ? new BroadcastChannel("auth-gateway") : null;
 
+function withHash(where) {
+  return where.includes("#") ? where : where + location.hash; // the server never hears of it
+}
+
 async function look() {
   if (step.dataset.sent) return; // this tab is on its way already
   const where = `${step.dataset.tab}?rd=${encodeURIComponent(step.elements.rd.value)}`;
   const answer = await fetch(where, { headers: { Accept: "application/json" } });
   if (!answer.ok) return;
   const now = await answer.json();
-  if (now.step !== step.dataset.step && !step.dataset.sent) location.replace(now.location);
+  if (now.step !== step.dataset.step && !step.dataset.sent) location.replace(withHash(now.location));
 }
 
 function lookSoon() {

@@ -260,7 +260,7 @@ async def test_this_host_and_the_portal_are_our_own(origin: str) -> None:
         (b"a=%FF", "", 400),
         (b"\xff=1", "", 400),
         (b"&".join(b"f%d=" % number for number in range(41)), "", 400),
-        (b"a=" + b"x" * (32 * 1024), "", 413),
+        (b"a=" + b"x" * (64 * 1024), "", 413),
         (b'{"a": 1}', "application/json", 415),
         (b"a=1", "text/plain", 415),
     ],

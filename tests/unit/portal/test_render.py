@@ -142,7 +142,8 @@ def test_login_without_error_marks_nothing_invalid() -> None:
 
 def test_the_code_field_helps_phones_to_fill_it_in() -> None:
     text = text_of(pages().render("verify.html", reader=ENGLISH, **(VERIFY | {"code_length": 8})))
-    assert 'autocomplete="one-time-code" inputmode="numeric" pattern="(?:[ \\-]*[0-9]){8}[ \\-]*"' in text
+    assert 'autocomplete="one-time-code" inputmode="numeric" maxlength="200"' in text
+    assert 'data-digits="8"' in text
 
 
 def test_a_recovery_code_may_hold_letters() -> None:
@@ -239,4 +240,4 @@ def test_the_support_line_links_addresses() -> None:
 def test_the_prefix_is_in_every_address() -> None:
     text = text_of(pages(prefix="/gate").render("login.html", reader=ENGLISH, **LOGIN))
     assert "/_auth" not in text
-    assert 'action="/gate/login?rd=' in text
+    assert 'href="/gate/passkey?rd=' in text

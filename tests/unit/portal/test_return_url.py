@@ -41,7 +41,10 @@ def test_hostile_return_urls_fall_back_to_the_root(rd: str) -> None:
     [
         ("/", "/"),
         ("/dash?x=1&y=%2F", "/dash?x=1&y=%2F"),
-        ("/a#part", "/a"),
+        ("/a?b#part", "/a?b#part"),
+        ("https://en.wiki.test/p#a?b/c", "https://en.wiki.test/p#a?b/c"),
+        ("/_auth/login#part", "/"),
+        ("https://evil.test/#part", "/"),
         ("https://app.test/x", "/x"),
         ("https://en.wiki.test/page?q", "https://en.wiki.test/page?q"),
         ("https://en.wiki.test", "https://en.wiki.test/"),

@@ -16,7 +16,7 @@ PROGRAMS = [
     ("GET", {**BROWSER, "Sec-Fetch-Mode": "cors"}),
     ("POST", {**BROWSER, "Sec-Fetch-Mode": "same-origin"}),
     ("GET", {**BROWSER, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}),
-    ("GET", {**BROWSER, "Sec-Fetch-Dest": "empty"}),
+    ("GET", {**PAGE, "Sec-Fetch-Dest": "empty"}),
     ("GET", {"Accept": "*/*"}),
     ("GET", {"Accept": "application/json", "Sec-Fetch-Mode": "navigate"}),
     ("GET", {}),
@@ -27,6 +27,8 @@ PEOPLE = [
     ("HEAD", BROWSER),
     ("POST", BROWSER),
     ("GET", {**BROWSER, "Sec-Fetch-Dest": "iframe"}),
+    ("GET", {**BROWSER, "Sec-Fetch-Dest": "empty"}),  # <a download>
+    ("GET", {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "empty"}),  # the same, as Chromium sends it
     ("GET", {**BROWSER, "X-Requested-With": "com.example.app"}),  # Android's WebView names the app
 ]
 
