@@ -179,19 +179,24 @@ def cookie_header(headers: CIMultiDictProxy[str]) -> str:
 
 
 def cookie_value(header: str, name: str) -> str:
-    """Return the first value of cookie `name` in a Cookie header (RFC 6265 §4.2.1), "" if there is none."""
+    """Return the value of cookie `name` in a Cookie header (RFC 6265 §4.2.1), "" if there is none, or several that
+    differ.
+
+    A host below the same domain can set one of the same name for a longer path, which browsers send first: whoever
+    took that one would have a victim work in the attacker's session. Nothing tells which of them is ours.
+    """
     # Looked for by hand, not parsed as a whole: cookies of apps may break the grammar, and must not hide ours. A name
     # counts only at the beginning of a pair, so that "xsession=" is not taken for "session=".
-    start = 0
-    while True:
-        start = header.find(name, start)
-        if start < 0:
-            return ""
+    found, start = None, 0
+    while (start := header.find(name, start)) >= 0:
         before = header[:start].rstrip(" \t")
-        after = start + len(name)
-        if (not before or before.endswith(";")) and header[after : after + 1] == "=":
-            return header[after + 1 :].partition(";")[0].strip().strip('"')
-        start = after
+        start += len(name)
+        if (not before or before.endswith(";")) and header[start : start + 1] == "=":
+            value = header[start + 1 :].partition(";")[0].strip().strip('"')
+            if found not in (None, value):
+                return ""
+            found = value
+    return found or ""
 
 
 PURPOSES = ("kept", "trail", "nonce")

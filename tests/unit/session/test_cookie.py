@@ -23,6 +23,12 @@ def test_names_that_only_contain_ours_do_not_count() -> None:
     assert cookie_value("x=1, auth_session=no", NAME) == ""
 
 
+def test_several_that_differ_are_none() -> None:
+    assert cookie_value("auth_session=a; x=1; auth_session=b", NAME) == ""
+    assert cookie_value("auth_session=a; auth_session=", NAME) == ""
+    assert cookie_value('auth_session=a; auth_session_trail=b; auth_session="a"', NAME) == "a"
+
+
 def test_the_prefix_makes_browsers_guard_the_cookie() -> None:
     assert cookie_name(NAME, secure=True) == "__Host-auth_session"
     assert cookie_name(NAME, secure=True, domain="example.com") == "__Secure-auth_session"
