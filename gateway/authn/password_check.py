@@ -54,22 +54,29 @@ class PasswordCheck:
         if device:
             counted = ((PASSWORD_PER_DEVICE, device), (DEVICE_FAILURES, device))
         *_, soon, left = await self.limits.spend_all(counted)
+        known = name
         try:
+            # The typed spelling first, which costs no question; then the one user whom the directory knows by it.
+            if not device and (known := await self.directory.counted_as(name)) != name:
+                own = ((PASSWORD_PER_USER, known), (PASSWORD_FAILURES, known))
+                soon, left = await self.limits.spend_all(own)
+                counted = (*counted, *own)
             user = await self.directory.authenticate(username, password) if password else None
         except (StoreUnavailable, Overloaded):
             for budget, subject in counted:  # nothing was judged
                 await self.limits.give_back(budget, subject)
             raise
         if user is None:
-            await self._failed(name, ip, door)
+            await self._failed(known, ip, door)
             if left == 0 or (soon == 0 and not device):
-                await self.closed(await self.shown(name), ip, "password", locked=left == 0)
+                await self.closed(await self.shown(known), ip, "password", locked=left == 0)
             return None
         if device:  # a lock that strangers caused stays for strangers
             await self.limits.forget(device, PASSWORD_PER_DEVICE, DEVICE_FAILURES)
             return user
         await self.limits.give_back(PASSWORD_PER_IP, network)
-        await self.limits.forget(name, PASSWORD_PER_USER, PASSWORD_FAILURES)
+        for subject in dict.fromkeys((name, known)):
+            await self.limits.forget(subject, PASSWORD_PER_USER, PASSWORD_FAILURES)
         return user
 
     async def _failed(self, name: str, ip: str, door: str) -> None:

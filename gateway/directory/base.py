@@ -29,6 +29,14 @@ class Directory(Protocol):
         """Return the user, None if there is none. Raises StoreUnavailable."""
         ...
 
+    async def counted_as(self, name: str) -> str:
+        """Return under which name the failures of `name` count, which is in the spelling of `user_name`.
+
+        A directory that finds one user by several spellings returns that user's own name for each of them, and where
+        there is no such user something that is as coarse. Raises StoreUnavailable.
+        """
+        ...
+
     async def authenticate(self, username: str, password: str) -> User | None:
         """The user if the password is right and the account enabled, else None; equal work in every case."""
         ...

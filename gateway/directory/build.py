@@ -12,9 +12,11 @@ from gateway.config.schema import Config, DirectoryDatabase, DirectoryFile, Dire
 from gateway.directory.base import Directory, WritableDirectory
 from gateway.directory.database import DatabaseDirectory
 from gateway.directory.password_hashing import PasswordHashing
+from gateway.directory.persons import Passes, Persons
 from gateway.directory.yaml_file import FileChange, FileDirectory
 from gateway.errors import ConfigError, Mistake
 from gateway.model import User
+from gateway.stores.sql.subjects import SqlSubjects
 
 OnChange = Callable[[FileChange], Awaitable[None]]
 
@@ -31,11 +33,13 @@ def _not_declared(user: User) -> str:
 class DirectoryBundle:
     """The directory, and what belongs to it. `origin` says where a user is declared ("" = in our database).
 
-    `watch`, if any, tells of changes that no Change in the database tells of, until it is cancelled.
+    `persons` is the directory where it is one elsewhere. `watch`, if any, tells of changes that no Change in the
+    database tells of, until it is cancelled.
     """
 
     directory: Directory
     writable: WritableDirectory | None = None
+    persons: Persons | None = None
     watch: Callable[[OnChange], Coroutine[object, object, None]] | None = None
     close: Callable[[], Awaitable[None]] = _nothing
     origin: Callable[[User], str] = _not_declared
@@ -59,14 +63,15 @@ def build_directory(
             return DirectoryBundle(database, database)
         case DirectoryFile():
             file = FileDirectory(section.path, passwords)
-            return DirectoryBundle(file, watch=file.watch, origin=file.origin)
+            persons = Persons(file, SqlSubjects(engine, clock).passes)
+            return DirectoryBundle(persons, persons=persons, watch=file.watch, origin=file.origin)
         case DirectoryLdap():
-            return _ldap(section, config.sms.default_country)
+            return _ldap(section, config.sms.default_country, SqlSubjects(engine, clock).passes)
         case _:
             assert_never(section)
 
 
-def _ldap(section: DirectoryLdap, country: str) -> DirectoryBundle:
+def _ldap(section: DirectoryLdap, country: str, passes: Passes) -> DirectoryBundle:
     try:
         from gateway.directory.ldap import LdapDirectory  # an optional extra
     except ModuleNotFoundError:
@@ -80,4 +85,5 @@ def _ldap(section: DirectoryLdap, country: str) -> DirectoryBundle:
         )
         raise ConfigError([mistake]) from None
     ldap = LdapDirectory(section, country=country)
-    return DirectoryBundle(ldap, close=ldap.close, checks={"directory": ldap.ping})
+    persons = Persons(ldap, passes)
+    return DirectoryBundle(persons, persons=persons, close=ldap.close, checks={"directory": ldap.ping})

@@ -20,17 +20,14 @@ from gateway.directory.password_hashing import PasswordHashing
 from gateway.errors import InvalidUser, UserExists, UserUnknown
 from gateway.model import User
 from gateway.stores.protocols.core import Change
-from gateway.stores.sql.access_requests import forget_requests
+from gateway.stores.sql.belongings import forget_belongings
 from gateway.stores.sql.devices import forget_devices
 from gateway.stores.sql.engine import reading, writing
-from gateway.stores.sql.federated_accounts import forget_accounts
 from gateway.stores.sql.folding import folded
-from gateway.stores.sql.schema import credentials, places, user_groups, users
-from gateway.stores.sql.schema_oidc import oidc_consents
+from gateway.stores.sql.schema import user_groups, users
 from gateway.stores.sql.sessions import end_sessions_of, publish
-from gateway.stores.sql.sms import forget_phones, note_phone
+from gateway.stores.sql.sms import note_phone
 from gateway.stores.sql.subjects import forget_subject
-from gateway.stores.sql.tokens import end_tokens_of
 
 _FIELDS = [column for column in users.c if column.name != "searchable"]
 
@@ -51,6 +48,9 @@ class DatabaseDirectory:
         async with reading(self._engine) as connection:
             found = await read_users(connection, users.c.username == name)
         return found[0] if found else None
+
+    async def counted_as(self, name: str) -> str:
+        return name  # one user, one spelling
 
     async def authenticate(self, username: str, password: str) -> User | None:
         user = await self.get(username)
@@ -175,17 +175,9 @@ class DatabaseDirectory:
             gone = await connection.execute(delete(users).where(users.c.username == name))
             if gone.rowcount == 0:
                 raise UserUnknown(f"there is no user {name}")
-            await connection.execute(delete(credentials).where(credentials.c.username == name))
-            await connection.execute(delete(places).where(places.c.username == name))
-            await forget_devices(connection, name)
-            await forget_requests(connection, name)
-            await forget_phones(connection, name)
-            await forget_accounts(connection, name)
             await forget_subject(connection, name)
             now = self._clock()
-            ended = await end_sessions_of(connection, now, name)
-            await connection.execute(delete(oidc_consents).where(oidc_consents.c.username == name))
-            ended += await end_tokens_of(connection, name)
+            ended = await forget_belongings(connection, name, now)
             await publish(connection, now, *ended, Change("user", name))
 
     async def _update(self, connection: AsyncConnection, username: str, values: dict[str, object]) -> None:

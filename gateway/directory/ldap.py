@@ -27,6 +27,7 @@ from gateway.directory.ldap_entries import ALWAYS, LdapEntry, is_disabled, user_
 from gateway.errors import StoreUnavailable
 from gateway.model import User
 from gateway.stores.redis.circuit_breaker import Circuit
+from gateway.stores.sql.folding import folded
 
 log = logging.getLogger("gateway.directory")
 T = TypeVar("T")
@@ -57,6 +58,11 @@ class LdapDirectory:
 
     async def get(self, username: str) -> User | None:
         return await self._run(lambda: self._find_user(username))
+
+    async def counted_as(self, name: str) -> str:
+        """Servers know more spellings than we: Active Directory leaves accents out, a filter may ask for addresses."""
+        found = await self._run(lambda: self._find(name))
+        return user_name(found.text(self._settings.attributes.username)) if found else folded(name)
 
     async def authenticate(self, username: str, password: str) -> User | None:
         if not password or "\0" in password:

@@ -60,6 +60,9 @@ class FileDirectory:
         self.refresh()
         return self._users.get(user_name(username))
 
+    async def counted_as(self, name: str) -> str:
+        return name  # one user, one spelling
+
     async def authenticate(self, username: str, password: str) -> User | None:
         user = await self.get(username)
         if user is None or not user.password_hash:

@@ -75,6 +75,8 @@ def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO
         limits=RateLimits(stores.ledger, stores.spent),
         audit=Audit(stores.audit_log, clock),
     )
+    if base.people.persons is not None:
+        base.people.persons.tell = lambda name: base.audit.record("name_passed_on", name, "")
     services = _services(base, stream)
     proxy = Proxy(
         config.routes, session_cookie_names=own_cookies(services), prefix=config.server.prefix, clock=clock

@@ -139,7 +139,7 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
         grants=grants,
         consents=SqlConsents(engine),
         logins=logins,
-        subjects=SqlSubjects(engine),
+        subjects=SqlSubjects(engine, clock),
         federated=SqlFederatedAccounts(engine),
         time=DatabaseClock(engine, clock),
         keys_file=Path(config.session.keys_file),

@@ -1,9 +1,13 @@
 """What apps call users by is kept per person, on both databases, and names that apps know outlive the upgrade."""
 
+import asyncio
+
 import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.stores.protocols.core import Credential
+from gateway.stores.sql.credentials import SqlCredentials
 from gateway.stores.sql.engine import open_engine, reading, writing
 from gateway.stores.sql.migrate import _upgrade, migrate
 from gateway.stores.sql.schema import subjects, users
@@ -23,6 +27,26 @@ async def test_a_person_who_takes_over_a_name_in_the_directory_is_another_subjec
     assert other != unknown
     assert await store.of("temp", "uuid-2") == other
     assert await store.of("temp", "uuid-1") not in (unknown, other), "never given again"
+
+
+async def test_factors_are_put_aside_and_come_back_with_the_person(engine: AsyncEngine) -> None:
+    """As when a directory was restored with other ids, and then with its own."""
+    store, credentials = SqlSubjects(engine), SqlCredentials(engine, bytes, bytes)
+    assert not await store.passes("temp", "uuid-1")
+    await credentials.add(Credential("c1", "temp", "totp", "App", b"secret", 1.0))
+    assert await store.passes("temp", "uuid-2")
+    assert not await store.passes("temp", "uuid-2")
+    assert await credentials.list("temp") == []
+    await credentials.add(Credential("c2", "temp", "totp", "Other", b"other", 1.0))
+    assert await store.passes("temp", "uuid-1")
+    assert [one.id for one in await credentials.list("temp")] == ["c1"]
+
+
+async def test_of_several_who_see_it_at_once_one_hears_that_the_name_passed(engine: AsyncEngine) -> None:
+    store = SqlSubjects(engine)
+    await store.passes("temp", "uuid-1")
+    heard = await asyncio.gather(*(store.passes("temp", "uuid-2") for _ in range(5)))
+    assert sorted(heard) == [False] * 4 + [True]
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["apps know users", "no app does"])

@@ -1,4 +1,4 @@
-"""What apps call users by, in SQL."""
+"""What apps call users by, in SQL, and which person has a name in a directory elsewhere."""
 
 import secrets
 from collections.abc import Callable
@@ -6,19 +6,39 @@ from collections.abc import Callable
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from gateway.clock import Clock, system_clock
+from gateway.stores.protocols.core import Change
+from gateway.stores.sql.belongings import pass_on
 from gateway.stores.sql.engine import reading, upsert, writing
 from gateway.stores.sql.schema import subjects as table
+from gateway.stores.sql.sessions import publish
 
 
 class SqlSubjects:
     """The subjects of users towards apps, in the database."""
 
     def __init__(
-        self, engine: AsyncEngine, *, token: Callable[[], str] = lambda: secrets.token_hex(16)
+        self,
+        engine: AsyncEngine,
+        clock: Clock = system_clock,
+        *,
+        token: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
-        self._engine, self._token = engine, token
+        self._engine, self._clock, self._token = engine, clock, token
 
     async def of(self, username: str, directory_id: str) -> str:
+        return (await self._settled(username, directory_id))[0]
+
+    async def passes(self, username: str, directory_id: str) -> bool:
+        """Whether the name passes to another person with this question; then what it had here is taken from it.
+
+        Raises StoreUnavailable.
+        """
+        return (await self._settled(username, directory_id))[1]
+
+    async def _settled(self, username: str, directory_id: str) -> tuple[str, bool]:
+        """The subject, and whether the name passed on."""
+        passed = False
         query = select(table.c.subject, table.c.directory_id).where(table.c.username == username)
         while True:
             async with reading(self._engine) as connection:
@@ -26,23 +46,30 @@ class SqlSubjects:
             if row is None:
                 await self._add(username, directory_id)
             elif directory_id in ("", row.directory_id):
-                return str(row.subject)
+                return str(row.subject), passed
             else:
                 # The first id that is seen belongs to who was here before; another one is another person.
                 subject = str(row.subject) if not row.directory_id else self._token()
-                await self._change(username, row.directory_id, directory_id, subject)
+                changed = await self._change(username, row.directory_id, directory_id, subject)
+                passed = passed or (changed and bool(row.directory_id))
 
     async def _add(self, username: str, directory_id: str) -> None:
         values = {"username": username, "subject": self._token(), "directory_id": directory_id}
         async with writing(self._engine) as connection:
             await connection.execute(upsert(connection, table).values(values).on_conflict_do_nothing())
 
-    async def _change(self, username: str, before: str, directory_id: str, subject: str) -> None:
+    async def _change(self, username: str, before: str, directory_id: str, subject: str) -> bool:
         """Of several who see the change at once, one writes it."""
         same = (table.c.username == username) & (table.c.directory_id == before)
         step = update(table).where(same).values(directory_id=directory_id, subject=subject)
         async with writing(self._engine) as connection:
-            await connection.execute(step)
+            if (await connection.execute(step)).rowcount == 0:
+                return False
+            if before:
+                now = self._clock()
+                ended = await pass_on(connection, username, before, directory_id, now)
+                await publish(connection, now, *ended, Change("user", username))
+        return True
 
 
 async def forget_subject(connection: AsyncConnection, username: str) -> None:
