@@ -1,7 +1,8 @@
 """The audit trail: each event becomes one JSON line at once and one table row soon after (security rule 9).
 
 Events never carry a secret, a code or a whole phone number; callers pass masked values. A store outage delays rows,
-never a sign-in: they wait in a bounded queue, and the JSON line is out already.
+never a sign-in: they wait in a bounded queue, and the JSON line is out already. Rows that the queue has no room for are
+counted, and the log says so.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from collections import deque
 
 from gateway.clock import Clock
 from gateway.errors import StoreUnavailable
+from gateway.observability import metrics
 from gateway.stores.protocols.core import AuditLog, AuditRow
 
 log = logging.getLogger("gateway.audit")
@@ -25,6 +27,9 @@ class Audit:
         self._queue: deque[AuditRow] = deque(maxlen=_QUEUE)
         self._waiting = asyncio.Event()
         self._flushing = asyncio.Lock()
+        self._lost = 0
+        """Rows since the table last took some."""
+        self._taken = True
 
     def record(self, event: str, username: str = "", ip: str = "", **data: object) -> None:
         """Note that `event` happened, such as "login" or "code_failed"."""
@@ -33,8 +38,18 @@ class Audit:
         # What an operator can mend must be seen at `log.level: warning`, too.
         level = logging.WARNING if data.get("mend") else logging.INFO
         log.log(level, "%s", json.dumps(line, ensure_ascii=False, default=str), extra={"fields": line})
+        if len(self._queue) == self._queue.maxlen:
+            self._lose()  # the oldest
         self._queue.append(row)
         self._waiting.set()
+
+    def _lose(self) -> None:
+        metrics.audit_rows_lost.inc()
+        if not self._lost:
+            log.error(
+                "the table of the audit log loses rows until the database takes some; these lines have them all"
+            )
+        self._lost += 1
 
     async def write(self) -> None:
         """Write rows as they come, until cancelled."""
@@ -44,7 +59,9 @@ class Audit:
             try:
                 await self.flush()
             except StoreUnavailable as error:
-                log.warning("audit rows wait: %s", error.detail)
+                if self._taken:
+                    log.error("audit rows wait: %s", error.detail)
+                self._taken = False
                 self._waiting.set()
                 await asyncio.sleep(1)
 
@@ -54,5 +71,12 @@ class Audit:
             while self._queue:
                 batch = list(self._queue)[:500]
                 await self._rows.append(batch)
-                for _ in batch:
-                    self._queue.popleft()
+                for row in batch:
+                    if self._queue and self._queue[0] is row:  # or it had to make room meanwhile
+                        self._queue.popleft()
+                self._took()
+
+    def _took(self) -> None:
+        if self._lost or not self._taken:
+            log.warning("audit rows are written again; %d of them were lost", self._lost)
+        self._taken, self._lost = True, 0

@@ -36,6 +36,8 @@ class LogOutput:
         self._size = 0
         self._rest = b""
         """A chunk that was not taken, or what was not taken of it."""
+        self._cut = False
+        """Whether what was taken last ends in the middle of a line."""
         self._unreported = 0
         self._stuck = False
         self._awaited: asyncio.AbstractEventLoop | None = None
@@ -82,6 +84,7 @@ class LogOutput:
         self._lock = threading.RLock()
         self._lines.clear()
         self._size, self._rest, self._unreported, self._stuck, self._awaited = 0, b"", 0, False, None
+        self._cut = False
 
     def _keep(self, line: bytes) -> bool:
         if self._size + len(line) > self._most:
@@ -99,9 +102,11 @@ class LogOutput:
         try:
             self._stuck = not self._send_all()
         except OSError:  # nobody will ever read it, or the disk is full
-            self._lose(self._rest.count(b"\n") + len(self._lines))
+            self._lose(self._rest.count(b"\n") - self._rest.startswith(b"\n") + len(self._lines))
             self._lines.clear()
-            self._size, self._rest, self._stuck = 0, b"", False
+            # The half of a line that was taken must not become one with the next.
+            self._rest = b"\n" if self._cut else b""
+            self._size, self._stuck = len(self._rest), False
         if self._stuck:
             self._flush_in(RETRY)
 
@@ -111,6 +116,8 @@ class LogOutput:
             while self._rest:
                 taken = self._sink.send(self._rest)
                 self._size -= taken
+                if taken:
+                    self._cut = self._rest[taken - 1 : taken] != b"\n"
                 self._rest = self._rest[taken:]
                 if self._rest:
                     return False

@@ -65,6 +65,9 @@ upstream_up = Gauge(
     ["route", "upstream"],
     multiprocess_mode="mostrecent",
 )
+audit_rows_lost = Counter(
+    "auth_gateway_audit_rows_lost_total", "Rows that the table of the audit log did not take"
+)
 log_lines_lost = Counter("auth_gateway_log_lines_lost_total", "Lines of the log that nobody read fast enough")
 
 

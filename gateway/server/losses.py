@@ -18,6 +18,8 @@ log = logging.getLogger("gateway.losses")
 INTERVAL = 5.0
 FEW = 0.9
 """The share of the descriptors in use from which on the operator is told."""
+LITTLE, LITTLE_SHARE = 16 * 1024 * 1024, 0.02
+"""Bytes of the disk that are left, and their share of it, where it is about to be full: both must be."""
 
 
 class Losses:
@@ -57,6 +59,11 @@ class Losses:
             f"the database file {self._file} was deleted or replaced under the running gateway: what is written now"
             " is lost. Restore the file and restart",
         )
+        self._tell(
+            _is_nearly_full(self._file),
+            f"hardly any room is left on the disk of {self._file}: when it is full nobody can sign in, and who is"
+            " signed in goes on until the gateway is stopped. Make room; nothing needs to be started again",
+        )
         try:
             if await self._forgot():
                 log.error(
@@ -82,6 +89,17 @@ def open_descriptors() -> tuple[int, int]:
         return 0, limit
     except OSError:  # not even one for this look
         return limit, limit
+
+
+def _is_nearly_full(file: Path | None) -> bool:
+    try:
+        disk = os.statvfs(file.parent) if file else None
+    except OSError:
+        return False
+    if disk is None:
+        return False
+    left = disk.f_bavail * disk.f_frsize
+    return left < LITTLE and left < LITTLE_SHARE * disk.f_blocks * disk.f_frsize
 
 
 def _identity(file: Path | None) -> tuple[int, int] | None:

@@ -59,6 +59,9 @@ def of_metrics(text: str) -> Iterator[Symptom]:
     if _sum(values, "auth_gateway_audit_archive_failing"):
         problem = "the audit log can't be archived, so none of it is deleted"
         yield Symptom("audit.archive", problem, "look at the folder, its disk and its key file")
+    if lost := _sum(values, "auth_gateway_audit_rows_lost_total"):
+        problem = f"{lost:.0f} rows of the audit log were not stored: the database took none for long"
+        yield Symptom("audit", problem, "mend the database; the log has every event", wrong=False)
     if lost := _sum(values, "auth_gateway_log_lines_lost_total"):
         problem = f"{lost:.0f} lines of the log were lost: whatever reads standard output is too slow"
         yield Symptom("log", problem, "look at the journal or the container's log driver", wrong=False)

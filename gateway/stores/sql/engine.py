@@ -179,6 +179,7 @@ _BEHIND_POOLER = {
     "prepared_statement_name_func": lambda: f"gateway_{uuid4().hex}",
 }
 _READ_ONLY = "25006"
+_DISK_FULL = "53100"
 _PREPARED_ELSEWHERE = ("26000", "42P05")
 """A prepared statement that is not there, or is there already: only a pooler of transactions makes that."""
 
@@ -212,7 +213,8 @@ def _create_file(path: Path) -> None:
             with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
     except (OSError, sqlite3.Error) as error:
-        raise StoreUnavailable(f"can't open the database {path}: {error}") from error
+        problem = f"{error}: its disk is full, make room first" if _is_full(error) else str(error)
+        raise StoreUnavailable(f"can't open the database {path}: {problem}") from error
 
 
 @contextmanager
@@ -272,7 +274,20 @@ def _translated() -> Iterator[None]:
             raise StoreUnavailable(problem) from error
         if isinstance(error, (DataError, IntegrityError, ProgrammingError)):
             raise  # ours to answer for, not an outage
+        if _is_full(error):
+            problem = "the disk of the database is full: make room there; nothing needs to be started again"
+            raise StoreUnavailable(problem) from error
         raise StoreUnavailable(f"the database does not answer: {_first_line(error)}") from error
+
+
+def _is_full(error: BaseException) -> bool:
+    cause = getattr(error, "orig", None) or error
+    # SQLITE_IOERR_SHMSIZE: whoever comes first makes the index of the write-ahead log.
+    is_sqlite = getattr(cause, "sqlite_errorcode", None) in (
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR_SHMSIZE,
+    )
+    return is_sqlite or getattr(cause, "sqlstate", None) == _DISK_FULL
 
 
 def _first_line(error: BaseException) -> str:
