@@ -37,6 +37,7 @@ VERIFY: dict[str, Any] = {
     "others": [(kind, FACTOR_LABELS[kind]) for kind in ("totp", "recovery")],
     "resend_after": 0,
     "send_failed": False,
+    "problem": [],
 }
 CHOICES = [(kind, FACTOR_LABELS[kind]) for kind in ("totp", "webauthn", "sms", "email")]
 ENROL: dict[str, Any] = {"csrf_token": "t", "rd": "/", "factor": "", "setup": None, "choices": CHOICES}
@@ -181,7 +182,11 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
             "delivery_final": True,
         },
     ),
-    "verify-send-failed": ("verify.html", VERIFY | {"send_failed": True, "other_number": "+49•••••679"}),
+    "verify-send-failed": (
+        "verify.html",
+        VERIFY
+        | {"send_failed": True, "problem": ["Please use another way below."], "other_number": "+49•••••679"},
+    ),
     "verify-totp": ("verify.html", VERIFY | {"factor": "totp", "masked": "", "can_remember": False}),
     "verify-recovery": ("verify.html", VERIFY | {"factor": "recovery", "others": [("sms", "Code by SMS")]}),
     "verify-bypass": ("verify.html", VERIFY | {"factor": "bypass", "can_remember": False}),

@@ -87,9 +87,8 @@ class SignIn:
     ) -> None:
         self._directory, self._sessions, self._factors = directory, sessions, factors
         self._limits, self._audit, self._routes = limits, audit, routes
-        self._devices, self._risk = devices, risk
+        self._devices, self._risk, self._passwords = devices, risk, passwords
         self._own, self._meant, self._preferences = own, meant, preferences
-        self._passwords = passwords
         self.judges: list[Judge] = []
         """Asked first: whoever has pages of its own says here what stands before them."""
 
@@ -133,6 +132,7 @@ class SignIn:
         self, client: LoginOrigin, username: str, password: str, before: Principal | None
     ) -> Principal | None:
         """Start a session if the password is right, else return None. Raises TooManyAttempts and TooUnusual."""
+        username = await self._passwords.meant(username)
         device = await self.own_device(client, username)
         user = await self._passwords.check(username, password, client.ip, door="login", device=device)
         metrics.sign_ins.labels("password", "wrong" if user is None else "right").inc()

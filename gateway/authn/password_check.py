@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from gateway.authn.attacks import Attacks
-from gateway.config.names import user_name
+from gateway.config.names import mail_address, user_name
 from gateway.directory.base import Directory
 from gateway.errors import Overloaded, StoreUnavailable
 from gateway.model import User
@@ -38,6 +38,17 @@ class PasswordCheck:
     audit: Audit
     key: Callable[[], bytes]
     attacks: Attacks
+    by_email: bool = False
+    """Whether a mail address stands for the username of the one user who has it."""
+
+    async def meant(self, typed: str) -> str:
+        """Return the username that was meant; what means nobody stays as it is. Raises StoreUnavailable."""
+        if not self.by_email or "@" not in typed or await self.directory.get(typed) is not None:
+            return typed
+        wanted = mail_address(typed)
+        found = await self.directory.with_email(typed) if wanted else []
+        same = [one.username for one in found if mail_address(one.email) == wanted]
+        return same[0] if len(same) == 1 else typed
 
     async def check(
         self, username: str, password: str, ip: str, *, door: str, device: str = ""

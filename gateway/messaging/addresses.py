@@ -3,6 +3,7 @@
 import phonenumbers
 
 from gateway.errors import SendFailed
+from gateway.i18n.text import N_
 
 _LONGEST, _FREE = 8, 4
 DEAR = {
@@ -33,6 +34,14 @@ def range_of(phone: str) -> str:
     """
     digits = phone.removeprefix("+")
     return "+" + digits[: max(1, min(_LONGEST, len(digits) - _FREE))]
+
+
+LANDLINE = N_("Your phone number is one that can’t receive text messages.")
+
+
+def is_landline(phone: str) -> bool:
+    """Whether a number is at a fixed line for sure; where mobile numbers look the same (US), it is not."""
+    return phonenumbers.number_type(phonenumbers.parse(phone)) == phonenumbers.PhoneNumberType.FIXED_LINE
 
 
 def check_number(phone: str, allowed: tuple[str, ...]) -> None:

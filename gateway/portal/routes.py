@@ -74,6 +74,7 @@ def _sign_in(services: Services, *, can_reset: bool) -> Views:
         pages=services.pages,
         tokens=services.authn.form_tokens,
         onward=onward,
+        by_email=services.config.passwords.by_email,
         can_reset=can_reset,
         passkeys=services.authn.factors.passkeys is not None,
         providers=[(one.name, one.label or one.name) for one in services.config.identity_providers],

@@ -66,6 +66,7 @@ def build_users(base: Foundation) -> Users:
         audit=base.audit,
         key=partial(base.ring.derive, b"typed names"),
         attacks=Attacks(base.stores.audit_search, base.clock),
+        by_email=base.config.passwords.by_email,
     )
     return Users(directory=people.directory, writable=people.writable, passwords=passwords)
 

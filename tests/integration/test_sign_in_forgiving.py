@@ -24,6 +24,7 @@ async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
         folder,
         session=session,
         sms={"budgets": {"ip_hourly": 500, "prefix_hourly": 500}},
+        passwords={"by_email": True},
         branding={"name": "Acme: Intranet"},
     ) as one:
         yield one
@@ -75,6 +76,27 @@ async def test_blanks_around_a_username_do_not_count(rig: Rig, typed: str) -> No
         await user(rig, "blanks")
     async with rig.browser() as browser:
         assert (await browser.password(typed)).status == 303
+
+
+async def test_a_mail_address_is_a_username_where_it_is_switched_on_and_one_users_alone(rig: Rig) -> None:
+    await user(rig, "mailed", email="Mailed.One@Example.test")
+    await user(rig, "twin-a", email="twin@example.test")
+    await user(rig, "twin-b", email="twin@example.test")
+    async with rig.browser() as browser:
+        assert "Username or e-mail address" in await (await browser.get("/_auth/login")).text()
+        assert (await browser.password("mailed.one@example.test")).status == 303
+    async with rig.browser() as browser:
+        assert (await browser.password("twin@example.test")).status == 401
+        assert (await browser.password("nobody@example.test")).status == 401
+
+
+async def test_guesses_by_mail_address_are_counted_for_the_user(rig: Rig) -> None:
+    await user(rig, "counted", email="counted@example.test")
+    async with rig.browser() as browser:
+        names = ["counted", "counted@example.test"] * 5
+        statuses = [(await browser.password(name, "wrong")).status for name in names]
+        assert statuses == [401] * 10
+        assert (await browser.password("counted@example.test")).status == 429
 
 
 @pytest.mark.parametrize(

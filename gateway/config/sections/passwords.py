@@ -48,6 +48,10 @@ class PasswordRules(Section):
         19 * 1024 * 1024, description="Argon2id memory (OWASP: 19 MiB, 2 passes, 1 lane)"
     )
     argon2_passes: int = Field(2, ge=1, description="Argon2id passes over that memory")
+    by_email: bool = Field(
+        False,
+        description="take the mail address for the username at the sign-in page, where one user alone has it",
+    )
     reset_by_mail: bool = Field(
         True, description="let users set a new password by a mailed link and their second factor"
     )

@@ -63,6 +63,11 @@ class SmsBase(Section):
         ("voice", "email", "totp"),
         description="what is asked for, in this order, when a budget or the cap allows no SMS",
     )
+    landlines: Literal["call", "sms", "refuse"] = Field(
+        "call",
+        description="numbers at a fixed line: a call where the provider can call (else refused), an SMS all the same, "
+        "or refused",
+    )
     cool_off: Duration = Field(
         86400.0,
         description="after a change of number, codes still go to the old one for this long; 0s = never",
@@ -74,6 +79,9 @@ class SmsConsole(SmsBase):
     """Codes appear on the terminal. For trying out, not for production."""
 
     provider: Literal["console"] = Field("console", description="codes appear on the terminal")
+    landlines: Literal["call", "sms", "refuse"] = Field(
+        "sms", description="numbers at a fixed line; the terminal takes all"
+    )
     spending: SmsSpending = Field(
         SmsSpending(price=0, voice_price=0),
         description="what they may cost a day (the terminal costs nothing)",

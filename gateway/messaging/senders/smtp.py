@@ -21,7 +21,7 @@ from gateway.errors import SendFailed
 from gateway.i18n.text import N_
 from gateway.messaging.senders.retry import Backoff, Miss, with_retries
 
-BAD_ADDRESS = N_("We could not send a mail to your address. Use another way to sign in, or ask for help.")
+BAD_ADDRESS = N_("We could not send a mail to your address.")
 
 
 class SmtpSender:

@@ -6,25 +6,30 @@ before the provider hears of it: its report may be faster than its answer.
 
 import hmac
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 
 from gateway.clock import Clock
-from gateway.config.sections.sms_budgets import SmsBudgets
 from gateway.config.sections.sms_email import Sms
 from gateway.errors import SendFailed
-from gateway.messaging.addresses import check_number, country_of, mask_phone, range_of
+from gateway.messaging.addresses import (
+    LANDLINE,
+    check_number,
+    country_of,
+    is_landline,
+    mask_phone,
+    range_of,
+)
+from gateway.messaging.sms.budgets import Counted, give_back, spend_budgets
 from gateway.messaging.sms.outage import Outage
 from gateway.messaging.sms.pumping import SETTLING, Ranges
 from gateway.messaging.sms.spending import Channel, Spend, price_of
 from gateway.observability import metrics
-from gateway.rate_limits import Budget, BudgetSpent, RateLimits, network_of
+from gateway.rate_limits import RateLimits
 from gateway.stores.protocols.sms import DELIVERED, FINAL, Delivery, SmsMessage, SmsMessages
 
-Counted = Sequence[tuple[Budget, str]]
-"""Budgets and the subjects that they were spent for."""
 MAYBE_SENT = ("timeout", "connection_lost", "bad_answer")
 """Failures after which the message may be on its way all the same, and then be billed."""
 
@@ -137,6 +142,7 @@ class SmsDispatch:
         phone, config = outgoing.phone, self._config
         try:
             check_number(phone, config.allowed_countries)
+            channel = self._fitting(outgoing, channel)
             known = outgoing.known_device or await self._answers(outgoing)
             if not known:
                 await self._ranges.check(range_of(phone), self._hashes(range_of(phone)))
@@ -157,6 +163,19 @@ class SmsDispatch:
             if refused.code != "budget":  # each budget counts under its own name
                 metrics.sms_refused.labels(refused.code).inc()
             raise
+
+    def _fitting(self, outgoing: OutgoingSms, channel: Channel) -> Channel:
+        """A fixed line gets a call. Raises SendFailed (code "landline") where it can't have one."""
+        if channel is Channel.CALL or self._config.landlines == "sms" or not is_landline(outgoing.phone):
+            return channel
+        if self._config.landlines == "call" and self.calls and not outgoing.text_only:
+            return Channel.CALL
+        raise SendFailed(
+            "the number is at a fixed line",
+            code="landline",
+            mend="have the user register a mobile number, or set sms.landlines (docs/sms.md)",
+            public=LANDLINE,
+        )
 
     async def _answers(self, outgoing: OutgoingSms) -> bool:
         numbers, until = self._hashes(outgoing.phone), self._clock() - SETTLING
@@ -242,48 +261,3 @@ def digest(session: str) -> str:
 def count_status(message: SmsMessage, status: str) -> None:
     """Count a status in `auth_gateway_sms_messages_total` and the like, by provider and country."""
     metrics.sms_total.labels(message.provider, message.channel, message.country, status).inc()
-
-
-_HOUR, _DAY = 3600.0, 86400.0
-_SHARED = frozenset({"ip_hourly", "ip_daily", "prefix_hourly", "prefix_daily"})
-_ABOUT = {"user": "user", "number": "number", "ip": "address"}
-
-
-async def spend_budgets(
-    limits: RateLimits, config: SmsBudgets, *, username: str, phone: str, ip: str, known: bool = False
-) -> Counted:
-    """Count one message against all budgets, those of its address and range only if its user is not `known`.
-
-    Returns what was counted, for `give_back`.
-
-    Raises SendFailed (code "budget"), with nothing counted, when one is spent.
-    """
-    spends = [one for one in _budgets(config, username, phone, ip) if not known or one[1] not in _SHARED]
-    counted = [(budget, subject) for budget, _, subject in spends]
-    try:
-        await limits.spend_all(counted)
-    except BudgetSpent as spent:
-        key = next(key for budget, key, _ in spends if budget == spent.budget)
-        metrics.sms_refused.labels(key).inc()
-        raise SendFailed(
-            f"SMS budget {spent.budget.name} is spent",
-            code="budget",
-            mend=f"wait {spent.retry_after} s, or raise sms.budgets.{key}; see `auth-gateway sms status`",
-        ) from spent
-    return counted
-
-
-async def give_back(limits: RateLimits, counted: Counted) -> None:
-    """The message that was counted did not go out."""
-    for budget, subject in counted:
-        await limits.give_back(budget, subject)
-
-
-def _budgets(config: SmsBudgets, username: str, phone: str, ip: str) -> Iterator[tuple[Budget, str, str]]:
-    """The narrow ones first: who has spent their own must not use up everyone's."""
-    subjects = (("user", username), ("number", phone), ("ip", network_of(ip)), ("prefix", range_of(phone)))
-    for kind, subject in (*subjects, ("", "all")):
-        for span, window in (("hourly", _HOUR), ("daily", _DAY)):
-            key = f"{kind}_{span}".lstrip("_")
-            name, about = f"sms-{kind or 'all'}-{span}", _ABOUT.get(kind, "")
-            yield Budget(name=name, limit=getattr(config, key), window=window, about=about), key, subject

@@ -13,7 +13,7 @@ from gateway.policy.decide import Routes
 from gateway.portal.account.enrolment import Added, FactorEnrolment, Permission
 from gateway.portal.forms import posted
 from gateway.portal.rendering.render import Pages
-from gateway.portal.rendering.texts import FACTOR_LABELS, STALE_FORM, WRONG_CODE
+from gateway.portal.rendering.texts import FACTOR_LABELS, STALE_FORM, WRONG_CODE, too_many, why_not_sent
 from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import href, read_return, with_return
 from gateway.session import Sessions
@@ -26,6 +26,7 @@ _UNREADABLE = N_(
     "The directory has a phone number that we can't read for your account. Please ask your administrator to write it "
     "with its country code."
 )
+CANT_SEND = N_("We can’t send codes there. Please use another way, or ask your administrator.")
 NOT_SENT = N_("We could not send a code there right now. Please check it, or try again later.")
 
 
@@ -149,8 +150,11 @@ class EnrolViews:
                 setup = await self._enrolment.begin(request.client, _principal(request), factor, form)
             except InvalidUser as invalid:
                 setup, error, status = Setup(needs_address=True), invalid.public, 422
-            except (SendFailed, TooManyAttempts):
-                setup, error, status = Setup(needs_address=True), NOT_SENT, 503
+            except SendFailed as failure:
+                usual = NOT_SENT if failure.retryable else CANT_SEND
+                setup, error, status = Setup(needs_address=True), why_not_sent(failure) or usual, 503
+            except TooManyAttempts as limit:
+                setup, error, status = Setup(needs_address=True), too_many(limit), 503
         return self._pages.render(
             "enrol.html",
             status,

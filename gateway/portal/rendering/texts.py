@@ -1,6 +1,8 @@
 """Texts that several pages share."""
 
-from gateway.errors import TooManyAttempts
+from collections.abc import Sequence
+
+from gateway.errors import SendFailed, TooManyAttempts
 from gateway.i18n.catalogues import Language
 from gateway.i18n.text import N_, Text, duration
 from gateway.messaging.sms.dispatch import Outlook
@@ -35,6 +37,41 @@ def too_many(limit: TooManyAttempts) -> Text:
 
 TRIED_OUT = N_("Too many wrong codes that way. Please verify this way instead.")
 FELL_BACK = N_("We can’t send text messages right now. Please verify this way instead.")
+
+NOT_SENT = {
+    "budget": N_("Too many codes were sent lately. Please wait a while before you ask for another."),
+    "cap": N_("No more text messages can be sent today."),
+    "range": N_("Text messages to numbers like yours are stopped for now."),
+    "country": N_("We can’t send codes to phone numbers of that country."),
+    "number": N_("We could not send a code to your phone number."),
+    "cool_off": N_("Your number was changed lately and gets no codes yet."),
+}
+"""Why we ourselves sent no code, by the failure's code."""
+_SAYS_WHAT_TO_DO = ("budget", "21610", "60202", "60203")
+
+
+def why_not_sent(failure: SendFailed) -> str:
+    """Return why no code came, in a sentence of this failure's own; "" if it has none."""
+    return failure.public if "public" in vars(failure) else NOT_SENT.get(failure.code, "")
+
+
+def not_sent(failure: SendFailed, *, others: bool) -> Sequence[str]:
+    """Return why no code came, and the way out, in sentences; `others` says whether the page has another way."""
+    own = why_not_sent(failure)
+    if failure.retryable:
+        way = _WAY_OR_AGAIN if others else _AGAIN
+        return [own, way] if own else [way]
+    own = own or _NO_USE
+    if others:
+        return [own, _WAY]
+    return [own] if failure.code in _SAYS_WHAT_TO_DO else [own, ASK_SOMEBODY]
+
+
+_AGAIN = N_("Please try again in a moment.")
+_WAY_OR_AGAIN = N_("Please use another way below, or try again in a moment.")
+_NO_USE = N_("Trying again won’t help.")
+_WAY = N_("Please use another way below.")
+ASK_SOMEBODY = N_("Please ask your administrator.")
 
 DELIVERY = {
     ("sms", "sending"): N_("Your message is on its way."),

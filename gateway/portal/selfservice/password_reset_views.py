@@ -1,6 +1,6 @@
 """The pages of setting a new password: ask for a link, open it, prove the second factor, choose the password."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
@@ -17,6 +17,7 @@ from gateway.portal.rendering.texts import (
     OLD_CODE,
     STALE_FORM,
     WRONG_CODE,
+    not_sent,
 )
 from gateway.portal.request import PortalRequest
 
@@ -92,11 +93,14 @@ class ResetViews:
         resend: Resend | None = None,
         error: str | None = None,
     ) -> web.StreamResponse:
+        others = [name for name in usable if name != factor]
         failed = False
+        problem: Sequence[str] = ()
         try:
             prompt = await self._resets.begin(request.client, ticket, factor, resend)
         except SendFailed as failure:
             prompt, failed = Prompt(other=failure.instead), True
+            problem = not_sent(failure, others=bool(others or failure.instead))
         return await self._forms.show(
             request,
             "verify.html",
@@ -112,8 +116,9 @@ class ResetViews:
             other_number=prompt.other,
             can_remember=False,
             remember_days=0,
-            others=[(name, FACTOR_LABELS.get(name, name)) for name in usable if name != factor],
+            others=[(name, FACTOR_LABELS.get(name, name)) for name in others],
             send_failed=failed,
+            problem=problem,
             error=error,
             notice=NEW_CODE if resend and prompt.sent else None,
         )

@@ -31,6 +31,7 @@ class LoginViews:
         tokens: SignInTokens,
         onward: NextStep,
         *,
+        by_email: bool,
         can_reset: bool,
         passkeys: bool,
         providers: Sequence[tuple[str, str]],
@@ -38,6 +39,7 @@ class LoginViews:
         """`providers` are names and labels of accounts elsewhere."""
         self._signin, self._sessions, self._pages = signin, sessions, pages
         self._tokens, self._onward = tokens, onward
+        self._by_email = by_email
         self._can_reset, self._passkeys, self._providers = can_reset, passkeys, providers
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
@@ -103,6 +105,7 @@ class LoginViews:
             csrf_token=(csrf := request.visit.csrf or self._sessions.new_csrf()),
             rd=href(destination, request.target),
             username=username,
+            by_email=self._by_email,
             passkeys=self._passkeys,
             providers=self._providers,
             can_reset=self._can_reset,

@@ -30,6 +30,7 @@ from gateway.portal.rendering.texts import (
     TRIED_OUT,
     WRONG_CODE,
     delivery_words,
+    not_sent,
 )
 from gateway.portal.request import PortalRequest, Reader
 from gateway.portal.return_url import href, with_return
@@ -71,7 +72,7 @@ TEMPLATES = {"approval": "approval.html"}
 """Of factors that are no code to type."""
 
 
-REFUSED = ("budget", "cap", "range", "country", "number", "cool_off")
+REFUSED = ("budget", "cap", "range", "country", "number", "landline", "cool_off")
 """Why we ourselves send no SMS: trying again won't help soon, so another factor is asked for at once."""
 
 
@@ -82,6 +83,7 @@ class Begun:
     factor: str
     prompt: Prompt
     send_failed: bool = False
+    problem: Sequence[str] = ()
     notice: str | None = None
 
 
@@ -108,10 +110,10 @@ class Challenges:
             prompt = await self._signin.begin(client, principal, factor, resend=resend)
         except SendFailed as failure:
             if failure.instead:  # the user's other number comes before other factors
-                return Begun(factor, Prompt(other=failure.instead), send_failed=True)
+                return _failed(factor, failure, others)
             instead = next_factor(others, self._fallback)
             if factor != "sms" or failure.code not in REFUSED or not instead:
-                return Begun(factor, Prompt(), send_failed=True)
+                return _failed(factor, failure, others)
             return replace(await self.begin(client, principal, instead, others), notice=FELL_BACK)
         except TriesSpent:
             if not others:
@@ -119,6 +121,11 @@ class Challenges:
             instead = next_factor(others, self._fallback) or others[0]
             return replace(await self.begin(client, principal, instead, others), notice=TRIED_OUT)
         return Begun(factor, prompt, notice=NEW_CODE if resend and prompt.sent else None)
+
+
+def _failed(factor: str, failure: SendFailed, others: Sequence[str]) -> Begun:
+    problem = not_sent(failure, others=bool(others or failure.instead))
+    return Begun(factor, Prompt(other=failure.instead), send_failed=True, problem=problem)
 
 
 def next_factor(usable: Sequence[str], fallback: Sequence[str]) -> str:
@@ -263,6 +270,7 @@ class VerifyViews:
             "code_length": prompt.code_length,
             "resend_after": prompt.resend_after,
             "send_failed": begun.send_failed,
+            "problem": begun.problem,
             "delivery": delivery_words(prompt.outlook, language(reader.lang)),
             "delivery_final": prompt.outlook.final or not self._live,
             "delivery_failed": prompt.outlook.state == "failed",

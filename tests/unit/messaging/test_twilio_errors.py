@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.errors import SendFailed
-from gateway.messaging.senders.twilio.errors import BAD_NUMBER, TWILIO_ERRORS, twilio_failure
+from gateway.messaging.senders.twilio.errors import COUNTRY, TWILIO_ERRORS, twilio_failure
 
 PROMISED = {
     *(
@@ -87,4 +87,4 @@ def test_an_answer_without_a_code_is_judged_by_its_status(status: int, retryable
 def test_a_blocked_country_is_the_operators_to_mend_but_the_user_learns_to_go_another_way():
     failure = twilio_failure(400, 21408)
     assert "Geo Permissions" in failure.mend
-    assert failure.public == BAD_NUMBER
+    assert failure.public == COUNTRY

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from gateway.errors import SendFailed
 from gateway.i18n.text import N_
+from gateway.messaging.addresses import LANDLINE
 
 DICTIONARY = "https://www.twilio.com/docs/api/errors/"
-BAD_NUMBER = N_("We could not send a code to your phone number. Use another way to sign in, or ask for help.")
+BAD_NUMBER = N_("We could not send a code to your phone number.")
+COUNTRY = N_("We can’t send codes to phone numbers of that country.")
 OPTED_OUT = N_(
     "Your phone number has opted out of our messages. Text START to our number, then ask for a new code."
 )
@@ -72,7 +74,7 @@ TWILIO_ERRORS: dict[int, TwilioError] = {
     21408: TwilioError(
         "the destination's country is not enabled",
         "enable it under Messaging > Settings > Geo Permissions, or leave it out of sms.allowed_countries",
-        public=BAD_NUMBER,
+        public=COUNTRY,
     ),
     21602: TwilioError("the message has no text", "report this as a bug of the gateway"),
     21603: TwilioError("the message has no sender", "set sms.from or sms.messaging_service_sid"),
@@ -134,10 +136,10 @@ TWILIO_ERRORS: dict[int, TwilioError] = {
         "Twilio has no route from this sender to this number",
         "check the number; for some countries another sender, or a registered sender name, is needed",
     ),
-    21614: _number("the number is not a mobile number", "have the user register a mobile number"),
+    21614: _number("the number is not a mobile number", "have the user register a mobile number", LANDLINE),
     21265: _number("the number is a short code", "correct the user's phone number"),
     21266: _number("the number is our own sender's", "correct the user's phone number"),
-    21635: _number("the number is a landline", "have the user register a mobile number"),
+    21635: _number("the number is a landline", "have the user register a mobile number", LANDLINE),
     30003: TwilioError(
         "the handset was unreachable: off, without signal, or unable to receive SMS",
         "try again later; if it persists, check the number",
@@ -153,6 +155,7 @@ TWILIO_ERRORS: dict[int, TwilioError] = {
     30006: _number(
         "the number is a landline, or a short code can't reach its carrier",
         "have the user register a mobile number; add a long code to the Messaging Service",
+        LANDLINE,
     ),
     30008: _later(
         "the carrier gave no reason for the failure",
@@ -179,11 +182,11 @@ TWILIO_ERRORS: dict[int, TwilioError] = {
         "none needed: the verification expires ten minutes after it began",
         public=TOO_MANY,
     ),
-    60205: _number("the number is a landline", "have the user register a mobile number"),
+    60205: _number("the number is a landline", "have the user register a mobile number", LANDLINE),
     60220: TwilioError(
         "messages to China need Twilio's use case vetting",
         "apply for it with Twilio Support, or leave CN out of sms.allowed_countries",
-        public=BAD_NUMBER,
+        public=COUNTRY,
     ),
 }
 
