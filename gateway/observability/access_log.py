@@ -3,22 +3,24 @@
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from json.encoder import encode_basestring as _quoted
 
 from aiohttp import web
 
 from gateway.config.schema import Log
 from gateway.model import Decision, Principal, Target
 from gateway.observability import metrics
+from gateway.observability.access_line import LineStem, milliseconds
 from gateway.observability.log import JsonFormatter, current_handler, encode_line, escape_unprintable
 from gateway.observability.tracing import RequestSpan
 from gateway.proxy.client_response import BEGAN
 from gateway.request.target import new_id
 
 log = logging.getLogger("gateway.access")
-_LONGEST_AGENT = 256
+_AT_ONCE = 64
+"""So many requests are noted before their lines are made."""
 
 
 @dataclass(slots=True)
@@ -87,6 +89,11 @@ class AccessLog:
     ) -> None:
         self._config, self._chance, self._request_id = config, chance, request_id
         self._second, self._clock = -1, ""
+        self._millisecond, self._start = -1, ""
+        self._noted: deque[tuple[float, LineStem, str, str, str, int, float, int, float]] = deque()
+        """Requests whose lines are not made yet, in the order of their ends."""
+        self._awaited = False
+        """Whether the output will ask for them."""
         handler = current_handler()
         if handler is not None:
             handler.output.on_loss = metrics.log_lines_lost.inc
@@ -128,60 +135,119 @@ class AccessLog:
         remote: str | None = None,
         host: str = "",
     ) -> None:
-        """Have a line written soon, with others. It does not go through the logging module: that costs more."""
+        """Have a line written soon, with others; `remote` and `host` count where the request could not be read."""
+        target = trace.target
+        stem = LineStem(
+            client=str(target.client) if target else remote,
+            host=target.host if target else host,
+            route=trace.route,
+            user=trace.user,
+            verdict=trace.verdict,
+            reason=trace.reason,
+            rule=trace.rule,
+            upstream=trace.upstream,
+            agent=trace.agent,
+            factors=trace.factors,
+        )
+        path = trace.path or target.path if target else trace.path
+        self.like(stem, trace.request_id, method, path, status, seconds, trace.sent, 0.0)
+
+    def like(
+        self,
+        stem: LineStem,
+        name: str,
+        method: str,
+        path: str,
+        status: int,
+        seconds: float,
+        sent: int,
+        now: float,
+    ) -> None:
+        """Have the line of a request written soon, of which `stem` has what it shares with others.
+
+        `name` is its id, `sent` the bytes of the answer's body, `now` the Unix time of the ages in it. Here it is only
+        noted: lines are made many at a time, and without the logging module, which costs more.
+        """
+        self._noted.append((time.time(), stem, name, method, path, status, seconds, sent, now))
+        if not self._awaited or len(self._noted) >= _AT_ONCE:
+            self._await()
+
+    def _await(self) -> None:
         handler = current_handler()
         if handler is None:
-            return
-        target = trace.target
-        client = str(target.client) if target else remote
-        host, path = (target.host, trace.path or target.path) if target else (host, trace.path)
-        ms = round(seconds * 1000, 2)
-        if isinstance(handler.formatter, JsonFormatter):
-            line = (
-                f'{self._json_start()}, "id": {_quoted(trace.request_id)}, '
-                f'"client": {"null" if client is None else _quoted(client)}, "method": {_quoted(method)}, '
-                f'"host": {_quoted(host)}, "path": {_quoted(path)}, "status": {status}, "ms": {ms!r}, '
-                f'"route": {_quoted(trace.route)}, "user": {_quoted(trace.user)}, '
-                f'"verdict": {_quoted(trace.verdict)}, "reason": {_quoted(trace.reason)}, '
-                f'"rule": {_quoted(trace.rule)}, "factors": {_json_numbers(trace.factors)}, '
-                f'"upstream": {_quoted(trace.upstream)}, "bytes": {trace.sent}, '
-                f'"agent": {_quoted(trace.agent[:_LONGEST_AGENT])}}}'
-            )
-            handler.output.later(encode_line(escape_unprintable(line)))
-            return
-        fields = {
-            "event": "request",
-            "id": trace.request_id,
-            "client": client,
-            "method": method,
-            "host": host,
-            "path": path,
-            "status": status,
-            "ms": ms,
-            "route": trace.route,
-            "user": trace.user,
-            "verdict": trace.verdict,
-            "reason": trace.reason,
-            "rule": trace.rule,
-            "factors": trace.factors,
-            "upstream": trace.upstream,
-            "bytes": trace.sent,
-            "agent": trace.agent[:_LONGEST_AGENT],
-        }
-        record = logging.LogRecord(log.name, logging.INFO, "", 0, "request", None, None)
-        record.fields = fields
-        handler.output.later(encode_line(handler.format(record)))
+            self._noted.clear()
+        elif len(self._noted) < _AT_ONCE and handler.output.ask_later(self._make):
+            self._awaited = True
+        else:
+            handler.output.ask(self._make)
 
-    def _json_start(self) -> str:
-        now = time.time()
+    def _make(self) -> None:
+        """Make the lines of all requests that were noted. Called by the output alone, by one thread at a time; that may
+        be another one than the event loop's.
+        """
+        self._awaited = False  # before the rest: what is noted from here on is not overlooked
+        handler, noted, lines = current_handler(), self._noted, []
+        if handler is None:
+            noted.clear()
+            return
+        as_json = isinstance(handler.formatter, JsonFormatter)
+        while noted:
+            one = noted.popleft()
+            if as_json:
+                at, stem, name, method, path, status, seconds, sent, now = one
+                ms = milliseconds(seconds)
+                line = stem.json(self._json_start(at), name, method, path, status, ms, sent, now)
+                lines.append(encode_line(escape_unprintable(line)))
+            else:
+                lines.append(encode_line(handler.format(_record(*one))))
+        handler.output.later(*lines)
+
+    def _json_start(self, now: float) -> str:
         second = int(now)
+        millisecond = int((now - second) * 1000)
         if second != self._second:
             self._second, self._clock = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return (
-            f'{{"ts": "{self._clock}.{int((now - second) * 1000):03d}Z", "level": "info", '
-            '"logger": "gateway.access", "event": "request"'
-        )
+            self._millisecond = -1
+        if millisecond != self._millisecond:
+            self._millisecond = millisecond
+            self._start = (
+                f'{{"ts": "{self._clock}.{millisecond:03d}Z", "level": "info", '
+                '"logger": "gateway.access", "event": "request"'
+            )
+        return self._start
 
 
-def _json_numbers(numbers: dict[str, int]) -> str:
-    return f"{{{', '.join([f'{_quoted(name)}: {number}' for name, number in numbers.items()])}}}"
+def _record(
+    at: float,
+    stem: LineStem,
+    name: str,
+    method: str,
+    path: str,
+    status: int,
+    seconds: float,
+    sent: int,
+    now: float,
+) -> logging.LogRecord:
+    """A line as the logging module has it, for other forms than JSON."""
+    record = logging.LogRecord(log.name, logging.INFO, "", 0, "request", None, None)
+    record.created, record.msecs = at, int(at % 1 * 1000) + 0.0
+    record.fields = {
+        "event": "request",
+        "id": name,
+        "client": stem.client,
+        "method": method,
+        "host": stem.host,
+        "path": path,
+        "status": status,
+        "ms": round(seconds * 1000, 2),
+        "route": stem.route,
+        "user": stem.user,
+        "verdict": stem.verdict,
+        "reason": stem.reason,
+        "rule": stem.rule,
+        "factors": stem.factors(now),
+        "upstream": stem.upstream,
+        "bytes": sent,
+        "agent": stem.agent,
+    }
+    return record

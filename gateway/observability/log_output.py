@@ -33,6 +33,8 @@ class LogOutput:
         """Told how many lines were lost, as it happens."""
         self._sink, self._report, self._most = sink, report, most
         self._lines: deque[bytes] = deque()
+        self._sources: list[Callable[[], None]] = []
+        """Who has lines that are not made yet."""
         self._size = 0
         self._rest = b""
         """A chunk that was not taken, or what was not taken of it."""
@@ -47,20 +49,40 @@ class LogOutput:
     def write(self, line: bytes) -> None:
         """Write a line, and what waits before it, now."""
         with self._lock:
+            self._gather()
             self._keep(line)
             self._flush()
 
-    def later(self, line: bytes) -> None:
-        """Write a line soon, with others; needs a running event loop, else it is written now."""
+    def later(self, *lines: bytes) -> None:
+        """Write lines soon, with others; needs a running event loop, else they are written now."""
         with self._lock:
-            if not self._stuck and self._size + len(line) > self._sink.chunk:
-                self._flush()
-            if not self._keep(line):
-                return
+            for line in lines:
+                if not self._stuck and self._size + len(line) > self._sink.chunk:
+                    self._flush()
+                self._keep(line)
             if not self._stuck and self._size >= self._sink.chunk:
                 self._flush()
-            elif self._awaited is None or self._awaited.is_closed():
+            elif self._size and (self._awaited is None or self._awaited.is_closed()):
                 self._flush_in(GATHER)
+
+    def ask_later(self, source: Callable[[], None]) -> bool:
+        """Have `source` called before anything else is written: it hands its lines to `later` then. That is soon; False
+        if it can't be, and they are to be written now.
+        """
+        with self._lock:
+            if not self._sink.chunk:
+                return False
+            if self._awaited is None or self._awaited.is_closed():
+                self._flush_in(GATHER)
+            if self._awaited is None:
+                return False
+            self._sources.append(source)
+            return True
+
+    def ask(self, source: Callable[[], None]) -> None:
+        """Call `source` now; no other thread's lines come between those that it hands to `later`."""
+        with self._lock:
+            source()
 
     def flush(self) -> None:
         """Write what can be written without waiting."""
@@ -83,6 +105,7 @@ class LogOutput:
         """After a fork: what waited in the parent is the parent's to write."""
         self._lock = threading.RLock()
         self._lines.clear()
+        self._sources.clear()
         self._size, self._rest, self._unreported, self._stuck, self._awaited = 0, b"", 0, False, None
         self._cut = False
 
@@ -98,7 +121,12 @@ class LogOutput:
         self._unreported += lines
         self.on_loss(lines)
 
+    def _gather(self) -> None:
+        while self._sources:
+            self._sources.pop()()
+
     def _flush(self) -> None:
+        self._gather()
         try:
             self._stuck = not self._send_all()
         except OSError:  # nobody will ever read it, or the disk is full

@@ -13,7 +13,7 @@ from gateway.config.schema import Network
 from gateway.errors import GatewayError
 from gateway.forwardauth import ForwardAuth
 from gateway.model import Decision, Principal, Verdict
-from gateway.observability.access_log import AccessLog, Trace
+from gateway.observability.access_log import AccessLog
 from gateway.policy.decide import Routes, decide
 from gateway.portal.rendering.render import Pages
 from gateway.proxy.client_response import Admitted
@@ -244,20 +244,16 @@ class FastPath:
         ended = time.perf_counter()
         self._tally.count(wanted.site.route.label, status, (exchange.began or ended) - wanted.since)
         if self._access.wants(status):
-            self._access.line(wanted.method, self._trace(exchange, reason), status, ended - wanted.since)
-
-    def _trace(self, exchange: Exchange, reason: str) -> Trace:
-        wanted, principal = exchange.wanted, exchange.wanted.rendered.principal
-        trace = self._access.new_trace(wanted.name)
-        trace.target = wanted.rendered.rewriter.target
-        trace.path = wanted.path
-        trace.route = wanted.site.route.label
-        decision = wanted.decision
-        trace.verdict, trace.reason = decision.verdict.value, reason or decision.reason
-        trace.rule, trace.upstream, trace.sent = decision.rule, wanted.upstream.address.url, exchange.sent
-        trace.agent = wanted.plan.agent
-        trace.called_by(principal, self._clock())
-        return trace
+            self._access.like(
+                wanted.rendered.stems.of(wanted.decision, reason),
+                wanted.name,
+                wanted.method,
+                wanted.path,
+                status,
+                ended - wanted.since,
+                exchange.sent,
+                self._clock(),
+            )
 
     def page(self, exchange: Exchange, error: GatewayError, *, closes: bool) -> bytes:
         """Return the whole answer, head and body, to a request that failed with `error`. `closes`: no other follows

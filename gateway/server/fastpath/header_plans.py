@@ -14,6 +14,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from gateway.config.schema import Network, Route
 from gateway.errors import RequestRefused
 from gateway.model import Decision, IPAddress, Principal, Target
+from gateway.observability.access_line import LineStems
 from gateway.proxy.client_headers import Pairs
 from gateway.proxy.identity import Assertions
 from gateway.proxy.request_headers import Peer, host_header, named, request_headers
@@ -70,6 +71,8 @@ class Rendered:
     response_time: float
     idle_time: float
     plain_target: bool
+    stems: LineStems
+    """What the log's lines of requests like it have in common."""
     decision: Decision | None = None
     """What policy says, if it says the same of every path, method and moment."""
     decisions: dict[tuple[str, str, str], Decision] = field(default_factory=dict)
@@ -241,6 +244,13 @@ def render(
         response_time=site.route.timeouts.response or float("inf"),
         idle_time=site.route.timeouts.idle or float("inf"),
         plain_target=not (upstream.base or site.rules.prefix),
+        stems=LineStems(
+            target=target,
+            principal=principal,
+            route=site.route.label,
+            upstream=upstream.url,
+            agent=plan.agent,
+        ),
     )
 
 

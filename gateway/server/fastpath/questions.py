@@ -22,6 +22,7 @@ from gateway.errors import RequestRefused
 from gateway.forwardauth import ForwardAuth
 from gateway.forwardauth.original_request import Dialect, OriginalRequest
 from gateway.model import Decision, Principal, Target, Verdict
+from gateway.observability.access_line import LineStems
 from gateway.observability.access_log import AccessLog
 from gateway.policy.decide import Routes
 from gateway.proxy.upstream_connection import serialize
@@ -76,6 +77,7 @@ class Yes:
     decision: Decision | None
     """What policy says, if it says the same of every path, query and moment."""
     start: bytes
+    stems: LineStems
 
 
 @dataclass(slots=True)
@@ -153,17 +155,17 @@ class Questions:
             _, decision = self._forward.decide(known.question, known.door, (route,), target, principal)
             if decision.verdict is not Verdict.ALLOW:
                 return None
-        trace = self._access.new_trace(plan.name(head.named))
-        trace.target, trace.path, trace.route, trace.agent = asked, path, route.label, plan.agent
-        trace.decided(decision, principal, now)
         return KnownYes(
             client,
             self._access,
             self._tally,
             method=method,
+            path=path,
             status=known.door.yes,
             start=yes.start,
-            trace=trace,
+            name=plan.name(head.named) or self._access.new_id(),
+            stem=yes.stems.of(decision),
+            now=now,
             stays_open=plan.stays_open,
         )
 
@@ -191,6 +193,13 @@ class Questions:
             until=self._clock() + ASSERTION_GOOD_FOR,
             decision=decision if self._remembers[id(route)] else None,
             start=serialize(line, [*pairs, (b"Server", b"auth-gateway")])[:-2],
+            stems=LineStems(
+                target=known.about.target,
+                principal=principal,
+                route=route.label,
+                upstream="",
+                agent=known.plan.agent,
+            ),
         )
 
     def _find(self, block: bytes, at: AskedAt, address: ClientAddress) -> KnownQuestion | None:
