@@ -4,6 +4,8 @@ A whole gateway runs in this process (tests/rig.py) under a profiler that sees e
 made several times, and a file counts that is entered each time, during the request or in the second after it. So the
 background work that follows every request is counted (audit rows, changes heard from other workers, sums of metrics);
 what fills a cache once is not, nor a round that comes by now and then (sweeps, health checks).
+
+docs/architecture.md quotes the counts, and those without background work, which tests/integration/test_hops.py holds.
 """
 
 import argparse
@@ -55,12 +57,12 @@ class Profiler:
             self._codes.add(frame.f_code)
 
     @asynccontextmanager
-    async def files(self, found: set[str]) -> AsyncIterator[None]:
-        """Put into `found` the files, named below gateway/, that are entered inside the block and just after it."""
+    async def files(self, found: set[str], wait: float) -> AsyncIterator[None]:
+        """Put into `found` the files below gateway/ that are entered inside the block and `wait` seconds after it."""
         self._codes.clear()
         self.counting = True
         yield
-        await asyncio.sleep(BACKGROUND)
+        await asyncio.sleep(wait)
         self.counting = False
         paths = {Path(code.co_filename) for code in set(self._codes)}
         found |= {str(path.relative_to(GATEWAY)) for path in paths if path.is_relative_to(GATEWAY)}
@@ -75,40 +77,50 @@ async def to_login(browser: Browser) -> dict[str, str]:
     }
 
 
-async def measure(rig: Rig, profiler: Profiler) -> dict[str, set[str]]:
-    """Kind of request -> the files that it enters."""
+async def measure(
+    rig: Rig, profiler: Profiler, *, times: int = TIMES, background: bool = True
+) -> dict[str, set[str]]:
+    """Kind of request -> the files that it enters each of so many `times`, with the `background` work or without."""
+    wait, settle = (BACKGROUND, SETTLE) if background else (0.0, 0.0)
     found: list[dict[str, set[str]]] = []
     question = {"X-Forwarded-Method": "GET", "X-Forwarded-Proto": "http", "X-Forwarded-Uri": "/page"}
     question["X-Forwarded-Host"] = rig.url.removeprefix("http://")
     await rig.add_user()
-    for turn in range(TIMES):
+    for turn in range(times):
         found.append({name: set() for name in KINDS})
         login, code, proxied, forward = found[-1].values()
         rig.clock.advance(120)  # past the pause between two codes
         async with rig.browser() as browser:
             form = await to_login(browser)
-            await asyncio.sleep(SETTLE + turn)
-            async with profiler.files(login):
+            await asyncio.sleep(settle and settle + turn)
+            async with profiler.files(login, wait):
                 assert (await browser.post("/_auth/login", form)).status == 303
-            async with profiler.files(code):
+            async with profiler.files(code, wait):
                 assert (await browser.get("/_auth/verify?rd=/")).status == 200
             assert (await browser.code()).status == 303
             assert (await browser.get("/page")).status == 200
-            await asyncio.sleep(SETTLE)
-            async with profiler.files(proxied):
+            await asyncio.sleep(settle)
+            async with profiler.files(proxied, wait):
                 assert (await browser.get("/page")).status == 200
-            async with profiler.files(forward):
+            async with profiler.files(forward, wait):
                 assert (await browser.get("/_auth/forward", **question)).status == 200
     return {name: set.intersection(*(each[name] for each in found)) for name in KINDS}
 
 
-async def main(*, listed: bool) -> None:
+async def counted(folder: Path, *, times: int = TIMES, background: bool = True) -> dict[str, set[str]]:
+    """`measure` a gateway that runs in `folder`."""
     profiler = Profiler()
     profiler.start()
+    try:
+        async with running_gateway(folder, **CONFIG) as rig:
+            return await measure(rig, profiler, times=times, background=background)
+    finally:
+        profiler.stop()
+
+
+async def main(*, listed: bool, background: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        async with running_gateway(Path(folder), **CONFIG) as rig:
-            found = await measure(rig, profiler)
-    profiler.stop()
+        found = await counted(Path(folder), background=background)
     for name, files in found.items():
         print(f"{len(files):4}  {name} ({KINDS[name]} before the packages of today)")
         for file in sorted(files) if listed else ():
@@ -118,4 +130,6 @@ async def main(*, listed: bool) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-v", action="store_true", help="list the files")
-    asyncio.run(main(listed=parser.parse_args().v))
+    parser.add_argument("--alone", action="store_true", help="leave out the background work")
+    chosen = parser.parse_args()
+    asyncio.run(main(listed=chosen.v, background=not chosen.alone))

@@ -190,7 +190,7 @@ class SignIn:
             self._audit.record(
                 "login", user.username, client.ip, factors=list(record.amr), sid=record.sid[:8]
             )
-        return await self._sessions.principal_of(record, user)
+        return await self._sessions.with_grants(user, record)
 
     # -- second factor ---------------------------------------------------------------------------------------------
 

@@ -16,7 +16,8 @@ from gateway.clock import Clock
 from gateway.config.schema import Session
 from gateway.model import User
 from gateway.observability.audit import Audit
-from gateway.session.cookie import cookie_flags, cookie_name, cookie_value
+from gateway.request.target import cookie_value
+from gateway.session.cookie import cookie_flags, cookie_name
 from gateway.stores.protocols.core import Device, Devices
 
 _MAX_COOKIE = 1024

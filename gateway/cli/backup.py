@@ -21,8 +21,8 @@ from gateway.cli.context import Opened, config_option, run
 from gateway.oidc.signing_keys import keys_path
 from gateway.stores.sealed_file import BackupRefused, read_sealed, write_sealed
 from gateway.stores.sql.dump import dump, load, tables_in_use
-from gateway.stores.sql.engine import no_statement_timeout, writing
 from gateway.stores.sql.migrate import newest_revision, usable_revision
+from gateway.stores.sql.transactions import no_statement_timeout, writing
 
 _SHORTEST = 12
 

@@ -24,9 +24,10 @@ from gateway.server.process.memory import preload, return_freed_blocks
 from gateway.server.process.sockets import Listeners
 from gateway.server.process.supervisor import Supervisor
 from gateway.server.tls.context import shared_context
-from gateway.stores.sql.engine import open_engine, reading
+from gateway.stores.sql.engine import open_engine
 from gateway.stores.sql.migrate import migrate
 from gateway.stores.sql.schema import users
+from gateway.stores.sql.transactions import reading
 
 log = logging.getLogger("gateway.serve")
 

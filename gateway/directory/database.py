@@ -22,12 +22,12 @@ from gateway.model import User
 from gateway.stores.protocols.core import Change
 from gateway.stores.sql.belongings import forget_belongings
 from gateway.stores.sql.devices import forget_devices
-from gateway.stores.sql.engine import reading, writing
 from gateway.stores.sql.folding import folded
 from gateway.stores.sql.schema import user_groups, users
 from gateway.stores.sql.sessions import end_sessions_of, publish
 from gateway.stores.sql.sms import note_phone
 from gateway.stores.sql.subjects import forget_subject
+from gateway.stores.sql.transactions import reading, writing
 
 _FIELDS = [column for column in users.c if column.name != "searchable"]
 

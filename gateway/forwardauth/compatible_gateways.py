@@ -29,9 +29,8 @@ from gateway.policy.decide import Routes, decide
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PROGRAM
 from gateway.portal.return_url import read_return
-from gateway.request.target import agent_of
+from gateway.request.target import agent_of, cookie_header
 from gateway.session import Sessions
-from gateway.session.cookie import cookie_header
 
 
 @dataclass(frozen=True, slots=True)

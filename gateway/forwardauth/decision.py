@@ -38,9 +38,8 @@ from gateway.proxy.identity import Assertions, identity
 from gateway.proxy.proxy import REFUSED_METHODS, origin_allowed
 from gateway.proxy.request_headers import HeaderRules
 from gateway.proxy.webdav import check_destination, destination_of
-from gateway.request.target import agent_of, check_spelling
+from gateway.request.target import agent_of, check_spelling, cookie_header
 from gateway.session import Sessions
-from gateway.session.cookie import cookie_header
 from gateway.session.domains import Domains
 
 log = logging.getLogger("gateway.forwardauth")

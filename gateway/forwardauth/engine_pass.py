@@ -18,9 +18,9 @@ from gateway.observability.access_log import Trace
 from gateway.policy.decide import Routes, decide
 from gateway.portal.return_url import href, read_return
 from gateway.proxy.identity import Assertions, clean, facts_of
-from gateway.request.target import agent_of
+from gateway.request.target import agent_of, cookie_header, cookie_value
 from gateway.session import Sessions
-from gateway.session.cookie import cookie_flags, cookie_header, cookie_name, cookie_value
+from gateway.session.cookie import cookie_flags, cookie_name
 
 _LARGEST_COOKIE = 4000
 """Characters: with its name and attributes it must stay below what browsers keep (RFC 6265 §6.1)."""

@@ -20,9 +20,8 @@ from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, View, Views
 from gateway.portal.return_url import read_return, stands_for
 from gateway.portal.signin.cross_domain_views import LOCAL
-from gateway.request.target import agent_of
+from gateway.request.target import agent_of, cookie_header
 from gateway.session import Sessions
-from gateway.session.cookie import cookie_header
 from gateway.session.domains import Domains
 
 

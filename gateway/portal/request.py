@@ -10,9 +10,9 @@ from multidict import CIMultiDictProxy
 from gateway.authn.login import LoginOrigin
 from gateway.config.schema import Branding
 from gateway.model import Target
-from gateway.request.target import agent_of
+from gateway.request.target import agent_of, cookie_header, cookie_value
 from gateway.session import Visit
-from gateway.session.cookie import cookie_flags, cookie_header, cookie_value
+from gateway.session.cookie import cookie_flags
 
 LANGUAGE_COOKIE = "auth_lang"
 _KEPT = 365 * 86400

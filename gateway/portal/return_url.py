@@ -4,10 +4,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import parse_qsl, quote
 
 from gateway.config import addresses
-from gateway.config.patterns import path_matches
+from gateway.config.patterns import below
 from gateway.errors import RequestRefused
 from gateway.model import Target
 from gateway.policy.decide import Routes
@@ -31,18 +33,33 @@ def read_return(rd: str, here: Target, routes: Routes, prefix: str) -> Target:
     return named(rd, here, routes, prefix) or replace(here, method="GET", path="/", query="")
 
 
-def is_on_the_way(destination: Target, prefix: str) -> bool:
-    """Our pages that a sign-in may return to because they lead on to somewhere else, or judge for themselves."""
-    oidc = [f"{prefix}/oidc/{page}" for page in ("authorize", "device", "grants", "diagnostics")]
-    ways = (f"{prefix}/kept", f"{prefix}/across", *oidc)
-    return destination.path in ways or path_matches(f"{prefix}/admin", destination.path)
+class _OwnAddresses(NamedTuple):
+    """What begins as one of `below` is ours. A sign-in may return to `pages` and `ways`, and below `console`."""
+
+    below: tuple[str, ...]
+    pages: frozenset[str]
+    """They check for themselves who may do what."""
+    ways: frozenset[str]
+    """Pages that lead on to somewhere else, or judge for themselves."""
+    console: tuple[str, ...]
+
+
+@lru_cache(maxsize=4)
+def _own_addresses(prefix: str) -> _OwnAddresses:
+    oidc = (f"oidc/{page}" for page in ("authorize", "device", "grants", "diagnostics"))
+    return _OwnAddresses(
+        below=below(prefix),
+        pages=frozenset(
+            f"{prefix}/{page}" for page in ("enrol", "account", "access", "approvals", "approve")
+        ),
+        ways=frozenset(f"{prefix}/{page}" for page in ("kept", "across", "admin", *oidc)),
+        console=below(f"{prefix}/admin"),
+    )
 
 
 def is_own_page(destination: Target, prefix: str) -> bool:
     """Our only pages that a sign-in or step-up may return to; they check for themselves who may do what."""
-    return destination.path in {
-        f"{prefix}/{page}" for page in ("enrol", "account", "access", "approvals", "approve")
-    }
+    return destination.path in _own_addresses(prefix).pages
 
 
 def stands_for(destination: Target, prefix: str, routes: Routes) -> Target:
@@ -70,9 +87,10 @@ def named(rd: str, here: Target, routes: Routes, prefix: str) -> Target | None:
         found = _parse(rd, home, routes)
     except RequestRefused:
         return None
-    if found is None or not path_matches(prefix, found.path):
+    own = _own_addresses(prefix)
+    if found is None or not (found.path == prefix or found.path.startswith(own.below)):
         return found
-    return found if is_on_the_way(found, prefix) or is_own_page(found, prefix) else None
+    return found if found.path in own.pages | own.ways or found.path.startswith(own.console) else None
 
 
 def is_plain(rd: str) -> bool:

@@ -1,4 +1,4 @@
-"""Reads what is being asked for, once: scheme, host, canonical path, method, client address, and its id.
+"""Reads what is being asked for, once: scheme, host, canonical path, method, client address, its id and its cookies.
 
 The refusal of ambiguous paths lives only here, the trusted-proxy rule in forwarded.py. Nothing else may look at
 X-Forwarded-* headers or decode a path, so the rule and the upstream can never see different things (security rule 1).
@@ -222,6 +222,32 @@ def supposed_target(url: str, method: str, client: str, country_of: CountryOf) -
 def agent_of(headers: Mapping[str, str]) -> str:
     """Return the User-Agent in characters that can be stored and logged: headers may hold any bytes."""
     return headers.get("User-Agent", "").encode(errors="replace").decode()
+
+
+def cookie_header(headers: CIMultiDictProxy[str]) -> str:
+    """All that a request says in Cookie; HTTP/2 and some proxies spread it over several fields (RFC 9113 §8.2.3)."""
+    return ";".join(headers.getall("Cookie", ()))
+
+
+def cookie_value(header: str, name: str) -> str:
+    """Return the value of cookie `name` in a Cookie header (RFC 6265 §4.2.1), "" if there is none, or several that
+    differ.
+
+    A host below the same domain can set one of the same name for a longer path, which browsers send first: whoever
+    took that one would have a victim work in the attacker's session. Nothing tells which of them is ours.
+    """
+    # Looked for by hand, not parsed as a whole: cookies of apps may break the grammar, and must not hide ours. A name
+    # counts only at the beginning of a pair, so that "xsession=" is not taken for "session=".
+    found, start = None, 0
+    while (start := header.find(name, start)) >= 0:
+        before = header[:start].rstrip(" \t")
+        start += len(name)
+        if (not before or before.endswith(";")) and header[start : start + 1] == "=":
+            value = header[start + 1 :].partition(";")[0].strip().strip('"')
+            if found not in (None, value):
+                return ""
+            found = value
+    return found or ""
 
 
 def new_id() -> str:

@@ -49,16 +49,16 @@ class Deadline:
     One timer for all the deadlines of a connection, moved when it fires and not with every request.
     """
 
-    __slots__ = ("_at", "_fires_at", "_loop", "_passed", "_timer")
+    __slots__ = ("_fires_at", "_loop", "_passed", "_timer", "at")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, passed: Callable[[], None]) -> None:
         self._loop, self._passed = loop, passed
-        self._at = self._fires_at = 0.0
+        self.at = self._fires_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, at: float) -> None:
         """Set the time, in seconds of the loop's clock."""
-        self._at = at
+        self.at = at
         if self._timer is not None:
             if at >= self._fires_at:
                 return  # cheap: one that fires too early is set again then
@@ -73,8 +73,8 @@ class Deadline:
 
     def _fired(self) -> None:
         self._timer = None
-        if self._loop.time() < self._at:
-            self.set(self._at)
+        if self._loop.time() < self.at:
+            self.set(self.at)
         else:
             self._passed()
 
@@ -130,11 +130,10 @@ class ClosingConnection(asyncio.Protocol):
         """
         now = self._loop.time()
         if self.state is ConnectionState.WAITING and not self._inbox:
-            until = self._idle_since + self._server.linger
-            if until <= now:
+            if self._idle_until <= now:
                 self._close()
             else:
-                self._deadline.set(until)
+                self._deadline.set(self._idle_until)
         elif self.state in (ConnectionState.DISCARDING, ConnectionState.LINGERING):
             self._linger_end = now + BRIEFLY
             self._deadline.set(self._linger_end)
@@ -157,14 +156,12 @@ class ClosingConnection(asyncio.Protocol):
 
     @property
     def _discardable(self) -> bool:
-        """Whether what is still to come of the body is little, and sure to come.
+        """Whether what is still to come of a body is little, and sure to come.
 
         A client that waits for 100 Continue may get its final answer first. Then it may send the body or leave it out
         (RFC 9110 §10.1.1), and what comes next could be the body or a request.
         """
         body = self._body
-        if body is None:
-            return True
         return isinstance(body, LengthBody) and body.left <= DISCARD_BYTES and not self._expects
 
     def _discard(self) -> None:
@@ -184,6 +181,11 @@ class ClosingConnection(asyncio.Protocol):
 
     def _wait(self) -> None:
         """Wait for the next request; written in `ClientConnection`."""
+        raise NotImplementedError
+
+    @property
+    def _idle_until(self) -> float:
+        """When the connection closes if nothing comes, in seconds of the loop's clock; written there, too."""
         raise NotImplementedError
 
     def _linger(self, seconds: float = LINGER_TIME) -> None:
@@ -245,9 +247,14 @@ class ClosingConnection(asyncio.Protocol):
 
     def _too_late(self) -> None:
         """Ways to answer and tunnels have deadlines of their own."""
-        if self.transport is None or self.state in (ConnectionState.SERVING, ConnectionState.TUNNEL):
+        if self.transport is None or self.state is ConnectionState.TUNNEL:
             return
-        if self.state is ConnectionState.WAITING and self._inbox and not self.writing_paused:
+        now, in_head = self._loop.time(), bool(self._inbox) and not self._inbox.begins()
+        if self.state is ConnectionState.SERVING:
+            self._deadline.set(now + self._server.limits.keepalive_timeout)  # for the time behind the answer
+        elif self.state is ConnectionState.WAITING and not in_head and now < self._idle_until:
+            self._deadline.set(self._idle_until)
+        elif self.state is ConnectionState.WAITING and in_head and not self.writing_paused:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "head took too long")
         elif self.state is ConnectionState.CLOSED:
             # Slow is no fault: as long as the client takes anything in each FLUSH_TIME it gets the rest.

@@ -193,7 +193,8 @@ class ClientConnection(ClosingConnection):
         body = self._body
         if body is not None and self._inbox and not self._held and self.state is ConnectionState.SERVING:
             self._feed(body, self._inbox.take_all())
-        self._regulate()
+        if self._inbox or self._reading_paused:
+            self._regulate()
 
     def _feed(self, body: Body, data: bytes) -> None:
         way = self._way
@@ -219,10 +220,9 @@ class ClientConnection(ClosingConnection):
     def _wait(self) -> None:
         """For the next request, which may be there already."""
         self.state, self._idle_since = ConnectionState.WAITING, self._loop.time()
-        draining = self._server.draining
-        self._deadline.set(
-            self._idle_since + (self._server.linger if draining else self._server.limits.keepalive_timeout)
-        )
+        # Not moved with every request: when the time that is set comes, it is seen since when the connection is idle.
+        if (until := self._idle_until) < self._deadline.at:
+            self._deadline.set(until)
         if self._inbox:
             self._advance()
         elif self._reading_paused:
@@ -233,7 +233,14 @@ class ClientConnection(ClosingConnection):
     @property
     def may_stay_open(self) -> bool:
         """Whether another request may follow the one under way, whose answer is about to say so (RFC 9112 §9.3)."""
-        return self._stays_open and not self._server.draining and self._discardable
+        rest_comes = self._body is None or self._discardable
+        return self._stays_open and not self._server.draining and rest_comes
+
+    @property
+    def _idle_until(self) -> float:
+        """When the connection closes if nothing comes, in seconds of the loop's clock."""
+        server = self._server
+        return self._idle_since + (server.linger if server.draining else server.limits.keepalive_timeout)
 
     def hold_body(self) -> None:
         """Take no more of the body from the client until `release_body`."""

@@ -22,10 +22,9 @@ from gateway.portal.unauthorized import page_for
 from gateway.proxy.identity import Assertions
 from gateway.proxy.proxy import Proxy
 from gateway.proxy.webdav import check_destination
-from gateway.request.target import agent_of, check_spelling
+from gateway.request.target import agent_of, check_spelling, cookie_header
 from gateway.server.fixed_answers import own_answer
 from gateway.session import Sessions
-from gateway.session.cookie import cookie_header
 from gateway.session.kept_posts import KeptPosts
 
 

@@ -30,8 +30,8 @@ from gateway.rate_limits import RateLimits
 from gateway.request.target import nowhere
 from gateway.session import Sessions
 from gateway.session.binding import SessionBinding
-from gateway.session.cookie import counts_everywhere
 from gateway.session.domains import Domains
+from gateway.session.reading import counts_everywhere
 from gateway.stores.build import Stores
 
 _BEHIND = 600.0

@@ -11,7 +11,7 @@ from ipaddress import ip_address, ip_network
 
 from gateway.config.sections.session import Bind
 from gateway.model import IPAddress, Principal, SessionRecord
-from gateway.session.cache import Visit
+from gateway.session.cookie import Visit
 
 Client = IPAddress | None
 """Where a request comes from, None where nobody said."""

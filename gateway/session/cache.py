@@ -1,36 +1,28 @@
-"""What this worker remembers of sessions, how it fills that from the store, and how it hears what is out of date.
+"""What this worker remembers of sessions, and how it fills that from the store.
 
-Most requests are answered by `SessionCache`, without I/O; the others by `SessionJudge`. An entry goes as soon as a
-change of its session or user is heard of (`follow`), and the oldest when there are too many. Reads don't wait for each
-other's turn: a database that is far away answers few at a time, so a hundred requests of one page cost one read
-(`SharedReads`), and what only brings the cache up to date never takes more than a few of the database's connections
-(`Behind`).
+An entry goes as soon as a change of its session or user is heard of (`follow` in reading.py), and the oldest when
+there are too many. Reads don't wait for each other's turn: a database that is far away answers few at a time, so a
+hundred requests of one page cost one read (`SharedReads`), and what only brings the cache up to date never takes more
+than a few of the database's connections (`Behind`).
 """
 
 import asyncio
-import logging
-import math
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from gateway.clock import Clock
-from gateway.config.schema import Session as SessionConfig
 from gateway.directory.base import Directory
 from gateway.errors import StoreUnavailable
 from gateway.model import Principal, SessionRecord, User
-from gateway.stores.protocols.core import CHANGES_AT_ONCE, Change, Changes, SessionStore
+from gateway.stores.protocols.core import Change, SessionStore
 
-log = logging.getLogger("gateway.session")
 T = TypeVar("T")
 _SIZE = 50_000
 PATIENCE = 6.0
 """Seconds that one request waits for the store."""
 AT_ONCE = 4
 """Works behind the scenes that may be with the store at a time, of the 10 to 15 connections of a worker."""
-Granted = Callable[[str, float], Awaitable[Sequence[tuple[str, float]]]]
-"""Of a user name and the time now: the groups lent to that user, each with the time when that ends."""
 
 
 @dataclass(slots=True)
@@ -40,57 +32,25 @@ class CachedSession:
     principal: Principal
     csrf: str
     read_at: float
+    """Minus infinity where it must be read again before it counts."""
     seen_at: float
     touched_at: float
     """When the store was last told that the session is in use."""
     host: str = ""
     """The only host where the cookie counts (`Content.host`)."""
 
-    @property
-    def distrusted(self) -> bool:
-        """Whether it must be read again before it counts."""
-        return self.read_at == float("-inf")
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """What a browser's cookie stands for: its csrf token ("" without a cookie of ours), and who is signed in."""
-
-    csrf: str
-    principal: Principal | None
-
-
-class Expiry:
-    """Knows when a session expires: after a time without use, and at a fixed time after its beginning."""
-
-    def __init__(self, config: SessionConfig) -> None:
-        self.idle, self.absolute = config.idle_timeout, config.absolute_timeout
-        self.noted_after = min(60.0, self.idle / 10)
-        """Seconds of use after which the store is told of it: it may be that late in knowing the last one."""
-
-    def alive(self, record: SessionRecord, seen: float, now: float) -> bool:
-        """Tell whether a session that was last used at `seen` is good at `now` (Unix seconds)."""
-        return now < record.expires_at and now - seen < self.idle
-
-    def could_end_at(self, record: SessionRecord) -> float:
-        """Return the Unix time until which the session has not expired, as far as this record tells."""
-        return min(record.expires_at, record.last_seen + self.idle + self.noted_after)
-
 
 class SessionCache:
     """Cookie value -> session, at most 50,000, the oldest first to go."""
 
     def __init__(self) -> None:
-        self._entries: OrderedDict[str, CachedSession] = OrderedDict()
+        self.entries: OrderedDict[str, CachedSession] = OrderedDict()
+        """What is remembered, by cookie value. Whether it still counts says `SessionReader`."""
         # The cookie values of each session and each user: a change must cost the same however many are signed in.
         self._of_session: dict[str, set[str]] = {}
         self._of_user: dict[str, set[str]] = {}
         self.heard = 0
         """Counts changes: what was read before one came may be out of date already and is not remembered."""
-
-    def get(self, value: str) -> CachedSession | None:
-        """Return what is remembered of a cookie value; the caller still asks `Expiry`."""
-        return self._entries.get(value)
 
     def put(self, value: str, entry: CachedSession, heard: int) -> bool:
         """Remember what was read while `heard` changes were known; False, and nothing kept, if another came
@@ -99,17 +59,17 @@ class SessionCache:
         if heard != self.heard:
             return False
         self.drop(value)
-        self._entries[value] = entry
+        self.entries[value] = entry
         session = entry.principal.session
         self._of_session.setdefault(session.sid, set()).add(value)
         self._of_user.setdefault(session.username, set()).add(value)
-        if len(self._entries) > _SIZE:
-            self.drop(next(iter(self._entries)))
+        if len(self.entries) > _SIZE:
+            self.drop(next(iter(self.entries)))
         return True
 
     def drop(self, value: str) -> None:
         """Forget one cookie value."""
-        entry = self._entries.pop(value, None)
+        entry = self.entries.pop(value, None)
         if entry is not None:
             session = entry.principal.session
             _remove(self._of_session, session.sid, value)
@@ -125,12 +85,12 @@ class SessionCache:
     def distrust(self) -> None:
         """Have every session read again at its next use, since changes may have been missed."""
         self.heard += 1
-        for entry in self._entries.values():
+        for entry in self.entries.values():
             entry.read_at = float("-inf")
 
     def sids_of(self, username: str) -> Iterable[str]:
         """Return the ids of this user's sessions that are remembered here."""
-        return [self._entries[value].principal.session.sid for value in self._of_user.get(username, ())]
+        return [self.entries[value].principal.session.sid for value in self._of_user.get(username, ())]
 
 
 def _remove(index: dict[str, set[str]], key: str, value: str) -> None:
@@ -139,48 +99,22 @@ def _remove(index: dict[str, set[str]], key: str, value: str) -> None:
         del index[key]
 
 
-async def follow(
-    changes: Changes, *, interval: float, start: Callable[[], None], hear: Callable[[Change], None]
-) -> None:
-    """Call `start` once the feed can be read, then `hear` for each change, until cancelled.
-
-    `interval` is the pause between two looks, in seconds.
-    """
-    cursor: int | None = None
-    while True:
-        more = False
-        try:
-            if cursor is None:
-                cursor = await changes.latest()
-                start()
-            cursor, heard = await changes.since(cursor)
-            for change in heard:
-                hear(change)
-            more = len(heard) == CHANGES_AT_ONCE
-        except StoreUnavailable as error:
-            log.warning("revocations can't be read: %s", error.detail)
-        await asyncio.sleep(0 if more else interval)
-
-
 class SessionJudge:
-    """Asks the store and the directory whom a session stands for, and ends what may not go on.
+    """Asks the store and the directory whose a session is, and ends what may not go on.
 
-    Methods raise StoreUnavailable.
+    `alive` is that of `Expiry`. Methods raise StoreUnavailable.
     """
 
     def __init__(
         self,
         sessions: SessionStore,
         directory: Directory,
-        granted: Granted | None,
-        expiry: Expiry,
-        clock: Clock,
+        alive: Callable[[SessionRecord, float, float], bool],
     ) -> None:
-        self._sessions, self._directory = sessions, directory
-        self._granted, self._expiry, self._clock = granted, expiry, clock
+        self._sessions, self._directory, self._alive = sessions, directory, alive
 
-    async def principal(self, sid: str, now: float, seen: float) -> Principal | None:
-        """Return whom a session stands for, None if it has ended.
+    async def found(self, sid: str, now: float, seen: float) -> tuple[User, SessionRecord] | None:
+        """Return whose session it is and what it has proven, None if it has ended.
 
         `seen` is when this worker last saw it used (Unix time), which the store may not know yet.
         """
@@ -188,7 +122,7 @@ class SessionJudge:
         if record is None:
             return None
         user = await self._directory.get(record.username)
-        if not self._expiry.alive(record, max(seen, record.last_seen), now):
+        if not self._alive(record, max(seen, record.last_seen), now):
             return None  # not deleted: nobody ended it, and this machine's clock is not everybody's
         if user is None or user.disabled:
             await self._sessions.delete_for_user(record.username)
@@ -196,13 +130,7 @@ class SessionJudge:
         if user.password_changed_at > record.proven_at.get("password", now):
             await self._sessions.delete(sid)  # proven with a password that is no longer the user's
             return None
-        return await self.with_grants(user, record)
-
-    async def with_grants(self, user: User, record: SessionRecord) -> Principal:
-        """Return the principal with the groups that are lent to this user now."""
-        grants = await self._granted(user.username, self._clock()) if self._granted else ()
-        until = min((end for _, end in grants), default=math.inf)
-        return Principal(user, record, tuple(group for group, _ in grants), granted_until=until)
+        return user, record
 
 
 class SharedReads(Generic[T]):

@@ -13,10 +13,11 @@ import aiohttp_session
 from aiohttp import web
 from aiohttp_session.cookie_storage import EncryptedCookieStorage
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from multidict import CIMultiDictProxy
 
 from gateway.config.schema import Session
 from gateway.config.schema import Session as SessionConfig
+from gateway.model import Principal
+from gateway.request.target import cookie_value
 
 log = logging.getLogger("gateway.session")
 
@@ -26,11 +27,6 @@ _MAX_COOKIE = 4096
 """Characters: browsers need not keep longer ones (RFC 6265 §6.1), so none of ours is."""
 _LONG_AGO = 86400.0  # seconds after its end for which a cookie still tells whose session it was
 _SEALED = re.compile(r"[A-Za-z0-9_-]+={0,2}")  # one spelling only: decoders skip what follows the padding
-
-
-def counts_everywhere(host: str) -> str:
-    """Where a cookie must be made for to count at `host`, when no domain is remote: the portal's counts anywhere."""
-    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +55,14 @@ class Content:
         if not self.sid:
             return {"csrf": self.csrf, **bound}
         return {"csrf": self.csrf, "sid": self.sid, "user": self.username, "until": str(self.until), **bound}
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What a browser's cookie stands for: its csrf token ("" without a cookie of ours), and who is signed in."""
+
+    csrf: str
+    principal: Principal | None
 
 
 class RingCookieStorage(EncryptedCookieStorage):
@@ -105,13 +109,10 @@ class SessionCookie:
             for domain in (config.domain, None)
         )
 
-    def value(self, header: str) -> str:
-        """Return our cookie as it stands in a Cookie header, "" if there is none or none that we could have made."""
-        value = cookie_value(header, self.name)
-        return value if len(value) <= _MAX_COOKIE else ""
-
     def open(self, value: str) -> Content | None:
         """Unseal a cookie; None for anything that we did not seal."""
+        if len(value) > _MAX_COOKIE:
+            return None
         sealed = self._storage.open(value)
         if sealed is None and value.startswith(_FERNET) and not self._told:
             self._told = True
@@ -127,7 +128,7 @@ class SessionCookie:
         """Return the user whose session the cookie stood for, "" if it was none or it ended long before `now` (Unix
         seconds).
         """
-        content = self.open(self.value(header))
+        content = self.open(cookie_value(header, self.name))
         return content.username if content and content.until and now <= content.until + _LONG_AGO else ""
 
     async def write(
@@ -171,32 +172,6 @@ def cookie_name(name: str, *, secure: bool, domain: str | None = None) -> str:
     if not secure:
         return name
     return ("__Secure-" if domain else "__Host-") + name
-
-
-def cookie_header(headers: CIMultiDictProxy[str]) -> str:
-    """All that a request says in Cookie; HTTP/2 and some proxies spread it over several fields (RFC 9113 §8.2.3)."""
-    return ";".join(headers.getall("Cookie", ()))
-
-
-def cookie_value(header: str, name: str) -> str:
-    """Return the value of cookie `name` in a Cookie header (RFC 6265 §4.2.1), "" if there is none, or several that
-    differ.
-
-    A host below the same domain can set one of the same name for a longer path, which browsers send first: whoever
-    took that one would have a victim work in the attacker's session. Nothing tells which of them is ours.
-    """
-    # Looked for by hand, not parsed as a whole: cookies of apps may break the grammar, and must not hide ours. A name
-    # counts only at the beginning of a pair, so that "xsession=" is not taken for "session=".
-    found, start = None, 0
-    while (start := header.find(name, start)) >= 0:
-        before = header[:start].rstrip(" \t")
-        start += len(name)
-        if (not before or before.endswith(";")) and header[start : start + 1] == "=":
-            value = header[start + 1 :].partition(";")[0].strip().strip('"')
-            if found not in (None, value):
-                return ""
-            found = value
-    return found or ""
 
 
 PURPOSES = ("kept", "trail", "nonce")

@@ -23,7 +23,8 @@ from gateway.observability.audit import Audit
 from gateway.request.client_kind import wants_html
 from gateway.request.replace_body import with_body
 from gateway.request.small_body import read_small
-from gateway.session.cookie import AuxiliaryCookie, cookie_header
+from gateway.request.target import cookie_header
+from gateway.session.cookie import AuxiliaryCookie
 from gateway.stores.protocols.ledger import Ledger
 
 KEPT_FOR = 600.0

@@ -15,10 +15,10 @@ from gateway.stores.protocols.audit import AuditQuery
 from gateway.stores.protocols.session_search import Alive
 from gateway.stores.sql.audit_log import SqlAuditLog
 from gateway.stores.sql.audit_search import SqlAuditSearch
-from gateway.stores.sql.engine import reading
 from gateway.stores.sql.ledger import SqlLedger
 from gateway.stores.sql.session_search import SqlSessionSearch
 from gateway.stores.sql.sessions import SqlSessions
+from gateway.stores.sql.transactions import reading
 from tests.contract.conftest import FakeClock
 
 _SMALL = re.compile("CONSTANT ROW|subquery")

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.session.cache import follow
+from gateway.session.reading import follow
 from gateway.stores.protocols.core import Change
-from gateway.stores.sql.engine import writing
 from gateway.stores.sql.sessions import SqlChanges, publish
+from gateway.stores.sql.transactions import writing
 from tests.contract.conftest import FakeClock
 
 
@@ -86,7 +86,7 @@ async def test_a_flood_of_changes_is_heard_in_turns_and_without_a_pause(
     engine: AsyncEngine, changes: SqlChanges, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.stores.sql.sessions.CHANGES_AT_ONCE", 3)
-    monkeypatch.setattr("gateway.session.cache.CHANGES_AT_ONCE", 3)
+    monkeypatch.setattr("gateway.session.reading.CHANGES_AT_ONCE", 3)
     heard: list[str] = []
     done = asyncio.Event()
     started = asyncio.Event()

@@ -13,7 +13,8 @@ from gateway.keyring import KeyRing
 from gateway.stores.protocols.core import Credential
 from gateway.stores.sql import schema
 from gateway.stores.sql.credentials import SqlCredentials
-from gateway.stores.sql.engine import open_engine, reading
+from gateway.stores.sql.engine import open_engine
+from gateway.stores.sql.transactions import reading
 from tests.contract import race
 from tests.contract.conftest import FakeClock
 

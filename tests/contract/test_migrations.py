@@ -12,7 +12,7 @@ from sqlalchemy import Connection, MetaData, Table, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.errors import ConfigError, StoreUnavailable
-from gateway.stores.sql.engine import open_engine, reading, writing
+from gateway.stores.sql.engine import open_engine
 from gateway.stores.sql.migrate import (
     MIGRATIONS,
     OLDEST_CODE,
@@ -23,6 +23,7 @@ from gateway.stores.sql.migrate import (
 )
 from gateway.stores.sql.schema import installation
 from gateway.stores.sql.schema_oidc import metadata
+from gateway.stores.sql.transactions import reading, writing
 
 
 def differences(connection: Connection) -> list[object]:

@@ -6,10 +6,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.model import SessionRecord, shown_id
 from gateway.stores.protocols.session_search import Alive
-from gateway.stores.sql.engine import writing
 from gateway.stores.sql.schema import sessions as table
 from gateway.stores.sql.session_search import SqlSessionSearch
 from gateway.stores.sql.sessions import SqlSessions
+from gateway.stores.sql.transactions import writing
 from tests.contract.conftest import FakeClock
 
 NOW = 10_000.0

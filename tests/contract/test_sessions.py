@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.model import SessionRecord
 from gateway.stores.protocols.core import Change
-from gateway.stores.sql.engine import writing
 from gateway.stores.sql.purge import BATCH
 from gateway.stores.sql.schema import sessions as table
 from gateway.stores.sql.sessions import SqlChanges, SqlSessions, _row
+from gateway.stores.sql.transactions import writing
 from tests.contract.conftest import FakeClock
 
 

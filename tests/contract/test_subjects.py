@@ -8,11 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.stores.protocols.core import Credential
 from gateway.stores.sql.credentials import SqlCredentials
-from gateway.stores.sql.engine import open_engine, reading, writing
+from gateway.stores.sql.engine import open_engine
 from gateway.stores.sql.migrate import _upgrade, migrate
 from gateway.stores.sql.schema import subjects, users
 from gateway.stores.sql.schema_oidc import oidc_consents
 from gateway.stores.sql.subjects import SqlSubjects
+from gateway.stores.sql.transactions import reading, writing
 
 
 async def test_a_person_who_takes_over_a_name_in_the_directory_is_another_subject(

@@ -14,10 +14,9 @@ from sqlalchemy import insert
 from gateway.directory.base import PAGE
 from gateway.model import SessionRecord, User
 from gateway.stores.protocols.core import AuditRow
-from gateway.stores.sql.engine import writing
 from gateway.stores.sql.schema import sessions
 from gateway.stores.sql.sessions import _row
-from gateway.stores.sql.sqlite_connection import OneHopCursor
+from gateway.stores.sql.transactions import OneHopCursor, writing
 from tests.admin_rig import ADMIN, API, administered
 from tests.rig import Browser, Rig
 

@@ -17,10 +17,11 @@ from gateway.clock import system_clock
 from gateway.errors import ConfigError, SchemaTooNew, StoreUnavailable
 from gateway.stores.redis.connection import RedisLink
 from gateway.stores.redis.ledger import RedisLedger
-from gateway.stores.sql.engine import open_engine, writing
+from gateway.stores.sql.engine import open_engine
 from gateway.stores.sql.ledger import SqlLedger
 from gateway.stores.sql.migrate import migrate, newest_revision
 from gateway.stores.sql.sessions import SqlChanges
+from gateway.stores.sql.transactions import writing
 from tests.faults.serving import Machine
 from tests.rig import Rig, running_gateway
 from tests.services import Daemon, folder_for_all, missing, redis_server

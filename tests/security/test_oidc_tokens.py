@@ -8,8 +8,8 @@ from sqlalchemy import update
 
 from gateway.oidc.clients import secret_hash
 from gateway.stores.protocols.core import AccessAsked
-from gateway.stores.sql.engine import writing
 from gateway.stores.sql.schema import users
+from gateway.stores.sql.transactions import writing
 from tests.oidc_rig import (
     CALLBACK,
     SECRET,

@@ -9,7 +9,8 @@ from sqlalchemy import select
 from gateway.authn.factors.challenge import random_digits
 from gateway.config.sections.sms_budgets import SmsBudgets
 from gateway.stores.sql import schema
-from gateway.stores.sql.engine import open_engine, reading
+from gateway.stores.sql.engine import open_engine
+from gateway.stores.sql.transactions import reading
 from tests.rig import PHONE, Rig, running_gateway
 
 PLENTY = dict.fromkeys(SmsBudgets.model_fields, 1000)

@@ -187,7 +187,7 @@ class VerifyViews:
             return self._pages.limited(limit, request.reader, request.request_id)
         if record is not None:
             response = self._onward.to(
-                request, destination, await self._sessions.principal_of(record, principal.user)
+                request, destination, await self._sessions.with_grants(principal.user, record)
             )
             await self._sessions.attach(request.http, response, record)
             if form.get("remember_device") and factor not in LENT_FACTORS:

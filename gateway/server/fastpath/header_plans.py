@@ -22,10 +22,17 @@ from gateway.proxy.response_headers import Rewriter
 from gateway.proxy.upstream_connection import serialize
 from gateway.proxy.upstreams import PreparedRoute, UpstreamAddress
 from gateway.request.forwarded import is_trusted, peer_address
-from gateway.request.target import REQUEST_ID, CountryOf, agent_of, given_id, read_target
+from gateway.request.target import (
+    REQUEST_ID,
+    CountryOf,
+    agent_of,
+    cookie_header,
+    cookie_value,
+    given_id,
+    read_target,
+)
 from gateway.server.fastpath.request_head import read_block
 from gateway.server.fastpath.response_head import FastResponseHead, read_answer
-from gateway.session.cookie import cookie_header, cookie_value
 
 _PLANS = 2048
 _ANSWERS = 16

@@ -8,10 +8,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.stores.protocols.core import AccessAsked, Change
-from gateway.stores.sql.engine import reading, writing
 from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import access_requests as table
 from gateway.stores.sql.sessions import publish
+from gateway.stores.sql.transactions import reading, writing
 
 
 class SqlAccessRequests:

@@ -7,8 +7,8 @@ from sqlalchemy import Row, Select, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.stores.protocols.core import AuditRow
-from gateway.stores.sql.engine import in_order, reading, writing
 from gateway.stores.sql.schema import audit
+from gateway.stores.sql.transactions import in_order, reading, writing
 
 _LOCK = 0x61757468_0003
 _Query = Select[tuple[object, ...]]

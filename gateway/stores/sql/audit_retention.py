@@ -15,9 +15,9 @@ from gateway.clock import Clock, steady_clock
 from gateway.stores.protocols.audit import AuditEntry
 from gateway.stores.protocols.ledger import Ledger
 from gateway.stores.sql.audit_log import audit_row, first_and_last
-from gateway.stores.sql.engine import reading, writing
 from gateway.stores.sql.purge import BATCH, PAUSE, delete_in_batches
 from gateway.stores.sql.schema import audit
+from gateway.stores.sql.transactions import reading, writing
 
 _TURN, TURN_SECONDS = "turn:audit archive", 600.0
 """One worker archives at a time. What it has not done in this time, it does at its next sweep."""

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.clock import Clock, steady_clock
 from gateway.stores.protocols.audit import AuditEntry, AuditQuery, Failures, FoundEntries
 from gateway.stores.sql.audit_log import audit_row, first_and_last
-from gateway.stores.sql.engine import reading
 from gateway.stores.sql.schema import audit
+from gateway.stores.sql.transactions import reading
 
 _FLOOD = 200_000
 """Rows that are counted at most."""

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.errors import StoreUnavailable
 from gateway.stores.protocols.core import Credential
 from gateway.stores.sql.devices import forget_devices
-from gateway.stores.sql.engine import reading, writing
 from gateway.stores.sql.schema import credentials
+from gateway.stores.sql.transactions import reading, writing
 
 Seal = Callable[[bytes], bytes]
 _VOUCH = ("totp", "webauthn", "second_phone")

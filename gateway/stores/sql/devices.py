@@ -7,9 +7,9 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.stores.protocols.core import Device
-from gateway.stores.sql.engine import reading, writing
 from gateway.stores.sql.purge import delete_in_batches, expired_share
 from gateway.stores.sql.schema import devices
+from gateway.stores.sql.transactions import reading, writing
 
 
 class SqlDevices:

@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import Table, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.stores.sql.engine import no_statement_timeout, writing
 from gateway.stores.sql.migrate import SCHEMA_ROWS
 from gateway.stores.sql.schema import installation
 from gateway.stores.sql.schema_oidc import metadata
+from gateway.stores.sql.transactions import no_statement_timeout, writing
 
 ROWS = 1000
 """In one piece, so that memory stays flat however many there are."""

@@ -4,8 +4,8 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.stores.sql.engine import reading, writing
 from gateway.stores.sql.schema import federated_accounts as table
+from gateway.stores.sql.transactions import reading, writing
 
 
 class SqlFederatedAccounts:

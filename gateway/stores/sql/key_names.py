@@ -12,8 +12,8 @@ from sqlalchemy import exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.errors import ConfigError, Mistake
-from gateway.stores.sql.engine import reading, upsert, writing
 from gateway.stores.sql.schema import api_tokens, credentials, installation, sessions
+from gateway.stores.sql.transactions import reading, upsert, writing
 
 _NAME = "key ring"
 _SIGNING = "signing keys"

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.clock import Clock
 from gateway.stores.protocols.ledger import Hit
-from gateway.stores.sql.engine import reading, upsert, writing
 from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import ledger
+from gateway.stores.sql.transactions import reading, upsert, writing
 
 
 def digest(key: str) -> str:

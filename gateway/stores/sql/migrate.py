@@ -11,8 +11,8 @@ from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.errors import SchemaTooNew
-from gateway.stores.sql.engine import in_order, no_statement_timeout, reading, upsert, writing
 from gateway.stores.sql.schema import installation
+from gateway.stores.sql.transactions import in_order, no_statement_timeout, reading, upsert, writing
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 _LOCK = 0x61757468_0001

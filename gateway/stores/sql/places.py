@@ -7,9 +7,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.stores.protocols.core import Place
-from gateway.stores.sql.engine import reading, upsert, writing
 from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import places
+from gateway.stores.sql.transactions import reading, upsert, writing
 
 _NEWEST = 100
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Table, delete, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.stores.sql.engine import reading, writing
+from gateway.stores.sql.transactions import reading, writing
 
 BATCH = 500
 """Rows in one transaction: a few milliseconds."""

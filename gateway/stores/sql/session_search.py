@@ -7,9 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.model import SessionRecord, shown_id
 from gateway.stores.protocols.session_search import Alive
-from gateway.stores.sql.engine import reading
 from gateway.stores.sql.schema import sessions
 from gateway.stores.sql.sessions import FIELDS, session_record
+from gateway.stores.sql.transactions import reading
 
 _PAGE = 1000
 

@@ -14,10 +14,10 @@ from sqlalchemy.sql.dml import ReturningDelete
 from gateway.clock import Clock
 from gateway.model import SessionRecord, shown_id
 from gateway.stores.protocols.core import CHANGES_AT_ONCE, Change
-from gateway.stores.sql.engine import in_order, reading, upsert, writing
 from gateway.stores.sql.oidc import end_with_sessions
 from gateway.stores.sql.purge import delete_in_batches, expired_share
 from gateway.stores.sql.schema import changes, sessions
+from gateway.stores.sql.transactions import in_order, reading, upsert, writing
 
 _LOCK = 0x61757468_0002
 FIELDS = [column for column in sessions.c if column.name != "shown"]
@@ -25,7 +25,7 @@ FIELDS = [column for column in sessions.c if column.name != "shown"]
 
 
 async def publish(connection: AsyncConnection, now: float, *published: Change) -> None:
-    """Add changes to the running transaction. It must be its last statement (see engine.in_order)."""
+    """Add changes to the running transaction. It must be its last statement (see `in_order`)."""
     if published:
         await in_order(connection, _LOCK)
         rows = [{"kind": change.kind, "subject": change.subject, "at": now} for change in published]

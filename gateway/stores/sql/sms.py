@@ -20,9 +20,9 @@ from gateway.stores.protocols.sms import (
     SmsRates,
     SmsSpend,
 )
-from gateway.stores.sql.engine import reading, upsert, writing
 from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import phone_changes, sms_blocks, sms_messages
+from gateway.stores.sql.transactions import reading, upsert, writing
 
 _FEW = 10
 _SILENT = 3

@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.clock import Clock
 from gateway.stores.protocols.ledger import Spent
-from gateway.stores.sql.engine import reading, upsert, writing
 from gateway.stores.sql.ledger import digest
 from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import spent_budgets as table
+from gateway.stores.sql.transactions import reading, upsert, writing
 
 Seal = Callable[[bytes], bytes]
 MOST = 1000

@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from gateway.clock import Clock, system_clock
 from gateway.stores.protocols.core import Change
 from gateway.stores.sql.belongings import pass_on
-from gateway.stores.sql.engine import reading, upsert, writing
 from gateway.stores.sql.schema import subjects as table
 from gateway.stores.sql.sessions import publish
+from gateway.stores.sql.transactions import reading, upsert, writing
 
 
 class SqlSubjects:

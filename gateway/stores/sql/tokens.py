@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from gateway.errors import UserExists
 from gateway.stores.protocols.core import Change
 from gateway.stores.protocols.tokens import ApiToken
-from gateway.stores.sql.engine import reading, writing
 from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import api_tokens
 from gateway.stores.sql.sessions import publish
+from gateway.stores.sql.transactions import reading, writing
 
 _LISTS = ("groups", "routes", "methods", "scopes")
 

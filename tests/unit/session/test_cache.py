@@ -1,4 +1,4 @@
-"""Twin of gateway/session/cache.py: what a change makes untrue goes, and finding it never means looking at all."""
+"""What a change makes untrue goes, and finding it never means looking at all."""
 
 from gateway.model import Principal, SessionRecord, User
 from gateway.session.cache import CachedSession, SessionCache
@@ -30,12 +30,12 @@ def filled(count: int) -> SessionCache:
 def test_a_change_of_a_session_drops_it_alone_and_one_of_a_user_all_of_theirs() -> None:
     cache = filled(9)
     cache.forget(Change("session", "s4"))
-    assert [number for number in range(9) if cache.get(f"v{number}") is None] == [4]
+    assert [number for number in range(9) if cache.entries.get(f"v{number}") is None] == [4]
     cache.forget(Change("user", "u0"))
-    assert [number for number in range(9) if cache.get(f"v{number}") is None] == [0, 3, 4, 6]
+    assert [number for number in range(9) if cache.entries.get(f"v{number}") is None] == [0, 3, 4, 6]
     cache.forget(Change("session", "u1"))
     cache.forget(Change("user", "s1"))
-    assert cache.get("v1") is not None
+    assert cache.entries.get("v1") is not None
     assert sorted(cache.sids_of("u1")) == ["s1", "s7"]
     assert cache.sids_of("u0") == []
 
@@ -44,9 +44,9 @@ def test_a_cookie_value_that_stands_for_another_session_now_goes_with_that_one()
     cache = filled(1)
     cache.put("v0", entry("other", "bob"), 0)
     cache.forget(Change("session", "s0"))
-    assert cache.get("v0") is not None
+    assert cache.entries.get("v0") is not None
     cache.forget(Change("user", "bob"))
-    assert cache.get("v0") is None
+    assert cache.entries.get("v0") is None
 
 
 def test_forgetting_looks_at_nobody_elses_session() -> None:
@@ -59,11 +59,11 @@ def test_forgetting_looks_at_nobody_elses_session() -> None:
 
         __iter__ = values = keys = items  # type: ignore[assignment]
 
-    cache._entries = Untouchable(cache._entries)  # type: ignore[assignment]
+    cache.entries = Untouchable(cache.entries)  # type: ignore[assignment]
     cache.forget(Change("session", "s1"))
     cache.forget(Change("user", "u2"))
     cache.forget(Change("user", "nobody"))
-    assert (cache.get("v0") is None, cache.get("v1"), cache.get("v2")) == (False, None, None)
+    assert [cache.entries.get(value) is None for value in ("v0", "v1", "v2")] == [False, True, True]
 
 
 def test_what_went_leaves_nothing_behind() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from gateway.stores.sql.engine import open_engine, reading, writing
-from gateway.stores.sql.sqlite_connection import OneHopConnection
+from gateway.stores.sql.engine import open_engine
+from gateway.stores.sql.transactions import OneHopConnection, reading, writing
 from tests.waiting import PATIENCE
 
 
