@@ -24,6 +24,7 @@ COMMANDS = {
     "sms": "gateway.cli.sms:sms",
     "oidc": "gateway.cli.oidc:oidc",
     "doctor": "gateway.cli.doctor.command:doctor",
+    "acme": "gateway.cli.acme:acme",
     "key": "gateway.cli.key:key",
     "backup": "gateway.cli.backup:backup",
     "restore": "gateway.cli.backup:restore",

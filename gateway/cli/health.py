@@ -37,7 +37,7 @@ def health(ready: bool, config_file: Path) -> None:
         click.echo(f"auth-gateway: {error}", err=True)
         raise click.exceptions.Exit(2) from None
     except (OSError, http.client.HTTPException) as error:
-        click.echo(f"auth-gateway: nothing answers on {config.server.listen}: {error}", err=True)
+        click.echo(f"auth-gateway: nothing answers on {config.server.main[0]}: {error}", err=True)
         raise click.exceptions.Exit(1) from None
     click.echo(body, err=status != 200)
     raise click.exceptions.Exit(0 if status == 200 else 1)
@@ -51,7 +51,7 @@ def ask(config: Config, endpoint: str, *, most: int = 64 * 1024, seconds: float 
     server = config.server
     public = urlsplit(server.public_url)
     connection = http.client.HTTPConnection(public.netloc, timeout=SECONDS)
-    connection.sock = _connected(server.listen)
+    connection.sock = _connected(server.main[0])
     connection.sock.settimeout(seconds)
     if server.tls is not None:
         # The certificate is for the public name and for browsers; here we know whom we ask.

@@ -20,8 +20,8 @@ from gateway.observability.metrics_directory import shared_metrics
 from gateway.server.first_start import open_keys
 from gateway.server.process.engine import Engine
 from gateway.server.process.generation import worker_count
+from gateway.server.process.listener_set import ListenerSet
 from gateway.server.process.memory import preload, return_freed_blocks
-from gateway.server.process.sockets import Listeners
 from gateway.server.process.supervisor import Supervisor
 from gateway.server.tls.context import shared_context
 from gateway.stores.sql.engine import open_engine
@@ -49,8 +49,8 @@ def serve(config_file: Path) -> None:
     try:
         loaded = read(config_file, os.environ)
         config = loaded.config
-        shared_context(config.server.tls)
         configure(config.log)
+        shared_context(config.server.tls)
         for warning in loaded.warnings:
             log.warning("%s", warning)
         raise_file_limit()
@@ -72,7 +72,11 @@ def first_user_hint(config_file: Path) -> str:
 def run(config: Config, load_again: Callable[[], Config], hint: str = "") -> int:
     """Listen and serve with as many processes as configured; `hint` is told once ready. Returns the exit status."""
     engine = Engine(config) if config.server.engine == "envoy" else None
-    listeners = engine.new_listeners() if engine else Listeners(config.server.listen)
+    server = config.server
+    if engine:
+        listeners = ListenerSet.of(server.plain, first=[engine.new_listeners()])
+    else:
+        listeners = ListenerSet.of(server.listens)
     count = worker_count(config)
     listeners.grow(count)
 
@@ -111,7 +115,7 @@ async def prepare(config: Config) -> bool:
 def describe(config: Config, count: int) -> str:
     """Where browsers go, what serves them, and where it listens."""
     workers = "1 worker" if count == 1 else f"{count} workers"
-    return f"{config.server.public_url} ({workers} on {config.server.listen})"
+    return f"{config.server.public_url} ({workers} on {', '.join(config.server.listens)})"
 
 
 def raise_file_limit() -> None:

@@ -9,8 +9,8 @@ from urllib.parse import SplitResult, urlsplit
 _NAME = re.compile(
     r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*"
 )
-_LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:/\s]+):(?P<port>[0-9]{1,5})")
-_ANY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+_LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:/\s]*):(?P<port>[0-9]{1,5})")
+_ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +61,14 @@ def origin(url: str) -> Origin | None:
 
 
 def listen_address(text: str) -> tuple[str, int] | None:
-    """("127.0.0.1", 8080); ("unix:/path", 0) for a socket file; None if it is neither."""
+    """("127.0.0.1", 8080), ("", 8080) for all addresses; ("unix:/path", 0) for a socket file; None if it is neither."""
     if text.startswith("unix:"):
         return (text, 0) if text.startswith("unix:/") and len(text) > len("unix:/") else None
     match = _LISTEN.fullmatch(text)
     if not match or int(match["port"]) > 65535:
         return None
     host = match["host"].strip("[]").lower()
-    good = is_ip(host) or ("[" not in match["host"] and is_name(host))
+    good = not match["host"] or is_ip(host) or ("[" not in match["host"] and is_name(host))
     return (host, int(match["port"])) if good else None
 
 

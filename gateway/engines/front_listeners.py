@@ -54,13 +54,13 @@ def _tcp(config: Config, place: EnginePlace) -> dict[str, Any]:
             "allow_requests_without_proxy_protocol": True,
         }
         listener["listener_filters"] = [{"name": "proxy_protocol", "typed_config": options}]
-    if server.tls is not None and not server.listen.startswith("unix:"):
+    if server.tls is not None and not server.main[0].startswith("unix:"):
         listener["listener_filters_timeout"] = f"{server.limits.head_timeout:.0f}s"
     return listener
 
 
 def _addresses(config: Config, place: EnginePlace, protocol: str) -> dict[str, Any]:
-    listen = config.server.listen
+    listen = config.server.main[0]
     if listen.startswith("unix:"):
         return {"address": {"pipe": {"path": listen.removeprefix("unix:"), "mode": 0o660}}}
     first, *others = [
@@ -179,7 +179,7 @@ def _idle(config: Config) -> dict[str, Any]:
 
 
 def _hop(config: Config, scheme: str) -> dict[str, Any]:
-    unix = config.server.listen.startswith("unix:")
+    unix = config.server.main[0].startswith("unix:")
     direct = "unix" if unix else "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"
     remote = "unix" if unix else "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
     # Envoy is about to write X-Forwarded-Proto anew; what the client sent is what a trusted proxy may have said.

@@ -68,4 +68,4 @@ def watched(place: EnginePlace, name: str) -> dict[str, Any]:
 def has_http3(config: Config) -> bool:
     """Tell whether clients are offered HTTP/3."""
     server = config.server
-    return server.tls is not None and server.http3 and not server.listen.startswith("unix:")
+    return server.tls is not None and server.http3 and not server.main[0].startswith("unix:")

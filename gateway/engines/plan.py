@@ -99,7 +99,7 @@ def plan(
         config=config,
         sites=tuple(_sites(config)),
         listen=listen or f"0.0.0.0:{port}",
-        gateway=gateway or config.server.listen,
+        gateway=gateway or config.server.main[0],
         certificate=certificate or (tls.cert_file if tls else None),
         key=key or (tls.key_file if tls else None),
         included=included,

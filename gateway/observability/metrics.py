@@ -59,6 +59,17 @@ audit_archive_failing = Gauge(
     "1 while rows of the audit log can't be archived, and so are not deleted",
     multiprocess_mode="max",
 )
+certificate_ends = Gauge(
+    "auth_gateway_certificate_ends_timestamp_seconds",
+    "When the certificate that ACME got ends (Unix time); 0 while there is none",
+    multiprocess_mode="mostrecent",
+)
+certificate_overdue = Gauge(
+    "auth_gateway_certificate_overdue",
+    "1 while there is no certificate by ACME, or less than a sixth of its life is left",
+    multiprocess_mode="mostrecent",
+)
+certificate_orders = Counter("auth_gateway_certificate_orders_total", "Orders by ACME", ["outcome"])
 upstream_up = Gauge(
     "auth_gateway_upstream_up",
     "1 if the upstream answers",

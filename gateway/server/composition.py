@@ -38,6 +38,7 @@ from gateway.server.service_groups import (
     build_sessions,
     build_users,
 )
+from gateway.server.tls.acme.build import Certificates, build_certificates
 from gateway.server.websocket_watch import TunnelWatch
 from gateway.session.cookie import PURPOSES
 from gateway.session.kept_posts import KeptPosts
@@ -58,6 +59,7 @@ class Composed:
     health: Health
     credentials: ApiCredentials
     tracing: RequestTracer | None
+    certificates: Certificates | None
 
 
 def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO) -> Composed:
@@ -88,6 +90,7 @@ def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO
         _change_notice(base, services.messaging).heard,
         credentials.hear,
     ]
+    certificates = build_certificates(config, engine, ring, stores.ledger, base.audit, clock)
     return Composed(
         services=services,
         stores=stores,
@@ -96,14 +99,16 @@ def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO
         proxy=proxy,
         tunnel_watch=watch,
         assertions=Assertions(config.server.public_url, lambda: list(ring.signing_keys), clock),
-        health=_health(base),
+        health=_health(base, certificates),
         credentials=credentials,
         tracing=build_tracing(config.tracing),
+        certificates=certificates,
     )
 
 
-def _health(base: Foundation) -> Health:
+def _health(base: Foundation, certificates: Certificates | None) -> Health:
     stores = base.stores
+    certificate = {"certificate": certificates.served.check} if certificates is not None else {}
     return Health(
         {
             "store": stores.changes.latest,
@@ -111,6 +116,7 @@ def _health(base: Foundation) -> Health:
             "writes": WriteProbe(stores.try_writing),
             **stores.state.checks,
             **base.people.checks,
+            **certificate,
         }
     )
 

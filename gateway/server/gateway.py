@@ -11,19 +11,16 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import TextIO
-from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.admin.build import admin_pages
 from gateway.admin.services import AdminServices
-from gateway.authn.risk.geo import country_finder
 from gateway.clock import Clock, SharedClock
 from gateway.config.schema import Config
 from gateway.directory.yaml_file import FileChange
 from gateway.errors import StoreUnavailable
 from gateway.forwardauth import ForwardAuth
-from gateway.forwardauth.engine_pass import Passes
 from gateway.observability.access_log import AccessLog
 from gateway.oidc.build import OpenIDProvider, build_provider
 from gateway.portal.dispatch import Portal
@@ -35,11 +32,11 @@ from gateway.server.behind_engine import is_behind, limits_of, linger_of, served
 from gateway.server.build_fast_path import build_fast_path
 from gateway.server.composition import Composed, compose
 from gateway.server.connection_server import ConnectionServer
+from gateway.server.doors import front, plain_server
 from gateway.server.drain import drain
 from gateway.server.engine_side import engine_side
-from gateway.server.handler import Handler
 from gateway.server.losses import Losses
-from gateway.server.proxied import GuardedProxy
+from gateway.server.plain_listener import is_plain
 from gateway.stores.sql.engine import open_engine
 
 log = logging.getLogger("gateway.server")
@@ -72,8 +69,9 @@ class Gateway:
         portal = _portal(composed, self._provider)
         self._fast = build_fast_path(composed, access, forward, portal)
         composed.tunnel_watch.answers.append(self._fast.admitted)
-        self._front = _front(composed, access, forward, portal)
+        self._front = front(composed, access, forward, portal)
         self._server: ConnectionServer | None = None
+        self._plain: ConnectionServer | None = None
         self._ssl_context: ssl.SSLContext | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -83,6 +81,8 @@ class Gateway:
         """
         await self.stores.start()
         await self.proxy.start()
+        if (certificates := self._composed.certificates) is not None:
+            await certificates.served.begin(ssl_context)
         for work in self._beside():
             self._tasks.append(asyncio.get_running_loop().create_task(work))
         server = self.services.config.server
@@ -100,19 +100,23 @@ class Gateway:
             announced=server.proxy_protocol,
             carried=carried,
         )
+        self._plain = plain_server(self._composed, self._access) if server.plain else None
         self._ssl_context = ssl_context
         for sock in sockets:
             await self.read(sock)
 
     async def read(self, sock: socket.socket) -> None:
         """Accept what waits on a listening socket, until `leave` or the end."""
-        if self._server is not None:
+        if self._plain is not None and is_plain(self.services.config.server, sock):
+            await self._plain.listen(sock)
+        elif self._server is not None:
             await self._server.listen(sock, self._ssl_context)
 
     async def leave(self, sock: socket.socket) -> None:
         """Accept no more on this socket and close it; what was accepted goes on."""
-        if self._server is not None:
-            self._server.leave(sock)
+        for server in (self._server, self._plain):
+            if server is not None:
+                server.leave(sock)
 
     def _beside(self) -> list[Coroutine[object, object, None]]:
         """What runs beside the requests, until the worker ends."""
@@ -126,6 +130,8 @@ class Gateway:
             self._composed.tunnel_watch.run(),
             *self._provider.beside(),
         ]
+        if (certificates := self._composed.certificates) is not None:
+            works += [certificates.served.follow(), certificates.renew()]
         if self.services.config.server.fast_path:
             works.append(self._fast.watch())
         if self._composed.people.watch is not None:
@@ -150,12 +156,9 @@ class Gateway:
         """
         self.health.draining = True
         self.proxy.tunnels.close_all()
-        if self._server is not None:
-            await drain(
-                self._server,
-                timeout,
-                linger=linger_of(self.services.config.server) if linger is None else linger,
-            )
+        linger = linger_of(self.services.config.server) if linger is None else linger
+        servers = [server for server in (self._server, self._plain) if server is not None]
+        await asyncio.gather(*(drain(server, timeout, linger=linger) for server in servers))
         self._fast.close()
         await self.proxy.close()
         await _end(self._tasks)
@@ -198,41 +201,6 @@ def _portal(composed: Composed, provider: OpenIDProvider) -> Portal:
         home=services.home,
         public_url=services.public_url,
         has_route=services.routes.serves_host,
-    )
-
-
-def _front(composed: Composed, access: AccessLog, forward: ForwardAuth, portal: Portal) -> Handler:
-    services = composed.services
-    server = services.config.server
-    gate = GuardedProxy(
-        routes=services.routes,
-        sessions=services.sessions,
-        assertions=composed.assertions,
-        proxy=composed.proxy,
-        pages=services.pages,
-        credentials=composed.credentials,
-        kept=services.kept,
-        prefix=server.prefix,
-        offered=services.config.access_requests,
-    )
-    return Handler(
-        gate=gate,
-        portal=portal,
-        pages=services.pages,
-        access=access,
-        forward=forward,
-        passes=Passes(
-            config=services.config,
-            routes=services.routes,
-            sessions=services.sessions,
-            assertions=composed.assertions,
-        ),
-        prefix=server.prefix,
-        trusted=server.trusted_proxies,
-        host=urlsplit(server.public_url).netloc,
-        tracing=composed.tracing,
-        country_of=country_finder(services.config, services.authn.geo),
-        rfc7239=server.proxy_headers == "forwarded",
     )
 
 

@@ -4,7 +4,7 @@ whatever fails into a page, a log line and a number."""
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,20 +13,17 @@ from aiohttp import web
 from gateway.authn.api_credentials import NotAccepted
 from gateway.config.schema import Network
 from gateway.errors import ClientGone, GatewayError, SessionEnded, TooManyAttempts
-from gateway.forwardauth import ForwardAuth
-from gateway.forwardauth.engine_pass import Passes
 from gateway.i18n.text import N_
 from gateway.model import IPAddress, Target
 from gateway.observability import metrics
 from gateway.observability.access_log import AccessLog, Trace
 from gateway.observability.tracing import RequestTracer
-from gateway.portal.dispatch import MethodNotAllowed, Portal
+from gateway.portal.dispatch import MethodNotAllowed
 from gateway.portal.rendering.render import TRY_AGAIN, Action, Pages
 from gateway.proxy.proxy import RelayedResponse
 from gateway.request.client_kind import wants_html
 from gateway.request.forwarded import is_trusted, peer_address
 from gateway.request.target import REQUEST_ID, CountryOf, agent_of, given_id, read_target
-from gateway.server.proxied import GuardedProxy
 
 log = logging.getLogger("gateway.front")
 _PASSING = (502, 503, 504)
@@ -66,12 +63,9 @@ class Handler:
 
     def __init__(
         self,
-        gate: GuardedProxy,
-        portal: Portal,
+        doors: Sequence[Door],
         pages: Pages,
         access: AccessLog,
-        forward: ForwardAuth,
-        passes: Passes,
         *,
         prefix: str,
         trusted: tuple[Network, ...],
@@ -80,28 +74,10 @@ class Handler:
         rfc7239: bool,
         tracing: RequestTracer | None = None,
     ) -> None:
-        """`host` is meant by requests that name none."""
+        """Of `doors` the first that takes a request answers it. `host` is meant by requests that name none."""
         self._tracing, self._country_of = tracing, country_of
         self._pages, self._access = pages, access
-        # The first that takes a request answers it. Apps come last: no route can be put before an address of ours.
-        self._doors = (
-            Door(
-                name="forward-auth",
-                exact=forward.exact,
-                below=forward.below,
-                takes=forward.takes,
-                answer=forward.handle,
-            ),
-            Door(name="engine pass", exact=frozenset({passes.path}), below=(), answer=passes.handle),
-            Door(
-                name="portal",
-                exact=portal.exact,
-                below=portal.below,
-                takes=portal.takes,
-                answer=portal.handle,
-            ),
-            Door(name="apps", exact=frozenset(), below=("",), answer=gate.handle),
-        )
+        self._doors = tuple(doors)
         self._prefix, self._trusted, self._host = prefix, trusted, host
         self._rfc7239 = rfc7239
 

@@ -136,7 +136,7 @@ def _as_json(loaded: Loaded, passed: int) -> dict[str, Any]:
 
 def _summary(path: Path, loaded: Loaded, passed: int) -> str:
     server = loaded.config.server
-    lines = [f"{path} is sound. {server.public_url} on {server.listen}", ""]
+    lines = [f"{path} is sound. {server.public_url} on {', '.join(server.listens)}", ""]
     lines += _table(
         [_columns(loaded.config), *(_row(loaded.config, route) for route in loaded.config.routes)]
     )

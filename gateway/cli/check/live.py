@@ -52,9 +52,10 @@ def live_mistakes(config: Config, file: Path) -> list[Mistake]:
 
 def _listening(config: Config) -> list[Found]:
     try:
-        listeners = Listeners(config.server.listen)
-        listeners.grow(1)
-        listeners.close()
+        for listen in config.server.listens:
+            listeners = Listeners(listen)
+            listeners.grow(1)
+            listeners.close()
     except (ListenError, OSError) as error:
         if _answers(config):
             return []  # it is the gateway of this configuration that runs already

@@ -69,7 +69,7 @@ def running(config: Config) -> Iterator[Symptom]:
         status, report = ask(config, "readyz", seconds=_PATIENCE)
         metrics_status, metrics = ask(config, "metrics", most=_METRICS, seconds=_PATIENCE)
     except (OSError, http.client.HTTPException) as error:
-        problem = f"no gateway answers on {config.server.listen}: {error}"
+        problem = f"no gateway answers on {config.server.main[0]}: {error}"
         yield Symptom(
             "server.listen", problem, "start it (`auth-gateway serve`), or see its log for why it ended"
         )
@@ -77,7 +77,7 @@ def running(config: Config) -> Iterator[Symptom]:
     try:
         said = json.loads(report)
     except ValueError:
-        problem = f"what answers on {config.server.listen} is no gateway (status {status})"
+        problem = f"what answers on {config.server.main[0]} is no gateway (status {status})"
         yield Symptom("server.listen", problem, "end the other program, or write another address")
         return
     yield from of_readyz(said)

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import aiohttp
 from cryptography.x509 import load_pem_x509_certificates
@@ -19,16 +18,21 @@ SOON = 14 * DAY
 """Seconds before its end in which a certificate should have been renewed."""
 PATIENCE = 10.0
 _RECENT = 2000
-MENDABLE = ("send_failed", "sms_undelivered", "sms_outage", "sms_cap_reached", "sms_range_blocked")
+MENDABLE = (
+    *("send_failed", "sms_undelivered", "sms_outage", "sms_cap_reached", "sms_range_blocked"),
+    "certificate_failed",
+)
 """Events whose `mend` tells the operator what to do (docs/logging.md)."""
 
 
 def certificates(config: Config, now: float) -> Iterator[Symptom]:
     """Find certificates that have ended or end soon; `check` finds those that can't be read."""
-    files = {config.server.tls.cert_file} if config.server.tls is not None else set()
+    tls = config.server.tls
+    # A certificate by ACME has its own lines: of readyz, of the metrics and of the audit log.
+    files = {tls.cert_file} if tls is not None and tls.cert_file is not None else set()
     for file in files:
         try:
-            ends = load_pem_x509_certificates(Path(file).read_bytes())[0].not_valid_after_utc.timestamp()
+            ends = load_pem_x509_certificates(file.read_bytes())[0].not_valid_after_utc.timestamp()
         except (OSError, ValueError):
             continue
         if ends <= now:

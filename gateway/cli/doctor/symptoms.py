@@ -28,6 +28,10 @@ CHECKS: Mapping[str, tuple[str, str]] = {
     ),
     "clock": (f"this machine's clock is more than {TOLERANCE:.0f} s off", "mend its time service (NTP)"),
     "directory": ("the directory does not answer", "start the LDAP server, or mend `directory`"),
+    "certificate": (
+        "there is no certificate by ACME, or it has ended: browsers refuse the gateway",
+        "`auth-gateway acme status` says why",
+    ),
     "engine": ("Envoy, which carries the traffic, does not serve", "see its lines in the log"),
 }
 """By the names of readyz."""
@@ -62,6 +66,9 @@ def of_metrics(text: str) -> Iterator[Symptom]:
     if lost := _sum(values, "auth_gateway_audit_rows_lost_total"):
         problem = f"{lost:.0f} rows of the audit log were not stored: the database took none for long"
         yield Symptom("audit", problem, "mend the database; the log has every event", wrong=False)
+    if _sum(values, "auth_gateway_certificate_overdue"):
+        problem = "the certificate by ACME is missing or ends soon, and was not renewed"
+        yield Symptom("server.tls.acme", problem, "`auth-gateway acme status` says why", wrong=False)
     if lost := _sum(values, "auth_gateway_log_lines_lost_total"):
         problem = f"{lost:.0f} lines of the log were lost: whatever reads standard output is too slow"
         yield Symptom("log", problem, "look at the journal or the container's log driver", wrong=False)

@@ -12,11 +12,12 @@ from sqlalchemy.exc import ArgumentError
 from gateway.config import addresses
 from gateway.config.checks.answers import ANSWER_CHECKS
 from gateway.config.checks.audit import AUDIT_CHECKS
-from gateway.config.checks.certificates import file_problem, pair_problem
+from gateway.config.checks.certificates import file_problem
 from gateway.config.checks.domains import DOMAIN_CHECKS
 from gateway.config.checks.engine import ENGINE_CHECKS
 from gateway.config.checks.finding import Check, Finding
 from gateway.config.checks.identity import PEOPLE_CHECKS
+from gateway.config.checks.listening import LISTENING_CHECKS
 from gateway.config.checks.oidc import OIDC_CHECKS
 from gateway.config.checks.routes import ROUTE_CHECKS
 from gateway.config.checks.rules import RULE_CHECKS
@@ -38,13 +39,6 @@ _STATES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
 _OWN_PUBLIC = 256
 """More public addresses than this are hardly all one's own proxies."""
 _NUMBER_START = re.compile(r"\+[1-9][0-9]{0,8}")
-
-
-def listen(config: Config) -> Iterator[Finding]:
-    """Find an address that can't be listened on."""
-    if not addresses.listen_address(config.server.listen):
-        mend = 'write "127.0.0.1:8080", "[::1]:8080", "0.0.0.0:80" or "unix:/run/gateway.sock"'
-        yield Finding(("server", "listen"), f"`{config.server.listen}` is not an address to listen on", mend)
 
 
 def public_url(config: Config) -> Iterator[Finding]:
@@ -71,9 +65,8 @@ def public_url(config: Config) -> Iterator[Finding]:
 def trusted_proxies(config: Config) -> Iterator[Finding]:
     """Warn of proxies that are missing, and of networks in which strangers would be believed."""
     server = config.server
-    behind = (
-        server.public_url.startswith("https:") and not server.tls and not server.listen.startswith("unix:")
-    )
+    unix = any(one.startswith("unix:") for one in server.listens)
+    behind = server.public_url.startswith("https:") and not server.tls and not unix
     if behind and not server.trusted_proxies:
         problem = "is empty, but something before us must serve the https of `public_url`: all clients get its address"
         mend = "name it, such as `[10.0.0.0/8]`, or serve TLS here with `server.tls`"
@@ -110,12 +103,8 @@ def compatible(config: Config) -> Iterator[Finding]:
 
 
 def server_files(config: Config) -> Iterator[Finding]:
-    """Find certificates, keys and templates that can't be read or don't fit together."""
+    """Find templates that are not there."""
     server = config.server
-    if server.tls:
-        problem = pair_problem(server.tls.cert_file, server.tls.key_file)
-        if problem:
-            yield Finding(("server", "tls", problem.key), problem.text, problem.mend)
     if server.templates and not server.templates.is_dir():
         yield Finding(("server", "templates"), f"there is no folder {server.templates}")
 
@@ -233,7 +222,7 @@ def passwords(config: Config) -> Iterator[Finding]:
 
 
 CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
-    (frozenset({"server"}), listen),
+    *LISTENING_CHECKS,
     (frozenset({"server"}), public_url),
     (frozenset({"server"}), trusted_proxies),
     (frozenset({"forward", "server", "session"}), compatible),

@@ -60,7 +60,7 @@ def paths(config: Config) -> Iterator[Finding]:
 
 def upstreams(config: Config) -> Iterator[Finding]:
     """Find upstreams that are no address of an app, or the gateway's own."""
-    own = addresses.listen_address(config.server.listen)
+    own = [address for one in config.server.listens if (address := addresses.listen_address(one))]
     for index, route in enumerate(config.routes):
         base: KeyPath = ("routes", index, "upstream")
         if route.upstream == ():
@@ -94,14 +94,14 @@ def balance(config: Config) -> Iterator[Finding]:
                 yield Finding(("routes", index, key), "has no effect with one upstream", "remove it")
 
 
-def _upstream(path: KeyPath, url: str, own: tuple[str, int] | None) -> Iterator[Finding]:
+def _upstream(path: KeyPath, url: str, own: Sequence[tuple[str, int]]) -> Iterator[Finding]:
     loop = Finding(
         path, "is the gateway itself: requests would go round in a loop", "write the app's own address"
     )
     if url.startswith("unix:"):
         if not addresses.listen_address(url):
             yield Finding(path, f"`{url}` names no socket file", 'write "unix:/run/app.sock"')
-        elif own and own[0] == url:
+        elif any(one[0] == url for one in own):
             yield loop
         return
     parts = addresses.split(url)
@@ -119,8 +119,9 @@ def _upstream(path: KeyPath, url: str, own: tuple[str, int] | None) -> Iterator[
         yield Finding(
             path, f"`{url}` has more than a plain base path", "leave out `?`, `#`, `..`, `//`, `;` and `%`"
         )
-    elif own and addresses.reaches(
-        own, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    elif any(
+        addresses.reaches(one, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+        for one in own
     ):
         yield loop
 

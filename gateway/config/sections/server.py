@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from gateway.config.sections.acme import Acme
 from gateway.config.sections.base import Network, Section, Words
 from gateway.config.units import Duration, Size
 
@@ -17,11 +18,18 @@ Workers = Annotated[
 ]
 
 
-class Tls(Section):
-    """The certificate with which the gateway serves https itself."""
+PLAIN = "http://"
+"""What marks an address that only redirects to https."""
 
-    cert_file: Path = Field(description="PEM certificate chain")
-    key_file: Path = Field(description="PEM private key")
+
+class Tls(Section):
+    """The certificate with which the gateway serves https itself: `cert_file` and `key_file`, or `acme`."""
+
+    cert_file: Path | None = Field(None, description="PEM certificate chain")
+    key_file: Path | None = Field(None, description="PEM private key")
+    acme: Acme | None = Field(
+        None, description="get and renew the certificate by ACME, instead of files (docs/certificates.md)"
+    )
     client_ca_file: Path | None = Field(
         None, description="CA of client certificates, for routes with `client_cert`; clients may have none"
     )
@@ -44,7 +52,11 @@ class HttpLimits(Section):
 class Server(Section):
     """Where the gateway listens, and whom it believes."""
 
-    listen: str = Field("127.0.0.1:8080", description='"host:port", "[::1]:port" or "unix:/path"')
+    listen: str | tuple[str, ...] = Field(
+        "127.0.0.1:8080",
+        description='"host:port", "[::1]:port", ":port" (all addresses) or "unix:/path", or a list of them. With `tls`,'
+        ' port 80 and what is written "http://host:port" only redirect to https (docs/certificates.md)',
+    )
     public_url: str = Field("http://localhost:8080", description="where browsers reach the portal")
     allow_plain_http: bool = Field(
         False,
@@ -82,3 +94,26 @@ class Server(Section):
     metrics_networks: tuple[Network, ...] = Field(
         (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")), description="who may read metrics"
     )
+
+    @property
+    def listens(self) -> tuple[str, ...]:
+        """Return all addresses to listen on, as "host:port" or "unix:/path"."""
+        return tuple(one.removeprefix(PLAIN) for one in self._written())
+
+    @property
+    def plain(self) -> tuple[str, ...]:
+        """Return those that, beside https, only redirect to it."""
+        return tuple(one.removeprefix(PLAIN) for one in self._written() if self._redirects(one))
+
+    @property
+    def main(self) -> tuple[str, ...]:
+        """Return those that serve everything."""
+        return tuple(one.removeprefix(PLAIN) for one in self._written() if not self._redirects(one))
+
+    def _written(self) -> tuple[str, ...]:
+        return (self.listen,) if isinstance(self.listen, str) else self.listen
+
+    def _redirects(self, written: str) -> bool:
+        if self.tls is None or written.startswith("unix:"):
+            return False
+        return written.startswith(PLAIN) or written.endswith(":80")

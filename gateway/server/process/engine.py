@@ -21,6 +21,8 @@ from gateway.errors import GatewayError
 from gateway.server.process.engine_admin import EnvoyAdmin
 from gateway.server.process.generation import BACK_OFF, HEALTHY_AFTER, worker_count
 from gateway.server.process.sockets import Listeners, addresses_to_listen_on
+from gateway.server.tls.acme.cache import Signature
+from gateway.server.tls.context import acme_signature, pem_pair
 
 log = logging.getLogger("gateway.engine")
 LOOK_EVERY = 0.1
@@ -48,7 +50,8 @@ class Engine:
         if found is None:
             raise EngineError(f"server.engine is envoy, but there is no Envoy here: {MEND}")
         self._program, self.version = found, _version(found)
-        addresses_to_listen_on(config.server.listen, probe=True)
+        for listen in config.server.main:
+            addresses_to_listen_on(listen, probe=True)
         self.folder = Path(tempfile.mkdtemp(prefix="auth-gateway-", dir=os.environ.get("RUNTIME_DIRECTORY")))
         if len(str(self.folder)) > _LONGEST_FOLDER:
             shutil.rmtree(self.folder)
@@ -69,6 +72,7 @@ class Engine:
         self._settled, self._served = False, False
         self._waiting_since: float | None = None
         self._files: dict[str, str] = {}
+        self._certificate: Signature | None = None
 
     # -- configuration ---------------------------------------------------------------------------------------------
 
@@ -76,8 +80,9 @@ class Engine:
         """See whether a new configuration can be served. Raises EngineError and ListenError."""
         if config.server.engine != "envoy":
             raise EngineError("server.engine can't be changed by a reload: stop and start the gateway for it")
-        if config.server.listen != self._config.server.listen:
-            addresses_to_listen_on(config.server.listen, probe=True)
+        for listen in config.server.main:
+            if listen not in self._config.server.main:
+                addresses_to_listen_on(listen, probe=True)
 
     def new_listeners(self) -> Listeners:
         """Make the unix socket of one generation of workers; which one Envoy asks says `point`."""
@@ -99,20 +104,33 @@ class Engine:
     def apply(self, config: Config) -> None:
         """Write what Envoy watches; `current` tells when it has taken that in. Raises OSError."""
         server = config.server
+        pair = pem_pair(server.tls)
         place = EnginePlace(
             folder=self.folder,
             socket=self._socket,
-            addresses=tuple(addresses_to_listen_on(server.listen)),
+            addresses=tuple(address for one in server.main for address in addresses_to_listen_on(one)),
             workers=worker_count(config),
-            certificate=server.tls.cert_file.read_text() if server.tls else "",
-            key=server.tls.key_file.read_text() if server.tls else "",
+            certificate=pair[0],
+            key=pair[1],
         )
         self._config, self._settled, self._waiting_since = config, False, None
         from gateway.engines.front_envoy import front_files  # not above: see Worker, on metrics
 
+        self._certificate = acme_signature(server.tls)
         self._files = front_files(config, place)
         for name, content in self._files.items():
             _write(self.folder / name, content)
+
+    def renew_certificate(self) -> None:
+        """Give Envoy the certificate that a worker got by ACME since the last look. Raises OSError."""
+        if acme_signature(self._config.server.tls) != self._certificate:
+            self.apply(self._config)
+            log.info("Envoy has the new certificate")
+
+    @property
+    def follows_certificate(self) -> bool:
+        """Whether workers get the certificate, by ACME."""
+        return getattr(self._config.server.tls, "acme", None) is not None
 
     def current(self) -> bool:
         """Whether Envoy serves, with the configuration that was last applied."""

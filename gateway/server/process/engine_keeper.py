@@ -11,6 +11,8 @@ from gateway.server.process.generation import BACK_OFF, Generation
 from gateway.server.process.sockets import Listeners
 
 log = logging.getLogger("gateway.engine")
+CERTIFICATE_EVERY = 1.0
+"""Seconds between looks for a certificate that ACME got."""
 END_TIMEOUT = 10.0
 """Seconds that Envoy may take to end once nobody asks it for anything."""
 
@@ -40,7 +42,7 @@ class EngineKeeper:
 
     def turn_back(self, generation: Generation) -> None:
         """Tell it of the configuration and the workers of this generation. Raises OSError."""
-        self.engine.point(generation.listeners)
+        self.engine.point(generation.listeners.first)
         self.engine.apply(generation.config)
 
     def _start(self, now: float) -> None:
@@ -71,11 +73,17 @@ class EngineKeeper:
             return self._kill_at
         if engine.due is not None:
             return engine.due
-        return now + LOOK_EVERY if self._drain_end is not None or not engine.current() else math.inf
+        if self._drain_end is not None or not engine.current():
+            return now + LOOK_EVERY
+        return now + CERTIFICATE_EVERY if engine.follows_certificate else math.inf
 
     def look(self, now: float) -> None:
-        """Start it again when that is due; kill it if it takes too long to serve, or to end."""
+        """Start it when that is due; kill it if it takes too long to serve, or to end; hand it a new certificate."""
         engine = self.engine
+        try:
+            engine.renew_certificate()
+        except OSError as error:
+            log.error("Envoy can't be given the new certificate: %s", error)
         if engine.due is not None and now >= engine.due and self._drain_end is None:
             self._start_again(now)
         elif (engine.late(now) and not engine.served) or (engine.alive and now >= self._kill_at):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from gateway.config.schema import Config
 from gateway.server.process.fork import Worker
-from gateway.server.process.sockets import Listeners
+from gateway.server.process.listener_set import ListenerSet
 
 log = logging.getLogger("gateway.workers")
 
@@ -40,7 +40,7 @@ class Generation:
     """
 
     config: Config
-    listeners: Listeners
+    listeners: ListenerSet
     workers: dict[int, Worker] = field(default_factory=dict)
     due: dict[int, float] = field(default_factory=dict)
     failures: dict[int, int] = field(default_factory=dict)
@@ -79,12 +79,12 @@ class Generation:
 
     def _lend(self, number: int) -> None:
         """Let the living worker that stands in for the fewest others read the sockets of `number`."""
-        if self.listeners.is_unix:
-            return  # one socket, which all of them read anyway
+        if not self.listeners.alone(number, self.count):
+            return  # only sockets which all of them read anyway
         readers = list(self.stand_ins.values())
         serving = [worker for worker in self.workers.values() if worker.ready]
         for reader in sorted(serving, key=readers.count):
-            if reader.take(number, self.listeners.share(number, self.count)):
+            if reader.take(number, self.listeners.alone(number, self.count)):
                 self.stand_ins[number] = reader
                 log.warning("worker %d reads the connections of worker %d meanwhile", reader.number, number)
                 return

@@ -9,6 +9,7 @@ import errno
 import os
 import socket
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.errors import GatewayError
@@ -50,7 +51,7 @@ class Listeners:
         slots = self._slots if self.is_unix else self._slots[number::count]
         return [sock for slot in slots for sock in slot]
 
-    def keep_only(self, wanted: list[socket.socket]) -> None:
+    def keep_only(self, wanted: Sequence[socket.socket]) -> None:
         """In a worker: let go of the sockets that other workers read."""
         for slot in self._slots:
             for sock in slot:
@@ -97,7 +98,10 @@ def addresses_to_listen_on(listen: str, *, probe: bool = False) -> list[tuple[st
 def _resolve(listen: str) -> list[tuple[int, tuple[str, int]]]:
     host, _, port = listen.rpartition(":")
     try:
-        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+        # Without a host: all addresses of this machine, of IPv4 and of IPv6.
+        found = socket.getaddrinfo(
+            host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
     except (OSError, ValueError, OverflowError) as error:
         forms = '"host:port", "[::1]:port" or "unix:/path"'
         raise ListenError(f"cannot listen on {listen}: write {forms}") from error

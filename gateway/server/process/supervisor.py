@@ -21,8 +21,9 @@ from gateway.server.process.engine import Engine, EngineError
 from gateway.server.process.engine_keeper import EngineKeeper
 from gateway.server.process.fork import Worker, fork_worker
 from gateway.server.process.generation import Generation
+from gateway.server.process.listener_set import ListenerSet
 from gateway.server.process.signals import Signals
-from gateway.server.process.sockets import ListenError, Listeners
+from gateway.server.process.sockets import ListenError
 from gateway.server.process.watchdog import Watchdog
 from gateway.server.process.worker import run_worker
 from gateway.server.tls.context import shared_context
@@ -50,7 +51,7 @@ class Supervisor:
     def __init__(
         self,
         config: Config,
-        listeners: Listeners,
+        listeners: ListenerSet,
         *,
         load: Callable[[], Config],
         on_ready: Callable[[], None],
@@ -127,7 +128,7 @@ class Supervisor:
         if self._keeper is not None and not self._keeper.engine.current():
             return
         if self._next is not None and self._next.serving:
-            if self._keeper is None or not self._keeper.engine.point(self._next.listeners):
+            if self._keeper is None or not self._keeper.engine.point(self._next.listeners.first):
                 self._promote(self._next)
         elif self._next is None and self._current.serving and not self._announced:
             self._announced = True
@@ -218,11 +219,12 @@ class Supervisor:
         try:
             config = self._load()
             shared_context(config.server.tls)
-            listeners = self._current.listeners
+            before = self._current.listeners
             if self._keeper is not None:
-                listeners = self._keeper.turn_to(config)
-            elif config.server.listen != listeners.listen:
-                listeners = Listeners(config.server.listen)
+                own = [self._keeper.turn_to(config)]
+                listeners = ListenerSet.of(config.server.plain, before, own)
+            else:
+                listeners = ListenerSet.of(config.server.listens, before)
             self._next = Generation(config, listeners)
             self._fill(self._next)
         except (ConfigError, ListenError, EngineError, OSError) as error:
@@ -235,8 +237,7 @@ class Supervisor:
     def _promote(self, candidate: Generation) -> None:
         old, self._current, self._next = self._current, candidate, None
         self._dismiss(old)
-        if old.listeners is not candidate.listeners:
-            old.listeners.close()
+        old.listeners.close(but=candidate.listeners)
         log.info("reload done: %d workers serve the new configuration", candidate.count)
         systemd.notify("READY=1")
 
@@ -246,8 +247,7 @@ class Supervisor:
             if self._keeper is not None:
                 self._keeper.turn_back(self._current)
             self._dismiss(candidate)
-            if candidate.listeners is not self._current.listeners:
-                candidate.listeners.close()
+            candidate.listeners.close(but=self._current.listeners)
 
     def _stop(self) -> None:
         self._stopping = True

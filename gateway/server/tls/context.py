@@ -3,12 +3,20 @@
 A reload reads the files anew, which is how it picks up renewed certificates.
 """
 
+import logging
 import ssl
 from hashlib import sha256
 from pathlib import Path
 
+from gateway.clock import system_clock
 from gateway.config.schema import Tls
+from gateway.config.sections.acme import Acme
 from gateway.errors import ConfigError, Mistake
+from gateway.server.tls.acme.bundle import Bundle, self_signed
+from gateway.server.tls.acme.cache import CertificateCache, Signature
+from gateway.server.tls.load import load_into
+
+log = logging.getLogger("gateway.acme")
 
 # TLS 1.2 with forward secrecy and AEAD only (RFC 9325 section 4.2); TLS 1.3 has no bad suites to leave out.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -25,6 +33,7 @@ def shared_context(tls: Tls | None) -> ssl.SSLContext | None:
     """
     if tls is None:
         return None
+    # What ACME got is loaded into the context later, again and again.
     files = [file for file in (tls.cert_file, tls.key_file, tls.client_ca_file) if file is not None]
     try:
         key = (tls, *(sha256(file.read_bytes()).digest() for file in files))
@@ -49,7 +58,10 @@ def server_context(tls: Tls | None) -> ssl.SSLContext | None:
     context.set_ciphers(_CIPHERS)
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    _load_certificate(context, tls)
+    if tls.acme is not None:
+        load_into(context, first_bundle(tls.acme))
+    else:
+        _load_certificate(context, tls)
     if tls.client_ca_file is not None:
         _ask_for_certificates(context, tls.client_ca_file)
     return context
@@ -67,7 +79,45 @@ def _ask_for_certificates(context: ssl.SSLContext, ca_file: Path) -> None:
         ) from error
 
 
+def first_bundle(acme: Acme) -> Bundle:
+    """What to serve with at the start: the certificate that ACME got last, else one that no browser trusts, the same
+    for this process and those that it forks.
+    """
+    found = CertificateCache(acme.cache).read()
+    if found is not None:
+        return found
+    if acme.hosts not in _untrusted:
+        log.warning(
+            "there is no certificate for %s yet: one that no browser trusts is served until %s has issued it",
+            *(", ".join(acme.hosts), acme.directory),
+        )
+        _untrusted[acme.hosts] = self_signed(acme.hosts, system_clock())
+    return _untrusted[acme.hosts]
+
+
+def acme_signature(tls: Tls | None) -> Signature | None:
+    """Return what tells the certificate that ACME got from the next one; None if there is none."""
+    return CertificateCache(tls.acme.cache).signature() if tls is not None and tls.acme is not None else None
+
+
+def pem_pair(tls: Tls | None) -> tuple[str, str]:
+    """Return chain and key as text, for an engine that serves with them; empty without TLS. Raises OSError."""
+    if tls is None:
+        return "", ""
+    if tls.acme is not None:
+        bundle = first_bundle(tls.acme)
+        return bundle.chain, bundle.key
+    assert tls.cert_file is not None
+    assert tls.key_file is not None
+    return tls.cert_file.read_text(), tls.key_file.read_text()
+
+
+_untrusted: dict[tuple[str, ...], Bundle] = {}
+
+
 def _load_certificate(context: ssl.SSLContext, tls: Tls) -> None:
+    assert tls.cert_file is not None
+    assert tls.key_file is not None
     for key, file in (("server.tls.cert_file", tls.cert_file), ("server.tls.key_file", tls.key_file)):
         try:
             file.read_bytes()

@@ -73,7 +73,7 @@ def test_the_changelog_lists_the_commands() -> None:
 
 def test_the_examples_are_a_sound_configuration(tmp_path: Path) -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", README, re.S)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     token = tmp_path / "twilio_token"
     token.write_text("token")
     token.chmod(0o600)

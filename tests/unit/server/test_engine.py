@@ -98,6 +98,9 @@ class StubEngine:
     def send(self, number: int) -> None:
         self.sent.append(number)
 
+    def renew_certificate(self) -> None:
+        """It has none."""
+
 
 @pytest.mark.parametrize("served", [False, True], ids=["at its start", "at a reload"])
 def test_an_envoy_that_never_serves_is_killed_but_not_one_that_takes_no_reload(served: bool) -> None:
