@@ -10,8 +10,8 @@ from hashlib import blake2b
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.stores.sql.engine import reading, upsert, writing
 from gateway.stores.sql.schema import installation
+from gateway.stores.sql.transactions import reading, upsert, writing
 
 log = logging.getLogger("gateway.acme")
 Seal = Callable[[bytes], bytes]
