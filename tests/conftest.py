@@ -13,6 +13,8 @@ from gateway.i18n.compile import compile_catalogues
 from gateway.stores.redis import connection
 from gateway.stores.sql import engine
 from tests import loopback
+from tests.distribution import scheduler
+from tests.shuffling import shuffled
 
 # Never assert a time: on a busy machine an example may take as long as it likes.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -71,3 +73,18 @@ def nobody_beyond_this_machine_is_asked() -> Iterator[None]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-long", action="store_true", help="run tests that take minutes, too (make faults)")
+    parser.addoption(
+        "--shuffle", type=int, metavar="SEED", help="run files, and the tests in each, in another order"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest then puts together again what shares one costly set-up
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    seed = config.getoption("--shuffle")
+    if seed is not None:
+        items[:] = shuffled(items, lambda item: str(item.path), seed)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    return scheduler()(config, log) if config.getoption("dist") == "loadgroup" else None

@@ -14,6 +14,8 @@ from playwright.async_api import Browser, async_playwright, expect
 # On a busy machine a page may take its time; what never comes still fails.
 expect.set_options(timeout=60_000)
 
+PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser")
+"""The first one draws no window around a page, which is half of what Chromium has to do in a test."""
 ARGUMENTS = (
     "--headless",
     "--no-sandbox",
@@ -29,7 +31,7 @@ ARGUMENTS = (
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of the browser. Skips where there is none, unless REQUIRE_SERVICES=1 says that there must be."""
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, PROGRAMS)), None)
     if path is not None:
         return path
     if os.environ.get("REQUIRE_SERVICES") == "1":
