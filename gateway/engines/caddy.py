@@ -127,6 +127,7 @@ def _route(plan: EnginePlan, route: Route) -> Iterator[str]:
     for family in removed_families(route):
         if not any(name.startswith(family) for name in _OURS):
             yield f"\t\t\trequest_header -{family}*"
+    yield from _through_the_gateway(plan)
     yield from _ask(plan, route)
     gone, base = path_change(route) or ("", "")
     if gone:
@@ -144,7 +145,39 @@ def _route(plan: EnginePlan, route: Route) -> Iterator[str]:
     yield f'\t\t\trequest_header Cookie "(?i)(^|;)\\s*{name}\\s*=[^;]*" ""'
     yield '\t\t\trequest_header Cookie "^[;\\s]+" ""'
     yield "\t\t\t@no_cookie header_regexp Cookie ^$\n\t\t\trequest_header @no_cookie -Cookie"
+    for method in ("GET", "HEAD"):
+        yield f"\t\t\t@{method.lower()} {{\n\t\t\t\tmethod {method}\n\t\t\t\tnot header Content-Length *\n\t\t\t}}"
+        yield f"\t\t\troute @{method.lower()} {{\n\t\t\t\tmethod BODILESS-{method}"
+        yield from _to_the_app(route, told, name, f"\t\t\t\tmethod {method}")
+        yield "\t\t\t}"
+    yield from _to_the_app(route, told, name)
+
+
+def _through_the_gateway(plan: EnginePlan) -> Iterator[str]:
+    """A body in chunks may end with fields (RFC 9110 §6.5) that Caddy passes on unseen, and that some apps read as
+    headers. The gateway's own proxy drops them. Caddy tells of chunks by nothing but the length that isn't there.
+    """
+    yield f"""\
+\t\t\t@no_length {{
+\t\t\t\tnot header Content-Length *
+\t\t\t\tnot method GET HEAD
+\t\t\t}}
+\t\t\treverse_proxy @no_length {_dial(plan.gateway)} {{
+\t\t\t\theader_up -Via
+\t\t\t\ttransport http {{
+\t\t\t\t\tcompression off
+\t\t\t\t}}
+\t\t\t}}"""
+
+
+def _to_the_app(route: Route, told: list[str], name: str, first: str = "") -> Iterator[str]:
+    """`told` are the forwarded headers that the app gets, `name` is a pattern for our cookies, `first` one more line.
+
+    A `method` there that changes the request's makes Caddy leave the body out, and with it what comes behind it.
+    """
     yield f"\t\t\treverse_proxy {' '.join(map(_dial, _upstreams(route)))} {{"
+    if first:
+        yield first
     if not route.preserve_host:
         yield "\t\t\t\theader_up Host {upstream_hostport}"
     yield f'\t\t\t\theader_down Set-Cookie "(?i)^\\s*{name}\\s*=.*$" "auth_gateway_dropped=; Max-Age=0"'
