@@ -50,6 +50,14 @@ class SessionRecord:
     user_agent: str = ""
     step_up: bool = False
     """A risk signal asks for a real second factor before this session may have anything."""
+    device_id: str = ""
+    """What the browser and we call the key that this session is bound to, "" if it is bound to none."""
+    device_key: str = ""
+    """The public half of that key, a JWK (RFC 7517) as JSON."""
+    device_at: float = 0.0
+    """When the browser registered it."""
+    key_models: dict[str, float] = field(default_factory=dict)
+    """When a security key of which model (AAGUID), for which its maker vouches, was last used in this session."""
 
     @property
     def auth_time(self) -> float:

@@ -5,6 +5,7 @@ both ways to answer, the proxy, the wires. Several clients' connections share on
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, cast
 
 from aiohttp import web
@@ -26,6 +27,7 @@ MAX_BODY = 68_000
 
 class _Sessions:
     cookie_name = "auth_session"
+    devices = SimpleNamespace(cookie_name="auth_session_bound")
 
     def cached(self, value: str, *_: object) -> Principal | None:
         return USERS.get(value)

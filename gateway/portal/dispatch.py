@@ -22,6 +22,7 @@ from gateway.portal.return_url import read_return, stands_for
 from gateway.portal.signin.cross_domain_views import LOCAL
 from gateway.request.target import agent_of, cookie_header
 from gateway.session import Sessions
+from gateway.session.device_endpoints import REFRESH, SITE
 from gateway.session.domains import Domains
 
 
@@ -78,10 +79,12 @@ class Portal:
         *,
         home: str,
         public_url: str,
+        site: str = "",
         has_route: Callable[[str], bool],
     ) -> None:
-        """`home` is the host of `public_url`, which is `server.public_url`; `has_route` says whether any route
-        serves a host. `exact` are whole paths and `below` starts of paths that `takes` is asked about.
+        """`home` is the host of `public_url`, which is `server.public_url`; `site` the one that speaks for all that
+        share the session, "" where none does; `has_route` says whether any route serves a host. `exact` are whole
+        paths and `below` starts of paths that `takes` is asked about.
         """
         self._prefix, self._pages = prefix, pages
         self._sessions, self._public_keys = sessions, jwks
@@ -90,6 +93,7 @@ class Portal:
         self.outside = frozenset(path for path in sites.paths if path.startswith("/.well-known/"))
         self.exact, self.below = self.outside | {prefix}, below(prefix)
         self._home, self._public_url, self._has_route = home, public_url, has_route
+        self._site = site
         self._endpoints: Mapping[str, View] = {
             "/healthz": self._healthz,
             "/readyz": self._readyz,
@@ -102,7 +106,7 @@ class Portal:
         """Whether this is ours: below the prefix, or one of the few addresses outside it."""
         path = target.path
         if path in self.outside:
-            return target.host == self._home
+            return target.host == (self._site if path == SITE else self._home)
         return path == self._prefix or path.startswith(self.below)
 
     async def handle(
@@ -137,7 +141,7 @@ class Portal:
 
         What programs ask, which reach us by any name or address, shows nobody a page and reads no cookie.
         """
-        if path in self._endpoints or path.startswith(_OF_PROGRAMS):
+        if path in self._endpoints or path.startswith(_OF_PROGRAMS) or path == SITE:
             return True
         return host == self._home or self._has_route(host)
 
@@ -152,8 +156,12 @@ class Portal:
     async def _read(
         self, request: web.BaseRequest, target: Target, request_id: str, path: str
     ) -> PortalRequest:
-        """Endpoints for machines never read a session: probes must not depend on the store."""
-        cookies = "" if path in self._endpoints else cookie_header(request.headers)
+        """Endpoints for machines never read a session: probes must not depend on the store.
+
+        Nor does what renews the bound cookie: a session is not used without its key there, it is about to show it.
+        """
+        reads_none = path in self._endpoints or path in (REFRESH, SITE)
+        cookies = "" if reads_none else cookie_header(request.headers)
         visit = await self._sessions.visit(cookies, target.host, target.client, agent_of(request.headers))
         reader = self._pages.readers.here(request)
         return PortalRequest(

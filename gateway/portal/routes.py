@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from gateway.authn.elsewhere import BoundSessionNotices
 from gateway.portal.access_requests.views import access_pages
 from gateway.portal.account.api_token_views import token_pages
 from gateway.portal.account.change_notices import AccountNews
@@ -14,6 +15,7 @@ from gateway.portal.selfservice.routes import self_service
 from gateway.portal.services import Services
 from gateway.portal.signin.approval_views import ApproveViews
 from gateway.portal.signin.cross_domain_views import HandOffViews
+from gateway.portal.signin.device_key_views import DeviceKeyViews
 from gateway.portal.signin.kept_post_views import KeptViews
 from gateway.portal.signin.login_views import LoginViews, Tabs
 from gateway.portal.signin.logout_views import LogoutViews
@@ -22,6 +24,8 @@ from gateway.portal.signin.passkey_views import PasskeyViews
 from gateway.portal.signin.second_factor_views import VerifyViews
 from gateway.portal.signin.sms_status_views import SmsViews
 from gateway.session.cross_domain_code import HandOffs
+from gateway.session.device_endpoints import REFRESH, REGISTER, SITE, site_host
+from gateway.session.device_keys import KeyRegistry
 from gateway.session.domains import Domains
 
 
@@ -51,6 +55,7 @@ def build_pages(services: Services) -> Views:
         **_enrol(services, enrolment),
         **_approve(services),
         **_sms(services),
+        **_device_keys(services),
         **account_pages(services, enrolment, news),
         **access_pages(services),
         **token_pages(services, enrolment, news),
@@ -171,6 +176,17 @@ def _sms(services: Services) -> Views:
         services.messaging.sms.dispatch,
     )
     return {"/sms/status": {"POST": views.status}, "/sms/delivery": {"GET": views.delivery}}
+
+
+def _device_keys(services: Services) -> Views:
+    """Reached whether `session.bind.device` is on or not: sessions that have a key keep it."""
+    portal = services.public_url
+    registry = KeyRegistry(services.sessions, services.stores.device_keys, services.stores.ledger)
+    notices = BoundSessionNotices(services.stores.ledger, services.audit, services.messaging.notices)
+    site = site_host(services.config) if services.config.session.bind.device else ""
+    views = DeviceKeyViews(registry, notices, (portal,))
+    speaks: Views = {SITE: {"GET": views.site}} if site else {}
+    return {REGISTER: {"POST": views.register}, REFRESH: {"POST": views.refresh}, **speaks}
 
 
 def _approve(services: Services) -> Views:

@@ -28,7 +28,13 @@ from gateway.rate_limits import RateLimits
 from gateway.request.target import parse_authority
 from gateway.session import Sessions
 from gateway.session.kept_posts import KeptPosts
-from gateway.stores.protocols.core import AccessRequests, AuditLog, FederatedAccounts, SessionStore
+from gateway.stores.protocols.core import (
+    AccessRequests,
+    AuditLog,
+    DeviceKeys,
+    FederatedAccounts,
+    SessionStore,
+)
 from gateway.stores.protocols.ledger import Ledger
 from gateway.stores.protocols.tokens import OwnTokens
 
@@ -53,6 +59,7 @@ class PortalStores:
     access_requests: AccessRequests
     federated: FederatedAccounts
     own_tokens: OwnTokens
+    device_keys: DeviceKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -145,6 +145,7 @@ def _services(base: Foundation, stream: TextIO) -> Services:
             access_requests=stores.access_requests,
             federated=stores.federated,
             own_tokens=stores.tokens,
+            device_keys=stores.device_keys,
         ),
         authn=build_authn(base, users, messaging, sessions, form_tokens),
         messaging=messaging,

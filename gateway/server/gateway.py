@@ -37,6 +37,7 @@ from gateway.server.drain import drain
 from gateway.server.engine_side import engine_side
 from gateway.server.losses import Losses
 from gateway.server.plain_listener import is_plain
+from gateway.session.device_endpoints import site_host
 from gateway.stores.sql.engine import open_engine
 
 log = logging.getLogger("gateway.server")
@@ -200,6 +201,7 @@ def _portal(composed: Composed, provider: OpenIDProvider) -> Portal:
         metrics_networks=server.metrics_networks,
         home=services.home,
         public_url=services.public_url,
+        site=site_host(services.config),
         has_route=services.routes.serves_host,
     )
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TextIO
 
 from gateway.authn.attacks import Attacks
-from gateway.authn.elsewhere import ElsewhereNotices
+from gateway.authn.elsewhere import BoundSessionNotices, ElsewhereNotices
 from gateway.authn.factors.build import Factors, FactorServices, build_factors
 from gateway.authn.login import SignIn
 from gateway.authn.password_check import PasswordCheck
@@ -30,6 +30,8 @@ from gateway.rate_limits import RateLimits
 from gateway.request.target import nowhere
 from gateway.session import Sessions
 from gateway.session.binding import SessionBinding
+from gateway.session.device_binding import DeviceBinding
+from gateway.session.device_endpoints import key_endpoints
 from gateway.session.domains import Domains
 from gateway.session.reading import counts_everywhere
 from gateway.stores.build import Stores
@@ -112,6 +114,13 @@ def build_sessions(base: Foundation, form_tokens: SignInTokens) -> Sessions:
         behind_for=_BEHIND if isinstance(base.config.directory, DirectoryDatabase) else 0.0,
         bound_to=domains.bound_to if domains.any else counts_everywhere,
         binding=SessionBinding(bind, country_of) if bind else None,
+        devices=DeviceBinding(
+            base.config.session,
+            secure=base.secure,
+            fernet=base.ring.fernet,
+            endpoints=key_endpoints(base.config),
+            clock=base.clock,
+        ),
         csrf=form_tokens.new,
     )
 
@@ -124,6 +133,8 @@ def build_authn(
     if sessions.binding is not None:
         elsewhere = ElsewhereNotices(base.stores.ledger, base.audit, messaging.notices)
         sessions.binding.on_elsewhere = elsewhere.tell
+    keyless = BoundSessionNotices(base.stores.ledger, base.audit, messaging.notices)
+    sessions.devices.on_keyless = keyless.keyless
     geo = Geo(config.risk.geoip_file)
     factors = _factors(base, messaging, geo)
     devices = RememberedDevices(

@@ -174,7 +174,7 @@ def cookie_name(name: str, *, secure: bool, domain: str | None = None) -> str:
     return ("__Secure-" if domain else "__Host-") + name
 
 
-PURPOSES = ("kept", "trail", "nonce")
+PURPOSES = ("kept", "trail", "nonce", "bound")
 _LONGEST = 1024
 
 

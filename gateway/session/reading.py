@@ -21,6 +21,7 @@ from gateway.request.target import cookie_value
 from gateway.session.binding import Client, SessionBinding
 from gateway.session.cache import Behind, CachedSession, SessionCache, SessionJudge, SharedReads
 from gateway.session.cookie import Content, SessionCookie, Visit
+from gateway.session.device_binding import DeviceBinding
 from gateway.stores.protocols.core import CHANGES_AT_ONCE, Change, Changes, SessionStore
 
 log = logging.getLogger("gateway.session")
@@ -94,12 +95,13 @@ class SessionReader:
         changes: Changes,
         granted: Granted | None,
         clock: Clock,
+        devices: DeviceBinding,
         behind_for: float = 0.0,
         bound_to: Callable[[str], str] = counts_everywhere,
         binding: SessionBinding | None = None,
         csrf: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
-        self.new_csrf, self._bound_to, self.binding = csrf, bound_to, binding
+        self.new_csrf, self._bound_to, self.binding, self.devices = csrf, bound_to, binding, devices
         self._cookie = SessionCookie(config, secure=secure, fernet=fernet)
         self.cookie_name = self._cookie.name
         self.expiry, self._clock = Expiry(config), clock
@@ -114,10 +116,16 @@ class SessionReader:
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    def cached(self, value: str, host: str, client: Client = None, agent: str = "") -> Principal | None:
-        """Return the principal if this cookie value was read before and counts at `host` for this client; no I/O."""
+    def cached(
+        self, value: str, host: str, client: Client = None, agent: str = "", bound: str = ""
+    ) -> Principal | None:
+        """Return the principal if this cookie value was read before and counts at `host` for this client, beside this
+        `bound` cookie (`devices`); no I/O.
+        """
         entry = self._cache.entries.get(value)
         if entry is None or entry.host != self._bound_to(host):
+            return None
+        if not self.devices.holds(entry.principal.session, bound):
             return None
         if self.binding is not None and self.binding.differs(entry.principal.session, client, agent):
             return None
@@ -136,9 +144,10 @@ class SessionReader:
             return Visit("", None)
         if (entry := self._cache.entries.get(value)) and entry.host != self._bound_to(host):
             return Visit("", None)
-        if entry and (principal := self.cached(value, host, client, agent)):
+        bound = self.devices.value(cookies)
+        if entry and (principal := self.cached(value, host, client, agent, bound)):
             return Visit(entry.csrf, principal)
-        read = await self._read(value, entry, host)
+        read = await self.devices.checked(await self._read(value, entry, host), bound, client)
         return await self.binding.checked(read, client, agent) if self.binding else read
 
     def _use(self, value: str, entry: CachedSession, now: float) -> Principal | None:

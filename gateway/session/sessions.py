@@ -29,26 +29,30 @@ class Sessions(SessionReader):
         ip: str,
         user_agent: str,
         step_up: bool = False,
+        key_model: str = "",
     ) -> SessionRecord:
         """A factor was proven: a new session id that carries what this user had proven so far; the old one ends.
 
         Raises SessionEnded if the old one has ended meanwhile: what it had proven counts no more. `step_up` asks
-        for a second factor whatever the route; only a real one settles that.
+        for a second factor whatever the route; only a real one settles that. `key_model`: of a security key.
         """
         now = self._clock()
         old = principal.session if principal and principal.username == username else None
-        proven = {**(old.proven_at if old else {}), factor: now}
         record = SessionRecord(
             sid=secrets.token_urlsafe(),
             username=username,
             amr=tuple(dict.fromkeys((*(old.amr if old else ()), factor))),
-            proven_at=proven,
+            proven_at={**(old.proven_at if old else {}), factor: now},
             created_at=old.created_at if old else now,
             last_seen=now,
             expires_at=old.expires_at if old else now + self.expiry.absolute,
             ip=ip,
             user_agent=user_agent[:LONGEST_AGENT],
             step_up=(step_up or (old is not None and old.step_up)) and factor not in SECOND_FACTORS,
+            device_id=old.device_id if old else "",
+            device_key=old.device_key if old else "",
+            device_at=old.device_at if old else 0.0,
+            key_models={**(old.key_models if old else {}), **({key_model: now} if key_model else {})},
         )
         if not await self._sessions.put(record, instead_of=old.sid if old else ""):
             raise SessionEnded(f"a session of {username} ended while it was proving {factor}")
@@ -89,6 +93,7 @@ class Sessions(SessionReader):
         record = await self._sessions.get(of) if isinstance(of, str) else of
         if record is not None:
             content = replace(content, sid=record.sid, username=record.username, until=int(record.expires_at))
+            self.devices.offer(response, record, host)
         await self._cookie.write(request, response, content, host_only=bool(host))
 
     def ended(self, cookie_header: str) -> str:
@@ -98,5 +103,6 @@ class Sessions(SessionReader):
     async def detach(
         self, request: web.BaseRequest, response: web.StreamResponse, *, host_only: bool = False
     ) -> None:
-        """Have the browser forget the cookie; `host_only` is for hosts outside `session.domain`."""
+        """Have the browser forget its cookies; `host_only` is for hosts outside `session.domain`."""
+        self.devices.drop(request, response)
         await self._cookie.write(request, response, None, host_only=host_only)

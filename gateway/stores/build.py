@@ -10,7 +10,7 @@ from gateway.clock import Clock
 from gateway.config.schema import Config
 from gateway.keyring import KeyRing
 from gateway.stores.audit_archive import AuditArchiveFolder
-from gateway.stores.protocols.core import AuditLog, Changes, Credentials, SessionStore
+from gateway.stores.protocols.core import AuditLog, Changes, Credentials, DeviceKeys, SessionStore
 from gateway.stores.protocols.ledger import Ledger, SpentBudgets
 from gateway.stores.protocols.sms import SmsStores
 from gateway.stores.sql.access_requests import SqlAccessRequests
@@ -51,6 +51,7 @@ class Stores:
 
     engine: AsyncEngine
     sessions: SessionStore
+    device_keys: DeviceKeys
     state: State
     spent: SpentBudgets
     changes: Changes
@@ -124,6 +125,7 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
     return Stores(
         engine=engine,
         sessions=sessions,
+        device_keys=sessions,
         state=state,
         spent=spent,
         changes=changes,

@@ -67,6 +67,36 @@ async def test_a_session_gets_a_new_id_once_and_only_while_it_lives(
     assert await sessions.get("four") is None
 
 
+async def test_a_session_is_bound_to_one_key_which_every_worker_hears_of(
+    sessions: SqlSessions, changes: SqlChanges
+) -> None:
+    await sessions.put(record("one"))
+    place = await changes.latest()
+    both = await asyncio.gather(*(sessions.bind("one", id, f"key {id}") for id in ("a", "b")))
+    assert sorted(both) == [False, True]
+    bound = await sessions.get("one")
+    assert bound is not None
+    assert bound.device_key == f"key {bound.device_id}"
+    assert bound.device_at > 0
+    assert await sessions.bound_to(bound.device_id) == bound
+    assert (await changes.since(place))[1] == [Change("session", "one")]
+    assert not await sessions.bind("never", "c", "key c")
+    for nobody in ("", "c"):
+        assert await sessions.bound_to(nobody) is None
+
+
+async def test_a_key_that_was_registered_meanwhile_is_not_lost_with_a_new_id(sessions: SqlSessions) -> None:
+    await sessions.put(record("one"))
+    read_before = record("two")
+    await sessions.bind("one", "a", "key a")
+    await sessions.put(read_before, instead_of="one")
+    risen = await sessions.bound_to("a")
+    assert risen is not None
+    assert (risen.sid, risen.device_key) == ("two", "key a")
+    await sessions.put(record("three", username="bob"), instead_of="two")
+    assert await sessions.bound_to("a") is None  # nor is it given to somebody else
+
+
 async def test_no_session_escapes_its_end_under_a_new_id(engine: AsyncEngine, sessions: SqlSessions) -> None:
     await sessions.put(record("one"))
     async with writing(engine) as connection:  # it is getting a new id, not yet committed ...

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from gateway.config import addresses
 from gateway.config.checks.finding import Check, Finding
-from gateway.config.public_suffixes import is_public_suffix
+from gateway.config.public_suffixes import is_public_suffix, registrable_domain
 from gateway.config.schema import Config
 
+_REFRESH = (180.0, 3600.0)
 _OWN = "write your own name below it (publicsuffix.org)"
 
 
@@ -45,6 +46,35 @@ def sign_out(config: Config) -> Iterator[Finding]:
         if addresses.origin(one) is None:
             mend = "write scheme and host alone, such as `https://www.example.com`"
             yield Finding(("session", "sign_out", "allowed", index), f"`{one}` is not an origin", mend)
+
+
+def device_binding(config: Config) -> Iterator[Finding]:
+    """Find a binding to keys of browsers where no browser could register one, or some hosts would be without."""
+    bind, place = config.session.bind, ("session", "bind")
+    if "device_refresh" in bind.model_fields_set and not bind.device:
+        problem = "has no effect without `session.bind.device`"
+        yield Finding((*place, "device_refresh"), problem, "write `device: true` too, or remove it")
+    if not _REFRESH[0] <= bind.device_refresh <= _REFRESH[1]:
+        mend = "with less browsers renew it all the time, with more a copied cookie has time"
+        yield Finding((*place, "device_refresh"), "must be from 3m to 1h", mend)
+    if not bind.device:
+        return
+    origin = addresses.origin(config.server.public_url)
+    if origin and origin.scheme != "https" and not _is_of_this_machine(origin.host):
+        problem = "needs https: browsers register keys nowhere else"
+        yield Finding((*place, "device"), problem, "serve `server.public_url` by https, or remove it")
+    if config.domains:
+        problem = "can't be had with `domains`: hosts of other domains see no proof of the key"
+        yield Finding((*place, "device"), problem, "remove one of the two")
+    site = registrable_domain(config.session.domain) if config.session.domain else ""
+    if site and origin and origin.host != site and not any(route.host == site for route in config.routes):
+        problem = f"browsers ask {site} whether {origin.host} may do that for all of the site"
+        yield Finding(
+            (*place, "device"),
+            problem,
+            f"add a route for {site}, or have its server answer as docs/session-binding.md shows",
+            warning=True,
+        )
 
 
 def cookie_name(config: Config) -> Iterator[Finding]:
@@ -99,6 +129,7 @@ SESSION_CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"session"}), session_times),
     (frozenset({"session"}), sign_out),
     (frozenset({"session", "risk"}), binding),
+    (frozenset({"session", "server", "domains", "routes"}), device_binding),
     (frozenset({"session", "server", "domains"}), session_domain),
     (frozenset({"session", "server"}), cookie_name),
 )

@@ -37,8 +37,16 @@ class Bind(Section):
         None, description="the kind of browser of the last proof, with its main version or without"
     )
 
+    device: bool = Field(
+        False,
+        description="a key that the browser keeps, where it offers one (Device Bound Session Credentials: Chrome 145)",
+    )
+    device_refresh: Duration = Field(
+        300.0, description="for how long a proof with that key is good, 3m to 1h; counts only with `device`"
+    )
+
     def __bool__(self) -> bool:
-        """Whether sessions are bound to anything."""
+        """Whether sessions are bound to where they were proven."""
         return bool(self.network or self.country or self.user_agent)
 
 

@@ -85,7 +85,7 @@ class FastPath:
         self._pages, self._access, self._clock = pages, access, clock
         self._below, self._exact = below, exact
         self._plans = Plans(
-            cookie_name=sessions.cookie_name,
+            cookie_names=(sessions.cookie_name, sessions.devices.cookie_name),
             trusted=trusted,
             header_count=header_count,
             country_of=country_of,
@@ -174,7 +174,7 @@ class FastPath:
         if plan.may_be_release and method == "POST":
             return None
         # Only who is known to this worker already: anything else means a question to a store, or a sign-in page.
-        caller = self._callers.find(route, plan.target, method, plan.session, plan.authorization, plan.agent)
+        caller = self._callers.find(route, plan.target, method, plan, plan.authorization)
         if caller is None:
             return None
         principal = caller.principal

@@ -120,6 +120,8 @@ class HeaderPlan:
     peer: Peer
     session: str
     """What the session cookie holds, "" if there is none."""
+    bound: str
+    """What the cookie beside it holds that shows the browser's key, likewise."""
     stays_open: bool
     """Whether the client may send another request behind it: it did not say `Connection: close` (RFC 9112 §9.6)."""
     authorization: Sequence[str]
@@ -144,7 +146,7 @@ class Plans:
     """Plans by header block and peer, the most recently used of them.
 
     Args:
-        cookie_name: of the session.
+        cookie_names: of the session, and of the cookie beside it that shows the browser's key.
         trusted: `server.trusted_proxies`.
         header_count: more headers are for the ordinary path to refuse.
         country_of: where a client is.
@@ -154,7 +156,7 @@ class Plans:
 
     def __init__(
         self,
-        cookie_name: str,
+        cookie_names: tuple[str, str],
         trusted: tuple[Network, ...],
         header_count: int,
         country_of: CountryOf,
@@ -162,7 +164,7 @@ class Plans:
         traced: bool,
         rfc7239: bool,
     ) -> None:
-        self._cookie_name, self._trusted, self._header_count = cookie_name, trusted, header_count
+        self._cookie_names, self._trusted, self._header_count = cookie_names, trusted, header_count
         self._traced, self._country_of, self._rfc7239 = traced, country_of, rfc7239
         self._plans: OrderedDict[tuple[bytes, str | None, bool], HeaderPlan | None] = OrderedDict()
 
@@ -206,11 +208,13 @@ class Plans:
             )
         except RequestRefused:
             return None
+        session, bound = (cookie_value(cookie_header(headers), name) for name in self._cookie_names)
         return HeaderPlan(
             target=target,
             pairs=pairs,
             peer=Peer(address.text, trusted),
-            session=cookie_value(cookie_header(headers), self._cookie_name),
+            session=session,
+            bound=bound,
             stays_open="close" not in (value.lower() for value in headers.getall("Connection", ())),
             authorization=tuple(headers.getall("Authorization", ())),
             expects="Expect" in headers,

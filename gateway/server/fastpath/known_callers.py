@@ -6,6 +6,7 @@ from gateway.authn.api_credentials import ApiCredentials
 from gateway.authn.shown_credentials import ApiPrincipal
 from gateway.config.schema import Route
 from gateway.model import Target
+from gateway.server.fastpath.header_plans import HeaderPlan
 from gateway.session import Sessions
 
 _NOBODY = ApiPrincipal()
@@ -22,14 +23,13 @@ class KnownCallers:
         route: Route,
         target: Target,
         method: str,
-        session: str,
+        plan: HeaderPlan,
         authorization: Sequence[str],
-        agent: str,
     ) -> ApiPrincipal | None:
         """Return who asks. As on the ordinary path, credentials come before the session.
 
-        Of `target` only the host and the client count here. `session` is what the cookie holds, `authorization` the
-        values of Authorization that count; the client and `agent`, the User-Agent, are what a session may be bound to.
+        Of `target` only the host and the client count here, of `plan` the cookies and the User-Agent, which a session
+        may be bound to. `authorization` are the values of Authorization that count.
         None: a store has to be asked, a password to be checked, or credentials to be refused.
         """
         shown = _NOBODY
@@ -38,7 +38,7 @@ class KnownCallers:
             if known is None:
                 return None
             shown = known
-        if shown.principal is not None or not session:
+        if shown.principal is not None or not plan.session:
             return shown
-        principal = self._sessions.cached(session, target.host, target.client, agent)
+        principal = self._sessions.cached(plan.session, target.host, target.client, plan.agent, plan.bound)
         return None if principal is None else ApiPrincipal(principal, consumed=shown.consumed)

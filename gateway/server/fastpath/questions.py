@@ -139,7 +139,7 @@ class Questions:
         route = self._routes.match(asked.host, path)
         if route is None:
             return None
-        caller = self._callers.find(route, asked, asked.method, plan.session, known.authorization, plan.agent)
+        caller = self._callers.find(route, asked, asked.method, plan, known.authorization)
         if caller is None:
             return None
         principal = caller.principal

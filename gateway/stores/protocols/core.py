@@ -43,6 +43,18 @@ class SessionStore(Protocol):
         ...
 
 
+class DeviceKeys(Protocol):
+    """The keys of browsers that sessions are bound to."""
+
+    async def bind(self, sid: str, device_id: str, device_key: str) -> bool:
+        """Bind a session to a key, once and for all; False if it has ended or has one. Publishes a Change."""
+        ...
+
+    async def bound_to(self, device_id: str) -> SessionRecord | None:
+        """Return the session that is bound to this key, None if there is none."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What caches must forget: a "session" (subject = sid), a "user" (username) or a "token" ("token:" and name).

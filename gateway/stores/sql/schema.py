@@ -75,11 +75,16 @@ sessions = Table(
     Column("user_agent", Text, nullable=False),
     Column("step_up", Boolean, nullable=False, server_default=false()),
     Column("shown", String(32), nullable=False, server_default=""),
+    Column("device_id", String(64), nullable=False, server_default=""),
+    Column("device_key", Text, nullable=False, server_default=""),
+    Column("device_at", Double, nullable=False, server_default="0"),
+    Column("key_models", Text, nullable=False, server_default="{}"),
     Index("sessions_username", "username"),
     Index("sessions_shown", "shown"),
     Index("sessions_expires_at", "expires_at"),
     Index("sessions_last_seen", "last_seen"),
     Index("sessions_alive", "last_seen", "expires_at"),
+    Index("sessions_device_id", "device_id"),
 )
 
 # `id` is the digest of what the browser's cookie holds.

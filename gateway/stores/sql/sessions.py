@@ -22,6 +22,9 @@ from gateway.stores.sql.transactions import in_order, reading, upsert, writing
 _LOCK = 0x61757468_0002
 FIELDS = [column for column in sessions.c if column.name != "shown"]
 """The columns that make a session."""
+_DEVICE = ("device_id", "device_key", "device_at")
+_Gone = tuple[str, str, float, str, str, float]
+"""What is still known of a session that was just deleted."""
 
 
 async def publish(connection: AsyncConnection, now: float, *published: Change) -> None:
@@ -69,13 +72,35 @@ class SqlSessions:
     async def put(self, record: SessionRecord, *, instead_of: str = "") -> bool:
         row, now = _row(record), self._clock()
         async with writing(self._engine) as connection:
-            if instead_of and not await _ended(connection, instead_of):
-                return False
+            if instead_of:
+                gone = await _ended(connection, instead_of)
+                if gone is None:
+                    return False
+                if gone.device_id and gone.username == record.username:
+                    # The browser may have registered its key since `record` was made of what was read of the old one.
+                    row |= {name: getattr(gone, name) for name in _DEVICE}
             statement = upsert(connection, sessions).values(row)
             await connection.execute(statement.on_conflict_do_update(index_elements=["sid"], set_=row))
             if instead_of:  # what hangs on it goes on under the new id (end_with_sessions)
                 await publish(connection, now, Change("session", instead_of))
         return True
+
+    async def bind(self, sid: str, device_id: str, device_key: str) -> bool:
+        now = self._clock()
+        unbound = (sessions.c.sid == sid) & (sessions.c.device_id == "")
+        values = {"device_id": device_id, "device_key": device_key, "device_at": now}
+        async with writing(self._engine) as connection:
+            done = await connection.execute(update(sessions).where(unbound).values(values))
+            if done.rowcount != 1:
+                return False
+            await publish(connection, now, Change("session", sid))
+        return True
+
+    async def bound_to(self, device_id: str) -> SessionRecord | None:
+        query = select(*FIELDS).where(sessions.c.device_id == device_id)
+        async with reading(self._engine) as connection:
+            row = (await connection.execute(query)).one_or_none() if device_id else None
+        return session_record(row) if row else None
 
     async def touch(self, sid: str, last_seen: float) -> None:
         """Never move `last_seen` (Unix time) back: workers report in any order."""
@@ -135,13 +160,19 @@ async def end_sessions_of(
     return gone
 
 
-async def _ended(connection: AsyncConnection, sid: str) -> Row[tuple[str, str, float]] | None:
+async def _ended(connection: AsyncConnection, sid: str) -> Row[_Gone] | None:
     return (await connection.execute(_deleted(sessions.c.sid == sid))).one_or_none()
 
 
-def _deleted(which: ColumnElement[bool]) -> ReturningDelete[tuple[str, str, float]]:
-    columns = (sessions.c.sid, sessions.c.username, sessions.c.created_at)
-    return delete(sessions).where(which).returning(*columns)
+def _deleted(which: ColumnElement[bool]) -> ReturningDelete[_Gone]:
+    table = sessions.c
+    return (
+        delete(sessions)
+        .where(which)
+        .returning(
+            table.sid, table.username, table.created_at, table.device_id, table.device_key, table.device_at
+        )
+    )
 
 
 def _row(record: SessionRecord) -> dict[str, object]:
@@ -157,6 +188,8 @@ def _row(record: SessionRecord) -> dict[str, object]:
         "user_agent": record.user_agent.replace("\0", ""),  # PostgreSQL text holds no NUL
         "step_up": record.step_up,
         "shown": shown_id(record.sid),
+        **{name: getattr(record, name) for name in _DEVICE},
+        "key_models": json.dumps(record.key_models),
     }
 
 
@@ -165,4 +198,5 @@ def session_record(row: Row[tuple[object, ...]]) -> SessionRecord:
     fields = dict(row._mapping)
     fields["amr"] = tuple(json.loads(fields["amr"]))
     fields["proven_at"] = json.loads(fields["proven_at"])
+    fields["key_models"] = json.loads(fields["key_models"])
     return SessionRecord(**fields)

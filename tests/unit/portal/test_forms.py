@@ -38,7 +38,7 @@ BY_ANYONE = {
 }
 """Views whose form does not come from a page of ours, and how the view knows who sent it."""
 
-NO_FORM = {"Console.handle", "leave"}
+NO_FORM = {"Console.handle", "leave", "DeviceKeyViews.register", "DeviceKeyViews.refresh"}
 """POST views that read it elsewhere (the console, for all of its pages: `Console._form`) or not at all."""
 
 JSON = ("admin/api/router.py", "_body")
