@@ -243,6 +243,7 @@ _SLAPD = """
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
+include /etc/ldap/schema/nis.schema
 include {folder}/ad.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb.la
@@ -253,9 +254,13 @@ TLSCertificateKeyFile {folder}/key.pem
 TLSCACertificateFile {folder}/cert.pem
 database mdb
 directory {folder}/data
+maxsize 2147483648
+dbnosync
 suffix "dc=example,dc=com"
 rootdn "cn=admin,dc=example,dc=com"
 rootpw admin-password
+index objectClass,uid,mail,cn,member,memberUid eq
+sizelimit 5
 overlay memberof
 """
 
@@ -296,8 +301,11 @@ class Ldap:
 
 
 @contextmanager
-def ldap_server(ldif: str) -> Iterator[Ldap]:
-    """A real slapd with these entries; "cn=admin,dc=example,dc=com" / "admin-password" may do everything."""
+def ldap_server(ldif: str, *, quick: bool = False) -> Iterator[Ldap]:
+    """A real slapd with these entries; "cn=admin,dc=example,dc=com" / "admin-password" may do everything.
+
+    `quick` is for very many entries: their memberOf is not filled in.
+    """
     binary = shutil.which("slapd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if binary is None or shutil.which("ldapmodify") is None:
         missing("slapd or ldap-utils is not installed")
@@ -333,10 +341,13 @@ def ldap_server(ldif: str) -> Iterator[Ldap]:
     probe = lambda: socket.create_connection(("127.0.0.1", port), 2).close()  # noqa: E731
     daemon = Daemon(f"ldap://localhost:{port}", command, folder, probe)
     try:
+        if quick:
+            load = ["slapadd", "-q", "-f", folder / "slapd.conf"]
+            subprocess.run(load, input=ldif, text=True, check=True, capture_output=True)
         daemon.start()
         ldap = Ldap(daemon, f"ldaps://localhost:{tls_port}", folder / "cert.pem")
         add = ["ldapadd", "-x", "-H", ldap.url, "-D", "cn=admin,dc=example,dc=com", "-w", "admin-password"]
-        subprocess.run(add, input=ldif, text=True, check=True, capture_output=True)
+        subprocess.run(add, input="" if quick else ldif, text=True, check=True, capture_output=True)
         yield ldap
     finally:
         daemon.stop()

@@ -25,6 +25,8 @@ _CONTROL, _LOCKED, _PWD_LAST_SET, _PWD_CHANGED = (
 )
 _UUID, _GUID = "entryUUID", "objectGUID"  # RFC 4530; MS-ADA3 §2.43
 ALWAYS = (_CONTROL, _LOCKED, _PWD_LAST_SET, _PWD_CHANGED, _UUID, _GUID)
+STATE = (_CONTROL, _LOCKED)
+"""What tells whether an account is disabled."""
 _LONGEST_ID = 128
 _ACCOUNT_DISABLED = 0x2  # MS-ADTS §2.2.16, ADS_UF_ACCOUNT_DISABLE
 _ESCAPED = re.compile(rb"\\([0-9A-Fa-f]{2})|\\(.)")

@@ -1,16 +1,14 @@
 """The LDAP directory against a real slapd: search and bind, groups, TLS, hostile names, outages."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.config.schema import DirectoryLdap
-from gateway.directory.ldap import LdapDirectory
 from gateway.errors import StoreUnavailable
+from tests.ldap_rig import FOLDERS, group, opened, person, settings
 from tests.rig import PASSWORD, running_gateway
 from tests.services import Ldap, ldap_server
 from tests.waiting import PATIENCE
@@ -18,24 +16,8 @@ from tests.waiting import PATIENCE
 FILETIME_2027 = (1_800_000_000 + 11_644_473_600) * 10_000_000
 
 
-def person(uid: str, *more: str) -> str:
-    lines = [
-        f"dn: uid={uid},ou=people,dc=example,dc=com",
-        "objectClass: inetOrgPerson",
-        "objectClass: adUser",
-    ]
-    return "\n".join([*lines, f"uid: {uid}", "sn: X", f"userPassword: {PASSWORD}", *more]) + "\n\n"
-
-
-def group(name: str, *members: str) -> str:
-    lines = [f"dn: cn={name},ou=groups,dc=example,dc=com", "objectClass: groupOfNames", f"cn: {name}"]
-    return "\n".join([*lines, *(f"member: uid={m},ou=people,dc=example,dc=com" for m in members)]) + "\n\n"
-
-
 TREE = (
-    "dn: dc=example,dc=com\nobjectClass: dcObject\nobjectClass: organization\no: x\ndc: example\n\n"
-    "dn: ou=people,dc=example,dc=com\nobjectClass: organizationalUnit\nou: people\n\n"
-    "dn: ou=groups,dc=example,dc=com\nobjectClass: organizationalUnit\nou: groups\n\n"
+    FOLDERS
     + person("alice", "cn: Alice A.", "mail: alice@example.com", "mobile: +49 151 12345678")
     + person("off", "cn: Off", "userAccountControl: 514")
     + person("on", "cn: On", "userAccountControl: 512", f"pwdLastSet: {FILETIME_2027}")
@@ -54,24 +36,6 @@ TREE = (
 def ldap() -> Iterator[Ldap]:
     with ldap_server(TREE) as server:
         yield server
-
-
-def settings(ldap: Ldap, **more: Any) -> dict[str, Any]:
-    return {
-        "kind": "ldap",
-        "urls": [ldap.url],
-        "bind_dn": "cn=admin,dc=example,dc=com",
-        "bind_password": "admin-password",
-        "base_dn": "ou=people,dc=example,dc=com",
-        **more,
-    }
-
-
-@asynccontextmanager
-async def opened(ldap: Ldap, country: str = "", **more: Any) -> AsyncIterator[LdapDirectory]:
-    directory = LdapDirectory(DirectoryLdap.model_validate(settings(ldap, **more)), country=country)
-    yield directory
-    await directory.close()
 
 
 async def test_a_user_comes_with_name_address_number_and_groups(ldap: Ldap) -> None:

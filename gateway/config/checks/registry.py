@@ -196,6 +196,14 @@ def directory(config: Config) -> Iterator[Finding]:
         and "{username}" not in section.group_filter
     ):
         yield Finding(("directory", "group_filter"), "names no user", "write `{dn}` or `{username}` in it")
+    if section.nested_groups != "none" and not section.group_base_dn:
+        problem = "needs a place where groups are searched"
+        yield Finding(("directory", "nested_groups"), problem, "write `group_base_dn`")
+    if section.nested_groups == "search" and (
+        "{dn}" not in section.group_filter or "{username}" in section.group_filter
+    ):
+        mend = "write `{dn}` and not `{username}`, such as `(member={dn})`"
+        yield Finding(("directory", "group_filter"), "does not find the groups of a group", mend)
     if section.ca_file and (unreadable := file_problem(section.ca_file)):
         yield Finding(("directory", "ca_file"), unreadable, "check the path and who may read it")
 

@@ -42,7 +42,9 @@ class DirectoryLdap(Section):
     """Users are in LDAP or Active Directory: found with a search, checked with a bind. Nothing is written there."""
 
     kind: Literal["ldap"] = Field(description="LDAP or Active Directory")
-    urls: tuple[LdapUrl, ...] = Field(min_length=1, description="servers, tried in turn")
+    urls: tuple[LdapUrl, ...] = Field(
+        min_length=1, description="servers that hold the same: the first that answers"
+    )
     starttls: bool = Field(False, description="switch an ldap:// connection to TLS before anything is sent")
     ca_file: Path | None = Field(None, description="PEM bundle to trust instead of the system's")
     bind_dn: str = Field(min_length=1, description="the account that searches")
@@ -54,6 +56,11 @@ class DirectoryLdap(Section):
     attributes: LdapAttributes = Field(LdapAttributes(), description="which attribute holds what")
     group_base_dn: str | None = Field(None, description="search groups here instead of reading memberOf")
     group_filter: str = Field("(member={dn})", description="finds the groups of a user; the DN is escaped")
+    nested_groups: Literal["none", "search", "matching_rule"] = Field(
+        "none",
+        description="groups that are members of groups: `search` asks again with `group_filter`, `matching_rule` has"
+        " Active Directory follow them",
+    )
     timeout: Duration = Field(5.0, description="one connection or one answer")
     connections: int = Field(4, ge=1, le=64, description="questions at once from one worker")
 
