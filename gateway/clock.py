@@ -6,6 +6,7 @@ A moment is a float: Unix time in seconds, everywhere in gateway/ under the name
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 Clock = Callable[[], float]
 """Returns the current time as Unix seconds."""
@@ -18,9 +19,8 @@ TOLERANCE = 30.0
 _BOOT = getattr(time, "CLOCK_BOOTTIME", None)  # Linux; unlike the monotonic clock it goes on while suspended
 
 
-def steady_clock() -> float:
-    """Seconds since some moment; nobody can set this clock."""
-    return time.monotonic() if _BOOT is None else time.clock_gettime(_BOOT)
+steady_clock: Callable[[], float] = time.monotonic if _BOOT is None else partial(time.clock_gettime, _BOOT)
+"""Seconds since some moment; nobody can set this clock."""
 
 
 class SharedClock:
@@ -36,8 +36,11 @@ class SharedClock:
         self._compared: tuple[float, float] | None = None
 
     def __call__(self) -> float:
-        wall, database = self._wall(), self._database()
-        return wall if database is None or abs(wall - database) <= TOLERANCE else database
+        wall, compared = self._wall(), self._compared
+        if compared is None:
+            return wall
+        database = compared[0] + self._steady() - compared[1]
+        return wall if -TOLERANCE <= wall - database <= TOLERANCE else database
 
     def compare(self, database: float, asked_at: float, answered_at: float) -> None:
         """Note what the database's clock showed: `database`, a Unix time, between these two moments of the steady

@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.config.schema import Route
 from gateway.model import Principal
@@ -12,8 +12,7 @@ from gateway.model import Principal
 PREFIX = "agt_"
 
 
-@dataclass(frozen=True, slots=True)
-class ApiPrincipal:
+class ApiPrincipal(NamedTuple):
     """Whom the credentials stand for (None: there were none of ours). `consumed`: Authorization was for us."""
 
     principal: Principal | None = None

@@ -119,14 +119,14 @@ class LineStem:
 class LineStems:
     """The stems of requests with the same headers, caller, route and upstream, by what policy said of them."""
 
-    __slots__ = ("_agent", "_known", "_principal", "_route", "_target", "_upstream")
+    __slots__ = ("_agent", "_known", "_principal", "_target", "_upstream", "route")
 
     def __init__(
         self, target: Target, principal: Principal | None, route: str, upstream: str, agent: str
     ) -> None:
         """Of `target`, client and host count; `route` is its label, `upstream` the URL."""
         self._target, self._principal = target, principal
-        self._route, self._upstream, self._agent = route, upstream, agent
+        self.route, self._upstream, self._agent = route, upstream, agent
         self._known: dict[tuple[str, str], LineStem] = {}
 
     def of(self, decision: Decision, reason: str = "") -> LineStem:
@@ -146,7 +146,7 @@ class LineStems:
         return LineStem(
             client=str(target.client),
             host=target.host,
-            route=self._route,
+            route=self.route,
             user=principal.username if principal else "",
             verdict=decision.verdict.value,
             reason=reason,

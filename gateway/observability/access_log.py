@@ -87,7 +87,9 @@ class AccessLog:
         chance: Callable[[], float] = random.random,
         request_id: Callable[[], str] = new_id,
     ) -> None:
-        self._config, self._chance, self._request_id = config, chance, request_id
+        self._on, self._sample, self._chance = config.access, config.access_sample, chance
+        self.new_id = request_id
+        """Make an id for a request that has none."""
         self._second, self._clock = -1, ""
         self._millisecond, self._start = -1, ""
         self._noted: deque[tuple[float, LineStem, str, str, str, int, float, int, float]] = deque()
@@ -113,17 +115,13 @@ class AccessLog:
 
     def wants(self, status: int) -> bool:
         """Whether a request with this status is to be logged."""
-        if not self._config.access or not log.isEnabledFor(logging.INFO):
+        if not self._on or not log.isEnabledFor(logging.INFO):
             return False
-        return status >= 400 or self._config.access_sample >= 1 or self._chance() < self._config.access_sample
+        return self._sample >= 1 or status >= 400 or self._chance() < self._sample
 
     def new_trace(self, given: str = "") -> Trace:
         """Begin a trace; `given` is the id that a trusted proxy gave the request."""
         return Trace(given or self.new_id())
-
-    def new_id(self) -> str:
-        """Make an id for a request that has none."""
-        return self._request_id()
 
     def line(
         self,

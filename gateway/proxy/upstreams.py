@@ -111,8 +111,12 @@ class Upstream:
 
     @property
     def available(self) -> bool:
+        """Whether it is available now."""
+        return self.available_at(self._clock())
+
+    def available_at(self, now: float) -> bool:
         """Whether the health checks let it pass and it has not just refused a connection."""
-        return self.passing and self._clock() >= self._down_until
+        return self.passing and now >= self._down_until
 
     def failed(self, error: Exception) -> None:
         """Note that no connection was made, or that one broke: the upstream is asked last for DOWN_FOR seconds."""
@@ -198,8 +202,7 @@ class Upstream:
         self._idle.remove(connection)
 
     def _close_old(self) -> None:
-        oldest = self._clock() - KEEP_IDLE
-        while self._idle and self._idle[0].idle_since < oldest:
+        while self._idle and self._idle[0].idle_since < self._clock() - KEEP_IDLE:
             self._drop(self._idle.popleft())
 
     def close(self) -> None:
@@ -247,9 +250,10 @@ class Pool:
 
     def health(self) -> list[UpstreamHealth]:
         """Return the state of each upstream."""
+        label = self.route.label
         return [
             UpstreamHealth(
-                route=self.route.label,
+                route=label,
                 url=one.address.url,
                 healthy=one.available,
                 error="" if one.available else one.error,
@@ -276,7 +280,7 @@ class PreparedRoute:
         return cls(route, HeaderRules.of(route, own_cookies), Pool(route, clock))
 
     def rewriter(self, upstream: UpstreamAddress, target: Target, *, known: bool = False) -> Rewriter:
-        """Make the rewriter for a response of this upstream to a request for `target`; `known`: a principal asks.
+        """The rewriter for a response of this upstream to a request for `target`; `known`: a principal asks.
 
         An upstream that sees the public Host takes it for its own name, often with the wrong scheme, so that counts
         as its address, too.

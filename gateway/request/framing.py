@@ -194,50 +194,47 @@ def check_begun(data: bytes | bytearray, seen: int) -> None:
         raise Malformed(400, "bare CR, LF or a control character in the head")
 
 
-class Inbox:
+class Inbox(bytearray):
     """Holds what a client has sent and nobody has taken yet, and finds the head of the next request in it.
 
     `most` is the size of the largest head, in bytes.
     """
 
-    __slots__ = ("_checked", "_data", "_most")
+    __slots__ = ("_checked", "_most")
 
     def __init__(self, most: int) -> None:
+        super().__init__()
         self._most = most
-        self._data = bytearray()
         self._checked = 0  # how much was looked at for the end of a head
-
-    def __len__(self) -> int:
-        return len(self._data)
 
     @property
     def full(self) -> bool:
         """Whether more waits than the largest head has: nothing further should be read from the client."""
-        return len(self._data) > self._most
+        return len(self) > self._most
 
     def add(self, data: bytes) -> None:
-        self._data += data
+        self.extend(data)
 
     def take_all(self) -> bytes:
         """Return all that waits, and forget it."""
-        data = bytes(self._data)
+        data = bytes(self)
         self.clear()
         return data
 
     def clear(self) -> None:
-        self._data.clear()
+        super().clear()
         self._checked = 0
 
     def begins(self) -> bool:
         """Whether a head has begun since this was last asked."""
-        return not self._checked and bool(self._data)
+        return not self._checked and bool(self)
 
     def next_head(self) -> bytes | None:
         """Take out the head of the next request, with its empty line; None if it is not whole yet.
 
         Raises Malformed for what can't become one.
         """
-        data, at = self._data, 0
+        data, at = self, 0
         while data.startswith(b"\r\n", at):
             at += 2  # RFC 9112 §2.2: empty lines before a request line mean nothing
         if at:
@@ -263,4 +260,4 @@ class Inbox:
 
     def look_no_more(self) -> None:
         """What is here now has been looked at."""
-        self._checked = len(self._data)
+        self._checked = len(self)

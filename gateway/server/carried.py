@@ -21,8 +21,8 @@ from gateway.proxy.client_headers import Pair
 from gateway.proxy.request_headers import host_header
 from gateway.request.hop import AGAIN, CARRY, NOTE, PRIVATE, PUBLIC, Hop
 from gateway.request.target import make_target
+from gateway.server.fastpath.client_address import ClientAddress
 from gateway.server.fastpath.fast_path import FastPath
-from gateway.server.fastpath.header_plans import ClientAddress
 from gateway.server.fastpath.request_head import split_head
 from gateway.server.fastpath.wanted import Allowed
 from gateway.session import Sessions
@@ -56,14 +56,13 @@ class CarriedRequests:
 
     def answer(self, head: bytes, address: ClientAddress, hop: Hop) -> bytes:
         """Say whether Envoy may carry the request of this head, and how."""
-        found = split_head(head)
+        found = split_head(head, self._fast.lines)
         if found is None or not self._names:
             return NOT_CARRIED
-        line = found.line
-        method, path, query = line[1].decode(), line[2].decode(), (line[3] or b"").decode()
-        if self._fast.is_ours(path) or (hop.framed and method in ("GET", "HEAD")):
+        method, path, query = found.line.method, found.line.path, found.line.query
+        if found.line.is_ours or (hop.framed and method in ("GET", "HEAD")):
             return NOT_CARRIED
-        allowed = self._fast.judge(found, address, method, path, query)
+        allowed = self._fast.judge(found, address)
         name = self._names.get(id(allowed.site.route)) if allowed else None
         if allowed is None or name is None:
             return NOT_CARRIED

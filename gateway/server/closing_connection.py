@@ -14,7 +14,7 @@ from gateway.observability import metrics
 from gateway.request.chunked_body import BrokenBody
 from gateway.request.framing import Body, Inbox, LengthBody
 from gateway.request.malformed import answer, as_bytes
-from gateway.server.fastpath.header_plans import ClientAddress
+from gateway.server.fastpath.client_address import ClientAddress
 from gateway.server.way import Accepting
 
 log = logging.getLogger("gateway.connection")

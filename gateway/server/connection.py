@@ -14,7 +14,7 @@ from typing import cast
 from gateway.request.chunked_body import BrokenBody
 from gateway.request.framing import Body, Malformed, body_of, read_head
 from gateway.server.closing_connection import BRIEFLY, DISCARD_TIME, ClosingConnection, ConnectionState
-from gateway.server.fastpath.header_plans import ClientAddress
+from gateway.server.fastpath.client_address import ClientAddress
 from gateway.server.fixed_answers import server_options
 from gateway.server.ordinary_answer import OrdinaryAnswer
 from gateway.server.way import Accepting, Way
@@ -27,7 +27,7 @@ _BURST = 32  # requests answered without a pause, before other connections have 
 class ClientConnection(ClosingConnection):
     """One client connection; `server` accepted it."""
 
-    __slots__ = ("_advancing", "_chosen", "_early", "_head", "_stays_open", "_way")
+    __slots__ = ("_advancing", "_chosen", "_early", "_head", "_largest", "_stays_open", "_way")
 
     def __init__(self, server: Accepting, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(server, loop)
@@ -36,6 +36,7 @@ class ClientConnection(ClosingConnection):
         self._stays_open = True
         self._early: Callable[[bytes], object] | None = None
         self._advancing = self._chosen = False
+        self._largest = server.limits.head_size
 
     # -- asyncio.Protocol ------------------------------------------------------------------------------------------
 
@@ -53,9 +54,11 @@ class ClientConnection(ClosingConnection):
         """Take what has arrived: a request, more of a body, or bytes that nobody looks at any more."""
         state = self.state
         if state is ConnectionState.WAITING:
-            # Most requests arrive whole and alone, and need no search through the inbox.
-            if not self._inbox and self._may_begin(data):
-                self._begin(data)
+            # Most requests arrive whole, and nothing waits before them (13: an empty line, RFC 9112 §2.2). They need no
+            # search through the inbox.
+            end = data.find(b"\r\n\r\n") + 4
+            if 4 < end <= self._largest and data[0] != 13 and not self._inbox and not self.writing_paused:
+                self._begin(data[:end], data[end:])
                 return
             self._inbox.add(data)
             self._advance()
@@ -102,12 +105,6 @@ class ClientConnection(ClosingConnection):
 
     # -- one request after the other -------------------------------------------------------------------------------
 
-    def _may_begin(self, data: bytes) -> bool:
-        """The common case: one whole head, nothing before (13: an empty line, RFC 9112 §2.2) and nothing behind it."""
-        end = data.find(b"\r\n\r\n")
-        whole = 0 < end == len(data) - 4 and data[0] != 13
-        return whole and len(data) <= self._server.limits.head_size and not self.writing_paused
-
     def _advance(self) -> None:
         """Serve what has arrived, one request at a time, for as long as answers come at once."""
         if self._advancing:
@@ -146,23 +143,33 @@ class ClientConnection(ClosingConnection):
         self._inbox.look_no_more()
         return False
 
-    def _begin(self, head: bytes) -> None:
+    def _begin(self, head: bytes, rest: bytes = b"") -> None:
+        """Begin a request. `rest` came with its head, and is not in the inbox, which is empty then."""
         server = self._server
         self.state, self._head = ConnectionState.SERVING, head
         self._held = self._expects = False
         # The fast path takes only what is plain and allowed. To all else it says None, having sent nothing to anybody,
         # and the ordinary path begins anew with the same bytes.
         self._chosen = server.chosen is not None and server.chosen()
+        exchange = None
         if server.fast is not None and not self._chosen:
             exchange = server.fast.take(self, self._address, head)
-            if exchange is not None:
-                self._way, self._body, self._expects = exchange, exchange.request_body, exchange.expects
-                self._stays_open = exchange.stays_open
-                exchange.start()
-                if self._inbox:
-                    self._pump()
-                return
-        self._begin_ordinary()
+        if exchange is None:
+            self._inbox.add(rest)
+            self._begin_ordinary()
+            return
+        body = exchange.request_body
+        if body is None:
+            self._inbox.add(rest)
+        self._way, self._body, self._expects = exchange, body, exchange.expects
+        self._stays_open = exchange.stays_open
+        exchange.start()
+        if body is not None and rest and self._held:
+            self._inbox.add(rest)
+        elif body is not None and rest:
+            self._feed(body, rest)
+        if self._inbox:
+            self._pump()
 
     def _begin_ordinary(self) -> None:
         limits, transport = self._server.limits, self.transport

@@ -1,7 +1,7 @@
 """How many connections each client address has open, so that one of them can't take what is there for all (rule 7)."""
 
-from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv6Address
 
 from gateway.config.schema import HttpLimits, Network
@@ -19,25 +19,28 @@ class ConnectionShares:
         share = limits.connections_per_address
         self._most = max(1, limits.connections // 4) if share is None else share
         self._trusted = trusted
-        self._open: Counter[int] = Counter()
+        self._open: dict[int, int] = {}
+        self._key = lru_cache(maxsize=4096)(self._work_out_key)
 
     def admit(self, address: IPAddress | None) -> bool:
         """Count a new connection; False if its address has more than its share. Each one also leaves, by `left`."""
         key = self._key(address)
         if key is None:
             return True
-        self._open[key] += 1
-        return self._open[key] <= self._most
+        count = self._open[key] = self._open.get(key, 0) + 1
+        return count <= self._most
 
     def left(self, address: IPAddress | None) -> None:
         """A connection that was counted is gone."""
         key = self._key(address)
         if key is not None:
-            self._open[key] -= 1
-            if self._open[key] <= 0:
-                del self._open[key]
+            count = self._open.get(key, 0) - 1
+            if count > 0:
+                self._open[key] = count
+            else:
+                self._open.pop(key, None)
 
-    def _key(self, address: IPAddress | None) -> int | None:
+    def _work_out_key(self, address: IPAddress | None) -> int | None:
         if address is None or is_trusted(address, self._trusted):
             return None
         # An IPv4 client of a socket that listens on both families looks like ::ffff:192.0.2.1 (RFC 4291 §2.5.5.2). It

@@ -14,7 +14,7 @@ from gateway.request.hop import Hop, asked_again, read_hop
 from gateway.server.carried import NOT_CARRIED
 from gateway.server.closing_connection import ConnectionState
 from gateway.server.connection import ClientConnection
-from gateway.server.fastpath.header_plans import ClientAddress
+from gateway.server.fastpath.client_address import ClientAddress
 from gateway.server.way import Accepting
 
 
@@ -55,10 +55,11 @@ class EngineConnection(ClientConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.BaseTransport, HopTransport(transport)))
 
-    def _begin(self, head: bytes) -> None:
+    def _begin(self, head: bytes, rest: bytes = b"") -> None:
         transport, carried = cast(Any, self.transport), self._server.carried
         if carried is not None and (asked := asked_again(head)):
             self._occupy(head)
+            self._inbox.add(rest)
             self._later = self._loop.create_task(self._answer_later(carried.goes_on(asked)))
             return
         try:
@@ -68,9 +69,10 @@ class EngineConnection(ClientConnection):
             return
         self._address = _address_of(transport.hop.peer, transport.hop.secure)
         if not transport.hop.asks:
-            super()._begin(head)
+            super()._begin(head, rest)
             return
         self._occupy(head)
+        self._inbox.add(rest)
         self._answer(carried.answer(head, self._address, transport.hop) if carried else NOT_CARRIED)
 
     def _occupy(self, head: bytes) -> None:

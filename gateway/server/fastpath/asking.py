@@ -27,9 +27,11 @@ class RequestHalf:
         "_invitation",
         "_invited",
         "_loop",
+        "_rendered",
         "_reused",
         "_uploaded",
         "_uploading",
+        "_upstream",
         "_wire",
         "_wire_full",
         "client",
@@ -43,19 +45,20 @@ class RequestHalf:
     )
 
     def __init__(self, wanted: Wanted, client: ExchangeClient, loop: asyncio.AbstractEventLoop) -> None:
+        allowed, body = wanted.allowed, wanted.body
         self.wanted, self.client, self._loop = wanted, client, loop
-        self.request_body, self.stays_open = wanted.body, wanted.plan.stays_open
+        self._upstream, self._rendered = allowed.upstream, allowed.rendered
+        self.request_body, self.stays_open = body, allowed.plan.stays_open
         self.started = loop.time()
-        self.deadline = self.started + wanted.rendered.response_time
-        self.over = False
+        self.deadline = self.started + allowed.rendered.response_time
         self._wire: UpstreamWire | None = None
         self._answer: FastResponseHead | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._invitation: asyncio.TimerHandle | None = None
         self._uploaded = 0
-        self._uploading = wanted.body is not None
-        self._asked = self._reused = self._heard = self._wire_full = False
-        self.expects = self._uploading and wanted.plan.expects
+        self.over = self._asked = self._reused = self._heard = self._wire_full = False
+        self._uploading = body is not None
+        self.expects = self._uploading and allowed.plan.expects
         """Whether the client waits for 100 Continue, or for an answer, before it sends the body."""
         self._invited = not self.expects
 
@@ -63,7 +66,7 @@ class RequestHalf:
         """Send the request on a kept wire, or open one."""
         # Silence during an upload is the client's, so that time counts; `response` begins when all of it is out.
         if self._uploading:
-            self.deadline = self.started + self.wanted.rendered.idle_time
+            self.deadline = self.started + self._rendered.idle_time
         wire = self.wanted.stock.take(self.started, replayable=self._replayable)
         if wire is not None:
             self._reused = True
@@ -74,7 +77,7 @@ class RequestHalf:
     @property
     def _replayable(self) -> bool:
         """Whether the request may be sent twice (RFC 9110 §9.2.2). A body is not kept, so it can't be."""
-        return self.wanted.body is None and self.wanted.method in IDEMPOTENT
+        return self.wanted.body is None and self.wanted.line.method in IDEMPOTENT
 
     def _open(self) -> None:
         # No byte of the body is taken while there is nowhere to send it: it would be gone if the ordinary path takes
@@ -85,7 +88,7 @@ class RequestHalf:
 
     async def _connect(self) -> None:
         try:
-            wire = await self.wanted.upstream.open(UpstreamWire, self.wanted.site.route.timeouts.connect)
+            wire = await self._upstream.open(UpstreamWire, self.wanted.allowed.site.route.timeouts.connect)
         except UpstreamError as error:
             if self.over:
                 return
@@ -121,13 +124,13 @@ class RequestHalf:
         """Send on a piece of the client's body."""
         wanted, wire = self.wanted, self._wire
         self._uploaded += len(data)
-        most = wanted.site.route.max_body
+        most = wanted.allowed.site.route.max_body
         if most and self._uploaded > most:
             self._fail(too_large())
             return
         if wire is not None and wire.transport is not None:
             wire.transport.write(chunk(data) if wanted.chunked else data)
-        self.deadline = self._loop.time() + wanted.rendered.idle_time
+        self.deadline = self._loop.time() + self._rendered.idle_time
 
     def body_end(self) -> None:
         """Hear that the body is complete: from now on the app's time for its answer runs."""
@@ -135,7 +138,7 @@ class RequestHalf:
         if self.wanted.chunked and self._wire is not None and self._wire.transport is not None:
             self._wire.transport.write(b"0\r\n\r\n")
         if self._answer is None:
-            self.deadline = self._loop.time() + self.wanted.rendered.response_time
+            self.deadline = self._loop.time() + self._rendered.response_time
 
     def body_broken(self, cause: str) -> None:
         """Hear that the client's framing is wrong: the request is refused, and the app's connection cut in the middle
@@ -149,7 +152,7 @@ class RequestHalf:
         if full:
             self.client.hold_body()
         else:
-            self.deadline = self._loop.time() + self.wanted.rendered.idle_time
+            self.deadline = self._loop.time() + self._rendered.idle_time
             self.client.release_body()
 
     # -- what the other half does ----------------------------------------------------------------------------------

@@ -13,15 +13,15 @@ from gateway.server.fastpath.wanted import Wanted
 
 def error_page(pages: Pages, wanted: Wanted, error: GatewayError, *, closes: bool) -> bytes:
     """Return the whole answer, head and body, to a request that failed. `closes`: no other follows it."""
-    headers = headers_of(wanted.plan.pairs)
-    passing = error.status in (502, 503, 504) and wanted.method == "GET"
-    page = pages.of(wanted.plan.target.host).error(
+    headers = headers_of(wanted.allowed.plan.pairs)
+    passing = error.status in (502, 503, 504) and wanted.line.method == "GET"
+    page = pages.of(wanted.allowed.plan.target.host).error(
         error.status,
         reader=pages.readers.of_headers(headers),
         message=error.public,
         request_id=wanted.name,
         actions=[TRY_AGAIN] if passing else (),
-        accepts_html=wants_html(wanted.method, headers),
+        accepts_html=wants_html(wanted.line.method, headers),
     )
     body = page.body if isinstance(page.body, bytes) else b""
     fields = [(name.encode(), value.encode()) for name, value in page.headers.items()]
@@ -31,4 +31,4 @@ def error_page(pages: Pages, wanted: Wanted, error: GatewayError, *, closes: boo
         fields.append((b"Connection", b"close"))
     reason = HTTPStatus(error.status).phrase.encode()
     head = serialize(b"HTTP/1.1 %d %b" % (error.status, reason), fields)
-    return head if wanted.method == "HEAD" else head + body
+    return head if wanted.line.method == "HEAD" else head + body

@@ -66,22 +66,29 @@ class Exchange(RequestHalf):
         """Take bytes of the upstream's answer."""
         self._heard = True
         if self._answer is None:
+            # Most answers are known ones that come whole.
+            if (
+                not self._buffer
+                and (known := self._rendered.known(data, self.wanted.line.method)) is not None
+            ):
+                self._relay_whole(known[0], data[known[1] :])
+                return
             self._read_head(self._buffer + data if self._buffer else data)
         else:
             self._relay(self._answer, b"", data)
         # A client that does not read stops the upstream as well: its silence is then no fault, and time does not run.
         if not self._paused and self._answer is not None:
-            self.deadline = self._loop.time() + self.wanted.rendered.idle_time
+            self.deadline = self._loop.time() + self._rendered.idle_time
 
     def _read_head(self, data: bytes) -> None:
         # As `UpstreamConnection` does: any number of 1xx heads before the final one (RFC 9110 §15.2), limited in all.
         # 101 answers a request for an upgrade, which the fast path never sends (§15.2.2).
-        wanted, lenient = self.wanted, self.wanted.site.route.upstream_http == "lenient"
+        wanted, lenient = self.wanted, self.wanted.allowed.site.route.upstream_http == "lenient"
         while (parts := split_head(data, lenient=lenient)) is not None:
             text, data = parts
             self._before_head += len(text)
             try:
-                answer = wanted.rendered.answer(text, wanted.method, lenient=lenient)
+                answer = self._rendered.answer(text, wanted.line.method, lenient=lenient)
             except OddResponse as odd:
                 self._broken(f"not HTTP: {odd}")
                 return
@@ -112,11 +119,21 @@ class Exchange(RequestHalf):
     def _begin(self, answer: FastResponseHead, data: bytes, *, lenient: bool) -> None:
         self._answer, self._buffer, self._invited = answer, b"", True
         self._received = answer.head.body(lenient=lenient)
-        self.wanted.upstream.answered()
+        self._upstream.answered()
         self.began = time.perf_counter()
         # An early answer: what is still to come of the request would be read as the next one (RFC 9112 §9.3).
         self._closes = self._uploading or not self.client.may_stay_open
         self._relay(answer, answer.public(closes=self._closes), data)
+
+    def _relay_whole(self, answer: FastResponseHead, body: bytes) -> None:
+        """Do what `_begin` and `_relay` do, for an answer that has come whole, with nothing behind it."""
+        self._answer, self._invited = answer, True
+        self._upstream.answered()
+        self.began = time.perf_counter()
+        self._closes = self._uploading or not self.client.may_stay_open
+        self.sent = len(body)
+        self._write(answer.public(closes=self._closes) + body)
+        self._finish(answer)
 
     def _relay(self, answer: FastResponseHead, head: bytes, data: bytes) -> None:
         """Send on what came of the body, behind the head if that is still to be sent."""
@@ -186,7 +203,7 @@ class Exchange(RequestHalf):
     def resume_writing(self) -> None:
         """The client has taken enough: read the upstream again, and let its time begin anew."""
         self._paused = False
-        self.deadline = self._loop.time() + self.wanted.rendered.idle_time
+        self.deadline = self._loop.time() + self._rendered.idle_time
         if self._wire is not None and self._wire.transport is not None:
             self._wire.transport.resume_reading()
 
@@ -197,7 +214,9 @@ class Exchange(RequestHalf):
     def close(self, code: int, reason: str) -> None:
         """The session that asked has ended: so does the answer, unless it may finish."""
         answer = self._answer
-        if self.over or (answer and may_finish(self.wanted.site.route, content_type_of(answer.start))):
+        if self.over or (
+            answer and may_finish(self.wanted.allowed.site.route, content_type_of(answer.start))
+        ):
             return
         self._end(answer.head.status if answer else 502, reason)
         self.client.cut()
@@ -208,9 +227,9 @@ class Exchange(RequestHalf):
         """The deadline has passed."""
         # Whom we have waited for decides who is told what: 504 for an app that does not answer or does not read, 408
         # for a client that does not go on with its upload, a cut connection behind the head.
-        url = self.wanted.upstream.address.url
+        url = self._upstream.address.url
         if self._answer is None and not self._uploading:
-            self._fail(UpstreamTimeout.after(url, self.wanted.rendered.response_time))
+            self._fail(UpstreamTimeout.after(url, self._rendered.response_time))
         elif self._answer is None and self._wire_full:
             self._fail(UpstreamTimeout("upstream stopped reading the request body"))
         elif self._answer is None:
@@ -232,10 +251,10 @@ class Exchange(RequestHalf):
 
     def _broken(self, why: str) -> None:
         """The upstream is at fault."""
-        error = BrokenConnection(f"{self.wanted.upstream.address.url}: {why}")
+        error = BrokenConnection(f"{self._upstream.address.url}: {why}")
         # A kept connection that ends may only have been idle for too long, which says nothing about the upstream.
         if self._answer is None and not self._reused:
-            self.wanted.upstream.failed(error)
+            self._upstream.failed(error)
         self._fail(error)
 
     def _fail(self, error: GatewayError) -> None:

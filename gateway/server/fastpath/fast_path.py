@@ -19,16 +19,15 @@ from gateway.portal.rendering.render import Pages
 from gateway.proxy.client_response import Admitted
 from gateway.proxy.identity import Assertions
 from gateway.proxy.proxy import Proxy, identity_of
-from gateway.proxy.request_headers import request_target
 from gateway.proxy.upstream_head import HEAD_LIMIT
 from gateway.proxy.upstreams import PreparedRoute, Upstream
 from gateway.request.chunked_body import ChunkedBody
 from gateway.request.framing import Body, LengthBody
-from gateway.request.target import REQUEST_ID, CountryOf
+from gateway.request.target import CountryOf
+from gateway.server.fastpath.client_address import ClientAddress
 from gateway.server.fastpath.error_page import error_page
 from gateway.server.fastpath.exchange import Exchange
 from gateway.server.fastpath.header_plans import (
-    ClientAddress,
     HeaderPlan,
     Plans,
     Rendered,
@@ -41,13 +40,13 @@ from gateway.server.fastpath.known_callers import KnownCallers
 from gateway.server.fastpath.known_yes import KnownYes
 from gateway.server.fastpath.metrics_tally import Tally
 from gateway.server.fastpath.questions import Questions
-from gateway.server.fastpath.request_head import FastRequestHead, split_head
+from gateway.server.fastpath.request_head import FastRequestHead, RequestLine, RequestLines, split_head
 from gateway.server.fastpath.upstream_wires import WirePool
-from gateway.server.fastpath.wanted import Allowed, ExchangeClient, Wanted
+from gateway.server.fastpath.wanted import Allowed, ExchangeClient, Wanted, head_of
 from gateway.session import Sessions
 
 log = logging.getLogger("gateway.fastpath")
-_NAME = REQUEST_ID.encode() + b": "
+_HOSTS = 16
 WATCH_INTERVAL = 0.25
 """Seconds between looks for exchanges that are late, and between additions to the shared metrics."""
 
@@ -84,6 +83,9 @@ class FastPath:
         self._routes, self._assertions, self._proxy = routes, assertions, proxy
         self._pages, self._access, self._clock = pages, access, clock
         self._below, self._exact = below, exact
+        self.lines = RequestLines(self._is_ours)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """That of the first request: asking for it is a call of the system."""
         self._plans = Plans(
             cookie_names=(sessions.cookie_name, sessions.devices.cookie_name),
             trusted=trusted,
@@ -109,95 +111,89 @@ class FastPath:
 
     def take(self, client: ExchangeClient, address: ClientAddress, data: bytes) -> Exchange | KnownYes | None:
         """An exchange, not yet started, if `data` is the head of a request that is allowed and plain."""
-        head = split_head(data)
+        since = time.perf_counter()
+        head = split_head(data, self.lines)
         if head is None:
             return None
         # Each `return None` below is a case for the ordinary path, never a refusal: this path must not be able to say
         # no, nor to say yes where the other one would say no.
         line = head.line
-        method, path, query = line[1].decode(), line[2].decode(), (line[3] or b"").decode()
-        if self.is_ours(path):
-            return self._questions.take(client, address, head, path)
-        if (found := self.judge(head, address, method, path, query)) is None:
+        if line.is_ours:
+            return self._questions.take(client, address, head)
+        if (allowed := self.judge(head, address)) is None:
             return None
-        plan, site, upstream, rendered, decision = found
-        name = plan.name(head.named) or self._access.new_id()
-        # Where no prefix is added or stripped the request line goes on as it came: `split_head` took only paths that
-        # have one spelling, so it is what the canonical target would be written as.
-        if rendered.plain_target:
-            out = line[0][: -len(" HTTP/1.1")] + rendered.start
-        else:
-            target = target_of(plan, method, path, query)
-            out = b"%b %b" % (line[1], request_target(target, upstream.address.base, site.rules.prefix))
-            out += rendered.start
-        # The body's framing, once and ours (RFC 9112 §6.3): it was cut out of the block that the plan is made of.
+        plan, upstream = allowed.plan, allowed.upstream
+        name = (head.named and plan.name(head.named)) or plan.named or self._access.new_id()
         body: Body | None = None
         if head.chunked:
-            body, out = ChunkedBody(HEAD_LIMIT), out + b"Transfer-Encoding: chunked\r\n"
-        elif head.length is not None:
-            body = LengthBody(head.length) if head.length else None
-            out += b"Content-Length: %d\r\n" % head.length
-        out += rendered.block
-        out += _NAME + name.encode() + b"\r\n\r\n" if rendered.named else b"\r\n"
-        stock = self._stocks.get(id(upstream)) or self._stocks.setdefault(id(upstream), WirePool())
+            body = ChunkedBody(HEAD_LIMIT)
+        elif head.length:
+            body = LengthBody(head.length)
         wanted = Wanted(
-            method=method,
-            path=path,
-            query=query,
-            out=out,
+            line=line,
+            allowed=allowed,
+            out=head_of(head, allowed, name),
             body=body,
             chunked=head.chunked,
-            site=site,
-            upstream=upstream,
-            stock=stock,
-            rendered=rendered,
-            plan=plan,
+            stock=self._stocks.get(id(upstream)) or self._stocks.setdefault(id(upstream), WirePool()),
             name=name,
-            decision=decision,
+            since=since,
         )
-        exchange = Exchange(wanted=wanted, client=client, journal=self, loop=asyncio.get_running_loop())
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        exchange = Exchange(wanted=wanted, client=client, journal=self, loop=loop)
         self._active.add(exchange)
         return exchange
 
-    def judge(
-        self, head: FastRequestHead, address: ClientAddress, method: str, path: str, query: str
-    ) -> Allowed | None:
+    def judge(self, head: FastRequestHead, address: ClientAddress) -> Allowed | None:
         """What is known of a plain request to an app that policy allows; None for the ordinary path."""
-        plan = self._plans.find(head.block, address)
+        plan, line = self._plans.find(head.block, address), head.line
         if plan is None or (head.named and plan.names_itself):
             return None
-        route = self._routes.match(plan.target.host, path)
-        if route is None or route.client_cert or route.upstream is None:
-            return None  # a 404, a certificate to be checked, or a route without an app behind us
-        if route.max_body and head.length is not None and head.length > route.max_body:
+        site = self._site(line, plan.target.host)
+        if site is None:
             return None
-        if plan.may_be_release and method == "POST":
+        if head.length is not None and site.route.max_body and head.length > site.route.max_body:
+            return None
+        if plan.may_be_release and line.method == "POST":
             return None
         # Only who is known to this worker already: anything else means a question to a store, or a sign-in page.
-        caller = self._callers.find(route, plan.target, method, plan, plan.authorization)
+        caller = self._callers.find(site.route, plan.target, line.method, plan, plan.authorization)
         if caller is None:
             return None
-        principal = caller.principal
-        site = self._proxy.site_of(route)
-        upstream = site.pool.next(identity_of(principal, plan.target) if site.pool.sticky else "")
-        rendered = self._render(plan, site, upstream, principal, consumed=caller.consumed)
-        decision = rendered.decision or self._decision(plan, site, rendered, method, path, query)
-        if decision.verdict is not Verdict.ALLOW or not upstream.available:
+        principal, now = caller.principal, self._clock()
+        pool = site.pool
+        upstream = pool.next(identity_of(principal, plan.target) if pool.sticky else "")
+        rendered = self._render(plan, site, upstream, principal, now, consumed=caller.consumed)
+        decision = rendered.decision or self._decision(plan, site, rendered, line)
+        if decision.verdict is not Verdict.ALLOW or not upstream.available_at(now):
             return None
         return Allowed(plan=plan, site=site, upstream=upstream, rendered=rendered, decision=decision)
 
+    def _site(self, line: RequestLine, host: str) -> PreparedRoute | None:
+        """The route of a request, None for a 404, a certificate to be checked, or a route without an app behind us."""
+        try:
+            return line.sites[host]
+        except KeyError:
+            route = self._routes.match(host, line.path)
+            taken = route is not None and not route.client_cert and route.upstream is not None
+            site = self._proxy.site_of(route) if route is not None and taken else None
+            if len(line.sites) >= _HOSTS:
+                line.sites.clear()
+            line.sites[host] = site
+            return site
+
     def _decision(
-        self, plan: HeaderPlan, site: PreparedRoute, rendered: Rendered, method: str, path: str, query: str
+        self, plan: HeaderPlan, site: PreparedRoute, rendered: Rendered, line: RequestLine
     ) -> Decision:
         """What policy says, from memory if it was asked the same a moment ago."""
-        slot = (method, path, query if site.route.query_names else "")
+        slot = (line.method, line.path, line.query if site.route.query_names else "")
         if (known := rendered.decisions.get(slot)) is None:
-            known = self._decide(plan, site, rendered.principal, method, path, query)
+            known = self._decide(plan, site, rendered.principal, line.method, line.path, line.query)
             if not self._momentary[id(site.route)]:
                 rendered.remember(slot, known)
         return known
 
-    def is_ours(self, path: str) -> bool:
+    def _is_ours(self, path: str) -> bool:
         """Whether a path is the gateway's own, or looks like it."""
         return path.startswith(self._below) or path in self._exact
 
@@ -207,6 +203,7 @@ class FastPath:
         site: PreparedRoute,
         upstream: Upstream,
         principal: Principal | None,
+        now: float,
         *,
         consumed: bool,
     ) -> Rendered:
@@ -214,7 +211,6 @@ class FastPath:
         # The principal is compared by identity. A session that is read again, as after any change, gives a new object,
         # and nothing that was rendered for the old one is used for it.
         known = plan.rendered.get(slot)
-        now = self._clock()
         if known is None or known.principal is not principal or now >= known.until:
             known = render(plan, site, upstream.address, principal, self._assertions, now, consumed=consumed)
             if self._remembers[id(site.route)]:
@@ -240,15 +236,15 @@ class FastPath:
         self._active.discard(exchange)
         if status == 0:
             return
-        wanted = exchange.wanted
-        ended = time.perf_counter()
-        self._tally.count(wanted.site.route.label, status, (exchange.began or ended) - wanted.since)
+        wanted, ended = exchange.wanted, time.perf_counter()
+        stems, decision = wanted.allowed.rendered.stems, wanted.allowed.decision
+        self._tally.count(stems.route, status, (exchange.began or ended) - wanted.since)
         if self._access.wants(status):
             self._access.like(
-                wanted.rendered.stems.of(wanted.decision, reason),
+                stems.of(decision, reason),
                 wanted.name,
-                wanted.method,
-                wanted.path,
+                wanted.line.method,
+                wanted.line.path,
                 status,
                 ended - wanted.since,
                 exchange.sent,
@@ -267,10 +263,11 @@ class FastPath:
         """Session id -> the answers to it that are under way."""
         held: dict[str, list[Admitted]] = {}
         for exchange in self._active:
-            wanted, principal = exchange.wanted, exchange.wanted.rendered.principal
+            line, allowed = exchange.wanted.line, exchange.wanted.allowed
+            principal = allowed.rendered.principal
             if principal is not None:
-                target = target_of(wanted.plan, wanted.method, wanted.path, wanted.query)
-                one = Admitted(held=exchange, route=wanted.site.route, target=target, principal=principal)
+                target = target_of(allowed.plan, line.method, line.path, line.query)
+                one = Admitted(held=exchange, route=allowed.site.route, target=target, principal=principal)
                 held.setdefault(principal.session.sid, []).append(one)
         return held
 

@@ -4,7 +4,6 @@ Browsers send the same headers again and again on a connection; only the request
 shared, ordinary functions (read_target, request_headers, decide) made of a block; nothing is decided anew here.
 """
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from gateway.config.schema import Network, Route
 from gateway.errors import RequestRefused
-from gateway.model import Decision, IPAddress, Principal, Target
+from gateway.model import Decision, Principal, Target
 from gateway.observability.access_line import LineStems
 from gateway.proxy.client_headers import Pairs
 from gateway.proxy.identity import Assertions
@@ -21,7 +20,7 @@ from gateway.proxy.request_headers import Peer, host_header, named, request_head
 from gateway.proxy.response_headers import Rewriter
 from gateway.proxy.upstream_connection import serialize
 from gateway.proxy.upstreams import PreparedRoute, UpstreamAddress
-from gateway.request.forwarded import is_trusted, peer_address
+from gateway.request.forwarded import is_trusted
 from gateway.request.target import (
     REQUEST_ID,
     CountryOf,
@@ -31,6 +30,7 @@ from gateway.request.target import (
     given_id,
     read_target,
 )
+from gateway.server.fastpath.client_address import ClientAddress
 from gateway.server.fastpath.request_head import read_block
 from gateway.server.fastpath.response_head import FastResponseHead, read_answer
 
@@ -41,22 +41,6 @@ LARGEST_BLOCK = 4096  # a larger one is served without being remembered
 _LARGEST_ANSWER = 1024  # likewise; clients can have a large part in what an app answers
 ASSERTION_GOOD_FOR = 60.0
 """Seconds for which a rendered assertion is used again; it lives longer than that (see proxy.identity)."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClientAddress:
-    """Where a connection comes from: parsed, as text, and whether it is TLS."""
-
-    peer: IPAddress | None
-    text: str | None
-    secure: bool
-
-    @classmethod
-    def of(cls, transport: asyncio.BaseTransport) -> "ClientAddress":
-        """Read the address of an accepted connection; both forms of it are None on a unix socket."""
-        name = transport.get_extra_info("peername")
-        text = str(name[0]) if isinstance(name, tuple) else None
-        return cls(peer_address(name), text, transport.get_extra_info("sslcontext") is not None)
 
 
 @dataclass(slots=True)
@@ -78,6 +62,8 @@ class Rendered:
     response_time: float
     idle_time: float
     plain_target: bool
+    lenient: bool
+    """Whether the upstream's heads may have other line ends than CR LF."""
     stems: LineStems
     """What the log's lines of requests like it have in common."""
     decision: Decision | None = None
@@ -94,6 +80,16 @@ class Rendered:
             if len(self.decisions) >= _DECISIONS:
                 self.decisions.clear()
             self.decisions[slot] = decision
+
+    def known(self, data: bytes, method: str) -> tuple[FastResponseHead, int] | None:
+        """The final answer that `data` is, whole and without a byte behind it, and where its body begins; None for any
+        other, and for heads that were not seen before.
+        """
+        end = data.find(b"\r\n\r\n")
+        answer = self.answers.get((data[:end], method))
+        if answer is None or answer.whole != len(data) - end - 4 or self.lenient:
+            return None
+        return answer, end + 4
 
     def answer(self, head: bytes, method: str, *, lenient: bool) -> FastResponseHead:
         """What `read_answer` makes of a response head. Apps repeat their heads until the Date changes.
@@ -255,6 +251,7 @@ def render(
         response_time=site.route.timeouts.response or float("inf"),
         idle_time=site.route.timeouts.idle or float("inf"),
         plain_target=not (upstream.base or site.rules.prefix),
+        lenient=site.route.upstream_http == "lenient",
         stems=LineStems(
             target=target,
             principal=principal,

@@ -26,10 +26,10 @@ from gateway.observability.access_line import LineStems
 from gateway.observability.access_log import AccessLog
 from gateway.policy.decide import Routes
 from gateway.proxy.upstream_connection import serialize
+from gateway.server.fastpath.client_address import ClientAddress
 from gateway.server.fastpath.header_plans import (
     ASSERTION_GOOD_FOR,
     LARGEST_BLOCK,
-    ClientAddress,
     HeaderPlan,
     Plans,
     depends_on_headers_only,
@@ -111,11 +111,9 @@ class Questions:
         self._remembers = {id(route): depends_on_headers_only(route) for route in routes.all}
         self._known: OrderedDict[tuple[object, ...], KnownQuestion | None] = OrderedDict()
 
-    def take(
-        self, client: ExchangeClient, address: ClientAddress, head: FastRequestHead, path: str
-    ) -> KnownYes | None:
-        """The answer, not yet sent, to a plain question at `path` that is known to be a yes."""
-        method, query, block = head.line[1].decode(), (head.line[3] or b"").decode(), head.block
+    def take(self, client: ExchangeClient, address: ClientAddress, head: FastRequestHead) -> KnownYes | None:
+        """The answer, not yet sent, to a plain question that is known to be a yes."""
+        method, path, query, block = head.line.method, head.line.path, head.line.query, head.block
         if head.length or head.chunked:
             return None
         if path in self._forward.doors:

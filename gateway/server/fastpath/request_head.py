@@ -4,10 +4,11 @@ Stricter than RFC 9112 on purpose: an empty answer only means that the ordinary 
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from gateway.proxy.client_headers import Pair, Pairs
+from gateway.proxy.upstreams import PreparedRoute
 
 # A path with one spelling and one reading (gateway.request.target): no escapes, no empty or dotted segments, no ";".
 # An empty query is not plain either: a Target does not tell "/?" from "/".
@@ -54,18 +55,65 @@ _ONCE = (
     b"authorization",
 )
 # A body in them has no meaning, and is a way to smuggle requests (RFC 9110 §9.3.1): with framing they are not plain.
-_BODILESS = (b"GET", b"HEAD")
+_BODILESS = ("GET", "HEAD")
+_LINES, _LONGEST_LINE = 2048, 256
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLine:
+    """A plain request line. `asked` is it without the version."""
+
+    asked: bytes
+    method: str
+    path: str
+    query: str
+    is_ours: bool
+    """Whether the path is the gateway's own, or looks like it."""
+    sites: dict[str, PreparedRoute | None] = field(default_factory=dict)
+    """By host, the route with an app behind us that serves it; None where there is none that may be taken."""
+
+
+class RequestLines:
+    """Request lines as they were read: of an app the same things are asked for again and again."""
+
+    def __init__(self, is_ours: Callable[[str], bool]) -> None:
+        """`is_ours` says whether a path is the gateway's own."""
+        self._is_ours = is_ours
+        self._known: dict[bytes, RequestLine] = {}
+
+    def read(self, line: bytes) -> RequestLine | None:
+        """Return what a line asks for, if it is plain."""
+        known = self._known.get(line)
+        if known is None and (known := self._read(line)) is not None and len(line) <= _LONGEST_LINE:
+            # They come from outside: few are kept, and none that are long.
+            if len(self._known) >= _LINES:
+                self._known.clear()
+            self._known[line] = known
+        return known
+
+    def _read(self, line: bytes) -> RequestLine | None:
+        match = _LINE.fullmatch(line)
+        if match is None or not match[2]:
+            return None
+        path = match[2].decode()
+        return RequestLine(
+            asked=line[: -len(" HTTP/1.1")],
+            method=match[1].decode(),
+            path=path,
+            query=(match[3] or b"").decode(),
+            is_ours=self._is_ours(path),
+        )
 
 
 @dataclass(slots=True)
 class FastRequestHead:
-    """A plain request: `line` is the matched request line (method, path, query), `block` its headers without framing
-    and without `named`, what X-Request-Id says, "" if it stands in the block or nowhere.
+    """A plain request: its line, and `block`, its headers without framing and without `named`, what X-Request-Id says,
+    "" if it stands in the block or nowhere.
 
     `length` is None where no Content-Length stands; neither that nor `chunked` means that it has no body.
     """
 
-    line: re.Match[bytes]
+    line: RequestLine
     block: bytes
     """It begins with the end of the request line."""
     named: str = ""
@@ -94,18 +142,18 @@ _SPELLINGS = {
 }
 
 
-def split_head(data: bytes) -> FastRequestHead | None:
-    """What `data`, exactly one head with its empty line, asks for, if it is plain."""
+def split_head(data: bytes, lines: RequestLines) -> FastRequestHead | None:
+    """What `data`, exactly one head with its empty line, asks for, if it is plain; `lines` knows request lines."""
     end = data.find(b"\r\n")
-    line = _LINE.fullmatch(data, 0, end)
-    if line is None or not line[2]:
+    line = lines.read(data[:end])
+    if line is None:
         return None
     head = FastRequestHead(line, data[end:-4])
     # A proxy's name for the request: another one each time, and no app gets it from a client.
-    if name := head.take_out("X-Request-Id", _ID):
+    if b"equest-" in head.block and (name := head.take_out("X-Request-Id", _ID)):
         head.named = name[1].decode()
     # A second framing header is still in the block, which is not plain then (RFC 9112 §6.3).
-    if line[1] not in _BODILESS:
+    if line.method not in _BODILESS:
         if length := head.take_out("Content-Length", _LENGTH):
             head.length = int(length[1])
         elif head.take_out("Transfer-Encoding", _CHUNKED):

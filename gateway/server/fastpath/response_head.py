@@ -21,6 +21,8 @@ class FastResponseHead:
     start: bytes
     dated: bool
     reusable: bool
+    whole: int
+    """Bytes of the body, -1 if the head does not tell how many, and for 1xx, behind which another head comes."""
 
     @property
     def chunked(self) -> bool:
@@ -42,8 +44,14 @@ def read_answer(data: bytes, method: str, rewriter: Rewriter, *, lenient: bool =
     if head.status >= 200:
         pairs = framed(head, pairs, chunked=not head.bodiless and head.length is None)
     start = serialize(b"HTTP/1.1 %d %b" % (head.status, head.reason), pairs)[:-2]
-    reusable = keeps_alive(head) and not head.until_close
-    return FastResponseHead(head=head, start=start, dated=has_date(pairs), reusable=reusable)
+    told = head.status >= 200 and (head.bodiless or (head.length is not None and not head.chunked))
+    return FastResponseHead(
+        head=head,
+        start=start,
+        dated=has_date(pairs),
+        reusable=keeps_alive(head) and not head.until_close,
+        whole=(0 if head.bodiless else head.length or 0) if told else -1,
+    )
 
 
 def chunk(data: bytes) -> bytes:

@@ -1,15 +1,19 @@
 """What an exchange is given: the request as it is to be asked, and the client's connection."""
 
 import asyncio
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from gateway.model import Decision
+from gateway.proxy.request_headers import request_target
 from gateway.proxy.upstreams import PreparedRoute, Upstream
 from gateway.request.framing import Body
-from gateway.server.fastpath.header_plans import HeaderPlan, Rendered
+from gateway.request.target import REQUEST_ID
+from gateway.server.fastpath.header_plans import HeaderPlan, Rendered, target_of
+from gateway.server.fastpath.request_head import FastRequestHead, RequestLine
 from gateway.server.fastpath.upstream_wires import WirePool
+
+_NAME = REQUEST_ID.encode() + b": "
 
 
 class ExchangeClient(Protocol):
@@ -38,7 +42,7 @@ class ExchangeClient(Protocol):
 
 
 class Allowed(NamedTuple):
-    """A plain request that policy allows, and what is known of requests like it."""
+    """What is known of a plain request that policy allows, and of those like it."""
 
     plan: HeaderPlan
     site: PreparedRoute
@@ -58,17 +62,32 @@ class Wanted:
         since: when it began (`time.perf_counter`, seconds).
     """
 
-    method: str
-    path: str
-    query: str
+    line: RequestLine
+    allowed: Allowed
     out: bytes
     body: Body | None
     chunked: bool
-    site: PreparedRoute
-    upstream: Upstream
     stock: WirePool
-    rendered: Rendered
-    plan: HeaderPlan
     name: str
-    decision: Decision
-    since: float = field(default_factory=time.perf_counter)
+    since: float
+
+
+def head_of(head: FastRequestHead, allowed: Allowed, name: str) -> bytes:
+    """The whole head of a request as the upstream gets it; `name` is the request's id."""
+    plan, site, upstream, rendered, _ = allowed
+    line = head.line
+    # Where no prefix is added or stripped the request line goes on as it came: `split_head` took only paths that have
+    # one spelling, so it is what the canonical target would be written as.
+    asked = line.asked
+    if not rendered.plain_target:
+        target = target_of(plan, line.method, line.path, line.query)
+        place = request_target(target, upstream.address.base, site.rules.prefix)
+        asked = b"%b %b" % (line.method.encode(), place)
+    # The body's framing, once and ours (RFC 9112 §6.3): it was cut out of the block that the plan is made of.
+    framing = b""
+    if head.chunked:
+        framing = b"Transfer-Encoding: chunked\r\n"
+    elif head.length is not None:
+        framing = b"Content-Length: %d\r\n" % head.length
+    told = _NAME + name.encode() + b"\r\n\r\n" if rendered.named else b"\r\n"
+    return b"".join((asked, rendered.start, framing, rendered.block, told))
