@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from gateway.config.sections.sms_email import SmsTwilio, SmsTwilioVerify
 from gateway.errors import SendFailed
 from gateway.messaging.senders.retry import Backoff
-from tests.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FROM, VERIFY_SERVICE_SID
+from tests.twilio_rules import ACCOUNT_SID, AUTH_TOKEN, FROM, VERIFY_SERVICE_SID
 
 PHONE = "+4915112345678"
 CODE = "493817"

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from gateway.stores.protocols.sms import SmsMessage
-from tests.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FROM, VERIFY_SERVICE_SID, FakeTwilio
+from tests.fake_twilio import FakeTwilio
 from tests.rig import Browser, Rig, running_gateway
+from tests.twilio_rules import ACCOUNT_SID, AUTH_TOKEN, FROM, VERIFY_SERVICE_SID
 
 SECOND_PHONE = "+4915112345679"
 

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.config.schema import PasswordRules as PasswordSettings
+from gateway.directory.database import DatabaseDirectory
 from gateway.directory.password_hashing import PasswordHashing
 from gateway.keyring import KeyRing
 from gateway.stores.sql.engine import open_engine
@@ -84,3 +85,8 @@ def passwords() -> Iterator[PasswordHashing]:
     passwords = PasswordHashing(PasswordSettings(argon2_memory=64 * 1024, argon2_passes=1))
     yield passwords
     passwords.close()
+
+
+@pytest.fixture
+def directory(engine: AsyncEngine, passwords: PasswordHashing, clock: FakeClock) -> DatabaseDirectory:
+    return DatabaseDirectory(engine, passwords, clock)

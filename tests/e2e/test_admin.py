@@ -5,7 +5,7 @@ from pathlib import Path
 import pyotp
 from playwright.async_api import Browser, Page, expect
 
-from tests.e2e.test_pages import complaints_of, violations
+from tests.e2e.page_checks import complaints_of, violations
 from tests.e2e.test_sign_in import give_code, give_password
 from tests.rig import PASSWORD, Rig, running_gateway
 

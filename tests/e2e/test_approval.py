@@ -4,7 +4,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page, expect
 
-from tests.e2e.test_pages import complaints_of, violations
+from tests.e2e.page_checks import complaints_of, violations
 from tests.rig import PASSWORD, Rig, running_gateway
 
 

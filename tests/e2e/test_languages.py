@@ -19,7 +19,7 @@ from playwright.async_api import Browser, Page
 from gateway.config.schema import Branding
 from gateway.i18n.catalogues import Language
 from gateway.portal.rendering.render import Pages
-from tests.e2e.test_pages import OF_LAYOUT, violations
+from tests.e2e.page_checks import OF_LAYOUT, violations
 from tests.page_samples import NAMES as SAMPLES
 from tests.page_samples import application
 from tests.rig import running_gateway

@@ -1,62 +1,13 @@
 """Our pages in a real browser: without JavaScript, on small screens, in the dark, with assistive technology."""
 
-from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
-from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # ships no types
-from playwright.async_api import Browser, Page, Response
+from playwright.async_api import Browser, Response
 
-from gateway.config.schema import Branding
-from gateway.portal.rendering.render import Pages
-from tests.page_samples import ENGLISH, NAMES, VERIFY, application
-
-ServerFor = Callable[[web.Application], Awaitable[TestServer]]
-
-FIXED = {"csrf_token": "t", "rd": "/", "method": "sms"}
-WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-OF_COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
-"""What axe judges by colours. All else in a page is the same in the dark."""
-OF_LAYOUT = {
-    "runOnly": {
-        "type": "rule",
-        "values": [
-            *("color-contrast", "link-in-text-block", "target-size", "scrollable-region-focusable"),
-            *(
-                "html-has-lang",
-                "html-lang-valid",
-                "html-xml-lang-mismatch",
-                "valid-lang",
-                "css-orientation-lock",
-            ),
-        ],
-    }
-}
-"""What axe judges by where things are, and by the language. All else is the same from right to left."""
-
-
-def pages(color: str = "#2f5bea", form_action: Sequence[str] = (), templates: Path | None = None) -> Pages:
-    branding = Branding(name="Harbour Labs", support="Ask help@harbour.example", color=color)
-    return Pages(branding, form_action=form_action, templates=templates)
-
-
-def complaints_of(page: Page) -> list[str]:
-    """What the browser complains about from now on: CSP violations, failed loads, script errors."""
-    found: list[str] = []
-    page.on("console", lambda message: found.append(message.text))
-    page.on("pageerror", lambda error: found.append(str(error)))
-    return found
-
-
-async def violations(page: Page, options: dict[str, Any] = WCAG) -> list[str]:
-    """axe-core's findings, each with the elements it means."""
-    results = await Axe().run(page, options={**options, "resultTypes": ["violations"]})
-    return [
-        f"{rule['id']}: {[node['html'] for node in rule['nodes']]}" for rule in results.response["violations"]
-    ]
+from tests.e2e.page_checks import OF_COLOURS, ServerFor, complaints_of, pages, violations
+from tests.e2e.test_code_page import Desk
+from tests.page_samples import NAMES, application
 
 
 async def test_axe_finds_nothing_on_any_page(aiohttp_server: ServerFor, browser: Browser) -> None:
@@ -206,113 +157,6 @@ async def test_the_skip_link_leads_to_the_content(aiohttp_server: ServerFor, bro
     assert await page.evaluate("document.activeElement.className") == "skip"
     await page.keyboard.press("Enter")
     assert await page.evaluate("document.activeElement.id") == "main"
-
-
-class Desk:
-    """A verify page whose form really posts; it keeps what arrived and answers as told."""
-
-    def __init__(self, pages: Pages, landing: str = "/landed", **context: Any) -> None:
-        self._pages, self._landing, self._context = pages, landing, VERIFY | context
-        self.posts: list[dict[str, str]] = []
-        self.origins: list[str | None] = []
-
-    def application(self) -> web.Application:
-        app = web.Application()
-        app.add_routes(self._pages.static_routes())
-        app.add_routes([web.get("/_auth/verify", self._page), web.post("/_auth/verify", self._post)])
-        app.add_routes([web.get("/landed", self._landed)])
-        return app
-
-    async def _page(self, _: web.Request) -> web.Response:
-        return self._pages.render("verify.html", reader=ENGLISH, **self._context)
-
-    async def _post(self, request: web.Request) -> web.Response:
-        self.posts.append({key: str(value) for key, value in (await request.post()).items()})
-        self.origins.append(request.headers.get("Origin"))
-        return web.Response(status=303, headers={"Location": self._landing})
-
-    async def _landed(self, _: web.Request) -> web.Response:
-        return web.Response(text="landed")
-
-
-async def test_without_javascript_a_code_is_sent_by_its_button(
-    aiohttp_server: ServerFor, browser: Browser
-) -> None:
-    desk = Desk(pages())
-    server = await aiohttp_server(desk.application())
-    page = await (await browser.new_context(java_script_enabled=False)).new_page()
-    await page.goto(str(server.make_url("/_auth/verify")))
-    await page.locator("#code:focus").wait_for()
-    await page.keyboard.insert_text("123 456")
-    await page.get_by_label("Don’t ask again").check()
-    await page.get_by_role("button", name="Verify").click()
-    await page.wait_for_url("**/landed")
-    assert desk.posts == [FIXED | {"code": "123 456", "remember_device": "1"}]
-
-
-@pytest.mark.parametrize(
-    ("button", "field", "value"),
-    [("Send another code", "resend", "1"), ("Authenticator app", "factor", "totp")],
-)
-async def test_other_ways_need_no_code(
-    aiohttp_server: ServerFor, browser: Browser, button: str, field: str, value: str
-) -> None:
-    desk = Desk(pages())
-    server = await aiohttp_server(desk.application())
-    page = await (await browser.new_context(java_script_enabled=False)).new_page()
-    await page.goto(str(server.make_url("/_auth/verify")))
-    await page.get_by_role("button", name=button).click()
-    await page.wait_for_url("**/landed")
-    assert desk.posts == [FIXED | {"code": "", field: value}]
-
-
-async def test_enter_verifies_and_does_not_resend(aiohttp_server: ServerFor, browser: Browser) -> None:
-    desk = Desk(pages())
-    server = await aiohttp_server(desk.application())
-    page = await browser.new_page()
-    await page.goto(str(server.make_url("/_auth/verify")))
-    await page.locator("#code:focus").wait_for()
-    await page.keyboard.type("123456")
-    await page.keyboard.press("Enter")
-    await page.wait_for_url("**/landed")
-    assert desk.posts == [FIXED | {"code": "123456"}]
-
-
-async def test_a_form_post_names_its_origin(aiohttp_server: ServerFor, browser: Browser) -> None:
-    """The CSRF check needs this; Referrer-Policy: no-referrer would make it "null"."""
-    desk = Desk(pages())
-    server = await aiohttp_server(desk.application())
-    page = await browser.new_page()
-    await page.goto(str(server.make_url("/_auth/verify")))
-    await page.get_by_role("button", name="Send another code").click()
-    await page.wait_for_url("**/landed")
-    assert desk.origins == [str(server.make_url("/")).rstrip("/")]
-
-
-async def test_a_complete_code_sends_itself_once(aiohttp_server: ServerFor, browser: Browser) -> None:
-    desk = Desk(pages(), can_remember=False)
-    server = await aiohttp_server(desk.application())
-    page = await browser.new_page()
-    await page.goto(str(server.make_url("/_auth/verify")))
-    await page.locator("#code:focus").wait_for()
-    assert "as soon as all digits are in" in await page.locator("#hint").inner_text()
-    await page.keyboard.type("12345")
-    assert desk.posts == []
-    await page.keyboard.type("67")
-    await page.wait_for_url("**/landed")
-    assert [post["code"] for post in desk.posts] == ["123456"]
-
-
-async def test_another_code_is_offered_when_the_pause_is_over(
-    aiohttp_server: ServerFor, browser: Browser
-) -> None:
-    desk = Desk(pages(), resend_after=1)
-    server = await aiohttp_server(desk.application())
-    page = await browser.new_page()
-    await page.goto(str(server.make_url("/_auth/verify")))
-    await page.get_by_role("button", name="Send another code").click()
-    await page.wait_for_url("**/landed")
-    assert [post.get("resend") for post in desk.posts] == ["1"]
 
 
 @pytest.mark.parametrize("listed", [True, False])

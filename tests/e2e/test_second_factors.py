@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import pyotp
 from playwright.async_api import Browser, Page, expect
 
-from tests.e2e.test_pages import violations
+from tests.e2e.page_checks import violations
 from tests.rig import PASSWORD, Rig, running_gateway
 
 KEY = {

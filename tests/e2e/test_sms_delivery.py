@@ -4,7 +4,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page, expect
 
-from tests.e2e.test_pages import violations
+from tests.e2e.page_checks import violations
 from tests.fake_twilio import FakeTwilio
 from tests.rig import PASSWORD, PHONE, Rig
 from tests.sms_rig import SECOND_PHONE, sms_gateway

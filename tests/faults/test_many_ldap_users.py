@@ -9,8 +9,8 @@ import pytest
 
 from gateway.directory.base import every
 from tests.ldap_rig import FOLDERS, GROUPS, group, opened, person
+from tests.ldap_service import Ldap, ldap_server
 from tests.rig import PASSWORD
-from tests.services import Ldap, ldap_server
 
 USERS, TEAM = 100_000, 500
 NESTED = {"group_base_dn": GROUPS, "nested_groups": "search"}

@@ -16,7 +16,7 @@ from gateway.config.schema import Log
 from gateway.observability import log as gateway_log
 from tests.both_paths import RawUpstream, Said, both_paths, on_ordinary_path, request, same, talk
 from tests.rig import PASSWORD, Rig
-from tests.security.test_service_accounts import TOKEN, add_token, revoke
+from tests.service_accounts_rig import TOKEN, add_token, revoke
 
 LABEL = "app.test/"
 

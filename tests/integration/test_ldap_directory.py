@@ -9,8 +9,8 @@ import pytest
 
 from gateway.errors import StoreUnavailable
 from tests.ldap_rig import FOLDERS, group, opened, person, settings
+from tests.ldap_service import Ldap, ldap_server
 from tests.rig import PASSWORD, running_gateway
-from tests.services import Ldap, ldap_server
 from tests.waiting import PATIENCE
 
 FILETIME_2027 = (1_800_000_000 + 11_644_473_600) * 10_000_000

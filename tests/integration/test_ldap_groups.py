@@ -19,8 +19,8 @@ from tests.ldap_rig import (
     serving,
     settings,
 )
+from tests.ldap_service import Ldap, ldap_server
 from tests.rig import PASSWORD, running_gateway
-from tests.services import Ldap, ldap_server
 
 POSIX = f"dn: cn=unix,{GROUPS}\nobjectClass: posixGroup\ncn: unix\ngidNumber: 7\nmemberUid: alice\n\n"
 TREE = (

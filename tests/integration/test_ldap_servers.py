@@ -22,8 +22,8 @@ from tests.ldap_rig import (
     serving,
     wired,
 )
+from tests.ldap_service import Ldap, ldap_server
 from tests.rig import PASSWORD
-from tests.services import Ldap, ldap_server
 from tests.waiting import until
 
 NAMES = [f"user{number}" for number in range(7)]

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.fake_twilio import ACCOUNT_SID, AUTH_TOKEN, FROM, VERIFY_SERVICE_SID, FakeTwilio
+from tests.fake_twilio import FakeTwilio
 from tests.rig import PHONE, running_gateway
+from tests.twilio_rules import ACCOUNT_SID, AUTH_TOKEN, FROM, VERIFY_SERVICE_SID
 
 
 def messages(twilio: FakeTwilio, **more: Any) -> dict[str, Any]:

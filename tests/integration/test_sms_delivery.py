@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from gateway.stores.protocols.sms import FINAL, Delivery
-from tests.fake_twilio import FakeTwilio, Message
+from tests.fake_twilio import FakeTwilio
 from tests.rig import PHONE
 from tests.sms_rig import ask_for_code, delivery, records, sms_gateway, spent, verify_config
+from tests.twilio_rules import Message
 from tests.waiting import leap, until
 
 

@@ -9,7 +9,7 @@ import pytest
 from gateway.errors import SendFailed
 from gateway.messaging.senders.build import build_sms
 from gateway.messaging.senders.twilio.messages import TwilioSender
-from tests.fake_twilio import AUTH_TOKEN, FROM, MESSAGING_SERVICE_SID, FakeTwilio
+from tests.fake_twilio import FakeTwilio
 from tests.sending import (
     CODE,
     PHONE,
@@ -21,6 +21,7 @@ from tests.sending import (
     twilio_config,
 )
 from tests.twilio_rig import failure_in_time, failure_of, sending
+from tests.twilio_rules import AUTH_TOKEN, FROM, MESSAGING_SERVICE_SID
 from tests.waiting import until
 
 

@@ -8,8 +8,9 @@ import pytest
 from gateway.errors import SendFailed
 from gateway.messaging.senders.build import build_sms
 from gateway.messaging.senders.twilio.verify import TwilioVerify
-from tests.fake_twilio import AUTH_TOKEN, LIFETIME, FakeTwilio
+from tests.fake_twilio import FakeTwilio
 from tests.sending import PHONE, RecordedBackoff, everything_logged, everything_said, verify_config
+from tests.twilio_rules import AUTH_TOKEN, LIFETIME
 from tests.waiting import leap, until
 
 

@@ -21,9 +21,9 @@ from gateway.directory.breached_passwords import BreachedPasswords
 from gateway.errors import WeakPassword
 from tests.admin_rig import act, add_token, administered, api
 from tests.mailbox import link_in, running_mailbox
+from tests.reset_rig import MAIL, ask, follow, hidden, prove
 from tests.rig import PASSWORD, csrf_of, running_gateway, running_upstream
 from tests.security.test_invitations import accept, invite
-from tests.security.test_password_reset import MAIL, ask, follow, hidden, prove
 
 LEAKED = "many small violet umbrellas"
 """Strong by every rule, but known."""

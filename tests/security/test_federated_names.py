@@ -17,7 +17,7 @@ from gateway.config.loader import read_text
 from gateway.config.sections.identity_providers import OidcProvider
 from gateway.errors import ConfigError
 from gateway.model import User
-from tests.security.test_federation import KEY, arrive, forging_rig, sign
+from tests.forging_provider import KEY, arrive, forging_rig, sign
 
 CREATE: dict[str, Any] = {"create": True, "domains": ["example.com", "strasse.example"]}
 

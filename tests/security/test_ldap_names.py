@@ -12,8 +12,8 @@ import pytest
 
 from tests.integration.test_factor_enrolment import code_of, enrol_totp
 from tests.integration.test_ldap_directory import TREE, settings
+from tests.ldap_service import Ldap, ldap_server
 from tests.rig import PASSWORD, running_gateway
-from tests.services import Ldap, ldap_server
 
 ACCENTS = [
     "alice",

@@ -13,7 +13,8 @@ import pytest
 from gateway.directory.base import WritableDirectory
 from gateway.stores.protocols.tokens import ApiToken
 from tests.rig import Browser, Rig, running_gateway
-from tests.security.test_service_accounts import basic, get, route, seen_headers, until_refused
+from tests.security.test_service_accounts import until_refused
+from tests.service_accounts_rig import basic, get, route, seen_headers
 from tests.waiting import until
 
 PAGE = "/_auth/tokens"

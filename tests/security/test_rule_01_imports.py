@@ -11,7 +11,7 @@ from gateway.cli import main
 from gateway.config.loader import read_text
 from gateway.config.schema import Config
 from gateway.model import User
-from tests.unit.cli.test_importers import verdict
+from tests.importers_rig import verdict
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_twilio import FakeTwilio, sign
+from tests.fake_twilio import FakeTwilio
 from tests.rig import PHONE
 from tests.sms_rig import SECOND_PHONE, ask_for_code, delivery, records, sms_gateway
+from tests.twilio_rules import sign
 
 
 async def test_a_report_counts_only_with_twilios_signature(tmp_path: Path) -> None:

@@ -48,5 +48,11 @@ def command(config: Path) -> Callable[..., Result]:
 
 
 @pytest.fixture
+def take_over(command: Callable[..., Result]) -> Callable[..., Result]:
+    """Runs `import`, with the configuration that users are stored by."""
+    return lambda *arguments: command("import", *map(str, arguments))
+
+
+@pytest.fixture
 def stored(config: Path) -> Callable[[Callable[[Opened], Awaitable[T]]], T]:
     return lambda work: run(config, work)

@@ -9,7 +9,7 @@ from gateway.cli.importers.oauth2_proxy.options import read_options
 from gateway.errors import GatewayError
 from gateway.model import User
 from tests.import_rig import config_of
-from tests.unit.cli.test_importers import verdict
+from tests.importers_rig import verdict
 
 PROXY = """
 redirect_url = "https://app.example.com/oauth2/callback"

@@ -11,7 +11,7 @@ from gateway.cli.importers.pomerium.routes import read_configuration as read_pom
 from gateway.config.loader import read_text
 from gateway.model import User
 from tests.import_rig import CAROL, MAL, OPS, config_of
-from tests.unit.cli.test_importers import verdict
+from tests.importers_rig import verdict
 
 
 def pomerium(routes: str) -> str:

@@ -17,7 +17,7 @@ from gateway.config.loader import read_text
 from gateway.directory.password_hashing import is_supported
 from gateway.model import User
 from tests.import_rig import HASH, USERS, config_of
-from tests.unit.cli.test_importers import verdict
+from tests.importers_rig import verdict
 
 PORTAL = "session: {cookies: [{domain: example.com, authelia_url: 'https://auth.example.com'}]}\n"
 

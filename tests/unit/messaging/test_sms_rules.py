@@ -15,7 +15,7 @@ from gateway.messaging.sms.dispatch import outlook
 from gateway.messaging.sms.pumping import is_pumped
 from gateway.messaging.sms.spending import Channel, price_of, show_money
 from gateway.stores.protocols.sms import FINAL, SmsMessage
-from tests.fake_twilio import sign
+from tests.twilio_rules import sign
 
 
 @pytest.mark.parametrize(
