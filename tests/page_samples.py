@@ -1,6 +1,5 @@
 """Every page with sample data, as a small application: for tests in a browser and for docs/screenshots.py."""
 
-from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -9,7 +8,6 @@ from gateway.authn.factors.approval_questions import ApprovalQuestion
 from gateway.authn.factors.base import Prompt, Setup
 from gateway.authn.factors.totp import qr_image
 from gateway.model import User
-from gateway.portal.access_requests.requests import Pending
 from gateway.portal.account.activity import WORDS, Event
 from gateway.portal.account.factors import Item
 from gateway.portal.account.sessions import OwnSession
@@ -17,9 +15,10 @@ from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import FACTOR_LABELS, WRONG_PASSWORD
 from gateway.portal.rendering.user_agent import browser_name
 from gateway.portal.request import Reader
-from gateway.stores.protocols.core import AccessAsked
 from gateway.stores.protocols.tokens import ApiToken
+from tests.access_samples import ACCESS, APPROVALS
 from tests.admin_samples import ADMIN_PAGES
+from tests.apps_samples import APP_SAMPLES, icon
 from tests.oidc_samples import OIDC_SAMPLES
 
 NOW = 1_800_000_000.0
@@ -85,31 +84,6 @@ ACCOUNT: dict[str, Any] = {
 }
 RESET: dict[str, Any] = {"csrf_token": "t", "step": "ask", "token": "", "ticket": "", "username": ""}
 INVITE: dict[str, Any] = {"csrf_token": "t", "token": "t", "username": "mira"}
-ACCESS: dict[str, Any] = {
-    "csrf_token": "t",
-    "rd": "/edit",
-    "page": "https://wiki.example.com/edit",
-    "groups": ["wiki-editors"],
-    "done": "",
-}
-ASKED = AccessAsked(
-    "a1",
-    "mira",
-    "wiki-editors",
-    "https://wiki.example.com/edit?page=Start",
-    "To correct the phone list.",
-    "asked",
-    NOW,
-    NOW + 600_000,
-)
-APPROVALS: dict[str, Any] = {
-    "csrf_token": "t",
-    "settled": "",
-    "pending": [
-        Pending(ASKED, (1800.0, 3600.0, 86400.0)),
-        Pending(replace(ASKED, id="a2", state="granted", decided_by="ada"), (3600.0,)),
-    ],
-}
 OWN_TOKEN = ApiToken(
     "t1",
     "t1",
@@ -152,6 +126,11 @@ APPROVE: dict[str, Any] = {
 SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     **OIDC_SAMPLES,
     **ADMIN_PAGES,
+    **APP_SAMPLES,
+    "login-app": (
+        "login.html",
+        LOGIN | {"app_name": "Tide tables", "way_back": "https://tide.harbour.example/"},
+    ),
     "login": ("login.html", LOGIN),
     "login-error": ("login.html", LOGIN | {"username": "mira", "error": WRONG_PASSWORD}),
     "login-providers": ("login.html", LOGIN | {"providers": [("google", "Google"), ("corp", "Corp")]}),
@@ -293,5 +272,6 @@ def application(pages: Pages) -> web.Application:
 
     app = web.Application()
     app.add_routes([web.get(f"/_auth/{page}/wait", wait) for page in ("approve", "verify")])
+    app.add_routes([web.get("/_auth/icon/{id}", icon)])
     app.add_routes([*pages.static_routes(), web.get("/show/{name}", show)])
     return app

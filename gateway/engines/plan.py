@@ -62,8 +62,10 @@ class EnginePlan:
     def own_paths(self, site: HostPlan) -> tuple[str, ...]:
         """Whole paths outside of the prefix that are the gateway's on this host."""
         portal = urlsplit(self.config.server.public_url).hostname or ""
-        ours = self.config.oidc.clients and site.host in ("*", portal)
-        return WELL_KNOWN if ours else ()
+        if site.host not in ("*", portal):
+            return ()
+        apps = () if any(route.path == "/" for route in site.routes) else ("/",)
+        return (*(WELL_KNOWN if self.config.oidc.clients else ()), *(apps if site.host == portal else ()))
 
     @property
     def secure(self) -> bool:

@@ -32,8 +32,17 @@ class Sites:
     """
 
     def __init__(
-        self, views: Mapping[str, Views], leave: View, domains: Domains, routes: Routes, *, prefix: str
+        self,
+        views: Mapping[str, Views],
+        leave: View,
+        domains: Domains,
+        routes: Routes,
+        *,
+        prefix: str,
+        root: bool,
     ) -> None:
+        """`root` says whether "/" of the portal's host is ours, where no route has it."""
+        self.root = root
         self._views, self._domains, self._routes, self._prefix = views, domains, routes, prefix
         self.paths = frozenset(views[""])
         self._remote = {name: _remote(pages, leave) for name, pages in views.items()}
@@ -91,7 +100,8 @@ class Portal:
         self._health, self._metrics_networks = health, metrics_networks
         self._sites = sites
         self.outside = frozenset(path for path in sites.paths if path.startswith("/.well-known/"))
-        self.exact, self.below = self.outside | {prefix}, below(prefix)
+        at_root = {"/"} if sites.root else set()
+        self.exact, self.below = self.outside | at_root | {prefix}, below(prefix)
         self._home, self._public_url, self._has_route = home, public_url, has_route
         self._site = site
         self._endpoints: Mapping[str, View] = {
@@ -105,6 +115,8 @@ class Portal:
     def takes(self, target: Target) -> bool:
         """Whether this is ours: below the prefix, or one of the few addresses outside it."""
         path = target.path
+        if path == "/":
+            return target.host == self._home and path in self.exact
         if path in self.outside:
             return target.host == (self._site if path == SITE else self._home)
         return path == self._prefix or path.startswith(self.below)
@@ -117,7 +129,7 @@ class Portal:
         Raises RequestRefused (404) for a host that no route names or a path that is none of ours, and MethodNotAllowed.
         """
         trace.route, request_id = "portal", trace.request_id
-        path = target.path.removeprefix(self._prefix)
+        path = target.path.removeprefix(self._prefix) or "/"
         if path in self._static and target.method in ("GET", "HEAD"):
             response: web.StreamResponse = await self._static[path](request)  # type: ignore[arg-type]
             return response

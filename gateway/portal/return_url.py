@@ -52,7 +52,7 @@ def _own_addresses(prefix: str) -> _OwnAddresses:
         pages=frozenset(
             f"{prefix}/{page}" for page in ("enrol", "account", "access", "approvals", "approve")
         ),
-        ways=frozenset(f"{prefix}/{page}" for page in ("kept", "across", "admin", *oidc)),
+        ways=frozenset(f"{prefix}/{page}" for page in ("", "kept", "across", "admin", *oidc)),
         console=below(f"{prefix}/admin"),
     )
 

@@ -9,6 +9,9 @@ from gateway.portal.account.change_notices import AccountNews
 from gateway.portal.account.enrolment import FactorEnrolment
 from gateway.portal.account.enrolment_views import EnrolViews
 from gateway.portal.account.routes import account_pages
+from gateway.portal.apps.app_list import AppList
+from gateway.portal.apps.app_views import app_pages
+from gateway.portal.apps.icons import Icons
 from gateway.portal.dispatch import Sites
 from gateway.portal.request import Views
 from gateway.portal.selfservice.routes import self_service
@@ -71,7 +74,11 @@ def _sign_in(services: Services, *, can_reset: bool) -> Views:
         session_cookie=services.sessions.cookie_name,
     )
     onward = NextStep(
-        signin=services.authn.signin, routes=services.routes, trail=trail, prefix=services.prefix
+        signin=services.authn.signin,
+        routes=services.routes,
+        trail=trail,
+        prefix=services.prefix,
+        home_url=services.config.server.home_url,
     )
     login = LoginViews(
         signin=services.authn.signin,
@@ -120,6 +127,7 @@ def build_sites(services: Services, more: Views) -> Sites:
         clock=services.clock,
         session_cookie=services.sessions.cookie_name,
     )
+    apps, icons = _apps(services)
     views: dict[str, Views] = {}
     for name, pages in {"": services.pages, **services.pages.by_domain}.items():
         branded = replace(services, pages=pages)
@@ -139,10 +147,31 @@ def build_sites(services: Services, more: Views) -> Sites:
             "/across": {"GET": handoff.across, "POST": handoff.agreed},
             "/handoff": {"GET": handoff.arrive},
         }
-        views[name] = {**build_pages(branded), **(between if domains.any else {}), **more}
+        own = {**build_pages(branded), **app_pages(branded, apps, icons)}
+        views[name] = {**own, **(between if domains.any else {}), **more}
     return Sites(
-        views=views, leave=handoff.leave, domains=domains, routes=services.routes, prefix=services.prefix
+        views=views,
+        leave=handoff.leave,
+        domains=domains,
+        routes=services.routes,
+        prefix=services.prefix,
+        root=apps.root,
     )
+
+
+def _apps(services: Services) -> tuple[AppList, Icons]:
+    apps = AppList(
+        routes=services.routes,
+        offered=services.config.access_requests,
+        preferences=services.authn.factors.preferences,
+        clock=services.clock,
+        public_url=services.public_url,
+        prefix=services.prefix,
+    )
+    services.authn.signin.judges.append(apps.decision)
+    icons = Icons(services.fetch_picture, services.clock)
+    services.closing.append(icons.close)
+    return apps, icons
 
 
 def _tabs(services: Services) -> Views:

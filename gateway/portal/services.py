@@ -13,7 +13,7 @@ from gateway.authn.password_check import PasswordCheck
 from gateway.authn.remembered_devices import RememberedDevices
 from gateway.authn.risk.geo import Geo
 from gateway.clock import Clock
-from gateway.config.schema import Config
+from gateway.config.schema import Config, Route
 from gateway.directory.base import Directory, WritableDirectory
 from gateway.keyring import KeyRing
 from gateway.messaging.notices import Notices
@@ -37,6 +37,13 @@ from gateway.stores.protocols.core import (
 )
 from gateway.stores.protocols.ledger import Ledger
 from gateway.stores.protocols.tokens import OwnTokens
+
+FetchPicture = Callable[[Route, str, str], Awaitable[bytes]]
+"""Asks the app of a route, which clients know by a host, for a picture at a path; b"" if there is none."""
+
+
+async def no_picture(route: Route, host: str, path: str) -> bytes:
+    return b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +107,7 @@ class Services:
     stores: PortalStores
     authn: Authn
     messaging: Messaging
+    fetch_picture: FetchPicture = no_picture
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What pages leave open (connections to others) is closed by these when the worker ends."""
 

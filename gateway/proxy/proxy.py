@@ -14,6 +14,7 @@ from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
 from gateway.model import Principal, Target
 from gateway.proxy.client_response import Admitted, HeldAnswer, HeldAnswers, RelayedResponse
+from gateway.proxy.favicon import fetch_picture
 from gateway.proxy.health_checks import watch
 from gateway.proxy.request_headers import Peer, named, request_headers, traced
 from gateway.proxy.round_trip import RoundTrip
@@ -79,6 +80,10 @@ class Proxy:
     def site_of(self, route: Route) -> PreparedRoute:
         """Return the route as it was prepared for proxying."""
         return self._sites[id(route)]
+
+    async def picture_of(self, route: Route, host: str, path: str) -> bytes:
+        """Ask the route's app for a picture of it; b"" if it has none there."""
+        return await fetch_picture(self.site_of(route).pool.next(), route, host, path)
 
     def health(self) -> list[UpstreamHealth]:
         """Return the state of every upstream, for `readyz` and the metrics."""

@@ -3,7 +3,7 @@
 The only file, beside the commands and the demo, that names concrete stores, directories and senders.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -83,6 +83,7 @@ def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO
     proxy = Proxy(
         config.routes, session_cookie_names=own_cookies(services), prefix=config.server.prefix, clock=clock
     )
+    services = replace(services, fetch_picture=proxy.picture_of)
     credentials = _credentials(base, services.users.passwords)
     watch = TunnelWatch(services.sessions, proxy.tunnels, proxy.answers.admitted)
     services.sessions.on_change += [

@@ -40,6 +40,14 @@ class Preferences:
         if factor not in LENT_FACTORS | {"recovery"} and (await self._kept(username)).get(USED) != factor:
             await self._keep(username, USED, factor)
 
+    async def note(self, username: str, name: str, value: str) -> None:
+        """Keep something of a user's own that is no factor: `name` says what."""
+        await self._keep(username, name, value)
+
+    async def noted(self, username: str, name: str) -> str:
+        """Return what `note` has kept, "" if nothing."""
+        return (await self._kept(username)).get(name, "")
+
     async def _first(self, username: str) -> str:
         kept = await self._kept(username)
         return kept.get(CHOSEN) or kept.get(USED, "")

@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 
 from gateway.config import addresses
 from gateway.config.checks.answers import ANSWER_CHECKS
+from gateway.config.checks.apps import APP_CHECKS
 from gateway.config.checks.audit import AUDIT_CHECKS
 from gateway.config.checks.certificates import file_problem
 from gateway.config.checks.domains import DOMAIN_CHECKS
@@ -247,6 +248,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     *DOMAIN_CHECKS,
     *ROUTE_CHECKS,
     *ANSWER_CHECKS,
+    *APP_CHECKS,
     *RULE_CHECKS,
     *PEOPLE_CHECKS,
     *AUDIT_CHECKS,

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PrivateAttr, StringConstraints
 
 from gateway.config.sections.answers import Redirect, Respond
+from gateway.config.sections.app import App
 from gateway.config.sections.base import Section, Words
 from gateway.config.sections.header_presets import PresetName
 from gateway.config.sections.policy import Policy, Rule
@@ -111,6 +112,7 @@ class Route(Section):
     )
     redirect: Redirect | None = Field(None, description="instead of `upstream`: send browsers elsewhere")
     respond: Respond | None = Field(None, description="instead of `upstream`: one fixed answer")
+    app: App | None = Field(None, description="how it is shown among a user's apps (docs/apps.md)")
     policy: Policy = Field(Policy(), description="who may pass")
     rules: tuple[Rule, ...] = Field(
         (), description="instead of `policy`: rules in order, first match decides, no match = deny"

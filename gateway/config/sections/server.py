@@ -58,6 +58,11 @@ class Server(Section):
         ' port 80 and what is written "http://host:port" only redirect to https (docs/certificates.md)',
     )
     public_url: str = Field("http://localhost:8080", description="where browsers reach the portal")
+    home_url: str = Field(
+        "",
+        description="your own page of apps, shown instead of ours at `/` and the prefix of the portal's host"
+        " (docs/apps.md)",
+    )
     allow_plain_http: bool = Field(
         False,
         description="accept an http public_url beyond localhost; passwords and cookies travel in the clear",

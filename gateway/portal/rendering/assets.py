@@ -104,6 +104,7 @@ def load(branding: Branding) -> dict[str, Asset]:
         "brand.css": Asset(brand_css(branding.color).encode(), "text/css"),
         "app.js": _shipped("app.js", "text/javascript"),
         "tabs.js": _shipped("tabs.js", "text/javascript"),
+        "apps.js": _shipped("apps.js", "text/javascript"),
         "approval.js": _shipped("approval.js", "text/javascript"),
         "webauthn.js": _shipped("webauthn.js", "text/javascript"),
         "admin.css": _shipped("admin.css", "text/css", package="gateway.admin"),

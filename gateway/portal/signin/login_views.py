@@ -106,6 +106,8 @@ class LoginViews:
             rd=href(destination, request.target),
             username=username,
             by_email=self._by_email,
+            app_name=self._onward.app_name(request, destination),
+            way_back=self._onward.way_back(request, destination),
             passkeys=self._passkeys,
             providers=self._providers,
             can_reset=self._can_reset,

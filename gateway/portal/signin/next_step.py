@@ -3,7 +3,7 @@
 import hmac
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from aiohttp import web
@@ -14,9 +14,10 @@ from gateway.config.schema import Config
 from gateway.keyring import KeyRing
 from gateway.model import Principal, Target, Verdict
 from gateway.policy.decide import Routes
+from gateway.policy.visible_apps import named_at_sign_in
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, see_other
-from gateway.portal.return_url import href, read_return, with_return
+from gateway.portal.return_url import href, read_return, stands_for, with_return
 from gateway.portal.signin.redirect_loop_cause import Cause, Facts, diagnose
 from gateway.session.cookie import AuxiliaryCookie
 
@@ -114,10 +115,27 @@ class NextStep:
     routes: Routes
     trail: RedirectLoop
     prefix: str
+    home_url: str = ""
 
     def wanted(self, request: PortalRequest, rd: str) -> Target:
         """Return the target that a form or link names, if it is one of ours (security rule 5)."""
         return read_return(rd, request.target, self.routes, self.prefix)
+
+    def app_name(self, request: PortalRequest, destination: Target) -> str:
+        """Return what the sign-in is for: the app's name, or the host where it is another than the page's own."""
+        meant = stands_for(destination, self.prefix, self.routes)
+        other = meant.authority if meant.host != request.target.host else ""
+        return named_at_sign_in(self.routes, meant) or other
+
+    def way_back(self, request: PortalRequest, destination: Target) -> str:
+        """Return an address for who does not want to sign in: the front page of the host if anybody may see it, else
+        the operator's own page; "" if there is neither.
+        """
+        meant = stands_for(destination, self.prefix, self.routes)
+        front = replace(meant, path="/", query="", fragment="")
+        if meant.path != "/" and self.signin.decision(front, None).verdict is Verdict.ALLOW:
+            return href(front, request.target)
+        return self.home_url
 
     def to(self, request: PortalRequest, destination: Target, principal: Principal) -> web.Response:
         """Redirect to the destination, or to the second factor if the destination asks for one."""

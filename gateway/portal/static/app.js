@@ -23,6 +23,16 @@ for (const link of location.hash.length > 1 ? document.querySelectorAll("a[data-
   else if (!rd && !to.hash) to.hash = location.hash;
   link.href = to.href;
 }
+// Who came from a page elsewhere goes back there.
+const back = document.querySelector("a[data-back]");
+const ours = location.origin + location.pathname.replace(/[^/]*$/, "");
+if (back && history.length > 1 && document.referrer && !document.referrer.startsWith(ours)) {
+  back.parentElement.hidden = false;
+  back.addEventListener("click", (event) => {
+    event.preventDefault();
+    history.back();
+  });
+}
 document.querySelector("a.skip")?.addEventListener("click", (event) => {
   event.preventDefault(); // to the content without another # in the address
   document.getElementById("main").focus();
