@@ -1,8 +1,9 @@
 """`make scale`: fills a database and measures how long an ordinary request waits while big work is done beside it.
 
 ARGS="--users 100000 --sessions 1000000 --audit 10000000 --databases sqlite postgresql". All of it listens on loopback,
-lives in a temporary folder and is ended by pid. The last column is the same question put straight to the app: how long
-this machine itself kept somebody waiting meanwhile.
+lives in a temporary folder and is ended by pid. "the machine's own" is the same question put straight to the app: how
+long this machine itself kept somebody waiting meanwhile. "loop busy" is what the worker computed at most between two
+looks of its event loop (its thread, and all threads of the process): it does not depend on what else the machine does.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from bench.processes import Processes, free_port
 from bench.scale.acts import Act, Console, forget_peak, importing, resident_mib, worker_of
 from bench.scale.rows import KEPT_DAYS, Amounts, fill
 from bench.scale.steady import Steady, asking
+from bench.scale.watched import FILE, Loop
 
 ROOT = Path(__file__).resolve().parents[2]
 ALLOWED = 0.1
@@ -45,6 +47,7 @@ class Line:
     usual: float
     noise: float
     grown: float
+    busy: tuple[float, float]
 
 
 def main() -> None:
@@ -115,10 +118,11 @@ def sweeps(lab: Lab, config: Path, port: int) -> Iterator[Line]:
         with both(lab, port, cookie, "sweep") as clients:
             before, begin = resident_mib(worker), time.monotonic()
             forget_peak(worker)
+            loop = Loop(Path(os.environ[FILE]))
             for what in ("sessions", "audit rows"):
                 end, told = swept(log, what)
                 grown = resident_mib(worker, "VmHWM") - before
-                yield line(f"sweep of {what}", begin, end, told, clients, grown)
+                yield line(f"sweep of {what}", begin, end, told, clients, grown, loop)
                 begin = end
 
 
@@ -136,10 +140,10 @@ def swept(log: Path, what: str) -> tuple[float, str]:
 
 def console(lab: Lab, config: Path, port: int, amounts: Amounts, imported: int) -> Iterator[Line]:
     with (
-        served(lab, config, port, "gateway", "serving") as (pid, cookie),
+        served(lab, config, port, "bench.scale.watched", "serving") as (pid, cookie),
         both(lab, port, cookie, "c") as both_,
     ):
-        worker = worker_of(pid)
+        worker, loop = worker_of(pid), Loop(Path(os.environ[FILE]))
         quiet = Act("nothing", lambda: time.sleep(QUIET) or "")  # type: ignore[func-returns-value]
         for act in (quiet, *Console(port, cookie).pages(amounts), importing(config, imported)):
             before, begin = resident_mib(worker), time.monotonic()
@@ -148,12 +152,13 @@ def console(lab: Lab, config: Path, port: int, amounts: Amounts, imported: int) 
             end = time.monotonic()
             time.sleep(0.3)  # an answer under way is noted when it is there
             grown = resident_mib(worker, "VmHWM") - before
-            yield line(act.name, begin, end, told, both_, grown)
+            yield line(act.name, begin, end, told, both_, grown, loop)
 
 
 @contextlib.contextmanager
 def served(lab: Lab, config: Path, port: int, module: str, name: str) -> Iterator[tuple[int, str]]:
     """The gateway's process id, and the cookie of an administrator."""
+    os.environ[FILE] = str(lab.folder / f"{name}-loop")
     argv = [sys.executable, "-m", module, "serve", "--config", str(config)]
     pid = lab.processes.start(name, argv, cores="0,1", port=port)
     cookie = asyncio.run(gateways.sign_in(f"http://127.0.0.1:{port}", lab.processes.log_of(name)))
@@ -173,7 +178,9 @@ def both(lab: Lab, port: int, cookie: str, name: str) -> Iterator[tuple[Steady, 
         yield through, past
 
 
-def line(act: str, begin: float, end: float, told: str, clients: tuple[Steady, Steady], grown: float) -> Line:
+def line(
+    act: str, begin: float, end: float, told: str, clients: tuple[Steady, Steady], grown: float, loop: Loop
+) -> Line:
     through, past = (client.between(begin, end) for client in clients)
     say(f"{act}: {told}, {end - begin:.2f} s; longest wait {(through or [0])[-1] * 1000:.0f} ms")
     return Line(
@@ -184,20 +191,22 @@ def line(act: str, begin: float, end: float, told: str, clients: tuple[Steady, S
         usual=through[len(through) // 2] if through else 0.0,
         noise=past[-1] if past else 0.0,
         grown=grown,
+        busy=loop.longest(begin, end),
     )
 
 
 def table(kind: str, amounts: Amounts, lines: Sequence[Line]) -> str:
     head = f"{kind}: {amounts.users:,} users, {amounts.sessions:,} sessions, {amounts.audit:,} audit rows"
     rows = [
-        "| act | took | | longest wait | median | the machine's own | memory |",
-        "|---|---|---|---|---|---|---|",
+        "| act | took | | longest wait | median | the machine's own | loop busy (process) | memory |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for one in lines:
         late = " **late**" if one.longest > max(ALLOWED, 2 * one.noise) else ""
         rows.append(
             f"| {one.act} | {one.took:.2f} s | {one.told} | {one.longest * 1000:.0f} ms{late}"
-            f" | {one.usual * 1000:.1f} ms | {one.noise * 1000:.0f} ms | +{one.grown:.0f} MiB |"
+            f" | {one.usual * 1000:.1f} ms | {one.noise * 1000:.0f} ms"
+            f" | {one.busy[0] * 1000:.0f} ({one.busy[1] * 1000:.0f}) ms | +{one.grown:.0f} MiB |"
         )
     return "\n".join((f"\n{head} (load average {os.getloadavg()[0]:.1f})\n", *rows))
 

@@ -14,7 +14,9 @@ from gateway.errors import Mistake
 
 KeyPath = tuple[str | int, ...]
 
-MOST_NODES = 50_000  # anchors can grow a small file without end
+MOST_NODES = 50_000
+"""Of a file with fewer characters: anchors can grow a small file without end, and each node of a larger one takes one
+character at least."""
 MOST_DEPTH = 40
 _TAG = "tag:yaml.org,2002:"
 
@@ -85,7 +87,7 @@ def parse(text: str, file: str) -> Document:
     except (RecursionError, ValueError, OverflowError):  # bad numbers in escapes come as ValueError
         document.add((), "is nested too deeply or has a broken escape")
     else:
-        values = _Reader(document).value(node, ()) if node is not None else None
+        values = _Reader(document, max(MOST_NODES, len(text))).value(node, ()) if node is not None else None
         if isinstance(values, dict):
             document.values = values
         elif values is not None and not document.mistakes:
@@ -121,8 +123,8 @@ def _convert(kind: str, text: str) -> Any:
 class _Reader:
     """Walks the nodes of one document and counts them, since anchors may multiply and recurse."""
 
-    def __init__(self, document: Document) -> None:
-        self.document = document
+    def __init__(self, document: Document, most: int) -> None:
+        self.document, self.most = document, most
         self.count = 0
         self.depth = 0
 
@@ -209,7 +211,7 @@ class _Reader:
         self._at(node, path, f"uses the YAML tag `{node.tag.removeprefix(_TAG)}`", "remove the tag")
 
     def _endless(self, path: KeyPath) -> bool:
-        endless = self.count > MOST_NODES or self.depth > MOST_DEPTH
+        endless = self.count > self.most or self.depth > MOST_DEPTH
         if endless and not self.document.endless:
             self.document.endless = True
             self.document.add(path[:3], "never ends: nested too deeply or repeated too often by anchors")

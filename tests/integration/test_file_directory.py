@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 import yaml
 
 from gateway.config.schema import PasswordRules as PasswordSettings
+from gateway.directory import yaml_file, yaml_users
 from gateway.directory.password_hashing import PasswordHashing
-from gateway.directory.yaml_file import FileDirectory, read_users
+from gateway.directory.yaml_file import FileDirectory
+from gateway.directory.yaml_users import read_users
 from gateway.errors import ConfigError
 from tests.integration.test_account import ids
 from tests.rig import PASSWORD, PHONE, running_gateway
@@ -58,6 +61,62 @@ async def test_a_changed_file_is_read_again(file: Path, passwords: PasswordHashi
     write(file, {"carol": {"password": HASH}})
     assert await directory.get("alice") is None
     assert await directory.authenticate("carol", PASSWORD) is not None
+
+
+async def test_a_large_file_is_read_in_another_process_with_the_same_outcome(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = yaml_users.read_anywhere(file)
+    assert here[1] == {"alice": 2, "bob": 7}
+    monkeypatch.setattr(yaml_users, "SMALL", 0)
+    monkeypatch.setattr(yaml_users, "read_here", None)
+    assert yaml_users.read_anywhere(file) == here
+    file.write_text("users:\n  alice:\n    password: plain text\n  carol: {grups: [a]}\n")
+    with pytest.raises(ConfigError) as caught:
+        yaml_users.read_anywhere(file)
+    assert [one.line for one in caught.value.mistakes] == [3, 4]
+    monkeypatch.setattr(yaml_users, "__name__", "gateway.not_there")
+    with pytest.raises(ConfigError, match="the process that reads it ended with 1"):
+        yaml_users.read_anywhere(file)
+
+
+async def test_nobody_waits_for_a_large_file(
+    file: Path, passwords: PasswordHashing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, may_end = FileDirectory(file, passwords), threading.Event()
+    read = yaml_file.read_anywhere
+
+    def slowly(path: Path) -> yaml_users.UsersAndLines:
+        assert may_end.wait(PATIENCE)
+        return read(path)
+
+    monkeypatch.setattr(yaml_file, "read_anywhere", slowly)
+    monkeypatch.setattr(yaml_file, "SMALL", 0)
+    write(file, {"carol": {"password": HASH, "groups": ["staff"]}})
+    assert await directory.authenticate("alice", PASSWORD) is not None, "the users from before count"
+    assert [one.username for one in await directory.list(limit=9)] == ["alice", "bob"]
+    may_end.set()
+    await directory.refresh()
+    assert await directory.get("alice") is None
+    assert [one.username for one in await directory.in_groups(["staff"], limit=9)] == ["carol"]
+
+
+async def test_a_file_that_changes_while_it_is_read_is_read_again(
+    file: Path, passwords: PasswordHashing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, read = FileDirectory(file, passwords), yaml_file.read_anywhere
+
+    def late(path: Path) -> yaml_users.UsersAndLines:
+        found = read(path)
+        monkeypatch.setattr(yaml_file, "read_anywhere", read)
+        write(file, {"dora": {"password": HASH}})
+        return found
+
+    monkeypatch.setattr(yaml_file, "read_anywhere", late)
+    write(file, {"carol": {"password": HASH}})
+    await directory.refresh()
+    assert await directory.get("dora") is not None
+    assert await directory.get("carol") is None
 
 
 async def test_a_bad_file_changes_nothing_and_the_log_names_each_mistake(

@@ -12,7 +12,7 @@ from gateway.admin.exports import users_yaml
 from gateway.admin.traffic import Traffic
 from gateway.cli import main
 from gateway.directory.user_files import ImportedUser, read_yaml
-from gateway.directory.yaml_file import read_users
+from gateway.directory.yaml_users import read_users
 from gateway.model import User
 
 HASH = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQxMjM0NTY$lkpB9RmM/mTyMcRYsBTVo2ib9HXYC8U2tP3Bq4gZXxk"

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.config.loader import Loaded, load, read, read_text
 from gateway.config.schema import Config, EmailSmtp, SmsTwilio, SmsWebhook
+from gateway.config.yaml_document import parse
 from gateway.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
@@ -172,6 +173,11 @@ def test_anchors_that_multiply_without_end_are_a_mistake() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
     assert any("never ends" in problem for _, _, problem in problems("\n".join(lines)))
+
+
+def test_a_large_file_without_anchors_has_an_end() -> None:
+    text = "".join(f"key{number}: [a, b, c, d]\n" for number in range(11_000))
+    assert parse(text, "large.yaml").mistakes == []
 
 
 def test_deep_nesting_is_a_mistake() -> None:

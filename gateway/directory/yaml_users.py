@@ -1,0 +1,173 @@
+"""Reads a YAML file of users: here, or in a process of its own where it is large.
+
+PyYAML takes a second and nine MiB for each 1500 users. In a worker that would hold up requests and stay in its memory.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+
+from gateway.config.yaml_document import Document, parse
+from gateway.directory import identifiers
+from gateway.directory.password_hashing import is_supported
+from gateway.errors import ConfigError, InvalidUser, Mistake
+from gateway.model import User
+
+SMALL = 64 * 1024
+"""Bytes that are read here: some hundred users, a fraction of a second."""
+_AT_ONCE = 500
+"""Users in a line that the other process writes: what is read in one step holds up others."""
+_LONGEST_ID = 128
+_LARGEST = 64 * 1024 * 1024
+_KEYS: dict[str, type] = {
+    "password": str,
+    "name": str,
+    "email": str,
+    "phone": str,
+    "groups": list,
+    "disabled": bool,
+    "id": str,
+}
+_KIND_WORDS = {str: "text", list: "a list of names", bool: "`true` or `false`"}
+
+UsersAndLines = tuple[dict[str, User], dict[str, int]]
+
+
+def read_anywhere(path: Path) -> UsersAndLines:
+    """Return the users, and the line of each, without much work in this process. Raises ConfigError.
+
+    Takes seconds for thousands of users, so it is for a thread.
+    """
+    try:
+        is_small = path.stat().st_size <= SMALL
+    except OSError:
+        is_small = True  # reading it tells what is wrong
+    return read_here(path) if is_small or not sys.executable else _read_elsewhere(path)
+
+
+def _read_elsewhere(path: Path) -> UsersAndLines:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", __name__, str(path)]
+    users: dict[str, User] = {}
+    lines: dict[str, int] = {}
+    mistakes: list[Mistake] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:  # noqa: S603 - no shell
+        assert process.stdout is not None
+        for piece in process.stdout:
+            said = json.loads(piece)
+            mistakes += (Mistake(**one) for one in said["mistakes"])
+            for facts, line in said["users"]:
+                user = User(**{**facts, "groups": tuple(facts["groups"])})
+                users[user.username], lines[user.username] = user, line
+    if process.returncode != 0:
+        problem = f"could not be read: the process that reads it ended with {process.returncode}"
+        mistakes.append(Mistake(file=str(path), line=0, key="", problem=problem, mend=""))
+    if mistakes:
+        raise ConfigError(mistakes)
+    return users, lines
+
+
+def _tell(path: Path) -> None:
+    """For the other process: write what `_read_elsewhere` reads."""
+    try:
+        users, lines = read_here(path)
+    except ConfigError as error:
+        print(json.dumps({"users": [], "mistakes": [asdict(one) for one in error.mistakes]}))
+        return
+    rest = iter(users.values())
+    while some := [(asdict(user), lines[user.username]) for user in islice(rest, _AT_ONCE)]:
+        print(json.dumps({"users": some, "mistakes": []}))
+
+
+def read_users(path: Path) -> dict[str, User]:
+    """Username -> user. Raises ConfigError with every mistake."""
+    return read_here(path)[0]
+
+
+def read_here(path: Path) -> UsersAndLines:
+    """Return the users and the line of each. Raises ConfigError."""
+    document = _document(path)
+    users: dict[str, User] = {}
+    lines: dict[str, int] = {}
+    entries = document.values.get("users")
+    for key in document.values:
+        if key != "users":
+            document.add((key,), "is not a known key", "the file has one key: `users`")
+    if not isinstance(entries, dict):
+        document.add(
+            ("users",), "is not a mapping of usernames to users", "write `users:` and the names below"
+        )
+        entries = {}
+    for name, facts in entries.items():
+        user = _user(document, str(name), facts)
+        if user is not None and user.username in users:
+            document.add(("users", name), "is a second spelling of another user")
+        elif user is not None:
+            users[user.username] = user
+            lines[user.username] = document.line(("users", name))
+    if document.mistakes:
+        raise ConfigError(document.mistakes)
+    return users, lines
+
+
+def _document(path: Path) -> Document:
+    empty = Document(str(path))
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+        if len(content) <= _LARGEST:
+            return parse(content.decode(), str(path))
+        problem = "the file is too large"
+    except OSError as error:
+        problem = f"the file can't be read: {error.strerror}"
+    except UnicodeDecodeError:
+        problem = "the file is not UTF-8"
+    empty.add((), problem)
+    raise ConfigError(empty.mistakes)
+
+
+def _user(document: Document, name: str, facts: object) -> User | None:
+    place = ("users", name)
+    if not isinstance(facts, dict):
+        document.add(place, "is not a mapping", "write `alice: {password: …, groups: [staff]}`")
+        return None
+    before = len(document.mistakes)
+    for key, value in facts.items():
+        kind = _KEYS.get(key)
+        if kind is None:
+            document.add((*place, key), "is not a known key", f"keys here are {', '.join(_KEYS)}")
+        elif not isinstance(value, kind) or (kind is list and not _all_texts(value)):
+            document.add((*place, key), f"is not {_KIND_WORDS[kind]}")
+    password = facts.get("password", "")
+    if isinstance(password, str) and password and not is_supported(password):
+        mend = "a hash of argon2id, bcrypt or SHA-crypt; never the password itself"
+        document.add((*place, "password"), "is not a password hash that we can check", mend)
+    if len(document.mistakes) > before:
+        return None
+    user = User(
+        name,
+        name=facts.get("name", ""),
+        email=facts.get("email", ""),
+        phone=facts.get("phone", ""),
+        groups=tuple(facts.get("groups", ())),
+        disabled=facts.get("disabled", False),
+        password_hash=password,
+        directory_id=facts.get("id", "")[:_LONGEST_ID],
+    )
+    try:
+        return identifiers.checked(user)
+    except InvalidUser as error:
+        document.add(place, error.detail)
+        return None
+
+
+def _all_texts(values: object) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
+
+
+if __name__ == "__main__":
+    _tell(Path(sys.argv[1]))
