@@ -73,6 +73,18 @@ class RightPassword:
     principals: KeptPrincipals = field(default_factory=KeptPrincipals)
 
 
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """Credentials as a client presents them on a route again and again: `shown`, from `address`.
+
+    `slot` is what the cache of those that are right knows them by, "" where they are none of ours.
+    """
+
+    shown: ShownSecret | ApiPrincipal
+    slot: str
+    address: str
+
+
 class ApiCredentials:
     """Reads API credentials, one per worker. `keys` are hash keys for tokens, newest first; `own` says whether tokens
     that users made count.
@@ -119,21 +131,28 @@ class ApiCredentials:
             return ApiPrincipal(proven_now(User(sid), "certificate", sid, str(target.client), now))
         return shown or ApiPrincipal(consumed=len(authorization) > 1 and (route.tokens or route.basic))
 
-    def known(
-        self, route: Route, method: str, address: str, authorization: Sequence[str]
-    ) -> ApiPrincipal | None:
+    def presented(self, route: Route, address: str, authorization: Sequence[str]) -> Presented:
+        """Return what `known` needs of a request with this Authorization; `address` is the client's."""
+        shown = shown_on(route, authorization)
+        if isinstance(shown, ShownSecret):
+            cache = self._right_tokens if shown.factor == "token" else self._right_passwords
+            return Presented(shown=shown, slot=cache.slot_of(shown.secret), address=address)
+        shown = shown or ApiPrincipal(consumed=len(authorization) > 1 and (route.tokens or route.basic))
+        return Presented(shown=shown, slot="", address=address)
+
+    def known(self, presented: Presented, route: Route, method: str) -> ApiPrincipal | None:
         """Return what `read` would, without a certificate, if it need not check anything anew and would not refuse.
 
-        `address` is the client's. Waits for nothing, and nothing is noted.
+        It waits for nothing, and nothing is noted.
         """
-        shown = shown_on(route, authorization)
+        shown = presented.shown
         if not isinstance(shown, ShownSecret):
-            return shown or ApiPrincipal(consumed=len(authorization) > 1 and (route.tokens or route.basic))
+            return shown
         cache = self._right_tokens if shown.factor == "token" else self._right_passwords
-        right: Bearer | RightPassword | None = cache.known(shown.secret)
+        right: Bearer | RightPassword | None = cache.known(presented.slot)
         if right is None or self._objection(right, route, method, shown):
             return None
-        return ApiPrincipal(self._principal(right, route, address, shown), consumed=True)
+        return ApiPrincipal(self._principal(right, route, presented.address, shown), consumed=True)
 
     def hear(self, change: Change) -> None:
         """Check passwords of a changed user, and revoked tokens, again at their next use."""

@@ -41,7 +41,7 @@ class VerifiedCache(Generic[T]):
         """Return what `check` found, now or within the last minute; equal requests of `who` at one time share one
         check.
         """
-        slot = self._slot(credential)
+        slot = self.slot_of(credential)
         if (found := self._fresh(slot)) is not None:
             return found[1]
         task = self._running.get((slot, who))
@@ -51,9 +51,11 @@ class VerifiedCache(Generic[T]):
             task.add_done_callback(lambda done: self._end((slot, who), done))
         return await asyncio.shield(task)  # who leaves does not take the answer from those who wait
 
-    def known(self, credential: str) -> T | None:
-        """Return what a check found within the last minute, None if there was none; waits for nothing."""
-        found = self._fresh(self._slot(credential))
+    def known(self, slot: str) -> T | None:
+        """Return what the check of a credential with this `slot_of` found within the last minute, None if there was
+        none; waits for nothing.
+        """
+        found = self._fresh(slot)
         return found[1] if found else None
 
     def forget(self, is_gone: Callable[[T], bool]) -> None:
@@ -63,7 +65,8 @@ class VerifiedCache(Generic[T]):
         for slot in [slot for slot, (_, value) in self._known.items() if is_gone(value)]:
             del self._known[slot]
 
-    def _slot(self, credential: str) -> str:
+    def slot_of(self, credential: str) -> str:
+        """Return the keyed hash of a credential."""
         return hmac.digest(self._key, credential.encode(errors="surrogatepass"), "sha256").hex()
 
     def _fresh(self, slot: str) -> tuple[float, T] | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from gateway.authn.api_credentials import Presented
 from gateway.config.schema import Network, Route
 from gateway.errors import RequestRefused
 from gateway.model import Decision, Principal, Target
@@ -131,7 +132,9 @@ class HeaderPlan:
     """What a trusted proxy calls the request, by a header that stands in the block."""
     names_itself: bool
     """Whether such a header stands there at all."""
-    rendered: dict[tuple[int, str], Rendered]
+    rendered: dict[tuple[int, str], Rendered] = field(default_factory=dict)
+    presented: dict[int, Presented] = field(default_factory=dict)
+    """What it shows of API credentials, by route."""
 
     def name(self, taken_out: str) -> str:
         """What a trusted proxy calls the request, "" for nobody; `taken_out` of the block before it was looked up."""
@@ -218,7 +221,6 @@ class Plans:
             agent=agent_of(headers),
             named=given_id(headers.getall(REQUEST_ID, ()), trusted=trusted),
             names_itself=REQUEST_ID in headers,
-            rendered={},
         )
 
 

@@ -29,12 +29,17 @@ class KnownCallers:
         """Return who asks. As on the ordinary path, credentials come before the session.
 
         Of `target` only the host and the client count here, of `plan` the cookies and the User-Agent, which a session
-        may be bound to. `authorization` are the values of Authorization that count.
+        may be bound to. `authorization` are the values of Authorization that count. All three are the same for each
+        request with this plan.
         None: a store has to be asked, a password to be checked, or credentials to be refused.
         """
         shown = _NOBODY
         if authorization:
-            known = self._credentials.known(route, method, str(target.client), authorization)
+            presented = plan.presented.get(id(route))
+            if presented is None:
+                presented = self._credentials.presented(route, str(target.client), authorization)
+                plan.presented[id(route)] = presented
+            known = self._credentials.known(presented, route, method)
             if known is None:
                 return None
             shown = known
