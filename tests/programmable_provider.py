@@ -38,6 +38,15 @@ class ProgrammableProvider:
     asked: dict[str, str] = field(default_factory=dict)
     """The parameters of the last authorization request."""
 
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        answers = {
+            "/.well-known/openid-configuration": self.discovery,
+            "/jwks": self.jwks,
+            "/token": self.token,
+            "/userinfo": self.user,
+        }
+        return await answers[request.path](request)
+
     async def discovery(self, request: web.Request) -> web.Response:
         base = {
             "issuer": self.issuer or self.url,
@@ -95,17 +104,7 @@ async def provider_and_gateway(
 ) -> AsyncIterator[tuple[Rig, ProgrammableProvider]]:
     """A gateway that knows the provider as `corp`; `settings` are those of the provider in its configuration."""
     provider = provider or ProgrammableProvider()
-    answers = {
-        "/.well-known/openid-configuration": provider.discovery,
-        "/jwks": provider.jwks,
-        "/token": provider.token,
-        "/userinfo": provider.user,
-    }
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        return await answers[request.path](request)
-
-    async with running_upstream(handle) as upstream:
+    async with running_upstream(provider.handle) as upstream:
         provider.url = upstream.url
         corp = {
             "kind": "oidc",

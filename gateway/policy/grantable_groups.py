@@ -19,6 +19,17 @@ def requestable(
     return [one for one in offered if _would_help(one.group, route, target, principal, now)]
 
 
+def proof_due(
+    wanted: Sequence[AccessRequest], route: Route, target: Target, principal: Principal, now: float
+) -> bool:
+    """Whether a second factor would still be due with any of `wanted`: then it is due for asking, too."""
+    return any(_with(one.group, route, target, principal, now) is Verdict.STEP_UP for one in wanted)
+
+
 def _would_help(group: str, route: Route, target: Target, principal: Principal, now: float) -> bool:
+    return _with(group, route, target, principal, now) is not Verdict.DENY
+
+
+def _with(group: str, route: Route, target: Target, principal: Principal, now: float) -> Verdict:
     member = replace(principal, granted=(*principal.granted, group))
-    return decide(route, target, member, now).verdict is not Verdict.DENY
+    return decide(route, target, member, now).verdict

@@ -59,6 +59,17 @@ async def test_an_approver_needs_two_factors_proven_just_now(tmp_path: Path) -> 
         assert (await mira.get("/wiki")).status == 403
 
 
+async def test_a_password_alone_asks_for_nothing_where_the_page_wants_two_factors(tmp_path: Path) -> None:
+    async with rig_with_desk(tmp_path) as (rig, mailbox), rig.browser() as thief:
+        await thief.password("mira", rd="/wiki")
+        due = "/_auth/verify?rd=/_auth/access%3Frd%3D/wiki"
+        assert (await thief.get("/_auth/access?rd=/wiki")).headers["Location"] == due
+        form = {"rd": "/wiki", "group": "editors", "csrf_token": await thief.token("/_auth/logout")}
+        assert (await thief.post("/_auth/access", form)).headers["Location"] == due
+        assert await rig.gateway.stores.access_requests.list(rig.clock()) == []
+        assert mailbox.mails == []
+
+
 async def test_forms_of_other_pages_ask_and_decide_nothing(tmp_path: Path) -> None:
     async with rig_with_desk(tmp_path) as (rig, _), rig.browser() as mira, rig.browser() as ada:
         await mira.sign_in("mira", rd="/_auth/account")

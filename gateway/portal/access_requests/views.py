@@ -1,5 +1,6 @@
 """The pages of access requests: ask for a group where a page was refused, and decide about such requests."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -9,7 +10,7 @@ from gateway.config.schema import AccessRequest
 from gateway.errors import TooManyAttempts
 from gateway.model import Principal, Target
 from gateway.policy.decide import Routes, proven_recently
-from gateway.policy.grantable_groups import requestable
+from gateway.policy.grantable_groups import proof_due, requestable
 from gateway.portal.access_requests.requests import AccessDesk
 from gateway.portal.forms import posted
 from gateway.portal.rendering.render import Pages
@@ -64,7 +65,10 @@ class AccessViews:
         destination = self._destination(request, request.http.query.get("rd", ""))
         if request.visit.principal is None:
             return self._to("login", with_return(f"{self.prefix}/access", href(destination, request.target)))
-        return self._form(request, destination, self._offered(destination, request.visit.principal))
+        offered = self._offered(destination, request.visit.principal)
+        if self._proof_due(destination, request.visit.principal, offered):
+            return self._to("verify", with_return(f"{self.prefix}/access", href(destination, request.target)))
+        return self._form(request, destination, offered)
 
     async def ask(self, request: PortalRequest) -> web.StreamResponse:
         """Take the request for a group."""
@@ -74,6 +78,8 @@ class AccessViews:
         if principal is None:
             return self._to("login", with_return(f"{self.prefix}/access", href(destination, request.target)))
         offered = self._offered(destination, principal)
+        if self._proof_due(destination, principal, offered):
+            return self._to("verify", with_return(f"{self.prefix}/access", href(destination, request.target)))
         if not form.genuine:
             return self._form(request, destination, offered, error=STALE_FORM, status=403)
         group = form.get("group", "")
@@ -93,6 +99,11 @@ class AccessViews:
             return []
         offered = tuple(self.desk.offered.values())
         return requestable(offered, route, destination, principal, self.clock())
+
+    def _proof_due(self, destination: Target, principal: Principal, offered: Sequence[AccessRequest]) -> bool:
+        """A password alone asks for nothing in its owner's name where the page wants more."""
+        route = self.routes.find(destination)
+        return route is not None and proof_due(offered, route, destination, principal, self.clock())
 
     def _form(
         self,

@@ -13,7 +13,7 @@ def named(page: str) -> list[tuple[str, str]]:
     return [(found[1], found[2] or "") for found in _NAMED.finditer((ROOT / page).read_text())]
 
 
-@pytest.mark.parametrize("page", ["docs/threat-model.md", "docs/domains.md"])
+@pytest.mark.parametrize("page", ["docs/threat-model.md", "docs/domains.md", "docs/adversary.md"])
 def test_every_test_that_a_promise_names_exists(page: str) -> None:
     promised = named(page)
     assert promised
