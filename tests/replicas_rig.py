@@ -15,6 +15,7 @@ from pathlib import Path
 import aiohttp
 import yaml
 
+from tests.faults.serving import here
 from tests.integration.serving import COMMAND, ROOT, Serving, upstream
 from tests.rig import PASSWORD, PHONE, csrf_of
 from tests.services import Daemon, missing
@@ -32,7 +33,7 @@ class Replicas:
     a: Serving
     b: Serving
 
-    async def command(self, *words: str, text: str = "") -> None:
+    async def command(self, *words: str) -> None:
         config = str(self.folder / "a.yaml")
         process = await asyncio.create_subprocess_exec(
             *COMMAND[:-2],
@@ -41,11 +42,10 @@ class Replicas:
             config,
             cwd=self.folder,
             env=environment(),
-            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        output, _ = await process.communicate(text.encode())
+        output, _ = await process.communicate()
         assert process.returncode == 0, output.decode()
 
 
@@ -137,9 +137,8 @@ async def running(folder: Path, postgres: Daemon, redis: Daemon) -> AsyncIterato
         two = write_config(folder, "b", b, url, app, stores)
         async with replica(folder, one, a) as first, replica(folder, two, b) as second, haproxy(front, a, b):
             replicas = Replicas(folder, url, first, second)
-            await replicas.command(
-                "user", "add", "alice", "--phone", PHONE, "--password-stdin", text=PASSWORD + "\n"
-            )
+            adding = ("user", "add", "alice", "--phone", PHONE, "--password-stdin", "--config", str(one))
+            assert (await here(*adding, text=PASSWORD + "\n"))[0] == 0
             yield replicas
 
 

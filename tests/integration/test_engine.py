@@ -120,7 +120,7 @@ async def test_reloads_and_the_end_drop_nothing(gateway: Serving, app: str) -> N
     gateway.port = port
     assert await get(f"{gateway.url}/quick") == "quick"
     async with aiohttp.ClientSession() as client, client.get(f"{gateway.url}/slow") as answer:
-        assert answer.status == 404
+        assert answer.status == 404, (await answer.text(), gateway.output[-20:])
 
     config["routes"][0]["path"] = "/"
     gateway.config_file.write_text(yaml.safe_dump(config))
