@@ -56,7 +56,7 @@ class DeviceBinding:
         clock: Clock,
     ) -> None:
         """`secure` is whether our pages are served over https."""
-        self._offered, self._lifetime = config.bind.device, config.bind.device_refresh
+        self.offered, self._lifetime = config.bind.device, config.bind.device_refresh
         self.cookie_name = cookie_name(f"{config.cookie_name}_bound", secure=secure, domain=config.domain)
         self._flags: CookieFlags = cookie_flags(secure=secure, domain=config.domain)
         self._fernet, self._endpoints, self._clock = fernet, endpoints, clock
@@ -121,7 +121,7 @@ class DeviceBinding:
 
         `host` is a remote host whose cookie goes with it: there is no key there.
         """
-        if not self._offered or record.device_id or host:
+        if not self.offered or record.device_id or host:
             return
         challenge = self.challenge(REGISTERING, record.sid)
         response.headers["Secure-Session-Registration"] = (

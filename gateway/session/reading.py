@@ -125,9 +125,10 @@ class SessionReader:
         entry = self._cache.entries.get(value)
         if entry is None or entry.host != self._bound_to(host):
             return None
-        if not self.devices.holds(entry.principal.session, bound):
+        session = entry.principal.session
+        if session.device_id and not self.devices.holds(session, bound):
             return None
-        if self.binding is not None and self.binding.differs(entry.principal.session, client, agent):
+        if self.binding is not None and self.binding.differs(session, client, agent):
             return None
         return self._use(value, entry, self._clock())
 
@@ -144,10 +145,12 @@ class SessionReader:
             return Visit("", None)
         if (entry := self._cache.entries.get(value)) and entry.host != self._bound_to(host):
             return Visit("", None)
-        bound = self.devices.value(cookies)
+        bound = cookie_value(cookies, self.devices.cookie_name)
         if entry and (principal := self.cached(value, host, client, agent, bound)):
             return Visit(entry.csrf, principal)
-        read = await self.devices.checked(await self._read(value, entry, host), bound, client)
+        read = await self._read(value, entry, host)
+        if read.principal is not None and read.principal.session.device_id:
+            read = await self.devices.checked(read, bound, client)
         return await self.binding.checked(read, client, agent) if self.binding else read
 
     def _use(self, value: str, entry: CachedSession, now: float) -> Principal | None:

@@ -93,7 +93,8 @@ class Sessions(SessionReader):
         record = await self._sessions.get(of) if isinstance(of, str) else of
         if record is not None:
             content = replace(content, sid=record.sid, username=record.username, until=int(record.expires_at))
-            self.devices.offer(response, record, host)
+            if self.devices.offered:
+                self.devices.offer(response, record, host)
         await self._cookie.write(request, response, content, host_only=bool(host))
 
     def ended(self, cookie_header: str) -> str:
