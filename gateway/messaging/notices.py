@@ -31,14 +31,15 @@ class Notices:
             subject, text = say(subject), say(text)
             self.later(lambda: self._send(username, to, subject, text, about))
 
-    def later(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run `work` in the background. A flood of it is cut off rather than queued without end."""
+    def later(self, work: Callable[[], Awaitable[None]]) -> bool:
+        """Run `work` in the background. A flood of it is cut off rather than queued without end: then False."""
         if len(self._running) >= _AT_ONCE:
             log.warning("too many notices at once: one is dropped")
-            return
+            return False
         task = asyncio.get_running_loop().create_task(_guarded(work))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        return True
 
     async def _send(self, username: str, to: str, subject: str, text: str, about: str) -> None:
         try:

@@ -15,7 +15,7 @@ from tests.rig import PASSWORD
 USERS, TEAM = 100_000, 500
 NESTED = {"group_base_dn": GROUPS, "nested_groups": "search"}
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,10 @@ from tests.faults.test_many_ldap_users import Lag, resident_mib
 USERS = 100_000
 HASH = "$2y$05$abcdefghijklmnopqrstuuE0RuKGxGUjBVXyVxHVPGyrIRFFbE7yS"
 
-pytestmark = pytest.mark.long
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.timeout(7200),
+]  # two minutes of computing, on a machine without neighbours
 
 
 def write(path: Path, team: str) -> None:

@@ -119,6 +119,37 @@ async def test_a_file_that_changes_while_it_is_read_is_read_again(
     assert await directory.get("carol") is None
 
 
+async def test_requests_get_their_turn_while_many_changes_are_told(
+    file: Path, passwords: PasswordHashing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(yaml_file, "_FEW", 2)
+    write(file, {f"user{number}": {"groups": ["a"]} for number in range(10)})
+    directory = FileDirectory(file, passwords)
+    write(file, {f"user{number}": {"groups": ["b"]} for number in range(10)})
+    told: list[str] = []
+    turns: set[int] = set()
+
+    async def tell(change: yaml_file.FileChange) -> None:
+        told.append(change.username)
+
+    async def others() -> None:
+        while len(told) < 10:
+            turns.add(len(told))
+            await asyncio.sleep(0)
+
+    watching = asyncio.create_task(directory.watch(tell, interval=0))
+    await others()
+    watching.cancel()
+    assert {2, 4, 6, 8} <= turns
+
+
+async def test_addresses_are_compared_as_mail_has_them(file: Path, passwords: PasswordHashing) -> None:
+    write(file, {"a": {"email": "Weiß@BÜCHER.example"}, "b": {"email": "weiss@bücher.example"}})
+    directory = FileDirectory(file, passwords)
+    for address, expected in (("weiß@xn--bcher-kva.example", ["a"]), ("WEISS@bücher.example", ["b"])):
+        assert [user.username for user in await directory.with_email(address)] == expected
+
+
 async def test_a_bad_file_changes_nothing_and_the_log_names_each_mistake(
     file: Path, passwords: PasswordHashing, caplog: pytest.LogCaptureFixture
 ) -> None:

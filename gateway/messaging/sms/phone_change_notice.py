@@ -3,9 +3,12 @@
 Each worker hears of a changed user; one of them sends. The old number is the one that the change did not reach.
 """
 
+import logging
+
 from gateway.clock import Clock
 from gateway.config.sections.sms_email import SmsBase
 from gateway.directory.base import Directory
+from gateway.errors import GatewayError
 from gateway.i18n.text import N_, Text
 from gateway.messaging.addresses import mask_phone
 from gateway.messaging.notices import Notices
@@ -15,6 +18,8 @@ from gateway.observability.audit import Audit
 from gateway.stores.protocols.core import Change
 from gateway.stores.protocols.ledger import Ledger
 from gateway.stores.protocols.sms import PhoneChange, PhoneChanges
+
+log = logging.getLogger("gateway.notices")
 
 _RECENT = 3600.0
 _DAY = 86400.0
@@ -37,11 +42,33 @@ class ChangeNotice:
         self._config, self._directory, self._changes = config, directory, changes
         self._texts, self._notices = texts, notices
         self._ledger, self._audit, self._clock = ledger, audit, clock
+        self._waiting: dict[str, None] = {}
+        self._looking = False
 
     def heard(self, change: Change) -> None:
-        """Look into a change; to be called with every one that a worker hears of."""
-        if change.kind == "user":
-            self._notices.later(lambda: self._tell(change.subject))
+        """Look into a change; to be called with every one that a worker hears of.
+
+        One after the other: an import changes thousands of users at once, and none of them must drop another.
+        """
+        if change.kind != "user":
+            return
+        self._waiting[change.subject] = None
+        if not self._looking:
+            self._looking = self._notices.later(self._look)
+
+    async def _look(self) -> None:
+        try:
+            while self._waiting:
+                username = next(iter(self._waiting))
+                del self._waiting[username]
+                try:
+                    await self._tell(username)
+                except GatewayError as error:
+                    log.warning(
+                        "whether the number of %s was changed is not known: %s", username, error.detail
+                    )
+        finally:
+            self._looking = False
 
     async def _tell(self, username: str) -> None:
         recent = await self._changes.of(username, self._clock() - _RECENT)
