@@ -36,7 +36,7 @@ def renew(config_file: Path) -> None:
 
     async def work(opened: Opened) -> None:
         records = _records(opened)
-        await records.keep_state((await records.state()).asked_for())
+        await records.want(opened.clock())
         await opened.record("certificate_wanted")
 
     run(config_file, work)
@@ -64,7 +64,7 @@ async def _facts(opened: Opened) -> dict[str, Any]:
         facts["ends"] = moment(bundle.not_after)
         facts["renewed"] = moment(state.renew_at(bundle))
         facts["renewal_window"] = [moment(one) for one in state.window or ()]
-    if state.wanted:
+    if await records.wanted_at() > max(state.ordered_at, state.failed_at):
         facts["wanted"] = "a new certificate was asked for"
     if state.failures:
         facts["failures"] = str(state.failures)

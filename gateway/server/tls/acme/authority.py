@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 import requests
 from acme import challenges, client, errors, messages
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from josepy.errors import Error as JoseError
 from josepy.interfaces import JSONDeSerializable
 from josepy.json_util import field
 from josepy.jwa import ES256
@@ -153,12 +152,17 @@ class Authority:
         except messages.Error as error:
             code = error.code or str(error.typ)[:80]
             raise OrderFailed(code, _words(error), self._asked) from None
+        except requests.JSONDecodeError:
+            raise self._malformed("half an answer") from None
         except OSError as error:  # those of `requests` are, too
             cause = str(error.__cause__ or error.__context__ or error)[:200]
             raise OrderFailed("away", f"{self._section.directory} can't be reached: {cause}") from None
-        except (errors.Error, JoseError, ValueError, LookupError) as error:
-            detail = f"{self._section.directory} gave no answer that ACME knows: {str(error)[:200]}"
-            raise OrderFailed("malformed", detail, self._asked) from None
+        except Exception as error:  # the library trips over what is no ACME in many ways
+            raise self._malformed(str(error)) from None
+
+    def _malformed(self, cause: str) -> OrderFailed:
+        detail = f"{self._section.directory} gave no answer that ACME knows: {cause[:200]}"
+        return OrderFailed("malformed", detail, self._asked)
 
     @property
     def _opened(self) -> client.ClientV2:

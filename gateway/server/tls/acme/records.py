@@ -62,6 +62,17 @@ class AcmeRecords:
         """Note what is known of renewals."""
         await self._raw.put("state", state.dump())
 
+    async def wanted_at(self) -> float:
+        """Return when an operator last asked for a new certificate; 0.0 if never."""
+        try:
+            return float(await self._raw.get("wanted") or b"0")
+        except ValueError:
+            return 0.0
+
+    async def want(self, now: float) -> None:
+        """Note that an operator asks for a new certificate. It is no part of `state`, which others write meanwhile."""
+        await self._raw.put("wanted", repr(now).encode())
+
     async def lease(self) -> bool:
         """Take the right to speak to the authority; False if another worker or replica has it."""
         return await self._ledger.claim_once(self._lease, LEASE)

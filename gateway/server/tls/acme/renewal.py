@@ -30,7 +30,7 @@ class RenewalState:
         limited: whether the authority itself said so.
         hosts: for which names it was tried.
         cause: why it failed.
-        wanted: whether an operator asked for a new one.
+        failed_at: when.
         ordered_at: when the certificate was got.
     """
 
@@ -43,7 +43,7 @@ class RenewalState:
     limited: bool = False
     hosts: tuple[str, ...] = ()
     cause: str = ""
-    wanted: bool = False
+    failed_at: float = 0.0
     ordered_at: float = 0.0
 
     @classmethod
@@ -61,10 +61,6 @@ class RenewalState:
     def dump(self) -> bytes:
         return json.dumps(asdict(self)).encode()
 
-    def asked_for(self) -> "RenewalState":
-        """Return the state in which the next look orders, whatever was before."""
-        return replace(self, wanted=True, retry_at=0.0)
-
     def failed(
         self, hosts: Sequence[str], now: float, *, cause: str, asked: float | None, draw: float
     ) -> "RenewalState":
@@ -79,6 +75,7 @@ class RenewalState:
             limited=asked is not None,
             hosts=tuple(hosts),
             cause=cause,
+            failed_at=now,
         )
 
     def looked(
@@ -103,12 +100,18 @@ class RenewalState:
             return False
         return self.serial != bundle.serial or now >= self.look_at
 
-    def must_order(self, bundle: Bundle | None, hosts: Sequence[str], now: float) -> bool:
-        """Tell whether a certificate is to be ordered now."""
+    def must_order(
+        self, bundle: Bundle | None, hosts: Sequence[str], now: float, wanted_at: float = 0.0
+    ) -> bool:
+        """Tell whether a certificate is to be ordered now. `wanted_at` is when an operator asked for one: that counts
+        until it is there, or could not be had.
+        """
+        if wanted_at > max(self.ordered_at, self.failed_at):
+            return True
         changed = self.failures > 0 and not self.limited and set(hosts) != set(self.hosts)
         if now < self.retry_at and not changed:
             return False
-        if self.wanted or bundle is None or now >= self.renew_at(bundle):
+        if bundle is None or now >= self.renew_at(bundle):
             return True
         # Replicas that name different hosts must not order in turn without a pause.
         return not bundle.is_for(hosts) and now >= self.ordered_at + _BETWEEN

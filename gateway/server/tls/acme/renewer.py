@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from gateway.clock import Clock
@@ -26,6 +27,15 @@ ORDER_TIMEOUT = 600.0
 _POLLS = (1.0, 1.0, 2.0, 3.0, 5.0)
 """Seconds between two looks at an order; the last one stays."""
 MakeAuthority = Callable[..., Authority]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the replicas know when one of them looks."""
+
+    state: RenewalState
+    bundle: Bundle | None
+    wanted_at: float
 
 
 class Renewer:
@@ -61,27 +71,34 @@ class Renewer:
 
     async def look(self) -> None:
         """Do what is due, unless another one is at it. Raises StoreUnavailable."""
-        if not self._is_due(*await self._known()) or not await self._records.lease():
+        if not self._is_due(await self._known()) or not await self._records.lease():
             return
         try:
-            state, bundle = await self._known()  # the one before us may have done it
-            if self._is_due(state, bundle):
-                await self._act(state, bundle)
+            known = await self._known()  # the one before us may have done it
+            if self._is_due(known):
+                await self._act(known)
         finally:
             await self._records.end_lease()
 
-    async def _known(self) -> tuple[RenewalState, Bundle | None]:
-        return await self._records.state(), await self._records.certificate()
+    async def _known(self) -> "_Known":
+        return _Known(
+            await self._records.state(), await self._records.certificate(), await self._records.wanted_at()
+        )
 
-    def _is_due(self, state: RenewalState, bundle: Bundle | None) -> bool:
-        now = self._clock()
-        return state.must_order(bundle, self._section.hosts, now) or state.must_look(bundle, now)
+    def _is_due(self, known: "_Known") -> bool:
+        return self._must_order(known) or known.state.must_look(known.bundle, self._clock())
 
-    async def _act(self, state: RenewalState, bundle: Bundle | None) -> None:
-        if bundle is not None and state.must_look(bundle, self._clock()):
-            state = await self._ask_when(state, bundle)
-        if state.must_order(bundle, self._section.hosts, self._clock()):
-            await self._renew(state, bundle)
+    def _must_order(self, known: "_Known") -> bool:
+        return known.state.must_order(
+            known.bundle, self._section.hosts, self._clock(), wanted_at=known.wanted_at
+        )
+
+    async def _act(self, known: "_Known") -> None:
+        bundle = known.bundle
+        if bundle is not None and known.state.must_look(bundle, self._clock()):
+            known = replace(known, state=await self._ask_when(known.state, bundle))
+        if self._must_order(known):
+            await self._renew(known.state, bundle)
 
     async def _ask_when(self, state: RenewalState, bundle: Bundle) -> RenewalState:
         """Ask the authority when to renew. One that does not answer leaves us with the window it told before."""

@@ -105,7 +105,9 @@ def test_other_hosts_are_tried_at_once_unless_the_authority_said_to_wait() -> No
 
 def test_an_operator_can_ask_for_a_new_one_after_failures(bundle: Bundle) -> None:
     failed = RenewalState().failed(HOSTS, NOW, cause="", asked=DAY, draw=0.5)
-    assert failed.asked_for().must_order(bundle, HOSTS, NOW + 1)
+    assert not failed.must_order(bundle, HOSTS, NOW + 1, wanted_at=NOW)
+    assert failed.must_order(bundle, HOSTS, NOW + 2, wanted_at=NOW + 1)
+    assert not RenewalState(ordered_at=NOW + 2).must_order(bundle, HOSTS, NOW + 3, wanted_at=NOW + 1)
 
 
 def test_replicas_that_want_other_names_do_not_order_in_turn_without_a_pause(bundle: Bundle) -> None:

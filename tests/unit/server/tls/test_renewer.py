@@ -2,14 +2,14 @@
 
 import asyncio
 import stat
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.errors import StoreUnavailable
-from gateway.server.tls.acme.authority import OrderFailed
+from gateway.server.tls.acme.authority import CertificateOrder, OrderFailed
 from gateway.server.tls.acme.bundle import new_key
 from gateway.server.tls.acme.records import LEASE
 from tests.acme_rig import DAY, HOST, FakeAuthority, Replica, acme_section, bundle_for
@@ -209,6 +209,26 @@ async def test_a_certificate_that_is_not_what_was_ordered_is_not_served(
         assert problem in replica.audit.named("certificate_failed")[-1]["cause"]
         await replica.served.refresh()
         assert replica.served.bundle == before
+
+
+async def test_a_certificate_for_other_names_or_of_yesterday_is_not_served(
+    make: Make, clock: FakeClock, authority: FakeAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replica = await make()
+    finalize = authority.finalize
+
+    async def elsewhere(order: CertificateOrder, key: str, hosts: Sequence[str]) -> None:
+        await finalize(order, key, ["evil.example.test"])
+
+    monkeypatch.setattr(authority, "finalize", elsewhere)
+    await replica.renewer.look()
+    assert "evil.example.test" in replica.audit.named("certificate_failed")[0]["cause"]
+    monkeypatch.setattr(authority, "finalize", finalize)
+    authority.lifetime = 0
+    clock.advance(DAY)
+    await replica.renewer.look()
+    assert len(replica.audit.named("certificate_failed")) == 2
+    assert replica.served.bundle is None
 
 
 async def test_an_account_that_the_authority_has_lost_is_made_anew(
