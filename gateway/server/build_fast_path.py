@@ -6,14 +6,11 @@ from gateway.observability.access_log import AccessLog
 from gateway.portal.dispatch import Portal
 from gateway.server.composition import Composed
 from gateway.server.fastpath import FastPath
-from gateway.server.tls.acme.challenges import WELL_KNOWN
 
 
 def build_fast_path(composed: Composed, access: AccessLog, forward: ForwardAuth, portal: Portal) -> FastPath:
     """Make it; `forward` and `portal` say which addresses are not an app's."""
     services, server = composed.services, composed.services.config.server
-    certificates = composed.certificates
-    proofs = (WELL_KNOWN,) if certificates is not None and certificates.challenges is not None else ()
     return FastPath(
         routes=services.routes,
         sessions=services.sessions,
@@ -24,7 +21,7 @@ def build_fast_path(composed: Composed, access: AccessLog, forward: ForwardAuth,
         forward=forward,
         credentials=composed.credentials,
         clock=services.clock,
-        below=(server.prefix, *forward.below, *proofs),
+        below=(server.prefix, *forward.below),
         exact=portal.outside | forward.exact,
         trusted=server.trusted_proxies,
         header_count=server.limits.header_count,

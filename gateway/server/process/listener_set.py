@@ -43,9 +43,11 @@ class ListenerSet:
         """Those of them that no other worker reads: not the unix sockets."""
         return [sock for one in self.each if not one.is_unix for sock in one.share(number, count)]
 
-    def keep_only(self, wanted: Sequence[socket.socket]) -> None:
-        """In a worker: let go of the sockets that other workers read."""
-        for one in self.each:
+    def keep_only(self, wanted: Sequence[socket.socket], others: "Sequence[ListenerSet]" = ()) -> None:
+        """In a worker: let go of the sockets that other workers read, and of those of other configurations. An address
+        that is left is else open for as long as the worker lives, and nobody answers there.
+        """
+        for one in (one for each in (self, *others) for one in each.each):
             one.keep_only(wanted)
 
     def close(self, but: "ListenerSet | None" = None) -> None:

@@ -282,7 +282,8 @@ class Supervisor:
             for sibling in siblings:
                 sibling.channel.close()  # else the sibling would not notice the parent's death
             sockets = generation.listeners.share(number, generation.count)
-            generation.listeners.keep_only(sockets)
+            others = [one.listeners for one in (self._current, self._next) if one is not None]
+            generation.listeners.keep_only(sockets, others)
             return run_worker(generation.config, sockets, channel, number)
 
         worker = fork_worker(number, life, now=self._clock())

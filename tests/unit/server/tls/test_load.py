@@ -10,16 +10,16 @@ from gateway.server.tls.load import load_into
 from tests.acme_rig import HOST
 
 NOW = 1_800_000_000.0
+CLIENT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+CLIENT.check_hostname, CLIENT.verify_mode = False, ssl.CERT_NONE
 
 
 def shake(
     server: ssl.SSLContext, session: ssl.SSLSession | None = None
 ) -> tuple[str, ssl.SSLSession | None, bool]:
     """The serial number that a client is shown, the session that it could go on with, and whether it went on."""
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ours = client.wrap_bio(down, up, server_hostname=HOST, session=session)
+    ours = CLIENT.wrap_bio(down, up, server_hostname=HOST, session=session)
     theirs = server.wrap_bio(up, down, server_side=True)
     waiting = [ours.do_handshake, theirs.do_handshake]
     for _ in range(10):

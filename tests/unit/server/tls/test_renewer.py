@@ -83,6 +83,21 @@ async def test_two_replicas_that_look_at_once_make_one_order_and_both_serve_it(
     assert first.cache.read() == second.cache.read() == first.served.bundle
 
 
+async def test_what_another_one_did_before_the_lease_was_had_is_not_done_again(
+    make: Make, authority: FakeAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await make("a"), await make("b")
+    lease = second.records.lease
+
+    async def late() -> bool:
+        await first.renewer.look()
+        return bool(await lease())
+
+    monkeypatch.setattr(second.records, "lease", late)
+    await second.renewer.look()
+    assert authority.orders == 1
+
+
 async def test_a_replica_that_died_while_it_ordered_holds_the_others_up_for_the_lease(
     make: Make, clock: FakeClock, authority: FakeAuthority
 ) -> None:
