@@ -152,6 +152,8 @@ class Authority:
         except messages.Error as error:
             code = error.code or str(error.typ)[:80]
             raise OrderFailed(code, _words(error), self._asked) from None
+        except OrderFailed:
+            raise
         except requests.JSONDecodeError:
             raise self._malformed("half an answer") from None
         except OSError as error:  # those of `requests` are, too

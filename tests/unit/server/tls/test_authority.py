@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.server.tls.acme.authority import Authority, OrderFailed
+from gateway.server.tls.acme.authority import Authority, OrderFailed, Proof
 from gateway.server.tls.acme.bundle import new_key
 from tests.acme_rig import HOST, acme_section
 from tests.waiting import free_port
@@ -118,6 +118,27 @@ async def test_an_answer_that_is_not_acme_is_a_failure_and_nothing_worse(
 ) -> None:
     directory.answers.append(answer)
     assert (await failure(directory)).code == "malformed"
+
+
+async def test_a_proof_that_was_not_found_is_told_in_the_words_of_the_authority(directory: Directory) -> None:
+    problem = {"type": "urn:ietf:params:acme:error:dns", "detail": "no address for it"}
+    challenge = {
+        "type": "http-01",
+        "status": "invalid",
+        "url": "https://a.test/c",
+        "token": "dG9rZW4",
+        "error": problem,
+    }
+    found = {
+        "identifier": {"type": "dns", "value": HOST},
+        "status": "invalid",
+        "challenges": [challenge],
+    }
+    directory.answers.append(web.json_response(found))
+    proof = Proof(host=HOST, token="", value="", authorization=f"{directory.url}/authz", body=None)  # type: ignore[arg-type]
+    with pytest.raises(OrderFailed, match=f"{HOST}: no address for it") as caught:
+        await authority(directory).proven(proof)
+    assert caught.value.code == "dns"
 
 
 async def test_a_directory_that_is_down_is_named(tmp_path: Any) -> None:
