@@ -150,3 +150,5 @@ class Decision:
     rule: str
     reason: str
     factors: frozenset[str] = field(default_factory=frozenset)
+    key_models: frozenset[str] = field(default_factory=frozenset)
+    """Where a security key is asked for: of which models (AAGUIDs, "*" for any that somebody vouches for)."""

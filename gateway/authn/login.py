@@ -4,59 +4,25 @@ Views translate forms into calls and results into pages. Whatever fails in here 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
-from gateway.authn.factors.base import Attempt, Factor, Outcome, Prompt, Resend
+from gateway.authn.factors.base import Factor, Outcome, Prompt, Resend
 from gateway.authn.factors.preference import Preferences
+from gateway.authn.factors.webauthn import WebAuthnFactor
+from gateway.authn.login_origin import LoginOrigin
 from gateway.authn.password_check import PasswordCheck, as_counted
 from gateway.authn.remembered_devices import RememberedDevices
 from gateway.authn.risk.assessment import RiskWatch
 from gateway.directory.base import Directory
 from gateway.errors import SendFailed, TooManyAttempts
-from gateway.model import Decision, IPAddress, Principal, SessionRecord, Target, User, Verdict
+from gateway.model import Decision, Principal, SessionRecord, Target, User, Verdict
 from gateway.observability import metrics
 from gateway.observability.audit import Audit
 from gateway.policy.decide import DEVICE, OWN_FACTORS, UPSTREAM_MFA, Routes, decide, has_two, proven_recently
-from gateway.rate_limits import CODE_FAILURES, CODES_PER_USER, RateLimits, network_of
+from gateway.rate_limits import CODE_FAILURES, CODES_PER_USER, RateLimits
 from gateway.session import Sessions
 from gateway.stores.protocols.core import Device
-
-
-@dataclass(frozen=True, slots=True)
-class LoginOrigin:
-    """Where an attempt comes from: address, browser, host and language."""
-
-    address: IPAddress
-    user_agent: str
-    host: str
-    cookies: str = ""
-    """The Cookie header, for the one that says which device this is."""
-    origin: str = ""
-    """What the browser calls the origin of our page; security keys sign it."""
-    lang: str = "en"
-    """The language of the page, which messages sent meanwhile share."""
-
-    @property
-    def ip(self) -> str:
-        return str(self.address)
-
-    @property
-    def network(self) -> str:
-        """Return what address budgets count: the address, or the /64 of an IPv6 one."""
-        return network_of(self.ip)
-
-    def attempt(self, principal: Principal) -> Attempt:
-        """Return what a factor must know of somebody who proves it from here."""
-        return Attempt(
-            user=principal.user,
-            sid=principal.session.sid,
-            ip=self.ip,
-            host=self.host,
-            origin=self.origin,
-            lang=self.lang,
-        )
-
 
 Judge = Callable[[Target, Principal | None], Decision | None]
 """What stands between a principal and a destination, None where the destination is none of its business."""
@@ -122,9 +88,14 @@ class SignIn:
         names = [
             factor.name
             for factor in accepted
-            if not (again and factor.name == "approval") and await factor.enrolled(user)
+            if not (again and factor.name == "approval") and await self._usable(factor, user, decision)
         ]
         return await self._preferences.ordered(user.username, names)
+
+    async def _usable(self, factor: Factor, user: User, decision: Decision) -> bool:
+        if decision.key_models:
+            return isinstance(factor, WebAuthnFactor) and await factor.has_model(user, decision.key_models)
+        return await factor.enrolled(user)
 
     # -- first factor ----------------------------------------------------------------------------------------------
 
@@ -201,11 +172,13 @@ class SignIn:
         factor: str,
         *,
         resend: Resend | None = None,
+        key_models: frozenset[str] = frozenset(),
     ) -> Prompt:
-        """Start (or describe) a challenge. Raises SendFailed and TooManyAttempts."""
+        """Start (or describe) a challenge; `key_models` are of the decision. Raises SendFailed and TooManyAttempts."""
         await self._check_locked(principal.username)
         device = await self._device(client, principal.user)
-        attempt = replace(client.attempt(principal), resend=resend, known_device=device is not None)
+        known, attempt = device is not None, client.attempt(principal)
+        attempt = replace(attempt, resend=resend, known_device=known, key_models=key_models)
         try:
             prompt = await self._factors[factor].begin(attempt, again=resend is not None)
         except SendFailed as failure:
@@ -226,30 +199,53 @@ class SignIn:
         return prompt
 
     async def prove(
-        self, client: LoginOrigin, principal: Principal, factor: str, form: Mapping[str, str]
+        self,
+        client: LoginOrigin,
+        principal: Principal,
+        factor: str,
+        form: Mapping[str, str],
+        *,
+        key_models: frozenset[str] = frozenset(),
     ) -> tuple[Outcome, SessionRecord | None]:
-        """Judge a second factor; when it is right, return the session under its new id, too. Raises
-        TooManyAttempts.
+        """Judge a second factor; when it is right, return the session under its new id, too. `key_models` are of the
+        decision. Raises TooManyAttempts.
         """
-        outcome = await self.judge(client, principal, factor, form)
+        outcome = await self.judge(client, principal, factor, form, key_models=key_models)
         if outcome is not Outcome.RIGHT:
             return outcome, None
         name = principal.username
         await self._preferences.used(name, factor)
         record = await self._sessions.rise(
-            principal, name, factor, ip=client.ip, user_agent=client.user_agent
+            principal,
+            name,
+            factor,
+            ip=client.ip,
+            user_agent=client.user_agent,
+            key_model=self._model_used(factor, principal.session.sid),
         )
         await self._risk.settled(principal.user, client.address, client.user_agent)
         self._audit.record("login", name, client.ip, factors=list(record.amr), sid=record.sid[:8])
         return outcome, record
 
+    def _model_used(self, factor: str, by: str) -> str:
+        """The model of the security key that was just used, "" for other factors and where nobody vouches for it."""
+        known = self._factors.get(factor)
+        return known.model_used(by) if isinstance(known, WebAuthnFactor) else ""
+
     async def judge(
-        self, client: LoginOrigin, principal: Principal, factor: str, form: Mapping[str, str]
+        self,
+        client: LoginOrigin,
+        principal: Principal,
+        factor: str,
+        form: Mapping[str, str],
+        *,
+        key_models: frozenset[str] = frozenset(),
     ) -> Outcome:
         """Judge a second factor and count a failure; signs nobody in. Raises TooManyAttempts."""
         name = principal.username
         failures = await self._check_locked(name)
-        outcome = await self._factors[factor].verify(client.attempt(principal), form)
+        attempt = replace(client.attempt(principal), key_models=key_models)
+        outcome = await self._factors[factor].verify(attempt, form)
         if outcome is Outcome.PENDING:
             return outcome
         metrics.sign_ins.labels(factor, outcome.value).inc()
@@ -277,14 +273,15 @@ class SignIn:
         if left == 0:
             await self._passwords.closed(name, client.ip, factor, locked=True)
 
-    async def passkey(self, client: LoginOrigin, username: str) -> SessionRecord | None:
+    async def passkey(self, client: LoginOrigin, username: str, visitor: str = "") -> SessionRecord | None:
         """Start a session for the user whom a passkey named, with its user verified: that counts as two factors."""
         user = await self._directory.get(username)
         if user is None or user.disabled:
             return None
         await self._risk.assess(user, client.address, client.user_agent, lang=client.lang)
         rise = partial(self._sessions.rise, ip=client.ip, user_agent=client.user_agent)
-        record = await rise(None, username, "webauthn")
+        model = self._model_used("webauthn", visitor)
+        record = await rise(None, username, "webauthn", key_model=model)
         record = await rise(Principal(user, record), username, USER_VERIFIED)
         await self._risk.settled(user, client.address, client.user_agent)
         metrics.sign_ins.labels("passkey", "right").inc()

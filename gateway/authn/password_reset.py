@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from gateway.authn.factors.base import Outcome, Prompt, Resend
-from gateway.authn.login import LoginOrigin, SignIn
+from gateway.authn.login import SignIn
+from gateway.authn.login_origin import LoginOrigin
 from gateway.authn.one_time_links import Links
 from gateway.authn.password_check import PasswordCheck, as_counted
 from gateway.clock import Clock

@@ -6,7 +6,7 @@ route, and the same answer of its rules, in all of them.
 No I/O and no clock here: the same functions serve the proxy, forward-auth and `check --explain`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import get_args
@@ -26,6 +26,8 @@ from gateway.policy.queries import query_readings
 
 FIRST_FACTORS = frozenset({"password", "federated"})
 SECOND_FACTORS = frozenset(get_args(FactorName)) - FIRST_FACTORS
+KEYS = frozenset({"webauthn"})
+"""What a rule that asks for models of security keys is met by."""
 LENT_FACTORS = frozenset({"approval", "bypass"})
 """Given by another session or an administrator: no device is remembered for them, and who has only these approves
 nobody."""
@@ -186,11 +188,31 @@ def judge(rule: Rule, question: PolicyQuestion) -> Decision:
         )
     if rule.machine_suffices and MACHINE_PROOFS.intersection(principal.amr):
         return Decision(Verdict.ALLOW, rule.name, "machine_suffices")
+    if rule.key_models and not has_key_model(rule, principal, question.now):
+        models = frozenset(rule.key_models)
+        return Decision(Verdict.STEP_UP, rule.name, "key_model", KEYS, key_models=models)
     if not has_factors(rule, principal.amr):
         return _more_proof(rule, "factor")
     if rule.max_age and not is_fresh(rule, principal, question.now):
         return _more_proof(rule, "proof_too_old")
     return Decision(Verdict.ALLOW, rule.name, "policy_holds")
+
+
+def has_key_model(policy: Policy, principal: Principal, now: float) -> bool:
+    """Whether a security key was used in this session, within `max_age`, of a model that the policy asks for.
+
+    Sessions know only models that somebody vouched for: what a key says of itself is none.
+    """
+    used = principal.session.key_models.items()
+    return any(
+        fits_model(model, policy.key_models) and (not policy.max_age or now - at <= policy.max_age)
+        for model, at in used
+    )
+
+
+def fits_model(model: str, wanted: Collection[str]) -> bool:
+    """Whether a model (an AAGUID, "" for none) is one of those wanted, of which "*" is any."""
+    return bool(model) and (model in wanted or "*" in wanted)
 
 
 def _more_proof(rule: Rule, reason: str) -> Decision:

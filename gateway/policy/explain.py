@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from gateway.config.schema import Route, Rule
 from gateway.model import Decision, Principal, Target
 from gateway.policy.criteria import CRITERIA, Criterion, PolicyQuestion
-from gateway.policy.decide import decide, has_factors, is_fresh
+from gateway.policy.decide import decide, has_factors, has_key_model, is_fresh
 from gateway.policy.queries import query_readings, query_words
 
 
@@ -85,6 +85,14 @@ def _demands(rule: Rule, question: PolicyQuestion) -> Iterator[CriterionExplanat
             wants=", ".join(rule.factors),
             has=proven,
             holds=not _lacks(rule.factors, principal),
+        )
+    if rule.key_models:
+        used = ", ".join(principal.session.key_models) if principal else ""
+        yield CriterionExplanation(
+            criterion="key_models",
+            wants=", ".join(rule.key_models),
+            has=used or "no key that anybody vouches for",
+            holds=principal is not None and has_key_model(rule, principal, question.now),
         )
     if rule.max_age:
         fresh = principal is not None and is_fresh(rule, principal, question.now)

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from gateway.authn.login import LoginOrigin
+from gateway.authn.login_origin import LoginOrigin
 from gateway.config.schema import Branding
 from gateway.model import Target
 from gateway.request.target import agent_of, cookie_header, cookie_value

@@ -4,7 +4,7 @@ import re
 from ipaddress import ip_address
 from pathlib import Path
 
-from gateway.authn.login import LoginOrigin
+from gateway.authn.login_origin import LoginOrigin
 from gateway.authn.password_reset import Resets
 from gateway.model import SessionRecord
 from gateway.rate_limits import RESETS_IN_ALL

@@ -59,6 +59,8 @@ class KeyApproval:
     allow: frozenset[str] = frozenset()
     deny: frozenset[str] = frozenset()
     roots: Mapping[str, Sequence[bytes]] | None = field(default=None, repr=False)
+    required: bool = True
+    """Whether keys that the metadata does not vouch for count nowhere, rather than where no rule asks for a model."""
 
     @property
     def any(self) -> bool:
@@ -72,7 +74,14 @@ class KeyApproval:
             return False
         if self.roots is None:
             return not self.allow
+        if not self.required:
+            return True
         return attested and model in self.roots and (not self.allow or model in self.allow)
+
+    def vouched(self, aaguid: bytes, *, attested: bool) -> str:
+        """Return the model of a key that its maker vouched for and that the metadata still knows, else ""."""
+        model = str(UUID(bytes=aaguid)) if attested and len(aaguid) == 16 else ""
+        return model if model in (self.roots or {}) and model not in self.deny else ""
 
     def roots_of(self, aaguid: str) -> list[bytes]:
         """Return the root certificates (PEM) that may vouch for a model."""
@@ -107,7 +116,7 @@ def key_approval(settings: Attestation, clock: Clock) -> KeyApproval:
             mend="fetch it anew from https://mds3.fidoalliance.org, and the root that it is signed under",
         )
         raise ConfigError([mistake]) from None
-    return KeyApproval(lists.allow, lists.deny, roots)
+    return KeyApproval(lists.allow, lists.deny, roots, required=settings.required == "everywhere")
 
 
 def _models(blob: Path, root: Path, now: float) -> dict[str, list[bytes]]:

@@ -59,6 +59,8 @@ class Attempt:
     lang: str = "en"
     known_device: bool = False
     """The user had this browser remembered."""
+    key_models: frozenset[str] = frozenset()
+    """Of which models a security key must be, none for any (`Decision.key_models`)."""
     resend: Resend | None = None
     """None unless they ask for another code."""
 

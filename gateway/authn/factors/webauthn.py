@@ -5,7 +5,7 @@ noticed there. With its user verified (PIN, fingerprint) a passkey also stands f
 """
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -15,6 +15,8 @@ from gateway.authn.factors.webauthn_relying_party import RegisteredKey, RelyingP
 from gateway.clock import Clock
 from gateway.i18n.catalogues import language
 from gateway.i18n.text import N_
+from gateway.model import User
+from gateway.policy.decide import fits_model
 from gateway.stores.protocols.core import Credential, Credentials
 from gateway.stores.protocols.ledger import Ledger
 
@@ -28,6 +30,8 @@ _BYTES = 32
 class _Used:
     username: str
     handle_matches: bool
+    model: str
+    """Of a key that its maker vouches for, else ""."""
 
 
 class WebAuthnFactor(HeldAsCredential):
@@ -47,12 +51,13 @@ class WebAuthnFactor(HeldAsCredential):
         self._credentials, self._ledger, self._clock = credentials, ledger, clock
         self._site, self._random = site, random
         self._tries = Tries(self.name, ledger)
+        self._models: dict[str, str] = {}
 
     # -- as second factor ------------------------------------------------------------------------------------------
 
     async def begin(self, attempt: Attempt, *, again: bool = False) -> Prompt:
         challenge = await self._challenge(_slot(attempt))
-        keys = await self._keys(attempt.user.username)
+        keys = await self._keys(attempt.user.username, attempt.key_models)
         return Prompt(options=self._site.authentication(challenge, keys, verified=False))
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
@@ -67,6 +72,9 @@ class WebAuthnFactor(HeldAsCredential):
         used = await self._use(form.get("credential", ""), challenge, attempt.origin, verified=False)
         if used is None or used.username != attempt.user.username:
             return Outcome.WRONG
+        if attempt.key_models and not fits_model(used.model, attempt.key_models):
+            return Outcome.WRONG
+        self._models[attempt.sid] = used.model
         await self._tries.forget(attempt)
         return Outcome.RIGHT
 
@@ -85,7 +93,21 @@ class WebAuthnFactor(HeldAsCredential):
             return None
         used = await self._use(answer, challenge, origin, verified=True)
         # WebAuthn §7.2 step 6: nobody was named beforehand, so the key itself must name its user.
-        return used.username if used is not None and used.handle_matches else None
+        if used is None or not used.handle_matches:
+            return None
+        self._models[visitor] = used.model
+        return used.username
+
+    def model_used(self, by: str) -> str:
+        """Return the model of the key that was right a moment ago, "" if nobody vouches for it; tells it once.
+
+        `by` is the session's id, or the visitor's token.
+        """
+        return self._models.pop(by, "")
+
+    async def has_model(self, user: User, wanted: Collection[str]) -> bool:
+        """Whether the user has a key of one of these models."""
+        return bool(await self._keys(user.username, wanted))
 
     # -- adding one ------------------------------------------------------------------------------------------------
 
@@ -110,19 +132,20 @@ class WebAuthnFactor(HeldAsCredential):
         if handle is None:
             known = await self._keys(attempt.user.username)
             handle = known[0].handle if known else self._random(_BYTES)
-        now = self._clock()
+        now, key = self._clock(), self._site.key(made, handle)
         await self._credentials.add(
             Credential(
                 id=_name(made.credential_id),
                 username=attempt.user.username,
                 kind=self.name,
                 name=given_name(form, language(attempt.lang).text(N_("Security key or passkey"))),
-                secret=self._site.key(made, handle).packed(),
+                secret=key.packed(),
                 created_at=now,
                 last_used_at=now,
                 counter=made.sign_count,
             )
         )
+        self._models[attempt.sid] = self._model(key)
         return Outcome.RIGHT
 
     # -- shared ----------------------------------------------------------------------------------------------------
@@ -142,12 +165,16 @@ class WebAuthnFactor(HeldAsCredential):
         counts = proof.new_sign_count > 0
         if counts and not await self._credentials.advance(stored.id, proof.new_sign_count, self._clock()):
             return None
-        return _Used(stored.username, given.response.user_handle == key.handle)
+        return _Used(stored.username, given.response.user_handle == key.handle, self._model(key))
 
-    async def _keys(self, username: str) -> Sequence[RegisteredKey]:
-        return [
-            RegisteredKey.unpacked(one.secret) for one in await self._credentials.list(username, self.name)
-        ]
+    def _model(self, key: RegisteredKey) -> str:
+        return self._site.approval.vouched(key.aaguid, attested=bool(key.attested))
+
+    async def _keys(self, username: str, models: Collection[str] = ()) -> Sequence[RegisteredKey]:
+        """The user's keys, all of them or those of certain models."""
+        stored = await self._credentials.list(username, self.name)
+        keys = [RegisteredKey.unpacked(one.secret) for one in stored]
+        return [key for key in keys if not models or fits_model(self._model(key), models)]
 
     async def _challenge(self, slot: str) -> bytes:
         """The running challenge, or a new one: a second tab must not void the first."""

@@ -178,27 +178,35 @@ class RelyingParty:
         return None if framed or not is_credential_id(made.credential_id) else made
 
     def _roots(self, attestation: bytes) -> dict[AttestationFormat, list[bytes]]:
-        """The roots that must vouch for the key, {} where nobody has to. Raises ValueError if nobody does."""
-        if self.approval.roots is None:
-            return {}
+        """The roots that must vouch for the key, {} where nobody has to. Raises ValueError if somebody must and nobody
+        can.
+        """
+        roots = self._vouching(attestation)
+        if not roots and self.approval.roots is not None and self.approval.required:
+            raise ValueError("no certificate vouches for this key, or the metadata does not know its model")
+        return roots
+
+    def _vouching(self, attestation: bytes) -> dict[AttestationFormat, list[bytes]]:
+        """The roots by which somebody vouches for the key, {} if nobody does. The signature is checked elsewhere."""
         made = parse_attestation_object(attestation)
-        known = made.auth_data.attested_credential_data
-        certificates = made.att_stmt.x5c
+        known, certificates = made.auth_data.attested_credential_data, made.att_stmt.x5c
         if known is None or not certificates or not names_model(certificates[0], known.aaguid):
-            raise ValueError("no certificate vouches for this key")
+            return {}
         roots = self.approval.roots_of(aaguid_to_string(known.aaguid))
-        if not roots:
-            raise ValueError("a model that the metadata does not know")
-        return {made.fmt: roots}
+        return {made.fmt: roots} if roots else {}
 
     def key(self, made: VerifiedRegistration, handle: bytes) -> RegisteredKey:
-        """Return the key that `registered` let through, as it is to be stored."""
+        """Return the key that `registered` let through, as it is to be stored.
+
+        Where somebody vouches for it, `registered` has checked that they do.
+        """
+        vouched = self.approval.roots is not None and bool(self._vouching(made.attestation_object))
         return RegisteredKey(
             made.credential_id,
             made.credential_public_key,
             handle,
             aaguid=model_of(made) if self.approval.any else b"",
-            attested=b"1" if self.approval.roots is not None else b"",
+            attested=b"1" if vouched else b"",
         )
 
     def authenticated(

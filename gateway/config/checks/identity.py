@@ -79,6 +79,13 @@ def _is_tenant(provider: OidcProvider) -> bool:
 def key_models(config: Config) -> Iterator[Finding]:
     """Find lists of keys that would rest on what a key says of itself, and metadata that is not there."""
     place, section = ("webauthn", "attestation"), config.webauthn.attestation
+    if section.required == "by_rules":
+        if section.metadata_file is None:
+            problem = "has no effect without `webauthn.attestation.metadata_file`"
+            yield Finding((*place, "required"), problem, "name FIDO's blob.jwt there, or remove it")
+        if section.allow:
+            problem = "can't be had with `required: by_rules`, by which keys of any model may be added"
+            yield Finding((*place, "allow"), problem, "write `key_models` in the rules that ask for them")
     if section.allow and section.metadata_file is None:
         problem = "needs `webauthn.attestation.metadata_file`: any key can call itself by this model"
         yield Finding((*place, "allow"), problem, "name FIDO's blob.jwt there")

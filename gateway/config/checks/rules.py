@@ -34,7 +34,7 @@ def _all_policies(config: Config) -> Iterator[tuple[KeyPath, Policy]]:
 
 
 def _effects(base: KeyPath, policy: Policy) -> Iterator[Finding]:
-    proof = ("factors", "max_age")
+    proof = ("factors", "key_models", "max_age")
     for key in ("users", "groups", *proof) if policy.require == "bypass" else ():
         if getattr(policy, key):
             problem = "has no effect: `require: bypass` asks nobody to sign in"
@@ -45,6 +45,9 @@ def _effects(base: KeyPath, policy: Policy) -> Iterator[Finding]:
     if policy.require == "two_factor" and policy.factors and set(policy.factors) <= {"password", "federated"}:
         problem = "leaves no second factor: `two_factor` needs one beside the password"
         yield Finding((*base, "factors"), problem, "add `totp`, `webauthn`, `sms` or `email`")
+    if policy.key_models and policy.factors and "webauthn" not in policy.factors:
+        problem = "wants a security key, which `factors` does not take"
+        yield Finding((*base, "key_models"), problem, "add `webauthn` to `factors`, or remove `factors`")
 
 
 def _values(base: KeyPath, policy: Policy) -> Iterator[Finding]:
@@ -61,6 +64,22 @@ def _values(base: KeyPath, policy: Policy) -> Iterator[Finding]:
     for number, span in enumerate(policy.times.hours):
         if span[:5] == span[6:]:
             yield Finding((*base, "times", "hours", number), f"`{span}` is empty", "remove it for all day")
+
+
+def key_models(config: Config) -> Iterator[Finding]:
+    """Find rules that ask for models of security keys which nobody vouches for, so that nobody could pass."""
+    section = config.webauthn.attestation
+    for path, policy in (*_all_policies(config), *policies_of_clients(config)):
+        if not policy.key_models:
+            continue
+        if section.metadata_file is None:
+            problem = "needs `webauthn.attestation.metadata_file`: nobody vouches for any model without it"
+            yield Finding((*path, "key_models"), problem, "name FIDO's blob.jwt there")
+        for number, model in enumerate(policy.key_models):
+            if model in section.deny:
+                yield Finding(
+                    (*path, "key_models", number), "is in `webauthn.attestation.deny`", "remove one"
+                )
 
 
 def countries(config: Config) -> Iterator[Finding]:
@@ -217,4 +236,5 @@ def _covers_path(first: str, second: str) -> bool:
 RULE_CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     *((frozenset({"routes", "rules"}), check) for check in (policies, paths, queries, either, reachable)),
     (frozenset({"routes", "rules", "oidc", "risk"}), countries),
+    (frozenset({"routes", "rules", "oidc", "webauthn"}), key_models),
 )

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from gateway.config.names import GroupName, UserName
+from gateway.config.sections.attestation import KeyModel
 from gateway.config.sections.base import Network, Section, Words
 from gateway.config.units import Duration
 
@@ -67,6 +68,11 @@ class Policy(Section):
     times: Times = Field(Times(), description="only at these times")
     factors: tuple[FactorName, ...] = Field(
         (), description="factors that count; empty = any; `[webauthn]` = phishing-resistant only"
+    )
+    key_models: tuple[KeyModel, ...] = Field(
+        (),
+        description="only after a security key of one of these models (AAGUIDs), whose maker vouches for it, was used; "
+        '"*" = any such model; needs `webauthn.attestation.metadata_file`',
     )
     machine_suffices: bool = Field(
         False,

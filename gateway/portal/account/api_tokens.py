@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from gateway.authn.api_credentials import token_digest
-from gateway.authn.login import LoginOrigin
+from gateway.authn.login_origin import LoginOrigin
 from gateway.authn.shown_credentials import PREFIX
 from gateway.clock import Clock
 from gateway.config.schema import Route

@@ -1,6 +1,6 @@
 """Tells of changes to an account: the audit log always, its owner by mail to the address from before the change."""
 
-from gateway.authn.login import LoginOrigin
+from gateway.authn.login_origin import LoginOrigin
 from gateway.errors import SendFailed
 from gateway.i18n.text import N_, Text
 from gateway.messaging.notices import Notices

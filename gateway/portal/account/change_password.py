@@ -1,6 +1,6 @@
 """Changing one's own password: the old one is asked for, and every other session ends (security rules 3 and 4)."""
 
-from gateway.authn.login import LoginOrigin
+from gateway.authn.login_origin import LoginOrigin
 from gateway.authn.password_check import PasswordCheck
 from gateway.directory.base import WritableDirectory
 from gateway.i18n.text import N_

@@ -13,7 +13,8 @@ from enum import Enum, auto
 from gateway.authn.factors.base import Enrols, Outcome, Setup
 from gateway.authn.factors.build import Factors
 from gateway.authn.factors.phone_lines import SECOND_PHONE
-from gateway.authn.login import LoginOrigin
+from gateway.authn.factors.webauthn import WebAuthnFactor
+from gateway.authn.login_origin import LoginOrigin
 from gateway.config.schema import EnrolmentSection as EnrolmentConfig
 from gateway.errors import TooManyAttempts
 from gateway.i18n.text import N_
@@ -142,8 +143,10 @@ class FactorEnrolment:
             return Added(Outcome.RIGHT, principal.session)
         first = not await self._factors.recovery.enrolled(principal.user)
         codes = await self._factors.recovery.renew(principal.user) if first else ()
+        enrolled = self._factors.enrols[factor]
+        model = enrolled.model_used(principal.session.sid) if isinstance(enrolled, WebAuthnFactor) else ""
         record = await self._sessions.rise(
-            principal, name, factor, ip=client.ip, user_agent=client.user_agent
+            principal, name, factor, ip=client.ip, user_agent=client.user_agent, key_model=model
         )
         self._audit.record("login", name, client.ip, factors=list(record.amr), sid=record.sid[:8])
         return Added(Outcome.RIGHT, record, codes)

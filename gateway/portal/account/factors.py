@@ -12,7 +12,7 @@ from gateway.authn.factors.base import given_name
 from gateway.authn.factors.build import Factors
 from gateway.authn.factors.phone_lines import SECOND_PHONE
 from gateway.authn.factors.removal import OWNED, forget_numbers
-from gateway.authn.login import LoginOrigin
+from gateway.authn.login_origin import LoginOrigin
 from gateway.config.schema import Policy
 from gateway.directory.base import Directory, WritableDirectory, existing
 from gateway.i18n.catalogues import language

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from gateway.authn.login import LoginOrigin
+from gateway.authn.login_origin import LoginOrigin
 from gateway.authn.remembered_devices import RememberedDevices
 from gateway.authn.risk.geo import Geo
 from gateway.model import Principal, SessionRecord

@@ -59,7 +59,7 @@ class PasskeyViews:
         await self._limits.spend(PER_IP, request.client.network)
         client, answer = request.client, form.get("credential", "")
         username = await self._known().passkey_finish(form["csrf_token"], client.origin, answer)
-        record = await self._signin.passkey(client, username) if username else None
+        record = await self._signin.passkey(client, username, form["csrf_token"]) if username else None
         if record is None:
             return await self._form(request, destination, error=FAILED, status=401)
         response = see_other(href(destination, request.target))

@@ -12,7 +12,8 @@ from aiohttp import web
 
 from gateway.authn.factors.base import Outcome, Prompt, Resend
 from gateway.authn.factors.challenge import WINDOW, TriesSpent
-from gateway.authn.login import LoginOrigin, SignIn
+from gateway.authn.login import SignIn
+from gateway.authn.login_origin import LoginOrigin
 from gateway.authn.remembered_devices import RememberedDevices
 from gateway.errors import SendFailed, TooManyAttempts
 from gateway.i18n.catalogues import language
@@ -103,11 +104,12 @@ class Challenges:
         usable: Sequence[str],
         *,
         resend: Resend | None = None,
+        key_models: frozenset[str] = frozenset(),
     ) -> Begun:
         """Start (or describe) a challenge of `factor`, or of what may stand in for it. Raises TooManyAttempts."""
         others = [name for name in usable if name != factor]
         try:
-            prompt = await self._signin.begin(client, principal, factor, resend=resend)
+            prompt = await self._signin.begin(client, principal, factor, resend=resend, key_models=key_models)
         except SendFailed as failure:
             if failure.instead:  # the user's other number comes before other factors
                 return _failed(factor, failure, others)
@@ -182,7 +184,9 @@ class VerifyViews:
         if decision.verdict is not Verdict.STEP_UP or factor not in usable:
             return await self._form(request, destination, factor)
         try:
-            outcome, record = await self._signin.prove(request.client, principal, factor, form)
+            outcome, record = await self._signin.prove(
+                request.client, principal, factor, form, key_models=decision.key_models
+            )
         except TooManyAttempts as limit:
             return self._pages.limited(limit, request.reader, request.request_id)
         if record is not None:
@@ -241,7 +245,9 @@ class VerifyViews:
             return self._onward.to_enrolment(request, destination)
         factor = factor if factor in usable else usable[0]
         try:
-            begun = await self._challenges.begin(request.client, principal, factor, usable, resend=resend)
+            begun = await self._challenges.begin(
+                request.client, principal, factor, usable, resend=resend, key_models=decision.key_models
+            )
         except TooManyAttempts as limit:
             return self._pages.limited(limit, request.reader, request.request_id)
         return self._pages.render(

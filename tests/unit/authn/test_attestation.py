@@ -139,6 +139,54 @@ async def test_a_denied_model_is_refused_without_metadata_too(rig: Rig) -> None:
     assert await added(rig, ModelKey(model=OTHER), approval) is Outcome.RIGHT
 
 
+BY_RULES = {"required": "by_rules"}
+
+
+@pytest.mark.parametrize(
+    ("key", "vouched"),
+    [(SoftwareKey(), False), (ModelKey(), False), (ModelKey(model=OTHER), False), (None, True)],
+    ids=["no attestation", "its own word", "unknown model", "its maker's word"],
+)
+async def test_where_only_rules_ask_for_models_every_key_counts_and_only_makers_say_which_it_is(
+    rig: Rig, metadata: Metadata, key: SoftwareKey | None, vouched: bool
+) -> None:
+    approval = approval_of(metadata.written(metadata.entry(MODEL), **BY_RULES))
+    key = key or ModelKey(maker=metadata.maker)
+    assert await added(rig, key, approval) is Outcome.RIGHT
+    assert rig.factor.model_used(ALICE.sid) == (str(MODEL) if vouched else "")
+    assert await rig.factor.has_model(ALICE.user, ["*"]) is vouched
+    assert await rig.factor.has_model(ALICE.user, [str(MODEL)]) is vouched
+    assert not await rig.factor.has_model(ALICE.user, [str(OTHER)])
+    assert await rig.answered(key) is Outcome.RIGHT
+    assert rig.factor.model_used(ALICE.sid) == (str(MODEL) if vouched else "")
+    assert rig.factor.model_used(ALICE.sid) == ""  # it is told once
+
+
+@pytest.mark.parametrize(
+    "key",
+    [ModelKey(maker=Issuer.root("Somebody else")), "another model's"],
+    ids=["another maker", "another model's certificate"],
+)
+async def test_a_false_word_of_a_maker_is_believed_nowhere(
+    rig: Rig, metadata: Metadata, key: ModelKey | str
+) -> None:
+    approval = approval_of(metadata.written(metadata.entry(MODEL), metadata.entry(OTHER), **BY_RULES))
+    made = key if isinstance(key, ModelKey) else ModelKey(maker=metadata.maker, certified=OTHER)
+    await added(rig, made, approval)
+    assert not await rig.factor.has_model(ALICE.user, ["*"])
+
+
+async def test_a_model_that_is_compromised_later_is_asked_for_in_vain(rig: Rig, metadata: Metadata) -> None:
+    key = ModelKey(maker=metadata.maker)
+    assert (
+        await added(rig, key, approval_of(metadata.written(metadata.entry(MODEL), **BY_RULES)))
+        is Outcome.RIGHT
+    )
+    newer = approval_of(metadata.written(metadata.entry(MODEL, "FIDO_CERTIFIED", "REVOKED"), **BY_RULES))
+    rig.factor._site = replace(SITE, approval=newer)
+    assert not await rig.factor.has_model(ALICE.user, ["*"])
+
+
 def test_a_stored_key_is_as_older_code_reads_it_unless_its_model_was_asked_for() -> None:
     plain = RegisteredKey(b"i", b"p", b"h")
     assert set(json.loads(plain.packed())) == {"id", "public", "handle"}
