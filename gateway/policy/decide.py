@@ -190,7 +190,13 @@ def judge(rule: Rule, question: PolicyQuestion) -> Decision:
         return Decision(Verdict.ALLOW, rule.name, "machine_suffices")
     if rule.key_models and not has_key_model(rule, principal, question.now):
         models = frozenset(rule.key_models)
-        return Decision(Verdict.STEP_UP, rule.name, "key_model", KEYS, key_models=models)
+        return Decision(
+            verdict=Verdict.STEP_UP,
+            rule=rule.name,
+            reason="key_model",
+            factors=KEYS,
+            key_models=models,
+        )
     if not has_factors(rule, principal.amr):
         return _more_proof(rule, "factor")
     if rule.max_age and not is_fresh(rule, principal, question.now):
