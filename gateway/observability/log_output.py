@@ -67,10 +67,10 @@ class LogOutput:
 
     def ask_later(self, source: Callable[[], None]) -> bool:
         """Have `source` called before anything else is written: it hands its lines to `later` then. That is soon; False
-        if it can't be, and they are to be written now.
+        if it can't be, or if nobody reads, so that what is lost is counted when it is: then it is to be called now.
         """
         with self._lock:
-            if not self._sink.chunk:
+            if self._stuck or not self._sink.chunk:
                 return False
             if self._awaited is None or self._awaited.is_closed():
                 self._flush_in(GATHER)

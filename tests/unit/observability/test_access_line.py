@@ -196,3 +196,34 @@ async def test_what_waited_in_the_parent_is_not_written_by_its_child(tmp_path: P
         handler.output.forget()
         handler.flush()
         assert told(path) == []
+
+
+async def test_what_nobody_reads_is_counted_as_lost_when_it_is() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    lost: list[int] = []
+    try:
+        with os.fdopen(writer, "w") as stream, logging_to("json", stream):
+            access, handler = AccessLog(Log()), current_handler()
+            assert handler is not None
+            handler.output.on_loss = lost.append
+            for number in range(400):
+                access.like(STEM, str(number), "GET", "/" + "x" * 6000, 200, 0.001, 0, NOW)
+            counted, read = sum(lost), b""
+            while more := (handler.output.flush(), _read(reader))[1]:
+                read += more
+    finally:
+        os.close(reader)
+    written = [json.loads(line) for line in read.splitlines()]
+    assert sum(line["logger"] == "gateway.access" for line in written) + counted == 400
+    assert [line["message"].split()[0] for line in written if line["logger"] == "gateway.log"] == [
+        str(counted)
+    ]
+    assert counted
+
+
+def _read(reader: int) -> bytes:
+    try:
+        return os.read(reader, 1 << 20)
+    except BlockingIOError:
+        return b""
