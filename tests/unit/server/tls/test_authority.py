@@ -126,7 +126,7 @@ async def test_a_proof_that_was_not_found_is_told_in_the_words_of_the_authority(
         "type": "http-01",
         "status": "invalid",
         "url": "https://a.test/c",
-        "token": "dG9rZW4",
+        "token": "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0",
         "error": problem,
     }
     found = {
