@@ -42,6 +42,8 @@ async def test_a_refresh_token_has_one_successor_and_more_only_within_the_grace(
     assert await store.refresh_token("first-g") == RefreshToken("g", 50.0, 10.0)
     assert await store.rotate("first-g", 15.0, "late", 60.0, grace=10.0)
     assert not await store.rotate("first-g", 20.0, "too-late", 60.0, grace=10.0)
+    # One who looked at the clock before the first did, or whose clock is behind, comes a second time as well.
+    assert not await store.rotate("first-g", 9.0, "behind", 60.0)
     assert await store.refresh_token("too-late") is None
 
 

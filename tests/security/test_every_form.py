@@ -28,12 +28,15 @@ NOT_FORMS: Mapping[str, str] = {
     "/oidc/device_authorization": "devices, which have no cookie",
     "/oidc/userinfo": "programs, which show a token",
     "/sms/status": "Twilio, which signs",
+    "/device-key": "the browser itself, which signs with its key; no page can",
+    "/device-key/refresh": "the browser itself, which signs with its key; no page can",
     "/federated/corp/callback": "a provider's page; the state that our page made is what counts",
 }
 WITHOUT_TOKEN: Mapping[str, tuple[int, ...]] = {
     "/login": (303,),  # already signed in: on to where one wanted to go
     "/verify": (303,),
     "/passkey": (303,),
+    "/": (303,),  # back to the page; nothing is pinned
     "/logout": (200,),  # asks
     "/oidc/end-session": (200,),  # asks, whoever sends it
     "/invite": (410,),  # no such invitation

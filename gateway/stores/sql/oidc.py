@@ -61,7 +61,11 @@ class SqlGrants:
 
     async def rotate(self, digest: str, now: float, fresh: str, until: float, *, grace: float = 0.0) -> bool:
         table = oidc_refresh_tokens
-        good = (table.c.digest == digest) & or_(table.c.used_at == 0, table.c.used_at > now - grace)
+        good = (table.c.digest == digest) & (table.c.used_at == 0)
+        if (
+            grace > 0
+        ):  # without it, `now` of who looked at the clock first, or whose clock is behind, must not count
+            good = (table.c.digest == digest) & or_(table.c.used_at == 0, table.c.used_at > now - grace)
         first = case((table.c.used_at == 0, now), else_=table.c.used_at)
         step = update(table).where(good).values(used_at=first).returning(table.c.grant_id)
         async with writing(self._engine) as connection:
