@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.bound_browser import BoundBrowser, offered
+from tests.bound_browser import REFRESH, BoundBrowser, offered
 from tests.integration.test_sms_money import events
 from tests.mailbox import running_mailbox
 from tests.rig import running_gateway
@@ -187,8 +187,30 @@ async def test_the_operator_hears_of_each_network_and_the_owner_once(
         told = events(caplog, "session_key_missing")
         assert [event["ip"] for event in told] == ["203.0.113.66", "192.0.2.1"]
         assert (told[0]["user"], told[0]["proven_at"]) == ("alice", "198.51.100.7")
-        assert (await mine.refresh()).status == 200  # to renew it is no use of it
+        del mine.cookies["auth_session_bound"]  # it is over; to renew it is no use of the session without it
+        headers = {"X-Forwarded-For": "203.0.113.99", "Sec-Secure-Session-Id": mine.id}
+        assert (await mine.post(REFRESH, headers)).status == 403  # a challenge
         assert len(events(caplog, "session_key_missing")) == 2
         mails = [one for one in await mailbox.wait(1) if "key of your browser" in one]
         assert len(mails) == 1
         assert "203.0.113.66" in mails[0]
+
+
+async def test_a_replica_hears_of_the_key_and_takes_challenges_of_the_other_once(tmp_path: Path) -> None:
+    async with (
+        running_gateway(tmp_path, **CONFIG) as rig,
+        running_gateway(tmp_path, clock=rig.clock, **CONFIG) as other,
+        rig.browser() as browser,
+    ):
+        await rig.add_user()
+        await browser.password()
+        before = BoundBrowser(other, {LONG: browser.cookie()})
+        assert (await before.ask()).status == 303  # read there while there was no key: to the second factor
+        mine = await BoundBrowser.signed_in(rig, browser)
+        rig.clock.advance(GRACE)
+        there = BoundBrowser(other, mine.cookies, key=mine.key, id=mine.id)
+        assert (await there.ask()).status == 200
+        assert (await there.ask("/", LONG)).status == 303
+        proof = mine.key.proof(await mine.challenge())
+        assert (await there.answers(proof)).status == 200
+        assert (await mine.answers(proof)).status == 403
