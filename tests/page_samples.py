@@ -9,7 +9,7 @@ from gateway.authn.factors.base import Prompt, Setup
 from gateway.authn.factors.totp import qr_image
 from gateway.model import User
 from gateway.portal.account.activity import WORDS, Event
-from gateway.portal.account.factors import Item
+from gateway.portal.account.factors import SYNC, Item
 from gateway.portal.account.sessions import OwnSession
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import FACTOR_LABELS, WRONG_PASSWORD
@@ -51,7 +51,17 @@ ITEMS = [
         "c", "second_phone", FACTOR_LABELS["second_phone"], "+49•••••042", NOW, removable=True, cooling=True
     ),
     Item("a", "totp", "Phone in the kitchen", FACTOR_LABELS["totp"], NOW, NOW, named=True, removable=True),
-    Item("b", "webauthn", "Blue key", FACTOR_LABELS["webauthn"], NOW, NOW, named=True, removable=True),
+    Item(
+        "b",
+        "webauthn",
+        "Blue key",
+        FACTOR_LABELS["webauthn"],
+        NOW,
+        NOW,
+        named=True,
+        removable=True,
+        sync=SYNC["synced"],
+    ),
 ]
 ACCOUNT: dict[str, Any] = {
     "csrf_token": "t",
@@ -127,6 +137,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     **OIDC_SAMPLES,
     **ADMIN_PAGES,
     **APP_SAMPLES,
+    "nudge": ("nudge.html", {"rd": "/"}),
     "login-app": (
         "login.html",
         LOGIN | {"app_name": "Tide tables", "way_back": "https://tide.harbour.example/"},

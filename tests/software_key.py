@@ -23,6 +23,8 @@ class SoftwareKey:
 
     id: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     handle: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    backup: int = 0
+    """0x08 may be synced, 0x18 is synced (WebAuthn §6.1, BE and BS)."""
     count: int = 0
     private: ec.EllipticCurvePrivateKey = field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
@@ -60,7 +62,7 @@ class SoftwareKey:
         return self._said({"attestationObject": made, "clientDataJSON": client})
 
     def _data(self, rp_id: str, *, flags: int = 0) -> bytes:
-        flags |= _PRESENT | _VERIFIED
+        flags |= _PRESENT | _VERIFIED | self.backup
         return hashlib.sha256(rp_id.encode()).digest() + bytes([flags]) + self.count.to_bytes(4, "big")
 
     def _said(self, response: Mapping[str, bytes]) -> str:

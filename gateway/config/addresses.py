@@ -60,6 +60,27 @@ def origin(url: str) -> Origin | None:
     return Origin(parts.scheme, parts.hostname or "", port(parts))
 
 
+# Of pages inside mobile and desktop apps, such as capacitor://localhost or tauri://localhost. Schemes that run or read
+# anything by themselves are no app's.
+_OF_AN_APP = re.compile(
+    r"(?!javascript:|data:|file:|blob:|about:|view-source:)[a-z][a-z0-9+.-]*://[a-z0-9._-]+(:[0-9]{1,5})?"
+)
+
+
+def page_origin(text: str) -> tuple[str, str] | None:
+    """Return scheme and authority of an origin that pages may have, also with an app's own scheme; None if it is none.
+
+    An origin is scheme, host and port, nothing more (RFC 6454 §6.2). "null", which sandboxed frames send, is none.
+    """
+    given = text.strip().lower()
+    if (known := origin(given.removesuffix("/"))) is not None:
+        return known.scheme, known.authority
+    if given.startswith(("http:", "https:", "ws:", "wss:")) or not _OF_AN_APP.fullmatch(given):
+        return None
+    scheme, _, authority = given.partition("://")
+    return scheme, authority
+
+
 def listen_address(text: str) -> tuple[str, int] | None:
     """("127.0.0.1", 8080), ("", 8080) for all addresses; ("unix:/path", 0) for a socket file; None if it is neither."""
     if text.startswith("unix:"):

@@ -145,6 +145,10 @@ class WebAuthn(Section):
     passwordless: bool = Field(
         True, description="let a passkey that verifies its user stand for password and second factor"
     )
+    nudge: Duration = Field(
+        30 * 86400.0,
+        description="after a sign-in by SMS, who has no passkey is asked for one, at most once in this; 0s = never",
+    )
     origins: tuple[str, ...] = Field(
         (),
         description="further origins whose pages may use keys, such as `https://app.example.com`, beside public_url "

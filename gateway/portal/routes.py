@@ -23,6 +23,7 @@ from gateway.portal.signin.kept_post_views import KeptViews
 from gateway.portal.signin.login_views import LoginViews, Tabs
 from gateway.portal.signin.logout_views import LogoutViews
 from gateway.portal.signin.next_step import NextStep, RedirectLoop
+from gateway.portal.signin.passkey_nudge import PasskeyNudge
 from gateway.portal.signin.passkey_views import PasskeyViews
 from gateway.portal.signin.second_factor_views import VerifyViews
 from gateway.portal.signin.sms_status_views import SmsViews
@@ -91,12 +92,21 @@ def _sign_in(services: Services, *, can_reset: bool) -> Views:
         passkeys=services.authn.factors.passkeys is not None,
         providers=[(one.name, one.label or one.name) for one in services.config.identity_providers],
     )
+    nudge = PasskeyNudge(
+        config=services.config.webauthn,
+        factors=services.authn.factors,
+        pages=services.pages,
+        routes=services.routes,
+        clock=services.clock,
+        prefix=services.prefix,
+    )
     verify = VerifyViews(
         signin=services.authn.signin,
         sessions=services.sessions,
         pages=services.pages,
         devices=services.authn.devices,
         onward=onward,
+        nudge=nudge,
         fallback=services.config.sms.fallback,
         live=services.messaging.sms.provider.reports is not None,
     )
@@ -114,6 +124,7 @@ def _sign_in(services: Services, *, can_reset: bool) -> Views:
         "/login": {"GET": login.page, "POST": login.submit},
         "/verify": {"GET": verify.page, "POST": verify.submit},
         "/logout": {"GET": out.page, "POST": out.submit},
+        "/passkey/nudge": {"GET": nudge.page},
     }
 
 
@@ -195,7 +206,10 @@ def _passkey(services: Services) -> Views:
         prefix=services.prefix,
         tokens=services.authn.form_tokens,
     )
-    return {"/passkey": {"GET": views.page, "POST": views.submit}}
+    return {
+        "/passkey": {"GET": views.page, "POST": views.submit},
+        "/passkey/options": {"GET": views.options},
+    }
 
 
 def _sms(services: Services) -> Views:

@@ -71,8 +71,8 @@ def readable_by(route: Route, asked: Mapping[str, str]) -> dict[str, str]:
 
 def _allowed(route: Route, origin: str) -> bool:
     """Browsers write an origin in one spelling only (HTML standard, "serialization of an origin")."""
-    given = addresses.origin(origin)
-    return given is not None and given in [addresses.origin(one) for one in route.cors_origins]
+    given = addresses.page_origin(origin)
+    return given is not None and given in [addresses.page_origin(one) for one in route.cors_origins]
 
 
 def _calling_page(route: Route, target: Target, asked: Mapping[str, str]) -> str:

@@ -7,15 +7,15 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from gateway.config import addresses
 from gateway.config.schema import Route
 from gateway.errors import ClientGone, UpstreamUnreachable
 from gateway.model import Principal, Target
 from gateway.proxy.client_response import Admitted, RelayedResponse
-from gateway.proxy.response_headers import Rewriter, normal_authority
+from gateway.proxy.response_headers import Rewriter
 from gateway.proxy.round_trip import UpstreamResponse
 from gateway.proxy.upstream_connection import serialize
 from gateway.proxy.websocket_tunnel import Tunnel
@@ -39,25 +39,8 @@ def origin_allowed(origin: str | None, target: Target, route: Route) -> bool:
     if origin is None:
         return True
     allowed = (f"{target.scheme}://{target.authority}", *route.websocket_origins)
-    given = _origin_key(origin)
-    return given is not None and given in {_origin_key(one) for one in allowed}
-
-
-def _origin_key(origin: str) -> tuple[str, str] | None:
-    try:
-        parts = urlsplit(origin.strip().lower())
-    except ValueError:
-        return None
-    # An origin is scheme, host and port, nothing more (RFC 6454 §6.2). "null", which sandboxed frames send, has no
-    # host and fits nothing.
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or parts.path.strip("/")
-        or "@" in parts.netloc
-    ):
-        return None
-    return parts.scheme, normal_authority(parts.scheme, parts.netloc)
+    given = addresses.page_origin(origin)
+    return given is not None and given in {addresses.page_origin(one) for one in allowed}
 
 
 class Tunnels:

@@ -197,6 +197,7 @@ def _pages(config: Config, secure: bool) -> Pages:
         templates=config.server.templates,
         hsts=secure,
         form_action=_form_targets(config, secure),
+        frame_ancestors=config.server.frame_ancestors,
         apps=bool(config.oidc.clients),
     )
     pages = make(config.branding)

@@ -56,7 +56,11 @@ async def test_a_browser_with_the_key_goes_on_and_its_cookies_open_nothing_elsew
     tmp_path: Path, chromium: str
 ) -> None:
     server, arguments = served(tmp_path)
-    config = {"server": {"public_url": f"https://{HOST}:PORT"}, "session": {"bind": {"device": True}}}
+    config = {
+        "server": {"public_url": f"https://{HOST}:PORT"},
+        "session": {"bind": {"device": True}},
+        "webauthn": {"nudge": "0s"},
+    }
     async with (
         running_gateway(tmp_path, ssl_context=server, **config) as rig,
         async_playwright() as playwright,

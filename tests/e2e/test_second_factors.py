@@ -20,8 +20,10 @@ KEY = {
 }
 
 
-async def plug_in(page: Page, **options: object) -> None:
-    """A security key that answers by itself."""
+async def plug_in(page: Page, *, autofill: bool = False, **options: object) -> None:
+    """A security key that answers by itself, also where a person would choose it from a list (`autofill`)."""
+    if not autofill:
+        await page.add_init_script("PublicKeyCredential.isConditionalMediationAvailable = async () => false")
     devtools = await page.context.new_cdp_session(page)
     await devtools.send("WebAuthn.enable")
     await devtools.send("WebAuthn.addVirtualAuthenticator", {"options": {**KEY, **options}})

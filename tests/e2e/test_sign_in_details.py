@@ -22,7 +22,9 @@ async def app(request: web.Request) -> web.Response:
 async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
     budgets = {"budgets": {"ip_hourly": 500, "number_hourly": 500, "user_hourly": 500}}
     folder, server = tmp_path_factory.mktemp("details"), {"public_url": "http://localhost:PORT"}
-    async with running_gateway(folder, handler=app, sms=budgets, server=server) as one:
+    async with running_gateway(
+        folder, handler=app, sms=budgets, server=server, webauthn={"nudge": "0s"}
+    ) as one:
         one.url = one.config.server.public_url  # an address is no relying party of passkeys
         await one.add_user()
         yield one

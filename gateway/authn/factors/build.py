@@ -89,7 +89,10 @@ def build_factors(parts: FactorServices) -> Factors:
         open=ring.open,
     )
     site = relying_party(config, parts.clock)
-    keys = WebAuthnFactor(credentials=parts.credentials, ledger=parts.ledger, clock=parts.clock, site=site)
+    preferences = Preferences(parts.credentials, parts.clock)
+    keys = WebAuthnFactor(
+        credentials=parts.credentials, ledger=parts.ledger, clock=parts.clock, site=site, notes=preferences
+    )
     recovery = RecoveryFactor(parts.credentials, parts.ledger, parts.clock)
     approval = _approval(parts)
     phones = _phones(parts)
@@ -128,7 +131,7 @@ def build_factors(parts: FactorServices) -> Factors:
         recovery=recovery,
         passkeys=keys if config.webauthn.passwordless and site.possible else None,
         approval=approval,
-        preferences=Preferences(parts.credentials, parts.clock),
+        preferences=preferences,
         credentials=parts.credentials,
     )
 

@@ -48,6 +48,12 @@ class Preferences:
         """Return what `note` has kept, "" if nothing."""
         return (await self._kept(username)).get(name, "")
 
+    async def forget(self, username: str, name: str) -> None:
+        """Forget what `note` has kept."""
+        for old in await self._credentials.list(username, KIND):
+            if old.name == name:
+                await self._credentials.remove(username, old.id)
+
     async def _first(self, username: str) -> str:
         kept = await self._kept(username)
         return kept.get(CHOSEN) or kept.get(USED, "")
@@ -56,9 +62,7 @@ class Preferences:
         return {one.name: one.secret.decode() for one in await self._credentials.list(username, KIND)}
 
     async def _keep(self, username: str, name: str, factor: str) -> None:
-        for old in await self._credentials.list(username, KIND):
-            if old.name == name:
-                await self._credentials.remove(username, old.id)
+        await self.forget(username, name)
         await self._credentials.add(
             Credential(
                 id=self._new_id(),

@@ -9,8 +9,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
+from webauthn.helpers.structs import CredentialDeviceType
+from webauthn.registration.verify_registration_response import VerifiedRegistration
+
 from gateway.authn.factors.base import Attempt, HeldAsCredential, Outcome, Prompt, Setup, given_name
 from gateway.authn.factors.challenge import Tries
+from gateway.authn.factors.preference import Preferences
 from gateway.authn.factors.webauthn_relying_party import RegisteredKey, RelyingParty, parse_answer
 from gateway.clock import Clock
 from gateway.i18n.catalogues import language
@@ -45,11 +50,12 @@ class WebAuthnFactor(HeldAsCredential):
         ledger: Ledger,
         clock: Clock,
         site: RelyingParty,
+        notes: Preferences,
         *,
         random: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._credentials, self._ledger, self._clock = credentials, ledger, clock
-        self._site, self._random = site, random
+        self._site, self._notes, self._random = site, notes, random
         self._tries = Tries(self.name, ledger)
         self._models: dict[str, str] = {}
 
@@ -146,6 +152,7 @@ class WebAuthnFactor(HeldAsCredential):
             )
         )
         self._models[attempt.sid] = self._model(key)
+        await self._note_backup(attempt.user.username, _name(made.credential_id), made)
         return Outcome.RIGHT
 
     # -- shared ----------------------------------------------------------------------------------------------------
@@ -165,10 +172,21 @@ class WebAuthnFactor(HeldAsCredential):
         counts = proof.new_sign_count > 0
         if counts and not await self._credentials.advance(stored.id, proof.new_sign_count, self._clock()):
             return None
+        await self._note_backup(stored.username, stored.id, proof)
         return _Used(stored.username, given.response.user_handle == key.handle, self._model(key))
 
     def _model(self, key: RegisteredKey) -> str:
         return self._site.approval.vouched(key.aaguid, attested=bool(key.attested))
+
+    async def _note_backup(
+        self, username: str, id: str, proof: VerifiedRegistration | VerifiedAuthentication
+    ) -> None:
+        """Remember what a key says of itself (WebAuthn §6.1.3, BE and BS): for its owner to see, it decides nothing."""
+        state = "device"
+        if proof.credential_device_type is CredentialDeviceType.MULTI_DEVICE:
+            state = "synced" if proof.credential_backed_up else "eligible"
+        if await self._notes.noted(username, backup_note(id)) != state:
+            await self._notes.note(username, backup_note(id), state)
 
     async def _keys(self, username: str, models: Collection[str] = ()) -> Sequence[RegisteredKey]:
         """The user's keys, all of them or those of certain models."""
@@ -191,6 +209,11 @@ class WebAuthnFactor(HeldAsCredential):
             running = self._random(_BYTES)
             await self._ledger.put(_handle_slot(attempt), running, 2 * _LIFETIME)
         return running
+
+
+def backup_note(id: str) -> str:
+    """Under which name it is kept whether a key is synced; `id` is the credential's."""
+    return f"backup:{id[:24]}"
 
 
 def _name(credential_id: bytes) -> str:

@@ -61,7 +61,16 @@ def home_url(config: Config) -> Iterator[Finding]:
         yield Finding(("server", "home_url"), "is the gateway's own page, which leads there", mend)
 
 
+def frame_ancestors(config: Config) -> Iterator[Finding]:
+    """Find what is no origin: a wildcard would let any page there take clicks meant for ours."""
+    for index, text in enumerate(config.server.frame_ancestors):
+        if addresses.origin(text) is None:
+            mend = "write scheme and host alone, such as `https://intranet.example.com`"
+            yield Finding(("server", "frame_ancestors", index), f"`{text}` is not an origin", mend)
+
+
 APP_CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"routes"}), apps),
     (frozenset({"server"}), home_url),
+    (frozenset({"server"}), frame_ancestors),
 )

@@ -223,8 +223,8 @@ def details(config: Config) -> Iterator[Finding]:
             yield Finding((*base, "upgrades"), problem, "leave `websocket` alone, or remove `server.engine`")
         for key in ("websocket_origins", "cors_origins"):
             for number, text in enumerate(getattr(route, key)):
-                if addresses.origin(text) is None:
-                    mend = 'write "https://app.example.com"'
+                if addresses.page_origin(text) is None:
+                    mend = 'write "https://app.example.com", or the scheme of an app such as "capacitor://localhost"'
                     yield Finding((*base, key, number), f"`{text}` is not an origin", mend)
         if (
             route.health

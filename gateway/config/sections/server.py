@@ -58,6 +58,11 @@ class Server(Section):
         ' port 80 and what is written "http://host:port" only redirect to https (docs/certificates.md)',
     )
     public_url: str = Field("http://localhost:8080", description="where browsers reach the portal")
+    frame_ancestors: tuple[str, ...] = Field(
+        (),
+        description="origins whose pages may show ours in a frame, such as `https://intranet.example.com`; browsers "
+        "send our cookie there only within one site (docs/re-login.md)",
+    )
     home_url: str = Field(
         "",
         description="your own page of apps, shown instead of ours at `/` and the prefix of the portal's host"

@@ -165,6 +165,7 @@ class EmailSmtp(EmailBase):
     username: str | None = Field(None, description="for servers that ask for one")
     password: SecretStr | None = Field(None, description="goes with `username`")
     from_: MailFrom = Field(alias="from", description="sender address")
+    ehlo: str | None = Field(None, description="name that we greet the server with; none = this machine's")
     timeout: Duration = Field(10.0, description="one delivery")
 
 

@@ -5,17 +5,22 @@ and no code. The server's replies stay out of errors, since they quote addresses
 """
 
 import asyncio
+import base64
 import contextlib
 import socket
 import ssl
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
 from email.utils import formatdate, make_msgid, parseaddr
+from typing import Literal
 
 import aiosmtplib
+from aiosmtplib.typing import Default
 
 from gateway.clock import Clock, system_clock
+from gateway.config.names import mail_domain
 from gateway.config.sections.sms_email import EmailSmtp
 from gateway.errors import SendFailed
 from gateway.i18n.text import N_
@@ -40,6 +45,7 @@ class SmtpSender:
         self._clock = clock
 
     async def send(self, to: str, subject: str, text: str, html: str | None = None) -> str:
+        to = _as_sent(to)
         message = self._compose(to, subject, text, html)
         await with_retries(lambda: self._attempt(message, to), self._backoff)
         return str(message["Message-ID"])
@@ -48,7 +54,7 @@ class SmtpSender:
         """Nothing stays open between messages."""
 
     def _compose(self, to: str, subject: str, text: str, html: str | None) -> EmailMessage:
-        message = EmailMessage()
+        message = EmailMessage(policy=SMTP if to.isascii() else SMTPUTF8)
         message["To"] = _one_address(to)
         message["From"] = self._config.from_
         message["Subject"] = " ".join(subject.split())  # a line break would start another header
@@ -68,6 +74,8 @@ class SmtpSender:
                     await client.connect()  # greets, starts TLS and signs in
                 except (aiosmtplib.SMTPException, TimeoutError, OSError) as error:
                     return _miss(error, again=_never_connected(error))
+                if not to.isascii() and not await _takes_utf8(client):
+                    return Miss(_beyond_ascii(), again=False)
                 await client.send_message(message, recipients=[to])
             with contextlib.suppress(aiosmtplib.SMTPException, TimeoutError):
                 await client.quit(timeout=1)  # the mail is accepted; a rude goodbye changes nothing
@@ -79,10 +87,11 @@ class SmtpSender:
 
     def _client(self) -> aiosmtplib.SMTP:
         config = self._config
-        return aiosmtplib.SMTP(
+        return PatientLogin(
             hostname=config.host,
             port=config.port,
-            local_hostname=socket.gethostname(),  # without it aiosmtplib asks the DNS for our name, each time
+            # Without a name aiosmtplib asks the DNS for ours, each time.
+            local_hostname=config.ehlo or socket.gethostname(),
             timeout=config.timeout,
             username=config.username,
             password=config.password.get_secret_value() if config.password else None,
@@ -92,10 +101,58 @@ class SmtpSender:
         )
 
 
+class PatientLogin(aiosmtplib.SMTP):
+    """Sends the name when it is asked for: some servers take no initial response with AUTH LOGIN."""
+
+    async def auth_login(
+        self,
+        username: str | bytes,
+        password: str | bytes,
+        /,
+        *,
+        timeout: float | Literal[Default.token] | None = Default.token,  # noqa: ASYNC109 - the library's
+    ) -> aiosmtplib.SMTPResponse:
+        """Sign in, step by step (draft-murchison-sasl-login). Raises SMTPAuthenticationError."""
+        response = await self.execute_command(b"AUTH", b"LOGIN", timeout=timeout)
+        for said in (username, password):
+            if response.code != aiosmtplib.SMTPStatus.auth_continue:
+                break
+            text = said.encode() if isinstance(said, str) else said
+            response = await self.execute_command(base64.b64encode(text), timeout=timeout)
+        if response.code != aiosmtplib.SMTPStatus.auth_successful:
+            raise aiosmtplib.SMTPAuthenticationError(response.code, response.message)
+        return response
+
+
+def _as_sent(to: str) -> str:
+    """With its domain as DNS has it (IDNA): servers know `bücher.example` by that name alone."""
+    local, at, domain = to.rpartition("@")
+    return f"{local}@{mail_domain(domain)}" if at and not domain.isascii() and mail_domain(domain) else to
+
+
+async def _takes_utf8(client: aiosmtplib.SMTP) -> bool:
+    await client.ehlo()
+    return client.supports_extension("smtputf8")
+
+
+def _beyond_ascii() -> SendFailed:
+    return SendFailed(
+        "mail: the server takes no addresses with letters beyond ASCII (SMTPUTF8, RFC 6531)",
+        code="smtputf8",
+        mend="have the user give another address, or use a server that takes them",
+        public=BAD_ADDRESS,
+    )
+
+
 def _one_address(to: str) -> Address:
     """Exactly one mailbox: "a@x, b@y" must not send a code to two people."""
     try:
-        return Address(addr_spec=to)
+        if to.isascii():
+            return Address(addr_spec=to)
+        local, _, domain = to.rpartition("@")
+        plain = Address(addr_spec="".join(one if one.isascii() else "x" for one in to))
+        if plain.domain == domain:
+            return Address(username=local, domain=domain)
     except (ValueError, IndexError, MessageError):
         pass
     raise SendFailed(

@@ -12,6 +12,7 @@ from gateway.authn.factors.base import given_name
 from gateway.authn.factors.build import Factors
 from gateway.authn.factors.phone_lines import SECOND_PHONE
 from gateway.authn.factors.removal import OWNED, forget_numbers
+from gateway.authn.factors.webauthn import backup_note
 from gateway.authn.login_origin import LoginOrigin
 from gateway.config.schema import Policy
 from gateway.directory.base import Directory, WritableDirectory, existing
@@ -24,6 +25,12 @@ from gateway.portal.account.change_notices import AccountNews
 from gateway.portal.account.enrolment import FactorEnrolment
 from gateway.portal.rendering.texts import FACTOR_LABELS
 from gateway.session import Sessions
+
+SYNC = {
+    "synced": N_("synced to your other devices"),
+    "eligible": N_("can be synced, is on one device so far"),
+    "device": N_("on one device or key alone"),
+}
 
 
 class AccountRights(IntEnum):
@@ -46,6 +53,8 @@ class Item:
     last_used_at: float = 0.0
     named: bool = False
     removable: bool = False
+    sync: str = ""
+    """Of a key: whether its maker keeps a copy on the user's other devices."""
     cooling: bool = False
     """A second number that gets no codes yet."""
 
@@ -101,6 +110,9 @@ class AccountFactors:
                 kind=kind,
                 name=one.name,
                 detail=FACTOR_LABELS[kind],
+                sync=SYNC.get(await self._factors.preferences.noted(user.username, backup_note(one.id)), "")
+                if kind == "webauthn"
+                else "",
                 created_at=one.created_at,
                 last_used_at=one.last_used_at,
                 named=True,
@@ -174,6 +186,7 @@ class AccountFactors:
 
     async def _take_away(self, user: User, item: Item) -> bool:
         if item.kind in (*OWNED, SECOND_PHONE):
+            await self._factors.preferences.forget(user.username, backup_note(item.id))
             return await self._factors.credentials.remove(user.username, item.id)
         assert self._writable is not None
         await forget_numbers(self._factors.credentials, self._writable, user)

@@ -58,14 +58,15 @@ def default_templates() -> Path:
     return packed if packed.is_dir() else _PACKAGE.parent / "templates"
 
 
-def content_security_policy(form_action: Sequence[str]) -> str:
-    """Return the policy of our pages. `form_action` lists origins beside our own that a form post may end at.
+def content_security_policy(form_action: Sequence[str], frame_ancestors: Sequence[str] = ()) -> str:
+    """Return the policy of our pages. `form_action` lists origins beside our own that a form post may end at,
+    `frame_ancestors` those whose pages may show ours in a frame (none by default).
 
     Browsers check this directive on redirects too (CSP 3, 6.4.1), so the address after a sign-in counts. Raises
     ValueError for what is no source.
     """
-    if any(set(source) & set(" ;,\t\r\n'") for source in form_action):
-        raise ValueError(f"not a CSP source: {form_action!r}")
+    if any(set(source) & set(" ;,\t\r\n'") for source in (*form_action, *frame_ancestors)):
+        raise ValueError(f"not a CSP source: {form_action!r} {frame_ancestors!r}")
     return "; ".join(
         (
             "default-src 'none'",
@@ -74,7 +75,7 @@ def content_security_policy(form_action: Sequence[str]) -> str:
             "script-src 'self'",
             "connect-src 'self'",
             " ".join(("form-action 'self'", *form_action)),
-            "frame-ancestors 'none'",
+            " ".join(("frame-ancestors", *(frame_ancestors or ("'none'",)))),
             "base-uri 'none'",
         )
     )
@@ -91,6 +92,7 @@ class Pages:
         templates: Path | None = None,
         hsts: bool = False,
         form_action: Sequence[str] = (),
+        frame_ancestors: Sequence[str] = (),
         apps: bool = False,
         spoken: Callable[[str], Language] = language,
         folder: str = "",
@@ -100,7 +102,12 @@ class Pages:
         self._prefix, self._folder, self._has_apps = prefix, folder, apps
         self.readers = Readers(branding, path=prefix, secure=hsts)
         self._assets = assets.load(branding)
-        self._headers = _FIXED_HEADERS | {"Content-Security-Policy": content_security_policy(form_action)}
+        policy = content_security_policy(form_action, frame_ancestors)
+        self._headers = _FIXED_HEADERS | {"Content-Security-Policy": policy}
+        if (
+            frame_ancestors
+        ):  # X-Frame-Options can't name origins (RFC 7034 §2.1), and the policy stands for it
+            del self._headers["X-Frame-Options"]
         if hsts:
             self._headers["Strict-Transport-Security"] = "max-age=31536000"
         environments = [self._environment_for(branding, templates, spoken(tag)) for tag in NAMES]

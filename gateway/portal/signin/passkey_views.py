@@ -48,6 +48,19 @@ class PasskeyViews:
         )
         return await self._form(request, destination)
 
+    async def options(self, request: PortalRequest) -> web.StreamResponse:
+        """GET: what a script of the sign-in page asks the browser with. Each answer may make a challenge.
+
+        Raises RequestRefused for who has no cookie of that page, and TooManyAttempts.
+        """
+        if not request.visit.csrf:
+            raise RequestRefused("no cookie of the sign-in page", status=403)
+        await self._limits.spend(PER_IP, request.client.network)
+        options = await self._known().passkey_begin(request.visit.csrf)
+        return web.Response(
+            text=options, content_type="application/json", headers={"Cache-Control": "no-store"}
+        )
+
     async def submit(self, request: PortalRequest) -> web.StreamResponse:
         """Take the passkey's answer, and sign its user in. Raises TooManyAttempts."""
         form = await posted(request, tokens=self._tokens)

@@ -36,6 +36,7 @@ from gateway.portal.rendering.texts import (
 from gateway.portal.request import PortalRequest, Reader
 from gateway.portal.return_url import href, with_return
 from gateway.portal.signin.next_step import NextStep
+from gateway.portal.signin.passkey_nudge import PasskeyNudge
 from gateway.session import Sessions
 
 NOT_YET = N_("Nobody has answered yet.")
@@ -145,13 +146,14 @@ class VerifyViews:
         pages: Pages,
         devices: RememberedDevices,
         onward: NextStep,
+        nudge: PasskeyNudge,
         *,
         fallback: Sequence[str],
         live: bool,
     ) -> None:
         """`fallback` stands in for SMS that are refused; `live` says whether deliveries are reported to us."""
         self._signin, self._sessions, self._pages, self._devices = signin, sessions, pages, devices
-        self._onward, self._live = onward, live
+        self._onward, self._nudge, self._live = onward, nudge, live
         self._challenges = Challenges(signin, fallback)
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
@@ -190,9 +192,10 @@ class VerifyViews:
         except TooManyAttempts as limit:
             return self._pages.limited(limit, request.reader, request.request_id)
         if record is not None:
-            response = self._onward.to(
-                request, destination, await self._sessions.with_grants(principal.user, record)
-            )
+            risen = await self._sessions.with_grants(principal.user, record)
+            response = self._onward.to(request, destination, risen)
+            if await self._nudge.due(request, principal.user, factor):
+                self._nudge.instead(request, destination, response)
             await self._sessions.attach(request.http, response, record)
             if form.get("remember_device") and factor not in LENT_FACTORS:
                 await self._remember(request, principal, response)

@@ -33,6 +33,19 @@ if (back && history.length > 1 && document.referrer && !document.referrer.starts
     history.back();
   });
 }
+// Recovery codes: copied and printed by script, downloaded without one.
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.hidden = !navigator.clipboard;
+  button.addEventListener("click", async () => {
+    const lines = document.querySelectorAll(`${button.dataset.copy} li`);
+    await navigator.clipboard.writeText([...lines].map((line) => line.textContent.trim()).join("\n"));
+    button.textContent = document.querySelector("[data-said]").textContent = button.dataset.copied;
+  });
+}
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}
 document.querySelector("a.skip")?.addEventListener("click", (event) => {
   event.preventDefault(); // to the content without another # in the address
   document.getElementById("main").focus();

@@ -13,6 +13,7 @@ from webauthn.helpers import bytes_to_base64url
 
 from gateway.authn.factors.attestation import SIGNER, KeyApproval, key_approval
 from gateway.authn.factors.base import Outcome
+from gateway.authn.factors.preference import Preferences
 from gateway.authn.factors.webauthn import WebAuthnFactor
 from gateway.authn.factors.webauthn_relying_party import RegisteredKey
 from gateway.config.sections.attestation import Attestation
@@ -41,7 +42,10 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     clock = FakeClock(NOW)
     ring = KeyRing.load_or_create(tmp_path / "session.keys", clock)
     credentials = SqlCredentials(engine, ring.seal, ring.open)
-    yield Rig(WebAuthnFactor(credentials, SqlLedger(engine, clock), clock, SITE), credentials)
+    yield Rig(
+        WebAuthnFactor(credentials, SqlLedger(engine, clock), clock, SITE, Preferences(credentials, clock)),
+        credentials,
+    )
     await engine.dispose()
 
 

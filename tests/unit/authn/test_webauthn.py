@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from gateway.authn.factors.base import Attempt, Outcome
-from gateway.authn.factors.webauthn import WebAuthnFactor
+from gateway.authn.factors.preference import Preferences
+from gateway.authn.factors.webauthn import WebAuthnFactor, backup_note
 from gateway.authn.factors.webauthn_relying_party import RelyingParty, parse_answer
 from gateway.keyring import KeyRing
 from gateway.model import User
@@ -57,7 +58,10 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     clock = FakeClock()
     ring = KeyRing.load_or_create(tmp_path / "session.keys", clock)
     credentials = SqlCredentials(engine, ring.seal, ring.open)
-    yield Rig(WebAuthnFactor(credentials, SqlLedger(engine, clock), clock, SITE), credentials)
+    yield Rig(
+        WebAuthnFactor(credentials, SqlLedger(engine, clock), clock, SITE, Preferences(credentials, clock)),
+        credentials,
+    )
     await engine.dispose()
 
 
@@ -74,6 +78,16 @@ async def test_a_passkey_signs_its_own_user_in(rig: Rig) -> None:
         assert await rig.passkey(key, PORTAL, PORTAL) == name
     keys["alice"].handle = keys["bob"].handle
     assert await rig.passkey(keys["alice"], PORTAL, PORTAL) is None
+
+
+async def test_it_is_known_whether_a_key_is_synced_and_when_that_changes(rig: Rig) -> None:
+    key = await rig.key_of("alice")
+    notes, name = Preferences(rig.credentials, FakeClock()), backup_note(key.stored("alice").id)
+    assert await notes.noted("alice", name) == ""
+    for flags, state in ((0x00, "device"), (0x08, "eligible"), (0x18, "synced"), (0x08, "eligible")):
+        key.backup = flags
+        assert await rig.answered(key) is Outcome.RIGHT
+        assert await notes.noted("alice", name) == state
 
 
 async def test_a_copy_of_a_key_that_counts_is_noticed(rig: Rig) -> None:

@@ -66,6 +66,16 @@ def test_hsts_is_sent_on_https_only() -> None:
     )
 
 
+def test_pages_are_shown_in_frames_of_listed_origins_alone() -> None:
+    framed = Pages(Branding(), frame_ancestors=["https://intranet.example.com"]).error(404, reader=ENGLISH)
+    policy = framed.headers["Content-Security-Policy"]
+    assert "; frame-ancestors https://intranet.example.com; " in policy
+    assert "X-Frame-Options" not in framed.headers
+    assert pages().error(404, reader=ENGLISH).headers["X-Frame-Options"] == "DENY"
+    with pytest.raises(ValueError, match="not a CSP source"):
+        content_security_policy([], ["https://a; script-src *"])
+
+
 def test_form_action_names_the_extra_origins() -> None:
     policy = content_security_policy(["https://app.example.com", "https://*.example.org"])
     assert "form-action 'self' https://app.example.com https://*.example.org;" in policy
@@ -124,7 +134,7 @@ def test_errors_and_branding_are_escaped() -> None:
 
 def test_a_variable_nobody_passed_is_an_error_not_an_empty_string() -> None:
     with pytest.raises(UndefinedError, match="csrf_token"):
-        pages().render("login.html", reader=ENGLISH, rd="/", username="")
+        pages().render("login.html", reader=ENGLISH, rd="/", username="", passkeys=False)
 
 
 def test_a_wrong_password_is_announced_and_tied_to_its_fields() -> None:

@@ -30,3 +30,24 @@ ROUTE = Route(upstream="http://app", websocket_origins=("https://partner.example
 )
 def test_only_our_own_and_listed_origins_may_open_websockets(origin: str | None, allowed: bool) -> None:
     assert origin_allowed(origin, make_target(scheme="https"), ROUTE) is allowed
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("capacitor://localhost", True),
+        ("CAPACITOR://localhost", True),
+        ("capacitor://localhost.evil.test", False),
+        ("capacitor://localhost:1", False),
+        ("ionic://localhost", False),
+        ("null", False),
+        ("file://", False),
+        ("javascript://localhost", False),
+        ("capacitor://localhost/path", False),
+    ],
+)
+def test_the_scheme_of_an_app_counts_where_it_is_listed(origin: str, allowed: bool) -> None:
+    route = ROUTE.model_copy(
+        update={"websocket_origins": ("capacitor://localhost", "javascript://localhost")}
+    )
+    assert origin_allowed(origin, make_target(scheme="https"), route) is allowed
