@@ -44,7 +44,7 @@ faults: $(VENV)/.installed-dev $(CATALOGUES) ## break what the gateway stands on
 floors: ## install the lowest versions that pyproject.toml allows, and run the unit tests on them
 	test -x $(FLOORS)/bin/python || $(PYTHON) -m venv $(FLOORS)
 	$(FLOORS)/bin/python -m pip install --quiet --disable-pip-version-check uv
-	VIRTUAL_ENV=$(CURDIR)/$(FLOORS) $(FLOORS)/bin/uv pip install --quiet --resolution lowest-direct -e '.[postgres,redis,ldap,otel,envoy]' $(FLOOR_TOOLS)
+	VIRTUAL_ENV=$(CURDIR)/$(FLOORS) $(FLOORS)/bin/uv pip install --quiet --resolution lowest-direct -e '.[postgres,redis,ldap,acme,otel,envoy]' $(FLOOR_TOOLS)
 	$(FLOORS)/bin/python -m gateway.i18n.compile
 	$(FLOORS)/bin/python -m pytest -q -p no:cacheprovider -n $(JOBS) tests/unit tests/contract $(ARGS)
 
