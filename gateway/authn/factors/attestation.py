@@ -133,7 +133,8 @@ def _models(blob: Path, root: Path, now: float) -> dict[str, list[bytes]]:
         said = {str(report.get("status")) for report in entry.get("statusReports", ())}
         if "aaguid" in entry and not said & COMPROMISED:
             roots = entry.get("metadataStatement", {}).get("attestationRootCertificates", ())
-            models[str(UUID(entry["aaguid"]))] = [_pem(text) for text in roots]
+            model = str(UUID(entry["aaguid"]))
+            models[model] = [pem for text in roots if (pem := _pem(text, model))]
     return models
 
 
@@ -202,5 +203,10 @@ def _unpadded(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def _pem(text: str) -> bytes:
-    return x509.load_der_x509_certificate(base64.b64decode(text)).public_bytes(Encoding.PEM)
+def _pem(text: str, model: str) -> bytes:
+    """A root as PEM; b"" for one that can't be read: it vouches for no key, and costs no other model."""
+    try:
+        return x509.load_der_x509_certificate(base64.b64decode(text)).public_bytes(Encoding.PEM)
+    except (ValueError, TypeError) as error:
+        log.warning("a root certificate of model %s can't be read, nobody vouches by it: %s", model, error)
+        return b""

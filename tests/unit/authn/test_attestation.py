@@ -198,6 +198,16 @@ def test_a_stored_key_is_as_older_code_reads_it_unless_its_model_was_asked_for()
     assert RegisteredKey.unpacked(asked.packed()) == asked
 
 
+def test_a_root_that_cannot_be_read_costs_its_own_model_alone(metadata: Metadata) -> None:
+    """FIDO's blob no. 291 has one whose ASN.1 is not what X.509 says."""
+    odd = metadata.entry(OTHER)
+    odd["metadataStatement"]["attestationRootCertificates"] = ["MAAA", "not base64!", 7]
+    approval = approval_of(metadata.written(odd, metadata.entry(MODEL)))
+    assert approval.roots_of(str(MODEL))
+    assert not approval.roots_of(str(OTHER))
+    assert approval.vouched(MODEL.bytes, attested=True)
+
+
 def test_a_blob_signed_with_rsa_as_fidos_is(metadata: Metadata) -> None:
     middle = metadata.root.issue("Middle", ca=True)
     signer = middle.issue("Signer", host=SIGNER, key=rsa.generate_private_key(65537, 2048))
