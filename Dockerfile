@@ -5,7 +5,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY gateway gateway
 COPY templates templates
 RUN python -m venv /opt/auth-gateway \
- && /opt/auth-gateway/bin/pip install --no-cache-dir ".[postgres,redis,ldap,otel]"
+ && /opt/auth-gateway/bin/pip install --no-cache-dir ".[postgres,redis,ldap,otel,acme]"
 
 FROM python:3.12-slim
 LABEL org.opencontainers.image.title="auth-gateway" \
