@@ -278,11 +278,15 @@ def application(pages: Pages) -> web.Application:
     async def show(request: web.Request) -> web.Response:
         return sample(pages, request.match_info["name"], pages.readers.here(request))
 
+    async def options(_: web.Request) -> web.Response:
+        return web.json_response({})
+
     async def wait(_: web.Request) -> web.Response:
         return web.json_response({"changed": False})
 
     app = web.Application()
     app.add_routes([web.get(f"/_auth/{page}/wait", wait) for page in ("approve", "verify")])
     app.add_routes([web.get("/_auth/icon/{id}", icon)])
+    app.add_routes([web.get("/_auth/passkey/options", options)])
     app.add_routes([*pages.static_routes(), web.get("/show/{name}", show)])
     return app
