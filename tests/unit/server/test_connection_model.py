@@ -8,7 +8,7 @@ reader. `make fuzz` runs many more examples.
 import asyncio
 import os
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.connection_model import judge, nothing_is_left, play
@@ -17,9 +17,17 @@ from tests.connection_requests import Asked, Sent, plans, requests
 from tests.connection_sim import World
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
+GET, UPLOAD = Asked(fast=False), Asked(method="POST", size=1, fast=False)
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+# The app refuses both; the body of the upload, and what stands behind it, come five seconds after its answer.
+@example(
+    asked=([GET], [GET, UPLOAD, GET, GET]),
+    plan=[(0, 0, 0, "refuse"), (1, 100, 0, "refuse"), (1, -1, 0, "idle")],
+    piece=1,
+    delay=0.0,
+)
 @given(
     asked=st.tuples(st.lists(requests, min_size=1, max_size=6), st.lists(requests, max_size=4)),
     plan=plans,
