@@ -14,6 +14,7 @@ import yaml
 
 from gateway.config.schema import Config
 from gateway.engines import envoy, nginx, traefik
+from gateway.engines.headers import TO_THE_GATEWAY
 from gateway.engines.plan import plan
 
 RECIPES = Path(__file__).resolve().parents[1] / "deploy" / "recipes"
@@ -34,6 +35,9 @@ BY_INGRESS_NGINX = frozenset(
     }
 )
 """Its template writes these for every app. What an empty word beside that would do is left open."""
+ASKED_BY_INGRESS_NGINX = frozenset(
+    {"x-original-url", "x-original-method", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"}
+)
 _TIED = "\u2060"
 """A blank at which no line ends."""
 NOT_ASKED = frozenset({"authorization", "x-forwarded-host", "x-forwarded-port"})
@@ -123,6 +127,11 @@ def nginx_removed() -> list[str]:
     return sorted(set(found) - BY_INGRESS_NGINX - told - {"upgrade", "connection"})
 
 
+def nginx_not_asked() -> list[str]:
+    """What the question must not hold: what only a proxy may say, less what ingress-nginx says itself."""
+    return sorted(set(TO_THE_GATEWAY) - ASKED_BY_INGRESS_NGINX)
+
+
 @cache
 def lists() -> dict[str, list[str]]:
     """Name of a list -> its lines, as they stand between the marks."""
@@ -132,6 +141,7 @@ def lists() -> dict[str, list[str]]:
         "envoy_removed": [f"- {{type: RegularExpression, value: '{one}'}}" for one in envoy_patterns()],
         "envoy_asked": _wrapped("[", envoy_asked(), "]"),
         "envoy_told": _wrapped("[", envoy_told(), "]"),
+        "nginx_not_asked": [f'{name}: ""' for name in nginx_not_asked()],
         "nginx_removed": [f'{name}: ""' for name in nginx_removed()],
         "nginx_told": [
             "nginx.ingress.kubernetes.io/auth-response-headers: >-",

@@ -5,6 +5,7 @@ Neither is small, so CI installs neither (170 s of processor time, 72 MB of sche
 """
 
 import importlib.util
+import json
 import re
 import shutil
 import subprocess
@@ -221,6 +222,25 @@ def test_what_cannot_work_is_refused_in_a_sentence(setting: str, sentence: str) 
     done = template("sqlite", setting)
     assert done.returncode != 0
     assert sentence in done.stderr
+
+
+def test_the_schema_names_the_values_that_there_are_and_no_others() -> None:
+    """Without helm, too: else a value would be refused that values.yaml itself shows, or a mistyped one taken."""
+
+    def compare(values: dict[str, Any], schema: dict[str, Any], place: str) -> None:
+        if schema.get("additionalProperties") is not False:
+            return
+        assert set(values) == set(schema["properties"]) - {"global"}, place
+        for key, value in values.items():
+            if isinstance(value, dict):
+                compare(value, schema["properties"][key], f"{place}.{key}")
+
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text())
+    compare(defaults, schema, "values")
+    assert {name for name, it in schema["properties"].items() if it.get("additionalProperties") is False}
+    for kind in ("sqlite", "postgres"):
+        assert set(yaml.safe_load((CHART / f"values-{kind}.yaml").read_text())) <= set(defaults)
 
 
 def test_the_charts_version_is_that_of_the_program() -> None:

@@ -127,6 +127,14 @@ def test_ingress_nginx_removes_what_it_neither_writes_nor_is_told() -> None:
     assert controller["use-forwarded-headers"] == "false"
 
 
+def test_no_client_speaks_in_the_question_of_ingress_nginx() -> None:
+    name = ingress("app")[0]["auth-proxy-set-headers"].removeprefix("apps/")
+    empty = one("ingress-nginx", "ConfigMap", name)["data"]
+    assert set(empty.values()) == {""}
+    assert {"x-forwarded-uri", "x-forwarded-method", "x-forwarded-host", "x-gateway-consumes"} <= set(empty)
+    assert not {"x-original-url", "x-original-method", "x-forwarded-for"} & set(empty)
+
+
 def test_ingress_nginx_lets_no_app_switch_protocols_and_runs_no_snippets() -> None:
     words, _ = ingress("app")
     assert words["connection-proxy-header"] == "keep-alive"
