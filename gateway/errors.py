@@ -131,6 +131,10 @@ class StoreUnavailable(GatewayError):
     public: str = N_("Sign-in is unavailable for a moment. Please try again shortly.")
 
 
+class StoreBusy(StoreUnavailable):
+    """More callers than connections, for too long: this caller is not served, and the server may be well."""
+
+
 class SchemaTooNew(GatewayError):
     """The database was written by a newer gateway than this one. No request meets it: the gateway does not start."""
 

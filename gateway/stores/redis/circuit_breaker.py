@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gateway.clock import Clock
-from gateway.errors import StoreUnavailable
+from gateway.errors import StoreBusy, StoreUnavailable
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
@@ -26,17 +26,23 @@ class Circuit:
         self._pause = FIRST_PAUSE
         self._again_at = float("-inf")
         self._probing = False
+        self._answers = 0
 
     @contextmanager
     def call(self) -> Iterator[None]:
         """Around one call. Raises StoreUnavailable without making it while the circuit is open.
 
         Only StoreUnavailable counts as a failure: any other outcome, also an error, shows that the server answers.
-        A call that was cancelled tells nothing.
+        A call that was cancelled tells nothing, and no more does one that got no connection (StoreBusy) while others
+        were answered: a crowd is no outage.
         """
-        probe = self._enter()
+        probe, answers = self._enter(), self._answers
         try:
             yield
+        except StoreBusy:
+            if self._answers == answers:
+                self._failure()
+            raise
         except StoreUnavailable:
             self._failure()
             raise
@@ -60,6 +66,7 @@ class Circuit:
 
     def _success(self) -> None:
         self._failed, self._pause = 0, FIRST_PAUSE
+        self._answers += 1
 
     def _failure(self) -> None:
         self._failed += 1

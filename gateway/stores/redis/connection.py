@@ -4,9 +4,11 @@ Whatever goes wrong leaves here as StoreUnavailable. A retry may run a command t
 ledger is made so that this can only refuse (a code counts as taken), never let in.
 """
 
+import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -18,7 +20,7 @@ from redis.exceptions import ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from gateway.clock import Clock
-from gateway.errors import ConfigError, Mistake, StoreUnavailable
+from gateway.errors import ConfigError, Mistake, StoreBusy, StoreUnavailable
 from gateway.stores.redis.circuit_breaker import Circuit
 from gateway.stores.redis.sentinel_url import SentinelUrl, read_sentinels
 
@@ -50,6 +52,7 @@ class RedisLink:
     def __init__(self, url: str, clock: Clock = time.monotonic) -> None:
         self._sentinel, self.client = _client(url)
         self._circuit = Circuit("Redis", clock)
+        self._free = asyncio.Semaphore(CONNECTIONS)
         self._marked = False
 
     async def run(self, command: Callable[[], Awaitable[object]]) -> object:
@@ -58,12 +61,26 @@ class RedisLink:
         """
         with self._circuit.call():
             try:
-                return await command()
+                async with self._turn():
+                    return await command()
             except ReadOnlyError as error:  # a replica now: the next connection may find the new master
                 await self.client.connection_pool.disconnect()
                 raise StoreUnavailable(f"Redis does not take writes: {error}") from error
             except (RedisError, OSError, TimeoutError) as error:
                 raise StoreUnavailable(f"Redis does not answer: {_first_line(error)}") from error
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait for a connection in the order of coming: the pools of redis-py can't tell a crowd from an outage."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._free.acquire()
+        except TimeoutError:
+            raise StoreBusy("more callers than connections to Redis") from None
+        try:
+            yield
+        finally:
+            self._free.release()
 
     async def ping(self) -> None:
         """Ask whether Redis answers. Raises StoreUnavailable."""

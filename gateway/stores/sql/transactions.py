@@ -23,7 +23,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingErr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.errors import StoreUnavailable
+from gateway.errors import StoreBusy, StoreUnavailable
 from gateway.stores.redis.circuit_breaker import Circuit
 
 T = TypeVar("T")
@@ -118,7 +118,9 @@ def _circuit(engine: AsyncEngine) -> AbstractContextManager[None]:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
+    except PoolTimeout as error:
+        raise StoreBusy(f"more callers than connections to the database: {_first_line(error)}") from error
+    except (DBAPIError, OSError, TimeoutError) as error:
         if isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _PREPARED_ELSEWHERE:
             problem = "PgBouncer stands before the database: write ?pgbouncer=true at the end of storage.url"
             raise StoreUnavailable(problem) from error

@@ -1,10 +1,11 @@
 """The circuit breaker: fails fast while a server is away, probes with one call, closes when it is back."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
-from gateway.errors import StoreUnavailable, UserUnknown
+from gateway.errors import StoreBusy, StoreUnavailable, UserUnknown
 from gateway.stores.redis.circuit_breaker import FIRST_PAUSE, LONGEST_PAUSE, Circuit
 from tests.rig import FakeClock
 
@@ -94,3 +95,23 @@ def test_a_cancelled_probe_leaves_room_for_the_next(circuit: Circuit, clock: Fak
     with pytest.raises(asyncio.CancelledError), circuit.call():
         raise asyncio.CancelledError
     succeed(circuit)
+
+
+def crowded(circuit: Circuit, callers: int, *, meanwhile: bool) -> None:
+    """So many calls get no connection at once; another is answered while they wait, or none is."""
+    with suppress(StoreBusy), circuit.call():
+        if callers > 1:
+            crowded(circuit, callers - 1, meanwhile=meanwhile)
+        elif meanwhile:
+            succeed(circuit)
+        raise StoreBusy("no connection is free")
+
+
+def test_a_crowd_is_no_outage_while_others_are_answered(circuit: Circuit) -> None:
+    crowded(circuit, 10, meanwhile=True)
+    succeed(circuit)
+
+
+def test_a_server_that_answers_nobody_of_a_crowd_is_away(circuit: Circuit) -> None:
+    crowded(circuit, 2, meanwhile=False)
+    assert not fail(circuit)
