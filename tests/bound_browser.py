@@ -90,15 +90,18 @@ class BoundBrowser:
         await browser.password(username)
         last = await browser.code()
         this = cls(rig, {"auth_session": browser.cookie()})
+        await this.register(last)
+        return this
+
+    async def register(self, last: aiohttp.ClientResponse) -> None:
+        """Register the key that the last answer of the sign-in asks for."""
         path, challenge = offered(last)
         assert path == REGISTER
-        answer = await this.post(
-            path, {"Secure-Session-Response": f'"{this.key.proof(challenge, show=True)}"'}
-        )
+        shown = {"Secure-Session-Response": f'"{self.key.proof(challenge, show=True)}"'}
+        answer = await self.post(path, shown)
         assert answer.status == 200, await answer.text()
-        this.config = await answer.json()
-        this.id = this.config["session_identifier"]
-        return this
+        self.config = await answer.json()
+        self.id = self.config["session_identifier"]
 
     def header(self, *names: str) -> str:
         return "; ".join(f"{name}={self.cookies[name]}" for name in names or NAMES if name in self.cookies)

@@ -78,7 +78,7 @@ class SessionCache:
     def forget(self, change: Change) -> None:
         """Drop the entries that a change of a session or user makes out of date."""
         self.heard += 1
-        of = self._of_session if change.kind == "session" else self._of_user
+        of = self._of_session if change.kind in ("session", "binding") else self._of_user
         for value in tuple(of.get(change.subject, ())):
             self.drop(value)
 

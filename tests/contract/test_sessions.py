@@ -79,7 +79,7 @@ async def test_a_session_is_bound_to_one_key_which_every_worker_hears_of(
     assert bound.device_key == f"key {bound.device_id}"
     assert bound.device_at > 0
     assert await sessions.bound_to(bound.device_id) == bound
-    assert (await changes.since(place))[1] == [Change("session", "one")]
+    assert (await changes.since(place))[1] == [Change("binding", "one")]
     assert not await sessions.bind("never", "c", "key c")
     for nobody in ("", "c"):
         assert await sessions.bound_to(nobody) is None

@@ -11,8 +11,9 @@ from aiohttp import web
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.bound_browser import BoundBrowser
 from tests.rig import Browser, Rig, running_gateway
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 ROUTES: list[dict[str, Any]] = [
     {"path": "/fresh", "upstream": "UPSTREAM", "policy": {"max_age": "10m"}},
@@ -88,3 +89,20 @@ async def test_a_session_ended_elsewhere_closes_its_websockets(tmp_path: Path) -
         ws = await opened(rig, browser, "/ws")
         await rig.gateway.stores.sessions.delete_for_user("alice")  # as `auth-gateway session revoke` does
         assert await closing(ws) == (4401, "session ended")
+
+
+async def test_a_key_that_is_registered_ends_nothing_that_its_session_holds_open(tmp_path: Path) -> None:
+    config: dict[str, Any] = {"session": {"bind": {"device": True}}, "routes": ROUTES}
+    async with running_gateway(tmp_path, handler=socket, **config) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.password()
+        last = await browser.code()
+        ws = await opened(rig, browser, "/ws")
+        (session,) = await rig.gateway.stores.sessions.list("alice")
+        heard: list[str] = []
+        rig.gateway.sessions.on_change.append(lambda change: heard.append(change.subject))
+        await BoundBrowser(rig, {"auth_session": browser.cookie()}).register(last)
+        await until(lambda: session.sid in heard, "this worker hears of the key")
+        await ws.send("still open")
+        assert await ws.recv() == "still open"
+        await ws.close()

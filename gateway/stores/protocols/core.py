@@ -57,7 +57,8 @@ class DeviceKeys(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What caches must forget: a "session" (subject = sid), a "user" (username) or a "token" ("token:" and name).
+    """What caches must forget: a "session" that ended (subject = sid), a "binding" of one that goes on with a key
+    (sid), a "user" (username) or a "token" ("token:" and name).
 
     "all" stands in no store: a worker tells itself so when it begins to listen.
     """

@@ -93,7 +93,7 @@ class SqlSessions:
             done = await connection.execute(update(sessions).where(unbound).values(values))
             if done.rowcount != 1:
                 return False
-            await publish(connection, now, Change("session", sid))
+            await publish(connection, now, Change("binding", sid))
         return True
 
     async def bound_to(self, device_id: str) -> SessionRecord | None:

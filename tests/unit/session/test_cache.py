@@ -43,7 +43,7 @@ def test_a_change_of_a_session_drops_it_alone_and_one_of_a_user_all_of_theirs() 
 def test_a_cookie_value_that_stands_for_another_session_now_goes_with_that_one() -> None:
     cache = filled(1)
     cache.put("v0", entry("other", "bob"), 0)
-    cache.forget(Change("session", "s0"))
+    cache.forget(Change("binding", "s0"))
     assert cache.entries.get("v0") is not None
     cache.forget(Change("user", "bob"))
     assert cache.entries.get("v0") is None
