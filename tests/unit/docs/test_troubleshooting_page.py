@@ -60,6 +60,10 @@ def logged() -> set[str]:
             of, name = ast.unparse(call.func.value), call.func.attr
             if name in LOUD and of.endswith(("log", "logger")):
                 found.add(template(call.args[0]))
+            if (
+                name == "log" and len(call.args) > 1 and of.endswith(("log", "logger"))
+            ):  # the level is worked out
+                found.add(template(call.args[1]))
             if (of, name) == ("self", "_tell"):
                 found.add(template(call.args[-1]))
     return {line for line in found if line and line != GAP}
