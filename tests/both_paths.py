@@ -44,6 +44,8 @@ ANSWERS = {
     "/dated": b"HTTP/1.1 200 OK\r\ndate: Mon, 30 Nov 2026 01:02:03 GMT\r\nContent-Length: 2\r\n\r\nok",
     "/switch!": b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nabc",
     "/more": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+    "/surplus": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\ngarbage",
+    "/longer": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcgarbage",
     "/twice": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok",
     "/both": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
     "/bare!": b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
@@ -63,9 +65,11 @@ class RawUpstream:
     bodies: list[bytes] = field(default_factory=list)
     pieces: list[int] = field(default_factory=list)
     """How many chunks each chunked body came in."""
+    connections: int = 0
     big: bytes = bytes(range(256)) * 8192
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")

@@ -248,7 +248,11 @@ async def test_reloads_under_load_fail_nothing(tmp_path: Path, pytestconfig: pyt
 
 
 async def reload(gateway: Serving) -> None:
-    """Returns when all old workers have left, which no client holds up."""
+    """Returns when all old workers have left, which no client holds up.
+
+    Their drain time-out is longer than what `until` waits, so none of them leaves because its time is up. That none
+    waits for a timer after its last request either: tests/integration/test_worker_end.py.
+    """
     old, done = gateway.workers(), sum("reload done" in line for line in gateway.output)
     gateway.signal(signal.SIGHUP)
     await until(lambda: sum("reload done" in line for line in gateway.output) > done, "reload done")

@@ -123,6 +123,37 @@ async def test_a_pipelined_request_in_two_segments_is_read_first_half_first(
     assert [len(answer[2]) for answer in answers] == [2097152, 5, 0]  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("at", [None, 1, 20, 60])
+async def test_what_comes_in_the_moment_of_an_answer_stands_behind_what_waited_for_it(
+    served: tuple[RawUpstream, Rig], monkeypatch: pytest.MonkeyPatch, at: int | None
+) -> None:
+    """A request (or the first `at` bytes of it) waits; more comes in the very turn of the loop that ends the answer."""
+    _, rig = served
+    reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
+    writer.write(request())
+    assert (await read_answer(reader, "GET"))[2] == b"hello"
+    server = rig.gateway._server
+    assert server is not None
+    (connection,) = server.connections
+    transport = connection.transport
+    assert transport is not None
+    waits, comes = request("/chunked", "X-Long: " + "y" * 40), request("/early")
+    write, left = transport.write, [waits[at:] + comes if at else comes]
+
+    def answering(data: bytes) -> None:
+        write(data)
+        if left:
+            asyncio.get_running_loop().call_soon(connection.data_received, left.pop())
+
+    monkeypatch.setattr(transport, "write", answering)
+    connection.data_received(request())
+    connection.data_received(waits[:at])
+    async with asyncio.timeout(PATIENCE):
+        answers = [await read_answer(reader, "GET") for _ in range(3)]
+    assert [answer[-1] for answer in answers] == [b"hello", b"abcde", b"ok"]
+    writer.close()
+
+
 async def test_what_follows_a_body_is_the_next_request_even_if_it_is_none(
     served: tuple[RawUpstream, Rig],
 ) -> None:

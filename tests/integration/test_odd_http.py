@@ -90,12 +90,13 @@ async def test_a_lenient_route_takes_it_with_the_right_body(path: str) -> None:
         assert said[1][2] == b"hello"
 
 
-async def test_a_complete_answer_is_delivered_whatever_stands_behind_it() -> None:
+@pytest.mark.parametrize("path", ["/more", "/surplus", "/longer"])
+async def test_a_complete_answer_is_delivered_whatever_stands_behind_it(path: str) -> None:
+    """And nobody uses that connection again: what came too much would be taken for the next answer."""
     async with both_paths() as (upstream, fast, ordinary):
-        said = await same(
-            upstream, fast, ordinary, [request("/more"), request()], ["GET", "GET"], in_turn=True
-        )
+        said = await same(upstream, fast, ordinary, [request(path), request()], ["GET", "GET"], in_turn=True)
         assert [one[2] for one in said] == [b"abc", b"hello"]
+        assert upstream.connections == 4
 
 
 @pytest.mark.parametrize("fast_path", [True, False])
