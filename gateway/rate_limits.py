@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from gateway.errors import TooManyAttempts
-from gateway.stores.protocols.ledger import Hit, Ledger, Spent, SpentBudgets
+from gateway.stores.protocols.ledger import Hit, Ledger, Spent, SpentBudgets, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +83,25 @@ class RateLimits:
 
         Raises BudgetSpent for the first that had none left.
         """
-        hits = [Hit(_key(budget.name, subject), budget.window, budget.limit) for budget, subject in spends]
-        counts = await self._ledger.hit_all(hits)
+        counts = await self.count_all(spends)
         if counts is None:
             raise await self._spent_one(spends)
-        for (budget, subject), count in zip(spends, counts, strict=True):
+        return [budget.limit - count for (budget, _), count in zip(spends, counts, strict=True)]
+
+    async def count_all(
+        self, spends: Sequence[tuple[Budget, str]], *beside: Hit, keep: Value | None = None
+    ) -> Sequence[int] | None:
+        """Count one hit on each of these different budgets, and the hits `beside` them, or none of it.
+
+        Returns the counts in this order, None if one was full. `keep` is stored in the same step, if they count.
+        """
+        hits = [Hit(_key(budget.name, subject), budget.window, budget.limit) for budget, subject in spends]
+        counts = await self._ledger.hit_all([*hits, *beside], keep)
+        for (budget, subject), count in zip(spends, counts or (), strict=False):
             if count == budget.limit and budget.about:
                 _, remaining = await self._ledger.count(_key(budget.name, subject))
                 await self._spent.put(budget.of(subject), max(remaining, 1.0))
-        return [budget.limit - count for (budget, _), count in zip(spends, counts, strict=True)]
+        return counts
 
     async def _spent_one(self, spends: Sequence[tuple[Budget, str]]) -> "BudgetSpent":
         for budget, subject in spends:
@@ -103,6 +113,13 @@ class RateLimits:
     async def give_back(self, budget: Budget, subject: str) -> None:
         """Undo one `spend`: the attempt turned out to be none that counts."""
         await self._ledger.hit(_key(budget.name, subject), budget.window, -1)
+
+    async def settle(self, back: Sequence[tuple[Budget, str]], forget: Sequence[tuple[Budget, str]]) -> None:
+        """Undo one `spend` of each of `back`, and forget all of `forget`, in one step."""
+        await self._ledger.settle(
+            [_key(budget.name, subject) for budget, subject in back],
+            [_key(budget.name, subject) for budget, subject in forget],
+        )
 
     async def forget(self, subject: str, *budgets: Budget) -> None:
         await self._ledger.delete(*(_key(budget.name, subject) for budget in budgets))

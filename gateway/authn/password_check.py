@@ -85,9 +85,9 @@ class PasswordCheck:
         if device:  # a lock that strangers caused stays for strangers
             await self.limits.forget(device, PASSWORD_PER_DEVICE, DEVICE_FAILURES)
             return user
-        await self.limits.give_back(PASSWORD_PER_IP, network)
-        for subject in dict.fromkeys((name, known)):
-            await self.limits.forget(subject, PASSWORD_PER_USER, PASSWORD_FAILURES)
+        own_budgets = (PASSWORD_PER_USER, PASSWORD_FAILURES)
+        of_user = [(budget, subject) for subject in dict.fromkeys((name, known)) for budget in own_budgets]
+        await self.limits.settle(back=[(PASSWORD_PER_IP, network)], forget=of_user)
         return user
 
     async def _failed(self, name: str, ip: str, door: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import redis as redis_client
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.config.schema import PasswordRules as PasswordSettings
@@ -61,6 +62,21 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         asyncio.run(give_schema(file))
         return file
     return asyncio.run(new_database(request.getfixturevalue("postgres"), f"test{next(_numbers)}"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "redis"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store for a ledger."""
+    if request.param == "redis":
+        server = str(request.getfixturevalue("redis"))
+        with redis_client.from_url(server) as client:
+            client.flushall()
+        return server
+    if request.param == "sqlite":
+        file = f"sqlite:///{tmp_path}/gateway.db"
+        asyncio.run(give_schema(file))
+        return file
+    return asyncio.run(new_database(request.getfixturevalue("postgres"), f"ledger{next(_numbers)}"))
 
 
 @pytest.fixture

@@ -1,13 +1,10 @@
 """The contract of Ledger, on every database and on Redis."""
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
-import redis as redis_client
 
 from gateway.clock import Clock
 from gateway.config.sections.sms_budgets import SmsSpending
@@ -22,24 +19,11 @@ from gateway.stores.sql.ledger import SqlLedger
 from gateway.stores.state import PurgedLedger
 from tests.contract import race
 from tests.contract.conftest import FakeClock
-from tests.databases import give_schema, new_database
-
-_numbers = itertools.count()
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "redis"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty store for a ledger."""
-    if request.param == "redis":
-        server = str(request.getfixturevalue("redis"))
-        with redis_client.from_url(server) as client:
-            client.flushall()
-        return server
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/gateway.db"
-        asyncio.run(give_schema(url))
-        return url
-    return asyncio.run(new_database(request.getfixturevalue("postgres"), f"ledger{next(_numbers)}"))
+@pytest.fixture
+def url(ledger_url: str) -> str:
+    return ledger_url
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from tests.rig import Browser, Rig, running_gateway
 
-MOST_STATEMENTS, MOST_COMMITS = 80, 19
+MOST_STATEMENTS, MOST_COMMITS = 80, 15
 
 
 @asynccontextmanager

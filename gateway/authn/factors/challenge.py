@@ -16,7 +16,7 @@ from hashlib import sha256
 from gateway.authn.factors.base import Attempt, Outcome
 from gateway.clock import Clock
 from gateway.errors import GatewayError, TooManyAttempts
-from gateway.stores.protocols.ledger import Ledger
+from gateway.stores.protocols.ledger import Ledger, Value
 
 TRIES = 5
 WINDOW = 300.0
@@ -40,19 +40,20 @@ class Tries:
 
     async def check(self, attempt: Attempt, *, wanted: int = 0) -> None:
         """Raise TriesSpent if fewer than `wanted` guesses are left; spends nothing."""
-        count, remaining = await self._ledger.count(self._slot(attempt))
+        count, remaining = await self._ledger.count(self.slot(attempt))
         if count + wanted > TRIES:
             raise TriesSpent(f"no tries left at {self._factor}", retry_after=int(remaining) + 1)
 
     async def spent(self, attempt: Attempt) -> bool:
         """Count one guess, before it is judged; True if there was none left."""
-        return await self._ledger.hit(self._slot(attempt), self._window) > TRIES
+        return await self._ledger.hit(self.slot(attempt), self._window) > TRIES
 
     async def forget(self, attempt: Attempt) -> None:
         """Give the guesses back after a right one."""
-        await self._ledger.delete(self._slot(attempt))
+        await self._ledger.delete(self.slot(attempt))
 
-    def _slot(self, attempt: Attempt) -> str:
+    def slot(self, attempt: Attempt) -> str:
+        """Return the key of the counter."""
         return f"tries:{self._factor}:{attempt.user.username}"
 
 
@@ -134,10 +135,19 @@ class Codes:
 
     async def issue(self, attempt: Attempt) -> str:
         """Make a code for this attempt, replacing any before it, and return it."""
+        code, challenge = self.draw(attempt)
+        await self.keep(challenge)
+        return code
+
+    def draw(self, attempt: Attempt) -> tuple[str, Value]:
+        """Make a code for this attempt; return it, and the challenge that makes it good once it is in the ledger."""
         code = self._digits(self.length)
         challenge = {"hash": self._hash(self._keys()[0], attempt, code), "at": self._clock()}
-        await self._ledger.put(self._slot(attempt), json.dumps(challenge).encode(), self.lifetime)
-        return code
+        return code, Value(self._slot(attempt), json.dumps(challenge).encode(), self.lifetime)
+
+    async def keep(self, challenge: Value) -> None:
+        """Put a challenge into the ledger, replacing any before it."""
+        await self._ledger.put(challenge.key, challenge.value, challenge.ttl)
 
     async def void(self, attempt: Attempt) -> None:
         """Forget the code; the next one still waits its time."""
@@ -171,11 +181,8 @@ class Codes:
         if not await matches(stored):
             return Outcome.WRONG
         # Of two requests with the right code, exactly one takes the challenge; a newer code makes it differ.
-        taken = await self._ledger.take(self._slot(attempt))
-        if taken != stored:
-            return Outcome.EXPIRED
-        await self._tries.forget(attempt)
-        return Outcome.RIGHT
+        mine = await self._ledger.consume(self._slot(attempt), stored, self._tries.slot(attempt))
+        return Outcome.RIGHT if mine else Outcome.EXPIRED
 
     def _hash(self, key: bytes, attempt: Attempt, code: str) -> str:
         # With a key: a plain hash of six digits is reversed by trying a million of them. NUL stands in no part, so that

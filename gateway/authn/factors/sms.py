@@ -104,8 +104,10 @@ class SmsFactor(PhoneFactor):
 
     async def _send(self, attempt: Attempt) -> None:
         phone, lang = attempt.user.phone, attempt.lang
-        admission = await self._dispatch.admit(outgoing(attempt), channel_of(attempt))
-        code = await self._codes.issue(attempt)
+        code, challenge = self._codes.draw(attempt)
+        admission = await self._dispatch.admit(outgoing(attempt), channel_of(attempt), keep=challenge)
+        if not admission.kept:
+            await self._codes.keep(challenge)
         async with self._dispatch.sending(admission) as sent:
             if admission.channel is Channel.CALL and self._caller is not None:
                 sent.sid = await self._caller.call(phone, code, lang=lang, reference=sent.id)

@@ -7,6 +7,7 @@ from gateway.errors import SendFailed
 from gateway.messaging.addresses import range_of
 from gateway.observability import metrics
 from gateway.rate_limits import Budget, BudgetSpent, RateLimits, network_of
+from gateway.stores.protocols.ledger import Hit, Value
 
 Counted = Sequence[tuple[Budget, str]]
 """Budgets and the subjects that they were spent for."""
@@ -24,7 +25,7 @@ async def spend_budgets(
 
     Raises SendFailed (code "budget"), with nothing counted, when one is spent.
     """
-    spends = [one for one in _budgets(config, username, phone, ip) if not known or one[1] not in _SHARED]
+    spends = _counting(config, username, phone, ip, known)
     counted = [(budget, subject) for budget, _, subject in spends]
     try:
         await limits.spend_all(counted)
@@ -39,10 +40,36 @@ async def spend_budgets(
     return counted
 
 
+async def spend_with_money(
+    limits: RateLimits,
+    config: SmsBudgets,
+    money: Hit,
+    keep: Value | None,
+    *,
+    username: str,
+    phone: str,
+    ip: str,
+    known: bool = False,
+) -> tuple[Counted, int] | None:
+    """Count one message as `spend_budgets` does, with its `money` and storing `keep`, in one step.
+
+    Returns what was counted and the money so far; None if anything was full, and then nothing is counted or stored.
+    """
+    counted = [(budget, subject) for budget, _, subject in _counting(config, username, phone, ip, known)]
+    counts = await limits.count_all(counted, money, keep=keep)
+    return None if counts is None else (counted, counts[-1])
+
+
 async def give_back(limits: RateLimits, counted: Counted) -> None:
     """The message that was counted did not go out."""
     for budget, subject in counted:
         await limits.give_back(budget, subject)
+
+
+def _counting(
+    config: SmsBudgets, username: str, phone: str, ip: str, known: bool
+) -> Sequence[tuple[Budget, str, str]]:
+    return [one for one in _budgets(config, username, phone, ip) if not known or one[1] not in _SHARED]
 
 
 def _budgets(config: SmsBudgets, username: str, phone: str, ip: str) -> Iterator[tuple[Budget, str, str]]:

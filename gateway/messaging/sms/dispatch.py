@@ -22,12 +22,13 @@ from gateway.messaging.addresses import (
     mask_phone,
     range_of,
 )
-from gateway.messaging.sms.budgets import Counted, give_back, spend_budgets
+from gateway.messaging.sms.budgets import Counted, give_back, spend_budgets, spend_with_money
 from gateway.messaging.sms.outage import Outage
 from gateway.messaging.sms.pumping import SETTLING, Ranges
 from gateway.messaging.sms.spending import Channel, Spend, price_of
 from gateway.observability import metrics
 from gateway.rate_limits import RateLimits
+from gateway.stores.protocols.ledger import Value
 from gateway.stores.protocols.sms import DELIVERED, FINAL, Delivery, SmsMessage, SmsMessages
 
 MAYBE_SENT = ("timeout", "connection_lost", "bad_answer")
@@ -95,6 +96,8 @@ class Admission:
     micros: int
     counted: Counted = ()
     """The budgets that it was counted against."""
+    kept: bool = False
+    """Whether what `admit` was to keep is stored."""
 
 
 @dataclass(slots=True)
@@ -131,8 +134,9 @@ class SmsDispatch:
         self._messages, self._keys, self._clock = messages, keys, clock
         self.calls, self._token = calls, token
 
-    async def admit(self, outgoing: OutgoingSms, channel: Channel) -> Admission:
-        """Whether a message may go, with its price counted.
+    async def admit(self, outgoing: OutgoingSms, channel: Channel, *, keep: Value | None = None) -> Admission:
+        """Whether a message may go, with its price counted. `keep` is stored in the same step where that can be; the
+        answer says whether it is.
 
         A known device, and who answered one of the last few, meet no limit that others share but those over all: what
         colleagues at the same address or in the same range of numbers leave unanswered is not theirs.
@@ -146,6 +150,9 @@ class SmsDispatch:
             known = outgoing.known_device or await self._answers(outgoing)
             if not known:
                 await self._ranges.check(range_of(phone), self._hashes(range_of(phone)))
+            if admission := await self._at_once(outgoing, channel, keep, known=known):
+                return admission
+            # Something is full. What that is, and whether a call may go instead, shows when each is asked alone.
             counted = await spend_budgets(
                 self._limits,
                 config.budgets,
@@ -163,6 +170,29 @@ class SmsDispatch:
             if refused.code != "budget":  # each budget counts under its own name
                 metrics.sms_refused.labels(refused.code).inc()
             raise
+
+    async def _at_once(
+        self, outgoing: OutgoingSms, channel: Channel, keep: Value | None, *, known: bool
+    ) -> Admission | None:
+        """Count budgets and price in one step; None, with nothing counted, if any of them is full."""
+        micros = price_of(outgoing.phone, channel, self._config.spending)
+        done = await spend_with_money(
+            self._limits,
+            self._config.budgets,
+            self._spend.hit(channel, micros),
+            keep,
+            username=outgoing.username,
+            phone=outgoing.phone,
+            ip=outgoing.ip,
+            known=known,
+        )
+        if done is None:
+            return None
+        counted, total = done
+        self._spend.reserved(channel, total)
+        return Admission(
+            outgoing=outgoing, channel=channel, micros=micros, counted=counted, kept=keep is not None
+        )
 
     def _fitting(self, outgoing: OutgoingSms, channel: Channel) -> Channel:
         """A fixed line gets a call. Raises SendFailed (code "landline") where it can't have one."""

@@ -13,7 +13,7 @@ from gateway.errors import SendFailed
 from gateway.messaging.addresses import country_of
 from gateway.observability import metrics
 from gateway.observability.audit import Audit
-from gateway.stores.protocols.ledger import Ledger
+from gateway.stores.protocols.ledger import Hit, Ledger
 
 MICROS = 1_000_000
 
@@ -85,6 +85,14 @@ class Spend:
             raise SendFailed(
                 f"the daily cap for {_NAMES[channel]} is reached", code="cap", mend=self._mend(channel)
             )
+
+    def hit(self, channel: Channel, amount: int) -> Hit:
+        """Return what counts an amount in millionths, as `reserve` does, for a step that counts more beside it."""
+        return Hit(key=_slot(channel, self._clock()), window=_KEPT, limit=self.cap(channel), amount=amount)
+
+    def reserved(self, channel: Channel, total: int) -> None:
+        """Note what is counted of today, once that step is done."""
+        self._show(channel, total)
 
     async def correct(self, channel: Channel, at: float, difference: int) -> None:
         """Correct the count of the day of `at` (Unix seconds) by `difference` micros, once the real price

@@ -7,11 +7,21 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One more on a counter that ends `window` seconds after its first, and is full at `limit`."""
+    """So much more on a counter that ends `window` seconds after its first hit, and is full at `limit`."""
 
     key: str
     window: float
     limit: int
+    amount: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What is put under `key` for `ttl` seconds."""
+
+    key: str
+    value: bytes
+    ttl: float
 
 
 class Ledger(Protocol):
@@ -42,10 +52,20 @@ class Ledger(Protocol):
         """Get and delete in one step: exactly one caller receives the value."""
         ...
 
-    async def hit_all(self, hits: "Sequence[Hit]") -> Sequence[int] | None:
-        """Add one to each of these different counters and return their values; None if one was full already, and
-        then none is counted."""
+    async def consume(self, key: str, value: bytes, *counters: str) -> bool:
+        """Delete a value if it is still this `value`, and these counters with it, in one step.
+
+        Exactly one caller is told True; whoever is told False has changed nothing.
+        """
         ...
+
+    async def hit_all(self, hits: "Sequence[Hit]", keep: Value | None = None) -> Sequence[int] | None:
+        """Add to each of these different counters and return their values; None if one had no room for it, and then
+        none is counted. `keep` is put in the same step, and only if they are counted."""
+        ...
+
+    async def settle(self, back: Sequence[str], drop: Sequence[str]) -> None:
+        """Take one hit off each counter of `back` that runs and has one, and drop the entries `drop`, in one step."""
 
     async def delete(self, *keys: str) -> None:
         """Drop a value or a counter."""

@@ -8,7 +8,7 @@ the gateways' clocks may differ by that much.
 from collections.abc import Sequence
 
 from gateway.clock import Clock
-from gateway.stores.protocols.ledger import Hit
+from gateway.stores.protocols.ledger import Hit, Value
 from gateway.stores.redis.connection import RedisLink, Script
 from gateway.stores.sql.ledger import digest
 
@@ -29,24 +29,51 @@ if ended then
 end
 return redis.call('HINCRBY', KEYS[1], 'n', ARGV[4])
 """
-# ARGV[1] now; then for each of KEYS its end, the milliseconds to keep, and where it is full
+# ARGV[1] now, ARGV[2] how many of KEYS are counters; then for each its end, the milliseconds to keep, where it is full
+# and what is added. A key beyond them is a value's: its end, the milliseconds to keep, and the value.
 _HIT_ALL = """
+local counters = tonumber(ARGV[2])
 local running = {}
-for i = 1, #KEYS do
+for i = 1, counters do
   local entry = redis.call('HMGET', KEYS[i], 'e', 'n')
   running[i] = entry[1] and tonumber(entry[1]) > tonumber(ARGV[1])
-  if running[i] and tonumber(entry[2] or '0') >= tonumber(ARGV[3 * i + 1]) then return false end
+  local so_far = running[i] and tonumber(entry[2] or '0') or 0
+  if so_far + tonumber(ARGV[4 * i + 2]) > tonumber(ARGV[4 * i + 1]) then return false end
 end
 local counts = {}
-for i = 1, #KEYS do
+for i = 1, counters do
   if not running[i] then
     redis.call('DEL', KEYS[i])
-    redis.call('HSET', KEYS[i], 'e', ARGV[3 * i - 1])
-    redis.call('PEXPIRE', KEYS[i], ARGV[3 * i])
+    redis.call('HSET', KEYS[i], 'e', ARGV[4 * i - 1])
+    redis.call('PEXPIRE', KEYS[i], ARGV[4 * i])
   end
-  counts[i] = redis.call('HINCRBY', KEYS[i], 'n', 1)
+  counts[i] = redis.call('HINCRBY', KEYS[i], 'n', ARGV[4 * i + 2])
+end
+if #KEYS > counters then
+  local key, first = KEYS[counters + 1], 4 * counters + 3
+  redis.call('DEL', key)
+  redis.call('HSET', key, 'e', ARGV[first], 'n', 0, 'v', ARGV[first + 2])
+  redis.call('PEXPIRE', key, ARGV[first + 1])
 end
 return counts
+"""
+# ARGV[1] now, ARGV[2] how many of KEYS get a hit back; the others are dropped
+_SETTLE = """
+for i = 1, #KEYS do
+  if i > tonumber(ARGV[2]) then
+    redis.call('DEL', KEYS[i])
+  else
+    local entry = redis.call('HMGET', KEYS[i], 'e', 'n')
+    local running = entry[1] and tonumber(entry[1]) > tonumber(ARGV[1])
+    if running and tonumber(entry[2] or '0') > 0 then redis.call('HINCRBY', KEYS[i], 'n', -1) end
+  end
+end
+"""
+# ARGV[2] the value that KEYS[1] must have; all KEYS go with it
+_CONSUME = f"""{_ENDED}
+if ended or redis.call('HGET', KEYS[1], 'v') ~= ARGV[2] then return 0 end
+redis.call('DEL', unpack(KEYS))
+return 1
 """
 _CLAIM = f"""{_ENDED}
 if not ended then return 0 end
@@ -79,7 +106,8 @@ class RedisLedger:
         self._link, self._clock = link, clock
         self._hit, self._claim, self._put = Script(link, _HIT), Script(link, _CLAIM), Script(link, _PUT)
         self._read, self._take = Script(link, _READ), Script(link, _TAKE)
-        self._hit_all = Script(link, _HIT_ALL)
+        self._hit_all, self._settle = Script(link, _HIT_ALL), Script(link, _SETTLE)
+        self._consume = Script(link, _CONSUME)
 
     async def hit(self, key: str, window: float, amount: int = 1) -> int:
         return int(str(await self._hit([_name(key)], *self._times(window), amount)))
@@ -104,10 +132,22 @@ class RedisLedger:
         taken = await self._take([_name(key)], repr(self._clock()))
         return taken if isinstance(taken, bytes) else None
 
-    async def hit_all(self, hits: Sequence[Hit]) -> Sequence[int] | None:
-        limits = [word for hit in hits for word in (*self._times(hit.window)[1:], hit.limit)]
-        found = await self._hit_all([_name(hit.key) for hit in hits], repr(self._clock()), *limits)
+    async def consume(self, key: str, value: bytes, *counters: str) -> bool:
+        return await self._consume([*map(_name, (key, *counters))], repr(self._clock()), value) == 1
+
+    async def hit_all(self, hits: Sequence[Hit], keep: Value | None = None) -> Sequence[int] | None:
+        keys = [_name(hit.key) for hit in hits]
+        words: list[str | int | bytes] = [repr(self._clock()), len(hits)]
+        for hit in hits:
+            words += [*self._times(hit.window)[1:], hit.limit, hit.amount]
+        if keep is not None:
+            keys.append(_name(keep.key))
+            words += [*self._times(keep.ttl)[1:], keep.value]
+        found = await self._hit_all(keys, *words)
         return [int(count) for count in found] if isinstance(found, list) else None
+
+    async def settle(self, back: Sequence[str], drop: Sequence[str]) -> None:
+        await self._settle([*map(_name, (*back, *drop))], repr(self._clock()), len(back))
 
     async def delete(self, *keys: str) -> None:
         await self._link.run(lambda: self._link.client.delete(*map(_name, keys)))

@@ -1,18 +1,18 @@
 """Counters, single-use claims and short-lived values in SQL.
 
-Each method is one statement (`hit_all` one transaction), so races have one winner.
+Each method is one statement or one transaction, so races have one winner.
 Expired rows count as absent everywhere; `purge` only frees their space.
 """
 
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from sqlalchemy import ColumnElement, case, delete, select
+from sqlalchemy import ColumnElement, bindparam, case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.clock import Clock
-from gateway.stores.protocols.ledger import Hit
+from gateway.stores.protocols.ledger import Hit, Value
 from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import ledger
 from gateway.stores.sql.transactions import reading, upsert, writing
@@ -57,10 +57,8 @@ class SqlLedger:
             return (await connection.execute(statement.returning(ledger.c.key))).first() is not None
 
     async def put(self, key: str, value: bytes, ttl: float) -> None:
-        row = {"key": digest(key), "amount": 0, "value": value, "expires_at": self._clock() + ttl}
         async with writing(self._engine) as connection:
-            statement = upsert(connection, ledger).values(row)
-            await connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=row))
+            await _put(connection, Value(key, value, ttl), self._clock())
 
     async def get(self, key: str) -> bytes | None:
         async with reading(self._engine) as connection:
@@ -73,10 +71,18 @@ class SqlLedger:
         async with writing(self._engine) as connection:
             return (await connection.execute(statement)).scalar_one_or_none()
 
-    async def hit_all(self, hits: Sequence[Hit]) -> Sequence[int] | None:
+    async def consume(self, key: str, value: bytes, *counters: str) -> bool:
+        same = delete(ledger).where(self._live(key), ledger.c.value == value).returning(ledger.c.key)
+        async with writing(self._engine) as connection:
+            if (await connection.execute(same)).first() is None:
+                return False
+            await _drop(connection, counters)
+        return True
+
+    async def hit_all(self, hits: Sequence[Hit], keep: Value | None = None) -> Sequence[int] | None:
         now = self._clock()
         rows = [
-            {"key": digest(hit.key), "amount": 1, "expires_at": now + hit.window, "value": None}
+            {"key": digest(hit.key), "amount": hit.amount, "expires_at": now + hit.window, "value": None}
             for hit in hits
         ]
         try:
@@ -88,9 +94,21 @@ class SqlLedger:
                 ordered = [counts[str(row["key"])] for row in rows]
                 if any(count > hit.limit for count, hit in zip(ordered, hits, strict=True)):
                     raise _Full  # takes all of it back
+                if keep is not None:
+                    await _put(connection, keep, now)
                 return ordered
         except _Full:
             return None
+
+    async def settle(self, back: Sequence[str], drop: Sequence[str]) -> None:
+        # Locks are taken in the order of `hit_all`: what is counted first there comes first here.
+        running = (ledger.c.expires_at > self._clock()) & (ledger.c.amount > 0)
+        less = update(ledger).where(ledger.c.key == bindparam("entry"), running)
+        async with writing(self._engine) as connection:
+            if back:
+                rows = [{"entry": digest(key)} for key in back]
+                await connection.execute(less.values(amount=ledger.c.amount - 1), rows)
+            await _drop(connection, drop)
 
     async def delete(self, *keys: str) -> None:
         async with writing(self._engine) as connection:
@@ -106,6 +124,20 @@ class SqlLedger:
 
 class _Full(Exception):
     """A counter was full already."""
+
+
+async def _put(connection: AsyncConnection, value: Value, now: float) -> None:
+    """Put a value inside a running transaction."""
+    row = {"key": digest(value.key), "amount": 0, "value": value.value, "expires_at": now + value.ttl}
+    statement = upsert(connection, ledger).values(row)
+    await connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=row))
+
+
+async def _drop(connection: AsyncConnection, keys: Sequence[str]) -> None:
+    """Drop entries inside a running transaction, one after the other: so their locks are taken in this order."""
+    if keys:
+        rows = [{"entry": digest(key)} for key in keys]
+        await connection.execute(delete(ledger).where(ledger.c.key == bindparam("entry")), rows)
 
 
 def _counted(connection: AsyncConnection, now: float) -> sqlite.Insert | postgresql.Insert:

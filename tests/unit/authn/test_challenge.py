@@ -111,6 +111,9 @@ async def test_a_code_that_is_replaced_while_it_is_judged_takes_nothing(ledger: 
         return True
 
     assert await service.consume_if(ALICE, right_but_late) is Outcome.EXPIRED
+    assert (await ledger.count("tries:sms:alice"))[0] == 1, "the try counts on"
+    assert await service.verify(ALICE, newer[0]) is Outcome.RIGHT
+    assert await ledger.count("tries:sms:alice") == (0, 0.0)
 
 
 async def test_a_challenge_that_is_gone_while_it_is_judged_counts_for_nobody(ledger: Wiretapped) -> None:
