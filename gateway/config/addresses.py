@@ -70,10 +70,11 @@ _OF_AN_APP = re.compile(
 def page_origin(text: str) -> tuple[str, str] | None:
     """Return scheme and authority of an origin that pages may have, also with an app's own scheme; None if it is none.
 
-    An origin is scheme, host and port, nothing more (RFC 6454 §6.2). "null", which sandboxed frames send, is none.
+    An origin is scheme, host and port, nothing more, not even a "/" (RFC 6454 §6.2). "null", which
+    sandboxed frames send, is none.
     """
     given = text.strip().lower()
-    if (known := origin(given.removesuffix("/"))) is not None:
+    if (known := origin(given)) is not None:
         return known.scheme, known.authority
     if given.startswith(("http:", "https:", "ws:", "wss:")) or not _OF_AN_APP.fullmatch(given):
         return None

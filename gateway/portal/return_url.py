@@ -50,7 +50,7 @@ def _own_addresses(prefix: str) -> _OwnAddresses:
     return _OwnAddresses(
         below=below(prefix),
         pages=frozenset(
-            f"{prefix}/{page}" for page in ("enrol", "account", "access", "approvals", "approve")
+            f"{prefix}/{page}" for page in ("enrol", "account", "tokens", "access", "approvals", "approve")
         ),
         ways=frozenset(f"{prefix}/{page}" for page in ("", "kept", "across", "admin", *oidc)),
         console=below(f"{prefix}/admin"),

@@ -31,7 +31,17 @@ ARGUMENTS = (
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of the browser. Skips where there is none, unless REQUIRE_SERVICES=1 says that there must be."""
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, PROGRAMS)), None)
+    return _found(*PROGRAMS)
+
+
+@pytest.fixture(scope="session")
+def whole_chromium() -> str:
+    """Path of the browser with all that it can do: the headless shell keeps no keys for sessions."""
+    return _found(*PROGRAMS[1:])
+
+
+def _found(*programs: str) -> str:
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, programs)), None)
     if path is not None:
         return path
     if os.environ.get("REQUIRE_SERVICES") == "1":

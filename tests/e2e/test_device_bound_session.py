@@ -53,7 +53,7 @@ async def audited(rig: Rig, event: str) -> bool:
 
 
 async def test_a_browser_with_the_key_goes_on_and_its_cookies_open_nothing_elsewhere(
-    tmp_path: Path, chromium: str
+    tmp_path: Path, whole_chromium: str
 ) -> None:
     server, arguments = served(tmp_path)
     config = {
@@ -67,7 +67,7 @@ async def test_a_browser_with_the_key_goes_on_and_its_cookies_open_nothing_elsew
     ):
         await rig.add_user()
         mine = await playwright.chromium.launch_persistent_context(
-            str(tmp_path / "profile"), executable_path=chromium, args=[*ARGUMENTS, *arguments]
+            str(tmp_path / "profile"), executable_path=whole_chromium, args=[*ARGUMENTS, *arguments]
         )
         page, home = await mine.new_page(), f"https://{HOST}:{rig.port}"
         await skip_unless_known(mine, page)
@@ -90,7 +90,9 @@ async def test_a_browser_with_the_key_goes_on_and_its_cookies_open_nothing_elsew
         answer = await page.goto(f"{home}/reports")
         assert answer is not None
         assert (answer.status, page.url) == (200, f"{home}/reports")
-        thief = await playwright.chromium.launch(executable_path=chromium, args=[*ARGUMENTS, *arguments])
+        thief = await playwright.chromium.launch(
+            executable_path=whole_chromium, args=[*ARGUMENTS, *arguments]
+        )
         elsewhere = await thief.new_context()
         await elsewhere.add_cookies(stolen)  # type: ignore[arg-type]  # what cookies() gave
         other = await elsewhere.new_page()
