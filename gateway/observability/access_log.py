@@ -21,6 +21,8 @@ from gateway.request.target import new_id
 log = logging.getLogger("gateway.access")
 _AT_ONCE = 64
 """So many requests are noted before their lines are made."""
+_Noted = tuple[float, LineStem, str, str, str, int, float, int, float]
+"""When a request ended (Unix time), and what `AccessLog.like` was told of it."""
 
 
 @dataclass(slots=True)
@@ -92,7 +94,7 @@ class AccessLog:
         """Make an id for a request that has none."""
         self._second, self._clock = -1, ""
         self._millisecond, self._start = -1, ""
-        self._noted: deque[tuple[float, LineStem, str, str, str, int, float, int, float]] = deque()
+        self._noted: deque[_Noted] = deque()
         """Requests whose lines are not made yet, in the order of their ends."""
         self._awaited = False
         """Whether the output will ask for them."""
@@ -197,7 +199,7 @@ class AccessLog:
                 line = stem.json(self._json_start(at), name, method, path, status, ms, sent, now)
                 lines.append(encode_line(escape_unprintable(line)))
             else:
-                lines.append(encode_line(handler.format(_record(*one))))
+                lines.append(encode_line(handler.format(_record(one))))
         handler.output.later(*lines)
 
     def _json_start(self, now: float) -> str:
@@ -215,18 +217,9 @@ class AccessLog:
         return self._start
 
 
-def _record(
-    at: float,
-    stem: LineStem,
-    name: str,
-    method: str,
-    path: str,
-    status: int,
-    seconds: float,
-    sent: int,
-    now: float,
-) -> logging.LogRecord:
+def _record(noted: _Noted) -> logging.LogRecord:
     """A line as the logging module has it, for other forms than JSON."""
+    at, stem, name, method, path, status, seconds, sent, now = noted
     record = logging.LogRecord(log.name, logging.INFO, "", 0, "request", None, None)
     record.created, record.msecs = at, int(at % 1 * 1000) + 0.0
     record.fields = {

@@ -4,16 +4,13 @@ import asyncio
 import base64
 import io
 import json
-import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from gateway.config.schema import Log
-from gateway.observability import log as gateway_log
 from tests.both_paths import RawUpstream, Said, both_paths, on_ordinary_path, request, same, talk
 from tests.rig import PASSWORD, Rig
 from tests.service_accounts_rig import TOKEN, add_token, revoke
@@ -177,14 +174,6 @@ async def test_a_credential_is_checked_again_after_a_minute() -> None:
             before = pair.handled
             await talk(pair.fast.port, [request("/plain", shown)], ["GET"])
             assert pair.handled == before + 1
-
-
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    before, stream = logging.getLogger().handlers[:], io.StringIO()
-    gateway_log.configure(Log(), stream)
-    yield stream
-    logging.getLogger().handlers[:] = before
 
 
 async def test_a_refusal_is_audited_once_and_logged_as_on_the_ordinary_path(lines: io.StringIO) -> None:

@@ -3,15 +3,11 @@
 import asyncio
 import io
 import json
-import logging
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from prometheus_client import REGISTRY
 
-from gateway.config.schema import Log
-from gateway.observability import log as gateway_log
 from gateway.server.fastpath import questions
 from tests.both_paths import talk
 from tests.integration.test_fast_credentials_same import basic
@@ -37,14 +33,6 @@ async def test_nobody_but_a_trusted_proxy_gets_an_answer_from_memory() -> None:
     async with pair(server={"trusted_proxies": ["192.0.2.1"]}) as both:
         for dialect in OWN:
             assert not await both.taken(lambda c, d=dialect: question(*d("/open"), c))
-
-
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    before, stream = logging.getLogger().handlers[:], io.StringIO()
-    gateway_log.configure(Log(), stream)
-    yield stream
-    logging.getLogger().handlers[:] = before
 
 
 async def test_log_and_metrics_say_the_same_on_both_paths(lines: io.StringIO) -> None:

@@ -2,16 +2,12 @@
 
 import io
 import json
-import logging
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.config.schema import Log
-from gateway.observability import log as gateway_log
 from tests.rig import Browser, running_gateway
 
 ROUTES = [
@@ -26,15 +22,6 @@ ROUTES = [
     {"host": "*", "path": "/closed", "upstream": "UPSTREAM"},
 ]
 FRESH = re.compile(r"[0-9a-f]{16}")
-
-
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """What is logged meanwhile."""
-    before, stream = logging.getLogger().handlers[:], io.StringIO()
-    gateway_log.configure(Log(), stream)
-    yield stream
-    logging.getLogger().handlers[:] = before
 
 
 def logged(lines: io.StringIO) -> list[dict[str, Any]]:
