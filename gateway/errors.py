@@ -101,8 +101,9 @@ class SendFailed(GatewayError):
     """A code could not be delivered.
 
     `code` is the provider's error code ("21608") or ours ("timeout", "connect", "budget"); `mend` tells the operator
-    what to do; `retryable` says whether the same request may succeed later; `instead` is the user's other number,
-    masked, if codes may go there.
+    what to do; `retryable` says whether the same request may succeed later; `outage` whether nobody gets codes while
+    it lasts (as `retryable`, unless given); `next_channel` and `next_number` whether another channel, or the user's
+    other number, may do; `instead` is that number, masked, if codes may go there.
     """
 
     status = 503
@@ -116,11 +117,16 @@ class SendFailed(GatewayError):
         mend: str = "",
         retryable: bool = False,
         public: str | None = None,
+        outage: bool | None = None,
+        next_channel: bool = False,
+        next_number: bool = True,
     ) -> None:
         super().__init__(detail, public=public)
         self.code = code
         self.mend = mend
         self.retryable = retryable
+        self.outage = retryable if outage is None else outage
+        self.next_channel, self.next_number = next_channel, next_number
         self.instead = ""
 
 

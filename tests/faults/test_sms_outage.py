@@ -45,3 +45,20 @@ async def test_an_outage_of_twilio_blocks_no_range_spends_no_budget_and_is_told_
         alarms = [record for record in caplog.records if record.levelno >= logging.ERROR]
         assert [record.getMessage().split(":")[0] for record in alarms] == ["SMS can't be sent"]
         assert "SMS are sent again" in caplog.text
+
+
+@pytest.mark.parametrize(("status", "code", "told"), [(401, 20003, 1), (429, 60203, 0), (400, 30450, 0)])
+async def test_refused_credentials_are_an_outage_and_one_numbers_own_limit_is_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, status: int, code: int, told: int
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with (
+        FakeTwilio() as twilio,
+        sms_gateway(tmp_path, twilio, retries=0) as rig,
+        rig.browser() as browser,
+    ):
+        await rig.add_user()
+        twilio.fail_next(status=status, code=code)
+        await browser.password()
+        assert (await browser.get("/_auth/verify")).status == 503
+        assert len(events(caplog, "sms_outage")) == told

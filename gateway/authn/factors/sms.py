@@ -60,7 +60,7 @@ class PhoneFactor(ABC):
                         await self._phones.keep_to(attempt, line)
                     await self._send(replace(attempt, user=replace(attempt.user, phone=line.phone)))
             except SendFailed as failure:
-                if failure.code not in EVERY_NUMBER:
+                if failure.next_number and failure.code not in EVERY_NUMBER:
                     failure.instead = mask_phone(line.other) if line.other else ""
                 raise
         view = await self._dispatch.outlook(attempt.sid)

@@ -21,8 +21,8 @@ class Outage:
         """Whether the last message that this worker sent was not taken."""
 
     async def failed(self, failure: SendFailed) -> None:
-        """A message was not taken. What is wrong with one number alone is no outage."""
-        if not failure.retryable:
+        """A message was not taken. What is wrong with one number, or one carrier, alone is no outage."""
+        if not failure.outage:
             return
         self.going_on = True
         if await self._ledger.claim_once(_KEY, _REMIND):
