@@ -84,7 +84,8 @@ class Opened:
         if not isinstance(self.config.directory, DirectoryDatabase):
             kind = self.config.directory.kind
             raise GatewayError(f"users are in the {kind} directory: change them there")
-        return DatabaseDirectory(self.engine, self.passwords, self.clock)
+        country = self.config.sms.default_country
+        return DatabaseDirectory(self.engine, self.passwords, self.clock, country=country)
 
     @cached_property
     def sessions(self) -> SqlSessions:

@@ -56,17 +56,17 @@ def build_directory(
     config: Config, engine: AsyncEngine, passwords: PasswordHashing, clock: Clock
 ) -> DirectoryBundle:
     """Make the directory that the configuration names. Raises ConfigError."""
-    section = config.directory
+    section, country = config.directory, config.sms.default_country
     match section:
         case DirectoryDatabase():
-            database = DatabaseDirectory(engine, passwords, clock)
+            database = DatabaseDirectory(engine, passwords, clock, country=country)
             return DirectoryBundle(database, database)
         case DirectoryFile():
-            file = FileDirectory(section.path, passwords)
+            file = FileDirectory(section.path, passwords, country=country)
             persons = Persons(file, SqlSubjects(engine, clock).passes)
             return DirectoryBundle(persons, persons=persons, watch=file.watch, origin=file.origin)
         case DirectoryLdap():
-            return _ldap(section, config.sms.default_country, SqlSubjects(engine, clock).passes)
+            return _ldap(section, country, SqlSubjects(engine, clock).passes)
         case _:
             assert_never(section)
 

@@ -35,10 +35,14 @@ _FIELDS = [column for column in users.c if column.name != "searchable"]
 class DatabaseDirectory:
     """The directory that keeps its users in `storage.url`."""
 
-    def __init__(self, engine: AsyncEngine, passwords: PasswordHashing, clock: Clock) -> None:
+    def __init__(
+        self, engine: AsyncEngine, passwords: PasswordHashing, clock: Clock, *, country: str = ""
+    ) -> None:
+        """`country` is that of numbers without country code (`sms.default_country`)."""
         self._engine = engine
         self._passwords = passwords
         self._clock = clock
+        self._country = country
 
     async def get(self, username: str) -> User | None:
         try:
@@ -121,7 +125,7 @@ class DatabaseDirectory:
 
     async def prepared(self, user: User, password: str | None = None) -> User:
         """The user in canonical spelling with the password hashed; raises InvalidUser, WeakPassword."""
-        user = identifiers.checked_new(user)
+        user = identifiers.checked_new(user, country=self._country)
         now = self._clock()
         if password is not None:
             await self._passwords.strength.check(password, user)
@@ -134,7 +138,7 @@ class DatabaseDirectory:
         Remembered devices were trusted on the word of a second factor: they go when it changes. The number before
         is noted, for the cool-off.
         """
-        user = identifiers.checked(user)
+        user = identifiers.checked(user, country=self._country)
         async with writing(self._engine) as connection:
             before = await number_before(connection, user)
             if before is not None:

@@ -25,21 +25,24 @@ _TOGETHER: tuple[frozenset[str], ...] = (  # UTS 39 §5.2, "highly restrictive"
 _EMAIL = re.compile(r"[^@\s,<>\"]{1,64}@[^@\s,<>\"]{1,255}")
 
 
-def checked(user: User) -> User:
-    """The user in canonical spelling; raises InvalidUser naming the field at fault."""
+def checked(user: User, *, country: str = "") -> User:
+    """The user in canonical spelling; raises InvalidUser naming the field at fault.
+
+    `country` is that of a number without country code (`sms.default_country`).
+    """
     return replace(
         user,
         username=checked_user_name(user.username),
         name=full_name(user.name),
         email=email(user.email),
-        phone=phone(user.phone),
+        phone=phone(user.phone, country=country),
         groups=tuple(dict.fromkeys(group(name) for name in user.groups)),
     )
 
 
-def checked_new(user: User) -> User:
+def checked_new(user: User, *, country: str = "") -> User:
     """Like `checked`, for a user who is being added. Raises InvalidUser."""
-    return checked(replace(user, username=new_username(user.username)))
+    return checked(replace(user, username=new_username(user.username)), country=country)
 
 
 def full_name(text: str) -> str:
@@ -119,15 +122,17 @@ def email_spellings(address: str) -> list[str]:
 def phone(text: str, *, country: str = "") -> str:
     """Return E.164 of a number, with or without spaces; "" stays "". Raises InvalidUser.
 
-    Without country code it is a number of `country` (ISO 3166-1), as it is dialled there; with "" it is refused.
+    `00` stands for `+`. Without country code it is a number of `country` (ISO 3166-1), as it is dialled there; with ""
+    it is refused.
     """
     if not text.strip():
         return ""
     try:
-        number = phonenumbers.parse(text, country or None)
+        number = phonenumbers.parse(_with_plus(text.strip(), country), country or None)
     except phonenumbers.NumberParseException:
+        hint = "" if country else "; or set sms.default_country"
         raise InvalidUser(
-            f"phone number {text!r}: write it with country code, like +4915112345678",
+            f"phone number {text!r}: write it with country code, like +4915112345678{hint}",
             public=N_(
                 "Please write the phone number with its country code, like %(example)s.",
                 example="+4915112345678",
@@ -139,3 +144,15 @@ def phone(text: str, *, country: str = "") -> str:
             public=N_("This phone number has too few or too many digits for its country."),
         )
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _with_plus(text: str, country: str) -> str:
+    """Write 00, by which most countries dial abroad, as +; but read a number as it is dialled in `country`, where 0011
+    (Australia) or 00700 (Korea) may stand before the country code.
+    """
+    if not text.startswith("00"):
+        return text
+    region = phonenumbers.PhoneMetadata.metadata_for_region(country, None) if country else None
+    abroad = (region.international_prefix if region else None) or "(?!)"
+    digits = phonenumbers.normalize_digits_only(text)
+    return text if re.match(abroad, digits) else f"+{text[2:]}"

@@ -41,11 +41,11 @@ class FileChange:
 class FileDirectory:
     """The directory that reads a YAML file. It writes nothing there."""
 
-    def __init__(self, path: Path, passwords: PasswordHashing) -> None:
-        """Raises ConfigError with every mistake of the file."""
-        self._path, self._passwords = path, passwords
+    def __init__(self, path: Path, passwords: PasswordHashing, *, country: str = "") -> None:
+        """`country` is that of numbers without country code. Raises ConfigError with every mistake of the file."""
+        self._path, self._passwords, self._country = path, passwords, country
         self._stamp = _stamp(path)
-        self._users, self._lines = read_anywhere(path)
+        self._users, self._lines = read_anywhere(path, country)
         self._pending: builtins.list[FileChange] = []
         self._reading: asyncio.Task[None] | None = None
 
@@ -130,7 +130,7 @@ class FileDirectory:
 
     async def _read(self) -> None:
         try:
-            found, changes = await asyncio.to_thread(_compared, self._path, self._users)
+            found, changes = await asyncio.to_thread(_compared, self._path, self._country, self._users)
         except ConfigError as error:
             log.error("users stay as they were, %s has mistakes:\n%s", self._path, error)
         else:
@@ -167,8 +167,8 @@ def _matching(users: Iterator[User], search: str) -> Iterator[User]:
     return (user for user in users if not word or word in _searched(user))
 
 
-def _compared(path: Path, old: dict[str, User]) -> tuple[UsersAndLines, Sequence[FileChange]]:
-    found = read_anywhere(path)
+def _compared(path: Path, country: str, old: dict[str, User]) -> tuple[UsersAndLines, Sequence[FileChange]]:
+    found = read_anywhere(path, country)
     return found, list(_changes(old, found[0]))
 
 

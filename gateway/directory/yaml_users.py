@@ -37,21 +37,22 @@ _KIND_WORDS = {str: "text", list: "a list of names", bool: "`true` or `false`"}
 UsersAndLines = tuple[dict[str, User], dict[str, int]]
 
 
-def read_anywhere(path: Path) -> UsersAndLines:
+def read_anywhere(path: Path, country: str = "") -> UsersAndLines:
     """Return the users, and the line of each, without much work in this process. Raises ConfigError.
 
-    Takes seconds for thousands of users, so it is for a thread.
+    `country` is that of numbers without country code (`sms.default_country`). Takes seconds for thousands of users, so
+    it is for a thread.
     """
     try:
         is_small = path.stat().st_size <= SMALL
     except OSError:
         is_small = True  # reading it tells what is wrong
-    return read_here(path) if is_small or not sys.executable else _read_elsewhere(path)
+    return read_here(path, country) if is_small or not sys.executable else _read_elsewhere(path, country)
 
 
-def _read_elsewhere(path: Path) -> UsersAndLines:
+def _read_elsewhere(path: Path, country: str) -> UsersAndLines:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", __name__, str(path)]
+    command = [sys.executable, "-m", __name__, str(path), country]
     users: dict[str, User] = {}
     lines: dict[str, int] = {}
     mistakes: list[Mistake] = []
@@ -71,10 +72,10 @@ def _read_elsewhere(path: Path) -> UsersAndLines:
     return users, lines
 
 
-def _tell(path: Path) -> None:
+def _tell(path: Path, country: str) -> None:
     """For the other process: write what `_read_elsewhere` reads."""
     try:
-        users, lines = read_here(path)
+        users, lines = read_here(path, country)
     except ConfigError as error:
         print(json.dumps({"users": [], "mistakes": [asdict(one) for one in error.mistakes]}))
         return
@@ -88,8 +89,8 @@ def read_users(path: Path) -> dict[str, User]:
     return read_here(path)[0]
 
 
-def read_here(path: Path) -> UsersAndLines:
-    """Return the users and the line of each. Raises ConfigError."""
+def read_here(path: Path, country: str = "") -> UsersAndLines:
+    """Return the users and the line of each; `country` as for `read_anywhere`. Raises ConfigError."""
     document = _document(path)
     users: dict[str, User] = {}
     lines: dict[str, int] = {}
@@ -103,7 +104,7 @@ def read_here(path: Path) -> UsersAndLines:
         )
         entries = {}
     for name, facts in entries.items():
-        user = _user(document, str(name), facts)
+        user = _user(document, str(name), facts, country)
         if user is not None and user.username in users:
             document.add(("users", name), "is a second spelling of another user")
         elif user is not None:
@@ -130,7 +131,7 @@ def _document(path: Path) -> Document:
     raise ConfigError(empty.mistakes)
 
 
-def _user(document: Document, name: str, facts: object) -> User | None:
+def _user(document: Document, name: str, facts: object, country: str) -> User | None:
     place = ("users", name)
     if not isinstance(facts, dict):
         document.add(place, "is not a mapping", "write `alice: {password: …, groups: [staff]}`")
@@ -159,7 +160,7 @@ def _user(document: Document, name: str, facts: object) -> User | None:
         directory_id=facts.get("id", "")[:_LONGEST_ID],
     )
     try:
-        return identifiers.checked(user)
+        return identifiers.checked(user, country=country)
     except InvalidUser as error:
         document.add(place, error.detail)
         return None
@@ -170,4 +171,4 @@ def _all_texts(values: object) -> bool:
 
 
 if __name__ == "__main__":
-    _tell(Path(sys.argv[1]))
+    _tell(Path(sys.argv[1]), sys.argv[2])

@@ -64,7 +64,7 @@ async def sorted_out(
     bad: list[BadLine] = []
     for entry in entries:
         try:
-            user = identifiers.checked_new(entry.user)
+            user = identifiers.checked_new(entry.user, country=opened.config.sms.default_country)
             if entry.password is not None:
                 await opened.passwords.strength.check(entry.password, user)
         except GatewayError as error:

@@ -133,6 +133,8 @@ def sms(config: Config) -> Iterator[Finding]:
     section = config.sms
     for index, country in enumerate(section.allowed_countries):
         yield from telephone_country(("sms", "allowed_countries", index), country)
+    if section.default_country:
+        yield from telephone_country(("sms", "default_country"), section.default_country)
     for table in ("prices", "voice_prices"):
         for key in getattr(section.spending, table):
             if not _NUMBER_START.fullmatch(key):

@@ -51,7 +51,7 @@ class SmsBase(Section):
     )
     default_country: Country | Literal[""] = Field(
         "",
-        description="country of numbers that have no country code, in LDAP and where users enter their own; "
+        description="country of numbers that have no country code, in LDAP, files of users, commands and forms; "
         "none = such numbers can't be read",
     )
     budgets: SmsBudgets = Field(SmsBudgets(), description="how many may be sent (docs/sms.md)")

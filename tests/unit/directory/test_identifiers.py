@@ -73,14 +73,48 @@ def test_phone_numbers_without_country_code_are_of_the_default_country(typed: st
 
 @pytest.mark.parametrize(
     ("typed", "stored"),
-    [("+49 151 12345678", "+4915112345678"), ("+1 (202) 555-0123", "+12025550123"), ("", ""), (" ", "")],
+    [
+        ("+49 151 12345678", "+4915112345678"),
+        ("0049 151 12345678", "+4915112345678"),
+        (" 00 1 202 555 0123", "+12025550123"),
+        ("+1 (202) 555-0123", "+12025550123"),
+        ("", ""),
+        (" ", ""),
+    ],
 )
 def test_phone_numbers_are_stored_as_e164(typed: str, stored: str) -> None:
     assert identifiers.phone(typed) == stored
 
 
 @pytest.mark.parametrize(
-    "typed", ["0151 12345678", "+49", "hello", "+0123456789", "+1555", "+123456789012345678"]
+    ("typed", "country"),
+    [
+        ("0049 151 12345678", "US"),  # who dials 011 abroad
+        ("011 49 151 12345678", "US"),
+        ("0011 49 151 12345678", "AU"),
+        ("0049 151 12345678", "AU"),
+        ("00700 49 151 12345678", "KR"),
+        ("010 49 151 12345678", "JP"),
+    ],
+)
+def test_dialling_abroad_is_read_as_in_the_default_country_and_as_nearly_everywhere(
+    typed: str, country: str
+) -> None:
+    assert identifiers.phone(typed, country=country) == "+4915112345678"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "0151 12345678",
+        "+49",
+        "hello",
+        "+0123456789",
+        "+1555",
+        "+123456789012345678",
+        "00",
+        "000 151 12345678",
+    ],
 )
 def test_other_phone_numbers_are_refused(typed: str) -> None:
     with pytest.raises(InvalidUser, match="phone number"):
