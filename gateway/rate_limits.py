@@ -110,12 +110,11 @@ class RateLimits:
                 return BudgetSpent(budget, int(remaining) + 1)
         return BudgetSpent(spends[0][0], 1)  # it has ended this moment
 
-    async def give_back(self, budget: Budget, subject: str) -> None:
-        """Undo one `spend`: the attempt turned out to be none that counts."""
-        await self._ledger.hit(_key(budget.name, subject), budget.window, -1)
-
     async def settle(self, back: Sequence[tuple[Budget, str]], forget: Sequence[tuple[Budget, str]]) -> None:
-        """Undo one `spend` of each of `back`, and forget all of `forget`, in one step."""
+        """Undo one `spend` of each of `back`, and forget all of `forget`, in one step.
+
+        A budget whose window has ended meanwhile has nothing to undo: it would begin below zero, with a try too many.
+        """
         await self._ledger.settle(
             [_key(budget.name, subject) for budget, subject in back],
             [_key(budget.name, subject) for budget, subject in forget],

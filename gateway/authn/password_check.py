@@ -74,8 +74,7 @@ class PasswordCheck:
                 counted = (*counted, *own)
             user = await self.directory.authenticate(username, password) if password else None
         except (StoreUnavailable, Overloaded):
-            for budget, subject in counted:  # nothing was judged
-                await self.limits.give_back(budget, subject)
+            await self.limits.settle(back=counted, forget=())  # nothing was judged
             raise
         if user is None:
             await self._failed(known, ip, door)

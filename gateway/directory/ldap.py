@@ -25,7 +25,7 @@ from gateway.directory.ldap_listing import LdapListing
 from gateway.directory.ldap_servers import LdapServers
 from gateway.errors import StoreUnavailable
 from gateway.model import User
-from gateway.stores.redis.circuit_breaker import Circuit
+from gateway.stores.circuit_breaker import Circuit
 from gateway.stores.sql.folding import folded
 
 log = logging.getLogger("gateway.directory")

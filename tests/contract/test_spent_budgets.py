@@ -127,7 +127,7 @@ async def test_only_what_is_at_its_limit_now_is_shown_and_never_a_typed_name(
 
 async def test_a_try_that_was_given_back_blocks_nobody(limits: RateLimits, blocks: Lockouts) -> None:
     await use_up(limits, PASSWORD_PER_USER, "alice")
-    await limits.give_back(PASSWORD_PER_USER, "alice")
+    await limits.settle(back=[(PASSWORD_PER_USER, "alice")], forget=())
     assert await blocks.now() == []
     await limits.spend(PASSWORD_PER_USER, "alice")
     assert await names(blocks) == {("alice", "password-user")}

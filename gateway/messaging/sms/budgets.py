@@ -62,8 +62,7 @@ async def spend_with_money(
 
 async def give_back(limits: RateLimits, counted: Counted) -> None:
     """The message that was counted did not go out."""
-    for budget, subject in counted:
-        await limits.give_back(budget, subject)
+    await limits.settle(back=counted, forget=())
 
 
 def _counting(

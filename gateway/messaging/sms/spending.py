@@ -78,9 +78,10 @@ class Spend:
         """Count an amount in millionths of the currency. Raises SendFailed (code "cap"), with nothing counted, if it
         is over the cap.
         """
-        total = await self._count(channel, self._clock(), amount)
+        at = self._clock()
+        total = await self._count(channel, at, amount)
         if total > self.cap(channel):
-            await self._count(channel, self._clock(), -amount)
+            await self._count(channel, at, -amount)  # of that day, also a moment after midnight
             await self._tell(channel)
             raise SendFailed(
                 f"the daily cap for {_NAMES[channel]} is reached", code="cap", mend=self._mend(channel)

@@ -21,7 +21,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 
 from gateway.clock import Clock
 from gateway.errors import ConfigError, Mistake, StoreBusy, StoreUnavailable
-from gateway.stores.redis.circuit_breaker import Circuit
+from gateway.stores.circuit_breaker import Circuit
 from gateway.stores.redis.sentinel_url import SentinelUrl, read_sentinels
 
 log = logging.getLogger("gateway.redis")

@@ -24,7 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.errors import StoreBusy, StoreUnavailable
-from gateway.stores.redis.circuit_breaker import Circuit
+from gateway.stores.circuit_breaker import Circuit
 
 T = TypeVar("T")
 Row = tuple[Any, ...]

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from gateway.errors import StoreBusy, StoreUnavailable, UserUnknown
-from gateway.stores.redis.circuit_breaker import FIRST_PAUSE, LONGEST_PAUSE, Circuit
+from gateway.stores.circuit_breaker import FIRST_PAUSE, LONGEST_PAUSE, Circuit
 from tests.rig import FakeClock
 
 
