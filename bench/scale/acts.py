@@ -112,7 +112,8 @@ def importing(config: Path, count: int) -> Act:
         lines = ["username,name,email,password_hash,groups"]
         lines += (f"new{n},New {n},new{n}@example.com,{HASH},staff;team{n % 200}" for n in range(count))
         file.write_text("\n".join(lines))
-        argv = [sys.executable, "-m", "gateway", "user", "import", str(file), "--config", str(config)]
+        argv = [sys.executable, "-m", "bench.scale.watched"]
+        argv += ["user", "import", str(file), "--config", str(config)]
         begin = time.monotonic()
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         rate = count / (time.monotonic() - begin)
