@@ -54,14 +54,38 @@ def keep_in_memory(path: Path) -> None:
     keyfile.keep(path)
 
 
+class _Fernets(MultiFernet):
+    """Before it says that no key opens something, `newer` is asked for keys that have come meanwhile."""
+
+    def __init__(self, keys: Sequence[KeyGeneration], newer: "Callable[[_Fernets], _Fernets | None]") -> None:
+        super().__init__([Fernet(base64.urlsafe_b64encode(key.derive(b"fernet"))) for key in keys])
+        self._newer = newer
+
+    def decrypt(self, msg: bytes | str, ttl: int | None = None) -> bytes:
+        try:
+            return super().decrypt(msg, ttl)
+        except InvalidToken:
+            newer = self._newer(self)
+            if newer is None:
+                raise
+        return newer.decrypt(msg, ttl)
+
+
 class KeyRing:
-    """Follows its file: a rotation by another process is seen within CHECK_SECONDS of the next use."""
+    """Follows its file: a rotation by another process is seen within CHECK_SECONDS of the next use.
+
+    That process uses its new key at once. So what no key opens, and what is made or checked with all of them, looks at
+    the file first: there is no moment in which one worker refuses what another has just made.
+    """
 
     def __init__(self, path: Path, clock: Clock) -> None:
         """Raises ConfigError if the file can't be used and `keep_in_memory` has not been called for it."""
         self._path = path
         self._clock = clock
         self._checked_at = clock()
+        self.problem = ""
+        """Why the file can't be read, while it can't: the keys in memory are used."""
+        self._told_at = float("-inf")
         try:
             self._read()
         except ConfigError as error:
@@ -69,6 +93,7 @@ class KeyRing:
             if kept is None:
                 raise
             logger.error("the key ring can't be read, using the keys in memory: %s", error)
+            self.problem = str(error)
             self._use(kept, _NEVER)
 
     @classmethod
@@ -83,14 +108,15 @@ class KeyRing:
         return self._keys
 
     def fernet(self) -> MultiFernet:
-        """Encrypts with the newest key, decrypts with any."""
+        """Encrypts with the newest key, decrypts with any, also with one that comes later."""
         self._follow()
         return self._fernet
 
     @property
     def signing_keys(self) -> Sequence[ECKey]:
         """Private ES256 keys, newest first: sign with the first, publish the public half of all."""
-        return [key.signing for key in self.keys]
+        self._look()
+        return [key.signing for key in self._keys]
 
     def derive(self, purpose: bytes) -> bytes:
         """The newest key's 32 bytes for `purpose`; they change with each rotation."""
@@ -98,10 +124,13 @@ class KeyRing:
 
     def derive_all(self, purpose: bytes) -> Sequence[bytes]:
         """Every key's bytes for `purpose`, newest first: make with the first, check against all."""
-        return [key.derive(purpose) for key in self.keys]
+        self._look()
+        return [key.derive(purpose) for key in self._keys]
 
     def seal(self, data: bytes) -> bytes:
-        return self.fernet().encrypt(data)
+        """Encrypt with the newest key there is: one that was rotated out may be dropped by the next rotation."""
+        self._look()
+        return self._fernet.encrypt(data)
 
     def open(self, sealed: bytes) -> bytes:
         """Open what `seal` has sealed. Raises ValueError for what no key of the ring opens."""
@@ -131,16 +160,27 @@ class KeyRing:
         return True
 
     def _follow(self) -> None:
-        now = self._clock()
-        if 0 <= now - self._checked_at < CHECK_SECONDS:
-            return
-        self._checked_at = now
+        if not 0 <= self._clock() - self._checked_at < CHECK_SECONDS:
+            self._look()
+
+    def _look(self) -> None:
+        """Look whether the file has changed. One that can't be read leaves the keys in memory, which are still good: an
+        operator's slip must not stop sign-ins.
+        """
+        self._checked_at = now = self._clock()
         try:
             self.reload()
-        except (
-            ConfigError
-        ) as error:  # the keys in memory are still good: an operator's slip must not stop sign-ins
-            logger.error("the key ring can't be read again, keeping the keys in memory: %s", error)
+        except ConfigError as error:
+            self.problem = str(error)
+            if not 0 <= now - self._told_at < CHECK_SECONDS:
+                self._told_at = now
+                logger.error("the key ring can't be read again, keeping the keys in memory: %s", error)
+        else:
+            self.problem = ""
+
+    def _newer(self, held: _Fernets) -> _Fernets | None:
+        self._look()
+        return self._fernet if self._fernet is not held else None
 
     def _read(self) -> None:
         signature = keyfile.signature(self._path)
@@ -148,7 +188,7 @@ class KeyRing:
 
     def _use(self, keys: Sequence[KeyGeneration], signature: keyfile.Signature) -> None:
         self._keys = keys
-        self._fernet = MultiFernet([Fernet(base64.urlsafe_b64encode(key.derive(b"fernet"))) for key in keys])
+        self._fernet = _Fernets(keys, self._newer)
         self._signature = signature
         self._checked_at = self._clock()
 

@@ -111,6 +111,19 @@ async def test_resealed_credentials_survive_any_number_of_rotations(
     assert await credentials.get("t1") == totp()
 
 
+async def test_a_factor_that_another_replica_has_sealed_with_a_newer_key_is_read_at_once(
+    engine: AsyncEngine, credentials: SqlCredentials, ring: KeyRing, clock: FakeClock
+) -> None:
+    """Each looks at the file once a second; between a rotation and that, sign-ins were 503."""
+    other = KeyRing(ring._path, clock)
+    for _ in range(3):
+        other.rotate(clock())
+        assert await SqlCredentials(engine, other.seal, other.open).reseal() in (0, 1)
+        if await credentials.get("t1") is None:
+            await SqlCredentials(engine, other.seal, other.open).add(totp())
+        assert await credentials.get("t1") == totp()
+
+
 async def test_a_credential_that_no_key_opens_is_an_error_and_never_left_out(
     credentials: SqlCredentials, ring: KeyRing, clock: FakeClock
 ) -> None:

@@ -106,6 +106,35 @@ def test_a_running_worker_sees_a_rotation_by_another_process_within_two_seconds(
     assert ring.open(other.seal(b"cookie")) == b"cookie"
 
 
+def test_what_a_key_of_a_moment_ago_has_made_is_known_in_every_process_at_once(
+    ring: KeyRing, path: Path, clock: FakeClock
+) -> None:
+    """Another worker rotates and uses its new key at once; this one last looked at the file a moment before."""
+    for known in (
+        lambda made: ring.open(made.seal(b"totp")) == b"totp",
+        lambda made: ring.fernet().decrypt(made.fernet().encrypt(b"cookie")) == b"cookie",
+        lambda made: made.derive(b"tokens") in ring.derive_all(b"tokens"),
+        lambda made: made.signing_keys[0].kid in {key.kid for key in ring.signing_keys},
+    ):
+        other = KeyRing(path, clock)
+        other.rotate(clock.now)
+        assert known(other)
+    held, other = ring.fernet(), KeyRing(path, clock)
+    other.rotate(clock.now)
+    assert held.decrypt(other.fernet().encrypt(b"cookie")) == b"cookie"
+
+
+def test_nothing_is_sealed_with_a_key_that_the_next_rotation_drops(
+    ring: KeyRing, path: Path, clock: FakeClock
+) -> None:
+    """Twice within a second, by another process: what this one seals now must outlive the rotation after them."""
+    other = KeyRing(path, clock)
+    for _ in range(2):
+        other.rotate(clock.now, keep=2)
+    sealed = ring.seal(b"totp")
+    assert other.open(sealed) == b"totp"
+
+
 def test_reload_tells_whether_the_file_changed(ring: KeyRing, path: Path, clock: FakeClock) -> None:
     assert not ring.reload()
     KeyRing(path, clock).rotate(clock.now)
