@@ -1,4 +1,4 @@
-"""What was counted and is given back: never to a window that has ended, which would then allow one more than its limit."""
+"""What was counted is given back, but never to a window that has ended: it would then allow one more than its limit."""
 
 from collections.abc import AsyncIterator
 
