@@ -86,9 +86,9 @@ async def test_nobody_waits_for_a_large_file(
     directory, may_end = FileDirectory(file, passwords), threading.Event()
     read = yaml_file.read_anywhere
 
-    def slowly(path: Path) -> yaml_users.UsersAndLines:
+    def slowly(path: Path, country: str) -> yaml_users.UsersAndLines:
         assert may_end.wait(PATIENCE)
-        return read(path)
+        return read(path, country)
 
     monkeypatch.setattr(yaml_file, "read_anywhere", slowly)
     monkeypatch.setattr(yaml_file, "SMALL", 0)
@@ -106,8 +106,8 @@ async def test_a_file_that_changes_while_it_is_read_is_read_again(
 ) -> None:
     directory, read = FileDirectory(file, passwords), yaml_file.read_anywhere
 
-    def late(path: Path) -> yaml_users.UsersAndLines:
-        found = read(path)
+    def late(path: Path, country: str) -> yaml_users.UsersAndLines:
+        found = read(path, country)
         monkeypatch.setattr(yaml_file, "read_anywhere", read)
         write(file, {"dora": {"password": HASH}})
         return found

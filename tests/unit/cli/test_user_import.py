@@ -131,11 +131,9 @@ def test_an_unclear_file_wants_a_format(command, tmp_path: Path) -> None:
 def test_numbers_in_imports_and_commands_are_of_the_default_country(config, command, stored) -> None:
     config.write_text(config.read_text() + "sms: {provider: console, default_country: DE}\n")
     users = config.parent / "users.csv"
-    users.write_text(
-        "username,phone\nalice,0151 12345678\nbob,0049 151 12345679\ncarl,0151 12345678901234567\n"
-    )
+    users.write_text("username,phone\nalice,0151 12345678\nbob,0049 151 12345679\ncarl,0151 1234567890123\n")
     refused = command("user", "import", str(users))
-    assert "users.csv:4: This phone number has too few or too many digits for its country." in refused.output
+    assert "users.csv:4: This phone number has too few or too many digits" in refused.output
     assert "imported 2" in command("user", "import", str(users), "--skip-bad").output
     command("user", "set", "bob", "--phone", "0151 12345670")
     found = [stored(lambda opened, name=name: opened.directory.get(name)).phone for name in ("alice", "bob")]
