@@ -19,6 +19,7 @@ GatewayError
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.i18n.text import N_
 
@@ -194,8 +195,12 @@ class Mistake:
 
 
 class ConfigError(GatewayError):
-    """Every mistake of a configuration at once, in `mistakes`, so that the author mends them in one go."""
+    """Every mistake of a configuration at once, in `mistakes`, so that the author mends them in one go.
 
-    def __init__(self, mistakes: list[Mistake]) -> None:
+    `sources` are the files that were read until then.
+    """
+
+    def __init__(self, mistakes: list[Mistake], *, sources: tuple[Path, ...] = ()) -> None:
         super().__init__("\n".join(map(str, mistakes)))
         self.mistakes = mistakes
+        self.sources = sources

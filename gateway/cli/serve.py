@@ -5,7 +5,6 @@ import logging
 import os
 import resource
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -18,6 +17,7 @@ from gateway.errors import ConfigError, GatewayError
 from gateway.observability.log import configure
 from gateway.observability.metrics_directory import shared_metrics
 from gateway.server.first_start import open_keys
+from gateway.server.process.config_source import ConfigSource
 from gateway.server.process.engine import Engine
 from gateway.server.process.generation import worker_count
 from gateway.server.process.listener_set import ListenerSet
@@ -44,11 +44,13 @@ log = logging.getLogger("gateway.serve")
 def serve(config_file: Path) -> None:
     """Serve what the configuration says.
 
-    SIGHUP reloads it; SIGTERM lets running requests finish, twice stops at once.
+    SIGHUP reloads it, and a change of its files with `server.reload: on_change`.
+    SIGTERM lets running requests finish, twice stops at once.
     """
     try:
         loaded = read(config_file, os.environ)
         config = loaded.config
+        source = ConfigSource(config, lambda: load(config_file, os.environ))
         configure(config.log)
         shared_context(config.server.tls)
         for warning in loaded.warnings:
@@ -56,7 +58,7 @@ def serve(config_file: Path) -> None:
         raise_file_limit()
         return_freed_blocks()
         hint = "" if asyncio.run(prepare(config)) else first_user_hint(config_file)
-        sys.exit(run(config, lambda: load(config_file, os.environ), hint))
+        sys.exit(run(config, source, hint))
     except ConfigError as error:
         click.echo(f"{error}\n\nNothing was started: mend {config_file}, then try again.", err=True)
         sys.exit(2)
@@ -69,7 +71,7 @@ def first_user_hint(config_file: Path) -> str:
     return f"\nNo users yet: auth-gateway user add NAME --phone +... --config {config_file}"
 
 
-def run(config: Config, load_again: Callable[[], Config], hint: str = "") -> int:
+def run(config: Config, source: ConfigSource, hint: str = "") -> int:
     """Listen and serve with as many processes as configured; `hint` is told once ready. Returns the exit status."""
     engine = Engine(config) if config.server.engine == "envoy" else None
     server = config.server
@@ -89,7 +91,7 @@ def run(config: Config, load_again: Callable[[], Config], hint: str = "") -> int
             preload(
                 "gateway.server.gateway"
             )  # not before: metrics choose their storage when they are imported
-            return Supervisor(config, listeners, load=load_again, on_ready=on_ready, engine=engine).run()
+            return Supervisor(config, listeners, source=source, on_ready=on_ready, engine=engine).run()
     finally:
         if engine:
             engine.close()

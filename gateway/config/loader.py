@@ -1,12 +1,13 @@
 """Reads the configuration file and reports every mistake at once, each with its line and how to mend it.
 
-The steps: YAML -> variables and secret files -> schema -> checks across keys. Nothing outside is changed.
+The steps: YAML -> included files -> variables and secret files -> schema -> checks across keys. Nothing outside is
+changed.
 Relative paths in the file (keys, databases, secret files) count from the working directory.
 """
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,13 @@ from pydantic_core import ErrorDetails
 from gateway.config import error_messages, introspection
 from gateway.config.checks.finding import Finding
 from gateway.config.checks.registry import CHECKS
+from gateway.config.includes import join
 from gateway.config.schema import Config
 from gateway.config.substitution import expand, read_secrets
-from gateway.config.yaml_document import Document, KeyPath, bare_word, parse
+from gateway.config.yaml_document import Document, KeyPath, bare_word, parse, yaml_text
 from gateway.errors import ConfigError, Mistake
 
 log = logging.getLogger(__name__)
-_LARGEST_FILE = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,44 +46,31 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 
 def read(path: Path, environ: Mapping[str, str]) -> Loaded:
     """Like load, with the warnings as values."""
-    return read_text(file_text(path), str(path), environ)
+    return read_text(yaml_text(path), str(path), environ)
 
 
 def read_text(text: str, file: str, environ: Mapping[str, str]) -> Loaded:
-    """Read a configuration from `text`; `file` names it in messages, `environ` fills in `${NAME}`.
+    """Read a configuration from `text`; `file` names it in messages, and what it includes lies beside it; `environ`
+    fills in `${NAME}`.
 
     Raises ConfigError with every mistake, in the order of their lines.
     """
     document = parse(text, file)
+    document.sources.append(Path(file))
+    join(document, environ)
     written = expand(document, environ)
     warnings = read_secrets(document)
     config, broken = _validate(document, written)
     for finding in _findings(config, broken):
         _note(document, finding, warnings)
     if document.mistakes:
-        raise ConfigError(sorted(document.mistakes, key=lambda mistake: mistake.line))
-    config._document = Document(file, lines=document.lines)  # without values: some are secret
+        in_order = sorted(
+            document.mistakes, key=lambda mistake: (mistake.file != file, mistake.file, mistake.line)
+        )
+        raise ConfigError(in_order, sources=tuple(document.sources))
+    # Without values: some are secret.
+    config._document = Document(file, lines=document.lines, files=document.files, sources=document.sources)
     return Loaded(config, tuple(warnings))
-
-
-def file_text(path: Path) -> str:
-    """A YAML file of ours. Raises ConfigError for one that can't be read."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
-        if len(content) > _LARGEST_FILE:
-            raise ConfigError([Mistake(file=str(path), line=0, key="", problem="is larger than 4 MiB")])
-        return content.decode("utf-8-sig")
-    except OSError as error:
-        mend = "name another file with --config"
-        raise ConfigError(
-            [Mistake(file=str(path), line=0, key="", problem=f"can't be read: {error.strerror}", mend=mend)]
-        ) from None
-    except ValueError as error:
-        problem = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "is not a file path"
-        raise ConfigError(
-            [Mistake(file=str(path)[:200], line=0, key="", problem=problem, mend="save it as UTF-8")]
-        ) from None
 
 
 def _errors(values: dict[str, Any]) -> tuple[Config | None, list[ErrorDetails]]:
@@ -108,16 +96,35 @@ def _validate(document: Document, written: dict[KeyPath, str]) -> tuple[Config, 
 def _read_variables_as_words(
     values: dict[str, Any], errors: list[ErrorDetails], written: dict[KeyPath, str]
 ) -> bool:
-    """`port: ${PORT}` gives text; where the schema wants a number or truth value, read it as such."""
+    """`port: ${PORT}` gives text; where the schema wants a number, truth value or list (`a, b`), read it as such."""
     changed = False
     for error in errors:
         path = error_messages.key_path(values, error["loc"])
-        if path in written and error["type"] in ("int_type", "float_type", "bool_type"):
-            _, container = error_messages.lookup(values, path[:-1])
-            if isinstance(container[path[-1]], str):
-                container[path[-1]] = bare_word(container[path[-1]])
-                changed = True
+        if path not in written or error["type"] not in _READ_AS:
+            continue
+        _, container = error_messages.lookup(values, path[:-1])
+        text = container[path[-1]]
+        if isinstance(text, str):
+            container[path[-1]] = read = _READ_AS[error["type"]](text)
+            if isinstance(read, list):
+                written.update({(*path, index): written[path] for index in range(len(read))})
+            changed = True
     return changed
+
+
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+_READ_AS: dict[str, Callable[[str], Any]] = {
+    "int_type": bare_word,
+    "float_type": bare_word,
+    "bool_type": bare_word,
+    "tuple_type": _items,
+    "list_type": _items,
+    "set_type": _items,
+    "frozen_set_type": _items,
+}
 
 
 def _report(document: Document, error: ErrorDetails, written: dict[KeyPath, str]) -> None:

@@ -24,6 +24,12 @@ Generated from the schema by `python -m gateway.config.reference`; a test fails 
   **Sizes** are written `64KiB`, `10MB` or `unlimited`; a bare number is bytes.
 - **Environment:** `${NAME}` in any text is replaced; `${NAME:-default}` when it may be unset; `$$` is a dollar.
   Inside `{…}` put such a text in quotes.
+  A list may come from one variable: `trusted_proxies: ${PROXIES}` is split at its commas.
+- **Several files:** `include: [routes/*.yaml, secrets.yaml]` in the main file joins others to it, from its own folder.
+  Sections are joined key by key, lists of sections (`routes`, `rules`) end to end, the main file's first, then in the
+  order of `include`, files of one pattern by name. Anything else is said once; included files include no others.
+- **Reload:** SIGHUP; with `server.reload: on_change` also when one of the files (includes, secrets, certificates) has
+  changed and been at rest for two seconds. A configuration with mistakes is refused, and the one before stays in force.
 - **Secrets from files:** where a key says so, `<key>_file` names a file that holds the value.
   Surrounding white space is dropped.
 - **Relative paths** count from the working directory of the gateway, not from the configuration file.

@@ -211,6 +211,10 @@ class Forward(Section):
 class Config(Section):
     """A whole configuration, as it was read and checked."""
 
+    include: tuple[str, ...] = Field(
+        (),
+        description="further files, such as `routes/*.yaml`, from the folder of this one",
+    )
     server: Server = Field(Server(), description="the listening side")
     session: Session = Field(Session(), description="sign-in sessions and their cookie")
     storage: Storage = Field(Storage(), description="where users and state live")
@@ -249,9 +253,17 @@ class Config(Section):
         """Seconds for which rows of the audit log stay in the database."""
         return self.audit.keep.age if self.audit.keep.age is not None else self.log.audit_kept
 
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """The files that this configuration was read from, secrets among them, and the patterns of `include`."""
+        return tuple(self._document.sources) if self._document is not None else ()
+
     def where(self, *path: str | int) -> str:
         """Return file and line of a key, such as "config.yaml:12"; "" if this configuration is from no file."""
-        return f"{self._document.file}:{self._document.line(path)}" if self._document else ""
+        if self._document is None:
+            return ""
+        file, line = self._document.place(path)
+        return f"{file}:{line}"
 
     @model_validator(mode="after")
     def _hand_down_rules(self) -> "Config":

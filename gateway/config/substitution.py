@@ -27,7 +27,7 @@ def expand(document: Document, environ: Mapping[str, str]) -> dict[KeyPath, str]
     for path, container, key in list(_leaves(document.values, ())):
         text = container[key]
         if isinstance(text, str) and "$" in text:
-            container[key] = _expanded(document, path, text, environ)
+            container[key] = expanded(document, path, text, environ)
             if container[key] != text:
                 written[path] = text
     return written
@@ -43,7 +43,9 @@ def _leaves(container: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any, Any]]
             yield (*path, key), container, key
 
 
-def _expanded(document: Document, path: KeyPath, text: str, environ: Mapping[str, str]) -> str:
+def expanded(document: Document, path: KeyPath, text: str, environ: Mapping[str, str]) -> str:
+    """The text with each `${NAME}` replaced; what can't be is reported at `path`."""
+
     def replace(match: re.Match[str]) -> str:
         name, default = match[1], match[2]
         if match[0] == "$$":
@@ -104,6 +106,7 @@ def _secret(document: Document, path: KeyPath, name: Any, warnings: list[Mistake
         document.add(path, "is not a file path")
         return ""
     file = Path(name)
+    document.sources.append(file)
     try:
         with file.open("rb") as opened:
             mode = file.stat().st_mode

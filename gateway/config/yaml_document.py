@@ -6,11 +6,12 @@ Duplicate keys, tags and endless documents are mistakes, and no input makes this
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from gateway.errors import Mistake
+from gateway.errors import ConfigError, Mistake
 
 KeyPath = tuple[str | int, ...]
 
@@ -18,6 +19,7 @@ MOST_NODES = 50_000
 """Of a file with fewer characters: anchors can grow a small file without end, and each node of a larger one takes one
 character at least."""
 MOST_DEPTH = 40
+_LARGEST_FILE = 4 * 1024 * 1024
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -39,8 +41,9 @@ for _name, _pattern, _first in (
 
 @dataclass
 class Document:
-    """A configuration file as it was read. `lines` maps each key path to its line (from 1); `bad` are the keys already
-    reported in `mistakes`.
+    """A configuration as it was read. `lines` maps each key path to its line (from 1), `files` to its file where that
+    is not the main one; `bad` are the keys already reported in `mistakes`, `sources` the files and patterns of files
+    that were read.
     """
 
     file: str
@@ -49,12 +52,17 @@ class Document:
     mistakes: list[Mistake] = field(default_factory=list)
     bad: set[KeyPath] = field(default_factory=set)
     endless: bool = False
+    files: dict[KeyPath, str] = field(default_factory=dict)
+    sources: list[Path] = field(default_factory=list)
 
-    def line(self, path: KeyPath) -> int:
-        """The line of the key, or of the nearest section around it."""
+    def place(self, path: KeyPath) -> tuple[str, int]:
+        """File and line of the key, or of the nearest section around it."""
         while path and path not in self.lines:
             path = path[:-1]
-        return self.lines.get(path, 0)
+        return self.files.get(path, self.file), self.lines.get(path, 0)
+
+    def line(self, path: KeyPath) -> int:
+        return self.place(path)[1]
 
     def add(self, path: KeyPath, problem: str, mend: str = "") -> None:
         """Report a mistake at a key. Later steps say nothing more about that key."""
@@ -62,7 +70,8 @@ class Document:
         self.mistakes.append(self.mistake(path, problem, mend))
 
     def mistake(self, path: KeyPath, problem: str, mend: str = "") -> Mistake:
-        return Mistake(file=self.file, line=self.line(path), key=show_path(path), problem=problem, mend=mend)
+        file, line = self.place(path)
+        return Mistake(file=file, line=line, key=show_path(path), problem=problem, mend=mend)
 
 
 def show_path(path: KeyPath) -> str:
@@ -75,6 +84,26 @@ def bare_word(text: str) -> Any:
     """What a bare word means: `587` is a number, `true` a truth value, anything else text."""
     tag: str = _CoreLoader("").resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
     return _convert(tag.removeprefix(_TAG), text)
+
+
+def yaml_text(path: Path) -> str:
+    """A YAML file of ours. Raises ConfigError for one that can't be read."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+        if len(content) > _LARGEST_FILE:
+            raise ConfigError([Mistake(file=str(path), line=0, key="", problem="is larger than 4 MiB")])
+        return content.decode("utf-8-sig")
+    except OSError as error:
+        mend = "name another file with --config"
+        raise ConfigError(
+            [Mistake(file=str(path), line=0, key="", problem=f"can't be read: {error.strerror}", mend=mend)]
+        ) from None
+    except ValueError as error:
+        problem = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "is not a file path"
+        raise ConfigError(
+            [Mistake(file=str(path)[:200], line=0, key="", problem=problem, mend="save it as UTF-8")]
+        ) from None
 
 
 def parse(text: str, file: str) -> Document:

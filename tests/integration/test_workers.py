@@ -123,6 +123,20 @@ async def test_bad_configuration_on_reload_keeps_the_old_and_names_every_mistake
     assert await get(f"{gateway.url}/quick") == "quick"
 
 
+async def test_changed_files_reload_by_themselves_where_that_is_wished(gateway: Serving) -> None:
+    good = gateway.config_file.read_text()
+    gateway.config_file.write_text(good.replace("server:", "server:\n  reload: on_change", 1))
+    gateway.signal(signal.SIGHUP)
+    await gateway.said_until("reload done")
+    before = gateway.workers()
+    gateway.config_file.write_text(gateway.config_file.read_text() + "nonsense: 1\n")
+    await gateway.said_until("the old configuration stays in force")
+    assert gateway.workers() <= before  # those that leave may have left
+    gateway.config_file.write_text(good)
+    await until(lambda: not gateway.workers() & before, "new workers serve")
+    assert await get(f"{gateway.url}/quick") == "quick"
+
+
 async def test_reload_waits_for_a_running_request(gateway: Serving, app: str) -> None:
     slow = asyncio.create_task(get(f"{gateway.url}/slow"))
     await get(f"{app}/entered")

@@ -9,11 +9,10 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, ValidationError
 
 from gateway.cli.check.explain import Supposed, answer, as_text, parse_moment
-from gateway.config.loader import file_text
 from gateway.config.schema import Config, Section
 from gateway.config.sections.policy import FactorName
 from gateway.config.units import Duration
-from gateway.config.yaml_document import Document, KeyPath, parse
+from gateway.config.yaml_document import Document, KeyPath, parse, yaml_text
 from gateway.errors import ConfigError, Mistake
 from gateway.request.target import CountryOf
 
@@ -39,7 +38,7 @@ class PolicyTest(Section):
 
 def run_policy_tests(config: Config, file: Path, now: float, country_of: CountryOf) -> int:
     """How many there are, all passed. Raises ConfigError with every failure and every test that can't be read."""
-    document = parse(file_text(file), str(file))
+    document = parse(yaml_text(file), str(file))
     tests = document.values.get("tests")
     if not isinstance(tests, list) and not document.mistakes:
         document.add((), "must be a list of tests", "start with `tests:`")

@@ -94,6 +94,10 @@ class Server(Section):
         (),
         description="with `engine: envoy`: networks whose PROXY protocol headers (v1, v2) say who the client is",
     )
+    reload: Literal["signal", "on_change"] = Field(
+        "signal",
+        description="when the configuration is read anew: at SIGHUP, or also when its files have changed",
+    )
     drain_timeout: Duration = Field(30.0, description="how long SIGTERM waits for running requests")
     limits: HttpLimits = Field(HttpLimits(), description="what one client may cost")
     templates: Path | None = Field(None, description="folder whose templates replace ours one by one")

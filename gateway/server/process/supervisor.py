@@ -17,6 +17,7 @@ from gateway.config.schema import Config
 from gateway.errors import ConfigError
 from gateway.observability.metrics_directory import forget_process
 from gateway.server.process import systemd
+from gateway.server.process.config_source import ConfigSource, refuse_reload
 from gateway.server.process.engine import Engine, EngineError
 from gateway.server.process.engine_keeper import EngineKeeper
 from gateway.server.process.fork import Worker, fork_worker
@@ -36,16 +37,9 @@ KILL_GRACE = 5.0
 """How much longer than drain_timeout a leaving worker may live."""
 
 
-def refuse_reload(error: Exception) -> None:
-    """One log line for each mistake: an operator mends them all before the next try."""
-    for mistake in error.mistakes if isinstance(error, ConfigError) else [error]:
-        log.error("reload refused: %s", mistake)
-    log.error("the old configuration stays in force")
-
-
 class Supervisor:
-    """Starts workers, watches them and starts them anew. `load` reads the configuration anew; `on_ready` is called
-    once, when all workers serve; and `engine`, if any.
+    """Starts workers, watches them and starts them anew, and `engine`, if any. `source` is where a reload has its
+    configuration from; `on_ready` is called once, when all workers serve.
     """
 
     def __init__(
@@ -53,12 +47,12 @@ class Supervisor:
         config: Config,
         listeners: ListenerSet,
         *,
-        load: Callable[[], Config],
+        source: ConfigSource,
         on_ready: Callable[[], None],
         clock: Clock = time.monotonic,
         engine: Engine | None = None,
     ) -> None:
-        self._load = load
+        self._source = source
         self._tell_ready = on_ready
         self._clock = clock
         self._current = Generation(config, listeners)
@@ -182,6 +176,7 @@ class Supervisor:
         for number in [n for n, moment in self._current.due.items() if now >= moment]:
             del self._current.due[number]
             self._fork(self._current, number)
+        self._reload_wanted |= self._source.changed(now)
         if self._reload_wanted and self._next is None and not self._stopping and self._announced:
             self._reload_wanted = False
             self._reload()
@@ -217,7 +212,7 @@ class Supervisor:
         """Start a generation with the new configuration, if that is valid and its address can be had."""
         systemd.reloading()
         try:
-            config = self._load()
+            config = self._source.read()
             shared_context(config.server.tls)
             before = self._current.listeners
             if self._keeper is not None:
