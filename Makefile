@@ -12,6 +12,12 @@ ARGS   ?=
 FLOORS := .venv-floors
 FLOOR_TOOLS := 'pytest>=9' 'pytest-aiohttp>=1.1' 'pytest-timeout>=2.4' 'pytest-xdist>=3.8' 'hypothesis>=6.130' 'babel>=2.17' 'aiosmtpd>=1.4.6' 'mmdb-writer>=0.2.5'
 
+# `make lock`: one file for all systems and versions of Python.
+LOCKER := .venv-lock
+LOCK   := $(LOCKER)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command 'make lock' pyproject.toml
+IMAGE_EXTRAS := postgres redis ldap otel acme
+
 # The first interpreter that is new enough and can make a venv.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
@@ -20,7 +26,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 p
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard gateway/i18n/locales/*/LC_MESSAGES/messages.po))
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test retest fuzz faults floors lint format messages e2e bench scale hops wheel clean
+.PHONY: help run serve test retest fuzz faults floors lint format messages e2e bench scale hops lock wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +82,11 @@ scale: $(VENV)/.installed-dev $(CATALOGUES) ## big tables: how long does a reque
 hops: $(VENV)/.installed-dev $(CATALOGUES) ## count the files that a request enters (ARGS=-v lists them)
 	@$(BIN)/python -m tests.hops $(ARGS)
 
+lock: ## write down the newest versions that pyproject.toml allows, with their hashes: for the image, and for tests
+	test -x $(LOCKER)/bin/uv || { $(PYTHON) -m venv $(LOCKER) && $(LOCKER)/bin/python -m pip install --quiet --disable-pip-version-check uv; }
+	$(LOCK) $(addprefix --extra ,$(IMAGE_EXTRAS)) --output-file deploy/requirements.lock
+	$(LOCK) --all-extras --output-file .ci/requirements.lock
+
 wheel: $(VENV)/.installed-dev ## build dist/*.whl
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
@@ -91,7 +102,10 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+# Tests run with the versions that were tested last. Where one of them can't be had, with what pyproject.toml allows.
+$(VENV)/.installed-dev: pyproject.toml .ci/requirements.lock | $(BIN)/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/requirements.lock || \
+		echo 'make: not all versions of .ci/requirements.lock can be installed here; taking what pyproject.toml allows' >&2
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ $(VENV)/.installed
 
