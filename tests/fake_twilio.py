@@ -10,6 +10,7 @@ form fields are refused, so that a typo in a field name can't go unseen.
 import argparse
 import asyncio
 import contextlib
+import json
 import secrets
 import ssl
 import time
@@ -170,9 +171,8 @@ class FakeTwilio:
         form = await form_of(request, MESSAGE_FIELDS)
         check_message(form)
         to, service = form["To"], form.get("MessagingServiceSid")
-        message = Message(
-            "SM" + secrets.token_hex(16), to, form["Body"], form.get("From") or service or "", form
-        )
+        body = form.get("Body") or f"{json.loads(form['ContentVariables'])['1']} is your verification code"
+        message = Message("SM" + secrets.token_hex(16), to, body, form.get("From") or service or "", form)
         self._deliver(message)
         if self._callbacks and "StatusCallback" in form:
             task = asyncio.get_running_loop().create_task(self._report_all(message))

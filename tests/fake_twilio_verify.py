@@ -40,7 +40,7 @@ class FakeVerify:
         to = form.get("To", "")
         if not E164.fullmatch(to):
             raise Refused(400, 60200, f"Invalid parameter `To`: {to}")
-        if form.get("Channel") not in ("sms", "call"):
+        if form.get("Channel") not in ("sms", "call", "whatsapp"):
             raise Refused(400, 60200, "Invalid parameter: Channel")
         verification = self._pending(to)
         if verification is None:

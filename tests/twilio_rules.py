@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import json
 import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
@@ -29,7 +30,14 @@ MAGIC_FROM = {
     "+15005550008": (21611, "This 'From' number has exceeded the maximum number of queued messages"),
 }
 CALL_FIELDS = {"To", "From", "Twiml", "Timeout", "StatusCallback", "StatusCallbackEvent"}
-MESSAGE_FIELDS = {"To", "From", "MessagingServiceSid", "Body", "StatusCallback", "ValidityPeriod"}
+MESSAGE_FIELDS = {"To", "From", "MessagingServiceSid", "Body", "StatusCallback", "ValidityPeriod"} | {
+    "ContentSid",
+    "ContentVariables",
+}
+WHATSAPP_FROM, RCS_FROM = "+15005550010", "demo_agent"
+CONTENT_SID, CONTENT_SID_DE = "HX" + "0123456789abcdef" * 2, "HX" + "fedcba9876543210" * 2
+SENDERS = {FROM, "+442071838750", "Demo", "12345"}
+"""What the account may send text messages from."""
 LIFETIME, MAX_SENDS, MAX_CHECKS = 600.0, 5, 5
 
 
@@ -125,6 +133,10 @@ def check_message(form: Mapping[str, str]) -> None:
     to, sender, body = form.get("To", ""), form.get("From", ""), form.get("Body", "")
     if not to:
         raise Refused(400, 21604, "A 'To' phone number is required.")
+    channel, separator, address = to.partition(":")
+    if separator:
+        check_chat(channel, address, form)
+        return
     if not E164.fullmatch(to):
         raise Refused(400, 21211, f"The 'To' number {to} is not a valid phone number.")
     if to in MAGIC_TO:
@@ -136,12 +148,33 @@ def check_message(form: Mapping[str, str]) -> None:
         raise Refused(404, 20404, f"The requested resource {service} was not found")
     if sender in MAGIC_FROM:
         raise Refused(400, *MAGIC_FROM[sender])
-    if sender and sender != FROM:
+    if sender and sender not in SENDERS:
         raise Refused(400, 21606, f"The From phone number {sender} is not a valid, SMS-capable number")
     if not body:
         raise Refused(400, 21602, "Message body is required.")
     if len(body) > 1600:
         raise Refused(400, 21617, "The concatenated message body exceeds the 1600 character limit.")
+
+
+def check_chat(channel: str, address: str, form: Mapping[str, str]) -> None:
+    """WhatsApp and RCS: https://www.twilio.com/docs/whatsapp/api, https://www.twilio.com/docs/rcs/send-an-rcs-message"""
+    if not E164.fullmatch(address):
+        raise Refused(400, 21211, f"Invalid 'To' Phone Number: {address}")
+    senders = {"whatsapp": WHATSAPP_FROM, "rcs": RCS_FROM}
+    if form.get("From", "").partition(":")[0] != channel:
+        raise Refused(400, 21910, "Invalid 'From' and 'To' pair: they should be of the same channel")
+    if form["From"] != f"{channel}:{senders[channel]}":
+        raise Refused(400, 63007, "Twilio could not find a Channel with the specified From address")
+    if "ValidityPeriod" in form or "MessagingServiceSid" in form:
+        raise Refused(400, 20001, "not for this channel")
+    if "ContentSid" not in form:
+        if channel == "whatsapp" or not form.get("Body"):
+            raise Refused(400, 63016, "outside the allowed window: use a Message Template")
+        return
+    if form["ContentSid"] not in (CONTENT_SID, CONTENT_SID_DE):
+        raise Refused(400, 21655, "The ContentSid is invalid")
+    if set(json.loads(form.get("ContentVariables", "null")) or ()) != {"1"}:
+        raise Refused(400, 21656, "The ContentVariables parameter is invalid")
 
 
 def error_answer(

@@ -8,7 +8,7 @@ import click
 from gateway.cli.context import Opened, config_option, json_option, moment, print_json, run
 from gateway.errors import GatewayError
 from gateway.messaging.sms.pumping import unblock as lift
-from gateway.messaging.sms.spending import Channel, counted_today, micros, show_money, start_of_day
+from gateway.messaging.sms.spending import PURSES, Channel, counted_today, micros, show_money, start_of_day
 from gateway.stores.sql.sms import SqlSmsBlocks, SqlSmsMessages
 
 Facts = dict[str, object]
@@ -51,12 +51,12 @@ def unblock(range: str, config_file: Path) -> None:
 async def _facts(opened: Opened) -> Facts:
     now, spending = opened.clock(), opened.config.sms.spending
     since, messages = start_of_day(now), SqlSmsMessages(opened.engine)
-    spent = {channel: await counted_today(opened.state.ledger, channel, now) for channel in Channel}
+    spent = {channel: await counted_today(opened.state.ledger, channel, now) for channel in PURSES}
     caps = {Channel.SMS: micros(spending.daily_cap), Channel.CALL: micros(spending.daily_voice_cap)}
     return {
         "currency": spending.currency,
         "channels": [
-            {"channel": one.value, "spent_micros": spent[one], "cap_micros": caps[one]} for one in Channel
+            {"channel": one.value, "spent_micros": spent[one], "cap_micros": caps[one]} for one in PURSES
         ],
         "spend": [asdict(one) for one in await messages.spend(since)],
         "delivery": [asdict(one) for one in await messages.rates(since)],

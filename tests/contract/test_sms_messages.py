@@ -136,3 +136,17 @@ async def test_the_directory_notes_each_number_that_is_replaced(
     assert await store.purge(clock() - 5) == 1
     await directory.delete("alice")
     assert await store.of("alice", 0) == []
+
+
+async def test_what_went_to_one_number_of_one_user_lately_is_found_newest_first(engine: AsyncEngine) -> None:
+    store = SqlSmsMessages(engine)
+    for id, fields in {
+        "old": {"created_at": 5.0},
+        "first": {"created_at": 11.0, "channel": "whatsapp"},
+        "second": {"created_at": 12.0, "number": "before rotation"},
+        "another number": {"created_at": 13.0, "number": "m"},
+        "another user": {"created_at": 14.0, "username": "bob"},
+    }.items():
+        await store.add(message(id, **fields))
+    found = await store.of_number("alice", ["n", "before rotation"], 10.0)
+    assert [one.id for one in found] == ["second", "first"]

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from gateway.admin.pages.base import Call, Paper
 from gateway.admin.services import AdminServices
-from gateway.messaging.sms.spending import Channel, start_of_day
+from gateway.messaging.sms.spending import PURSES, start_of_day
 from gateway.stores.protocols.sms import SmsBlock, SmsMessage, SmsRates, SmsSpend
 
 _LAST = 50
@@ -39,7 +39,7 @@ async def sms_numbers(admin: AdminServices) -> SmsNumbers:
     sms, now = admin.services.messaging.sms, admin.services.clock()
     caps = [
         Cap(channel.value, await sms.spend.today(channel) / 1e6, sms.spend.cap(channel) / 1e6)
-        for channel in (Channel.SMS, Channel.CALL)
+        for channel in PURSES
     ]
     reports = sms.stores.reports
     return SmsNumbers(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from gateway.messaging.sms.dispatch import NOTHING_SENT, Outlook
+from gateway.messaging.sms.outlook import NOTHING_SENT, Outlook
 from gateway.model import User
 from gateway.stores.protocols.core import Credentials
 

@@ -202,6 +202,7 @@ def _sms(parts: FactorServices, phones: Phones | None) -> Factor:
         config=config,
         sender=provider.sender,
         caller=provider.caller,
+        chats=provider.chats,
         codes=codes,
         dispatch=parts.dispatch,
         phones=phones,

@@ -13,8 +13,9 @@ from gateway.errors import SendFailed
 from gateway.i18n.catalogues import language
 from gateway.i18n.text import N_
 from gateway.messaging.addresses import mask_phone
-from gateway.messaging.senders.base import Caller, Sender
-from gateway.messaging.sms.dispatch import OutgoingSms, SmsDispatch
+from gateway.messaging.senders.base import Caller, Chat, Sender
+from gateway.messaging.sms.dispatch import SmsDispatch
+from gateway.messaging.sms.outgoing import OutgoingSms
 from gateway.messaging.sms.spending import Channel
 from gateway.model import User
 
@@ -86,7 +87,7 @@ class PhoneFactor(ABC):
 
 
 class SmsFactor(PhoneFactor):
-    """Codes of our own. `caller` is None where the provider can't call."""
+    """Codes of our own. `caller` is None where the provider can't call; `chats` are its other channels."""
 
     def __init__(
         self,
@@ -94,26 +95,38 @@ class SmsFactor(PhoneFactor):
         config: SmsBase,
         sender: Sender,
         caller: Caller | None,
+        chats: Mapping[str, Chat],
         codes: Codes,
         dispatch: SmsDispatch,
         phones: Phones | None,
         brand: str,
     ) -> None:
         super().__init__(config=config, codes=codes, dispatch=dispatch, phones=phones)
-        self._sender, self._caller, self._brand = sender, caller, brand
+        self._sender, self._caller, self._chats, self._brand = sender, caller, chats, brand
 
     async def _send(self, attempt: Attempt) -> None:
-        phone, lang = attempt.user.phone, attempt.lang
         code, challenge = self._codes.draw(attempt)
-        admission = await self._dispatch.admit(outgoing(attempt), channel_of(attempt), keep=challenge)
-        if not admission.kept:
-            await self._codes.keep(challenge)
-        async with self._dispatch.sending(admission) as sent:
-            if admission.channel is Channel.CALL and self._caller is not None:
-                sent.sid = await self._caller.call(phone, code, lang=lang, reference=sent.id)
-            else:
-                text = message(self._brand, code, attempt.host, lang)
-                sent.sid = await self._sender.send(phone, text, sent.id)
+        asked = outgoing(attempt)
+
+        async def over(channel: Channel) -> None:
+            """The same code, whatever the channel."""
+            admission = await self._dispatch.admit(asked, channel, keep=challenge)
+            if not admission.kept:
+                await self._codes.keep(challenge)
+            async with self._dispatch.sending(admission) as sent:
+                sent.sid = await self._deliver(attempt, code, admission.channel, sent.id)
+
+        await self._dispatch.over_channels(asked, over, call=attempt.resend is Resend.CALL)
+
+    async def _deliver(self, attempt: Attempt, code: str, channel: Channel, reference: str) -> str:
+        """Give a code to the provider and return its id of the message."""
+        phone, lang = attempt.user.phone, attempt.lang
+        if channel is Channel.CALL and self._caller is not None:
+            return await self._caller.call(phone, code, lang=lang, reference=reference)
+        text = message(self._brand, code, attempt.host, lang)
+        if chat := self._chats.get(channel.value):
+            return await chat.send(phone, code, text, lang=lang, reference=reference)
+        return await self._sender.send(phone, text, reference)
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:
         """Judge a code, and tell the SMS statistics of a right one."""
@@ -133,11 +146,6 @@ def outgoing(attempt: Attempt) -> OutgoingSms:
         ip=attempt.ip,
         known_device=attempt.known_device,
     )
-
-
-def channel_of(attempt: Attempt) -> Channel:
-    """Return whether the attempt asks for a text or a call."""
-    return Channel.CALL if attempt.resend is Resend.CALL else Channel.SMS
 
 
 def message(brand: str, code: str, host: str, lang: str) -> str:

@@ -6,10 +6,10 @@ code is accepted, and of two requests with the right code one takes it.
 
 from collections.abc import Mapping
 
-from gateway.authn.factors.base import Attempt, Outcome
+from gateway.authn.factors.base import Attempt, Outcome, Resend
 from gateway.authn.factors.challenge import Codes, normal_code
 from gateway.authn.factors.phone_lines import Phones
-from gateway.authn.factors.sms import PhoneFactor, channel_of, outgoing
+from gateway.authn.factors.sms import PhoneFactor, outgoing
 from gateway.config.schema import SmsBase
 from gateway.messaging.senders.base import CodeService
 from gateway.messaging.sms.dispatch import SmsDispatch
@@ -32,10 +32,16 @@ class SmsVerifyFactor(PhoneFactor):
         self._service = service
 
     async def _send(self, attempt: Attempt) -> None:
-        admission = await self._dispatch.admit(outgoing(attempt), channel_of(attempt))
-        call = admission.channel is Channel.CALL
-        async with self._dispatch.sending(admission) as sent:
-            sent.sid = await self._service.start(attempt.user.phone, call=call, lang=attempt.lang)
+        asked = outgoing(attempt)
+
+        async def over(channel: Channel) -> None:
+            admission = await self._dispatch.admit(asked, channel)
+            async with self._dispatch.sending(admission) as sent:
+                sent.sid = await self._service.start(
+                    attempt.user.phone, channel=admission.channel.value, lang=attempt.lang
+                )
+
+        await self._dispatch.over_channels(asked, over, call=attempt.resend is Resend.CALL)
         await self._codes.issue(attempt)
 
     async def verify(self, attempt: Attempt, form: Mapping[str, str]) -> Outcome:

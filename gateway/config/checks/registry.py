@@ -23,6 +23,7 @@ from gateway.config.checks.oidc import OIDC_CHECKS
 from gateway.config.checks.routes import ROUTE_CHECKS
 from gateway.config.checks.rules import RULE_CHECKS
 from gateway.config.checks.session import SESSION_CHECKS
+from gateway.config.checks.sms import DEFAULT, SMS_CHECKS
 from gateway.config.countries import telephone_country
 from gateway.config.schema import (
     Config,
@@ -135,13 +136,13 @@ def sms(config: Config) -> Iterator[Finding]:
         yield from telephone_country(("sms", "allowed_countries", index), country)
     if section.default_country:
         yield from telephone_country(("sms", "default_country"), section.default_country)
-    for table in ("prices", "voice_prices"):
+    for table in ("prices", "voice_prices", "whatsapp_prices", "rcs_prices"):
         for key in getattr(section.spending, table):
             if not _NUMBER_START.fullmatch(key):
                 yield from telephone_country(("sms", "spending", table, key), key)
     if section.code_lifetime < section.resend_after or section.code_lifetime <= 0:
         yield Finding(("sms", "code_lifetime"), "is shorter than `sms.resend_after`")
-    if isinstance(section, SmsTwilio) and not section.from_ and not section.messaging_service_sid:
+    if isinstance(section, SmsTwilio) and not section.sender_of(DEFAULT):
         yield Finding(("sms", "from"), "is missing", 'add `from: "+15005550006"` or `messaging_service_sid`')
     if isinstance(section, SmsTwilio) and section.from_ and section.messaging_service_sid:
         yield Finding(("sms", "messaging_service_sid"), "is given beside `from`", "keep one of the two")
@@ -241,6 +242,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     *SESSION_CHECKS,
     (frozenset({"storage"}), storage_urls),
     (frozenset({"sms"}), sms),
+    *SMS_CHECKS,
     (frozenset({"email"}), email),
     (frozenset({"directory"}), directory),
     (frozenset({"branding"}), appearance),

@@ -33,7 +33,9 @@ class SmsSpending(Section):
     """A cap in money for each UTC day. Prices are estimates until the provider tells what it charged."""
 
     currency: Currency = Field("USD", description="of all amounts here, and of the provider's bill")
-    daily_cap: Amount = Field(100.0, description="SMS a day; when it is reached, `sms.fallback` goes on")
+    daily_cap: Amount = Field(
+        100.0, description="SMS, WhatsApp and RCS a day; when it is reached, `sms.fallback` goes on"
+    )
     daily_voice_cap: Amount = Field(20.0, description="calls a day")
     price: Amount = Field(0.10, description="an SMS to where `prices` has nothing")
     voice_price: Amount = Field(0.10, description="a call to where `voice_prices` has nothing")
@@ -42,6 +44,12 @@ class SmsSpending(Section):
         description='an SMS by country (`DE`) or start of the number (`"+4915"`); the longest start wins',
     )
     voice_prices: dict[str, Amount] = Field(default_factory=dict, description="the same for a call")
+    whatsapp_price: Amount = Field(
+        0.05, description="a code by WhatsApp to where `whatsapp_prices` has nothing"
+    )
+    whatsapp_prices: dict[str, Amount] = Field(default_factory=dict, description="the same for WhatsApp")
+    rcs_price: Amount = Field(0.05, description="a code by RCS to where `rcs_prices` has nothing")
+    rcs_prices: dict[str, Amount] = Field(default_factory=dict, description="the same for RCS")
 
 
 class SmsPumping(Section):

@@ -6,6 +6,7 @@ from pydantic import Field, SecretStr, StringConstraints
 
 from gateway.config.sections.base import Section, Words
 from gateway.config.sections.sms_budgets import Fallback, SmsBudgets, SmsPumping, SmsSpending
+from gateway.config.sections.sms_channels import ChannelName, Place, Sender, SmsRcs, SmsWhatsApp
 from gateway.config.units import Duration
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$"), Words("an http:// or https:// URL")]
@@ -97,6 +98,11 @@ class TwilioAccount(SmsBase):
     timeout: Duration = Field(10.0, description="one call to Twilio")
     retries: int = Field(2, ge=0, le=5, description="after 429 and 5xx, with jitter")
     voice: bool = Field(True, description="codes can also be read out in a call")
+    channels: dict[Place, tuple[ChannelName, ...]] = Field(
+        default_factory=dict,
+        description="how codes go out, by country of the number, in this order: what a channel does not take goes on "
+        "to the next; none for a country = `default`, else `[sms]`",
+    )
 
 
 class SmsTwilio(TwilioAccount):
@@ -105,12 +111,24 @@ class SmsTwilio(TwilioAccount):
     provider: Literal["twilio"] = Field(description="Twilio Messages API")
     from_: SmsFrom | None = Field(None, alias="from", description="sender number (E.164) or name")
     messaging_service_sid: MessagingSid | None = Field(None, description="instead of `from`")
+    senders: dict[Place, Sender] = Field(
+        default_factory=dict,
+        description="who SMS come from, by country of the number: a number, short code, name or Messaging Service SID; "
+        "`default` stands in for `from`",
+    )
+    whatsapp: SmsWhatsApp | None = Field(None, description="for the channel `whatsapp`")
+    rcs: SmsRcs | None = Field(None, description="for the channel `rcs`")
     voice_from: Number | None = Field(
         None, description="number that calls; none = `from` if it is a number, else no calls"
     )
     status_callbacks: bool | None = Field(
         None, description="Twilio tells us of deliveries at public_url; none = unless that is a local address"
     )
+
+    def sender_of(self, country: str) -> str:
+        """Return who SMS to a country come from; "" if nobody is named."""
+        own = self.senders.get(country) or self.senders.get("default")
+        return own or self.from_ or self.messaging_service_sid or ""
 
 
 class SmsTwilioVerify(TwilioAccount):

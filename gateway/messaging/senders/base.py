@@ -1,7 +1,7 @@
 """The Protocols of what delivers messages."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from gateway.stores.protocols.sms import Delivery
@@ -27,8 +27,8 @@ class Sender(Protocol):
 class CodeService(Protocol):
     """A provider that makes, sends and checks the code itself (Twilio Verify)."""
 
-    async def start(self, to: str, *, call: bool = False, lang: str = "en") -> str:
-        """Send a code to `to` (E.164) or read it out in a call, in a language such as "de".
+    async def start(self, to: str, *, channel: str = "sms", lang: str = "en") -> str:
+        """Send a code to `to` (E.164) over a channel ("sms", "call" or "whatsapp"), in a language such as "de".
 
         Returns the provider's id of this delivery. Raises SendFailed.
         """
@@ -50,6 +50,17 @@ class Caller(Protocol):
         """Call `to` (E.164) and speak a language such as "de".
 
         Returns the provider's id of the call. Raises SendFailed.
+        """
+        ...
+
+
+class Chat(Protocol):
+    """Sends codes over a channel that is neither SMS nor a call."""
+
+    async def send(self, to: str, code: str, text: str, *, lang: str = "en", reference: str = "") -> str:
+        """Send a code to `to` (E.164): in a template where the channel wants one, else `text`, which has it.
+
+        Returns the provider's message id. Raises SendFailed.
         """
         ...
 
@@ -99,6 +110,8 @@ class SmsProvider:
     bills: Bills | None = None
     service_calls: bool = False
     """Whether a CodeService also calls."""
+    chats: Mapping[str, Chat] = field(default_factory=dict)
+    """By channel: "whatsapp" and "rcs"."""
 
     @property
     def calls(self) -> bool:

@@ -8,7 +8,8 @@ from gateway.i18n.catalogues import language
 from gateway.i18n.text import Text
 from gateway.messaging.notices import Notices
 from gateway.messaging.senders.base import CodeService, SmsProvider
-from gateway.messaging.sms.dispatch import OutgoingSms, SmsDispatch
+from gateway.messaging.sms.dispatch import SmsDispatch
+from gateway.messaging.sms.outgoing import OutgoingSms
 from gateway.messaging.sms.spending import Channel
 from gateway.model import User
 from gateway.observability.audit import Audit

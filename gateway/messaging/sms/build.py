@@ -6,8 +6,10 @@ from functools import partial
 
 from gateway.clock import Clock
 from gateway.config.sections.sms_email import Sms as SmsConfig
+from gateway.config.sections.sms_email import TwilioAccount
 from gateway.keyring import KeyRing
 from gateway.messaging.senders.base import SmsProvider
+from gateway.messaging.sms.channels import ChannelOrder
 from gateway.messaging.sms.cool_off import CoolOff
 from gateway.messaging.sms.delivery_reports import Deliveries
 from gateway.messaging.sms.dispatch import SmsDispatch
@@ -61,6 +63,10 @@ def build_sms_dispatch(
         keys=partial(ring.derive_all, b"numbers"),
         clock=clock,
         calls=provider.calls,
+        order=ChannelOrder(
+            config.channels if isinstance(config, TwilioAccount) else {}, stores.messages, clock
+        ),
+        audit=audit,
     )
     deliveries = Deliveries(
         config=config.spending,

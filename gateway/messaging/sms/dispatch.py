@@ -6,7 +6,7 @@ before the provider hears of it: its report may be faster than its answer.
 
 import hmac
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -23,68 +23,20 @@ from gateway.messaging.addresses import (
     range_of,
 )
 from gateway.messaging.sms.budgets import Counted, give_back, spend_budgets, spend_with_money
+from gateway.messaging.sms.channels import ChannelOrder
 from gateway.messaging.sms.outage import Outage
+from gateway.messaging.sms.outgoing import OutgoingSms
+from gateway.messaging.sms.outlook import Outlook, outlook
 from gateway.messaging.sms.pumping import SETTLING, Ranges
 from gateway.messaging.sms.spending import Channel, Spend, price_of
 from gateway.observability import metrics
+from gateway.observability.audit import Audit
 from gateway.rate_limits import RateLimits
 from gateway.stores.protocols.ledger import Value
-from gateway.stores.protocols.sms import DELIVERED, FINAL, Delivery, SmsMessage, SmsMessages
+from gateway.stores.protocols.sms import FINAL, Delivery, SmsMessage, SmsMessages
 
 MAYBE_SENT = ("timeout", "connection_lost", "bad_answer")
 """Failures after which the message may be on its way all the same, and then be billed."""
-
-
-_ON_THE_NETWORK = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """How far a code is on its way. `state` is "", "sending", "sent", "delivered" or "failed"; `problem` a sentence
-    about a failure.
-    """
-
-    state: str = ""
-    channel: str = "sms"
-    problem: str = ""
-    sends: int = 0
-
-    @property
-    def final(self) -> bool:
-        return self.state in ("delivered", "failed")
-
-
-NOTHING_SENT = Outlook()
-
-
-def outlook(messages: Sequence[SmsMessage]) -> Outlook:
-    """Sum up the messages of one session, newest first."""
-    if not messages:
-        return NOTHING_SENT
-    newest = messages[0]
-    return Outlook(state=_state(newest), channel=newest.channel, problem=newest.problem, sends=len(messages))
-
-
-def _state(message: SmsMessage) -> str:
-    if message.stage >= FINAL:
-        return "delivered" if message.status in DELIVERED else "failed"
-    return "sent" if message.stage >= _ON_THE_NETWORK else "sending"
-
-
-@dataclass(frozen=True, slots=True)
-class OutgoingSms:
-    """A code that is to be sent: whose it is and where it goes. `session` is the id of the session that
-    waits for it.
-    """
-
-    username: str
-    phone: str
-    session: str
-    ip: str
-    text_only: bool = False
-    """It is no code, so nobody can read it out."""
-    known_device: bool = False
-    """The user had this browser remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +64,7 @@ class Sending:
 
 class SmsDispatch:
     """Decides whether a message may be sent, and notes what becomes of it. `keys` hash numbers and ranges, newest
-    first; `calls` says whether the provider can call.
+    first; `calls` says whether the provider can call, `order` over which channels codes go.
     """
 
     def __init__(
@@ -127,12 +79,40 @@ class SmsDispatch:
         clock: Clock,
         *,
         calls: bool,
+        order: ChannelOrder,
+        audit: Audit,
         token: Callable[[int], str] = secrets.token_hex,
     ) -> None:
         self._config, self._limits, self._spend, self._ranges = config, limits, spend, ranges
         self._outage = outage
         self._messages, self._keys, self._clock = messages, keys, clock
-        self.calls, self._token = calls, token
+        self.calls, self._order, self._audit, self._token = calls, order, audit, token
+
+    async def over_channels(
+        self, outgoing: OutgoingSms, send: Callable[[Channel], Awaitable[None]], *, call: bool
+    ) -> None:
+        """Have `send` send a code over the first channel that takes it: a call if the user asks for one, else as the
+        country's order is. Raises SendFailed of the last one tried.
+        """
+        channels = [Channel.CALL] if call else await self._order.of(outgoing, self._hashes(outgoing.phone))
+        for channel in channels[:-1]:
+            try:
+                await send(channel)
+                return
+            except SendFailed as failure:
+                if not failure.next_channel:
+                    raise
+                self._audit.record(
+                    "sms_channel_failed",
+                    outgoing.username,
+                    outgoing.ip,
+                    channel=channel.value,
+                    to=mask_phone(outgoing.phone),
+                    code=failure.code,
+                    cause=failure.detail,
+                    mend=failure.mend,
+                )
+        await send(channels[-1])
 
     async def admit(self, outgoing: OutgoingSms, channel: Channel, *, keep: Value | None = None) -> Admission:
         """Whether a message may go, with its price counted. `keep` is stored in the same step where that can be; the

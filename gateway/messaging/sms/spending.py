@@ -23,16 +23,30 @@ class Channel(StrEnum):
 
     SMS = "sms"
     CALL = "call"
+    WHATSAPP = "whatsapp"
+    RCS = "rcs"
+
+    @property
+    def purse(self) -> "Channel":
+        """Return the channel under whose cap its money is counted: one for calls, one for all messages."""
+        return Channel.CALL if self is Channel.CALL else Channel.SMS
+
+
+PURSES = (Channel.SMS, Channel.CALL)
+"""The channels that have caps of their own."""
 
 
 def price_of(phone: str, channel: Channel, config: SmsSpending) -> int:
     """Return the expected price in micros: that of the longest number range that has one, else the country's, else
     the one for all.
     """
-    table, otherwise = (
-        (config.prices, config.price) if channel is Channel.SMS else (config.voice_prices, config.voice_price)
-    )
-    return micros(_listed(phone, table, otherwise))
+    tables = {
+        Channel.SMS: (config.prices, config.price),
+        Channel.CALL: (config.voice_prices, config.voice_price),
+        Channel.WHATSAPP: (config.whatsapp_prices, config.whatsapp_price),
+        Channel.RCS: (config.rcs_prices, config.rcs_price),
+    }
+    return micros(_listed(phone, *tables[channel]))
 
 
 def _listed(phone: str, table: Mapping[str, float], otherwise: float) -> float:
@@ -72,7 +86,7 @@ class Spend:
     def cap(self, channel: Channel) -> int:
         """Return the cap of a channel in micros."""
         config = self._config
-        return micros(config.daily_cap if channel is Channel.SMS else config.daily_voice_cap)
+        return micros(config.daily_voice_cap if channel is Channel.CALL else config.daily_cap)
 
     async def reserve(self, channel: Channel, amount: int) -> None:
         """Count an amount in millionths of the currency. Raises SendFailed (code "cap"), with nothing counted, if it
@@ -84,7 +98,10 @@ class Spend:
             await self._count(channel, at, -amount)  # of that day, also a moment after midnight
             await self._tell(channel)
             raise SendFailed(
-                f"the daily cap for {_NAMES[channel]} is reached", code="cap", mend=self._mend(channel)
+                f"the daily cap for {_NAMES[channel.purse]} is reached",
+                code="cap",
+                mend=self._mend(channel),
+                next_channel=True,
             )
 
     def hit(self, channel: Channel, amount: int) -> Hit:
@@ -115,7 +132,7 @@ class Spend:
         return total
 
     def _show(self, channel: Channel, total: int) -> None:
-        metrics.sms_spend.labels(self._config.currency, channel.value).set(total / 1_000_000)
+        metrics.sms_spend.labels(self._config.currency, channel.purse.value).set(total / 1_000_000)
 
     async def _tell(self, channel: Channel) -> None:
         """Once a day the operator hears of it, however many are turned away."""
@@ -125,15 +142,13 @@ class Spend:
         log.error(
             "the daily cap of %s for %s is reached; until midnight UTC sign-ins go on by sms.fallback. %s",
             cap,
-            _NAMES[channel],
+            _NAMES[channel.purse],
             self._mend(channel),
         )
-        self._audit.record("sms_cap_reached", channel=channel.value, cap=cap, mend=self._mend(channel))
+        self._audit.record("sms_cap_reached", channel=channel.purse.value, cap=cap, mend=self._mend(channel))
 
     def _mend(self, channel: Channel) -> str:
-        return (
-            f"see `auth-gateway sms status`; if these sign-ins are real, raise sms.spending.{_KEYS[channel]}"
-        )
+        return f"see `auth-gateway sms status`; if these sign-ins are real, raise sms.spending.{_KEYS[channel.purse]}"
 
 
 async def counted_today(ledger: Ledger, channel: Channel, now: float) -> int:
@@ -147,4 +162,4 @@ _KEYS = {Channel.SMS: "daily_cap", Channel.CALL: "daily_voice_cap"}
 
 
 def _slot(channel: Channel, at: float) -> str:
-    return f"sms-spend:{channel}:{int(start_of_day(at))}"
+    return f"sms-spend:{channel.purse}:{int(start_of_day(at))}"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from gateway.errors import SendFailed, TooManyAttempts
 from gateway.i18n.catalogues import Language
 from gateway.i18n.text import N_, Text, duration
-from gateway.messaging.sms.dispatch import Outlook
+from gateway.messaging.sms.outlook import Outlook
 
 WRONG_PASSWORD = N_("Wrong username or password.")
 STALE_FORM = N_("This page had been open for too long. Please try again.")
@@ -78,6 +78,14 @@ DELIVERY = {
     ("sms", "sent"): N_("Sent. It should arrive in a moment."),
     ("sms", "delivered"): N_("Delivered to your phone."),
     ("sms", "failed"): N_("Your message could not be delivered."),
+    ("whatsapp", "sending"): N_("Your WhatsApp message is on its way."),
+    ("whatsapp", "sent"): N_("Sent by WhatsApp. It should arrive in a moment."),
+    ("whatsapp", "delivered"): N_("Delivered to your WhatsApp."),
+    ("whatsapp", "failed"): N_("Your WhatsApp message could not be delivered."),
+    ("rcs", "sending"): N_("Your message is on its way."),
+    ("rcs", "sent"): N_("Sent. It should arrive in a moment."),
+    ("rcs", "delivered"): N_("Delivered to your phone."),
+    ("rcs", "failed"): N_("Your message could not be delivered."),
     ("call", "sending"): N_("We are calling you."),
     ("call", "sent"): N_("Your phone is ringing."),
     ("call", "delivered"): N_("We have called you."),

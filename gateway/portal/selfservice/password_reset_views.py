@@ -114,6 +114,8 @@ class ResetViews:
             code_length=prompt.code_length,
             resend_after=0,
             other_number=prompt.other,
+            called=prompt.outlook.channel == "call",
+            channel=prompt.outlook.channel,
             can_remember=False,
             remember_days=0,
             others=[(name, FACTOR_LABELS.get(name, name)) for name in others],

@@ -284,6 +284,7 @@ class VerifyViews:
             "delivery_final": prompt.outlook.final or not self._live,
             "delivery_failed": prompt.outlook.state == "failed",
             "called": prompt.outlook.channel == "call",
+            "channel": prompt.outlook.channel,
             "can_call": prompt.can_call,
             "cooling": prompt.cooling,
             "other_number": prompt.other,

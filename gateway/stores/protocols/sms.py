@@ -79,6 +79,10 @@ class SmsMessages(Protocol):
         """The newest few, newest first."""
         ...
 
+    async def of_number(self, username: str, numbers: Sequence[str], since: float) -> Sequence[SmsMessage]:
+        """The newest few of this user's to one number since then, newest first; `numbers` are its hashes."""
+        ...
+
     async def verify(self, session: str, at: float) -> None:
         """The code came back."""
         ...

@@ -75,6 +75,11 @@ class SqlSmsMessages:
     async def of_session(self, session: str) -> Sequence[SmsMessage]:
         return await self._newest(select(sms_messages).where(sms_messages.c.session == session).limit(_FEW))
 
+    async def of_number(self, username: str, numbers: Sequence[str], since: float) -> Sequence[SmsMessage]:
+        columns = sms_messages.c
+        own = (columns.username == username) & columns.number.in_(numbers) & (columns.created_at > since)
+        return await self._newest(select(sms_messages).where(own).limit(_FEW))
+
     async def verify(self, session: str, at: float) -> None:
         async with writing(self._engine) as connection:
             mine = (sms_messages.c.session == session) & (sms_messages.c.verified_at == 0)

@@ -11,7 +11,7 @@ from gateway.messaging.senders.twilio.bills import cost_of
 from gateway.messaging.senders.twilio.build import is_public
 from gateway.messaging.senders.twilio.status_callbacks import TwilioReports
 from gateway.messaging.senders.twilio.voice import SENTENCES, TIMES, twiml
-from gateway.messaging.sms.dispatch import outlook
+from gateway.messaging.sms.outlook import outlook
 from gateway.messaging.sms.pumping import is_pumped
 from gateway.messaging.sms.spending import Channel, price_of, show_money
 from gateway.stores.protocols.sms import FINAL, SmsMessage

@@ -1,5 +1,6 @@
 """Puts Twilio's parts together: messages, calls, reports and bills share one client."""
 
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -8,6 +9,8 @@ from gateway.config.sections.sms_email import SmsTwilio, SmsTwilioVerify
 from gateway.messaging.senders.base import SmsProvider
 from gateway.messaging.senders.retry import Backoff
 from gateway.messaging.senders.twilio.bills import TwilioBills, VerifyBills
+from gateway.messaging.senders.twilio.chat import TwilioChat
+from gateway.messaging.senders.twilio.client import TwilioApi
 from gateway.messaging.senders.twilio.messages import TwilioSender
 from gateway.messaging.senders.twilio.status_callbacks import TwilioReports
 from gateway.messaging.senders.twilio.verify import TwilioVerify
@@ -22,7 +25,26 @@ def messages_provider(config: SmsTwilio, status_url: str) -> SmsProvider:
     sender = TwilioSender(config, Backoff(config.retries), callback)
     number = calling_number(config)
     caller = TwilioCaller(sender.api, number, callback) if number else None
-    return SmsProvider(sender=sender, caller=caller, reports=reports, bills=TwilioBills(sender.api))
+    return SmsProvider(
+        sender=sender,
+        caller=caller,
+        reports=reports,
+        bills=TwilioBills(sender.api),
+        chats=dict(_chats(config, sender.api, callback)),
+    )
+
+
+def _chats(
+    config: SmsTwilio, api: TwilioApi, callback: Callable[[str], str]
+) -> Iterator[tuple[str, TwilioChat]]:
+    for name, chat in (("whatsapp", config.whatsapp), ("rcs", config.rcs)):
+        if chat is not None:
+            yield (
+                name,
+                TwilioChat(
+                    api, prefix=f"{name}:", sender=chat.from_, templates=chat.templates, callback=callback
+                ),
+            )
 
 
 def verify_provider(config: SmsTwilioVerify) -> SmsProvider:
@@ -35,7 +57,7 @@ def calling_number(config: SmsTwilio) -> str:
     """Return the number that calls come from; "" where they are not wanted, or only a name or a Messaging Service
     sends.
     """
-    sender = config.from_ or ""
+    sender = config.sender_of("default")
     number = config.voice_from or (sender if sender.startswith("+") else "")
     return number if config.voice else ""
 

@@ -5,14 +5,17 @@ is not repeated: Messages has no idempotency key, Twilio may have queued the mes
 cost money and leave the user with two texts. The page's "send again" is the remedy.
 """
 
+import re
 from collections.abc import Callable
-from typing import Any
 
 from twilio.base import values
 
 from gateway.config.sections.sms_email import SmsTwilio
+from gateway.messaging.addresses import country_of
 from gateway.messaging.senders.retry import Backoff
 from gateway.messaging.senders.twilio.client import TwilioApi
+
+_SERVICE = re.compile(r"MG[0-9a-fA-F]{32}")
 
 
 class TwilioSender:
@@ -25,22 +28,28 @@ class TwilioSender:
     ) -> None:
         self.api = TwilioApi(config, backoff)
         self._callback = callback
-        self._fields: dict[str, Any] = {  # Any: values.unset is an untyped marker
-            "from_": config.from_ or values.unset,
-            "messaging_service_sid": config.messaging_service_sid or values.unset,
-            # A code that arrives after it expired only confuses: let Twilio drop it instead (1..36000 s).
-            "validity_period": max(1, min(36_000, int(config.code_lifetime))),
-        }
+        self._config = config
+        # A code that arrives after it expired only confuses: let Twilio drop it instead (1..36000 s).
+        self._seconds = max(1, min(36_000, int(config.code_lifetime)))
 
     async def send(self, to: str, text: str, reference: str = "") -> str:
         """Hand the message to Twilio and return its SID ("SM…"). It is queued then, not yet delivered."""
         told = self._callback(reference) or values.unset
         message = await self.api.call(
             lambda client: client.messages.create_async(
-                to=to, body=text, status_callback=told, **self._fields
+                to=to,
+                body=text,
+                status_callback=told,
+                validity_period=self._seconds,
+                **_from(self._config.sender_of(country_of(to))),
             )
         )
         return str(message.sid)
 
     async def close(self) -> None:
         await self.api.close()
+
+
+def _from(sender: str) -> dict[str, str]:
+    """The field that names a sender: Messaging Services have one of their own."""
+    return {"messaging_service_sid" if _SERVICE.fullmatch(sender) else "from_": sender}

@@ -22,14 +22,14 @@ class TwilioVerify:
         self.api = TwilioApi(config, backoff)
         self._service_sid = config.service_sid
 
-    async def start(self, to: str, *, call: bool = False, lang: str = "en") -> str:
+    async def start(self, to: str, *, channel: str = "sms", lang: str = "en") -> str:
         """Have Twilio send a code and return the SID of this attempt ("VL…"; of the verification, if it has none).
 
         Within ten minutes Twilio repeats the same code.
         """
         verification = await self.api.call(
             lambda client: client.verify.v2.services(self._service_sid).verifications.create_async(
-                to=to, channel="call" if call else "sms", locale=lang
+                to=to, channel=channel, locale=lang
             )
         )
         attempts = verification.send_code_attempts or []
