@@ -8,7 +8,20 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, Row, and_, case, delete, func, insert, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -30,6 +43,11 @@ from gateway.stores.sql.subjects import forget_subject
 from gateway.stores.sql.transactions import reading, writing
 
 _FIELDS = [column for column in users.c if column.name != "searchable"]
+_GROUPS = (
+    select(user_groups)
+    .where(user_groups.c.username.in_(bindparam("named", expanding=True)))
+    .order_by(user_groups.c.position)
+)
 
 
 class DatabaseDirectory:
@@ -230,10 +248,8 @@ async def read_users(
     """Read the users of which a condition is true, by username."""
     chosen = select(*_FIELDS).where(which).order_by(users.c.username).limit(limit)
     rows = (await connection.execute(chosen)).all()
-    named = [row.username for row in rows]
-    query = select(user_groups).where(user_groups.c.username.in_(named)).order_by(user_groups.c.position)
     groups: dict[str, list[str]] = {}
-    for row in await connection.execute(query):
+    for row in await connection.execute(_GROUPS, {"named": [row.username for row in rows]}):
         groups.setdefault(row.username, []).append(row.name)
     return [_user(row, tuple(groups.get(row.username, ()))) for row in rows]
 

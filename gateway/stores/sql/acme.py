@@ -11,7 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.stores.sql.schema import installation
-from gateway.stores.sql.transactions import reading, upsert, writing
+from gateway.stores.sql.transactions import reading, writing
+from gateway.stores.sql.upserts import upsert
 
 log = logging.getLogger("gateway.acme")
 Seal = Callable[[bytes], bytes]

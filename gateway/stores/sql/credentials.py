@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.errors import StoreUnavailable
 from gateway.stores.protocols.core import Credential
 from gateway.stores.sql.devices import forget_devices
 from gateway.stores.sql.schema import credentials
-from gateway.stores.sql.transactions import reading, writing
+from gateway.stores.sql.transactions import reading, writing, writing_once
 
 Seal = Callable[[bytes], bytes]
 _VOUCH = ("totp", "webauthn", "second_phone")
@@ -26,13 +26,9 @@ class SqlCredentials:
         self._open = open
 
     async def list(self, username: str, kind: str | None = None) -> Sequence[Credential]:
-        query = select(credentials).where(credentials.c.username == username)
-        if kind is not None:
-            query = query.where(credentials.c.kind == kind)
+        query = _OF_USER if kind is None else _OF_KIND
         async with reading(self._engine) as connection:
-            rows = (
-                await connection.execute(query.order_by(credentials.c.created_at, credentials.c.id))
-            ).all()
+            rows = (await connection.execute(query, {"of": username, "wanted": kind})).all()
         return [self._credential(row) for row in rows]
 
     async def get(self, id: str) -> Credential | None:
@@ -41,7 +37,7 @@ class SqlCredentials:
         return self._credential(row) if row else None
 
     async def add(self, credential: Credential) -> None:
-        async with writing(self._engine) as connection:
+        async with writing_once(self._engine) as connection:
             await connection.execute(
                 insert(credentials).values(
                     id=credential.id,
@@ -57,13 +53,13 @@ class SqlCredentials:
 
     async def rename(self, username: str, id: str, name: str) -> bool:
         own = (credentials.c.id == id) & (credentials.c.username == username)
-        async with writing(self._engine) as connection:
+        async with writing_once(self._engine) as connection:
             return (await connection.execute(update(credentials).where(own).values(name=name))).rowcount == 1
 
     async def advance(self, id: str, counter: int, used_at: float) -> bool:
         behind = (credentials.c.id == id) & (credentials.c.counter < counter)
         step = update(credentials).where(behind).values(counter=counter, last_used_at=used_at)
-        async with writing(self._engine) as connection:
+        async with writing_once(self._engine) as connection:
             return (await connection.execute(step)).rowcount == 1
 
     async def remove(self, username: str, id: str) -> bool:
@@ -99,3 +95,11 @@ class SqlCredentials:
             raise StoreUnavailable(
                 f"no key of the ring opens credential {id}; restore the session.keys_file it was sealed with"
             ) from error
+
+
+_OF_USER = (
+    select(credentials)
+    .where(credentials.c.username == bindparam("of"))
+    .order_by(credentials.c.created_at, credentials.c.id)
+)
+_OF_KIND = _OF_USER.where(credentials.c.kind == bindparam("wanted"))

@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.clock import Clock, SharedClock, steady_clock
 from gateway.stores.sql.schema import installation
-from gateway.stores.sql.transactions import reading, upsert, writing
+from gateway.stores.sql.transactions import reading, writing
+from gateway.stores.sql.upserts import upsert
 
 _NOW = text("SELECT extract(epoch FROM clock_timestamp())::float8")
 

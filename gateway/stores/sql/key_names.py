@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.errors import ConfigError, Mistake
 from gateway.stores.sql.schema import api_tokens, credentials, installation, sessions
-from gateway.stores.sql.transactions import reading, upsert, writing
+from gateway.stores.sql.transactions import reading, writing
+from gateway.stores.sql.upserts import upsert
 
 _NAME = "key ring"
 _SIGNING = "signing keys"

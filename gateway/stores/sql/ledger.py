@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from sqlalchemy import ColumnElement, bindparam, case, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.clock import Clock
 from gateway.stores.protocols.ledger import Hit, Value
 from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import ledger
-from gateway.stores.sql.transactions import reading, upsert, writing
+from gateway.stores.sql.transactions import reading, writing, writing_once
+from gateway.stores.sql.upserts import Finished, Insert, Upsert, upsert
 
 
 def digest(key: str) -> str:
@@ -34,47 +34,36 @@ class SqlLedger:
 
     async def hit(self, key: str, window: float, amount: int = 1) -> int:
         now = self._clock()
-        row = {"key": digest(key), "amount": amount, "expires_at": now + window, "value": None}
-        async with writing(self._engine) as connection:
-            statement = _counted(connection, now).returning(ledger.c.amount)
-            return int((await connection.execute(statement, row)).scalar_one())
+        row = {"key": digest(key), "amount": amount, "expires_at": now + window, "value": None, "now": now}
+        async with writing_once(self._engine) as connection:
+            return int((await connection.execute(_HIT.of(connection), row)).scalar_one())
 
     async def count(self, key: str) -> tuple[int, float]:
-        query = select(ledger.c.amount, ledger.c.expires_at).where(self._live(key))
         async with reading(self._engine) as connection:
-            row = (await connection.execute(query)).one_or_none()
+            row = (await connection.execute(_COUNT, self._live(key))).one_or_none()
         return (row.amount, row.expires_at - self._clock()) if row else (0, 0.0)
 
     async def claim_once(self, key: str, ttl: float) -> bool:
         now = self._clock()
-        async with writing(self._engine) as connection:
-            fresh = upsert(connection, ledger).values(key=digest(key), amount=1, expires_at=now + ttl)
-            statement = fresh.on_conflict_do_update(
-                index_elements=["key"],
-                set_={"amount": 1, "value": None, "expires_at": fresh.excluded.expires_at},
-                where=ledger.c.expires_at <= now,
-            )
-            return (await connection.execute(statement.returning(ledger.c.key))).first() is not None
+        row = {"key": digest(key), "amount": 1, "expires_at": now + ttl, "value": None, "now": now}
+        async with writing_once(self._engine) as connection:
+            return (await connection.execute(_CLAIM.of(connection), row)).first() is not None
 
     async def put(self, key: str, value: bytes, ttl: float) -> None:
-        async with writing(self._engine) as connection:
+        async with writing_once(self._engine) as connection:
             await _put(connection, Value(key, value, ttl), self._clock())
 
     async def get(self, key: str) -> bytes | None:
         async with reading(self._engine) as connection:
-            return await connection.scalar(select(ledger.c.value).where(self._live(key)))
+            return await connection.scalar(_VALUE, self._live(key))
 
     async def take(self, key: str) -> bytes | None:
-        statement = (
-            delete(ledger).where(self._live(key), ledger.c.value.is_not(None)).returning(ledger.c.value)
-        )
-        async with writing(self._engine) as connection:
-            return (await connection.execute(statement)).scalar_one_or_none()
+        async with writing_once(self._engine) as connection:
+            return (await connection.execute(_TAKE, self._live(key))).scalar_one_or_none()
 
     async def consume(self, key: str, value: bytes, *counters: str) -> bool:
-        same = delete(ledger).where(self._live(key), ledger.c.value == value).returning(ledger.c.key)
         async with writing(self._engine) as connection:
-            if (await connection.execute(same)).first() is None:
+            if (await connection.execute(_CONSUME, {**self._live(key), "same": value})).first() is None:
                 return False
             await _drop(connection, counters)
         return True
@@ -87,9 +76,8 @@ class SqlLedger:
         ]
         try:
             async with writing(self._engine) as connection:
-                found = await connection.execute(
-                    _counted(connection, now).returning(ledger.c.key, ledger.c.amount), rows
-                )
+                counted = _counted(upsert(connection, ledger), ledger.c.expires_at <= now)
+                found = await connection.execute(counted.returning(ledger.c.key, ledger.c.amount), rows)
                 counts = {row.key: int(row.amount) for row in found}
                 ordered = [counts[str(row["key"])] for row in rows]
                 if any(count > hit.limit for count, hit in zip(ordered, hits, strict=True)):
@@ -102,24 +90,22 @@ class SqlLedger:
 
     async def settle(self, back: Sequence[str], drop: Sequence[str]) -> None:
         # Locks are taken in the order of `hit_all`: what is counted first there comes first here.
-        running = (ledger.c.expires_at > self._clock()) & (ledger.c.amount > 0)
-        less = update(ledger).where(ledger.c.key == bindparam("entry"), running)
         async with writing(self._engine) as connection:
             if back:
-                rows = [{"entry": digest(key)} for key in back]
-                await connection.execute(less.values(amount=ledger.c.amount - 1), rows)
+                await connection.execute(_LESS, [self._live(key) for key in back])
             await _drop(connection, drop)
 
     async def delete(self, *keys: str) -> None:
-        async with writing(self._engine) as connection:
+        async with writing_once(self._engine) as connection:
             await connection.execute(delete(ledger).where(ledger.c.key.in_([digest(key) for key in keys])))
 
     async def purge(self, now: float) -> int:
         """Drop what has expired; returns how many."""
         return await delete_in_batches(self._engine, ledger, ledger.c.expires_at <= now)
 
-    def _live(self, key: str) -> ColumnElement[bool]:
-        return (ledger.c.key == digest(key)) & (ledger.c.expires_at > self._clock())
+    def _live(self, key: str) -> dict[str, object]:
+        """The parameters of _LIVE."""
+        return {"entry": digest(key), "now": self._clock()}
 
 
 class _Full(Exception):
@@ -129,21 +115,29 @@ class _Full(Exception):
 async def _put(connection: AsyncConnection, value: Value, now: float) -> None:
     """Put a value inside a running transaction."""
     row = {"key": digest(value.key), "amount": 0, "value": value.value, "expires_at": now + value.ttl}
-    statement = upsert(connection, ledger).values(row)
-    await connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=row))
+    await connection.execute(_PUT.of(connection), row)
 
 
 async def _drop(connection: AsyncConnection, keys: Sequence[str]) -> None:
     """Drop entries inside a running transaction, one after the other: so their locks are taken in this order."""
     if keys:
-        rows = [{"entry": digest(key)} for key in keys]
-        await connection.execute(delete(ledger).where(ledger.c.key == bindparam("entry")), rows)
+        await connection.execute(_DROP, [{"entry": digest(key)} for key in keys])
 
 
-def _counted(connection: AsyncConnection, now: float) -> sqlite.Insert | postgresql.Insert:
+# The statements, made once: each sign-in asks the ledger some thirty times.
+
+_ENTRY, _NOW = bindparam("entry", type_=ledger.c.key.type), bindparam("now", type_=ledger.c.expires_at.type)
+_LIVE = (ledger.c.key == _ENTRY) & (ledger.c.expires_at > _NOW)
+_COUNT = select(ledger.c.amount, ledger.c.expires_at).where(_LIVE)
+_VALUE = select(ledger.c.value).where(_LIVE)
+_TAKE = delete(ledger).where(_LIVE, ledger.c.value.is_not(None)).returning(ledger.c.value)
+_CONSUME = delete(ledger).where(_LIVE, ledger.c.value == bindparam("same")).returning(ledger.c.key)
+_LESS = update(ledger).where(_LIVE, ledger.c.amount > 0).values(amount=ledger.c.amount - 1)
+_DROP = delete(ledger).where(ledger.c.key == _ENTRY)
+
+
+def _counted(fresh: Insert, ended: ColumnElement[bool]) -> Insert:
     """The statement that adds to a counter, or begins one where the last has ended."""
-    ended = ledger.c.expires_at <= now
-    fresh = upsert(connection, ledger)
     return fresh.on_conflict_do_update(
         index_elements=["key"],
         set_={
@@ -152,3 +146,24 @@ def _counted(connection: AsyncConnection, now: float) -> sqlite.Insert | postgre
             "value": case((ended, None), else_=ledger.c.value),
         },
     )
+
+
+def _claimed(fresh: Insert) -> Finished:
+    """The statement that returns a row to whoever comes first."""
+    taken = fresh.on_conflict_do_update(
+        index_elements=["key"],
+        set_={name: fresh.excluded[name] for name in ("amount", "value", "expires_at")},
+        where=ledger.c.expires_at <= _NOW,
+    )
+    return taken.returning(ledger.c.key)
+
+
+def _replaced(fresh: Insert) -> Insert:
+    """The statement that puts a value in the place of any before it."""
+    row = {name: fresh.excluded[name] for name in ("amount", "value", "expires_at")}
+    return fresh.on_conflict_do_update(index_elements=["key"], set_=row)
+
+
+_HIT = Upsert(ledger, lambda fresh: _counted(fresh, ledger.c.expires_at <= _NOW).returning(ledger.c.amount))
+_CLAIM = Upsert(ledger, _claimed)
+_PUT = Upsert(ledger, _replaced)

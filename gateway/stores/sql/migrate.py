@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.errors import SchemaTooNew
 from gateway.stores.sql.schema import installation
-from gateway.stores.sql.transactions import in_order, no_statement_timeout, reading, upsert, writing
+from gateway.stores.sql.transactions import in_order, no_statement_timeout, reading, writing
+from gateway.stores.sql.upserts import upsert
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 _LOCK = 0x61757468_0001

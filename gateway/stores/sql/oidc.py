@@ -15,7 +15,8 @@ from gateway.stores.protocols.oidc import Consent, Grant, Login, RefreshToken
 from gateway.stores.sql.purge import delete_in_batches, expired_share
 from gateway.stores.sql.schema import sessions
 from gateway.stores.sql.schema_oidc import oidc_consents, oidc_grants, oidc_logins, oidc_refresh_tokens
-from gateway.stores.sql.transactions import reading, upsert, writing
+from gateway.stores.sql.transactions import reading, writing
+from gateway.stores.sql.upserts import upsert
 
 
 class SqlGrants:

@@ -7,7 +7,7 @@ import builtins
 import json
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.dml import ReturningDelete
 
@@ -17,7 +17,8 @@ from gateway.stores.protocols.core import CHANGES_AT_ONCE, Change
 from gateway.stores.sql.oidc import end_with_sessions
 from gateway.stores.sql.purge import delete_in_batches, expired_share
 from gateway.stores.sql.schema import changes, sessions
-from gateway.stores.sql.transactions import in_order, reading, upsert, writing
+from gateway.stores.sql.transactions import in_order, reading, writing, writing_once
+from gateway.stores.sql.upserts import Insert, Upsert
 
 _LOCK = 0x61757468_0002
 FIELDS = [column for column in sessions.c if column.name != "shown"]
@@ -46,15 +47,36 @@ class SqlChanges:
             return await connection.scalar(select(func.max(changes.c.id))) or 0
 
     async def since(self, cursor: int) -> tuple[int, Sequence[Change]]:
-        query = select(changes.c.id, changes.c.kind, changes.c.subject)
         async with reading(self._engine) as connection:
-            some = query.where(changes.c.id > cursor).order_by(changes.c.id).limit(CHANGES_AT_ONCE)
-            rows = (await connection.execute(some)).all()
+            rows = (await connection.execute(_CHANGES.limit(CHANGES_AT_ONCE), {"cursor": cursor})).all()
         return (rows[-1].id if rows else cursor), [Change(row.kind, row.subject) for row in rows]
 
     async def purge(self, now: float, keep: float = 86400.0) -> int:
         """Drop what is older than `keep` seconds; every worker has read it long ago. Returns how many."""
         return await delete_in_batches(self._engine, changes, changes.c.at < now - keep)
+
+
+# Made once, as they are asked for at each sign-in, and by each worker twice a second.
+_CHANGES = (
+    select(changes.c.id, changes.c.kind, changes.c.subject)
+    .where(changes.c.id > bindparam("cursor"))
+    .order_by(changes.c.id)
+)
+_ALL = select(*FIELDS).order_by(sessions.c.created_at, sessions.c.sid)
+_ONE = select(*FIELDS).where(sessions.c.sid == bindparam("wanted"))
+_TOUCH = (
+    update(sessions)
+    .where(sessions.c.sid == bindparam("wanted"), sessions.c.last_seen < bindparam("seen"))
+    .values(last_seen=bindparam("seen"))
+)
+
+
+def _replaced(fresh: Insert) -> Insert:
+    row = {column.name: fresh.excluded[column.name] for column in sessions.c if column.name != "sid"}
+    return fresh.on_conflict_do_update(index_elements=["sid"], set_=row)
+
+
+_PUT = Upsert(sessions, _replaced)
 
 
 class SqlSessions:
@@ -66,23 +88,25 @@ class SqlSessions:
 
     async def get(self, sid: str) -> SessionRecord | None:
         async with reading(self._engine) as connection:
-            row = (await connection.execute(select(*FIELDS).where(sessions.c.sid == sid))).one_or_none()
+            row = (await connection.execute(_ONE, {"wanted": sid})).one_or_none()
         return session_record(row) if row else None
 
     async def put(self, record: SessionRecord, *, instead_of: str = "") -> bool:
         row, now = _row(record), self._clock()
+        if not instead_of:
+            async with writing_once(self._engine) as connection:
+                await connection.execute(_PUT.of(connection), row)
+            return True
         async with writing(self._engine) as connection:
-            if instead_of:
-                gone = await _ended(connection, instead_of)
-                if gone is None:
-                    return False
-                if gone.device_id and gone.username == record.username:
-                    # The browser may have registered its key since `record` was made of what was read of the old one.
-                    row |= {name: getattr(gone, name) for name in _DEVICE}
-            statement = upsert(connection, sessions).values(row)
-            await connection.execute(statement.on_conflict_do_update(index_elements=["sid"], set_=row))
-            if instead_of:  # what hangs on it goes on under the new id (end_with_sessions)
-                await publish(connection, now, Change("session", instead_of))
+            gone = await _ended(connection, instead_of)
+            if gone is None:
+                return False
+            if gone.device_id and gone.username == record.username:
+                # The browser may have registered its key since `record` was made of what was read of the old one.
+                row |= {name: getattr(gone, name) for name in _DEVICE}
+            await connection.execute(_PUT.of(connection), row)
+            # What hangs on it goes on under the new id (end_with_sessions).
+            await publish(connection, now, Change("session", instead_of))
         return True
 
     async def bind(self, sid: str, device_id: str, device_key: str) -> bool:
@@ -104,9 +128,8 @@ class SqlSessions:
 
     async def touch(self, sid: str, last_seen: float) -> None:
         """Never move `last_seen` (Unix time) back: workers report in any order."""
-        newer = (sessions.c.sid == sid) & (sessions.c.last_seen < last_seen)
-        async with writing(self._engine) as connection:
-            await connection.execute(update(sessions).where(newer).values(last_seen=last_seen))
+        async with writing_once(self._engine) as connection:
+            await connection.execute(_TOUCH, {"wanted": sid, "seen": last_seen})
 
     async def delete(self, sid: str) -> bool:
         now = self._clock()
@@ -126,9 +149,7 @@ class SqlSessions:
         return len(ended)
 
     async def list(self, username: str | None = None) -> Sequence[SessionRecord]:
-        query = select(*FIELDS).order_by(sessions.c.created_at, sessions.c.sid)
-        if username is not None:
-            query = query.where(sessions.c.username == username)
+        query = _ALL if username is None else _ALL.where(sessions.c.username == username)
         async with reading(self._engine) as connection:
             return [session_record(row) for row in await connection.execute(query)]
 

@@ -22,7 +22,8 @@ from gateway.stores.protocols.sms import (
 )
 from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import phone_changes, sms_blocks, sms_messages
-from gateway.stores.sql.transactions import reading, upsert, writing
+from gateway.stores.sql.transactions import reading, writing, writing_once
+from gateway.stores.sql.upserts import upsert
 
 _FEW = 10
 _SILENT = 3
@@ -37,8 +38,8 @@ class SqlSmsMessages:
         self._engine = engine
 
     async def add(self, message: SmsMessage) -> None:
-        async with writing(self._engine) as connection:
-            await connection.execute(insert(sms_messages).values(asdict(message)))
+        async with writing_once(self._engine) as connection:
+            await connection.execute(insert(sms_messages), asdict(message))
 
     async def report(self, id: str, delivery: Delivery, at: float) -> SmsMessage | None:
         """One statement, so that of two equal reports one moves the message on."""
@@ -53,7 +54,7 @@ class SqlSmsMessages:
         }
         if delivery.sid:
             values["sid"] = delivery.sid
-        async with writing(self._engine) as connection:
+        async with writing_once(self._engine) as connection:
             done = await connection.execute(
                 update(sms_messages).where(onward).values(values).returning(sms_messages)
             )
@@ -81,7 +82,7 @@ class SqlSmsMessages:
         return await self._newest(select(sms_messages).where(own).limit(_FEW))
 
     async def verify(self, session: str, at: float) -> None:
-        async with writing(self._engine) as connection:
+        async with writing_once(self._engine) as connection:
             mine = (sms_messages.c.session == session) & (sms_messages.c.verified_at == 0)
             await connection.execute(update(sms_messages).where(mine).values(verified_at=at))
 

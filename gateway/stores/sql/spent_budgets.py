@@ -15,7 +15,8 @@ from gateway.stores.protocols.ledger import Spent
 from gateway.stores.sql.ledger import digest
 from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import spent_budgets as table
-from gateway.stores.sql.transactions import reading, upsert, writing
+from gateway.stores.sql.transactions import reading, writing
+from gateway.stores.sql.upserts import upsert
 
 Seal = Callable[[bytes], bytes]
 MOST = 1000

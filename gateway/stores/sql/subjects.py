@@ -11,7 +11,8 @@ from gateway.stores.protocols.core import Change
 from gateway.stores.sql.belongings import pass_on
 from gateway.stores.sql.schema import subjects as table
 from gateway.stores.sql.sessions import publish
-from gateway.stores.sql.transactions import reading, upsert, writing
+from gateway.stores.sql.transactions import reading, writing
+from gateway.stores.sql.upserts import upsert
 
 
 class SqlSubjects:

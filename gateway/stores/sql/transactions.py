@@ -1,4 +1,4 @@
-"""Gives out transactions, `reading` and `writing`, and carries their statements to SQLite's thread.
+"""Gives out transactions, `reading`, `writing` and `writing_once`, and carries their statements to SQLite's thread.
 
 What the driver raises because the database is away leaves here as StoreUnavailable; no other error is swallowed.
 
@@ -17,8 +17,7 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import aiosqlite
-from sqlalchemy import Connection, Table, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -44,17 +43,49 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     Raises StoreUnavailable.
     """
     with _circuit(engine), _translated():
-        async with engine.connect() as connection:
-            await connection.execution_options(**_without_transaction(engine))
+        async with _beginning(engine, _WITHOUT).connect() as connection:
             yield connection
 
 
-def _without_transaction(engine: AsyncEngine) -> dict[str, str]:
+@asynccontextmanager
+async def writing_once(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Yield a connection for one statement that may write, and is a transaction by itself.
+
+    BEGIN and COMMIT would be two more round trips for it. A second statement would be a transaction of its own.
+
+    Raises StoreUnavailable.
+    """
+    if engine.get_execution_options().get(POOLED):
+        async with writing(engine) as connection:
+            yield connection
+        return
+    with _circuit(engine), _translated():
+        async with _turn(engine), _beginning(engine, _WITHOUT).connect() as connection:
+            yield connection
+
+
+_WITHOUT = ""
+_engines: WeakKeyDictionary[AsyncEngine, dict[str, AsyncEngine]] = WeakKeyDictionary()
+
+
+def _beginning(engine: AsyncEngine, mode: str) -> AsyncEngine:
+    """The same engine, whose connections begin transactions in this `mode` of SQLite's; _WITHOUT for none.
+
+    Kept, since to set that of a connection costs as much as to take it from the pool.
+    """
+    kept = _engines.setdefault(engine, {})
+    if mode not in kept:
+        kept[mode] = engine.execution_options(**_options(engine, mode))
+    return kept[mode]
+
+
+def _options(engine: AsyncEngine, mode: str) -> dict[str, str]:
     if engine.dialect.name == "sqlite":
-        return {"sqlite_begin": ""}
+        return {"sqlite_begin": mode}
     # A statement is prepared in one step and run in the next. Only a transaction keeps a pooler from asking one server
     # for the first and another for the second.
-    return {} if engine.get_execution_options().get(POOLED) else {"isolation_level": "AUTOCOMMIT"}
+    pooled = engine.get_execution_options().get(POOLED)
+    return {} if pooled or mode != _WITHOUT else {"isolation_level": "AUTOCOMMIT"}
 
 
 @asynccontextmanager
@@ -65,10 +96,8 @@ async def writing(engine: AsyncEngine, mode: str = "IMMEDIATE") -> AsyncIterator
     the lock and would fail with "database is locked".
     """
     with _circuit(engine), _translated():
-        async with _turn(engine), engine.connect() as connection:
-            await connection.execution_options(sqlite_begin=mode)
-            async with connection.begin():
-                yield connection
+        async with _turn(engine), _beginning(engine, mode).begin() as connection:
+            yield connection
 
 
 async def in_order(connection: AsyncConnection, lock: int) -> None:
@@ -86,11 +115,6 @@ async def no_statement_timeout(connection: AsyncConnection) -> None:
     """For the running transaction only."""
     if connection.dialect.name == "postgresql":
         await connection.execute(text("SET LOCAL statement_timeout = 0"))
-
-
-def upsert(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """INSERT with ON CONFLICT, which both databases have but SQLAlchemy spells per dialect."""
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 
 
 _turns: WeakKeyDictionary[AsyncEngine, asyncio.Lock] = WeakKeyDictionary()

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from gateway.stores.sql.engine import open_engine
-from gateway.stores.sql.transactions import OneHopConnection, reading, writing
+from gateway.stores.sql.transactions import OneHopConnection, reading, writing, writing_once
 from tests.waiting import PATIENCE
 
 
@@ -90,6 +90,42 @@ async def test_a_writer_that_is_cancelled_leaves_no_lock_behind(tmp_path: Path) 
         assert count % 2 == 0, "both rows or none"
     async with asyncio.timeout(PATIENCE), writing(engine) as connection:
         await connection.execute(text("INSERT INTO t VALUES (3)"))
+    await engine.dispose()
+
+
+async def test_one_statement_is_a_transaction_by_itself(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    async with writing(engine) as connection:
+        await connection.execute(text("CREATE TABLE t (n INTEGER UNIQUE)"))
+    async with writing_once(engine) as connection:
+        raw = await connection.get_raw_connection()
+        driver, seen = raw.driver_connection, list[str]()
+        assert isinstance(driver, OneHopConnection)
+        await driver.set_trace_callback(seen.append)
+        assert list(await connection.execute(text("INSERT INTO t VALUES (1) RETURNING n"))) == [(1,)]
+        assert not driver.in_transaction
+        async with reading(engine) as other:
+            assert await other.scalar(text("SELECT count(*) FROM t")) == 1, "others see it already"
+    assert [one.split()[0] for one in seen] == ["INSERT"], "neither BEGIN nor COMMIT"
+    await engine.dispose()
+
+
+async def test_writers_of_one_statement_wait_for_a_transaction_to_end(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'a.db'}")
+
+    async def write_once() -> None:
+        async with writing_once(engine) as connection:
+            await connection.execute(text("INSERT INTO t VALUES (2)"))
+
+    async with writing(engine) as connection:
+        await connection.execute(text("CREATE TABLE t (n INTEGER)"))
+        waiting = asyncio.create_task(write_once())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        await connection.execute(text("INSERT INTO t VALUES (1)"))
+    await waiting
+    async with reading(engine) as connection:
+        assert list(await connection.scalars(text("SELECT n FROM t ORDER BY rowid"))) == [1, 2]
     await engine.dispose()
 
 
