@@ -150,3 +150,10 @@ async def test_what_went_to_one_number_of_one_user_lately_is_found_newest_first(
         await store.add(message(id, **fields))
     found = await store.of_number("alice", ["n", "before rotation"], 10.0)
     assert [one.id for one in found] == ["second", "first"]
+
+
+async def test_of_one_moment_what_failed_was_before_what_is_under_way(engine: AsyncEngine) -> None:
+    store = SqlSmsMessages(engine)
+    for id, stage in (("a", FINAL), ("b", 1), ("c", FINAL)):
+        await store.add(message(id, stage=stage))
+    assert [one.id for one in await store.of_session("s")] == ["b", "a", "c"]

@@ -156,10 +156,11 @@ class SqlSmsMessages:
         ]
 
     async def _newest(self, query: Select[tuple[object, ...]]) -> Sequence[SmsMessage]:
+        columns = sms_messages.c
+        # Of one moment, what failed was before what is under way: the next channel is tried at once.
+        ordered = query.order_by(columns.created_at.desc(), columns.stage, columns.id)
         async with reading(self._engine) as connection:
-            rows = await connection.execute(
-                query.order_by(sms_messages.c.created_at.desc(), sms_messages.c.id)
-            )
+            rows = await connection.execute(ordered)
             return [SmsMessage(**row._mapping) for row in rows]
 
 
