@@ -207,7 +207,7 @@ class ApiCredentials:
         token, username = right.token, shown.username
         if self._has_expired(token):
             return self._refused_token("it has expired")
-        if username is not None and (not token.owner or user_name(username) != token.owner):
+        if username is not None and not _names_bearer(username, token):
             return self._refused_token("it belongs to somebody else")
         if route.label not in token.routes or (token.methods and method not in token.methods):
             return OutOfScope(f"token {token.name} is not for {method} on {route.label}")
@@ -289,3 +289,8 @@ def token_digest(key: bytes, secret: str) -> str:
 def basic_challenge(target: Target) -> str:
     """Return the WWW-Authenticate challenge for HTTP Basic (RFC 7617 §2)."""
     return f'Basic realm="{target.host}", charset="UTF-8"'  # RFC 7617 §2.1
+
+
+def _names_bearer(username: str, token: ApiToken) -> bool:
+    """Whether the name that came with a token in HTTP Basic is its user's, or that of the token of a program."""
+    return user_name(username) == token.owner if token.owner else username == token.name

@@ -23,8 +23,7 @@ class ApiPrincipal(NamedTuple):
 class ShownSecret:
     """A credential of ours that counts on a route, before it is checked.
 
-    `factor` is what it proves: "token" or "password" (HTTP Basic). `username` came with a token in HTTP Basic, which
-    only tokens of users do.
+    `factor` is what it proves: "token" or "password" (HTTP Basic). `username` came with a token in HTTP Basic.
     """
 
     factor: str

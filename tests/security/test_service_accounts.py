@@ -34,6 +34,17 @@ async def test_a_token_opens_its_routes_and_never_reaches_the_app(tmp_path: Path
         assert SECRET not in str(body)
 
 
+async def test_a_token_comes_as_a_password_of_http_basic_only_under_its_own_name(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path, routes=ROUTES) as rig:
+        await add_token(rig)
+        status, body = await get(rig, "/one", basic("ci", TOKEN))
+        assert (status, seen_headers(body)["remote-user"]) == (200, "token:ci")
+        assert SECRET not in str(body)
+        assert "authorization" not in seen_headers(body)
+        for wrong in ("", "CI", "token:ci", "alice", "other"):
+            assert (await get(rig, "/one", basic(wrong, TOKEN)))[0] == 401, wrong
+
+
 async def test_rule_10_a_token_or_password_is_one_factor_unless_the_route_says_more(tmp_path: Path) -> None:
     async with running_gateway(tmp_path, routes=ROUTES) as rig:
         await add_token(rig)

@@ -6,6 +6,7 @@ the directory of users and, for `--live`, all that `serve` needs.
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,9 +19,11 @@ from gateway.cli.check.explain import Supposed, answer, as_text, parse_time, unk
 from gateway.cli.check.live import live_mistakes
 from gateway.cli.check.lookup import find_user
 from gateway.cli.check.policy_tests import run_policy_tests
+from gateway.cli.table import as_table
 from gateway.clock import system_clock
+from gateway.config import introspection
 from gateway.config.loader import Loaded, read
-from gateway.config.schema import Config, FactorName, Route
+from gateway.config.schema import Config, FactorName, Route, Rule
 from gateway.engines.carrying import carrier_of
 from gateway.errors import ConfigError
 from gateway.request.target import CountryOf
@@ -137,9 +140,12 @@ def _as_json(loaded: Loaded, passed: int) -> dict[str, Any]:
 def _summary(path: Path, loaded: Loaded, passed: int) -> str:
     server = loaded.config.server
     lines = [f"{path} is sound. {server.public_url} on {', '.join(server.listens)}", ""]
-    lines += _table(
+    rows = as_table(
         [_columns(loaded.config), *(_row(loaded.config, route) for route in loaded.config.routes)]
     )
+    lines.append(next(rows))
+    for route, row in zip(loaded.config.routes, rows, strict=True):
+        lines += [row, *_who_may(route)]
     if passed:
         lines += ["", f"{passed} policy test{'s' if passed > 1 else ''} passed"]
     lines += ["", *(f"warning: {warning}" for warning in loaded.warnings)]
@@ -170,8 +176,21 @@ def _required(route: Route) -> str:
     return f"{len(route.rules)} rules" if route.rules else route.policy.require
 
 
-def _table(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+def _who_may(route: Route) -> Iterator[str]:
+    """What the row of a route can't say: the rules in the order in which they are asked, or the policy's conditions."""
+    for number, (rule, keys) in enumerate(route.asked, 1):
+        conditions = [_condition(rule, key) for key in Rule.model_fields if key in keys - {"require", "name"}]
+        if route.rules or route.access[1:] or conditions:
+            yield f"    {number}. {'; '.join([rule.require, *conditions])}"
+
+
+def _condition(rule: Rule, key: str) -> str:
+    value, word = getattr(rule, key), key.replace("_", " ")
+    if value is True:
+        return word
+    if isinstance(value, tuple) and not any(isinstance(item, dict) for item in value):
+        return f"{word} {', '.join(map(str, value))}"
+    if isinstance(value, float):
+        return f"{word} {introspection.show(introspection.annotated(Rule.model_fields[key]), value)}"
+    written = rule.model_dump(mode="json", include={key}, exclude_unset=True)[key]
+    return f"{word} {json.dumps(written, ensure_ascii=False)}"

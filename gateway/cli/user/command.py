@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,9 +14,10 @@ from gateway.cli.user.accounts import accounts, unlink
 from gateway.cli.user.bulk_import import import_users
 from gateway.cli.user.bypass import bypass
 from gateway.cli.user.factors import reset, reset_factors
+from gateway.cli.user.groups import add_group, remove_group
 from gateway.cli.user.invite import invite
+from gateway.cli.user.listing import list_users, public
 from gateway.cli.user.unlock import as_facts, sentences, unlock
-from gateway.directory.base import every
 from gateway.model import User
 from gateway.policy.decide import SECOND_FACTORS
 from gateway.stores.sql.sms import SqlPhoneChanges
@@ -43,6 +44,9 @@ user.add_command(unlink)
 user.add_command(bypass)
 user.add_command(reset_factors)
 user.add_command(unlock)
+user.add_command(list_users)
+user.add_command(add_group)
+user.add_command(remove_group)
 
 
 @user.command()
@@ -77,27 +81,6 @@ def add(
     click.echo(f"added {run(config_file, work).username}")
 
 
-@user.command("list")
-@click.argument("search", default="")
-@json_option
-@config_option
-def list_users(search: str, as_json: bool, config_file: Path) -> None:
-    """List users. SEARCH looks in usernames, names, e-mail addresses and groups."""
-
-    async def work(opened: Opened) -> list[User]:
-        return [one async for page in every(opened.people, search) for one in page]
-
-    users = run(config_file, work)
-    if as_json:
-        print_json([public(one) for one in users])
-        return
-    if not users:
-        click.echo("no users", err=True)
-    for one in users:
-        marks = " (disabled)" if one.disabled else ""
-        click.echo("\t".join((f"{one.username}{marks}", one.name, one.email, ",".join(one.groups))))
-
-
 @user.command()
 @_username
 @json_option
@@ -108,11 +91,14 @@ def show(username: str, as_json: bool, config_file: Path) -> None:
     async def work(opened: Opened) -> tuple[dict[str, object], Sequence[Lockout]]:
         found = await opened.user(username)
         enrolled = await opened.credentials.list(found.username)
+        by_code = {"sms": found.phone, "email": found.email if opened.config.email.second_factor else ""}
+        enrolled_here = [
+            (one.kind, one.name) for one in enrolled if one.kind in SECOND_FACTORS | {SECOND_PHONE}
+        ]
         facts = public(found) | {
             "factors": [
-                {"kind": one.kind, "name": one.name}
-                for one in enrolled
-                if one.kind in SECOND_FACTORS | {SECOND_PHONE}
+                {"kind": kind, "name": name}
+                for kind, name in [*((kind, to) for kind, to in by_code.items() if to), *enrolled_here]
             ]
         }
         return facts, await opened.blocks.of(found)
@@ -252,13 +238,6 @@ def read_password(from_stdin: bool) -> str:
         raise click.UsageError("No terminal to ask for the password on: use --password-stdin.")
     prompted: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return prompted
-
-
-def public(one: User) -> dict[str, object]:
-    """The user for people and scripts: whether there is a password, never its hash."""
-    facts = asdict(one)
-    facts["has_password"] = bool(facts.pop("password_hash"))
-    return facts
 
 
 def _as_text(key: str, value: object) -> str:

@@ -28,6 +28,34 @@ def test_a_sound_file_exits_0_with_its_routes(tmp_path: Path) -> None:
     assert ["app.example.com", "/", "http://127.0.0.1:9000,", "unix:/run/app.sock", "two_factor"] in rows
 
 
+def test_rules_and_conditions_stand_below_their_route_in_the_order_in_which_they_are_asked(
+    tmp_path: Path,
+) -> None:
+    text = """
+rules: [{require: deny, networks: [192.0.2.0/24]}]
+routes:
+  - {host: a, upstream: "http://127.0.0.1:1", policy: {require: one_factor, groups: [ops, admins], max_age: 15m}}
+  - host: b
+    upstream: http://127.0.0.1:2
+    rules:
+      - {paths: [/api], require: two_factor, machine_suffices: true, query: [{format: {one_of: [csv]}}]}
+      - {require: two_factor}
+"""
+    code, out, _ = run(tmp_path, text)
+    assert code == 0
+    assert [line.strip() for line in out.splitlines() if line.startswith("    ")] == [
+        "1. deny; networks 192.0.2.0/24",
+        "2. one_factor; groups ops, admins; max age 15m",
+        "1. deny; networks 192.0.2.0/24",
+        '2. two_factor; machine suffices; paths /api; query [{"format": {"one_of": ["csv"]}}]',
+        "3. two_factor",
+    ]
+
+
+def test_a_policy_that_only_requires_says_so_in_its_row(tmp_path: Path) -> None:
+    assert not [line for line in run(tmp_path, SOUND)[1].splitlines() if line.startswith("    ")]
+
+
 def test_mistakes_exit_2_on_stderr(tmp_path: Path) -> None:
     code, out, err = run(tmp_path, SOUND + "log: {level: loud}\nfoo: 1\n")
     assert (code, out) == (2, "")

@@ -25,7 +25,7 @@ def test_an_added_user_can_sign_in_and_is_shown_without_the_hash(command, stored
     assert facts["groups"] == ["staff", "ops"]
     assert facts["has_password"] is True
     assert "argon2" not in shown.output
-    assert facts["factors"] == []
+    assert facts["factors"] == [{"kind": "sms", "name": "+4915112345678"}]
     assert re.search(
         r"^password changed at +20\d\d-\d\d-\d\dT", command("user", "show", "alice").output, re.M
     )
@@ -86,9 +86,45 @@ def test_disable_and_enable(command, stored) -> None:
     add(command, "alice")
     command("user", "disable", "alice")
     assert stored(lambda opened: opened.directory.authenticate("alice", PASSWORD)) is None
-    assert "(disabled)" in command("user", "list").output
+    assert command("user", "list").output.splitlines()[1].endswith("disabled")
     command("user", "enable", "alice")
     assert stored(lambda opened: opened.directory.authenticate("alice", PASSWORD)) is not None
+
+
+def test_the_list_has_headings_and_columns_that_line_up(command) -> None:
+    add(command, "alice", "--name", "Alice 山田", "--group", "ops", "--group", "admins")
+    command("user", "add", "bo", "--no-password", "--name", "Bo")
+    head, alice, bo = command("user", "list").output.splitlines()
+    assert head.split("  ")[0] == "USERNAME"
+    assert head.index("GROUPS") - alice.index("ops,admins") == 2  # two letters that take two columns each
+    assert bo.endswith("no password")
+    assert bo.index("Bo") == head.index("NAME", 8)
+
+
+def test_the_list_is_filtered_by_group_and_state(command) -> None:
+    add(command, "alice", "--group", "ops")
+    add(command, "bob", "--group", "opsy")
+    command("user", "disable", "bob")
+
+    def names(*options: str) -> list[str]:
+        return [one["username"] for one in json.loads(command("user", "list", "--json", *options).output)]
+
+    assert names("--group", "ops") == ["alice"]
+    assert (names("--disabled"), names("--enabled"), names()) == (["bob"], ["alice"], ["alice", "bob"])
+
+
+def test_groups_come_and_go_one_by_one_and_each_change_is_audited_once(command, stored) -> None:
+    add(command, "alice", "--group", "ops")
+    assert (
+        command("user", "add-group", "alice", "admins", "ops", "admins").output
+        == "changed alice: ops, admins\n"
+    )
+    assert command("user", "add-group", "alice", "ops").output == "unchanged alice: ops, admins\n"
+    assert command("user", "remove-group", "alice", "ops", "other").output == "changed alice: admins\n"
+    assert command("user", "remove-group", "alice", "admins").output == "changed alice: no groups\n"
+    assert command("user", "add-group", "nobody", "ops").exit_code == 1
+    rows = stored(lambda opened: opened.audit.tail(9, event="user_changed"))
+    assert [row.data["fields"] for row in rows] == [["groups"]] * 3
 
 
 def test_delete_asks_first(command) -> None:

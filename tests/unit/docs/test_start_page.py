@@ -12,7 +12,9 @@ from gateway.cli import main
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "start.md"
 NEEDS = (
-    *("Protect one app", "Behind nginx", "Kubernetes", "From oauth2-proxy or Authelia", "Programs"),
+    *("Protect one app", "Behind nginx", "Kubernetes"),
+    *("The first administrator, and many users at once", "Behind Cloudflare"),
+    *("From oauth2-proxy or Authelia", "Programs"),
     *("A lost phone", "Certificates by ACME", "Many replicas"),
 )
 LONGEST = 8
