@@ -58,11 +58,39 @@ class SessionRecord:
     """When the browser registered it."""
     key_models: dict[str, float] = field(default_factory=dict)
     """When a security key of which model (AAGUID), for which its maker vouches, was last used in this session."""
+    kept: bool = False
+    """The user wants to stay signed in in this browser (`session.keep_signed_in`)."""
 
     @property
     def auth_time(self) -> float:
         """When the user last proved anything."""
         return max(self.proven_at.values(), default=self.created_at)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLifetimes:
+    """How long sessions last, in seconds: `idle` without use, `absolute` in all, `kept` those that are kept; 0 where
+    none is.
+    """
+
+    idle: float
+    absolute: float
+    kept: float = 0.0
+
+    def ends_at(self, record: SessionRecord, seen: float) -> float:
+        """Return the Unix time at which a session ends that was last used at `seen`.
+
+        A kept one needs no use. Where sessions are no longer kept, or for less time, those that are there end with it.
+        """
+        if not record.kept:
+            return min(record.expires_at, seen + self.idle)
+        if self.kept:
+            return min(record.expires_at, record.created_at + self.kept)
+        return min(record.expires_at, record.created_at + self.absolute, seen + self.idle)
+
+    def alive(self, record: SessionRecord, seen: float, now: float) -> bool:
+        """Tell whether a session that was last used at `seen` is good at `now` (Unix seconds)."""
+        return now < self.ends_at(record, seen)
 
 
 def shown_id(sid: str) -> str:

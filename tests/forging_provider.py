@@ -69,7 +69,10 @@ def sign(claims: dict[str, Any], key: Any = KEY, **header: Any) -> str:
 
 @asynccontextmanager
 async def forging_rig(
-    folder: Path, routes: list[dict[str, Any]] | None = None, **settings: Any
+    folder: Path,
+    routes: list[dict[str, Any]] | None = None,
+    sections: dict[str, Any] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[tuple[Rig, ForgingProvider]]:
     provider = ForgingProvider()
     async with running_upstream(provider.handle) as server:
@@ -83,15 +86,15 @@ async def forging_rig(
             **settings,
         }
         partner = {**corp, "name": "partner"}
-        more = {"routes": routes} if routes else {}
+        more = {**({"routes": routes} if routes else {}), **(sections or {})}
         async with running_gateway(folder, identity_providers=[corp, partner], **more) as rig:
             rig.clock.now = time.time()
             await rig.add_user("mira", email="mira@example.com")
             yield rig, provider
 
 
-async def leave(browser: Browser, provider: ForgingProvider) -> dict[str, str]:
-    location = (await browser.get("/_auth/federated/corp?rd=/wiki")).headers["Location"]
+async def leave(browser: Browser, provider: ForgingProvider, more: str = "") -> dict[str, str]:
+    location = (await browser.get(f"/_auth/federated/corp?rd=/wiki{more}")).headers["Location"]
     query = {key: values[0] for key, values in parse_qs(urlsplit(location).query).items()}
     provider.nonce = query["nonce"]
     return query

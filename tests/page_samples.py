@@ -80,7 +80,16 @@ ACCOUNT: dict[str, Any] = {
         OwnSession(
             "1", browser_name("Firefox/140.0 (Linux)"), "198.51.100.7", "Cologne, Germany", NOW, NOW, True
         ),
-        OwnSession("2", browser_name("Safari/605 (iPhone)"), "2001:db8::17", "", NOW, NOW - 5000, False),
+        OwnSession(
+            "2",
+            browser_name("Safari/605 (iPhone)"),
+            "2001:db8::17",
+            "",
+            NOW,
+            NOW - 5000,
+            False,
+            kept_until=NOW + 30 * 86400.0,
+        ),
     ],
     "devices": [
         OwnSession(
@@ -145,6 +154,10 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "login": ("login.html", LOGIN),
     "login-error": ("login.html", LOGIN | {"username": "mira", "error": WRONG_PASSWORD}),
     "login-providers": ("login.html", LOGIN | {"providers": [("google", "Google"), ("corp", "Corp")]}),
+    "login-keep": (
+        "login.html",
+        LOGIN | {"keep_for": 30 * 86400.0, "keep_token": "k", "providers": [("google", "Google")]},
+    ),
     "login-notice": ("login.html", LOGIN | {"notice": "Your session has ended."}),
     "verify": ("verify.html", VERIFY),
     "verify-error": (
@@ -206,6 +219,10 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "recovery-codes": ("recovery_codes.html", {"codes": CODES, "onward": "/"}),
     "passkey": ("passkey.html", {"csrf_token": "t", "rd": "/", "options": "{}"}),
+    "passkey-keep": (
+        "passkey.html",
+        {"csrf_token": "t", "rd": "/", "options": "{}", "keep_for": 30 * 86400.0, "keep": True},
+    ),
     "account": ("account.html", ACCOUNT),
     "account-look": (
         "account.html",

@@ -30,6 +30,7 @@ class Seat:
     created_at: float
     last_seen: float
     expires_at: float
+    kept: bool = False
     own: bool = False
 
 
@@ -85,7 +86,7 @@ class Accesses:
         return await self._seats.count(self._alive(username))
 
     def _alive(self, username: str) -> Alive:
-        return Alive(self._services.clock(), self._services.config.session.idle_timeout, username)
+        return Alive(self._services.clock(), self._services.config.session.lifetimes, username)
 
     def _seat(self, actor: Actor, one: SessionRecord) -> Seat:
         return Seat(
@@ -98,6 +99,7 @@ class Accesses:
             created_at=one.created_at,
             last_seen=one.last_seen,
             expires_at=one.expires_at,
+            kept=one.kept,
             own=one.sid == actor.sid,
         )
 

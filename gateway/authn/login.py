@@ -3,7 +3,7 @@
 Views translate forms into calls and results into pages. Whatever fails in here leaves nobody signed in.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -11,29 +11,25 @@ from gateway.authn.factors.base import Factor, Outcome, Prompt, Resend
 from gateway.authn.factors.preference import Preferences
 from gateway.authn.factors.webauthn import WebAuthnFactor
 from gateway.authn.login_origin import LoginOrigin
+from gateway.authn.missing_proof import MissingProof, OwnPages
 from gateway.authn.password_check import PasswordCheck, as_counted
 from gateway.authn.remembered_devices import RememberedDevices
 from gateway.authn.risk.assessment import RiskWatch
 from gateway.directory.base import Directory
 from gateway.errors import SendFailed, TooManyAttempts
-from gateway.model import Decision, Principal, SessionRecord, Target, User, Verdict
+from gateway.model import Principal, SessionRecord, Target, User
 from gateway.observability import metrics
 from gateway.observability.audit import Audit
-from gateway.policy.decide import DEVICE, OWN_FACTORS, UPSTREAM_MFA, Routes, decide, has_two, proven_recently
+from gateway.policy.decide import DEVICE, UPSTREAM_MFA, Routes
 from gateway.rate_limits import CODE_FAILURES, CODES_PER_USER, RateLimits
 from gateway.session import Sessions
 from gateway.stores.protocols.core import Device
-
-Judge = Callable[[Target, Principal | None], Decision | None]
-"""What stands between a principal and a destination, None where the destination is none of its business."""
-OwnPages = Callable[[Target], bool]
-"""Whether a destination is a page of ours that changes the account: those want a recent second factor."""
 
 USER_VERIFIED = "user_verification"
 """What a passkey proves beside being there: it knows its user by PIN or fingerprint."""
 
 
-class SignIn:
+class SignIn(MissingProof):
     """The steps of a sign-in, one per worker."""
 
     def __init__(
@@ -51,51 +47,16 @@ class SignIn:
         preferences: Preferences,
         passwords: PasswordCheck,
     ) -> None:
-        self._directory, self._sessions, self._factors = directory, sessions, factors
-        self._limits, self._audit, self._routes = limits, audit, routes
+        super().__init__(
+            factors=factors,
+            sessions=sessions,
+            routes=routes,
+            own=own,
+            meant=meant,
+            preferences=preferences,
+        )
+        self._directory, self._limits, self._audit = directory, limits, audit
         self._devices, self._risk, self._passwords = devices, risk, passwords
-        self._own, self._meant, self._preferences = own, meant, preferences
-        self.judges: list[Judge] = []
-        """Asked first: whoever has pages of its own says here what stands before them."""
-
-    # -- what is missing -----------------------------------------------------------------------------------------
-
-    def decision(self, destination: Target, principal: Principal | None) -> Decision:
-        """Decide what stands between this principal and the destination. Without a route a full sign-in is due."""
-        destination = self._meant(destination)
-        for judge in self.judges:
-            if (found := judge(destination, principal)) is not None:
-                return found
-        if self._own(destination):
-            fresh = principal is not None and proven_recently(principal.session, self._sessions.now())
-            verdict = Verdict.ALLOW if fresh else Verdict.SIGN_IN if principal is None else Verdict.STEP_UP
-            return Decision(verdict=verdict, rule="portal", reason="recent_proof", factors=OWN_FACTORS)
-        route = self._routes.find(destination)
-        if route is not None:
-            return decide(route, destination, principal, self._sessions.now())
-        verdict = Verdict.SIGN_IN if principal is None else Verdict.STEP_UP
-        if principal is not None and has_two(principal.amr):
-            verdict = Verdict.ALLOW
-        return Decision(verdict, "portal", "portal")
-
-    async def usable_factors(self, user: User, decision: Decision, amr: Sequence[str] = ()) -> list[str]:
-        """Return the second factors that the user has enrolled and that the decision accepts.
-
-        A session that has two (`amr`) must show who sits there, of which approval from elsewhere says nothing.
-        """
-        accepted = [f for f in self._factors.values() if not decision.factors or f.name in decision.factors]
-        again = has_two(tuple(amr))
-        names = [
-            factor.name
-            for factor in accepted
-            if not (again and factor.name == "approval") and await self._usable(factor, user, decision)
-        ]
-        return await self._preferences.ordered(user.username, names)
-
-    async def _usable(self, factor: Factor, user: User, decision: Decision) -> bool:
-        if decision.key_models:
-            return isinstance(factor, WebAuthnFactor) and await factor.has_model(user, decision.key_models)
-        return await factor.enrolled(user)
 
     # -- first factor ----------------------------------------------------------------------------------------------
 
@@ -146,9 +107,10 @@ class SignIn:
         action = await self._risk.assess(
             user, client.address, client.user_agent, lang=client.lang, known_device=device is not None
         )
-        rise = partial(self._sessions.rise, ip=client.ip, user_agent=client.user_agent)
+        rise = partial(self._sessions.rise, ip=client.ip, user_agent=client.user_agent, keep=client.keep)
         step_up = action == "step_up"
         record = await rise(before, user.username, factor, step_up=step_up)
+        self._note_kept(client, record)
         if factor == "password":
             self._audit.record("password_ok", user.username, client.ip, sid=record.sid[:8])
         else:
@@ -162,6 +124,12 @@ class SignIn:
                 "login", user.username, client.ip, factors=list(record.amr), sid=record.sid[:8]
             )
         return await self._sessions.with_grants(user, record)
+
+    def _note_kept(self, client: LoginOrigin, record: SessionRecord) -> None:
+        """Note in the audit log that the user has chosen a session that is kept, and until when."""
+        if client.keep and record.kept:
+            until, sid = round(record.expires_at), record.sid[:8]
+            self._audit.record("signed_in_kept", record.username, client.ip, sid=sid, until=until)
 
     # -- second factor ---------------------------------------------------------------------------------------------
 
@@ -279,10 +247,11 @@ class SignIn:
         if user is None or user.disabled:
             return None
         await self._risk.assess(user, client.address, client.user_agent, lang=client.lang)
-        rise = partial(self._sessions.rise, ip=client.ip, user_agent=client.user_agent)
+        rise = partial(self._sessions.rise, ip=client.ip, user_agent=client.user_agent, keep=client.keep)
         model = self._model_used("webauthn", visitor)
         record = await rise(None, username, "webauthn", key_model=model)
         record = await rise(Principal(user, record), username, USER_VERIFIED)
+        self._note_kept(client, record)
         await self._risk.settled(user, client.address, client.user_agent)
         metrics.sign_ins.labels("passkey", "right").inc()
         self._audit.record("login", username, client.ip, factors=list(record.amr), sid=record.sid[:8])

@@ -20,6 +20,8 @@ class LoginOrigin:
     """What the browser calls the origin of our page; security keys sign it."""
     lang: str = "en"
     """The language of the page, which messages sent meanwhile share."""
+    keep: bool = False
+    """Whether who signs in wants to stay signed in in this browser."""
 
     @property
     def ip(self) -> str:

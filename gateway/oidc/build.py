@@ -76,7 +76,7 @@ def build_provider(
         sessions=services.stores.records,
         audit=services.audit,
         clock=services.clock,
-        idle_timeout=services.config.session.idle_timeout,
+        lifetimes=services.config.session.lifetimes,
         with_lent_groups=services.sessions.with_lent_groups,
     )
     asking = Asking(consents, services.audit, services.clock)

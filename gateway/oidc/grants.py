@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from gateway.clock import Clock
 from gateway.directory.base import Directory
-from gateway.model import Principal, SessionRecord, User
+from gateway.model import Principal, SessionLifetimes, SessionRecord, User
 from gateway.observability.audit import Audit
 from gateway.oidc.clients import Client
 from gateway.oidc.errors import OAuthError
@@ -59,15 +59,15 @@ class Issuing:
         audit: Audit,
         clock: Clock,
         *,
-        idle_timeout: float,
+        lifetimes: SessionLifetimes,
         with_lent_groups: Callable[[User], Awaitable[User]],
         token: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
-        """`idle_timeout` ends sessions, in seconds; `with_lent_groups` adds the groups that a user has for a time."""
+        """`lifetimes` are those of sessions; `with_lent_groups` adds the groups that a user has for a time."""
         self._tokens, self._grants, self._logins, self._ledger = tokens, grants, logins, ledger
         self._subjects = subjects
         self._directory, self._sessions, self._audit, self._clock = directory, sessions, audit, clock
-        self._idle_timeout, self._with_lent_groups, self._token = idle_timeout, with_lent_groups, token
+        self._lifetimes, self._with_lent_groups, self._token = lifetimes, with_lent_groups, token
 
     # -- after a sign-in -------------------------------------------------------------------------------------------
 
@@ -224,8 +224,7 @@ class Issuing:
         session = await self._session_of(grant)
         if session is None:
             return None
-        living = now < session.expires_at and now - session.last_seen < self._idle_timeout
-        return user if living else None
+        return user if self._lifetimes.alive(session, session.last_seen, now) else None
 
     async def _session_of(self, grant: Grant) -> SessionRecord | None:
         """The session that a grant hangs on, however it was called when it began."""

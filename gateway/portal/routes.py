@@ -91,6 +91,7 @@ def _sign_in(services: Services, *, can_reset: bool) -> Views:
         can_reset=can_reset,
         passkeys=services.authn.factors.passkeys is not None,
         providers=[(one.name, one.label or one.name) for one in services.config.identity_providers],
+        keep_for=services.config.session.keep_signed_in,
     )
     nudge = PasskeyNudge(
         config=services.config.webauthn,
@@ -205,6 +206,7 @@ def _passkey(services: Services) -> Views:
         limits=services.limits,
         prefix=services.prefix,
         tokens=services.authn.form_tokens,
+        keep_for=services.config.session.keep_signed_in,
     )
     return {
         "/passkey": {"GET": views.page, "POST": views.submit},

@@ -93,7 +93,7 @@ class RingCookieStorage(EncryptedCookieStorage):
             self.save_cookie(response, "")
         else:
             sealed = self._ring().encrypt(self._encoder(self._get_session_data(session)).encode())
-            self.save_cookie(response, sealed.decode())
+            self.save_cookie(response, sealed.decode(), max_age=session.max_age)
 
 
 class SessionCookie:
@@ -138,11 +138,12 @@ class SessionCookie:
         content: Content | None,
         *,
         host_only: bool,
+        lifetime: int | None = None,
     ) -> None:
         """Set the cookie, or clear it (`content` None). `host_only` leaves Domain out, for hosts outside
-        `session.domain`.
+        `session.domain`. The browser keeps it for `lifetime` seconds, None until it is closed.
         """
-        session = aiohttp_session.Session(None, data=None, new=True)
+        session = aiohttp_session.Session(None, data=None, new=True, max_age=lifetime)
         session.update(content.written() if content else {})
         storage = self._of_one_host if host_only else self._storage
         await storage.save_session(request, response, session)  # type: ignore[arg-type]

@@ -38,20 +38,20 @@ def counts_everywhere(host: str) -> str:
 
 
 class Expiry:
-    """Knows when a session expires: after a time without use, and at a fixed time after its beginning."""
+    """Knows when a session expires: after a fixed time, and one that is not kept after a time without use, too."""
 
     def __init__(self, config: SessionConfig) -> None:
-        self.idle, self.absolute = config.idle_timeout, config.absolute_timeout
-        self.noted_after = min(60.0, self.idle / 10)
+        self.lifetimes = config.lifetimes
+        self.noted_after = min(60.0, config.idle_timeout / 10)
         """Seconds of use after which the store is told of it: it may be that late in knowing the last one."""
 
     def alive(self, record: SessionRecord, seen: float, now: float) -> bool:
         """Tell whether a session that was last used at `seen` is good at `now` (Unix seconds)."""
-        return now < record.expires_at and now - seen < self.idle
+        return self.lifetimes.alive(record, seen, now)
 
     def could_end_at(self, record: SessionRecord) -> float:
         """Return the Unix time until which the session has not expired, as far as this record tells."""
-        return min(record.expires_at, record.last_seen + self.idle + self.noted_after)
+        return self.lifetimes.ends_at(record, record.last_seen + self.noted_after)
 
 
 async def follow(

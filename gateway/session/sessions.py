@@ -30,22 +30,29 @@ class Sessions(SessionReader):
         user_agent: str,
         step_up: bool = False,
         key_model: str = "",
+        keep: bool = False,
     ) -> SessionRecord:
         """A factor was proven: a new session id that carries what this user had proven so far; the old one ends.
 
         Raises SessionEnded if the old one has ended meanwhile: what it had proven counts no more. `step_up` asks
-        for a second factor whatever the route; only a real one settles that. `key_model`: of a security key.
+        for a second factor whatever the route; only a real one settles that. `key_model`: of a security key. `keep`
+        makes the session one that is kept; one that is kept stays so.
         """
-        now = self._clock()
+        now, lives = self._clock(), self.expiry.lifetimes
         old = principal.session if principal and principal.username == username else None
+        kept = (keep and lives.kept > 0) or (old is not None and old.kept)
+        created_at = old.created_at if old else now
+        expires_at = old.expires_at if old else now + lives.absolute
+        if kept and not (old and old.kept):
+            expires_at = created_at + lives.kept
         record = SessionRecord(
             sid=secrets.token_urlsafe(),
             username=username,
             amr=tuple(dict.fromkeys((*(old.amr if old else ()), factor))),
             proven_at={**(old.proven_at if old else {}), factor: now},
-            created_at=old.created_at if old else now,
+            created_at=created_at,
             last_seen=now,
-            expires_at=old.expires_at if old else now + self.expiry.absolute,
+            expires_at=expires_at,
             ip=ip,
             user_agent=user_agent[:LONGEST_AGENT],
             step_up=(step_up or (old is not None and old.step_up)) and factor not in SECOND_FACTORS,
@@ -53,6 +60,7 @@ class Sessions(SessionReader):
             device_key=old.device_key if old else "",
             device_at=old.device_at if old else 0.0,
             key_models={**(old.key_models if old else {}), **({key_model: now} if key_model else {})},
+            kept=kept,
         )
         if not await self._sessions.put(record, instead_of=old.sid if old else ""):
             raise SessionEnded(f"a session of {username} ended while it was proving {factor}")
@@ -87,7 +95,8 @@ class Sessions(SessionReader):
 
         `of` is the session's id, its record if it was made for this very request, or None for a visitor.
         It also says whose session it is and how long: when it has ended, the store knows nothing of it any more.
-        `host` is the only one where the cookie is to count: a remote host's, outside `session.domain`.
+        `host` is the only one where the cookie is to count: a remote host's, outside `session.domain`. The browser
+        forgets it when it is closed, but for a session that is kept.
         """
         content = Content(csrf or self.new_csrf(), host=host)
         record = await self._sessions.get(of) if isinstance(of, str) else of
@@ -95,7 +104,8 @@ class Sessions(SessionReader):
             content = replace(content, sid=record.sid, username=record.username, until=int(record.expires_at))
             if self.devices.offered:
                 self.devices.offer(response, record, host)
-        await self._cookie.write(request, response, content, host_only=bool(host))
+        left = int(record.expires_at - self._clock()) if record is not None and record.kept else None
+        await self._cookie.write(request, response, content, host_only=bool(host), lifetime=left)
 
     def ended(self, cookie_header: str) -> str:
         """The user whose session this cookie stood for, "" if it was none or ended long ago. Does no I/O."""

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.config.schema import PasswordRules
 from gateway.directory.database import DatabaseDirectory
 from gateway.directory.password_hashing import PasswordHashing
+from gateway.model import SessionLifetimes
 from gateway.stores.protocols.audit import AuditQuery
 from gateway.stores.protocols.session_search import Alive
 from gateway.stores.sql.audit_log import SqlAuditLog
@@ -63,7 +64,7 @@ async def test_no_big_table_is_read_whole(engine: AsyncEngine, clock: FakeClock)
     hashing = PasswordHashing(PasswordRules())
     directory = DatabaseDirectory(engine, hashing, clock)
     audit, log, sessions = SqlAuditSearch(engine), SqlAuditLog(engine), SqlSessionSearch(engine)
-    alive = Alive(clock(), 3600.0)
+    alive = Alive(clock(), SessionLifetimes(3600.0, 12 * 3600.0))
     async with reading(engine) as connection:
         await connection.execute(text("SELECT 1"))
     with statements(engine) as asked:
@@ -75,6 +76,9 @@ async def test_no_big_table_is_read_whole(engine: AsyncEngine, clock: FakeClock)
         await log.tail(10)
         await sessions.newest(alive, 10, skip=20)
         await sessions.count(alive)
+        keeping = Alive(clock(), SessionLifetimes(3600.0, 12 * 3600.0, 30 * 86400.0))
+        await sessions.newest(keeping, 10, skip=20)
+        await sessions.count(keeping)
         await sessions.shown("x" * 32)
         await SqlSessions(engine, clock).purge(clock(), 3600.0)
         await SqlLedger(engine, clock).purge(clock())

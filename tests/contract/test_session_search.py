@@ -1,10 +1,12 @@
 """The contract of SessionSearch, on every database."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.model import SessionRecord, shown_id
+from gateway.model import SessionLifetimes, SessionRecord, shown_id
 from gateway.stores.protocols.session_search import Alive
 from gateway.stores.sql.schema import sessions as table
 from gateway.stores.sql.session_search import SqlSessionSearch
@@ -13,7 +15,8 @@ from gateway.stores.sql.transactions import writing
 from tests.contract.conftest import FakeClock
 
 NOW = 10_000.0
-ALIVE = Alive(NOW, 3600.0)
+LIVES = SessionLifetimes(3600.0, 12 * 3600.0)
+ALIVE = Alive(NOW, LIVES)
 
 
 def record(sid: str, seen: float, username: str = "alice", expires_at: float = NOW + 1) -> SessionRecord:
@@ -52,9 +55,23 @@ async def test_sessions_come_last_used_first_without_those_that_have_expired(
     assert (found[0], found[-1]) == ("new", "old")
     assert sorted(found[1:4]) == ["tie1", "tie2", "tie3"]
     assert await search.count(ALIVE) == 5
-    mine = [one.sid for one in await search.newest(Alive(NOW, 3600.0, "bob"), 9)]
+    mine = [one.sid for one in await search.newest(Alive(NOW, LIVES, "bob"), 9)]
     assert mine == ["tie2"]
-    assert await search.count(Alive(NOW, 3600.0, "bob")) == 1
+    assert await search.count(Alive(NOW, LIVES, "bob")) == 1
+
+
+async def test_kept_sessions_are_listed_without_use_as_long_as_sessions_are_kept(
+    engine: AsyncEngine, clock: FakeClock
+) -> None:
+    store, search = SqlSessions(engine, clock), SqlSessionSearch(engine)
+    await store.put(replace(record("kept", NOW - 5000, expires_at=NOW + 5000), kept=True))
+    await store.put(replace(record("long", NOW - 9000, expires_at=NOW + 5000), kept=True))
+    await store.put(record("unused", NOW - 5000))
+    keeping = Alive(NOW, SessionLifetimes(3600.0, 7200.0, 8000.0))
+    assert [one.sid for one in await search.newest(keeping, 9)] == ["kept"]
+    assert await search.count(keeping) == 1
+    assert await search.count(Alive(NOW, SessionLifetimes(3600.0, 7200.0))) == 0
+    assert await search.count(Alive(NOW, SessionLifetimes(6000.0, 7200.0))) == 2, "no longer kept, but in use"
 
 
 async def test_pages_follow_each_other_without_a_gap(search: SqlSessionSearch) -> None:

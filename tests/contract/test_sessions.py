@@ -161,8 +161,10 @@ async def test_purge_drops_what_is_over_or_idle_and_publishes_nothing(
     await sessions.put(replace(record("over", at=1000.0), expires_at=2000.0, last_seen=1990.0))
     await sessions.put(replace(record("idle", at=1000.0), expires_at=9000.0, last_seen=1400.0))
     await sessions.put(replace(record("good", at=1000.0), expires_at=9000.0, last_seen=1401.0))
-    assert await sessions.purge(2000.0, idle_timeout=600.0) == 2
-    assert [one.sid for one in await sessions.list()] == ["good"]
+    await sessions.put(replace(record("kept", at=1001.0), expires_at=9000.0, last_seen=1001.0, kept=True))
+    await sessions.put(replace(record("once", at=1001.0), expires_at=2000.0, last_seen=1990.0, kept=True))
+    assert await sessions.purge(2000.0, idle_timeout=600.0) == 3
+    assert [one.sid for one in await sessions.list()] == ["good", "kept"]
     assert list((await changes.since(0))[1]) == [], "a million at once would be read by every worker"
 
 

@@ -102,6 +102,7 @@ class SessionOut(Given):
     created_at: float
     last_seen: float
     expires_at: float
+    kept: bool
     own: bool
 
 

@@ -17,7 +17,7 @@ from gateway.authn.factors.approval_questions import (
 from gateway.authn.factors.base import Attempt, Outcome, Prompt
 from gateway.clock import Clock
 from gateway.errors import TooManyAttempts
-from gateway.model import IPAddress, SessionRecord, User
+from gateway.model import IPAddress, SessionLifetimes, SessionRecord, User
 from gateway.observability.audit import Audit
 from gateway.policy.decide import LENT_FACTORS, SECOND_FACTORS, has_two
 from gateway.rate_limits import Budget, RateLimits
@@ -51,7 +51,7 @@ def vouches(session: SessionRecord) -> bool:
 
 class ApprovalFactor:
     """The factor `approval`: another signed-in device of the same user says yes. `locate` gives the country of an
-    address, "" if unknown; `idle_timeout` ends sessions, in seconds.
+    address, "" if unknown; `lifetimes` are those of sessions.
     """
 
     name = "approval"
@@ -64,14 +64,14 @@ class ApprovalFactor:
         audit: Audit,
         clock: Clock,
         *,
-        idle_timeout: float,
+        lifetimes: SessionLifetimes,
         locate: Callable[[IPAddress], str],
         new_number: Callable[[], str] = two_digits,
         new_id: Callable[[], str] = random_id,
     ) -> None:
         self.asks = asks
         self._sessions, self._limits, self._audit, self._clock = sessions, limits, audit, clock
-        self._idle_timeout, self._locate = idle_timeout, locate
+        self._lifetimes, self._locate = lifetimes, locate
         self._new_number, self._new_id = new_number, new_id
 
     async def enrolled(self, user: User) -> bool:
@@ -84,7 +84,7 @@ class ApprovalFactor:
             return False
         now = self._clock()
         return any(
-            vouches(one) and now < one.expires_at and now - one.last_seen < self._idle_timeout
+            vouches(one) and self._lifetimes.alive(one, one.last_seen, now)
             for one in await self._sessions.list(user.username)
         )
 

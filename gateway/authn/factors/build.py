@@ -143,7 +143,7 @@ def _approval(parts: FactorServices) -> ApprovalFactor:
         limits=parts.limits,
         audit=parts.audit,
         clock=parts.clock,
-        idle_timeout=parts.config.session.idle_timeout,
+        lifetimes=parts.config.session.lifetimes,
         locate=lambda address: parts.geo.locate(address).country,
     )
 

@@ -22,6 +22,8 @@ class Journey:
     rd: str
     browser: str
     """Digest of the csrf token in the cookie of the browser that set out."""
+    keep: bool = False
+    """Whether the session is to be kept."""
 
     def is_of(self, csrf: str) -> bool:
         """Tell whether the browser that came back is the one that began: else somebody could sign others in as
@@ -36,7 +38,9 @@ class LoginStates:
     def __init__(self, ledger: Ledger, token: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> None:
         self._ledger, self._token = ledger, token
 
-    async def begin(self, provider: str, redirect_uri: str, rd: str, csrf: str) -> ProviderLogin:
+    async def begin(
+        self, provider: str, redirect_uri: str, rd: str, csrf: str, *, keep: bool = False
+    ) -> ProviderLogin:
         """Begin a sign-in and return what the provider is to be sent."""
         attempt = ProviderLogin(
             state=self._token(),
@@ -44,7 +48,7 @@ class LoginStates:
             verifier=self._token() + self._token(),
             redirect_uri=redirect_uri,
         )
-        journey = Journey(provider=provider, attempt=attempt, rd=rd, browser=_digest(csrf))
+        journey = Journey(provider=provider, attempt=attempt, rd=rd, browser=_digest(csrf), keep=keep)
         await self._ledger.put(_key(attempt.state), json.dumps(asdict(journey)).encode(), LIFETIME)
         return attempt
 

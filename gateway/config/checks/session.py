@@ -8,6 +8,7 @@ from gateway.config.public_suffixes import is_public_suffix, registrable_domain
 from gateway.config.schema import Config
 
 _REFRESH = (180.0, 3600.0)
+_LONGEST_COOKIE = 400 * 86400.0
 _OWN = "write your own name below it (publicsuffix.org)"
 
 
@@ -20,6 +21,12 @@ def session_times(config: Config) -> Iterator[Finding]:
     for key in ("idle_timeout", "absolute_timeout"):
         if getattr(session, key) <= 0:
             yield Finding(("session", key), "must be more than 0", "write a duration such as `1h`")
+    if 0 < session.keep_signed_in <= session.absolute_timeout:
+        problem = "is no longer than `session.absolute_timeout`, which sessions have anyway"
+        yield Finding(("session", "keep_signed_in"), problem, "write more, such as `30d`, or remove it")
+    if session.keep_signed_in > _LONGEST_COOKIE:
+        problem = "is more than the 400 days for which browsers keep a cookie (RFC 6265bis §5.5)"
+        yield Finding(("session", "keep_signed_in"), problem, "write `400d` or less")
 
 
 def binding(config: Config) -> Iterator[Finding]:

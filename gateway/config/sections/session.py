@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 
 from gateway.config.sections.base import Section, Words
 from gateway.config.units import Duration, KeptSize
+from gateway.model import SessionLifetimes
 
 CookieName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$"), Words("a name of letters, digits and underscores")
@@ -73,6 +74,11 @@ class Session(Section):
     )
     idle_timeout: Duration = Field(3600.0, description="unused sessions end after this")
     absolute_timeout: Duration = Field(12 * 3600.0, description="every session ends after this")
+    keep_signed_in: Duration = Field(
+        0.0,
+        description="how long a session lasts, used or not, whose user ticks “Keep me signed in”, such as 30d; 0s = "
+        "nobody is asked (docs/re-login.md)",
+    )
     remember_device: Duration = Field(
         30 * 86400.0, description="how long a remembered device skips the second factor; 0s = never"
     )
@@ -83,3 +89,8 @@ class Session(Section):
         description="largest form that is kept (encrypted, 10 minutes) when its session has ended, to be sent after "
         "signing in again; 0 = none (docs/re-login.md)",
     )
+
+    @property
+    def lifetimes(self) -> SessionLifetimes:
+        """How long sessions last."""
+        return SessionLifetimes(self.idle_timeout, self.absolute_timeout, self.keep_signed_in)

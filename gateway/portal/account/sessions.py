@@ -26,6 +26,8 @@ class OwnSession:
     since: float
     last_used_at: float
     current: bool
+    kept_until: float = 0.0
+    """When a session ends that its user keeps; 0 for all others."""
 
 
 class AccountSessions:
@@ -54,6 +56,7 @@ class AccountSessions:
                 since=one.created_at,
                 last_used_at=one.last_seen,
                 current=one.sid == own,
+                kept_until=self._layer.expiry.lifetimes.ends_at(one, one.last_seen) if one.kept else 0.0,
             )
             for one in await self._records.list(principal.username)
         ]

@@ -1,7 +1,7 @@
 """Sends browsers to an identity provider and takes them back: two addresses for each provider."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -25,6 +25,7 @@ from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, View, Views, see_other
 from gateway.portal.return_url import href, read_return, with_return
 from gateway.portal.services import Services
+from gateway.portal.signin.keep_choice import chosen_by_link
 from gateway.rate_limits import Budget, RateLimits
 from gateway.session import Sessions
 
@@ -94,7 +95,11 @@ class ProviderViews:
         csrf = request.visit.csrf or self.sessions.new_csrf()
         destination = read_return(request.http.query.get("rd", ""), request.target, self.routes, self.prefix)
         attempt = await self.journeys.begin(
-            self.config.name, self._redirect_uri(), href(destination, request.target), csrf
+            self.config.name,
+            self._redirect_uri(),
+            href(destination, request.target),
+            csrf,
+            keep=chosen_by_link(request),
         )
         try:
             response = see_other(await self.provider.address(attempt))
@@ -117,7 +122,7 @@ class ProviderViews:
         except (NotSignedIn, ProviderUnavailable) as error:
             return self._failed(request, error, journey.rd)
         principal = await self.signin.federated(
-            request.client, user, request.visit.principal, mfa=account.mfa
+            replace(request.client, keep=journey.keep), user, request.visit.principal, mfa=account.mfa
         )
         destination = read_return(journey.rd, request.target, self.routes, self.prefix)
         where = href(destination, request.target)

@@ -16,6 +16,7 @@ from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM, WRONG_PASSWORD, too_many
 from gateway.portal.request import PortalRequest
 from gateway.portal.return_url import href, read_return, with_return
+from gateway.portal.signin.keep_choice import FIELD, choosing, link_token
 from gateway.portal.signin.next_step import NextStep
 from gateway.session import Sessions
 
@@ -35,12 +36,14 @@ class LoginViews:
         can_reset: bool,
         passkeys: bool,
         providers: Sequence[tuple[str, str]],
+        keep_for: float,
     ) -> None:
-        """`providers` are names and labels of accounts elsewhere."""
+        """`providers` are names and labels of accounts elsewhere; `keep_for` is how long sessions may be kept."""
         self._signin, self._sessions, self._pages = signin, sessions, pages
         self._tokens, self._onward = tokens, onward
         self._by_email = by_email
         self._can_reset, self._passkeys, self._providers = can_reset, passkeys, providers
+        self._keep_for = keep_for
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
         """Show the form, unless the visitor is signed in already."""
@@ -69,7 +72,7 @@ class LoginViews:
             return await self._form(request, destination, username=username, error=problem, status=403)
         try:
             principal = await self._signin.password(
-                request.client, username, form.get("password", ""), request.visit.principal
+                choosing(request.client, form), username, form.get("password", ""), request.visit.principal
             )
         except TooManyAttempts as limit:
             return await self._form(
@@ -79,9 +82,17 @@ class LoginViews:
                 error=too_many(limit),
                 status=429,
                 retry_after=limit.retry_after,
+                keep=form.get(FIELD, ""),
             )
         if principal is None:
-            return await self._form(request, destination, username=username, error=WRONG_PASSWORD, status=401)
+            return await self._form(
+                request,
+                destination,
+                username=username,
+                error=WRONG_PASSWORD,
+                status=401,
+                keep=form.get(FIELD, ""),
+            )
         response = self._onward.to(request, destination, principal)
         await self._sessions.attach(request.http, response, principal.session)
         return response
@@ -95,7 +106,9 @@ class LoginViews:
         error: str | None = None,
         status: int = 200,
         retry_after: int | None = None,
+        keep: str = "",
     ) -> web.StreamResponse:
+        before = request.visit.principal
         response = self._pages.render(
             "login.html",
             status,
@@ -111,6 +124,10 @@ class LoginViews:
             passkeys=self._passkeys,
             providers=self._providers,
             can_reset=self._can_reset,
+            # Who is signed in already has chosen: a session that is kept stays so.
+            keep_for=0.0 if before is not None and before.session.kept else self._keep_for,
+            keep=keep == "1",
+            keep_token=link_token(csrf),
             error=error,
         )
         if not request.visit.csrf:

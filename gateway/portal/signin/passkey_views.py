@@ -13,6 +13,7 @@ from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM
 from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import href, read_return
+from gateway.portal.signin.keep_choice import choosing, chosen_by_link
 from gateway.rate_limits import Budget, RateLimits
 from gateway.session import Sessions
 
@@ -34,8 +35,10 @@ class PasskeyViews:
         *,
         prefix: str,
         tokens: SignInTokens,
+        keep_for: float,
     ) -> None:
-        self._tokens = tokens
+        """`keep_for` is how long sessions may be kept, 0 where they are not."""
+        self._tokens, self._keep_for = tokens, keep_for
         self._keys, self._signin, self._sessions = keys, signin, sessions
         self._pages, self._routes, self._limits = pages, routes, limits
         self._prefix = prefix
@@ -70,17 +73,23 @@ class PasskeyViews:
         if not form.genuine:
             return await self._form(request, destination, error=STALE_FORM, status=403)
         await self._limits.spend(PER_IP, request.client.network)
-        client, answer = request.client, form.get("credential", "")
+        client, answer = choosing(request.client, form), form.get("credential", "")
         username = await self._known().passkey_finish(form["csrf_token"], client.origin, answer)
         record = await self._signin.passkey(client, username, form["csrf_token"]) if username else None
         if record is None:
-            return await self._form(request, destination, error=FAILED, status=401)
+            return await self._form(request, destination, error=FAILED, status=401, keep=client.keep)
         response = see_other(href(destination, request.target))
         await self._sessions.attach(request.http, response, record.sid)
         return response
 
     async def _form(
-        self, request: PortalRequest, destination: Target, *, error: str | None = None, status: int = 200
+        self,
+        request: PortalRequest,
+        destination: Target,
+        *,
+        error: str | None = None,
+        status: int = 200,
+        keep: bool = False,
     ) -> web.StreamResponse:
         csrf = request.visit.csrf or self._sessions.new_csrf()
         response = self._pages.render(
@@ -91,6 +100,8 @@ class PasskeyViews:
             csrf_token=csrf,
             rd=href(destination, request.target),
             options=await self._known().passkey_begin(csrf),
+            keep_for=self._keep_for,
+            keep=keep or chosen_by_link(request),
             error=error,
         )
         if not request.visit.csrf:

@@ -23,6 +23,20 @@ for (const link of location.hash.length > 1 ? document.querySelectorAll("a[data-
   else if (!rd && !to.hash) to.hash = location.hash;
   link.href = to.href;
 }
+// What is ticked in the form holds for the other ways to sign in, too.
+const keep = document.querySelector("input[name=keep_signed_in]");
+function takeAlong() {
+  for (const link of document.querySelectorAll("a[data-keep]")) {
+    const to = new URL(link.href);
+    if (keep.checked) to.searchParams.set("keep", link.dataset.keep);
+    else to.searchParams.delete("keep");
+    link.href = to.href;
+  }
+}
+if (keep) {
+  keep.addEventListener("change", takeAlong);
+  addEventListener("pageshow", takeAlong); // browsers remember ticks when somebody comes back
+}
 // Who came from a page elsewhere goes back there.
 const back = document.querySelector("a[data-back]");
 const ours = location.origin + location.pathname.replace(/[^/]*$/, "");

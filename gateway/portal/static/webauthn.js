@@ -44,6 +44,8 @@ async function autofill(form) {
     try {
       const found = await navigator.credentials.get({ publicKey, mediation: "conditional", signal: ends.signal });
       form.elements.credential.value = packed(found);
+      const keep = document.querySelector("input[name=keep_signed_in]");
+      if (keep?.checked) form.append(keep.cloneNode());
       if (location.hash && !form.elements.rd.value.includes("#")) form.elements.rd.value += location.hash;
       form.submit();
       return;

@@ -36,7 +36,7 @@ class SessionStore(Protocol):
         """Return the sessions of a user, or all, oldest first."""
 
     async def purge(self, now: float, idle_timeout: float) -> int:
-        """Drop what has expired, also by `idle_timeout` seconds without use; return how many.
+        """Drop what has expired, also by `idle_timeout` seconds without use where it is not kept; return how many.
 
         Publishes nothing: every worker knows when sessions expire.
         """

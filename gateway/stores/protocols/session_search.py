@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.model import SessionRecord
+from gateway.model import SessionLifetimes, SessionRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """Sessions that have not expired at `now` (Unix seconds) and were used within `idle` seconds; "" is everybody."""
+    """Sessions that live at `now` (Unix seconds) by these lifetimes; the username "" is everybody."""
 
     now: float
-    idle: float
+    lifetimes: SessionLifetimes
     username: str = ""
 
 

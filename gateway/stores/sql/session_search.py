@@ -53,5 +53,13 @@ class SqlSessionSearch:
 
 
 def _is(alive: Alive) -> ColumnElement[bool]:
-    within = and_(sessions.c.expires_at > alive.now, sessions.c.last_seen > alive.now - alive.idle)
+    table, lives, now = sessions.c, alive.lifetimes, alive.now
+    used = table.last_seen > now - lives.idle
+    young = table.created_at > now - (lives.kept or lives.absolute)
+    if lives.kept:  # none was used before it began, so an index on `last_seen` bounds these, too
+        lately = table.last_seen > now - max(lives.idle, lives.kept)
+        living = and_(lately, or_(and_(table.kept, young), and_(table.kept.is_(False), used)))
+    else:
+        living = and_(used, or_(table.kept.is_(False), young))
+    within = and_(table.expires_at > now, living)
     return and_(within, sessions.c.username == alive.username) if alive.username else within

@@ -162,7 +162,8 @@ class SqlSessions:
 
 
 def _over(now: float, idle_timeout: float) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return sessions.c.expires_at <= now, sessions.c.last_seen <= now - idle_timeout
+    unused = (sessions.c.last_seen <= now - idle_timeout) & sessions.c.kept.is_(False)
+    return sessions.c.expires_at <= now, unused
 
 
 async def end_sessions_of(
@@ -211,6 +212,7 @@ def _row(record: SessionRecord) -> dict[str, object]:
         "shown": shown_id(record.sid),
         **{name: getattr(record, name) for name in _DEVICE},
         "key_models": json.dumps(record.key_models),
+        "kept": record.kept,
     }
 
 

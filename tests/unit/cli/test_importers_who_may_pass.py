@@ -65,6 +65,19 @@ def test_sessions_last_no_longer_than_authelias(importing, session: str, idle: i
     assert (config.session.idle_timeout, config.session.absolute_timeout) == (idle, absolute)
 
 
+@pytest.mark.parametrize(
+    ("remember", "kept"), [("1 month", 30 * 86400.0), ("30m", 0.0), ("-1", 0.0), ("2y", 400 * 86400.0)]
+)
+def test_how_long_authelia_remembers_is_how_long_sessions_may_be_kept(
+    importing, remember: str, kept: float
+) -> None:
+    text = "access_control: {default_policy: deny, rules: []}\n"
+    text += f"session: {{remember_me: {remember}, cookies: [{{domain: example.com}}]}}\n"
+    found = importing("authelia", configuration=text)
+    assert config_of(found).session.keep_signed_in == kept
+    assert ("session.remember_me" in found.stderr) is (kept == 0)
+
+
 def test_a_host_pattern_that_says_any_name_below_a_domain_is_understood(importing) -> None:
     rules = "[{domain_regex: '^(.*)\\.example\\.com$', policy: one_factor}]"
     config = config_of(importing("authelia", configuration=authelia(rules)))

@@ -37,8 +37,19 @@ def times_of(root: Mapping[str, Any], left_out: list[LeftOut]) -> Values:
             )
             seconds = seconds_of(default)
         found[ours] = f"{seconds}s"
-    if "remember_me" in session or "remember_me" in first:
-        left_out.append(LeftOut("session.remember_me", "no session outlives session.absolute_timeout here"))
+    kept = first.get("remember_me") or session.get("remember_me")
+    if (
+        kept
+        and (lasting := seconds_of(kept)) is not None
+        and lasting > (seconds_of(found["absolute_timeout"]) or 0)
+    ):
+        found["keep_signed_in"] = f"{min(lasting, 400 * 86400)}s"  # as long as browsers keep a cookie
+    elif "remember_me" in session or "remember_me" in first:
+        left_out.append(
+            LeftOut(
+                "session.remember_me", f"`{kept}`: nobody is asked to stay signed in (session.keep_signed_in)"
+            )
+        )
     return found
 
 

@@ -1,0 +1,71 @@
+"""Says what stands between a principal and a page, and which second factors would settle it."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from gateway.authn.factors.base import Factor
+from gateway.authn.factors.preference import Preferences
+from gateway.authn.factors.webauthn import WebAuthnFactor
+from gateway.model import Decision, Principal, Target, User, Verdict
+from gateway.policy.decide import OWN_FACTORS, Routes, decide, has_two, proven_recently
+from gateway.session import Sessions
+
+Judge = Callable[[Target, Principal | None], Decision | None]
+"""What stands between a principal and a destination, None where the destination is none of its business."""
+OwnPages = Callable[[Target], bool]
+"""Whether a destination is a page of ours that changes the account: those want a recent second factor."""
+
+
+class MissingProof:
+    """The half of `SignIn` that only looks."""
+
+    def __init__(
+        self,
+        *,
+        factors: Mapping[str, Factor],
+        sessions: Sessions,
+        routes: Routes,
+        own: OwnPages,
+        meant: Callable[[Target], Target],
+        preferences: Preferences,
+    ) -> None:
+        self._factors, self._sessions, self._routes = factors, sessions, routes
+        self._own, self._meant, self._preferences = own, meant, preferences
+        self.judges: list[Judge] = []
+        """Asked first: whoever has pages of its own says here what stands before them."""
+
+    def decision(self, destination: Target, principal: Principal | None) -> Decision:
+        """Decide what stands between this principal and the destination. Without a route a full sign-in is due."""
+        destination = self._meant(destination)
+        for judge in self.judges:
+            if (found := judge(destination, principal)) is not None:
+                return found
+        if self._own(destination):
+            fresh = principal is not None and proven_recently(principal.session, self._sessions.now())
+            verdict = Verdict.ALLOW if fresh else Verdict.SIGN_IN if principal is None else Verdict.STEP_UP
+            return Decision(verdict=verdict, rule="portal", reason="recent_proof", factors=OWN_FACTORS)
+        route = self._routes.find(destination)
+        if route is not None:
+            return decide(route, destination, principal, self._sessions.now())
+        verdict = Verdict.SIGN_IN if principal is None else Verdict.STEP_UP
+        if principal is not None and has_two(principal.amr):
+            verdict = Verdict.ALLOW
+        return Decision(verdict, "portal", "portal")
+
+    async def usable_factors(self, user: User, decision: Decision, amr: Sequence[str] = ()) -> list[str]:
+        """Return the second factors that the user has enrolled and that the decision accepts.
+
+        A session that has two (`amr`) must show who sits there, of which approval from elsewhere says nothing.
+        """
+        accepted = [f for f in self._factors.values() if not decision.factors or f.name in decision.factors]
+        again = has_two(tuple(amr))
+        names = [
+            factor.name
+            for factor in accepted
+            if not (again and factor.name == "approval") and await self._usable(factor, user, decision)
+        ]
+        return await self._preferences.ordered(user.username, names)
+
+    async def _usable(self, factor: Factor, user: User, decision: Decision) -> bool:
+        if decision.key_models:
+            return isinstance(factor, WebAuthnFactor) and await factor.has_model(user, decision.key_models)
+        return await factor.enrolled(user)
