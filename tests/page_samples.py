@@ -12,7 +12,7 @@ from gateway.portal.account.activity import WORDS, Event
 from gateway.portal.account.factors import SYNC, Item
 from gateway.portal.account.sessions import OwnSession
 from gateway.portal.rendering.render import Pages
-from gateway.portal.rendering.texts import FACTOR_LABELS, WRONG_PASSWORD
+from gateway.portal.rendering.texts import FACTOR_LABELS
 from gateway.portal.rendering.user_agent import browser_name
 from gateway.portal.request import Reader
 from gateway.stores.protocols.tokens import ApiToken
@@ -20,10 +20,10 @@ from tests.access_samples import ACCESS, APPROVALS
 from tests.admin_samples import ADMIN_PAGES
 from tests.apps_samples import APP_SAMPLES, icon
 from tests.oidc_samples import OIDC_SAMPLES
+from tests.sign_in_samples import SIGN_IN_SAMPLES
 
 NOW = 1_800_000_000.0
 REQUEST_ID = "01JD7Q4ZK3"
-LOGIN: dict[str, Any] = {"csrf_token": "t", "rd": "/", "username": "", "passkeys": True, "can_reset": True}
 VERIFY: dict[str, Any] = {
     "csrf_token": "t",
     "rd": "/",
@@ -146,19 +146,8 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     **OIDC_SAMPLES,
     **ADMIN_PAGES,
     **APP_SAMPLES,
+    **SIGN_IN_SAMPLES,
     "nudge": ("nudge.html", {"rd": "/"}),
-    "login-app": (
-        "login.html",
-        LOGIN | {"app_name": "Tide tables", "way_back": "https://tide.harbour.example/"},
-    ),
-    "login": ("login.html", LOGIN),
-    "login-error": ("login.html", LOGIN | {"username": "mira", "error": WRONG_PASSWORD}),
-    "login-providers": ("login.html", LOGIN | {"providers": [("google", "Google"), ("corp", "Corp")]}),
-    "login-keep": (
-        "login.html",
-        LOGIN | {"keep_for": 30 * 86400.0, "keep_token": "k", "providers": [("google", "Google")]},
-    ),
-    "login-notice": ("login.html", LOGIN | {"notice": "Your session has ended."}),
     "verify": ("verify.html", VERIFY),
     "verify-error": (
         "verify.html",
@@ -218,11 +207,6 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         ENROL | {"factor": "email", "setup": Setup(Prompt("m•••••@harbour.example"))},
     ),
     "recovery-codes": ("recovery_codes.html", {"codes": CODES, "onward": "/"}),
-    "passkey": ("passkey.html", {"csrf_token": "t", "rd": "/", "options": "{}"}),
-    "passkey-keep": (
-        "passkey.html",
-        {"csrf_token": "t", "rd": "/", "options": "{}", "keep_for": 30 * 86400.0, "keep": True},
-    ),
     "account": ("account.html", ACCOUNT),
     "account-look": (
         "account.html",

@@ -37,7 +37,7 @@ class PasskeyViews:
         tokens: SignInTokens,
         keep_for: float,
     ) -> None:
-        """`keep_for` is how long sessions may be kept, 0 where they are not."""
+        """`keep_for` is for how many seconds sessions may be kept, 0 where they are not."""
         self._tokens, self._keep_for = tokens, keep_for
         self._keys, self._signin, self._sessions = keys, signin, sessions
         self._pages, self._routes, self._limits = pages, routes, limits

@@ -10,7 +10,8 @@ from gateway.config.schema import Branding
 from gateway.errors import ConfigError
 from gateway.portal.rendering import assets
 from gateway.portal.rendering.render import Pages
-from tests.page_samples import ENGLISH, LOGIN, application
+from tests.page_samples import ENGLISH, application
+from tests.sign_in_samples import LOGIN
 
 Client = TestClient[web.Request, web.Application]
 ClientFor = Callable[[web.Application], Awaitable[Client]]

@@ -11,7 +11,8 @@ from gateway.config.schema import Branding
 from gateway.portal.rendering.render import Pages, content_security_policy
 from gateway.portal.rendering.status_texts import wording
 from gateway.portal.request import Reader
-from tests.page_samples import ENGLISH, LOGIN, NAMES, VERIFY, sample
+from tests.page_samples import ENGLISH, NAMES, VERIFY, sample
+from tests.sign_in_samples import LOGIN
 
 STATUSES = (400, 401, 403, 404, 405, 408, 413, 429, 431, 500, 502, 503, 504)
 HOSTILE = "\"><script>alert(1)</script>'"
