@@ -38,7 +38,7 @@ class LoginViews:
         providers: Sequence[tuple[str, str]],
         keep_for: float,
     ) -> None:
-        """`providers` are names and labels of accounts elsewhere; `keep_for` is for how many seconds sessions may be kept."""
+        """`providers` are names and labels of accounts elsewhere; `keep_for` are the seconds of a kept session."""
         self._signin, self._sessions, self._pages = signin, sessions, pages
         self._tokens, self._onward = tokens, onward
         self._by_email = by_email
