@@ -1,32 +1,33 @@
 """Users in a YAML file, read again when it changes. Read-only: edit the file.
 
 A file with mistakes changes nothing: the users of the last good one stay, and the log names each mistake with its
-line. Passwords cost the same work whether or not the user exists. Reading and searching many users is done beside the
-event loop, so requests go on; until a large file is read, the users of the one before count.
+line. Passwords cost the same work whether or not the user exists. Many users are read, searched, compared and forgotten
+some hundreds at a time in the event loop, so requests go on: a thread would fight with them for the interpreter's lock.
+Until a large file is read, the users of the one before count.
 """
 
 import asyncio
+import bisect
 import builtins
-import heapq
-import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 from gateway.config.names import mail_address, user_name
 from gateway.directory.base import Census
 from gateway.directory.password_hashing import PasswordHashing
-from gateway.directory.yaml_users import SMALL, UsersAndLines, read_anywhere
+from gateway.directory.yaml_users import SMALL, Row, read_anywhere, read_beside, user_of
 from gateway.errors import ConfigError, StoreUnavailable
 from gateway.model import User
 
 log = logging.getLogger("gateway.directory")
 T = TypeVar("T")
 
-_FEW = 500
-"""Users that are searched, or told of, in one step of the event loop."""
+_FEW = 100
+"""Users that are looked at in one step of the event loop: a millisecond or two."""
 _Stamp = tuple[int, int, int]
 
 
@@ -45,13 +46,15 @@ class FileDirectory:
         """`country` is that of numbers without country code. Raises ConfigError with every mistake of the file."""
         self._path, self._passwords, self._country = path, passwords, country
         self._stamp = _stamp(path)
-        self._users, self._lines = read_anywhere(path, country)
+        self._rows, self._lines = read_anywhere(path, country)
+        self._names = builtins.list(self._rows)
         self._pending: builtins.list[FileChange] = []
         self._reading: asyncio.Task[None] | None = None
 
     async def get(self, username: str) -> User | None:
         await self._follow()
-        return self._users.get(user_name(username))
+        row = self._rows.get(user_name(username))
+        return None if row is None else user_of(row)
 
     async def counted_as(self, name: str) -> str:
         return name  # one user, one spelling
@@ -65,45 +68,37 @@ class FileDirectory:
         return user if right and not user.disabled else None
 
     async def list(self, search: str = "", *, after: str = "", limit: int) -> Sequence[User]:
-        def look(users: Iterator[User]) -> Sequence[User]:
-            found = (user for user in _matching(users, search) if user.username > after)
-            return heapq.nsmallest(limit, found, key=lambda user: user.username)
-
-        return await self._look(look)
+        await self._follow()
+        begin = bisect.bisect_right(self._names, after)
+        rows, names, word = self._rows, islice(self._names, begin, None), _word(search)
+        return await _first(limit, (rows[name] for name in names), lambda user: word in _searched(user))
 
     async def count(self, search: str = "") -> Census:
-        def look(users: Iterator[User]) -> Census:
-            disabled = [user.disabled for user in _matching(users, search)]
-            return Census(len(disabled), sum(disabled))
-
-        return await self._look(look)
+        await self._follow()
+        word, users, disabled = _word(search), 0, 0
+        async for some in _in_turns(self._rows.values()):
+            found = [user.disabled for user in map(user_of, some) if not word or word in _searched(user)]
+            users, disabled = users + len(found), disabled + sum(found)
+        return Census(users, disabled)
 
     async def with_email(self, address: str, *, limit: int = 20) -> Sequence[User]:
         wanted = mail_address(address)
         name = _before_at(wanted)
 
-        def look(users: Iterator[User]) -> Sequence[User]:
-            likely = (user for user in users if wanted and _before_at(user.email) == name)
-            found = (user for user in likely if mail_address(user.email) == wanted)
-            return builtins.list(itertools.islice(found, limit))
+        def has_it(user: User) -> bool:
+            return _before_at(user.email) == name and mail_address(user.email) == wanted
 
-        return await self._look(look)
+        await self._follow()
+        return await _first(limit, self._rows.values(), has_it) if wanted else []
 
     async def in_groups(self, groups: Sequence[str], *, limit: int) -> Sequence[User]:
         wanted = set(groups)
-
-        def look(users: Iterator[User]) -> Sequence[User]:
-            found = (user for user in users if not user.disabled and not wanted.isdisjoint(user.groups))
-            return builtins.list(itertools.islice(found, limit))
-
-        return await self._look(look)
-
-    async def _look(self, look: Callable[[Iterator[User]], T]) -> T:
         await self._follow()
-        users = self._users  # a file that is read meanwhile makes another dictionary
-        if len(users) <= _FEW:
-            return look(iter(users.values()))
-        return await asyncio.to_thread(lambda: look(iter(users.values())))
+        return await _first(
+            limit,
+            self._rows.values(),
+            lambda user: not user.disabled and not wanted.isdisjoint(user.groups),
+        )
 
     def origin(self, user: User) -> str:
         """Where the user is declared, such as "users.yaml:12"."""
@@ -130,13 +125,16 @@ class FileDirectory:
 
     async def _read(self) -> None:
         try:
-            found, changes = await asyncio.to_thread(_compared, self._path, self._country, self._users)
+            rows, lines = await read_beside(self._path, self._country)
+            changes = [one async for some in _in_turns(self._rows.items()) for one in _changes(some, rows)]
         except ConfigError as error:
             log.error("users stay as they were, %s has mistakes:\n%s", self._path, error)
         else:
-            self._users, self._lines = found
+            old = builtins.list(self._rows.values())
+            self._rows, self._lines, self._names = rows, lines, builtins.list(rows)
             self._pending.extend(changes)
-            log.info("read %d users from %s", len(self._users), self._path)
+            log.info("read %d users from %s", len(rows), self._path)
+            await _forget(old)
         finally:
             self._reading = None
 
@@ -162,21 +160,40 @@ def _before_at(address: str) -> str:
     return address.strip().rpartition("@")[0].casefold()
 
 
-def _matching(users: Iterator[User], search: str) -> Iterator[User]:
-    word = search.strip().casefold()
-    return (user for user in users if not word or word in _searched(user))
+async def _in_turns(items: Iterable[T]) -> AsyncIterator[Sequence[T]]:
+    """Yield all of it, a few at a time, and let others go on in between. What is changed meanwhile is not seen."""
+    rest = iter(items)
+    while some := builtins.list(islice(rest, _FEW)):
+        yield some
+        await asyncio.sleep(0)
 
 
-def _compared(path: Path, country: str, old: dict[str, User]) -> tuple[UsersAndLines, Sequence[FileChange]]:
-    found = read_anywhere(path, country)
-    return found, list(_changes(old, found[0]))
+async def _first(limit: int, rows: Iterable[Row], fits: Callable[[User], bool]) -> Sequence[User]:
+    found: builtins.list[User] = []
+    async for some in _in_turns(rows):
+        found += islice(filter(fits, map(user_of, some)), limit - len(found))
+        if len(found) == limit:
+            break
+    return found
 
 
-def _changes(old: dict[str, User], new: dict[str, User]) -> Iterator[FileChange]:
-    for name, was in old.items():
-        now = new.get(name)
-        if now == was:
+async def _forget(rows: builtins.list[Row]) -> None:
+    """Let go of them a few at a time: to free a hundred thousand at once would hold up requests."""
+    while rows:
+        del rows[-_FEW:]
+        await asyncio.sleep(0)
+
+
+def _word(search: str) -> str:
+    return search.strip().casefold()
+
+
+def _changes(some: Iterable[tuple[str, Row]], new: dict[str, Row]) -> Iterator[FileChange]:
+    for name, before in some:
+        after = new.get(name)
+        if after == before:
             continue
+        was, now = user_of(before), user_of(after) if after else None
         barred = now is None or now.disabled or now.password_hash != was.password_hash
         yield FileChange(name, barred)
 

@@ -1,15 +1,18 @@
 """Reads a YAML file of users: here, or in a process of its own where it is large.
 
 PyYAML takes a second and nine MiB for each 1500 users. In a worker that would hold up requests and stay in its memory.
+What that process has read comes over a few users at a time, so that requests get their turn between them.
 """
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from gateway.config.yaml_document import Document, parse
 from gateway.directory import identifiers
@@ -19,8 +22,9 @@ from gateway.model import User
 
 SMALL = 64 * 1024
 """Bytes that are read here: some hundred users, a fraction of a second."""
-_AT_ONCE = 500
-"""Users in a line that the other process writes: what is read in one step holds up others."""
+_AT_ONCE = 100
+"""Users in a line that the other process writes: what is read in one step holds up others, here for a millisecond."""
+_LONGEST_LINE = 16 * 1024 * 1024
 _LONGEST_ID = 128
 _LARGEST = 64 * 1024 * 1024
 _KEYS: dict[str, type] = {
@@ -34,53 +38,112 @@ _KEYS: dict[str, type] = {
 }
 _KIND_WORDS = {str: "text", list: "a list of names", bool: "`true` or `false`"}
 
-UsersAndLines = tuple[dict[str, User], dict[str, int]]
+Row = tuple[Any, ...]
+"""A user's fields. Python's collector looks at a hundred thousand users again and again, for a tenth of a second each
+time in which nobody is answered; tuples of texts it lets alone.
+"""
+RowsAndLines = tuple[dict[str, Row], dict[str, int]]
+"""The users in the order of their names, and the line of each."""
 
 
-def read_anywhere(path: Path, country: str = "") -> UsersAndLines:
+def user_of(row: Row) -> User:
+    """Make the user of a row."""
+    return User(*row)
+
+
+def read_anywhere(path: Path, country: str = "") -> RowsAndLines:
     """Return the users, and the line of each, without much work in this process. Raises ConfigError.
 
     `country` is that of numbers without country code (`sms.default_country`). Takes seconds for thousands of users, so
-    it is for a thread.
+    it is for a start.
     """
-    try:
-        is_small = path.stat().st_size <= SMALL
-    except OSError:
-        is_small = True  # reading it tells what is wrong
-    return read_here(path, country) if is_small or not sys.executable else _read_elsewhere(path, country)
-
-
-def _read_elsewhere(path: Path, country: str) -> UsersAndLines:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", __name__, str(path), country]
-    users: dict[str, User] = {}
-    lines: dict[str, int] = {}
-    mistakes: list[Mistake] = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:  # noqa: S603 - no shell
+    if _is_read_here(path):
+        return _read_rows(path, country)
+    found = _Found(path)
+    with subprocess.Popen(_command(path, country), stdout=subprocess.PIPE, env=_environment()) as process:  # noqa: S603 - no shell
         assert process.stdout is not None
         for piece in process.stdout:
-            said = json.loads(piece)
-            mistakes += (Mistake(**one) for one in said["mistakes"])
-            for facts, line in said["users"]:
-                user = User(**{**facts, "groups": tuple(facts["groups"])})
-                users[user.username], lines[user.username] = user, line
-    if process.returncode != 0:
-        problem = f"could not be read: the process that reads it ended with {process.returncode}"
-        mistakes.append(Mistake(file=str(path), line=0, key="", problem=problem, mend=""))
-    if mistakes:
-        raise ConfigError(mistakes)
-    return users, lines
+            found.take(piece)
+    return found.complete(process.returncode)
+
+
+async def read_beside(path: Path, country: str = "") -> RowsAndLines:
+    """Do as `read_anywhere`, while requests go on. Raises ConfigError."""
+    if _is_read_here(path):
+        return await asyncio.to_thread(_read_rows, path, country)
+    found = _Found(path)
+    process = await asyncio.create_subprocess_exec(
+        *_command(path, country), stdout=subprocess.PIPE, env=_environment(), limit=_LONGEST_LINE
+    )
+    assert process.stdout is not None
+    try:
+        async for piece in process.stdout:
+            found.take(piece)
+            await asyncio.sleep(0)  # the next one may be there already
+        return found.complete(await process.wait())
+    finally:
+        if process.returncode is None:  # nobody waits for it any more
+            process.kill()
+            await process.wait()
+
+
+def _read_rows(path: Path, country: str) -> RowsAndLines:
+    users, lines = read_here(path, country)
+    return {name: astuple(user) for name, user in users.items()}, lines
+
+
+def _is_read_here(path: Path) -> bool:
+    try:
+        return path.stat().st_size <= SMALL or not sys.executable
+    except OSError:
+        return True  # reading it tells what is wrong
+
+
+def _command(path: Path, country: str) -> list[str]:
+    return [sys.executable, "-m", __name__, str(path), country]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+class _Found:
+    """What the other process has told so far."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows: dict[str, Row] = {}
+        self._lines: dict[str, int] = {}
+        self._mistakes: list[Mistake] = []
+
+    def take(self, piece: bytes) -> None:
+        """Read one of its lines."""
+        said = json.loads(piece)
+        self._mistakes += (Mistake(**one) for one in said["mistakes"])
+        for fields, line in said["users"]:
+            name = str(fields[0])
+            self._rows[name] = tuple(tuple(one) if isinstance(one, list) else one for one in fields)
+            self._lines[name] = line
+
+    def complete(self, status: int) -> RowsAndLines:
+        """Return all of it. Raises ConfigError."""
+        if status != 0:
+            problem = f"could not be read: the process that reads it ended with {status}"
+            self._mistakes.append(Mistake(file=str(self._path), line=0, key="", problem=problem, mend=""))
+        if self._mistakes:
+            raise ConfigError(self._mistakes)
+        return self._rows, self._lines
 
 
 def _tell(path: Path, country: str) -> None:
-    """For the other process: write what `_read_elsewhere` reads."""
+    """For the other process: write what `_Found` takes."""
     try:
         users, lines = read_here(path, country)
     except ConfigError as error:
         print(json.dumps({"users": [], "mistakes": [asdict(one) for one in error.mistakes]}))
         return
     rest = iter(users.values())
-    while some := [(asdict(user), lines[user.username]) for user in islice(rest, _AT_ONCE)]:
+    while some := [(astuple(user), lines[user.username]) for user in islice(rest, _AT_ONCE)]:
         print(json.dumps({"users": some, "mistakes": []}))
 
 
@@ -89,7 +152,7 @@ def read_users(path: Path) -> dict[str, User]:
     return read_here(path)[0]
 
 
-def read_here(path: Path, country: str = "") -> UsersAndLines:
+def read_here(path: Path, country: str = "") -> tuple[dict[str, User], dict[str, int]]:
     """Return the users and the line of each; `country` as for `read_anywhere`. Raises ConfigError."""
     document = _document(path)
     users: dict[str, User] = {}
@@ -112,7 +175,7 @@ def read_here(path: Path, country: str = "") -> UsersAndLines:
             lines[user.username] = document.line(("users", name))
     if document.mistakes:
         raise ConfigError(document.mistakes)
-    return users, lines
+    return {name: users[name] for name in sorted(users)}, lines
 
 
 def _document(path: Path) -> Document:

@@ -2,8 +2,7 @@
 
 import asyncio
 import os
-import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import bcrypt
@@ -12,6 +11,7 @@ import yaml
 
 from gateway.config.schema import PasswordRules as PasswordSettings
 from gateway.directory import yaml_file, yaml_users
+from gateway.directory.base import Census
 from gateway.directory.password_hashing import PasswordHashing
 from gateway.directory.yaml_file import FileDirectory
 from gateway.directory.yaml_users import read_users
@@ -63,34 +63,48 @@ async def test_a_changed_file_is_read_again(file: Path, passwords: PasswordHashi
     assert await directory.authenticate("carol", PASSWORD) is not None
 
 
+async def read_now(file: Path) -> yaml_users.RowsAndLines:
+    return yaml_users.read_anywhere(file)
+
+
+@pytest.mark.parametrize("read", [read_now, yaml_users.read_beside], ids=["at a start", "beside requests"])
 async def test_a_large_file_is_read_in_another_process_with_the_same_outcome(
-    file: Path, monkeypatch: pytest.MonkeyPatch
+    file: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], Awaitable[yaml_users.RowsAndLines]]
 ) -> None:
-    here = yaml_users.read_anywhere(file)
+    here = await read(file)
     assert here[1] == {"alice": 2, "bob": 7}
     monkeypatch.setattr(yaml_users, "SMALL", 0)
     monkeypatch.setattr(yaml_users, "read_here", None)
-    assert yaml_users.read_anywhere(file) == here
+    assert await read(file) == here
     file.write_text("users:\n  alice:\n    password: plain text\n  carol: {grups: [a]}\n")
     with pytest.raises(ConfigError) as caught:
-        yaml_users.read_anywhere(file)
+        await read(file)
     assert [one.line for one in caught.value.mistakes] == [3, 4]
     monkeypatch.setattr(yaml_users, "__name__", "gateway.not_there")
     with pytest.raises(ConfigError, match="the process that reads it ended with 1"):
-        yaml_users.read_anywhere(file)
+        await read(file)
+
+
+async def test_a_list_goes_on_after_any_name(file: Path, passwords: PasswordHashing) -> None:
+    write(file, {name: {"groups": ["x"] if name > "d" else []} for name in "hcbgafed"})
+    directory = FileDirectory(file, passwords)
+    for after, expected in (("", "abc"), ("a", "bcd"), ("cc", "def"), ("g", "h"), ("h", "")):
+        assert "".join(user.username for user in await directory.list(after=after, limit=3)) == expected
+    assert "".join(user.username for user in await directory.list("x", after="e", limit=2)) == "fg"
+    assert await directory.count("x") == Census(4, 0)
 
 
 async def test_nobody_waits_for_a_large_file(
     file: Path, passwords: PasswordHashing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    directory, may_end = FileDirectory(file, passwords), threading.Event()
-    read = yaml_file.read_anywhere
+    directory, may_end = FileDirectory(file, passwords), asyncio.Event()
+    read = yaml_file.read_beside
 
-    def slowly(path: Path, country: str) -> yaml_users.UsersAndLines:
-        assert may_end.wait(PATIENCE)
-        return read(path, country)
+    async def slowly(path: Path, country: str) -> yaml_users.RowsAndLines:
+        await may_end.wait()
+        return await read(path, country)
 
-    monkeypatch.setattr(yaml_file, "read_anywhere", slowly)
+    monkeypatch.setattr(yaml_file, "read_beside", slowly)
     monkeypatch.setattr(yaml_file, "SMALL", 0)
     write(file, {"carol": {"password": HASH, "groups": ["staff"]}})
     assert await directory.authenticate("alice", PASSWORD) is not None, "the users from before count"
@@ -104,15 +118,15 @@ async def test_nobody_waits_for_a_large_file(
 async def test_a_file_that_changes_while_it_is_read_is_read_again(
     file: Path, passwords: PasswordHashing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    directory, read = FileDirectory(file, passwords), yaml_file.read_anywhere
+    directory, read = FileDirectory(file, passwords), yaml_file.read_beside
 
-    def late(path: Path, country: str) -> yaml_users.UsersAndLines:
-        found = read(path, country)
-        monkeypatch.setattr(yaml_file, "read_anywhere", read)
+    async def late(path: Path, country: str) -> yaml_users.RowsAndLines:
+        found = await read(path, country)
+        monkeypatch.setattr(yaml_file, "read_beside", read)
         write(file, {"dora": {"password": HASH}})
         return found
 
-    monkeypatch.setattr(yaml_file, "read_anywhere", late)
+    monkeypatch.setattr(yaml_file, "read_beside", late)
     write(file, {"carol": {"password": HASH}})
     await directory.refresh()
     assert await directory.get("dora") is not None
