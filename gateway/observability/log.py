@@ -3,6 +3,7 @@ fields, never into a format, and what could steer a terminal or break a line is 
 
 import json
 import logging
+import math
 import os
 import re
 import sys
@@ -135,6 +136,12 @@ def current_handler() -> OutputHandler | None:
         if isinstance(handler, OutputHandler):
             return handler
     return None
+
+
+def retry() -> float:
+    """Write the lines that wait, as a process without an event loop must; returns the seconds until it must again."""
+    handler = current_handler()
+    return math.inf if handler is None else handler.output.retry()
 
 
 def _lines_lost(formatter: logging.Formatter, count: int) -> bytes:

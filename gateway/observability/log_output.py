@@ -5,6 +5,7 @@ and the log says how many as soon as it is read again. Requests go on meanwhile.
 """
 
 import asyncio
+import math
 import threading
 import time
 from collections import deque
@@ -88,6 +89,15 @@ class LogOutput:
         """Write what can be written without waiting."""
         with self._lock:
             self._flush()
+
+    def retry(self) -> float:
+        """Write what had to wait for the reader, or for another process's turn; returns the seconds until that is to be
+        tried again, infinity if nothing waits. For a process without an event loop, where nobody else tries it.
+        """
+        with self._lock:
+            if self._stuck:
+                self._flush()
+            return RETRY if self._stuck else math.inf
 
     def finish(self, seconds: float = FAREWELL) -> None:
         """Write everything; a reader that stands still is waited for `seconds` at most."""
@@ -175,7 +185,7 @@ class LogOutput:
             return
         try:
             self._awaited = asyncio.get_running_loop()
-        except RuntimeError:  # no event loop here: the next line tries again, and so does the end
+        except RuntimeError:  # no event loop here: `retry`, the next line and the end try again
             self._awaited = None
             if not self._stuck:
                 self._flush()

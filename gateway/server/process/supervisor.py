@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from gateway.clock import Clock
 from gateway.config.schema import Config
 from gateway.errors import ConfigError
+from gateway.observability.log import retry as retry_log
 from gateway.observability.metrics_directory import forget_process
 from gateway.server.process import systemd
 from gateway.server.process.config_source import ConfigSource, refuse_reload
@@ -155,11 +156,11 @@ class Supervisor:
         log.error("worker %d (pid %d) ended (%s); restart in %gs", worker.number, worker.pid, status, pause)
 
     def _patience(self) -> float | None:
-        moments = [worker.deadline for worker in self._alive()] + list(self._current.due.values())
         now = self._clock()
+        moments = [one.deadline for one in self._alive()] + [*self._current.due.values(), now + retry_log()]
         if self._keeper is not None:
             moments.append(self._keeper.next_look(now))
-        soonest = min(*moments, self._watchdog.next_look(self._current.workers.values(), now), math.inf)
+        soonest = min(*moments, self._watchdog.next_look(self._current.workers.values(), now))
         return None if math.isinf(soonest) else max(0.0, soonest - now)
 
     def _do_what_is_due(self) -> None:

@@ -4,17 +4,18 @@ import asyncio
 import fcntl
 import json
 import logging
+import math
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from gateway.config.schema import Log
 from gateway.observability import log as gateway_log
-from gateway.observability.log_output import LogOutput
+from gateway.observability.log_output import RETRY, LogOutput
 from gateway.observability.log_sinks import FileSink, PipeSink, SocketSink, sink_of
 from tests.waiting import PATIENCE
 
@@ -169,6 +170,41 @@ async def test_a_full_pipe_is_tried_again_without_a_further_line(pipe: Pipe) -> 
     assert read == b"".join(lines)
 
 
+def test_without_an_event_loop_a_line_that_met_another_process_s_turn_is_tried_again(pipe: Pipe) -> None:
+    """The parent of the workers writes a line now and then: "reload done" must not wait for its next one."""
+    sink = PipeSink(pipe.writer)
+    output = LogOutput(sink, told)
+    assert output.retry() == math.inf
+    with turn_of_another_process(sink):
+        output.write(line(1))
+        assert (pipe.read(), output.retry()) == (b"", RETRY)
+    assert output.retry() == math.inf
+    assert pipe.read() == line(1)
+    assert output.retry() == math.inf
+    assert pipe.read() == b""
+
+
+@contextmanager
+def turn_of_another_process(sink: PipeSink) -> Iterator[None]:
+    """A worker that is in the middle of writing."""
+    taken, ours = os.pipe(), os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        fcntl.lockf(sink._turn._fd, fcntl.LOCK_EX)
+        os.write(taken[1], b"x")
+        os.close(ours[1])
+        os.read(ours[0], 1)
+        os._exit(0)
+    assert os.read(taken[0], 1) == b"x"
+    try:
+        yield
+    finally:
+        os.close(ours[1])
+        os.waitpid(pid, 0)
+        for descriptor in (*taken, ours[0]):
+            os.close(descriptor)
+
+
 def test_the_end_waits_for_a_slow_reader_but_not_for_ever(pipe: Pipe) -> None:
     output = LogOutput(PipeSink(pipe.writer), told)
     for number in range(100):
@@ -193,13 +229,15 @@ def test_a_line_above_the_bound_of_a_pipe_goes_out_in_pieces_and_in_order(pipe: 
 def test_a_journal_socket_that_nobody_reads_is_not_waited_for() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        output = LogOutput(SocketSink(ours.fileno()), told, most=50_000_000)
+        sink = SocketSink(ours.fileno())
+        output = LogOutput(sink, told, most=50_000_000)
         for number in range(20_000):
             output.write(line(number))
         theirs.setblocking(False)
         read = theirs.recv(1 << 20)
         assert read.startswith(line(0) + line(1))
         assert ours.getblocking()
+        sink.close()
 
 
 def test_a_child_does_not_write_what_waits_in_its_parent(pipe: Pipe) -> None:
@@ -221,7 +259,10 @@ def test_each_kind_of_standard_output_has_its_way(tmp_path: Path, pipe: Pipe) ->
         ours,
         theirs,
     ):
-        kinds = [type(sink_of(stream)) for stream in (file, piped, socketed)]
+        sinks = [sink_of(stream) for stream in (file, piped, socketed)]
+        kinds = [type(sink) for sink in sinks]
+        for sink in sinks:
+            sink.close()
     assert kinds == [FileSink, PipeSink, SocketSink]
 
 
