@@ -116,7 +116,10 @@ class Codes:
         if wait is not None and (not again or wait > 0):
             return wait, False
         await self._tries.check(attempt, wanted=1)
-        return pause, await self._ledger.claim_once(self._sending_slot(attempt), pause)
+        if not await self._ledger.claim_once(self._sending_slot(attempt), pause):
+            return pause, False
+        # Who read long ago may get a turn that another has had already, and whose time is over.
+        return pause, await self.issued_at(attempt) == issued
 
     @asynccontextmanager
     async def replacing(self, attempt: Attempt) -> AsyncIterator[None]:

@@ -125,3 +125,20 @@ async def test_a_challenge_that_is_gone_while_it_is_judged_counts_for_nobody(led
         return True
 
     assert await service.consume_if(ALICE, right_for_both) is Outcome.EXPIRED
+
+
+async def test_a_turn_that_comes_long_after_the_look_for_a_code_sends_no_second_one(
+    ledger: Wiretapped,
+) -> None:
+    """As on a busy machine: while the request stood still, another sent the code, and the pause went by."""
+
+    class Late(Wiretapped):
+        async def claim_once(self, key: str, ttl: float) -> bool:
+            await service.issue(ALICE)
+            return True
+
+    service = codes(Late(ledger._engine, FakeClock()))
+    assert await service.turn(ALICE, 30, again=False) == (30, False)
+    ordinary = codes(ledger)
+    assert (await ordinary.turn(ALICE, 30, again=False))[1] is False, "one is out"
+    assert (await ordinary.turn(replace(ALICE, sid="session-2"), 30, again=False))[1] is True
