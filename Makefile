@@ -5,8 +5,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8080
 CONFIG ?= config.yaml
-# pytest-xdist workers. The tests start real servers, so more than one per core only makes them wait.
-JOBS   ?= auto
+# Gateways that tests start, and each of pytest's processes, would compile all sources anew: a third of a start.
+unexport PYTHONDONTWRITEBYTECODE
+# pytest-xdist workers: one more than cores, since one of them mostly waits for a server, a browser or a clock.
+JOBS   ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 ARGS   ?=
 # `make floors`: an environment of its own, and what tests need beside the gateway, as new as can be had.
 FLOORS := .venv-floors

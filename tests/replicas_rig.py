@@ -16,7 +16,7 @@ import aiohttp
 import yaml
 
 from tests.faults.serving import here
-from tests.integration.serving import COMMAND, ROOT, Serving, upstream
+from tests.integration.serving import ROOT, Serving, started, upstream
 from tests.rig import PASSWORD, PHONE, csrf_of
 from tests.services import Daemon, missing
 from tests.waiting import PATIENCE, free_port, until
@@ -34,19 +34,8 @@ class Replicas:
     b: Serving
 
     async def command(self, *words: str) -> None:
-        config = str(self.folder / "a.yaml")
-        process = await asyncio.create_subprocess_exec(
-            *COMMAND[:-2],
-            *words,
-            "--config",
-            config,
-            cwd=self.folder,
-            env=environment(),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output, _ = await process.communicate()
-        assert process.returncode == 0, output.decode()
+        status, said = await here(*words, "--config", str(self.folder / "a.yaml"))
+        assert status == 0, said
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -74,31 +63,10 @@ def write_config(
 
 
 @asynccontextmanager
-async def replica(folder: Path, config: Path, port: int) -> AsyncIterator[Serving]:
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND,
-        str(config),
-        cwd=folder,
-        env=environment(),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    serving = Serving(folder, port, process)
-
-    async def read() -> None:
-        assert process.stdout is not None
-        async for line in process.stdout:
-            serving.output.append(line.decode())
-
-    reading = asyncio.create_task(read())
-    try:
+async def replica(config: Path, port: int) -> AsyncIterator[Serving]:
+    async with started(config, port) as serving:
         await serving.said_until("auth-gateway ready")
         yield serving
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        await reading
 
 
 @asynccontextmanager
@@ -135,7 +103,7 @@ async def running(folder: Path, postgres: Daemon, redis: Daemon) -> AsyncIterato
     async with upstream() as app:
         one = write_config(folder, "a", a, url, app, stores)
         two = write_config(folder, "b", b, url, app, stores)
-        async with replica(folder, one, a) as first, replica(folder, two, b) as second, haproxy(front, a, b):
+        async with replica(one, a) as first, replica(two, b) as second, haproxy(front, a, b):
             replicas = Replicas(folder, url, first, second)
             adding = ("user", "add", "alice", "--phone", PHONE, "--password-stdin", "--config", str(one))
             assert (await here(*adding, text=PASSWORD + "\n"))[0] == 0

@@ -14,7 +14,7 @@ import yaml
 from click.testing import CliRunner
 
 from gateway.cli import main
-from tests.integration.serving import ROOT, Serving
+from tests.integration.serving import ROOT, Serving, started
 from tests.rig import HTML, PASSWORD, PHONE, csrf_of
 from tests.waiting import free_port
 
@@ -73,7 +73,9 @@ class Machine:
         return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self.environment}
 
     async def command(self, *words: str, text: str = "") -> tuple[int, str]:
-        """The exit status and all that `auth-gateway WORDS` said."""
+        """The exit status and all that `auth-gateway WORDS` said. Who has an environment has a process, too."""
+        if not self.environment:
+            return await here(*words, "--config", str(self.write()), text=text)
         process = await asyncio.create_subprocess_exec(
             *(*GATEWAY, *words, "--config", str(self.write())),
             cwd=self.folder,
@@ -87,31 +89,14 @@ class Machine:
 
     async def add_user(self, username: str = "alice", *options: str) -> None:
         words = ("user", "add", username, "--phone", PHONE, "--password-stdin", *options)
-        if self.environment:
-            status, said = await self.command(*words, text=PASSWORD + "\n")
-        else:
-            status, said = await here(*words, "--config", str(self.write()), text=PASSWORD + "\n")
+        status, said = await self.command(*words, text=PASSWORD + "\n")
         assert status == 0, said
 
     @contextlib.asynccontextmanager
     async def started(self) -> AsyncIterator[Serving]:
         """`serve`, which may end by itself; killed when left."""
-        process = await asyncio.create_subprocess_exec(
-            *(*GATEWAY, "serve", "--config", str(self.write())),
-            cwd=self.folder,
-            env=self._environment(),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        serving = Serving(self.folder, self.port, process)
-        reading = asyncio.create_task(_read(serving))
-        try:
+        async with started(self.write(), self.port, environment=self.environment) as serving:
             yield serving
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-            await reading
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[Serving]:
@@ -119,12 +104,6 @@ class Machine:
         async with self.started() as serving:
             await serving.said_until("auth-gateway ready")
             yield serving
-
-
-async def _read(serving: Serving) -> None:
-    assert serving.process.stdout is not None
-    async for line in serving.process.stdout:
-        serving.output.append(line.decode())
 
 
 class Person:

@@ -6,11 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.serving import Machine
+from tests.waiting import until
 
 
 async def examined(machine: Machine) -> tuple[int, dict[str, Any]]:
     status, said = await machine.command("doctor", "--json")
     return status, json.loads(said)
+
+
+async def wrong(machine: Machine) -> dict[str, Any] | None:
+    status, report = await examined(machine)
+    return report if status == 1 else None
 
 
 async def test_the_doctor_finds_nothing_then_a_locked_database_then_no_gateway(
@@ -22,8 +28,7 @@ async def test_the_doctor_finds_nothing_then_a_locked_database_then_no_gateway(
         assert await examined(machine) == (0, {"ok": True, "found": []})
         locked = sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)
         locked.execute("BEGIN IMMEDIATE")
-        status, report = await examined(machine)
-        assert status == 1
+        report = await until(lambda: wrong(machine), "readyz, which looks now and then, has seen it")
         assert [one["where"] for one in report["found"] if one["wrong"]] == ["readyz: writes"]
         assert "locked" in report["found"][0]["mend"]
         locked.close()

@@ -14,6 +14,7 @@ from types import MappingProxyType
 import yaml
 from aiohttp import web
 
+from tests.forked_serve import ForkedProcess, fork_serve
 from tests.waiting import PATIENCE, free_port, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +63,7 @@ class Serving:
 
     folder: Path
     port: int
-    process: asyncio.subprocess.Process
+    process: asyncio.subprocess.Process | ForkedProcess
     output: list[str] = field(default_factory=list)
 
     @property
@@ -116,34 +117,53 @@ def write_config(folder: Path, upstream_url: str, port: int, **server: object) -
 
 
 @contextlib.asynccontextmanager
-async def serving(
-    folder: Path,
-    upstream_url: str,
-    *,
-    environment: Mapping[str, str] = MappingProxyType({}),
-    **server: object,
+async def started(
+    config: Path, port: int, *, environment: Mapping[str, str] = MappingProxyType({}), fresh: bool = False
 ) -> AsyncIterator[Serving]:
-    """`serve` on a free port; ready when entered, killed with its workers when left."""
-    port = free_port()
-    config = write_config(folder, upstream_url, port, **server)
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND,
-        str(config),
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    gateway = Serving(folder, port, process)
+    """`serve`, which may end by itself; killed with its workers when left.
+
+    It is a fork (tests.forked_serve). The real command runs where it is to be `fresh`, or in an environment of its own,
+    of which an interpreter takes a part when it starts.
+    """
+    around = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environment}
+    process: asyncio.subprocess.Process | ForkedProcess
+    if fresh or environment:
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            str(config),
+            cwd=config.parent,
+            env=around,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+    else:
+        process = await fork_serve(config, config.parent, around)
+    gateway = Serving(config.parent, port, process)
     reading = asyncio.create_task(_read(gateway))
     try:
-        await gateway.said_until("auth-gateway ready")
         yield gateway
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()  # workers notice that their parent is gone
         await process.wait()
         await reading
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    folder: Path,
+    upstream_url: str,
+    *,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    fresh: bool = False,
+    **server: object,
+) -> AsyncIterator[Serving]:
+    """`serve` on a free port as `started` does; ready when entered."""
+    port = free_port()
+    config = write_config(folder, upstream_url, port, **server)
+    async with started(config, port, environment=environment, fresh=fresh) as gateway:
+        await gateway.said_until("auth-gateway ready")
+        yield gateway
 
 
 async def _read(gateway: Serving) -> None:

@@ -203,7 +203,7 @@ async def test_workers_leave_when_their_parent_is_killed(gateway: Serving) -> No
 
 
 async def test_one_worker_reloads_without_a_drop(tmp_path: Path, app: str) -> None:
-    async with serving(tmp_path, app, workers=1) as gateway, Load(gateway.url) as load:
+    async with serving(tmp_path, app, fresh=True, workers=1) as gateway, Load(gateway.url) as load:
         assert len(gateway.workers()) == 1
         await until(lambda: load.answers > 20, "answers")
         gateway.signal(signal.SIGHUP)
@@ -234,7 +234,7 @@ async def test_invalid_configuration_at_start_is_exit_2(tmp_path: Path, app: str
 async def test_unix_socket_is_shared_by_all_workers(tmp_path: Path, app: str) -> None:
     path = tmp_path / "gateway.sock"
     async with (
-        serving(tmp_path, app, listen=f"unix:{path}"),
+        serving(tmp_path, app, fresh=True, listen=f"unix:{path}"),
         aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as session,
         session.get("http://localhost/quick") as response,
     ):
