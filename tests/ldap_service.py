@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.sending import write_certificate
 from tests.services import Daemon, missing
 from tests.waiting import free_port
 
@@ -87,28 +88,7 @@ def ldap_server(ldif: str, *, quick: bool = False) -> Iterator[Ldap]:
     (folder / "data").mkdir()
     (folder / "ad.schema").write_text(_AD_SCHEMA)
     (folder / "slapd.conf").write_text(_SLAPD.format(folder=folder))
-    subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=localhost",
-            "-addext",
-            "subjectAltName=DNS:localhost",
-            "-keyout",
-            folder / "key.pem",
-            "-out",
-            folder / "cert.pem",
-        ],
-        check=True,
-        capture_output=True,
-    )
+    certificate, _ = write_certificate(folder)
     urls = f"ldap://127.0.0.1:{port}/ ldaps://127.0.0.1:{tls_port}/"
     command = [str(binary), "-d", "0", "-f", str(folder / "slapd.conf"), "-h", urls]
     probe = lambda: socket.create_connection(("127.0.0.1", port), 2).close()  # noqa: E731
@@ -118,7 +98,7 @@ def ldap_server(ldif: str, *, quick: bool = False) -> Iterator[Ldap]:
             load = ["slapadd", "-q", "-f", folder / "slapd.conf"]
             subprocess.run(load, input=ldif, text=True, check=True, capture_output=True)
         daemon.start()
-        ldap = Ldap(daemon, f"ldaps://localhost:{tls_port}", folder / "cert.pem")
+        ldap = Ldap(daemon, f"ldaps://localhost:{tls_port}", certificate)
         add = ["ldapadd", "-x", "-H", ldap.url, "-D", "cn=admin,dc=example,dc=com", "-w", "admin-password"]
         subprocess.run(add, input="" if quick else ldif, text=True, check=True, capture_output=True)
         yield ldap

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from gateway.server.tls.acme.bundle import Bundle
+from tests.sending import write_certificate
 from tests.services import missing
 from tests.waiting import PATIENCE, free_port
 
@@ -99,15 +100,12 @@ def pebble(folder: Path) -> Iterator[Pebble]:
     programs = program("pebble"), program("pebble-challtestsrv")
     ports = [free_port() for _ in range(6)]
     listen, manager, proofs, tls, dns, management = ports
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    command += ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    command += ["-keyout", str(folder / "ca.key"), "-out", str(folder / "ca.pem")]
-    subprocess.run(command, check=True, capture_output=True)
+    certificate, key = write_certificate(folder)
     settings = {
         "listenAddress": f"127.0.0.1:{listen}",
         "managementListenAddress": f"127.0.0.1:{manager}",
-        "certificate": str(folder / "ca.pem"),
-        "privateKey": str(folder / "ca.key"),
+        "certificate": str(certificate),
+        "privateKey": str(key),
         "httpPort": proofs,
         "tlsPort": tls,
         "keyAlgorithm": "ecdsa",
@@ -132,7 +130,7 @@ def pebble(folder: Path) -> Iterator[Pebble]:
         yield Pebble(
             folder=folder,
             directory=f"https://localhost:{listen}/dir",
-            ca_file=folder / "ca.pem",
+            ca_file=certificate,
             http_port=proofs,
             management=f"http://127.0.0.1:{management}",
             manager=f"https://localhost:{manager}",

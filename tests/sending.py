@@ -68,12 +68,12 @@ def silent_port() -> Iterator[int]:
                 sock.close()
 
 
-def self_signed(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """(server, client that trusts it) for 127.0.0.1 and localhost."""
+def write_certificate(folder: Path, host: str = "localhost", *addresses: str) -> tuple[Path, Path]:
+    """cert.pem and key.pem for this name and these addresses; the certificate is its own authority."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.datetime.now(datetime.UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    names = [x509.DNSName(host), *(x509.IPAddress(ipaddress.ip_address(one)) for one in addresses)]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -93,6 +93,12 @@ def self_signed(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
     )
+    return chain, secret
+
+
+def self_signed(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """(server, client that trusts it) for 127.0.0.1 and localhost."""
+    chain, secret = write_certificate(folder, "localhost", "127.0.0.1")
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(chain, secret)
     return server, ssl.create_default_context(cafile=str(chain))

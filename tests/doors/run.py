@@ -160,5 +160,7 @@ async def new_token(rig: Rig, *, routes: tuple[str, ...], methods: tuple[str, ..
 
 async def _pass(port: int, cookie: str) -> str:
     """The pass that a browser would have fetched, so that HAProxy answers by itself where it can."""
-    got = await Client(port, "pass", {"": cookie}, {}).ask(0, Request("pass", "/_auth/pass?rd=/two/x"))
+    client = Client(port, "pass", {"": cookie}, {})
+    got = await client.ask(0, Request("pass", "/_auth/pass?rd=/two/x"))
+    await client.close()
     return got.values("set-cookie")[0].partition(";")[0]

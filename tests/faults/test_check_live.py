@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import ssl
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from gateway.cli import main
 from gateway.clock import system_clock
 from gateway.keyring import KeyRing
 from tests.rig import running_gateway
+from tests.sending import write_certificate
 from tests.waiting import free_port
 
 Change = Callable[[Path, dict[str, Any]], object]
@@ -113,19 +113,7 @@ def test_an_address_that_somebody_has_is_found(tmp_path: Path) -> None:
 async def test_health_asks_a_gateway_that_speaks_tls_and_one_that_is_away_is_not_healthy(
     tmp_path: Path,
 ) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-    ]
-    command += ["-subj", "/CN=auth.example.com", "-days", "2", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
+    certificate, key = write_certificate(tmp_path, "auth.example.com")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     async with running_gateway(tmp_path, ssl_context=context) as rig:

@@ -43,11 +43,10 @@ pool_mode = transaction
 default_pool_size = 4
 """
         )
-        process = subprocess.Popen(
-            [binary, *as_root, str(folder / "pgbouncer.ini")],
-            stdout=subprocess.DEVNULL,
-            stderr=(folder / "pgbouncer.log").open("wb"),
-        )
+        with (folder / "pgbouncer.log").open("wb") as log:
+            process = subprocess.Popen(
+                [binary, *as_root, str(folder / "pgbouncer.ini")], stdout=subprocess.DEVNULL, stderr=log
+            )
         try:
             asyncio.run(_answers(f"postgresql://postgres@127.0.0.1:{port}/{name}", process))
             yield f"postgresql://postgres@127.0.0.1:{port}/{name}"

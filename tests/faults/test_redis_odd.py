@@ -12,6 +12,7 @@ from gateway.clock import system_clock
 from gateway.errors import ConfigError, StoreUnavailable
 from gateway.stores.redis.connection import RedisLink
 from gateway.stores.redis.ledger import RedisLedger
+from tests.sending import write_certificate
 from tests.services import Daemon, program
 from tests.waiting import PATIENCE, free_port
 
@@ -53,19 +54,8 @@ def _cli_tls(options: tuple[str, ...]) -> list[str]:
 
 
 async def test_redis_over_tls_works_and_its_certificate_is_checked(tmp_path: Path) -> None:
-    port, key, certificate = free_port(), tmp_path / "key.pem", tmp_path / "cert.pem"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-    ]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"]
-    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    port = free_port()
+    certificate, key = write_certificate(tmp_path)
     tls = ["--port", "0", "--tls-port", str(port), "--tls-cert-file", str(certificate)]
     tls += ["--tls-key-file", str(key), "--tls-auth-clients", "no", "--tls-ca-cert-file", str(certificate)]
     with started(tmp_path, "redis-server", port, *tls):

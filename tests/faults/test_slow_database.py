@@ -1,7 +1,6 @@
 """PostgreSQL is far away, or stands still for a moment, behind a TCP proxy of ours: who is signed in hardly notices."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,13 +23,16 @@ class Link:
         """Seconds that each piece takes on its way."""
 
     async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
+        try:
             while data := await reader.read(65536):
                 await self.open.wait()
                 await asyncio.sleep(self.delay)
                 writer.write(data)
                 await writer.drain()
-        writer.close()
+        except OSError:
+            pass
+        finally:
+            writer.close()
 
 
 @asynccontextmanager
@@ -56,6 +58,7 @@ async def link_to(database: str) -> AsyncIterator[tuple[Link, str]]:
         server.close()
         for task in tuple(pumps):
             task.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -32,8 +32,9 @@ async def test_an_idle_connection_is_closed_when_we_drain(served: tuple[RawUpstr
     assert (await read_answer(used[0], "GET"))[2] == b"hello"
     async with asyncio.timeout(PATIENCE):
         await rig.gateway.drain(600)
-        for reader, _ in (used, never):
+        for reader, writer in (used, never):
             assert await reader.read() == b""
+            writer.close()
 
 
 async def test_a_request_that_arrives_as_we_drain_is_answered_and_told_to_close(
@@ -49,6 +50,7 @@ async def test_a_request_that_arrives_as_we_drain_is_answered_and_told_to_close(
     answer = await read_answer(reader, "GET")
     assert b"Connection: close" in answer[1]  # type: ignore[operator]
     assert await reader.read() == b""
+    writer.close()
     await asyncio.wait_for(draining, PATIENCE)
 
 

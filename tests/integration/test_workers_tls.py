@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.serving import serving, upstream
+from tests.sending import write_certificate
 from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.xdist_group("processes")
@@ -23,18 +24,18 @@ async def app() -> AsyncIterator[str]:
 
 
 async def test_reload_picks_up_a_renewed_certificate(tmp_path: Path, app: str) -> None:
-    make_certificate(tmp_path, "first.example")
+    write_certificate(tmp_path, "first.example")
     tls = {"cert_file": str(tmp_path / "cert.pem"), "key_file": str(tmp_path / "key.pem")}
     async with serving(tmp_path, app, tls=tls, public_url="https://first.example") as gateway:
         assert "first.example" in await served_name(gateway.port)
-        make_certificate(tmp_path, "second.example")
+        write_certificate(tmp_path, "second.example")
         gateway.signal(signal.SIGHUP)
         await gateway.said_until("reload done")
         assert "second.example" in await served_name(gateway.port)
 
 
 async def test_a_tls_session_is_resumed_at_every_worker_and_after_a_reload(tmp_path: Path, app: str) -> None:
-    make_certificate(tmp_path, "first.example")
+    write_certificate(tmp_path, "first.example")
     tls = {"cert_file": str(tmp_path / "cert.pem"), "key_file": str(tmp_path / "key.pem")}
     async with serving(tmp_path, app, tls=tls, public_url="https://localhost") as gateway:
         context = ssl.create_default_context()
@@ -59,14 +60,6 @@ def resumed(
         while secure.recv(4096):
             pass  # TLS 1.3 sends tickets with the first bytes (RFC 8446 §4.6.1)
         return secure.session, bool(secure.session_reused)
-
-
-def make_certificate(folder: Path, name: str) -> None:
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", "2"]
-    command += ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"]
-    command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run(command, check=True, capture_output=True)
 
 
 async def served_name(port: int) -> str:

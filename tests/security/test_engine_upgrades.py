@@ -67,6 +67,7 @@ async def h2c_app() -> AsyncIterator[tuple[App, str]]:
     finally:
         stop.set()
         await running
+        sock.close()
 
 
 def routes(upstream: str, **more: Any) -> list[dict[str, Any]]:
