@@ -6,7 +6,9 @@ from pathlib import Path
 import click
 
 from gateway.cli.context import Opened, config_option, json_option, moment, print_json, run
+from gateway.config.sections.sms_backup import template_of
 from gateway.errors import GatewayError
+from gateway.messaging.sms.failover import read_down
 from gateway.messaging.sms.pumping import unblock as lift
 from gateway.messaging.sms.spending import PURSES, Channel, counted_today, micros, show_money, start_of_day
 from gateway.stores.sql.sms import SqlSmsBlocks, SqlSmsMessages
@@ -58,10 +60,36 @@ async def _facts(opened: Opened) -> Facts:
         "channels": [
             {"channel": one.value, "spent_micros": spent[one], "cap_micros": caps[one]} for one in PURSES
         ],
+        "vendors": await _vendors(opened, since),
         "spend": [asdict(one) for one in await messages.spend(since)],
         "delivery": [asdict(one) for one in await messages.rates(since)],
         "blocked": [asdict(one) for one in await SqlSmsBlocks(opened.engine).list(now)],
     }
+
+
+async def _vendors(opened: Opened, since: float) -> list[Facts]:
+    """The vendors that are configured, and those that sent today; `since` is when today began."""
+    config, down = opened.config.sms, await read_down(opened.state.ledger)
+    states: dict[str, Facts] = {config.provider: {"role": "first", "down_since": None, "cause": ""}}
+    if config.backup is not None:
+        states[template_of(config.backup).name] = {"role": "backup", "in_use": down is not None}
+        if down is not None:
+            states[config.provider] |= {"down_since": down.since, "cause": down.cause}
+    sent = {one.provider: asdict(one) for one in await SqlSmsMessages(opened.engine).vendors(since)}
+    nothing = {"messages": 0, "delivered": 0, "failed": 0, "micros": 0, "currency": config.spending.currency}
+    names = [*states, *(name for name in sent if name not in states)]
+    return [{"vendor": name, **states.get(name, {}), **sent.get(name, nothing)} for name in names]
+
+
+def _vendor_line(one: Facts) -> str:
+    money = show_money(int(str(one["micros"])), str(one["currency"]))
+    state = ""
+    if (since := one.get("down_since")) is not None:
+        state = f", takes nothing since {moment(float(str(since)))}: {one['cause']}"
+    elif one.get("role") == "backup":
+        state = ", sends now" if one["in_use"] else ", stands by"
+    counts = ", ".join(f"{one[key]} {key}" for key in ("messages", "delivered", "failed"))
+    return f"  {one['vendor']}: {counts}, {money}{state}"
 
 
 def _lines(facts: Facts) -> list[str]:
@@ -73,6 +101,8 @@ def _lines(facts: Facts) -> list[str]:
     for one in _rows(facts, "spend"):
         money = show_money(one["micros"], one["currency"])
         lines.append(f"  {one['country']} {one['channel']}: {one['messages']} for {money}")
+    lines.append("vendors today:")
+    lines += [_vendor_line(one) for one in _rows(facts, "vendors")]
     lines.append("delivery today:" if facts["delivery"] else "no messages today")
     for one in _rows(facts, "delivery"):
         counts = ", ".join(f"{one[key]} {key}" for key in ("delivered", "failed", "open", "verified"))

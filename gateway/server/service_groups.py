@@ -92,7 +92,7 @@ def build_messaging(base: Foundation, stream: TextIO) -> Messaging:
         ring=base.ring,
         clock=base.clock,
     )
-    texts = SmsNotices(provider=provider, dispatch=sms.dispatch, notices=notices, audit=base.audit)
+    texts = SmsNotices(provider=sms.provider, dispatch=sms.dispatch, notices=notices, audit=base.audit)
     return Messaging(sms=sms, email=email, notices=notices, account_texts=texts)
 
 

@@ -50,13 +50,13 @@ async def test_a_report_moves_a_message_on_and_never_back(engine: AsyncEngine) -
 async def test_a_price_replaces_the_estimate_once(engine: AsyncEngine) -> None:
     store = SqlSmsMessages(engine)
     await store.add(message("a", sid="SM1"))
-    assert [one.id for one in await store.unpriced(0, 20)] == ["a"]
+    assert [one.id for one in await store.unpriced(0, 20, "twilio")] == ["a"]
     before = await store.price("a", 7_900)
     assert before is not None
     assert before.micros == 100_000
     assert await store.price("a", 9_900) is None
     assert [one.micros for one in await store.of_session("s")] == [7_900]
-    assert await store.unpriced(0, 20) == []
+    assert await store.unpriced(0, 20, "twilio") == []
 
 
 async def _price(engine: AsyncEngine, round: int) -> bool:

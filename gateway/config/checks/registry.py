@@ -24,6 +24,7 @@ from gateway.config.checks.routes import ROUTE_CHECKS
 from gateway.config.checks.rules import RULE_CHECKS
 from gateway.config.checks.session import SESSION_CHECKS
 from gateway.config.checks.sms import DEFAULT, SMS_CHECKS
+from gateway.config.checks.sms_backup import SMS_BACKUP_CHECKS
 from gateway.config.countries import telephone_country
 from gateway.config.schema import (
     Config,
@@ -243,6 +244,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"storage"}), storage_urls),
     (frozenset({"sms"}), sms),
     *SMS_CHECKS,
+    *SMS_BACKUP_CHECKS,
     (frozenset({"email"}), email),
     (frozenset({"directory"}), directory),
     (frozenset({"branding"}), appearance),

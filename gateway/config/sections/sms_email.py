@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, StringConstraints
 
 from gateway.config.sections.base import Section, Words
+from gateway.config.sections.sms_backup import SmsBackup
 from gateway.config.sections.sms_budgets import Fallback, SmsBudgets, SmsPumping, SmsSpending
 from gateway.config.sections.sms_channels import ChannelName, Place, Sender, SmsRcs, SmsWhatsApp
 from gateway.config.units import Duration
@@ -63,6 +64,10 @@ class SmsBase(Section):
     fallback: tuple[Fallback, ...] = Field(
         ("voice", "email", "totp"),
         description="what is asked for, in this order, when a budget or the cap allows no SMS",
+    )
+    backup: SmsBackup | None = Field(
+        None,
+        description="a second vendor, which sends while the first one takes nothing; none = there is none",
     )
     landlines: Literal["call", "sms", "refuse"] = Field(
         "call",

@@ -6,8 +6,9 @@ Only the kind that is configured is imported: the twilio package alone is 14 MiB
 import sys
 from typing import TextIO
 
+from gateway.config.sections.sms_backup import SmsBackup
 from gateway.config.sections.sms_email import Email, EmailSmtp, Sms, SmsTwilio, SmsTwilioVerify, SmsWebhook
-from gateway.messaging.senders.base import EmailSender, SmsProvider
+from gateway.messaging.senders.base import EmailSender, Sender, SmsProvider
 from gateway.messaging.senders.console import ConsoleEmailSender, ConsoleSender
 from gateway.messaging.senders.retry import Backoff
 
@@ -30,6 +31,13 @@ def build_sms(config: Sms, stream: TextIO = sys.stdout, *, status_url: str = "")
 
         return SmsProvider(WebhookSender(config, Backoff(config.retries)))
     return SmsProvider(ConsoleSender(stream))
+
+
+def build_backup(config: SmsBackup) -> Sender:
+    """Make the sender of the second vendor. It opens no connection yet."""
+    from gateway.messaging.senders.http_template import TemplateSender
+
+    return TemplateSender(config, Backoff(config.retries))
 
 
 def build_email(config: Email, stream: TextIO = sys.stdout) -> EmailSender:

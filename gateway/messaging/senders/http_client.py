@@ -17,6 +17,7 @@ from aiohttp import (
     InvalidURL,
     TCPConnector,
 )
+from aiohttp.abc import AbstractResolver
 
 from gateway.clock import Clock, system_clock
 from gateway.errors import SendFailed
@@ -26,15 +27,16 @@ WIRE_ERRORS = (ClientError, TimeoutError, OSError)
 CHECK_NETWORK = "check DNS, routing and firewall between this machine and the service"
 
 
-def open_session(timeout: float) -> ClientSession:
-    """A session whose calls end after `timeout` seconds; half of it at most goes into connecting.
+def open_session(timeout: float, *, resolver: AbstractResolver | None = None) -> ClientSession:
+    """A session whose calls end after `timeout` seconds; half of it at most goes into connecting. `resolver` finds
+    addresses, the system's if it is None.
 
     Each call has its own connection: the other side may close a kept one just as our request leaves, and then
     nobody can tell whether the message went out.
     """
     return ClientSession(
         timeout=ClientTimeout(total=timeout, connect=timeout / 2),
-        connector=TCPConnector(force_close=True),
+        connector=TCPConnector(force_close=True, resolver=resolver),
         cookie_jar=DummyCookieJar(),
     )
 

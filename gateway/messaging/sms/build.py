@@ -1,25 +1,29 @@
 """Puts together what stands between the factors and the SMS provider."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from gateway.clock import Clock
+from gateway.config.sections.sms_backup import SmsBackup, template_of
+from gateway.config.sections.sms_budgets import SmsSpending
 from gateway.config.sections.sms_email import Sms as SmsConfig
 from gateway.config.sections.sms_email import TwilioAccount
 from gateway.keyring import KeyRing
-from gateway.messaging.senders.base import SmsProvider
+from gateway.messaging.senders.base import CodeService, SmsProvider
+from gateway.messaging.senders.build import build_backup
 from gateway.messaging.sms.channels import ChannelOrder
 from gateway.messaging.sms.cool_off import CoolOff
 from gateway.messaging.sms.delivery_reports import Deliveries
 from gateway.messaging.sms.dispatch import SmsDispatch
+from gateway.messaging.sms.failover import FailoverSender, Vendor, VendorHealth
 from gateway.messaging.sms.outage import Outage
 from gateway.messaging.sms.pumping import Ranges
-from gateway.messaging.sms.spending import Channel, Spend
+from gateway.messaging.sms.spending import Channel, Spend, price_of
 from gateway.observability.audit import Audit
 from gateway.rate_limits import RateLimits
 from gateway.stores.protocols.ledger import Ledger
-from gateway.stores.protocols.sms import SmsStores
+from gateway.stores.protocols.sms import SmsMessages, SmsStores
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,9 @@ def build_sms_dispatch(
 ) -> Sms:
     """Build the dispatch of SMS with its budgets, cap, ranges and reports."""
     spend = Spend(config=config.spending, ledger=ledger, audit=audit, clock=clock)
+    if config.backup is not None:
+        health = VendorHealth(ledger, audit, clock, back_after=config.backup.back_after)
+        provider = _with_backup(config, config.backup, provider, health, stores.messages, spend)
     ranges = Ranges(
         config=config.pumping, blocks=stores.blocks, messages=stores.messages, audit=audit, clock=clock
     )
@@ -76,6 +83,7 @@ def build_sms_dispatch(
         audit=audit,
         clock=clock,
         bills=provider.bills,
+        provider=config.provider,
     )
     return Sms(
         provider=provider,
@@ -86,3 +94,41 @@ def build_sms_dispatch(
         stores=stores,
         rounds=(deliveries.settle, partial(spend.today, Channel.SMS), partial(spend.today, Channel.CALL)),
     )
+
+
+def _with_backup(
+    config: SmsConfig,
+    backup: SmsBackup,
+    provider: SmsProvider,
+    health: VendorHealth,
+    messages: SmsMessages,
+    spend: Spend,
+) -> SmsProvider:
+    """The provider, whose text messages a second vendor sends while it takes none."""
+    if isinstance(provider.sender, CodeService):  # `check` refuses that: nobody else can send its codes
+        return provider
+    name, prices = template_of(backup).name, backup_prices(config.spending, backup)
+
+    async def moved(reference: str, to: str, maybe_twice: bool) -> None:
+        micros = price_of(to, Channel.SMS, prices)
+        before = await messages.move(reference, name, micros)
+        if before is not None:
+            # What the first vendor may have sent as well is counted, too: its bill would find no record.
+            twice = before.micros if maybe_twice else 0
+            await spend.correct(Channel.SMS, before.created_at, micros - before.micros + twice)
+
+    sender = FailoverSender(
+        first=Vendor(config.provider, provider.sender),
+        second=Vendor(name, build_backup(backup)),
+        health=health,
+        moved=moved,
+    )
+    return replace(provider, sender=sender)
+
+
+def backup_prices(spending: SmsSpending, backup: SmsBackup) -> SmsSpending:
+    """What messages cost at the second vendor: as at the first, where the operator says nothing else."""
+    if backup.price is None and not backup.prices:
+        return spending
+    price = spending.price if backup.price is None else backup.price
+    return spending.model_copy(update={"prices": backup.prices, "price": price})

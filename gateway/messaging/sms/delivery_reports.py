@@ -18,7 +18,7 @@ _TURN = 240.0
 
 
 class Deliveries:
-    """Notes reports and bills. `bills` is None where the provider tells no prices."""
+    """Notes reports and bills. `bills` is None where `provider` tells no prices."""
 
     def __init__(
         self,
@@ -29,9 +29,12 @@ class Deliveries:
         audit: Audit,
         clock: Clock,
         bills: Bills | None,
+        *,
+        provider: str,
     ) -> None:
         self._config, self._messages, self._spend, self._ledger = config, messages, spend, ledger
         self._audit, self._clock, self._bills = audit, clock, bills
+        self._provider = provider
         self._foreign = False
 
     async def take(self, report: Report) -> bool:
@@ -59,7 +62,7 @@ class Deliveries:
         if self._bills is None:
             return
         now = self._clock()
-        for message in await self._messages.unpriced(now - _LATEST, now - _SOONEST):
+        for message in await self._messages.unpriced(now - _LATEST, now - _SOONEST, self._provider):
             if not await self._ledger.claim_once(f"sms-bill:{message.id}", _TURN):
                 continue
             try:

@@ -24,6 +24,7 @@ from gateway.messaging.addresses import (
 )
 from gateway.messaging.sms.budgets import Counted, give_back, spend_budgets, spend_with_money
 from gateway.messaging.sms.channels import ChannelOrder
+from gateway.messaging.sms.failover import MAYBE_SENT, is_vendor_down
 from gateway.messaging.sms.outage import Outage
 from gateway.messaging.sms.outgoing import OutgoingSms
 from gateway.messaging.sms.outlook import Outlook, outlook
@@ -34,9 +35,6 @@ from gateway.observability.audit import Audit
 from gateway.rate_limits import RateLimits
 from gateway.stores.protocols.ledger import Value
 from gateway.stores.protocols.sms import FINAL, Delivery, SmsMessage, SmsMessages
-
-MAYBE_SENT = ("timeout", "connection_lost", "bad_answer")
-"""Failures after which the message may be on its way all the same, and then be billed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ class SmsDispatch:
                 await send(channel)
                 return
             except SendFailed as failure:
-                if not failure.next_channel:
+                if not (failure.next_channel or self._second_vendor_may(channel, failure)):
                     raise
                 self._audit.record(
                     "sms_channel_failed",
@@ -113,6 +111,10 @@ class SmsDispatch:
                     mend=failure.mend,
                 )
         await send(channels[-1])
+
+    def _second_vendor_may(self, failed: Channel, failure: SendFailed) -> bool:
+        """Whether an SMS goes out although the first vendor is down: the second one has no other channel."""
+        return failed is not Channel.SMS and self._config.backup is not None and is_vendor_down(failure)
 
     async def admit(self, outgoing: OutgoingSms, channel: Channel, *, keep: Value | None = None) -> Admission:
         """Whether a message may go, with its price counted. `keep` is stored in the same step where that can be; the
@@ -229,8 +231,9 @@ class SmsDispatch:
             await self._spend.correct(Channel(message.channel), message.created_at, -message.micros)
 
     async def _report(self, message: SmsMessage, delivery: Delivery) -> None:
-        if await self._messages.report(message.id, delivery, self._clock()) is not None:
-            count_status(message, delivery.status)
+        reported = await self._messages.report(message.id, delivery, self._clock())
+        if reported is not None:  # as it is now: a second vendor may have taken it
+            count_status(reported, delivery.status)
 
     async def outlook(self, session: str) -> Outlook:
         """How far the code is that this session waits for; it learns of nobody else's."""

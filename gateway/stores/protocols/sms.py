@@ -75,6 +75,12 @@ class SmsMessages(Protocol):
         Not `final`: a bill may still come."""
         ...
 
+    async def move(self, id: str, provider: str, micros: int) -> SmsMessage | None:
+        """Note that another provider took the message, and what it is expected to cost there: the message as it was
+        before, None if it is unknown.
+        """
+        ...
+
     async def of_session(self, session: str) -> Sequence[SmsMessage]:
         """The newest few, newest first."""
         ...
@@ -101,8 +107,8 @@ class SmsMessages(Protocol):
         """
         ...
 
-    async def unpriced(self, since: float, until: float) -> Sequence[SmsMessage]:
-        """Some of those that the provider took and whose cost is still an estimate."""
+    async def unpriced(self, since: float, until: float, provider: str) -> Sequence[SmsMessage]:
+        """Some of those that this provider took and whose cost is still an estimate."""
         ...
 
 
@@ -129,6 +135,18 @@ class SmsRates:
     verified: int
 
 
+@dataclass(frozen=True, slots=True)
+class SmsVendor:
+    """What went through one provider."""
+
+    provider: str
+    messages: int
+    delivered: int
+    failed: int
+    micros: int
+    currency: str
+
+
 class SmsReports(Protocol):
     """Read by administrators."""
 
@@ -142,6 +160,10 @@ class SmsReports(Protocol):
 
     async def rates(self, since: float) -> Sequence[SmsRates]:
         """By country, most messages first."""
+        ...
+
+    async def vendors(self, since: float) -> Sequence[SmsVendor]:
+        """By provider and currency, most messages first."""
         ...
 
 

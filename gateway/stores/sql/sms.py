@@ -19,6 +19,7 @@ from gateway.stores.protocols.sms import (
     SmsMessage,
     SmsRates,
     SmsSpend,
+    SmsVendor,
 )
 from gateway.stores.sql.purge import delete_in_batches
 from gateway.stores.sql.schema import phone_changes, sms_blocks, sms_messages
@@ -73,6 +74,17 @@ class SqlSmsMessages:
             )
             return before
 
+    async def move(self, id: str, provider: str, micros: int) -> SmsMessage | None:
+        mine = sms_messages.c.id == id
+        async with writing(self._engine) as connection:
+            before = _message(
+                (await connection.execute(select(sms_messages).where(mine).with_for_update())).one_or_none()
+            )
+            await connection.execute(
+                update(sms_messages).where(mine).values(provider=provider, micros=micros)
+            )
+        return before
+
     async def of_session(self, session: str) -> Sequence[SmsMessage]:
         return await self._newest(select(sms_messages).where(sms_messages.c.session == session).limit(_FEW))
 
@@ -104,8 +116,8 @@ class SqlSmsMessages:
             last = await connection.scalars(query.order_by(columns.created_at.desc()).limit(_FEW))
             return any(at > 0 for at in last)
 
-    async def unpriced(self, since: float, until: float) -> Sequence[SmsMessage]:
-        taken = (sms_messages.c.sid != "") & ~sms_messages.c.priced
+    async def unpriced(self, since: float, until: float, provider: str) -> Sequence[SmsMessage]:
+        taken = (sms_messages.c.sid != "") & ~sms_messages.c.priced & (sms_messages.c.provider == provider)
         span = sms_messages.c.created_at.between(since, until)
         return await self._newest(select(sms_messages).where(taken, span).limit(_BATCH))
 
@@ -153,6 +165,26 @@ class SqlSmsMessages:
                 verified=int(v),
             )
             for c, n, d, f, v in rows
+        ]
+
+    async def vendors(self, since: float) -> Sequence[SmsVendor]:
+        delivered = func.sum(case((sms_messages.c.status.in_(DELIVERED), 1), else_=0))
+        final = func.sum(case((sms_messages.c.stage >= FINAL, 1), else_=0))
+        by = (sms_messages.c.provider, sms_messages.c.currency)
+        query = select(*by, func.count(), delivered, final, func.sum(sms_messages.c.micros))
+        query = query.where(sms_messages.c.created_at >= since).group_by(*by)
+        async with reading(self._engine) as connection:
+            rows = (await connection.execute(query.order_by(func.count().desc(), *by))).all()
+        return [
+            SmsVendor(
+                provider=name,
+                messages=int(n),
+                delivered=int(d),
+                failed=int(f - d),
+                micros=int(m),
+                currency=currency,
+            )
+            for name, currency, n, d, f, m in rows
         ]
 
     async def _newest(self, query: Select[tuple[object, ...]]) -> Sequence[SmsMessage]:

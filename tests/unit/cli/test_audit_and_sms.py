@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from gateway.cli import main
 from gateway.cli.context import Opened
+from gateway.messaging.sms.failover import DOWN
 from gateway.messaging.sms.spending import start_of_day
 from gateway.stores.audit_archive import AuditArchiveFolder
 from gateway.stores.protocols.audit import AuditEntry
@@ -84,6 +85,33 @@ def test_sms_status_shows_money_deliveries_and_blocks_and_lifts_one(command, sto
     again = command("sms", "unblock", "+49151123")
     assert (again.exit_code, "is not blocked" in again.output) == (1, True)
     assert "sms_range_unblocked" in command("audit", "tail").output
+
+
+def test_sms_status_shows_both_vendors_and_which_one_sends(config, command, stored) -> None:
+    assert "  console: 0 messages, 0 delivered, 0 failed, 0.00 USD\n" in command("sms", "status").output
+    config.write_text(
+        config.read_text()
+        + """sms:
+  provider: webhook
+  url: https://sms.example.com/
+  backup: {preset: messagebird, secret: sec-ret, from: Harbour}
+"""
+    )
+    assert "  messagebird: 0 messages, 0 delivered, 0 failed, 0.00 USD, stands by\n" in (
+        command("sms", "status").output
+    )
+
+    async def down(opened: Opened) -> None:
+        facts = {"since": 1_800_000_000.0, "code": "503", "cause": "webhook: answered 503"}
+        await opened.state.ledger.put(DOWN, json.dumps(facts).encode(), 99)
+
+    stored(down)
+    shown = command("sms", "status").output
+    assert "takes nothing since 2027-01-15T08:00:00+00:00: webhook: answered 503" in shown
+    assert "messagebird: 0 messages, 0 delivered, 0 failed, 0.00 USD, sends now" in shown
+    first, second = json.loads(command("sms", "status", "--json").output)["vendors"]
+    assert (first["vendor"], first["down_since"], second["in_use"]) == ("webhook", 1_800_000_000.0, True)
+    assert "sec-ret" not in shown
 
 
 def test_archives_of_the_audit_log_are_read_in_order_and_no_row_twice(tmp_path: Path) -> None:
