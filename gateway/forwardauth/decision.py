@@ -21,6 +21,7 @@ from gateway.forwardauth.original_request import (
     OriginalRequest,
     Question,
     Reader,
+    demanded,
     dialect_of,
     from_forwarded,
     from_original,
@@ -38,7 +39,7 @@ from gateway.proxy.identity import Assertions, identity
 from gateway.proxy.proxy import REFUSED_METHODS, origin_allowed
 from gateway.proxy.request_headers import HeaderRules
 from gateway.proxy.webdav import check_destination, destination_of
-from gateway.request.target import agent_of, check_spelling, cookie_header
+from gateway.request.target import agent_of, check_spelling, cookie_header, origin_form
 from gateway.session import Sessions
 from gateway.session.domains import Domains
 
@@ -49,6 +50,7 @@ CONSUMES, CONSUMED = "X-Gateway-Consumes", "X-Gateway-Consumed"
 _AUTHORIZATION = "authorization"
 # A proxy that kept a yes (nginx' `proxy_cache` can) would go on letting in whom we have signed out.
 _NO_STORE = {"Cache-Control": "no-store"}
+NOTHING = N_("There is nothing here.")
 _STRICTNESS = (Verdict.ALLOW, Verdict.STEP_UP, Verdict.SIGN_IN, Verdict.DENY)
 
 
@@ -66,6 +68,7 @@ class ForwardAuth:
     ) -> None:
         """`exact` are whole paths and `below` starts of paths, some like an app's, that `takes` is asked about."""
         self._prefix, self._public_url = config.server.prefix, config.server.public_url
+        self._pages_url = config.server.pages_url
         self._shared_login, self._domains = config.session.domain is not None, Domains(config)
         self._routes, self._sessions, self._assertions, self._pages = routes, sessions, assertions, pages
         self._credentials = credentials
@@ -89,6 +92,8 @@ class ForwardAuth:
         """Where proxies ask that name the original request in a header."""
         self.doors_below = tuple(f"{start.rstrip('/')}/" for start in (self._own, *self._peers.below))
         """Where they ask that put its path behind ours."""
+        # A proxy hides these from clients, as they are written. What else is read as the same is a client's.
+        self._spelled = (self._own, *self._peers.doors, *self._peers.below)
         self._rules: dict[tuple[int, int], HeaderRules] = {}
 
     def takes(self, target: Target) -> bool:
@@ -109,6 +114,10 @@ class ForwardAuth:
             raise NotBelieved(
                 f"forward-auth asked by {here.client}, which is not in server.trusted_proxies; "
                 "add the proxy's address there"
+            )
+        if not origin_form(request.raw_path).startswith(self._spelled):
+            raise RequestRefused(
+                "forward-auth at an address that no proxy spells so", status=404, public=NOTHING
             )
         door, suffix = self.door_of(request, here)
         return await self._answer(request, here, trace, door, suffix)
@@ -170,7 +179,7 @@ class ForwardAuth:
         now = self._sessions.now()
         decided = [(route, decide(route, target, principal, now)) for route in routes]
         route, decision = max(decided, key=lambda pair: _STRICTNESS.index(pair[1].verdict))
-        return route, _demanded(question, door, principal, decision)
+        return route, demanded(question, door, principal, decision)
 
     def routes_of(self, asked: OriginalRequest) -> list[Route]:
         """The route of the original request; all that its host has, where the proxy does not say which path.
@@ -187,7 +196,7 @@ class ForwardAuth:
             if routes and not any(route.path == "/" for route in routes):
                 raise NotBelieved(f"forward-auth: no path is named, and {host} has no route for all of them")
         if not routes:
-            raise RequestRefused(f"no route for {host}", public=N_("There is nothing here."))
+            raise RequestRefused(f"no route for {host}", public=NOTHING)
         for known, key in (
             (asked.knows_path, "paths"),
             (asked.knows_path, "query"),
@@ -278,19 +287,8 @@ class ForwardAuth:
         """On the app's own host, where the session cookie belongs; on the portal's, if they share the cookie."""
         elsewhere = urlsplit(self._public_url).hostname != target.host
         if self._shared_login and elsewhere and not self._domains.is_remote(target.host):
-            return with_return(f"{self._public_url}{self._prefix}/{page}", target.url)
+            return with_return(f"{self._pages_url}/{page}", target.url)
         return with_return(f"{target.scheme}://{target.authority}{self._prefix}/{page}", target.uri)
-
-
-def _demanded(question: Question, door: Dialect, principal: Principal | None, decision: Decision) -> Decision:
-    """The rules' yes, unless the request to the door demands more of the user."""
-    if decision.verdict is not Verdict.ALLOW or door.meets is None:
-        return decision
-    if principal is None:
-        return Decision(Verdict.SIGN_IN, decision.rule, "no_session")
-    if not door.meets(question, principal):
-        return Decision(Verdict.DENY, decision.rule, "asked_for_others")
-    return decision
 
 
 def route_key(route: Route) -> str:

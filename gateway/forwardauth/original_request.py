@@ -13,7 +13,7 @@ from multidict import CIMultiDictProxy, MultiMapping
 from gateway.config.sections.header_presets import HeaderFact
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
-from gateway.model import Principal, Target
+from gateway.model import Decision, Principal, Target, Verdict
 from gateway.request.target import make_target
 
 _ANY_METHOD = "GET"
@@ -168,3 +168,14 @@ def _original(request: Question, here: Target, method: str) -> Target:
     scheme, _, rest = one(request, "X-Original-URL").partition("://")
     authority, slash, path = rest.partition("/")
     return make_target(scheme, authority, method, slash + path, here.client, here.country)
+
+
+def demanded(question: Question, door: Dialect, principal: Principal | None, decision: Decision) -> Decision:
+    """The rules' yes, unless the request to the door demands more of the user."""
+    if decision.verdict is not Verdict.ALLOW or door.meets is None:
+        return decision
+    if principal is None:
+        return Decision(Verdict.SIGN_IN, decision.rule, "no_session")
+    if not door.meets(question, principal):
+        return Decision(Verdict.DENY, decision.rule, "asked_for_others")
+    return decision

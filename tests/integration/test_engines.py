@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from gateway.cli.export import export_files
 from gateway.engines.plan import plan
@@ -136,10 +137,29 @@ async def raw(rig: Rig, path: str) -> int:
 @engines
 async def test_the_door_for_proxies_is_shut_to_clients(engine: str, tmp_path: Path) -> None:
     async with behind(engine, tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.sign_in()
         for path in ("/_auth/forward", "/_auth/forward/x", "/_auth/forward?route=*/"):
-            assert (
-                await browser.get(path, **{"X-Original-URL": rig.url, "X-Original-Method": "GET"})
-            ).status == 404
+            assert (await asked_raw(browser, path)).status == 404
+        # Spellings that the gateway reads as the same. nginx and Caddy do, too.
+        for path in (
+            "/_auth/%66orward",
+            "/_auth/forwar%64/x",
+            "/_auth/%66orward?route=*/",
+            "/_auth/forward;x",
+        ):
+            answer = await asked_raw(browser, path)
+            assert answer.status in (403, 404), path
+            assert "Remote-User" not in answer.headers, path
+
+
+async def asked_raw(browser: Browser, path: str) -> aiohttp.ClientResponse:
+    """The answer at this very spelling, to a client that speaks as a proxy does."""
+    url = URL(browser.rig.url + path, encoded=True)
+    headers = {"X-Original-URL": browser.rig.url + "/", "X-Original-Method": "GET"}
+    answer = await browser.session.get(url, headers=headers, allow_redirects=False)
+    await answer.read()
+    return answer
 
 
 @engines
