@@ -45,6 +45,7 @@ async def behind_envoy(
         "engine": "envoy",
         "listen": f"127.0.0.1:{port}",
     }
+    listening["public_url"] = str(listening["public_url"]).replace("PORT", str(port))
     made: list[Engine] = []
 
     def listeners(config: Any) -> Any:

@@ -57,7 +57,7 @@ class UserChanges:
     def __init__(self, admin: AdminServices) -> None:
         services = admin.services
         self._services, self._audit, self._groups = services, services.audit, admin.config.admin.groups
-        self._base = f"{services.public_url.rstrip('/')}{services.prefix}"
+        self._base = services.pages_url
 
     @property
     def can_change(self) -> bool:

@@ -60,6 +60,20 @@ def origin(url: str) -> Origin | None:
     return Origin(parts.scheme, parts.hostname or "", port(parts))
 
 
+_PLAIN_PATH = re.compile(r"(/[A-Za-z0-9_-]+)*")
+
+
+def public_origin(url: str) -> Origin | None:
+    """Return the origin of an address below which pages are, such as "https://h" or "https://h/sso".
+
+    None if it is anything else: no plain path, a "/" at its end, a query, a fragment or credentials.
+    """
+    parts = split(url)
+    if parts is None or not _PLAIN_PATH.fullmatch(parts.path):
+        return None
+    return origin(url.removesuffix(parts.path))
+
+
 # Of pages inside mobile and desktop apps, such as capacitor://localhost or tauri://localhost. Schemes that run or read
 # anything by themselves are no app's.
 _OF_AN_APP = re.compile(

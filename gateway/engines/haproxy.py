@@ -32,7 +32,7 @@ from gateway.engines.plan import (
     path_pattern,
 )
 from gateway.forwardauth.engine_pass import is_settled, pass_cookie, route_id
-from gateway.session.cookie import cookie_name
+from gateway.session.cookie import cookie_name, cookie_path
 
 _CLAIMS: dict[Fact, str] = {"username": "sub"}
 """Claims of the pass that have another name than the fact."""
@@ -116,7 +116,10 @@ def _deleted(names: list[str], families: list[str]) -> Iterator[str]:
 
 def _pass(plan: EnginePlan, keys: list[str]) -> Iterator[str]:
     session = cookie_name(
-        plan.config.session.cookie_name, secure=plan.secure, domain=plan.config.session.domain
+        plan.config.session.cookie_name,
+        secure=plan.secure,
+        domain=plan.config.session.domain,
+        path=cookie_path(plan.config),
     )
     yield f"""    http-request set-var(txn.host) req.hdr(host),host_only,lower
     http-request set-var(txn.now) date()

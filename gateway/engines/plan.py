@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 from gateway.config.checks.routes import covers_host
 from gateway.config.patterns import path_matches
 from gateway.config.schema import Config, Route
+from gateway.config.sections.oidc import metadata_paths
 from gateway.errors import ConfigError, Mistake
 
 HTTP2_SCHEMES = ("h2c://", "h2://")
 """Upstreams that speak HTTP/2, without and with TLS."""
-WELL_KNOWN = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,13 @@ class EnginePlan:
     def own_paths(self, site: HostPlan) -> tuple[str, ...]:
         """Whole paths outside of the prefix that are the gateway's on this host."""
         portal = urlsplit(self.config.server.public_url).hostname or ""
-        if site.host not in ("*", portal):
+        if not covers_host(site.host, portal):
             return ()
-        apps = () if any(route.path == "/" for route in site.routes) else ("/",)
-        return (*(WELL_KNOWN if self.config.oidc.clients else ()), *(apps if site.host == portal else ()))
+        base = self.config.server.base
+        hidden = any(path_matches(route.path, f"{base}/") for route in site.routes)
+        front = () if hidden or base == self.prefix else (f"{base}/", *((base,) if base else ()))
+        found = metadata_paths(base) if self.config.oidc.clients else ()
+        return (*found, *front)
 
     @property
     def secure(self) -> bool:

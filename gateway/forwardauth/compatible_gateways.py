@@ -86,7 +86,7 @@ def find_page(addresses: Addresses, target: Target, portal_host: str) -> Page | 
     page = addresses.pages.get(target.path)
     if page is None and target.host == portal_host:
         page = addresses.portal.get(target.path)
-        if target.path == "/" and page is not None and f"{page.back}=" not in target.query:
+        if target.path.endswith("/") and page is not None and f"{page.back}=" not in target.query:
             return None  # the front page of an app on our host
     return page
 
@@ -153,7 +153,7 @@ class CompatiblePages:
         )
 
     def _is_in(self, principal: Principal, here: Target) -> bool:
-        root = replace(here, method="GET", path="/", query="")
+        root = replace(here, method="GET", path=self._routes.front(here.host), query="")
         route = self._routes.find(root)
         return (
             route is not None
@@ -175,7 +175,7 @@ _LEGACY = "/api/verify"
 
 
 def _authelia(config: Config) -> Addresses:
-    told = PRESETS["remote-user"]
+    told, base = PRESETS["remote-user"], config.server.base
     return Addresses(
         doors={
             _LEGACY: Dialect(from_either, told),
@@ -183,7 +183,7 @@ def _authelia(config: Config) -> Addresses:
             "/api/authz/auth-request": Dialect(from_original, told, redirects=False),
         },
         below={"/api/authz/ext-authz/": Dialect(from_path, told)},
-        portal={"/": Page("login"), "/logout": Page("logout")},
+        portal={f"{base}/": Page("login"), f"{base}/logout": Page("logout")},
     )
 
 
@@ -234,10 +234,10 @@ def _in_domain(domain: str, wanted: str) -> bool:
 
 
 def _vouch(config: Config) -> Addresses:
-    reader = _forwarded_or(from_host(_scheme(config)), config)
+    reader, base = _forwarded_or(from_host(_scheme(config)), config), config.server.base
     return Addresses(
         doors={"/validate": Dialect(reader, {"X-Vouch-User": HeaderFact("username")}, redirects=False)},
-        portal={"/login": Page("login", "url"), "/logout": Page("logout", "url")},
+        portal={f"{base}/login": Page("login", "url"), f"{base}/logout": Page("logout", "url")},
     )
 
 

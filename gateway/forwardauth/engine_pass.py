@@ -20,7 +20,7 @@ from gateway.portal.return_url import href, read_return
 from gateway.proxy.identity import Assertions, clean, facts_of
 from gateway.request.target import agent_of, cookie_header, cookie_value
 from gateway.session import Sessions
-from gateway.session.cookie import cookie_flags, cookie_name
+from gateway.session.cookie import cookie_flags, cookie_name, cookie_path
 
 _LARGEST_COOKIE = 4000
 """Characters: with its name and attributes it must stay below what browsers keep (RFC 6265 §6.1)."""
@@ -31,7 +31,7 @@ all, it would send the browser for a pass again."""
 
 def pass_cookie(config: Config) -> str:
     secure = config.server.public_url.startswith("https:")
-    return cookie_name(f"{config.session.cookie_name}_pass", secure=secure)
+    return cookie_name(f"{config.session.cookie_name}_pass", secure=secure, path=cookie_path(config))
 
 
 def pass_audience(host: str) -> str:
@@ -59,7 +59,9 @@ class Passes:
         self._prefix, self._cookie = config.server.prefix, pass_cookie(config)
         self.path = f"{self._prefix}/pass"
         self._lifetime = int(config.forward.pass_lifetime)
-        self._secure = config.server.public_url.startswith("https:")
+        self._flags = cookie_flags(
+            secure=config.server.public_url.startswith("https:"), path=cookie_path(config)
+        )
         self._portal = urlsplit(config.server.public_url)
 
     async def handle(
@@ -77,7 +79,7 @@ class Passes:
 
     def _give(self, response: web.Response, value: str) -> None:
         """The browser drops the cookie when the pass expires: an absent one means "fetch", a bad one "ask us"."""
-        response.set_cookie(self._cookie, value, max_age=self._lifetime, **cookie_flags(secure=self._secure))
+        response.set_cookie(self._cookie, value, max_age=self._lifetime, **self._flags)
 
     def issue(self, principal: Principal, here: Target, cookie: str) -> str:
         """Bound to the session's cookie: useless beside another one, or none."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from gateway.config.sections.oidc import metadata_paths
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
 from gateway.oidc.authorization_response import Answers
@@ -22,7 +23,6 @@ from gateway.oidc.discovery import (
     REVOKE,
     TOKEN,
     USERINFO,
-    WELL_KNOWN,
     metadata,
 )
 from gateway.oidc.endpoint import Machine
@@ -147,7 +147,7 @@ def _machines(
     asking: Asking,
     grants: Grants,
 ) -> Views:
-    base = services.public_url + services.prefix
+    base = services.pages_url
     audiences = frozenset(
         (services.public_url, *(base + path for path in (TOKEN, INTROSPECT, REVOKE, DEVICE_START)))
     )
@@ -171,7 +171,7 @@ def _machines(
         clock=services.clock,
         scopes=services.config.oidc.scopes,
         prefix=services.prefix,
-        public_url=services.public_url,
+        pages_url=base,
     )
     services.authn.signin.judges.append(device.decision)
     token = TokenEndpointViews(
@@ -188,7 +188,7 @@ def _machines(
         clock=services.clock,
     )
     machine = Machine(apps)
-    described = metadata(services.public_url, services.prefix, services.config.oidc.clients)
+    described = metadata(services.public_url, base, services.config.oidc.clients)
 
     async def discovery(request: PortalRequest) -> web.StreamResponse:
         return web.json_response(described, headers={"Cache-Control": "public, max-age=300"})
@@ -204,7 +204,7 @@ def _machines(
         DEVICE_START: machine.views(device.start, "POST"),
         DEVICE: {"GET": device.page, "POST": device.submit},
         JWKS: machine.views(jwks, "GET"),
-        **{path: machine.views(discovery, "GET") for path in WELL_KNOWN},
+        **{path: machine.views(discovery, "GET") for path in metadata_paths(services.config.server.base)},
     }
 
 

@@ -46,11 +46,11 @@ class DeviceViews:
         clock: Clock,
         scopes: Mapping[str, str],
         prefix: str,
-        public_url: str,
+        pages_url: str,
     ) -> None:
         self._apps, self._authentication = apps, authentication
         self._pages, self._audit, self._clock, self._scopes = pages, audit, clock, scopes
-        self._prefix, self._public_url = prefix, public_url
+        self._prefix, self._page = prefix, f"{pages_url}{DEVICE}"
         self._devices, self._issuing, self._asking = devices, issuing, asking
         self._here = f"{prefix}{DEVICE}"
 
@@ -67,7 +67,7 @@ class DeviceViews:
         if not scopes:
             raise OAuthError("invalid_scope", "scope is missing or not among those of this client")
         device, user = await self._devices.start(app, scopes, request.client.network)
-        page = f"{self._public_url}{self._here}"
+        page = self._page
         return answer(
             {
                 "device_code": device,

@@ -8,18 +8,17 @@ from gateway.oidc.device_flow import DEVICE_GRANT
 from gateway.oidc.rp_initiated_logout import END_SESSION
 from gateway.oidc.session_names import ACR_VALUES
 
-WELL_KNOWN = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
 TOKEN, USERINFO, JWKS = "/oidc/token", "/oidc/userinfo", "/oidc/jwks.json"
 INTROSPECT, REVOKE, DEVICE_START = "/oidc/introspect", "/oidc/revoke", "/oidc/device_authorization"
 _SECRET_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
 _SIGNATURES = ["ES256", "RS256", "PS256", "EdDSA"]
 
 
-def metadata(issuer: str, prefix: str, clients: Sequence[OidcClient]) -> dict[str, object]:
-    """Return the metadata. `issuer` is `server.public_url`."""
+def metadata(issuer: str, pages_url: str, clients: Sequence[OidcClient]) -> dict[str, object]:
+    """Return the metadata. `issuer` is `server.public_url`; below `pages_url` are the endpoints."""
     # Only what is true here: apps choose by it. `none` stands among the methods of those endpoints that public clients
     # may use; of introspection they learn nothing. `request_uri` must be denied, since its default is true.
-    base = issuer + prefix
+    base = pages_url
     scopes = sorted({scope for client in clients for scope in client.scopes})
     return {
         "issuer": issuer,

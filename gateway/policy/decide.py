@@ -50,9 +50,19 @@ _readings = lru_cache(maxsize=8192)(readings)
 class Routes:
     """The configured routes, with the candidates of each host found once."""
 
-    def __init__(self, routes: Sequence[Route], domains: Sequence[str] = ()) -> None:
-        """`domains` are those whose hosts are ours even where only a route for "*" serves them."""
+    def __init__(
+        self, routes: Sequence[Route], domains: Sequence[str] = (), *, portal: str = "", base: str = ""
+    ) -> None:
+        """Prepare the routes.
+
+        Args:
+            routes: in the order in which they are tried.
+            domains: those whose hosts are ours even where only a route for "*" serves them.
+            portal: the host of `server.public_url`.
+            base: its path, where another proxy has the rest of that host; else "".
+        """
         self.all, self._domains = tuple(routes), tuple(domains)
+        self._portal, self._base = portal, base
         self._by_host: dict[str, tuple[Route, ...]] = {}
         self._remembered = lru_cache(maxsize=1024)(self._find)
 
@@ -75,6 +85,18 @@ class Routes:
             if path_matches(route.path, path):
                 return route
         return None
+
+    def front(self, host: str) -> str:
+        """Return the path of a host's front page: "/", but that of `public_url` where only that is ours."""
+        return f"{self._base}/" if host == self._portal else "/"
+
+    def is_ours(self, host: str, path: str) -> bool:
+        """Whether requests for this path come to us. Beside the path of `public_url` are another proxy's own apps,
+        except those that a route names: it asks us about them.
+        """
+        if not self._base or host != self._portal:
+            return True
+        return path_matches(self._base, path) or self.match(host, path) is not None
 
     def serves_host(self, host: str) -> bool:
         """Whether any route, also one for "*", is for this host."""

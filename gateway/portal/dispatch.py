@@ -25,6 +25,9 @@ from gateway.session import Sessions
 from gateway.session.device_endpoints import REFRESH, SITE
 from gateway.session.domains import Domains
 
+WELL_KNOWN = "/.well-known/"
+"""What is outside the prefix has this in its path (RFC 8615)."""
+
 
 class Sites:
     """Finds the pages for a request, by domain. `views` are all pages by the domain whose looks they have; "" are the
@@ -41,7 +44,7 @@ class Sites:
         prefix: str,
         root: bool,
     ) -> None:
-        """`root` says whether "/" of the portal's host is ours, where no route has it."""
+        """`root` says whether the front page of the portal's host is ours, where no route has it."""
         self.root = root
         self._views, self._domains, self._routes, self._prefix = views, domains, routes, prefix
         self.paths = frozenset(views[""])
@@ -67,7 +70,7 @@ class Sites:
 def _remote(pages: Views, leave: View) -> Views:
     return {
         path: views
-        if path in LOCAL or not path.startswith("/") or path.startswith(("/oidc", "/.well-known"))
+        if path in LOCAL or not path.startswith("/") or path.startswith("/oidc") or WELL_KNOWN in path
         else {"GET": leave, "POST": leave}
         for path, views in pages.items()
     }
@@ -88,20 +91,21 @@ class Portal:
         *,
         home: str,
         public_url: str,
+        base: str = "",
         site: str = "",
         has_route: Callable[[str], bool],
     ) -> None:
         """`home` is the host of `public_url`, which is `server.public_url`; `site` the one that speaks for all that
-        share the session, "" where none does; `has_route` says whether any route serves a host. `exact` are whole
-        paths and `below` starts of paths that `takes` is asked about.
+        share the session, "" where none does; `has_route` says whether any route serves a host; `base` is the path of
+        `public_url`. `exact` are whole paths and `below` starts of paths that `takes` is asked about.
         """
         self._prefix, self._pages = prefix, pages
         self._sessions, self._public_keys = sessions, jwks
         self._health, self._metrics_networks = health, metrics_networks
         self._sites = sites
-        self.outside = frozenset(path for path in sites.paths if path.startswith("/.well-known/"))
-        at_root = {"/"} if sites.root else set()
-        self.exact, self.below = self.outside | at_root | {prefix}, below(prefix)
+        self.outside = frozenset(path for path in sites.paths if WELL_KNOWN in path)
+        self._front = frozenset({f"{base}/", base} - {""} if sites.root else ())
+        self.exact, self.below = self.outside | self._front | {prefix}, below(prefix)
         self._home, self._public_url, self._has_route = home, public_url, has_route
         self._site = site
         self._endpoints: Mapping[str, View] = {
@@ -115,8 +119,8 @@ class Portal:
     def takes(self, target: Target) -> bool:
         """Whether this is ours: below the prefix, or one of the few addresses outside it."""
         path = target.path
-        if path == "/":
-            return target.host == self._home and path in self.exact
+        if path in self._front:
+            return target.host == self._home
         if path in self.outside:
             return target.host == (self._site if path == SITE else self._home)
         return path == self._prefix or path.startswith(self.below)
@@ -129,7 +133,7 @@ class Portal:
         Raises RequestRefused (404) for a host that no route names or a path that is none of ours, and MethodNotAllowed.
         """
         trace.route, request_id = "portal", trace.request_id
-        path = target.path.removeprefix(self._prefix) or "/"
+        path = self._below_prefix(target.path)
         if path in self._static and target.method in ("GET", "HEAD"):
             response: web.StreamResponse = await self._static[path](request)  # type: ignore[arg-type]
             return response
@@ -147,6 +151,12 @@ class Portal:
         if path not in self._endpoints:
             self._pages.readers.remember(request, response)
         return response
+
+    def _below_prefix(self, path: str) -> str:
+        """Return how the views call this path."""
+        if path in self._front:
+            return "/"
+        return path if path in self.outside else path.removeprefix(self._prefix) or "/"
 
     def _is_known(self, host: str, path: str) -> bool:
         """Whether pages of ours are shown at this host: a page at a host that somebody else holds looks like ours.

@@ -1,5 +1,5 @@
-"""Decides where a browser may go after signing in: only to our own route hosts; anything else falls back to "/" (rule
-5).
+"""Decides where a browser may go after signing in: only to our own route hosts; anything else falls back to the front
+page (rule 5).
 """
 
 from collections.abc import Sequence
@@ -23,14 +23,15 @@ _SAFE = "/?:@!$'()*,;="
 
 
 def read_return(rd: str, here: Target, routes: Routes, prefix: str) -> Target:
-    """The Target that `rd` names, or "/" on this host if it is not ours to send people to.
+    """The Target that `rd` names, or the front page of this host if it is not ours to send people to.
 
     Args:
         rd: from outside, anything.
         here: what was asked for; a relative `rd` is on its host.
         prefix: the gateway's own path, which is no place to return to.
     """
-    return named(rd, here, routes, prefix) or replace(here, method="GET", path="/", query="")
+    found = named(rd, here, routes, prefix)
+    return found or replace(here, method="GET", path=routes.front(here.host), query="")
 
 
 class _OwnAddresses(NamedTuple):
@@ -73,7 +74,7 @@ def stands_for(destination: Target, prefix: str, routes: Routes) -> Target:
         path, query = split_request_target(_parameter(destination, "at") or "/")
         return replace(destination, method="POST", path=canonical_path(path), query=query)
     except RequestRefused:
-        return replace(destination, path="/", query="")
+        return replace(destination, path=routes.front(destination.host), query="")
 
 
 def _parameter(target: Target, name: str) -> str:
@@ -86,6 +87,8 @@ def named(rd: str, here: Target, routes: Routes, prefix: str) -> Target | None:
     try:
         found = _parse(rd, home, routes)
     except RequestRefused:
+        return None
+    if found is not None and not routes.is_ours(found.host, found.path):
         return None
     own = _own_addresses(prefix)
     if found is None or not (found.path == prefix or found.path.startswith(own.below)):

@@ -192,7 +192,13 @@ def _tabs(services: Services) -> Views:
 
 
 def _kept(services: Services) -> Views:
-    views = KeptViews(services.kept, services.authn.signin, services.pages, prefix=services.prefix)
+    views = KeptViews(
+        services.kept,
+        services.authn.signin,
+        services.pages,
+        prefix=services.prefix,
+        front=services.routes.front,
+    )
     return {"/kept": {"GET": views.page, "POST": views.submit}}
 
 
@@ -225,7 +231,7 @@ def _sms(services: Services) -> Views:
 
 def _device_keys(services: Services) -> Views:
     """Reached whether `session.bind.device` is on or not: sessions that have a key keep it."""
-    portal = services.public_url
+    portal = services.config.server.origin
     registry = KeyRegistry(services.sessions, services.stores.device_keys, services.stores.ledger)
     notices = BoundSessionNotices(services.stores.ledger, services.audit, services.messaging.notices)
     site = site_host(services.config) if services.config.session.bind.device else ""

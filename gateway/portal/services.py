@@ -123,3 +123,8 @@ class Services:
     @property
     def public_url(self) -> str:
         return self.config.server.public_url
+
+    @property
+    def pages_url(self) -> str:
+        """The address below which our own pages are."""
+        return self.config.server.pages_url

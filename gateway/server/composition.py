@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TextIO
+from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -73,7 +74,12 @@ def compose(config: Config, engine: AsyncEngine, *, clock: Clock, stream: TextIO
         ring=ring,
         stores=stores,
         people=build_directory(config, engine, passwords, clock),
-        routes=Routes(config.routes, [one.domain for one in config.domains]),
+        routes=Routes(
+            config.routes,
+            [one.domain for one in config.domains],
+            portal=urlsplit(config.server.public_url).hostname or "",
+            base=config.server.base,
+        ),
         limits=RateLimits(stores.ledger, stores.spent),
         audit=Audit(stores.audit_log, clock),
     )
@@ -199,6 +205,8 @@ def _pages(config: Config, secure: bool) -> Pages:
         form_action=_form_targets(config, secure),
         frame_ancestors=config.server.frame_ancestors,
         apps=bool(config.oidc.clients),
+        # Beside the path of public_url are another proxy's apps: home is our own page then, which is on every host.
+        front=f"{config.server.prefix}/" if config.server.base else "/",
     )
     pages = make(config.branding)
     for one in config.domains:

@@ -104,5 +104,6 @@ def _handler(composed: Composed, access: AccessLog, doors: Sequence[Door]) -> Ha
         host=urlsplit(server.public_url).netloc,
         tracing=composed.tracing,
         country_of=country_finder(services.config, services.authn.geo),
+        front=services.routes.front,
         rfc7239=server.proxy_headers == "forwarded",
     )

@@ -201,6 +201,7 @@ def _portal(composed: Composed, provider: OpenIDProvider) -> Portal:
         metrics_networks=server.metrics_networks,
         home=services.home,
         public_url=services.public_url,
+        base=server.base,
         site=site_host(services.config),
         has_route=services.routes.serves_host,
     )

@@ -71,15 +71,18 @@ class Handler:
         trusted: tuple[Network, ...],
         host: str,
         country_of: CountryOf,
+        front: Callable[[str], str],
         rfc7239: bool,
         tracing: RequestTracer | None = None,
     ) -> None:
-        """Of `doors` the first that takes a request answers it. `host` is meant by requests that name none."""
+        """Of `doors` the first that takes a request answers it. `host` is meant by requests that name none; `front`
+        says where a host's front page is.
+        """
         self._tracing, self._country_of = tracing, country_of
         self._pages, self._access = pages, access
         self._doors = tuple(doors)
         self._prefix, self._trusted, self._host = prefix, trusted, host
-        self._rfc7239 = rfc7239
+        self._rfc7239, self._front = rfc7239, front
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Every request comes through here."""
@@ -165,8 +168,8 @@ class Handler:
     def _ways_on(self, request: web.BaseRequest, error: GatewayError, trace: Trace) -> list[Action]:
         if isinstance(error, SessionEnded):
             return [(N_("Sign in"), f"{self._prefix}/login")]
-        if error.status == 404 and trace.route == "portal":
-            return [(N_("Home"), "/")]
+        if error.status == 404 and trace.route == "portal" and trace.target:
+            return [(N_("Home"), self._front(trace.target.host))]
         if error.status in _PASSING and request.method == "GET":
             return [TRY_AGAIN]
         return []

@@ -30,6 +30,7 @@ from gateway.rate_limits import RateLimits
 from gateway.request.target import nowhere
 from gateway.session import Sessions
 from gateway.session.binding import SessionBinding
+from gateway.session.cookie import cookie_path
 from gateway.session.device_binding import DeviceBinding
 from gateway.session.device_endpoints import key_endpoints
 from gateway.session.domains import Domains
@@ -80,7 +81,7 @@ def build_messaging(base: Foundation, stream: TextIO) -> Messaging:
     notices = Notices(
         sender=email, audit=base.audit, brand=config.branding.name, lang=config.branding.language
     )
-    status_url = f"{config.server.public_url}{config.server.prefix}/sms/status"
+    status_url = f"{config.server.pages_url}/sms/status"
     provider = build_sms(config.sms, stream, status_url=status_url)
     sms = build_sms_dispatch(
         config=config.sms,
@@ -120,8 +121,10 @@ def build_sessions(base: Foundation, form_tokens: SignInTokens) -> Sessions:
             fernet=base.ring.fernet,
             endpoints=key_endpoints(base.config),
             clock=base.clock,
+            path=cookie_path(base.config),
         ),
         csrf=form_tokens.new,
+        path=cookie_path(base.config),
     )
 
 
@@ -144,6 +147,7 @@ def build_authn(
         store=base.stores.devices,
         audit=base.audit,
         clock=base.clock,
+        path=cookie_path(config),
     )
     signin = SignIn(
         directory=users.directory,

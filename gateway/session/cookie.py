@@ -14,7 +14,8 @@ from aiohttp import web
 from aiohttp_session.cookie_storage import EncryptedCookieStorage
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from gateway.config.schema import Session
+from gateway.config.patterns import path_matches
+from gateway.config.schema import Config
 from gateway.config.schema import Session as SessionConfig
 from gateway.model import Principal
 from gateway.request.target import cookie_value
@@ -98,14 +99,18 @@ class RingCookieStorage(EncryptedCookieStorage):
 
 class SessionCookie:
     """Reads and writes the session cookie. `secure` is whether our pages are served over https; `fernet` gives the
-    keys of the moment, newest first.
+    keys of the moment, newest first; `path` is that of `cookie_path`.
     """
 
-    def __init__(self, config: SessionConfig, *, secure: bool, fernet: Callable[[], MultiFernet]) -> None:
-        self.name = cookie_name(config.cookie_name, secure=secure, domain=config.domain)
+    def __init__(
+        self, config: SessionConfig, *, secure: bool, fernet: Callable[[], MultiFernet], path: str = "/"
+    ) -> None:
+        self.name = cookie_name(config.cookie_name, secure=secure, domain=config.domain, path=path)
         self._told = False
         self._storage, self._of_one_host = (
-            RingCookieStorage(fernet, cookie_name=self.name, **cookie_flags(secure=secure, domain=domain))
+            RingCookieStorage(
+                fernet, cookie_name=self.name, **cookie_flags(secure=secure, path=path, domain=domain)
+            )
             for domain in (config.domain, None)
         )
 
@@ -166,13 +171,22 @@ def cookie_flags(*, secure: bool, path: str = "/", domain: str | None = None) ->
     return {"path": path, "domain": domain, "secure": secure, "httponly": True, "samesite": "Lax"}
 
 
-def cookie_name(name: str, *, secure: bool, domain: str | None = None) -> str:
+def cookie_name(name: str, *, secure: bool, domain: str | None = None, path: str = "/") -> str:
     """Return a cookie's full name: with `__Host-` or `__Secure-` on https (RFC 6265bis §4.1.3), so that browsers
-    refuse it from other hosts and over plain http.
+    refuse it from other hosts and over plain http. `__Host-` is for cookies of a whole host alone.
     """
     if not secure:
         return name
-    return ("__Secure-" if domain else "__Host-") + name
+    return ("__Secure-" if domain or path != "/" else "__Host-") + name
+
+
+def cookie_path(config: Config) -> str:
+    """Return the Path of our cookies: that of `public_url` if all routes are below it, else "/".
+
+    What another proxy serves beside us on that host then never receives them (RFC 6265 §5.1.4).
+    """
+    base = config.server.base
+    return base if base and all(path_matches(base, route.path) for route in config.routes) else "/"
 
 
 PURPOSES = ("kept", "trail", "nonce", "bound")
@@ -185,14 +199,17 @@ class AuxiliaryCookie:
 
     name: str
     secure: bool
+    path: str
 
     @classmethod
-    def of(cls, session: Session, purpose: str, *, secure: bool) -> "AuxiliaryCookie":
-        """Make the cookie for `purpose`, one of PURPOSES. `secure` says whether our pages are served over https.
+    def of(cls, config: Config, purpose: str) -> "AuxiliaryCookie":
+        """Make the cookie for `purpose`, one of PURPOSES.
 
         The prefix of its name pins it to its host and to https (RFC 6265bis §4.1.3).
         """
-        return cls(cookie_name(f"{session.cookie_name}_{purpose}", secure=secure), secure)
+        secure, path = config.server.public_url.startswith("https:"), cookie_path(config)
+        name = cookie_name(f"{config.session.cookie_name}_{purpose}", secure=secure, path=path)
+        return cls(name, secure, path)
 
     def read(self, cookies: str) -> str:
         """Return the value in a Cookie header, "" if there is none."""
@@ -201,8 +218,9 @@ class AuxiliaryCookie:
 
     def give(self, response: web.StreamResponse, value: str, lifetime: float) -> None:
         """Set the cookie on a response, for `lifetime` seconds."""
-        response.set_cookie(self.name, value, max_age=int(lifetime), **cookie_flags(secure=self.secure))
+        flags = cookie_flags(secure=self.secure, path=self.path)
+        response.set_cookie(self.name, value, max_age=int(lifetime), **flags)
 
     def drop(self, response: web.StreamResponse) -> None:
         """Have the browser forget the cookie."""
-        response.del_cookie(self.name, **cookie_flags(secure=self.secure))
+        response.del_cookie(self.name, **cookie_flags(secure=self.secure, path=self.path))

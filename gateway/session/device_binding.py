@@ -54,11 +54,13 @@ class DeviceBinding:
         fernet: Callable[[], MultiFernet],
         endpoints: KeyEndpoints,
         clock: Clock,
+        path: str = "/",
     ) -> None:
-        """`secure` is whether our pages are served over https."""
+        """`secure` is whether our pages are served over https, `path` that of our cookies."""
         self.offered, self._lifetime = config.bind.device, config.bind.device_refresh
-        self.cookie_name = cookie_name(f"{config.cookie_name}_bound", secure=secure, domain=config.domain)
-        self._flags: CookieFlags = cookie_flags(secure=secure, domain=config.domain)
+        name = f"{config.cookie_name}_bound"
+        self.cookie_name = cookie_name(name, secure=secure, domain=config.domain, path=path)
+        self._flags: CookieFlags = cookie_flags(secure=secure, path=path, domain=config.domain)
         self._fernet, self._endpoints, self._clock = fernet, endpoints, clock
         self._known: dict[str, tuple[str, float]] = {}
         self.on_keyless: Keyless | None = None

@@ -17,7 +17,7 @@ def key_endpoints(config: Config) -> KeyEndpoints:
     prefix, site = config.server.prefix, site_host(config)
     if not site:
         return KeyEndpoints(f"{prefix}{REGISTER}", f"{prefix}{REFRESH}")
-    portal = config.server.public_url
+    portal = config.server.origin
     scheme = urlsplit(portal).scheme
     return KeyEndpoints(f"{portal}{prefix}{REGISTER}", f"{portal}{prefix}{REFRESH}", f"{scheme}://{site}")
 

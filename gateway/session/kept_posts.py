@@ -82,8 +82,7 @@ class KeptPosts:
         token: Callable[[int], str] = secrets.token_urlsafe,
     ) -> None:
         self._largest, self._prefix = config.session.keep_posts, config.server.prefix
-        secure = config.server.public_url.startswith("https:")
-        self._cookie = AuxiliaryCookie.of(config.session, "kept", secure=secure)
+        self._cookie = AuxiliaryCookie.of(config, "kept")
         self._ring, self._ledger, self._audit, self._clock, self._token = ring, ledger, audit, clock, token
 
     # -- keeping ---------------------------------------------------------------------------------------------------

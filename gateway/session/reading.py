@@ -78,7 +78,8 @@ async def follow(
 
 
 class SessionReader:
-    """Opens sessions; the half of `Sessions` that each request needs. One per worker. `bound_to` is that of `Domains`.
+    """Opens sessions; the half of `Sessions` that each request needs. One per worker. `bound_to` is that of `Domains`,
+    `path` that of our cookies.
 
     `behind_for` is for how many seconds a session may go on while it is read again: 0 where changes of users are
     seen only by reading them.
@@ -100,9 +101,10 @@ class SessionReader:
         bound_to: Callable[[str], str] = counts_everywhere,
         binding: SessionBinding | None = None,
         csrf: Callable[[], str] = secrets.token_urlsafe,
+        path: str = "/",
     ) -> None:
         self.new_csrf, self._bound_to, self.binding, self.devices = csrf, bound_to, binding, devices
-        self._cookie = SessionCookie(config, secure=secure, fernet=fernet)
+        self._cookie = SessionCookie(config, secure=secure, fernet=fernet, path=path)
         self.cookie_name = self._cookie.name
         self.expiry, self._clock = Expiry(config), clock
         self._sessions, self._directory, self._changes = sessions, directory, changes

@@ -60,11 +60,16 @@ def command(engine: str, file: Path) -> list[str]:
 
 
 @asynccontextmanager
-async def behind(engine: str, folder: Path, **overrides: Any) -> AsyncIterator[Rig]:
-    """A gateway whose `url` is the engine's; the engine's configuration is exported from the gateway's."""
+async def behind(
+    engine: str, folder: Path, *, base: str = "", server: dict[str, Any] | None = None, **overrides: Any
+) -> AsyncIterator[Rig]:
+    """A gateway whose `url` is the engine's; the engine's configuration is exported from the gateway's. `base` is the
+    path of its `public_url`.
+    """
     port = free_port()
-    server = {"public_url": f"http://127.0.0.1:{port}", "trusted_proxies": ["127.0.0.1/32"]}
-    async with running_gateway(folder, clock=RealClock(), server=server, **overrides) as rig:
+    listening = {"public_url": f"http://127.0.0.1:{port}{base}", "trusted_proxies": ["127.0.0.1/32"]}
+    listening |= server or {}
+    async with running_gateway(folder, clock=RealClock(), server=listening, **overrides) as rig:
         state = folder / engine
         state.mkdir()
         planned = plan(rig.config, listen=f"127.0.0.1:{port}", state=state)

@@ -261,7 +261,7 @@ def build_watch(
     config: Config, geo: Geo, places: Places, audit: Audit, notices: Notices, clock: Clock
 ) -> RiskWatch:
     """Build the assessment from the `risk` section."""
-    account = f"{config.server.public_url}{config.server.prefix}/account"
+    account = f"{config.server.pages_url}/account"
     return RiskWatch(
         config=config.risk,
         geo=geo,

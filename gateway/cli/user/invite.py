@@ -44,7 +44,7 @@ def invite(
 
 async def _link(opened: Opened, wanted: User) -> str:
     server = opened.config.server
-    base = server.public_url.rstrip("/") + server.prefix
+    base = server.pages_url
     invitations = Invitations(opened.directory, opened.state.ledger, opened.clock, base=base)
     try:
         link = await invitations.invite(wanted)

@@ -82,7 +82,7 @@ def _names(section: Acme) -> Iterator[Finding]:
 
 
 def _covered(config: Config, section: Acme) -> Iterator[Finding]:
-    origin = addresses.origin(config.server.public_url)
+    origin = addresses.public_origin(config.server.public_url)
     if origin is not None and not covers(section.hosts, origin.host):
         problem = f"lacks {origin.host}, where `server.public_url` is: browsers would refuse its certificate"
         yield Finding((*_BASE, "hosts"), problem, f"add `{origin.host}`")

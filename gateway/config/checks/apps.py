@@ -47,11 +47,11 @@ def _url(route: Route, url: str, path: KeyPath) -> Iterator[Finding]:
 
 def home_url(config: Config) -> Iterator[Finding]:
     """Find an own page that leads to ours, which leads there."""
-    url, own = config.server.home_url, config.server.public_url.rstrip("/")
+    url, base = config.server.home_url, config.server.base
     if not url:
         return
-    beyond = url.removeprefix(own)
-    circle = beyond in ("", "/") or path_matches(config.server.prefix, beyond)
+    beyond = url.removeprefix(config.server.origin)
+    circle = beyond in (base, f"{base}/") or path_matches(config.server.prefix, beyond)
     is_path = url.startswith("/") and not url.startswith("//")
     if not is_path and addresses.split(url) is None:
         mend = "write a URL such as `https://intranet.example.com/`, or a path that a route serves"

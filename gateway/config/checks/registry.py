@@ -26,6 +26,7 @@ from gateway.config.checks.session import SESSION_CHECKS
 from gateway.config.checks.sms import DEFAULT, SMS_CHECKS
 from gateway.config.checks.sms_backup import SMS_BACKUP_CHECKS
 from gateway.config.countries import telephone_country
+from gateway.config.patterns import path_matches
 from gateway.config.schema import (
     Config,
     DirectoryFile,
@@ -47,11 +48,20 @@ _NUMBER_START = re.compile(r"\+[1-9][0-9]{0,8}")
 def public_url(config: Config) -> Iterator[Finding]:
     """Find a public address that browsers can't reach, or reach in the clear."""
     path: KeyPath = ("server", "public_url")
-    origin = addresses.origin(config.server.public_url)
+    written = config.server.public_url
+    origin = addresses.public_origin(written)
     if origin is None:
-        mend = 'scheme, host and port only, such as "https://login.example.com"'
-        yield Finding(path, f"`{config.server.public_url}` is not where browsers can reach us", mend)
+        mend = 'scheme, host and port, such as "https://login.example.com"; if need be, a path of letters and digits'
+        if addresses.public_origin(written.rstrip("/")):
+            mend = f'no "/" at its end: "{written.rstrip("/")}"'
+        yield Finding(path, f"`{written}` is not where browsers can reach us", mend)
         return
+    base, prefix = config.server.base, config.server.prefix
+    if base and not path_matches(base, prefix):
+        problem = (
+            f"`{prefix}` is not below {base}, the path of `public_url`: nothing else of that host comes to us"
+        )
+        yield Finding(("server", "prefix"), problem, f"write `prefix: {base}{prefix}`")
     if origin.host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
         yield Finding(
             path, f"{origin.host} is an address to listen on, not one to visit", "write the host's name"

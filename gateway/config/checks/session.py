@@ -66,7 +66,7 @@ def device_binding(config: Config) -> Iterator[Finding]:
         yield Finding((*place, "device_refresh"), "must be from 3m to 1h", mend)
     if not bind.device:
         return
-    origin = addresses.origin(config.server.public_url)
+    origin = addresses.public_origin(config.server.public_url)
     if origin and origin.scheme != "https" and not _is_of_this_machine(origin.host):
         problem = "needs https: browsers register keys nowhere else"
         yield Finding((*place, "device"), problem, "serve `server.public_url` by https, or remove it")
@@ -86,7 +86,7 @@ def device_binding(config: Config) -> Iterator[Finding]:
 
 def cookie_name(config: Config) -> Iterator[Finding]:
     """Warn where another gateway at another port of the same name would use the same cookie (RFC 6265 §8.5)."""
-    origin = addresses.origin(config.server.public_url)
+    origin = addresses.public_origin(config.server.public_url)
     if origin is None or "cookie_name" in config.session.model_fields_set or _is_of_this_machine(origin.host):
         return
     if origin.port not in (80, 443):
@@ -116,7 +116,7 @@ def session_domain(config: Config) -> Iterator[Finding]:
         yield Finding(
             path, f"anybody can have a name below `{domain}`, and browsers refuse such a cookie", _OWN
         )
-    origin = addresses.origin(config.server.public_url)
+    origin = addresses.public_origin(config.server.public_url)
     if origin and not addresses.is_below(origin.host, domain):
         mend = "write the domain that both share, or remove `session.domain`"
         yield Finding(path, f"the host of `server.public_url` ({origin.host}) is not below {domain}", mend)

@@ -36,6 +36,18 @@ AuthMethod = Literal["client_secret_basic", "client_secret_post", "private_key_j
 Grant = Literal["authorization_code", "refresh_token", "client_credentials", "device_code"]
 
 
+_OPENID, _OAUTH = "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"
+
+
+def metadata_paths(base: str) -> tuple[str, ...]:
+    """Return the paths of the provider's metadata, for an issuer with the path `base` ("" for none).
+
+    OpenID Connect Discovery 1.0 §4 puts them behind the issuer's path, RFC 8414 §3.1 before it. Many apps look for both
+    behind it.
+    """
+    return tuple(dict.fromkeys((f"{base}{_OPENID}", f"{base}{_OAUTH}", f"{_OAUTH}{base}")))
+
+
 class Lifetimes(Section):
     """How long codes and tokens of an app are good."""
 

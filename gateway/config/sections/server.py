@@ -3,6 +3,7 @@
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints
 
@@ -11,7 +12,9 @@ from gateway.config.sections.base import Network, Section, Words
 from gateway.config.units import Duration, Size
 
 Prefix = Annotated[
-    str, StringConstraints(pattern=r"^/[A-Za-z0-9_-]+$"), Words("one path segment such as `/_auth`")
+    str,
+    StringConstraints(pattern=r"^(/[A-Za-z0-9_-]+)+$"),
+    Words("a path of letters, digits, `_` and `-`, such as `/_auth` or `/sso/auth`"),
 ]
 Workers = Annotated[
     Annotated[int, Field(ge=1)] | Literal["auto"], Words("a number of processes from 1, or `auto`")
@@ -57,7 +60,11 @@ class Server(Section):
         description='"host:port", "[::1]:port", ":port" (all addresses) or "unix:/path", or a list of them. With `tls`,'
         ' port 80 and what is written "http://host:port" only redirect to https (docs/certificates.md)',
     )
-    public_url: str = Field("http://localhost:8080", description="where browsers reach the portal")
+    public_url: str = Field(
+        "http://localhost:8080",
+        description="where browsers reach the portal: `https://login.example.com`, or `https://example.com/sso` where"
+        " another proxy passes only that path of its host on to us (docs/proxies.md)",
+    )
     frame_ancestors: tuple[str, ...] = Field(
         (),
         description="origins whose pages may show ours in a frame, such as `https://intranet.example.com`; browsers "
@@ -81,7 +88,10 @@ class Server(Section):
         description="what they write: X-Forwarded-*, or Forwarded (RFC 7239); the other is not read",
     )
     tls: Tls | None = Field(None, description="serve https ourselves")
-    prefix: Prefix = Field("/_auth", description="the path that belongs to the gateway")
+    prefix: Prefix = Field(
+        "/_auth",
+        description="the path that belongs to the gateway; below that of `public_url`, if it has one",
+    )
     engine: Literal["embedded", "envoy"] = Field(
         "embedded",
         description="what carries the traffic: our own proxy, or Envoy, which `serve` then starts and looks after"
@@ -108,6 +118,22 @@ class Server(Section):
     metrics_networks: tuple[Network, ...] = Field(
         (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")), description="who may read metrics"
     )
+
+    @property
+    def base(self) -> str:
+        """Return the path of `public_url`, such as "/sso"; "" where the gateway has the whole host."""
+        return urlsplit(self.public_url).path
+
+    @property
+    def origin(self) -> str:
+        """Return scheme, host and port of `public_url`."""
+        parts = urlsplit(self.public_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def pages_url(self) -> str:
+        """Return the address below which our own pages are, such as "https://login.example.com/_auth"."""
+        return f"{self.origin}{self.prefix}"
 
     @property
     def listens(self) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ def access_pages(services: Services) -> Views:
     """Pages by path, below the prefix; none where nothing can be asked for."""
     if not services.config.access_requests:
         return {}
-    page_url = f"{services.public_url.rstrip('/')}{services.prefix}/approvals"
+    page_url = f"{services.pages_url}/approvals"
     desk = AccessDesk(
         offered=services.config.access_requests,
         store=services.stores.access_requests,

@@ -29,7 +29,7 @@ class UserApp:
 
 
 class AppList:
-    """The apps of all users. `root` says whether the page is at "/" of the portal's host, where no route is."""
+    """The apps of all users. `root` says whether the page is the front page of the portal's host, where no route is."""
 
     def __init__(
         self,
@@ -44,14 +44,15 @@ class AppList:
         self._offered, self._preferences, self._clock = offered, preferences, clock
         self._home = home_target(public_url)
         self._apps = listed_apps(routes, self._home)
-        self.root = routes.match(self._home.host, "/") is None
         self._page = f"{prefix}/"
-        self.href = "/" if self.root else self._page
+        self.root = routes.match(self._home.host, self._home.path) is None and self._home.path != self._page
+        self.href = self._home.path if self.root else self._page
         """Where the page is, on the portal's host."""
 
     def is_here(self, destination: Target) -> bool:
         """Whether the page of apps is at this address."""
-        at_root = self.root and destination.path == "/" and destination.host == self._home.host
+        front = (self._home.path, self._home.path.rstrip("/"))
+        at_root = self.root and destination.path in front and destination.host == self._home.host
         return at_root or destination.path in (self._page, self._page.rstrip("/"))
 
     def decision(self, destination: Target, principal: Principal | None) -> Decision | None:
@@ -138,7 +139,7 @@ def _opens_at(route: Route, home: Target) -> Target | None:
 
 
 def home_target(public_url: str) -> Target:
-    """Return the target of the portal's own "/"."""
+    """Return the target of the portal's own front page: "/", or below the path of `public_url`."""
     parts = urlsplit(public_url)
     host, port = parse_authority(parts.netloc)
     return Target(
@@ -146,7 +147,7 @@ def home_target(public_url: str) -> Target:
         host=host,
         port=port,
         method="GET",
-        path="/",
+        path=f"{parts.path}/",
         query="",
         client=ip_address("127.0.0.1"),
     )

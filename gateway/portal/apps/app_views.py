@@ -5,6 +5,7 @@ from itertools import groupby
 from aiohttp import web
 
 from gateway.authn.login import SignIn
+from gateway.config.patterns import path_matches
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
 from gateway.model import Principal, Verdict
@@ -56,7 +57,7 @@ class AppViews:
         verdict = self._signin.decision(request.target, principal).verdict
         if principal is None or verdict is not Verdict.ALLOW:
             page = "verify" if verdict is Verdict.STEP_UP else "login"
-            here = "/" if request.target.path == "/" else f"{self._prefix}/"
+            here = self._here(request)
             return see_other(with_return(f"{self._prefix}/{page}", here))
         found = await self._apps.of(principal, request.target)
         opened = [one for one in found if one.access is not AppAccess.ASK]
@@ -76,13 +77,15 @@ class AppViews:
     async def pin(self, request: PortalRequest) -> web.StreamResponse:
         """Pin an app, or take its pin away."""
         form = await posted(request)
-        principal, here = request.visit.principal, self._apps.href
-        if request.target.path == f"{self._prefix}/":
-            here = request.target.path
+        principal, here = request.visit.principal, self._here(request)
         if principal is not None and form.genuine:
             app = self._known(request, principal, form.get("app", ""))
             await self._apps.pin(principal.username, app, pinned=form.get("do") == "pin")
         return see_other(here)
+
+    def _here(self, request: PortalRequest) -> str:
+        """Return the one of the two addresses of this page that the browser is at."""
+        return f"{self._prefix}/" if path_matches(self._prefix, request.target.path) else self._apps.href
 
     async def icon(self, request: PortalRequest) -> web.StreamResponse:
         """The picture of an app, for who may know of it."""

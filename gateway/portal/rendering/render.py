@@ -96,10 +96,13 @@ class Pages:
         apps: bool = False,
         spoken: Callable[[str], Language] = language,
         folder: str = "",
+        front: str = "/",
     ) -> None:
-        """`folder`, such as "other.org/", keeps the files of one brand apart from those of another."""
+        """`folder`, such as "other.org/", keeps the files of one brand apart from those of another. `front` is where
+        links home lead.
+        """
         self.by_domain: dict[str, Pages] = {}
-        self._prefix, self._folder, self._has_apps = prefix, folder, apps
+        self._prefix, self._folder, self._has_apps, self._front = prefix, folder, apps, front
         self.readers = Readers(branding, path=prefix, secure=hsts)
         self._assets = assets.load(branding)
         policy = content_security_policy(form_action, frame_ancestors)
@@ -136,6 +139,7 @@ class Pages:
         environment.globals.update(
             brand=brand,
             prefix=self._prefix,
+            front=self._front,
             asset=self.asset_url,
             error=None,
             notice=None,

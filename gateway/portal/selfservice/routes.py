@@ -16,7 +16,7 @@ def self_service(services: Services) -> Views:
     directory, pages, prefix = services.users.writable, services.pages, services.prefix
     if directory is None:
         return {}
-    base = services.public_url.rstrip("/") + prefix
+    base = services.pages_url
     forms = VisitorForms(services.sessions, pages)
     invitations = Invitations(directory, services.stores.ledger, services.clock, base=base)
     invite = InviteViews(

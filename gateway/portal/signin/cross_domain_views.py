@@ -56,9 +56,8 @@ class HandOffViews:
         self._handoffs, self._domains, self._trail = handoffs, domains, trail
         self._signin, self._sessions, self._records = signin, sessions, records
         self._routes, self._pages, self._audit = routes, pages, audit
-        public_url, self._prefix = config.server.public_url, config.server.prefix
-        self._portal = f"{public_url}{self._prefix}"
-        self._nonce = AuxiliaryCookie.of(config.session, "nonce", secure=public_url.startswith("https:"))
+        self._portal, self._prefix = config.server.pages_url, config.server.prefix
+        self._nonce = AuxiliaryCookie.of(config, "nonce")
 
     async def leave(self, request: PortalRequest) -> web.StreamResponse:
         """On a remote host, any page that is the portal's. Who signs in here takes a nonce along and comes back."""

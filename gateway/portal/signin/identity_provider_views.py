@@ -57,7 +57,7 @@ def federation_pages(services: Services) -> Views:
             audit=services.audit,
             pages=services.pages,
             prefix=services.prefix,
-            public_url=services.public_url,
+            pages_url=services.pages_url,
         )
         services.closing.append(one.provider.close)
         views[f"/federated/{config.name}"] = {"GET": one.leave}
@@ -87,7 +87,7 @@ class ProviderViews:
     audit: Audit
     pages: Pages
     prefix: str
-    public_url: str
+    pages_url: str
 
     async def leave(self, request: PortalRequest) -> web.StreamResponse:
         """Send the browser to the provider; what it must bring back is kept here."""
@@ -149,7 +149,7 @@ class ProviderViews:
         return self._failed(request, NotSignedIn("unknown state, or of another browser", public=STRAYED), "/")
 
     def _redirect_uri(self) -> str:
-        return f"{self.public_url.rstrip('/')}{self.prefix}/federated/{self.config.name}/callback"
+        return f"{self.pages_url}/federated/{self.config.name}/callback"
 
     def _failed(self, request: PortalRequest, error: GatewayError, rd: str) -> web.Response:
         self.audit.record(

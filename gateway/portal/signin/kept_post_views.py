@@ -1,5 +1,6 @@
 """The page that asks whether a kept form is to be sent now (session/kept_posts.py). Nothing is sent without it."""
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -21,9 +22,12 @@ GONE = N_("What you were sending is no longer kept. Please go back to the page a
 class KeptViews:
     """The page of a form that was kept."""
 
-    def __init__(self, posts: KeptPosts, signin: SignIn, pages: Pages, *, prefix: str) -> None:
+    def __init__(
+        self, posts: KeptPosts, signin: SignIn, pages: Pages, *, prefix: str, front: Callable[[str], str]
+    ) -> None:
+        """`front` says where a host's front page is."""
         self._posts, self._signin, self._pages = posts, signin, pages
-        self._prefix = prefix
+        self._prefix, self._front = prefix, front
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
         """GET {prefix}/kept?id=…&at=…: what would be sent, and the question."""
@@ -64,7 +68,7 @@ class KeptViews:
             return self._gone(request)
         if "discard" in form:
             await self._posts.discard(request.client.cookies, id, post, request.client.ip)
-            return see_other("/")
+            return see_other(self._front(request.target.host))
         return await self._send(request, principal, id, post)
 
     async def _send(

@@ -34,7 +34,7 @@ class RedirectLoop:
         self, config: Config, ring: KeyRing, pages: Pages, clock: Clock, *, session_cookie: str
     ) -> None:
         self._secure = config.server.public_url.startswith("https:")
-        self._cookie = AuxiliaryCookie.of(config.session, "trail", secure=self._secure)
+        self._cookie = AuxiliaryCookie.of(config, "trail")
         self._domain, self._session_cookie = config.session.domain, session_cookie
         self._ring, self._pages, self._clock = ring, pages, clock
 
@@ -132,8 +132,8 @@ class NextStep:
         the operator's own page; "" if there is neither.
         """
         meant = stands_for(destination, self.prefix, self.routes)
-        front = replace(meant, path="/", query="", fragment="")
-        if meant.path != "/" and self.signin.decision(front, None).verdict is Verdict.ALLOW:
+        front = replace(meant, path=self.routes.front(meant.host), query="", fragment="")
+        if meant.path != front.path and self.signin.decision(front, None).verdict is Verdict.ALLOW:
             return href(front, request.target)
         return self.home_url
 

@@ -67,6 +67,38 @@ def test_no_text_leads_to_a_foreign_host(rd: str) -> None:
     assert "\n" not in where
 
 
+BELOW = Routes(
+    [
+        Route(host="app.test", path="/sso/wiki", upstream="http://127.0.0.1:1"),
+        Route(host="app.test", path="/grafana", upstream="http://127.0.0.1:1"),
+        Route(host="other.test", upstream="http://127.0.0.1:1"),
+    ],
+    portal="app.test",
+    base="/sso",
+)
+
+
+@pytest.mark.parametrize(
+    ("rd", "expected"),
+    [
+        *((rd, "/sso/") for rd in HOSTILE),
+        ("/", "/sso/"),
+        ("/beside", "/sso/"),
+        ("/ssox", "/sso/"),
+        ("https://app.test/beside", "/sso/"),
+        ("/sso/../beside", "/sso/"),
+        ("/sso", "/sso"),
+        ("/sso/wiki?a=b", "/sso/wiki?a=b"),
+        ("/grafana/d", "/grafana/d"),  # the proxy of that host asks us about it
+        ("https://other.test/x", "https://other.test/x"),
+        ("/sso/auth/account", "/sso/auth/account"),
+        ("/sso/auth/login", "/sso/"),
+    ],
+)
+def test_below_a_path_of_a_host_nothing_beside_it_is_ours(rd: str, expected: str) -> None:
+    assert href(read_return(rd, HERE, BELOW, "/sso/auth"), HERE) == expected
+
+
 @pytest.mark.parametrize("path", ["//evil.test", "//evil.test/x", "///evil.test", "//"])
 def test_a_path_with_two_slashes_in_front_stays_on_its_host(path: str) -> None:
     """An app may have such a path (`allow_in_path: [double_slash]`); alone in Location it would be another host."""

@@ -6,8 +6,15 @@ import pytest
 from aiohttp import web
 from cryptography.fernet import Fernet, MultiFernet
 
-from gateway.config.schema import Session
-from gateway.session.cookie import PURPOSES, AuxiliaryCookie, SessionCookie, cookie_flags, cookie_name
+from gateway.config.schema import Config, Session
+from gateway.session.cookie import (
+    PURPOSES,
+    AuxiliaryCookie,
+    SessionCookie,
+    cookie_flags,
+    cookie_name,
+    cookie_path,
+)
 
 NAME = "auth_session"
 
@@ -15,13 +22,37 @@ NAME = "auth_session"
 def test_the_prefix_makes_browsers_guard_the_cookie() -> None:
     assert cookie_name(NAME, secure=True) == "__Host-auth_session"
     assert cookie_name(NAME, secure=True, domain="example.com") == "__Secure-auth_session"
+    assert cookie_name(NAME, secure=True, path="/sso") == "__Secure-auth_session"  # __Host- demands Path=/
     assert cookie_name(NAME, secure=False) == "auth_session"
+
+
+@pytest.mark.parametrize(
+    ("url", "paths", "expected"),
+    [
+        ("https://example.com", ["/"], "/"),
+        ("https://example.com", ["/sso/wiki"], "/"),
+        ("https://example.com/sso", [], "/sso"),
+        ("https://example.com/sso", ["/sso", "/sso/wiki"], "/sso"),
+        ("https://example.com/sso", ["/sso/wiki", "/ssox"], "/"),
+        ("https://example.com/sso", ["/sso/wiki", "/"], "/"),
+        ("https://example.com/a/b", ["/a/b/c"], "/a/b"),
+    ],
+)
+def test_the_path_is_as_narrow_as_the_apps_allow(url: str, paths: list[str], expected: str) -> None:
+    """An app that asks us by its proxy, at another path of the host, needs the cookie there, too."""
+    routes = [{"host": "*", "path": path, "upstream": "http://127.0.0.1:1"} for path in paths]
+    config = Config.model_validate({"server": {"public_url": url, "prefix": "/sso/auth"}, "routes": routes})
+    assert cookie_path(config) == expected
+    cookie = AuxiliaryCookie.of(config, "kept")
+    assert cookie.path == expected
+    assert cookie.name.startswith("__Host-") == (expected == "/")
 
 
 @pytest.mark.parametrize("purpose", PURPOSES)
 @pytest.mark.parametrize("secure", [True, False])
 def test_no_script_reads_a_cookie_of_ours(purpose: str, secure: bool) -> None:
-    cookie = AuxiliaryCookie.of(Session(), purpose, secure=secure)
+    server = {"public_url": "https://login.example.com" if secure else "http://localhost"}
+    cookie = AuxiliaryCookie.of(Config.model_validate({"server": server}), purpose)
     for change in (lambda response: cookie.give(response, "v", 60.0), cookie.drop):
         response = web.Response()
         change(response)
