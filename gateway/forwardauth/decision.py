@@ -106,10 +106,8 @@ class ForwardAuth:
     async def handle(
         self, request: web.BaseRequest, here: Target, trace: Trace, *, trusted_peer: bool
     ) -> web.StreamResponse:
-        """Answer what `takes` takes.
-
-        Raises NotBelieved if no trusted proxy asks: its client could be asking itself. Raises RequestRefused (404) for
-        another spelling of the address.
+        """Answer what `takes` takes. Raises NotBelieved if no trusted proxy asks (its client could be asking itself),
+        RequestRefused for another spelling of the address.
         """
         of_peers = here.path in self._peer_paths or here.path.startswith(self._below_peers)
         if of_peers and (page := find_page(self._peers, here, self._portal_host)):
