@@ -118,8 +118,8 @@ async def sign_in(url: str, log: Path) -> str:
 async def post(browser: aiohttp.ClientSession, path: str, form: Callable[[], dict[str, str]]) -> None:
     """`form` is asked when the page is there: a code is sent when its page is."""
     async with browser.get(path) as page:
-        token = re.search(r'name="csrf_token" value="([^"]*)"', await page.text())
-    fields = {**form(), "csrf_token": token[1] if token else "", "rd": "/"}
+        hidden = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', await page.text())
+    fields = {**dict(hidden), **form()}
     async with browser.post(path, data=fields, allow_redirects=False) as answer:
         if answer.status != 303:
             raise RuntimeError(f"{path} answered {answer.status}: {(await answer.text())[-800:]}")

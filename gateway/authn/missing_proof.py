@@ -56,14 +56,17 @@ class MissingProof:
 
         A session that has two (`amr`) must show who sits there, of which approval from elsewhere says nothing.
         """
-        accepted = [f for f in self._factors.values() if not decision.factors or f.name in decision.factors]
-        again = has_two(tuple(amr))
-        names = [
-            factor.name
-            for factor in accepted
-            if not (again and factor.name == "approval") and await self._usable(factor, user, decision)
-        ]
+        names = [name for name in self._factors if await self.is_usable(name, user, decision, amr)]
         return await self._preferences.ordered(user.username, names)
+
+    async def is_usable(self, name: str, user: User, decision: Decision, amr: Sequence[str] = ()) -> bool:
+        """Tell whether a factor is one of `usable_factors`, without asking the store for the others."""
+        factor = self._factors.get(name)
+        if factor is None or (decision.factors and name not in decision.factors):
+            return False
+        if name == "approval" and has_two(tuple(amr)):
+            return False
+        return await self._usable(factor, user, decision)
 
     async def _usable(self, factor: Factor, user: User, decision: Decision) -> bool:
         if decision.key_models:

@@ -91,8 +91,11 @@ async def test_a_rule_that_names_factors_refuses_it_unless_listed(tmp_path: Path
         await rig.add_user()
         code = await issued(rig)
         await browser.password()
-        await give(browser, code)
+        assert await give(browser, code) == 200, "the page asks for what is accepted, whatever the form names"
         assert not await is_in(browser)
+        alice = await rig.directory.get("alice")
+        assert alice is not None
+        assert await rig.gateway.services.authn.factors.second["bypass"].enrolled(alice), "nor is it used up"
 
 
 async def test_who_has_lost_everything_adds_a_new_factor_but_no_remembered_device(tmp_path: Path) -> None:

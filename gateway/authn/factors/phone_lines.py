@@ -34,6 +34,8 @@ class Line:
     other: str = ""
     cooling: bool = False
     """The number of the directory was changed, and `phone` is the one before."""
+    has_second: bool = True
+    """The user keeps a second number, whether it gets codes already or not."""
 
     @property
     def switched(self) -> "Line":
@@ -140,7 +142,7 @@ class Phones:
             return Line(other)
         line = Line(first, other if other != first else "", cooling=first != attempt.user.phone)
         if second is None:  # most users: there is nothing to have chosen
-            return line
+            return replace(line, has_second=False)
         kept = await self._ledger.get(_slot(attempt))
         return line.switched if kept == second.id.encode() else line
 
@@ -156,6 +158,8 @@ class Phones:
 
     async def keep_to(self, attempt: Attempt, line: Line) -> None:
         """Send this session's codes to `line.phone` from now on."""
+        if not line.has_second:  # and of one that is gone nothing is kept any more
+            return
         second = await self._second(attempt.user)
         if second and line.phone == second.secret.decode():
             await self._ledger.put(_slot(attempt), second.id.encode(), self._lifetime)
@@ -167,6 +171,10 @@ class Phones:
         kept = await self._ledger.get(_slot(attempt))
         second = await self._second(attempt.user) if kept else None
         return kept is not None and (second is None or kept != second.id.encode())
+
+    async def forget_choice(self, attempt: Attempt) -> None:
+        """Forget which number this session's codes go to."""
+        await self._ledger.delete(_slot(attempt))
 
     def cooling(self, second: Credential) -> bool:
         """Tell whether this second number gets no codes yet."""

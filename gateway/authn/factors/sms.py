@@ -84,6 +84,7 @@ class PhoneFactor(ABC):
         """A code at a number that is the user's no longer is good for nothing."""
         if self._phones is not None and await self._phones.is_gone(attempt):
             await self._codes.void(attempt)
+            await self._phones.forget_choice(attempt)  # last: until the code is void, it is known to be gone
 
 
 class SmsFactor(PhoneFactor):

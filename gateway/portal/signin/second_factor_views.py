@@ -181,9 +181,12 @@ class VerifyViews:
         if principal is None:
             return self._onward.to_login(request, destination)
         decision = self._signin.decision(destination, principal)
-        usable = await self._signin.usable_factors(principal.user, decision, principal.amr)
-        factor = form.get("method", "") or (usable[0] if usable else "")
-        if decision.verdict is not Verdict.STEP_UP or factor not in usable:
+        user, amr = principal.user, principal.amr
+        factor = form.get("method", "")  # which our page says, so that the others need not be asked for
+        if not factor:
+            factor = next(iter(await self._signin.usable_factors(user, decision, amr)), "")
+        usable = await self._signin.is_usable(factor, user, decision, amr)
+        if decision.verdict is not Verdict.STEP_UP or not usable:
             return await self._form(request, destination, factor)
         try:
             outcome, record = await self._signin.prove(
