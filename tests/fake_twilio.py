@@ -1,4 +1,4 @@
-"""A local Twilio: Messages, Calls and Verify v2 as Twilio documents them, strict about what a client sends.
+"""A local Twilio: Messages, Calls, Verify v2 and Lookup v2 as Twilio documents them, strict about what a client sends.
 
 In tests: `async with FakeTwilio() as twilio:` and read `twilio.messages`. By hand: `python -m tests.fake_twilio`,
 then `sms.base_url: http://127.0.0.1:8090`; messages appear on the terminal. Twilio's "magic" numbers for test
@@ -21,6 +21,7 @@ from typing import Any
 
 from aiohttp import ClientSession, web
 
+from tests.fake_twilio_lookup import FakeLookup
 from tests.fake_twilio_verify import FakeVerify
 from tests.twilio_rules import (
     ACCOUNT_SID,
@@ -64,6 +65,7 @@ class FakeTwilio:
         self._on_message = on_message
         self._tls, self._port = tls, port
         self._failures: deque[Failure] = deque()
+        self.lookup = FakeLookup()
         self._verify = FakeVerify(clock, self._deliver, self.prices)
         self._released = asyncio.Event()
         self._runner: web.AppRunner | None = None
@@ -75,6 +77,7 @@ class FakeTwilio:
         account = f"/2010-04-01/Accounts/{ACCOUNT_SID}"
         app.router.add_post(f"{account}/Calls.json", self._create_call)
         app.router.add_get(f"{account}/{{kind:Messages|Calls}}/{{sid}}.json", self._resource)
+        app.router.add_get("/v2/PhoneNumbers/{number}", self.lookup.fetch)
         app.router.add_get("/v2/Attempts/{sid}", self._verify.attempt)
         app.router.add_post(f"{verify}/Verifications", self._verify.start)
         app.router.add_post(f"{verify}/VerificationCheck", self._verify.check)

@@ -141,12 +141,15 @@ class SignIn(MissingProof):
         *,
         resend: Resend | None = None,
         key_models: frozenset[str] = frozenset(),
+        no_other_way: bool = False,
     ) -> Prompt:
         """Start (or describe) a challenge; `key_models` are of the decision. Raises SendFailed and TooManyAttempts."""
         await self._check_locked(principal.username)
         device = await self._device(client, principal.user)
         known, attempt = device is not None, client.attempt(principal)
-        attempt = replace(attempt, resend=resend, known_device=known, key_models=key_models)
+        attempt = replace(
+            attempt, resend=resend, known_device=known, key_models=key_models, no_other_way=no_other_way
+        )
         try:
             prompt = await self._factors[factor].begin(attempt, again=resend is not None)
         except SendFailed as failure:

@@ -36,6 +36,9 @@ sms_total = Counter(
     ["provider", "channel", "country", "status"],
 )
 sms_refused = Counter("auth_gateway_sms_refused_total", "SMS and calls that no budget allowed", ["reason"])
+sms_lookups = Counter(
+    "auth_gateway_sms_lookups_total", "Numbers looked up before a code, and what was found", ["outcome"]
+)
 sms_spend = Gauge(
     "auth_gateway_sms_spend",
     "Spent today (UTC)",

@@ -157,3 +157,15 @@ async def test_of_one_moment_what_failed_was_before_what_is_under_way(engine: As
     for id, stage in (("a", FINAL), ("b", 1), ("c", FINAL)):
         await store.add(message(id, stage=stage))
     assert [one.id for one in await store.of_session("s")] == ["b", "a", "c"]
+
+
+async def test_the_last_right_code_of_one_number_of_one_user_is_known(engine: AsyncEngine) -> None:
+    store = SqlSmsMessages(engine)
+    await store.add(message("a", session="x"))
+    assert await store.last_verified("alice", ["n"]) == 0.0
+    await store.verify("x", 12.0)
+    await store.add(message("b", session="y", number="before rotation"))
+    await store.verify("y", 15.0)
+    assert await store.last_verified("alice", ["n"]) == 12.0
+    assert await store.last_verified("alice", ["n", "before rotation"]) == 15.0
+    assert await store.last_verified("bob", ["n"]) == 0.0

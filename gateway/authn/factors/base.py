@@ -59,6 +59,8 @@ class Attempt:
     lang: str = "en"
     known_device: bool = False
     """The user had this browser remembered."""
+    no_other_way: bool = False
+    """The user has no other factor that would do."""
     key_models: frozenset[str] = frozenset()
     """Of which models a security key must be, none for any (`Decision.key_models`)."""
     resend: Resend | None = None

@@ -146,6 +146,7 @@ def outgoing(attempt: Attempt) -> OutgoingSms:
         session=attempt.sid,
         ip=attempt.ip,
         known_device=attempt.known_device,
+        no_other_way=attempt.no_other_way,
     )
 
 

@@ -20,7 +20,7 @@ PATIENCE = 10.0
 _RECENT = 2000
 MENDABLE = (
     *("send_failed", "sms_undelivered", "sms_outage", "sms_cap_reached", "sms_range_blocked"),
-    *("sms_channel_failed", "certificate_failed"),
+    *("sms_channel_failed", "number_suspected", "sms_lookup_failed", "certificate_failed"),
 )
 """Events whose `mend` tells the operator what to do (docs/logging.md)."""
 

@@ -1,4 +1,4 @@
-"""Checks of senders and channels by country."""
+"""Checks of senders and channels by country, and of lookups."""
 
 import re
 from collections.abc import Iterator
@@ -123,6 +123,27 @@ def _calling(section: SmsTwilio) -> bool:
     return bool(section.voice_from or sender.startswith("+"))
 
 
+def lookup(config: Config) -> Iterator[Finding]:
+    """Find rules on lookups that nothing is asked for."""
+    section = config.sms
+    if not isinstance(section, SmsTwilio | SmsTwilioVerify):
+        return
+    given = section.lookup
+    needs = {
+        "on_voip": "line_type",
+        "on_sim_swap": "sim_swap",
+        "sim_swap_within": "sim_swap",
+        "sim_swap_kept": "sim_swap",
+        "on_reassigned": "reassigned",
+        "on_pumping_risk": "pumping_risk",
+        "pumping_score": "pumping_risk",
+    }
+    for key, package in needs.items():
+        if key in given.model_fields_set and not getattr(given, package):
+            problem = f"has no effect without `{package}: true`"
+            yield Finding(("sms", "lookup", key), problem, f"add `{package}: true` beside it, or remove it")
+
+
 SMS_CHECKS: tuple[tuple[frozenset[str], Check], ...] = tuple(
-    (frozenset({"sms"}), check) for check in (senders, channels)
+    (frozenset({"sms"}), check) for check in (senders, channels, lookup)
 )

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, PlainValidator, SecretStr
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    PlainValidator,
+    SecretStr,
+    StringConstraints,
+)
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
@@ -25,6 +32,9 @@ class Words:
 @dataclass(frozen=True, slots=True)
 class FromFile:
     """Marks a text that may hold a secret, so that `<name>_file` is accepted in its place."""
+
+
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$"), Words("an http:// or https:// URL")]
 
 
 class Section(BaseModel):

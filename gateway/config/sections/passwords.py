@@ -4,8 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from gateway.config.sections.base import Section
-from gateway.config.sections.sms_email import Url
+from gateway.config.sections.base import Section, Url
 from gateway.config.units import Duration, Size
 
 

@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints
 
-from gateway.config.sections.base import Section, Words
+from gateway.config.sections.base import Section, Url, Words
 from gateway.config.sections.sms_backup import SmsBackup
 from gateway.config.sections.sms_budgets import Fallback, SmsBudgets, SmsPumping, SmsSpending
 from gateway.config.sections.sms_channels import ChannelName, Place, Sender, SmsRcs, SmsWhatsApp
+from gateway.config.sections.sms_lookup import SmsLookup
 from gateway.config.units import Duration
 
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$"), Words("an http:// or https:// URL")]
 Country = Annotated[
     str, StringConstraints(pattern=r"^[A-Z]{2}$"), Words("an ISO country code such as `DE` or `US`")
 ]
@@ -108,6 +108,7 @@ class TwilioAccount(SmsBase):
         description="how codes go out, by country of the number, in this order: what a channel does not take goes on "
         "to the next; none for a country = `default`, else `[sms]`",
     )
+    lookup: SmsLookup = Field(SmsLookup(), description="what is asked about a number before (docs/sms.md)")
 
 
 class SmsTwilio(TwilioAccount):

@@ -1,9 +1,10 @@
 """The Protocols of what delivers messages."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from gateway.errors import SendFailed
 from gateway.stores.protocols.sms import Delivery
 
 
@@ -66,6 +67,37 @@ class Chat(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class NumberFacts:
+    """What a lookup tells of a number; None is not known. `failures` are those of single packages, by name.
+
+    `swapped_at` is when the SIM was changed (Unix seconds, 0.0 = not lately), `pumping_score` goes up to 100.
+    """
+
+    valid: bool
+    line_type: str | None = None
+    swapped_at: float | None = None
+    reassigned: bool | None = None
+    pumping_score: int | None = None
+    failures: Mapping[str, SendFailed] = field(default_factory=dict)
+
+
+class NumberLookup(Protocol):
+    """Tells what is known of a number."""
+
+    async def ask(
+        self, number: str, packages: Sequence[str], *, now: float, last_verified: float | None = None
+    ) -> NumberFacts:
+        """Ask for these packages: "line_type", "sim_swap", "reassigned", "pumping_risk". `last_verified` is when the
+        user last proved to have the number (Unix seconds). Raises SendFailed.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """What the provider charged: `micros` are millionths of `currency`."""
 
@@ -112,6 +144,8 @@ class SmsProvider:
     """Whether a CodeService also calls."""
     chats: Mapping[str, Chat] = field(default_factory=dict)
     """By channel: "whatsapp" and "rcs"."""
+    lookup: NumberLookup | None = None
+    """None where nothing is asked about numbers."""
 
     @property
     def calls(self) -> bool:
@@ -120,6 +154,8 @@ class SmsProvider:
     async def close(self) -> None:
         """Release connections."""
         await self.sender.close()
+        if self.lookup is not None:
+            await self.lookup.close()
 
 
 class EmailSender(Protocol):

@@ -17,6 +17,8 @@ from gateway.messaging.sms.cool_off import CoolOff
 from gateway.messaging.sms.delivery_reports import Deliveries
 from gateway.messaging.sms.dispatch import SmsDispatch
 from gateway.messaging.sms.failover import FailoverSender, Vendor, VendorHealth
+from gateway.messaging.sms.lookup import Lookups
+from gateway.messaging.sms.lookup_answers import LookupAnswers
 from gateway.messaging.sms.outage import Outage
 from gateway.messaging.sms.pumping import Ranges
 from gateway.messaging.sms.spending import Channel, Spend, price_of
@@ -60,6 +62,22 @@ def build_sms_dispatch(
     ranges = Ranges(
         config=config.pumping, blocks=stores.blocks, messages=stores.messages, audit=audit, clock=clock
     )
+    lookups = None
+    if provider.lookup is not None and isinstance(config, TwilioAccount):
+        answers = LookupAnswers(
+            config=config.lookup,
+            lookup=provider.lookup,
+            limits=limits,
+            per_user_hourly=config.budgets.user_hourly,
+            ledger=ledger,
+            spend=spend,
+            messages=stores.messages,
+            audit=audit,
+            seal=ring.seal,
+            open=ring.open,
+            clock=clock,
+        )
+        lookups = Lookups(config=config.lookup, answers=answers, ledger=ledger, audit=audit, clock=clock)
     dispatch = SmsDispatch(
         config=config,
         limits=limits,
@@ -74,6 +92,7 @@ def build_sms_dispatch(
             config.channels if isinstance(config, TwilioAccount) else {}, stores.messages, clock
         ),
         audit=audit,
+        lookups=lookups,
     )
     deliveries = Deliveries(
         config=config.spending,

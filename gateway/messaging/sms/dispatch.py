@@ -8,7 +8,6 @@ import hmac
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from hashlib import sha256
 
 from gateway.clock import Clock
@@ -25,8 +24,10 @@ from gateway.messaging.addresses import (
 from gateway.messaging.sms.budgets import Counted, give_back, spend_budgets, spend_with_money
 from gateway.messaging.sms.channels import ChannelOrder
 from gateway.messaging.sms.failover import MAYBE_SENT, is_vendor_down
+from gateway.messaging.sms.lookup import Lookups
+from gateway.messaging.sms.lookup_answers import Asked
 from gateway.messaging.sms.outage import Outage
-from gateway.messaging.sms.outgoing import OutgoingSms
+from gateway.messaging.sms.outgoing import Admission, OutgoingSms, Sending
 from gateway.messaging.sms.outlook import Outlook, outlook
 from gateway.messaging.sms.pumping import SETTLING, Ranges
 from gateway.messaging.sms.spending import Channel, Spend, price_of
@@ -37,32 +38,14 @@ from gateway.stores.protocols.ledger import Value
 from gateway.stores.protocols.sms import FINAL, Delivery, SmsMessage, SmsMessages
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """A message that may go, through `channel`; its price is counted already."""
-
-    outgoing: OutgoingSms
-    channel: Channel
-    micros: int
-    counted: Counted = ()
-    """The budgets that it was counted against."""
-    kept: bool = False
-    """Whether what `admit` was to keep is stored."""
-
-
-@dataclass(slots=True)
-class Sending:
-    """A message on its way to the provider."""
-
-    id: str
-    """Ours."""
-    sid: str = ""
-    """The provider's, once it has the message."""
-
-
 class SmsDispatch:
-    """Decides whether a message may be sent, and notes what becomes of it. `keys` hash numbers and ranges, newest
-    first; `calls` says whether the provider can call, `order` over which channels codes go.
+    """Decides whether a message may be sent, and notes what becomes of it.
+
+    Args:
+        keys: hash numbers and ranges, newest first.
+        calls: whether the provider can call.
+        order: over which channels codes go.
+        lookups: what is known of numbers; None where nobody asks.
     """
 
     def __init__(
@@ -79,12 +62,14 @@ class SmsDispatch:
         calls: bool,
         order: ChannelOrder,
         audit: Audit,
+        lookups: Lookups | None = None,
         token: Callable[[int], str] = secrets.token_hex,
     ) -> None:
         self._config, self._limits, self._spend, self._ranges = config, limits, spend, ranges
         self._outage = outage
         self._messages, self._keys, self._clock = messages, keys, clock
         self.calls, self._order, self._audit, self._token = calls, order, audit, token
+        self._lookups = lookups
 
     async def over_channels(
         self, outgoing: OutgoingSms, send: Callable[[Channel], Awaitable[None]], *, call: bool
@@ -132,6 +117,7 @@ class SmsDispatch:
             known = outgoing.known_device or await self._answers(outgoing)
             if not known:
                 await self._ranges.check(range_of(phone), self._hashes(range_of(phone)))
+            channel = self._fitting(outgoing, channel, await self._line(outgoing))
             if admission := await self._at_once(outgoing, channel, keep, known=known):
                 return admission
             # Something is full. What that is, and whether a call may go instead, shows when each is asked alone.
@@ -176,9 +162,29 @@ class SmsDispatch:
             outgoing=outgoing, channel=channel, micros=micros, counted=counted, kept=keep is not None
         )
 
-    def _fitting(self, outgoing: OutgoingSms, channel: Channel) -> Channel:
+    async def _line(self, outgoing: OutgoingSms) -> str:
+        """The kind of line that a lookup knows, "" if nobody asks. Raises SendFailed for what speaks against a number.
+
+        News about the account go to the number before all the same.
+        """
+        if self._lookups is None or outgoing.text_only:
+            return ""
+        return await self._lookups.judge(
+            Asked(
+                username=outgoing.username,
+                phone=outgoing.phone,
+                hashes=self._hashes(outgoing.phone),
+                no_other_way=outgoing.no_other_way,
+            )
+        )
+
+    def _fitting(self, outgoing: OutgoingSms, channel: Channel, line: str = "") -> Channel:
         """A fixed line gets a call. Raises SendFailed (code "landline") where it can't have one."""
-        if channel is Channel.CALL or self._config.landlines == "sms" or not is_landline(outgoing.phone):
+        if (
+            channel is Channel.CALL
+            or self._config.landlines == "sms"
+            or not (line == "landline" or is_landline(outgoing.phone))
+        ):
             return channel
         if self._config.landlines == "call" and self.calls and not outgoing.text_only:
             return Channel.CALL

@@ -1,6 +1,9 @@
-"""A message that is to be sent: whose it is and where it goes."""
+"""A message that is to be sent: whose it is, where it goes, and what was counted for it."""
 
 from dataclasses import dataclass
+
+from gateway.messaging.sms.budgets import Counted
+from gateway.messaging.sms.spending import Channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,5 +18,30 @@ class OutgoingSms:
     ip: str
     text_only: bool = False
     """It is no code, so nobody can read it out."""
+    no_other_way: bool = False
+    """The user has no other factor that would do."""
     known_device: bool = False
     """The user had this browser remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A message that may go, through `channel`; its price is counted already."""
+
+    outgoing: OutgoingSms
+    channel: Channel
+    micros: int
+    counted: Counted = ()
+    """The budgets that it was counted against."""
+    kept: bool = False
+    """Whether what `admit` was to keep is stored."""
+
+
+@dataclass(slots=True)
+class Sending:
+    """A message on its way to the provider."""
+
+    id: str
+    """Ours."""
+    sid: str = ""
+    """The provider's, once it has the message."""

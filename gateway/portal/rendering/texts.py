@@ -38,12 +38,15 @@ def too_many(limit: TooManyAttempts) -> Text:
 TRIED_OUT = N_("Too many wrong codes that way. Please verify this way instead.")
 FELL_BACK = N_("We can’t send text messages right now. Please verify this way instead.")
 
+LOOKED_UP = ("lookup", "voip", "sim_swap", "reassigned", "pumping_risk")
+"""What a lookup has against a number: the page never says which."""
 NOT_SENT = {
     "budget": N_("Too many codes were sent lately. Please wait a while before you ask for another."),
     "cap": N_("No more text messages can be sent today."),
     "range": N_("Text messages to numbers like yours are stopped for now."),
     "country": N_("We can’t send codes to phone numbers of that country."),
     "number": N_("We could not send a code to your phone number."),
+    **dict.fromkeys(LOOKED_UP, N_("We could not send a code to your phone number.")),
     "cool_off": N_("Your number was changed lately and gets no codes yet."),
 }
 """Why we ourselves sent no code, by the failure's code."""

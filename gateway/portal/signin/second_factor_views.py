@@ -25,6 +25,7 @@ from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import (
     FACTOR_LABELS,
     FELL_BACK,
+    LOOKED_UP,
     NEW_CODE,
     OLD_CODE,
     OTHER_TAB,
@@ -74,7 +75,7 @@ TEMPLATES = {"approval": "approval.html"}
 """Of factors that are no code to type."""
 
 
-REFUSED = ("budget", "cap", "range", "country", "number", "landline", "cool_off")
+REFUSED = ("budget", "cap", "range", "country", "number", "landline", "cool_off", *LOOKED_UP)
 """Why we ourselves send no SMS: trying again won't help soon, so another factor is asked for at once."""
 
 
@@ -110,7 +111,14 @@ class Challenges:
         """Start (or describe) a challenge of `factor`, or of what may stand in for it. Raises TooManyAttempts."""
         others = [name for name in usable if name != factor]
         try:
-            prompt = await self._signin.begin(client, principal, factor, resend=resend, key_models=key_models)
+            prompt = await self._signin.begin(
+                client,
+                principal,
+                factor,
+                resend=resend,
+                key_models=key_models,
+                no_other_way=not next_factor(others, self._fallback),
+            )
         except SendFailed as failure:
             if failure.instead:  # the user's other number comes before other factors
                 return _failed(factor, failure, others)

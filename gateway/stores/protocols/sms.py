@@ -107,6 +107,12 @@ class SmsMessages(Protocol):
         """
         ...
 
+    async def last_verified(self, username: str, numbers: Sequence[str]) -> float:
+        """When a code to this user's number last came back (Unix seconds), 0.0 if none did; `numbers` are its
+        hashes.
+        """
+        ...
+
     async def unpriced(self, since: float, until: float, provider: str) -> Sequence[SmsMessage]:
         """Some of those that this provider took and whose cost is still an estimate."""
         ...

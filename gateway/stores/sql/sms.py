@@ -116,6 +116,12 @@ class SqlSmsMessages:
             last = await connection.scalars(query.order_by(columns.created_at.desc()).limit(_FEW))
             return any(at > 0 for at in last)
 
+    async def last_verified(self, username: str, numbers: Sequence[str]) -> float:
+        columns = sms_messages.c
+        own = (columns.username == username) & columns.number.in_(numbers)
+        async with reading(self._engine) as connection:
+            return await connection.scalar(select(func.max(columns.verified_at)).where(own)) or 0.0
+
     async def unpriced(self, since: float, until: float, provider: str) -> Sequence[SmsMessage]:
         taken = (sms_messages.c.sid != "") & ~sms_messages.c.priced & (sms_messages.c.provider == provider)
         span = sms_messages.c.created_at.between(since, until)

@@ -11,6 +11,7 @@ from gateway.messaging.senders.retry import Backoff
 from gateway.messaging.senders.twilio.bills import TwilioBills, VerifyBills
 from gateway.messaging.senders.twilio.chat import TwilioChat
 from gateway.messaging.senders.twilio.client import TwilioApi
+from gateway.messaging.senders.twilio.lookup import TwilioLookup
 from gateway.messaging.senders.twilio.messages import TwilioSender
 from gateway.messaging.senders.twilio.status_callbacks import TwilioReports
 from gateway.messaging.senders.twilio.verify import TwilioVerify
@@ -31,6 +32,7 @@ def messages_provider(config: SmsTwilio, status_url: str) -> SmsProvider:
         reports=reports,
         bills=TwilioBills(sender.api),
         chats=dict(_chats(config, sender.api, callback)),
+        lookup=_lookup(config),
     )
 
 
@@ -50,7 +52,19 @@ def _chats(
 def verify_provider(config: SmsTwilioVerify) -> SmsProvider:
     """Make the provider of `sms.provider: twilio_verify`."""
     verify = TwilioVerify(config, Backoff(config.retries))
-    return SmsProvider(verify, bills=VerifyBills(verify.api), service_calls=config.voice)
+    return SmsProvider(
+        verify, bills=VerifyBills(verify.api), service_calls=config.voice, lookup=_lookup(config)
+    )
+
+
+def _lookup(config: SmsTwilio | SmsTwilioVerify) -> TwilioLookup | None:
+    """Lookup has an address of its own, and a sign-in waits for it less long. Asking twice does no harm."""
+    wanted = config.lookup
+    if not wanted.packages:
+        return None
+    return TwilioLookup(
+        TwilioApi(config, Backoff(min(1, config.retries)), base_url=wanted.base_url, timeout=wanted.timeout)
+    )
 
 
 def calling_number(config: SmsTwilio) -> str:

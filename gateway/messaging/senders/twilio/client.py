@@ -25,10 +25,12 @@ from gateway.messaging.senders.twilio.errors import twilio_failure
 
 
 class TwilioApi:
-    """One Twilio account over the twilio package."""
+    """One Twilio account over the twilio package; `base_url` and `timeout` (seconds) for another of its APIs."""
 
-    def __init__(self, account: TwilioAccount, backoff: Backoff) -> None:
-        self._http = TwilioHttp(account.base_url, account.timeout, backoff)
+    def __init__(
+        self, account: TwilioAccount, backoff: Backoff, *, base_url: str = "", timeout: float = 0.0
+    ) -> None:
+        self._http = TwilioHttp(base_url or account.base_url, timeout or account.timeout, backoff)
         self._client = Client(
             account.account_sid,
             account.auth_token.get_secret_value(),
