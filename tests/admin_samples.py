@@ -143,6 +143,7 @@ USER: dict[str, Any] = {
     "origin": "",
     "own": False,
     "blocked": BLOCKED[:1],
+    "known": {"line_type": ("mobile", NOW), "sim_swap": (0.0, NOW), "reassigned": (False, NOW)},
 }
 USERS: dict[str, Any] = {
     "users": [MIRA, OTTO],

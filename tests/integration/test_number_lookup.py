@@ -1,6 +1,7 @@
 """Twilio Lookup before a code goes out: calls for landlines, another factor for a changed SIM, and what it costs."""
 
 import logging
+import re
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from tests.admin_rig import shown
 from tests.fake_twilio import FakeTwilio
 from tests.fake_twilio_lookup import line, reassigned, risk, sim
 from tests.lookup_rig import (
@@ -202,3 +204,30 @@ async def test_nobody_is_looked_up_before_the_password_was_right(rig: Rig, twili
         assert (await browser.password("guarded", "wrong")).status == 401
         assert (await browser.password("nobody at all", "wrong")).status == 401
     assert len(twilio.lookup.asked) == before
+
+
+async def test_the_console_shows_what_is_known_of_a_users_number_and_asks_nobody(
+    rig: Rig, twilio: FakeTwilio
+) -> None:
+    phone, own = number(), number()
+    facts = {"line_type_intelligence": line("mobile"), "sms_pumping_risk": risk(61)}
+    twilio.lookup.facts[phone] = facts | dated(rig, {"sim_swap": sim("14 days ago", swapped=True)})
+    await rig.add_user("shown", phone=phone)
+    await rig.add_user("root", phone=own, groups=("admins",))
+    async with rig.browser() as browser, rig.browser() as admin:
+        await ask_for_code(admin, "root")
+        assert (await admin.code(twilio.code_for(own))).status == 303
+        before = await shown(admin, "/user?name=shown")
+        await ask_for_code(browser, "shown")
+        asked = len(twilio.lookup.asked)
+        after = await shown(admin, "/user?name=shown")
+    assert len(twilio.lookup.asked) == asked
+    assert 'id="known"' not in before
+    known = after.partition('id="known"')[2].partition("</dl>")[0]
+    changed = time.strftime("%Y-%m-%d", time.gmtime(rig.clock() - 14 * 86400))
+    assert re.findall(r"mobile|61 / 100|SIM changed|new owner", known) == [
+        "mobile",
+        "SIM changed",
+        "61 / 100",
+    ]
+    assert changed in known

@@ -108,6 +108,7 @@ class UserScreens:
             sessions=await self._accesses.sessions(call.actor, user.username, limit=MOST_SESSIONS),
             devices=await self._accesses.devices(user.username),
             blocked=await self._blocks.of(user),
+            known=await self._paper.admin.services.messaging.sms.dispatch.known_of(user.username, user.phone),
             can_change=self._people.can_change,
             origin=self._paper.admin.origin(user),
             own=user.username == call.actor.name,

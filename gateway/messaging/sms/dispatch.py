@@ -25,7 +25,7 @@ from gateway.messaging.sms.budgets import Counted, give_back, spend_budgets, spe
 from gateway.messaging.sms.channels import ChannelOrder
 from gateway.messaging.sms.failover import MAYBE_SENT, is_vendor_down
 from gateway.messaging.sms.lookup import Lookups
-from gateway.messaging.sms.lookup_answers import Asked
+from gateway.messaging.sms.lookup_answers import Asked, Known
 from gateway.messaging.sms.outage import Outage
 from gateway.messaging.sms.outgoing import Admission, OutgoingSms, Sending
 from gateway.messaging.sms.outlook import Outlook, outlook
@@ -177,6 +177,13 @@ class SmsDispatch:
                 no_other_way=outgoing.no_other_way,
             )
         )
+
+    async def known_of(self, username: str, phone: str) -> Known:
+        """What lookups told of a user's number, by package, with the time of each; empty where nobody asks."""
+        if self._lookups is None or not phone:
+            return {}
+        asked = Asked(username=username, phone=phone, hashes=self._hashes(phone))
+        return await self._lookups.known(asked)
 
     def _fitting(self, outgoing: OutgoingSms, channel: Channel, line: str = "") -> Channel:
         """A fixed line gets a call. Raises SendFailed (code "landline") where it can't have one."""

@@ -7,7 +7,7 @@ from gateway.clock import Clock
 from gateway.config.sections.sms_lookup import Act, SmsLookup
 from gateway.errors import SendFailed
 from gateway.messaging.addresses import mask_phone
-from gateway.messaging.sms.lookup_answers import Asked, LookupAnswers
+from gateway.messaging.sms.lookup_answers import Asked, Known, LookupAnswers
 from gateway.observability import metrics
 from gateway.observability.audit import Audit
 from gateway.stores.protocols.ledger import Ledger
@@ -40,6 +40,10 @@ class Lookups:
     ) -> None:
         self._config, self._answers, self._ledger = config, answers, ledger
         self._audit, self._clock = audit, clock
+
+    async def known(self, asked: Asked) -> Known:
+        """What earlier lookups told, for the operator; nobody is asked."""
+        return await self._answers.known(asked)
 
     async def judge(self, asked: Asked) -> str:
         """Return the kind of line ("" = not known). Raises SendFailed whose code says what speaks against the number:

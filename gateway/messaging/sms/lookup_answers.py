@@ -6,7 +6,7 @@ while.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from gateway.rate_limits import Budget, BudgetSpent, RateLimits
 from gateway.stores.protocols.ledger import Ledger
 from gateway.stores.protocols.sms import SmsMessages
 
+Known = Mapping[str, tuple[Any, float]]
 _PAUSE = 30.0
 """Seconds for which nobody asks again after a failure."""
 _REMIND = 3600.0
@@ -86,6 +87,10 @@ class LookupAnswers:
             await self._ledger.put(_slot(asked), sealed, self._longest())
         wanted = ("valid", *self._config.packages)
         return {name: value for name, (value, _) in kept.items() if name in wanted}
+
+    async def known(self, asked: Asked) -> Known:
+        """What is kept, by package, with the time at which it was told; nobody is asked."""
+        return {name: one for name, one in (await self._kept(asked)).items() if one[0] is not None}
 
     async def _last_verified(self, asked: Asked) -> float | None:
         """When a code to this number last came back, None if that is not known or no use."""
