@@ -199,6 +199,41 @@ async def test_each_country_has_its_sender(tmp_path: Path) -> None:
         }
 
 
+async def test_who_asks_again_gets_the_code_over_the_next_channel_unless_the_last_one_arrived(
+    tmp_path: Path,
+) -> None:
+    """Without reports of deliveries nobody else tells that a number is not on WhatsApp."""
+    async with (
+        FakeTwilio() as twilio,
+        sms_gateway(tmp_path, twilio, **CHATS) as rig,
+        rig.browser() as browser,
+    ):
+        await rig.add_user(phone=GERMAN)
+        await ask_for_code(browser)
+        await resend(rig, browser)
+        await twilio.report(twilio.messages[-1], "delivered")
+        await resend(rig, browser)
+        assert [one.to for one in twilio.messages] == [f"whatsapp:{GERMAN}", GERMAN, GERMAN]
+        assert twilio.calls == []
+        assert (await browser.code(twilio.messages[-1].code)).status == 303
+        async with rig.browser() as another:  # a new sign-in begins with the country's first
+            await ask_for_code(another)
+        assert twilio.messages[-1].to == f"whatsapp:{GERMAN}"
+
+
+async def test_a_text_that_is_not_known_to_have_arrived_is_followed_by_no_call(tmp_path: Path) -> None:
+    async with (
+        FakeTwilio() as twilio,
+        sms_gateway(tmp_path, twilio, **CHATS) as rig,
+        rig.browser() as browser,
+    ):
+        await rig.add_user(phone=FRENCH)
+        await ask_for_code(browser)
+        assert "Call me instead" in await resend(rig, browser)
+        assert [one.to for one in twilio.messages] == [FRENCH, FRENCH]
+        assert twilio.calls == []
+
+
 async def test_verify_sends_over_the_channels_of_the_country_and_goes_on_where_one_is_off(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -210,9 +245,11 @@ async def test_verify_sends_over_the_channels_of_the_country_and_goes_on_where_o
         rig.browser() as browser,
     ):
         await rig.add_user(phone=GERMAN)
-        assert "by WhatsApp to" in await ask_for_code(browser)
         twilio.fail_next(status=400, code=60223)
-        await resend(rig, browser)
-        assert [one.fields["Channel"] for one in twilio.messages] == ["whatsapp", "sms"]
-        assert failed_channels(caplog) == [("whatsapp", "60223")]
-        assert (await browser.code(twilio.messages[-1].code)).status == 303
+        assert "WhatsApp" not in await ask_for_code(browser)
+        rig.clock.advance(3600)
+        async with rig.browser() as another:
+            assert "by WhatsApp to" in await ask_for_code(another)
+            assert [one.fields["Channel"] for one in twilio.messages] == ["sms", "whatsapp"]
+            assert failed_channels(caplog) == [("whatsapp", "60223")]
+            assert (await another.code(twilio.messages[-1].code)).status == 303

@@ -1,7 +1,8 @@
 """Over which channels a code goes, in which order: as the operator says for the number's country.
 
 A channel on which this user's newest message to this number failed comes last for a while: some people have no
-WhatsApp, and Twilio tells so only after it took the message.
+WhatsApp, and Twilio tells so only after it took the message. Who asks for another code gets it over the next channel,
+unless the one before is known to have arrived; a call never comes of that alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from gateway.messaging.addresses import country_of
 from gateway.messaging.sms.outgoing import OutgoingSms
 from gateway.messaging.sms.outlook import state_of
 from gateway.messaging.sms.spending import Channel
-from gateway.stores.protocols.sms import SmsMessages
+from gateway.stores.protocols.sms import SmsMessage, SmsMessages
 
 _REMEMBERED = 3600.0
 """Seconds for which a failed channel comes last."""
@@ -32,12 +33,19 @@ class ChannelOrder:
         wanted = [Channel(name) for name in names]
         if len(wanted) < 2:  # the usual case costs no look into the store
             return wanted
-        failed = await self._failed(outgoing.username, hashes)
+        newest: dict[str, SmsMessage] = {}
+        since = self._clock() - _REMEMBERED
+        for message in await self._messages.of_number(outgoing.username, hashes, since):
+            newest.setdefault(message.channel, message)
+        silent = {name for name, one in newest.items() if _silent(one, outgoing)}
+        texts = iter(
+            sorted((one for one in wanted if one is not Channel.CALL), key=lambda one: one.value in silent)
+        )
+        wanted = [one if one is Channel.CALL else next(texts) for one in wanted]
+        failed = {name for name, one in newest.items() if state_of(one) == "failed"}
         return sorted(wanted, key=lambda channel: channel.value in failed)
 
-    async def _failed(self, username: str, hashes: Sequence[str]) -> set[str]:
-        """The channels on which the newest message to this number of the user's failed."""
-        newest: dict[str, str] = {}
-        for message in await self._messages.of_number(username, hashes, self._clock() - _REMEMBERED):
-            newest.setdefault(message.channel, state_of(message))
-        return {channel for channel, state in newest.items() if state == "failed"}
+
+def _silent(message: SmsMessage, outgoing: OutgoingSms) -> bool:
+    """Whether a message of this session is not known to have arrived."""
+    return message.session == outgoing.digest and state_of(message) != "delivered"

@@ -27,7 +27,7 @@ from gateway.messaging.sms.failover import MAYBE_SENT, is_vendor_down
 from gateway.messaging.sms.lookup import Lookups
 from gateway.messaging.sms.lookup_answers import Asked, Known
 from gateway.messaging.sms.outage import Outage
-from gateway.messaging.sms.outgoing import Admission, OutgoingSms, Sending
+from gateway.messaging.sms.outgoing import Admission, OutgoingSms, Sending, digest
 from gateway.messaging.sms.outlook import Outlook, outlook
 from gateway.messaging.sms.pumping import SETTLING, Ranges
 from gateway.messaging.sms.spending import Channel, Spend, price_of
@@ -261,7 +261,7 @@ class SmsDispatch:
         return SmsMessage(
             id=self._token(16),
             username=outgoing.username,
-            session=digest(outgoing.session),
+            session=outgoing.digest,
             masked=mask_phone(outgoing.phone),
             number=self._hashes(outgoing.phone)[0],
             range=self._hashes(range_of(outgoing.phone))[0],
@@ -277,11 +277,6 @@ class SmsDispatch:
     def _hashes(self, text: str) -> list[str]:
         """Under each key of the ring, so that a rotation loses no count."""
         return [hmac.new(key, text.encode(), sha256).hexdigest() for key in self._keys()]
-
-
-def digest(session: str) -> str:
-    """Return a digest of a session id. Ids open sessions; records beside the sessions keep only this."""
-    return sha256(f"sms\0{session}".encode()).hexdigest()
 
 
 def count_status(message: SmsMessage, status: str) -> None:

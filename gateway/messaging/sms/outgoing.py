@@ -1,6 +1,7 @@
 """A message that is to be sent: whose it is, where it goes, and what was counted for it."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 from gateway.messaging.sms.budgets import Counted
 from gateway.messaging.sms.spending import Channel
@@ -22,6 +23,16 @@ class OutgoingSms:
     """The user has no other factor that would do."""
     known_device: bool = False
     """The user had this browser remembered."""
+
+    @property
+    def digest(self) -> str:
+        """Return a digest of the session's id."""
+        return digest(self.session)
+
+
+def digest(session: str) -> str:
+    """Return a digest of a session id. Ids open sessions; records beside the sessions keep only this."""
+    return sha256(f"sms\0{session}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,15 @@ the user has and the destination accepts.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
 
-from gateway.authn.factors.base import Outcome, Prompt, Resend
-from gateway.authn.factors.challenge import WINDOW, TriesSpent
+from gateway.authn.factors.base import Outcome, Resend
+from gateway.authn.factors.challenge import WINDOW
 from gateway.authn.login import SignIn
-from gateway.authn.login_origin import LoginOrigin
 from gateway.authn.remembered_devices import RememberedDevices
-from gateway.errors import SendFailed, TooManyAttempts
+from gateway.errors import TooManyAttempts
 from gateway.i18n.catalogues import language
 from gateway.i18n.text import N_
 from gateway.model import Principal, Target, Verdict
@@ -24,18 +22,14 @@ from gateway.portal.forms import PostedForm, posted
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import (
     FACTOR_LABELS,
-    FELL_BACK,
-    LOOKED_UP,
-    NEW_CODE,
     OLD_CODE,
     OTHER_TAB,
-    TRIED_OUT,
     WRONG_CODE,
     delivery_words,
-    not_sent,
 )
 from gateway.portal.request import PortalRequest, Reader
 from gateway.portal.return_url import href, with_return
+from gateway.portal.signin.challenges import Begun, Challenges
 from gateway.portal.signin.next_step import NextStep
 from gateway.portal.signin.passkey_nudge import PasskeyNudge
 from gateway.session import Sessions
@@ -73,75 +67,6 @@ def refusal(
 
 TEMPLATES = {"approval": "approval.html"}
 """Of factors that are no code to type."""
-
-
-REFUSED = ("budget", "cap", "range", "country", "number", "landline", "cool_off", *LOOKED_UP)
-"""Why we ourselves send no SMS: trying again won't help soon, so another factor is asked for at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """The factor that is asked for now, and what its page says about how it came to that."""
-
-    factor: str
-    prompt: Prompt
-    send_failed: bool = False
-    problem: Sequence[str] = ()
-    notice: str | None = None
-
-
-class Challenges:
-    """Starts challenges, and goes on with another factor where one can't be had. `fallback` are the factors to go on
-    with when SMS are refused, in this order.
-    """
-
-    def __init__(self, signin: SignIn, fallback: Sequence[str]) -> None:
-        self._signin, self._fallback = signin, fallback
-
-    async def begin(
-        self,
-        client: LoginOrigin,
-        principal: Principal,
-        factor: str,
-        usable: Sequence[str],
-        *,
-        resend: Resend | None = None,
-        key_models: frozenset[str] = frozenset(),
-    ) -> Begun:
-        """Start (or describe) a challenge of `factor`, or of what may stand in for it. Raises TooManyAttempts."""
-        others = [name for name in usable if name != factor]
-        try:
-            prompt = await self._signin.begin(
-                client,
-                principal,
-                factor,
-                resend=resend,
-                key_models=key_models,
-                no_other_way=not next_factor(others, self._fallback),
-            )
-        except SendFailed as failure:
-            if failure.instead:  # the user's other number comes before other factors
-                return _failed(factor, failure, others)
-            instead = next_factor(others, self._fallback)
-            if factor != "sms" or failure.code not in REFUSED or not instead:
-                return _failed(factor, failure, others)
-            return replace(await self.begin(client, principal, instead, others), notice=FELL_BACK)
-        except TriesSpent:
-            if not others:
-                raise
-            instead = next_factor(others, self._fallback) or others[0]
-            return replace(await self.begin(client, principal, instead, others), notice=TRIED_OUT)
-        return Begun(factor, prompt, notice=NEW_CODE if resend and prompt.sent else None)
-
-
-def _failed(factor: str, failure: SendFailed, others: Sequence[str]) -> Begun:
-    problem = not_sent(failure, others=bool(others or failure.instead))
-    return Begun(factor, Prompt(other=failure.instead), send_failed=True, problem=problem)
-
-
-def next_factor(usable: Sequence[str], fallback: Sequence[str]) -> str:
-    """The first that the user has and the destination accepts; "" if there is none."""
-    return next((name for name in fallback if name in usable), "")
 
 
 class VerifyViews:
