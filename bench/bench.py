@@ -76,9 +76,10 @@ def run(lab: Lab, plan: rounds.Plan) -> dict[str, Any]:
     stop(lab, secure)
     rates, costs = ({**throughput[of], **over_tls[of]} for of in ("rate", "cpu_us"))
     return {
-        **describe(started, left_out | left_out_of_tls, plan),
+        **describe([*started, *secure], left_out | left_out_of_tls, plan),
         "throughput": {kind: medians(one) for kind, one in rates.items()},
         "ratios": {kind: ratios(one, rounds.NGINX) for kind, one in rates.items()},
+        "envoy_ratios": {kind: ratios(one, rounds.ENVOY) for kind, one in over_tls["rate"].items()},
         "cpu_us": {kind: medians(one) for kind, one in costs.items()},
         "cpu_ratios": {kind: ratios(one, rounds.NGINX) for kind, one in costs.items()},
         "latency_ms": {key: medians(one) for key, one in latency.items()},
@@ -106,7 +107,8 @@ def describe(servers: list[Server], left_out: dict[str, str], plan: rounds.Plan)
             "load_average": os.getloadavg()[2],
         },
         "plan": {field: getattr(plan, field) for field in plan.__slots__},
-        "versions": {server.name: server.version for server in servers} | {"wrk": load.wrk_version()},
+        "versions": {server.name: server.version for server in servers}
+        | {"wrk": load.wrk_version(), "h2load": load.h2load_version()},
         "left_out": left_out,
         "argon2": gateways.argon2(),
     }

@@ -1,4 +1,4 @@
-"""The arithmetic of a run: medians over rounds, percentiles, ratios, and what wrk prints. No clock, no process."""
+"""The arithmetic of a run: medians, percentiles, ratios, and what wrk and h2load print. No clock, no process."""
 
 import math
 import re
@@ -8,7 +8,7 @@ from statistics import median
 
 
 @dataclass(frozen=True, slots=True)
-class WrkResult:
+class LoadResult:
     rate: float
     """Requests a second."""
     count: int
@@ -17,7 +17,7 @@ class WrkResult:
     """Socket errors and answers that are neither 2xx nor 3xx."""
 
 
-def parse_wrk(output: str) -> WrkResult:
+def parse_wrk(output: str) -> LoadResult:
     rate = re.search(r"^Requests/sec:\s+([\d.]+)", output, re.MULTILINE)
     if rate is None:
         raise ValueError(f"wrk said no rate: {output[-300:]!r}")
@@ -26,7 +26,17 @@ def parse_wrk(output: str) -> WrkResult:
     errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", output)
     failed = int(refused[1]) if refused else 0
     failed += sum(map(int, errors.groups())) if errors else 0
-    return WrkResult(float(rate[1]), int(count[1]) if count else 0, failed)
+    return LoadResult(float(rate[1]), int(count[1]) if count else 0, failed)
+
+
+def parse_h2load(output: str) -> LoadResult:
+    rate = re.search(r"^finished in .*, ([\d.]+) req/s", output, re.MULTILINE)
+    counts = re.search(r"^requests: .* (\d+) succeeded, (\d+) failed, (\d+) errored", output, re.MULTILINE)
+    codes = re.search(r"^status codes: (\d+) 2xx", output, re.MULTILINE)
+    if rate is None or counts is None or codes is None:
+        raise ValueError(f"h2load said no rate: {output[-300:]!r}")
+    done = int(counts[1])
+    return LoadResult(float(rate[1]), done, done - int(codes[1]) + int(counts[2]) + int(counts[3]))
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

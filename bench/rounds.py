@@ -26,7 +26,7 @@ Throughput = dict[str, dict[str, list[Figures]]]
 class Plan:
     rounds: int
     seconds: float
-    """Of one wrk run."""
+    """Of one run of the load."""
     paced_seconds: float
     rate: float
     """Requests a second where latency is measured."""
@@ -39,7 +39,8 @@ QUICK = Plan(rounds=1, seconds=1, paced_seconds=1, rate=300, sockets=200, logins
 FULL = Plan(rounds=3, seconds=2, paced_seconds=4, rate=500, sockets=600, logins=20)
 
 FAST, REFERENCE = "gateway", "gateway, fast path off"
-NGINX, OAUTH2_PROXY = "nginx", "oauth2-proxy"
+ENGINE = "gateway, engine envoy"
+NGINX, OAUTH2_PROXY, ENVOY = "nginx", "oauth2-proxy", "Envoy"
 
 
 def plain_servers(lab: Lab, say: Say) -> tuple[list[Server], dict[str, str]]:
@@ -59,16 +60,22 @@ def plain_servers(lab: Lab, say: Say) -> tuple[list[Server], dict[str, str]]:
 
 
 def tls_servers(lab: Lab, say: Say) -> tuple[list[Server], dict[str, str]]:
-    """The same with a certificate of their own."""
-    return _start_all(
+    """The same with a certificate of their own, and the gateway with Envoy in front beside an Envoy alone."""
+    servers, left_out = _start_all(
         {
             "nginx, TLS": lambda: [replace(peers.plain_nginx(lab, "nginx-tls", tls=True), name=NGINX)],
             "Caddy, TLS": lambda: [peers.caddy(lab, tls=True)],
             "oauth2-proxy, TLS": lambda: [peers.oauth2_proxy(lab, tls=True)],
+            "Envoy, TLS": lambda: [peers.envoy(lab)],
             "gateway, TLS": lambda: [replace(start_gateway(lab, "gateway, TLS", tls=True)[0], name=FAST)],
+            ENGINE: partial(start_gateway, lab, ENGINE, tls=True, engine="envoy"),
         },
         say,
     )
+    if not load.h2load_version():
+        left_out["HTTP/2"] = "h2load is not on the PATH"
+        servers = [replace(server, http2=False) for server in servers]
+    return servers, left_out
 
 
 def _start_all(
@@ -112,7 +119,7 @@ def measure_throughput(lab: Lab, servers: Sequence[Server], plan: Plan, say: Say
 def rate_and_cost(lab: Lab, server: Server, kind: Kind, plan: Plan, say: Say) -> tuple[float, float]:
     lab.processes.empty_logs()
     before = cpu_seconds(server.pid)
-    done = load.wrk(server, kind, seconds=plan.seconds, folder=lab.folder)
+    done = load.run(server, kind, seconds=plan.seconds, folder=lab.folder)
     used = cpu_seconds(server.pid) - before
     if done.failed:
         say(f"{server.name}, {kind.label}: {done.failed} requests failed")

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-NGINX, RIVAL, OURS, ORDINARY, ASKED = (
+NGINX, RIVAL, ENGINE, OURS, ORDINARY, ASKED = (
     "nginx",
     "oauth2-proxy",
+    "gateway, engine envoy",
     "gateway",
     "gateway, fast path off",
     "gateway, asked",
@@ -25,6 +26,9 @@ SHARES = {
     "tls large": 1.0,
 }
 """Kind -> wanted share of nginx's rate, which only passes on (the kinds of bench/kinds.py)."""
+
+ENGINE_SHARES = {"tls small": 0.65, "http2 small": 0.80}
+"""Kind -> wanted share of the rate of an Envoy that asks nobody, with `server.engine: envoy`."""
 
 CPU_SHARES = {"fresh": 2.0, "tls fresh": 1.5}
 """Kind -> how often nginx's processor time of a request it may take."""
@@ -47,6 +51,9 @@ def judged(result: Mapping[str, Any], labels: Mapping[str, str]) -> Iterator[Jud
     for kind, share in SHARES.items():
         if (measured := ratios.get(kind, {}).get(ours(kind))) is not None:
             yield at_least(f"{labels[kind]}, share of nginx", share, measured)
+    for kind, share in ENGINE_SHARES.items():
+        if (measured := result["envoy_ratios"].get(kind, {}).get(ENGINE)) is not None:
+            yield at_least(f"{labels[kind]} with engine envoy, share of Envoy alone", share, measured)
     for kind, share in CPU_SHARES.items():
         if (measured := cpu_ratios.get(kind, {}).get(ours(kind))) is not None:
             yield at_most(f"{labels[kind]}, CPU as a multiple of nginx's", share, measured)
