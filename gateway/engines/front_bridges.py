@@ -10,10 +10,8 @@ from typing import Any
 
 from gateway.config.schema import Config, Route
 from gateway.engines.envoy import socket_of, upstream_tls
-from gateway.engines.front_place import EXT, NO_LIMIT, TYPE, WITHOUT_DETAIL, EnginePlace
+from gateway.engines.front_place import EXT, TYPE, WITHOUT_DETAIL, EnginePlace, cluster
 from gateway.engines.plan import HTTP2_SCHEMES, address_of
-
-_HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,26 +113,14 @@ def bridge_clusters(config: Config, place: EnginePlace) -> list[dict[str, Any]]:
 
 def _cluster(bridge: Bridge) -> dict[str, Any]:
     address = address_of(bridge.url)
-    endpoint = {"endpoint": {"address": socket_of(address.authority)}}
-    found: dict[str, Any] = {
-        "@type": f"{TYPE}.config.cluster.v3.Cluster",
-        "name": bridge.name,
-        "type": "STRICT_DNS",
-        "connect_timeout": f"{bridge.route.timeouts.connect:g}s",
-        "load_assignment": {"cluster_name": bridge.name, "endpoints": [{"lb_endpoints": [endpoint]}]},
-        "circuit_breakers": {
-            "thresholds": [
-                {"max_connections": NO_LIMIT, "max_pending_requests": NO_LIMIT, "max_requests": NO_LIMIT}
-            ]
-        },
-        "typed_extension_protocol_options": {
-            _HTTP_OPTIONS: {
-                "@type": f"{EXT}.upstreams.http.v3.HttpProtocolOptions",
-                "common_http_protocol_options": {"max_headers_count": 1000, "max_response_headers_kb": 256},
-                "explicit_http_config": {"http2_protocol_options": {}},
-            }
-        },
+    spoken = {
+        "common_http_protocol_options": {"max_headers_count": 1000, "max_response_headers_kb": 256},
+        "explicit_http_config": {"http2_protocol_options": {}},
     }
+    connect = bridge.route.timeouts.connect
+    found = cluster(
+        bridge.name, socket_of(address.authority), connect=connect, http=spoken, type="STRICT_DNS"
+    )
     if address.tls:
         context = upstream_tls(bridge.route, bridge.url)
         context["common_tls_context"]["alpn_protocols"] = ["h2"]

@@ -11,12 +11,12 @@ from gateway.config.schema import Config, Route
 from gateway.config.sections.header_presets import told_by
 from gateway.engines.carrying import carried
 from gateway.engines.envoy import socket_of, upstream_tls
+from gateway.engines.front_known import ASKED, KNOWN
 from gateway.engines.front_lua import answer_code
-from gateway.engines.front_place import EXT, GATEWAY, NO_LIMIT, TYPE
+from gateway.engines.front_place import EXT, GATEWAY, cluster
 from gateway.engines.plan import HTTP2_SCHEMES, address_of
-from gateway.request.hop import ASKS, CARRY, HOP, NOTE, TOLD_TO_ENVOY
+from gateway.request.hop import ASKS, CARRY, HOP, NAME, NOTE, TOLD_TO_ENVOY
 
-_HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _ALWAYS = (
     *("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix"),
     *("forwarded", "via", "x-request-id", "cookie", CARRY),
@@ -36,18 +36,19 @@ def settable(config: Config) -> frozenset[str]:
 
 
 def carried_filters(config: Config) -> list[dict[str, Any]]:
-    """Return the filters before the router: to ask, and to mend the app's answer."""
+    """Return the filters before the router: to carry what is known, to ask, and to mend the app's answer."""
     if not carried(config):
         return []
     return [
-        {"name": "ask", "typed_config": _ask(config)},
         {
             "name": "answer",
             "typed_config": {
                 "@type": f"{EXT}.filters.http.lua.v3.Lua",
                 "default_source_code": {"inline_string": answer_code(config)},
+                "clear_route_cache": False,  # the script says when
             },
         },
+        {"name": "ask", "typed_config": _ask(config)},
     ]
 
 
@@ -58,6 +59,7 @@ def _ask(config: Config) -> dict[str, Any]:
         "failure_mode_allow": True,
         # The route is chosen anew, by the name that the worker has given.
         "clear_route_cache": True,
+        "filter_enabled_metadata": {**_present(KNOWN, "told"), "invert": True},
         "allowed_headers": {"patterns": [{"safe_regex": {"regex": ".*"}}]},
         "http_service": {
             "server_uri": {"uri": "http://gateway", "cluster": GATEWAY, "timeout": "10s"},
@@ -70,6 +72,11 @@ def _ask(config: Config) -> dict[str, Any]:
             },
         },
     }
+
+
+def _present(name: str, key: str) -> dict[str, Any]:
+    """A matcher of dynamic metadata that is there."""
+    return {"filter": name, "path": [{"key": key}], "value": {"present_match": True}}
 
 
 def carried_routes(config: Config) -> list[dict[str, Any]]:
@@ -130,32 +137,22 @@ def carried_clusters(config: Config) -> list[dict[str, Any]]:
 def _cluster(name: str, route: Route) -> dict[str, Any]:
     url = route.upstreams[0]
     address = address_of(url)
-    endpoint = {"endpoint": {"address": socket_of(address.authority)}}
-    spoken = {"http2_protocol_options": {}} if url.startswith(HTTP2_SCHEMES) else _HTTP1
-    found: dict[str, Any] = {
-        "@type": f"{TYPE}.config.cluster.v3.Cluster",
-        "name": name,
-        "type": "STATIC" if url.startswith("unix:") else "STRICT_DNS",
-        "dns_lookup_family": "ALL",
-        "connect_timeout": f"{route.timeouts.connect:g}s",
-        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
-        "circuit_breakers": {
-            "thresholds": [
-                {"max_connections": NO_LIMIT, "max_pending_requests": NO_LIMIT, "max_requests": NO_LIMIT}
-            ]
+    spoken = {
+        "common_http_protocol_options": {
+            "idle_timeout": f"{IDLE_TO_APPS:g}s",
+            "max_headers_count": 1000,
+            "max_response_headers_kb": 64,
         },
-        "typed_extension_protocol_options": {
-            _HTTP_OPTIONS: {
-                "@type": f"{EXT}.upstreams.http.v3.HttpProtocolOptions",
-                "common_http_protocol_options": {
-                    "idle_timeout": f"{IDLE_TO_APPS:g}s",
-                    "max_headers_count": 1000,
-                    "max_response_headers_kb": 64,
-                },
-                "explicit_http_config": spoken,
-            }
-        },
+        "explicit_http_config": {"http2_protocol_options": {}} if url.startswith(HTTP2_SCHEMES) else _HTTP1,
     }
+    found = cluster(
+        name,
+        socket_of(address.authority),
+        connect=route.timeouts.connect,
+        http=spoken,
+        type="STATIC" if url.startswith("unix:") else "STRICT_DNS",
+        dns_lookup_family="ALL",
+    )
     if address.tls:
         context = upstream_tls(route, url)
         if url.startswith(HTTP2_SCHEMES):
@@ -177,28 +174,28 @@ def access_log(config: Config, pipe: str) -> list[dict[str, Any]]:
     """Return what Envoy writes of each request that it carries, for `server.carried_log` to log and count."""
     if not carried(config):
         return []
-    told = {
-        "note": f"%DYNAMIC_METADATA(envoy.filters.http.ext_authz:{NOTE})%",
-        "route": "%ROUTE_NAME%",
-        "status": "%RESPONSE_CODE%",
-        "bytes": "%BYTES_SENT%",
-        "ms": "%DURATION%",
-        "head": "%RESPONSE_DURATION%",
-        "flags": "%RESPONSE_FLAGS%",
-    }
-    noted = {
-        "filter": "envoy.filters.http.ext_authz",
-        "path": [{"key": NOTE}],
-        "value": {"present_match": True},
-    }
+    told = (
+        *("%ROUTE_NAME%", "%RESPONSE_CODE%", "%BYTES_SENT%", "%DURATION%", "%RESPONSE_DURATION%"),
+        *("%RESPONSE_FLAGS%", "%REQ(:METHOD)%", "%REQ(:PATH)%"),
+        *(f"%DYNAMIC_METADATA({ASKED}:{what})%" for what in (NAME, NOTE)),
+        *(f"%DYNAMIC_METADATA({KNOWN}:told:{what})%" for what in (NAME, NOTE)),
+    )
+    noted = [_present(ASKED, NOTE), _present(KNOWN, "told")]
     return [
         {
             "name": "pipe",
-            "filter": {"metadata_filter": {"matcher": noted, "match_if_key_not_found": False}},
+            "filter": {
+                "or_filter": {
+                    "filters": [
+                        {"metadata_filter": {"matcher": one, "match_if_key_not_found": False}}
+                        for one in noted
+                    ]
+                }
+            },
             "typed_config": {
                 "@type": f"{EXT}.access_loggers.file.v3.FileAccessLog",
                 "path": pipe,
-                "log_format": {"json_format": told},
+                "log_format": {"text_format_source": {"inline_string": "\t".join(told) + "\n"}},
             },
         }
     ]

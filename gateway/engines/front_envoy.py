@@ -29,6 +29,7 @@ from gateway.engines.front_place import (
     STATS,
     TYPE,
     EnginePlace,
+    cluster,
     has_http3,
     watched,
 )
@@ -105,36 +106,20 @@ def _secrets(place: EnginePlace) -> list[dict[str, Any]]:
 
 
 def _clusters(place: EnginePlace) -> list[dict[str, Any]]:
-    nobody = {"endpoint": {"address": {"pipe": {"path": str(place.folder / NOBODY)}}}}
+    spoken = {
+        "common_http_protocol_options": {
+            "idle_timeout": f"{IDLE_TO_WORKERS:.0f}s",
+            "max_headers_count": 1000,
+            "max_response_headers_kb": 256,
+        },
+        "explicit_http_config": {"http_protocol_options": {"enable_trailers": True}},
+    }
+    # Not part of the cluster: a cluster that changes has nobody in it for a moment.
+    endpoints = {"eds_config": watched(place, ENDPOINTS)}
+    nobody = {"pipe": {"path": str(place.folder / NOBODY)}}  # who never answers: see `front_lua`
     return [
-        {
-            "@type": f"{TYPE}.config.cluster.v3.Cluster",
-            "name": "nobody",  # who never answers: see `front_lua`
-            "type": "STATIC",
-            "connect_timeout": "5s",
-            "load_assignment": {"cluster_name": "nobody", "endpoints": [{"lb_endpoints": [nobody]}]},
-            "circuit_breakers": {"thresholds": [_no_breaker()]},
-        },
-        {
-            "@type": f"{TYPE}.config.cluster.v3.Cluster",
-            "name": GATEWAY,
-            "type": "EDS",
-            "connect_timeout": "5s",
-            # Not part of the cluster: a cluster that changes has nobody in it for a moment.
-            "eds_cluster_config": {"eds_config": watched(place, ENDPOINTS)},
-            "circuit_breakers": {"thresholds": [_no_breaker()]},
-            "typed_extension_protocol_options": {
-                f"{_HTTP_OPTIONS}": {
-                    "@type": f"{EXT}.upstreams.http.v3.HttpProtocolOptions",
-                    "common_http_protocol_options": {
-                        "idle_timeout": f"{IDLE_TO_WORKERS:.0f}s",
-                        "max_headers_count": 1000,
-                        "max_response_headers_kb": 256,
-                    },
-                    "explicit_http_config": {"http_protocol_options": {"enable_trailers": True}},
-                }
-            },
-        },
+        cluster("nobody", nobody, connect=5, type="STATIC"),
+        cluster(GATEWAY, None, connect=5, http=spoken, type="EDS", eds_cluster_config=endpoints),
     ]
 
 
@@ -146,15 +131,6 @@ def _endpoints(place: EnginePlace) -> dict[str, Any]:
         "cluster_name": GATEWAY,
         "endpoints": [{"lb_endpoints": [endpoint]}],
     }
-
-
-_HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-
-
-def _no_breaker() -> dict[str, Any]:
-    """Envoy's own limits, 1024 of each, would refuse what our workers serve."""
-    names = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
-    return dict.fromkeys(names, NO_LIMIT)
 
 
 # -- routes --------------------------------------------------------------------------------------------------------

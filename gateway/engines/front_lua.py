@@ -7,6 +7,7 @@ import json
 
 from gateway.config.schema import Config, Route
 from gateway.engines.carrying import carried
+from gateway.engines.front_known import known_code
 from gateway.engines.front_place import GATEWAY
 from gateway.engines.plan import address_of
 from gateway.proxy.shared_caches import OVERRULING
@@ -31,6 +32,7 @@ def answer_code(config: Config) -> str:
             "local routes = {",
             *rows,
             "}",
+            known_code(),
             _CODE,
         )
     )
@@ -189,8 +191,11 @@ end
 
 function envoy_on_response(handle)
   local name = handle:metadata():get("carried")
-  if not name then return end
-  local told = handle:streamInfo():dynamicMetadata():get("envoy.filters.http.ext_authz") or {}
+  if not name then
+    forget(handle)
+    return
+  end
+  local told = told_of(handle)
   local route, headers = routes[name], handle:headers()
   local mended = pcall(mend, headers, route, told)
   -- Envoy goes on with an answer whose script has failed; this one must not.

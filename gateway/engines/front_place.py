@@ -19,6 +19,8 @@ TYPE = "type.googleapis.com/envoy"
 EXT = f"{TYPE}.extensions"
 NO_LIMIT = 1_000_000_000
 
+HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
 WITHOUT_DETAIL = {
     "mappers": [
         {
@@ -69,3 +71,39 @@ def has_http3(config: Config) -> bool:
     """Tell whether clients are offered HTTP/3."""
     server = config.server
     return server.tls is not None and server.http3 and not server.main[0].startswith("unix:")
+
+
+def cluster(
+    name: str,
+    address: dict[str, Any] | None,
+    *,
+    connect: float,
+    http: dict[str, Any] | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """Return a cluster without Envoy's own limits, 1024 of each, which would refuse what our workers serve.
+
+    Args:
+        name: unique.
+        address: of its only server; None if `more` says where the servers are.
+        connect: seconds that a connection may take.
+        http: what is spoken, of HttpProtocolOptions.
+        more: other fields.
+    """
+    found: dict[str, Any] = {
+        "@type": f"{TYPE}.config.cluster.v3.Cluster",
+        "name": name,
+        "connect_timeout": f"{connect:g}s",
+        "circuit_breakers": {"thresholds": [dict.fromkeys(_BREAKERS, NO_LIMIT)]},
+        **more,
+    }
+    if address is not None:
+        endpoints = [{"lb_endpoints": [{"endpoint": {"address": address}}]}]
+        found["load_assignment"] = {"cluster_name": name, "endpoints": endpoints}
+    if http is not None:
+        options = {"@type": f"{EXT}.upstreams.http.v3.HttpProtocolOptions", **http}
+        found["typed_extension_protocol_options"] = {HTTP_OPTIONS: options}
+    return found
+
+
+_BREAKERS = ("max_connections", "max_pending_requests", "max_requests", "max_retries")

@@ -98,6 +98,15 @@ class Routes:
             return True
         return path_matches(self._base, path) or self.match(host, path) is not None
 
+    def before(self, host: str, route: Route) -> tuple[str, ...]:
+        """The paths of the routes that are asked before this one at a lower-case host."""
+        earlier = []
+        for one in self._candidates(host):
+            if one is route:
+                break
+            earlier.append(one.path)
+        return tuple(earlier)
+
     def serves_host(self, host: str) -> bool:
         """Whether any route, also one for "*", is for this host."""
         return bool(self._candidates(host))

@@ -25,9 +25,13 @@ CARRY = "x-gateway-carry"
 """By which name Envoy carries it, if it may; no name: a worker does."""
 TOLD_TO_ENVOY = "x-gateway-m-"
 """What begins so is told to Envoy's own filters and to no app."""
-NOTE, AGAIN, PUBLIC, PRIVATE = (f"{TOLD_TO_ENVOY}{what}" for what in ("note", "again", "public", "private"))
-"""For the log; to ask whether an answer may go on; the public origin; whether the answer is somebody's."""
-FORBIDDEN = (HOP, ASKS, CARRY, NOTE, AGAIN, PUBLIC, PRIVATE)
+NOTE, AGAIN, PUBLIC, PRIVATE, NAME, KEEP = (
+    f"{TOLD_TO_ENVOY}{what}" for what in ("note", "again", "public", "private", "name", "keep")
+)
+"""For the log; to ask whether an answer may go on; the public origin; whether the answer is somebody's; the request's
+id; for which other requests the same holds, and how their headers are changed (`engines.front_known`).
+"""
+FORBIDDEN = (HOP, ASKS, CARRY, NOTE, AGAIN, PUBLIC, PRIVATE, NAME, KEEP)
 """What no client can say."""
 _LINE = re.compile(
     rb"\r\n"

@@ -3,6 +3,9 @@
 A yes is the fast path's yes: plain requests of sessions that this worker knows. It names the route, and how the headers
 that the client sent become those that an app gets from our own proxy. Anything else is no refusal: the request then
 comes to a worker whole, which refuses, asks to sign in, keeps the form, or does whatever else is to be done.
+
+A yes to GET or HEAD also says for which other requests it holds: those with the same headers, byte for byte, from the
+same address. Envoy may say it by itself for half a second (`engines.front_known`).
 """
 
 import json
@@ -15,11 +18,11 @@ from gateway.engines.carrying import carried
 from gateway.engines.front_carried import settable
 from gateway.errors import RequestRefused, StoreUnavailable
 from gateway.model import Verdict
-from gateway.observability.access_log import AccessLog
+from gateway.observability.access_log import AccessLog, Trace
 from gateway.policy.decide import Routes, decide
 from gateway.proxy.client_headers import Pair
 from gateway.proxy.request_headers import host_header
-from gateway.request.hop import AGAIN, CARRY, NOTE, PRIVATE, PUBLIC, Hop
+from gateway.request.hop import AGAIN, CARRY, KEEP, NAME, NOTE, PRIVATE, PUBLIC, Hop
 from gateway.request.target import make_target
 from gateway.server.fastpath.client_address import ClientAddress
 from gateway.server.fastpath.fast_path import FastPath
@@ -29,6 +32,7 @@ from gateway.session import Sessions
 
 _START = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"
 NOT_CARRIED = _START + b"\r\n"
+_NOTHING = (b"", "")
 _GOES_ON, _ENDS = NOT_CARRIED, b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
 # What stands between Envoy and its two ends, and so is Envoy's to write.
 _FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection", "te", "trailer", "expect"})
@@ -66,12 +70,15 @@ class CarriedRequests:
         name = self._names.get(id(allowed.site.route)) if allowed else None
         if allowed is None or name is None:
             return NOT_CARRIED
-        lines = self._lines(allowed, name)
+        lines, kept = self._lines(allowed, name)
         if not lines:
             return NOT_CARRIED
-        id_ = allowed.plan.name(found.named) or self._access.new_id()
+        given = allowed.plan.name(found.named)
+        id_ = given or self._access.new_id()
         named = b"x-request-id: " + id_.encode() + b"\r\n" if allowed.rendered.named else b""
-        note = f"{NOTE}: {self._note(allowed, id_, method, path)}\r\n"
+        note = f"{NOTE}: {self._note(allowed)}\r\n{NAME}: {id_}\r\n"
+        if kept and not found.named and method in ("GET", "HEAD") and self._fast.lasts(allowed):
+            note += f"{KEEP}: {kept}\r\n"
         if (principal := allowed.rendered.principal) is not None:
             uri = f"{path}?{query}" if query else path
             note += f"{AGAIN}: {self._again(allowed, method, uri, principal.session.sid)}\r\n"
@@ -79,48 +86,69 @@ class CarriedRequests:
 
     # -- headers ---------------------------------------------------------------------------------------------------
 
-    def _lines(self, allowed: Allowed, name: str) -> bytes:
-        """Remembered with what was rendered, which goes when the principal changes or the assertion is old."""
+    def _lines(self, allowed: Allowed, name: str) -> tuple[bytes, str]:
+        """What Envoy is told, b"" if it is not to carry, and what it may keep, "" for nothing.
+
+        Remembered with what was rendered, which goes when the principal changes or the assertion is old.
+        """
         rendered = allowed.rendered
         known = rendered.carried
         if known is None:
             known = rendered.carried = self._written(allowed, name)
         return known
 
-    def _written(self, allowed: Allowed, name: str) -> bytes:
+    def _written(self, allowed: Allowed, name: str) -> tuple[bytes, str]:
         plan, route = allowed.plan, allowed.site.route
         target = plan.target
         sent = [value.decode("latin-1") for key, value in plan.pairs if key.lower() == b"host"]
         upstream = allowed.upstream.address.authority
         if plan.authorization:
-            return b""  # whoever shows credentials with each request has no session that an answer could be judged by
+            return _NOTHING  # who shows credentials with each request has no session that an answer could be judged by
         if any(key.lower() == b"accept" and b"event-stream" in value for key, value in plan.pairs):
-            return b""  # a stream has no end: ours is cut where a session ends, Envoy's falls silent
+            return _NOTHING  # a stream has no end: ours is cut where a session ends, Envoy's falls silent
         if route.preserve_host and sent != [host_header(route, target, upstream)]:
-            return b""  # the app gets the host in its one spelling
+            return _NOTHING  # the app gets the host in its one spelling
         change = difference(plan.pairs, allowed.rendered.block, named=allowed.rendered.named)
         if change is None or not self._settable.issuperset(key for key, _ in change[0]):
-            return b""
+            return _NOTHING
         told, removed = change
+        kept = self._kept(allowed, name, told, removed)
         told = [*told, (CARRY, name), (PUBLIC, f"{target.scheme}://{target.authority}")]
         if allowed.rendered.principal is not None:
             told.append((PRIVATE, "1"))
         if removed:
             told.append(("x-envoy-auth-headers-to-remove", ",".join(removed)))
-        return b"".join(f"{key}: {value}\r\n".encode("latin-1") for key, value in told)
+        return b"".join(f"{key}: {value}\r\n".encode("latin-1") for key, value in told), kept
+
+    def _kept(self, allowed: Allowed, name: str, told: Sequence[tuple[str, str]], removed: list[str]) -> str:
+        """What `engines.front_known` reads. A header that was there twice is left to Envoy's own filter."""
+        sent = [key.decode("latin-1").lower() for key, _ in allowed.plan.pairs]
+        if any(sent.count(key) > 1 for key, _ in told):
+            return ""
+        elsewhere, principal = self._fast.elsewhere(allowed), allowed.rendered.principal
+        target = allowed.plan.target
+        words = (
+            name,
+            "this" if elsewhere is None else "all",
+            " ".join(elsewhere or ()),
+            "1" if allowed.rendered.named else "",
+            ",".join(removed),
+            f"{target.scheme} {target.client} {target.authority}",
+            principal.session.sid if principal else "",
+            *(word for pair in told for word in pair),
+        )
+        # One of them would be read as several, or could not be written as the text that Envoy keeps.
+        return "\t".join(words) if all("\t" not in word and word.isascii() for word in words) else ""
 
     # -- what is told to Envoy for later ---------------------------------------------------------------------------
 
-    def _note(self, allowed: Allowed, name: str, method: str, path: str) -> str:
+    def _note(self, allowed: Allowed) -> str:
         principal, decision, plan = allowed.rendered.principal, allowed.decision, allowed.plan
-        trace = self._access.new_trace(name)
+        trace = Trace("")
         trace.decided(decision, principal, self._sessions.now())
         said = {
-            "id": name,
             "client": str(plan.target.client),
-            "method": method,
             "host": plan.target.host,
-            "path": path,
             "route": allowed.site.route.label,
             "user": trace.user,
             "verdict": trace.verdict,

@@ -11,16 +11,17 @@ import logging
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from gateway.engines.front_place import PIPE
-from gateway.observability.access_log import AccessLog, Trace
+from gateway.observability.access_line import LineStem
+from gateway.observability.access_log import AccessLog
 from gateway.server.fastpath.metrics_tally import Tally
 
 log = logging.getLogger("gateway.engine")
 TRY_EVERY = 0.5
 """Seconds between tries to become the reader, and between additions to the shared metrics."""
 _AT_ONCE = 256 * 1024
+_STEMS = 256
 # Envoy's words for why an answer is not whole, or none was had (%RESPONSE_FLAGS%).
 _FLAGS = {
     "DC": "the client went away",
@@ -38,6 +39,7 @@ class CarriedLog:
     def __init__(self, folder: Path, access: AccessLog) -> None:
         self._pipe, self._lock, self._half = folder / PIPE, folder / f"{PIPE}.lock", folder / f"{PIPE}.half"
         self._access, self._tally = access, Tally()
+        self._stems: dict[tuple[str, str], LineStem] = {}
         self._rest = b""
 
     async def run(self) -> None:
@@ -74,29 +76,35 @@ class CarriedLog:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             try:
-                self._note(json.loads(line))
+                self._note(line.decode().split("\t"))
             except (ValueError, KeyError, TypeError):
                 log.warning("a line of Envoy's about a request can't be read")
 
-    def _note(self, said: dict[str, Any]) -> None:
-        if not str(said["route"]).startswith("app-"):
+    def _note(self, said: list[str]) -> None:
+        route, code, sent, whole, head, flags, method, path, *told = said
+        # Of a request that was asked about, and of one that is like it.
+        id_, note, like_id, like_note = told
+        if not route.startswith("app-"):
             return  # a worker carried it after all, and has logged it
-        note, status = json.loads(said["note"]), int(said["status"])
-        trace = Trace(note["id"])
-        trace.path, trace.route, trace.user, trace.verdict = (
-            note[key] for key in ("path", "route", "user", "verdict")
-        )
-        reason = next(
-            (words for flag, words in _FLAGS.items() if flag in str(said["flags"] or "").split(",")), ""
-        )
-        trace.reason, trace.rule, trace.factors = reason or note["reason"], note["rule"], note["factors"]
-        trace.upstream, trace.agent, trace.sent = note["upstream"], note["agent"], int(said["bytes"])
-        seconds, head = float(said["ms"]) / 1000, said["head"]
-        self._tally.count(trace.route, status, seconds if head is None else float(head) / 1000)
+        stem = self._stem(note if like_note == "-" else like_note, flags)
+        status, seconds = int(code), float(whole) / 1000
+        self._tally.count(stem.route, status, seconds if head == "-" else float(head) / 1000)
         if self._access.wants(status):
-            self._access.line(
-                note["method"], trace, status, seconds, remote=note["client"], host=note["host"]
-            )
+            name = id_ if like_id == "-" else like_id
+            self._access.like(stem, name, method, path.partition("?")[0], status, seconds, int(sent), 0.0)
+
+    def _stem(self, note: str, flags: str) -> LineStem:
+        """What the line has in common with others: Envoy repeats what a worker has said once."""
+        slot = (note, flags)
+        known = self._stems.get(slot)
+        if known is None:
+            told = json.loads(note)
+            reason = next((words for flag, words in _FLAGS.items() if flag in flags.split(",")), "")
+            told["reason"] = reason or told["reason"]
+            if len(self._stems) >= _STEMS:
+                self._stems.clear()
+            known = self._stems[slot] = LineStem(**told)
+        return known
 
 
 def _taken(lock: int) -> bool:

@@ -169,6 +169,19 @@ class FastPath:
             return None
         return Allowed(plan=plan, site=site, upstream=upstream, rendered=rendered, decision=decision)
 
+    def lasts(self, allowed: Allowed) -> bool:
+        """Whether policy says the same of the same request a moment later."""
+        return not self._momentary[id(allowed.site.route)]
+
+    def elsewhere(self, allowed: Allowed) -> tuple[str, ...] | None:
+        """How paths begin of which something else may be said than of this one, for the same headers and GET or HEAD;
+        None if policy asks for more than the headers, or the route is not for all paths.
+        """
+        route = allowed.site.route
+        if allowed.rendered.decision is None or route.path != "/":
+            return None
+        return (*self._below, *sorted(self._exact), *self._routes.before(allowed.plan.target.host, route))
+
     def _site(self, line: RequestLine, host: str) -> PreparedRoute | None:
         """The route of a request, None for a 404, a certificate to be checked, or a route without an app behind us."""
         try:

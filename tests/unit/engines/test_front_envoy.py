@@ -1,13 +1,17 @@
 """The files that `serve` writes for Envoy: a golden file for one configuration, and what must always hold."""
 
 import json
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from gateway.config.schema import Config
 from gateway.engines.carrying import carried
 from gateway.engines.front_envoy import front_files
+from gateway.engines.front_known import KEEP_FOR
+from gateway.engines.front_lua import ASK_AGAIN_AFTER
 from gateway.engines.front_place import EnginePlace
+from gateway.session.reading import SessionReader
 
 GOLDEN = Path(__file__).parents[2] / "data" / "front_envoy.json"
 PLACE = EnginePlace(
@@ -91,6 +95,13 @@ def test_a_request_goes_to_the_workers_unless_it_carries_a_name() -> None:
             (header,) = route["match"]["headers"]
             assert header["name"] == "x-gateway-carry"
             assert header["string_match"] == {"exact": route["route"]["cluster"]}
+
+
+def test_what_envoy_keeps_and_what_a_worker_has_not_heard_yet_stay_below_two_seconds() -> None:
+    """Rule 9: a revocation counts within 2 s. An answer under way is asked about once a second, at the workers' store."""
+    heard = signature(SessionReader.follow_changes).parameters["interval"].default
+    assert 2 * heard + KEEP_FOR / 1000 < 2
+    assert (KEEP_FOR + ASK_AGAIN_AFTER) / 1000 < 2
 
 
 if __name__ == "__main__":

@@ -1,0 +1,124 @@
+"""What Envoy carries without asking again: only what a worker has just allowed, and a revocation still ends it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientResponse
+from yarl import URL
+
+from tests.doors.run import RealClock
+from tests.engine_rig import behind_envoy
+from tests.rig import Browser, Rig
+from tests.waiting import until
+
+pytestmark = pytest.mark.xdist_group("engine")
+ROUTES = [
+    {"path": "/closed", "upstream": "UPSTREAM", "policy": {"require": "deny"}},
+    {"path": "/ruled", "upstream": "UPSTREAM", "rules": [{"paths": ["/ruled/a"]}, {"require": "deny"}]},
+    {"upstream": "UPSTREAM"},
+]
+
+
+@asynccontextmanager
+async def signed_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Rig, Browser]]:
+    async with (
+        behind_envoy(folder, monkeypatch, clock=RealClock(), routes=ROUTES) as rig,
+        rig.browser() as browser,
+    ):
+        await rig.add_user()
+        await browser.sign_in()
+        yield rig, browser
+
+
+def unasked(rig: Rig) -> int:
+    """How many requests Envoy has carried without a question so far."""
+    assert rig.engine is not None
+    return int(rig.engine.stats(r"^http\.public\.ext_authz\.disabled$")["http.public.ext_authz.disabled"])
+
+
+async def get(browser: Browser, path: str, **headers: str) -> ClientResponse:
+    url = URL(f"{browser.rig.url}{path}", encoded=True)
+    answer = await browser.session.get(url, headers=headers, allow_redirects=False)
+    await answer.read()
+    return answer
+
+
+async def told(answer: ClientResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in (await answer.json())["headers"]}
+
+
+async def test_a_request_like_one_that_was_allowed_is_carried_alike_without_a_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with signed_in(tmp_path, monkeypatch) as (rig, browser):
+        forged = {"Remote-User": "root", "Remote_User": "root", "X-Mine": "1"}
+        first = await told(await get(browser, "/first?q=1", **forged))
+        seen = [first]
+
+        async def again() -> ClientResponse | None:
+            before = unasked(rig)
+            answer = await get(browser, f"/again/{len(seen)}?q=1", **forged)
+            seen.append(await told(answer))
+            return answer if unasked(rig) > before else None
+
+        answer = await until(again, "Envoy carries one without a question")
+        here, name = seen[-1], "x-request-id"
+        changing = {name, "x-auth-assertion"}
+        assert {key: here[key] for key in here if key not in changing} == {
+            key: first[key] for key in first if key not in changing
+        }
+        assert here["remote-user"] == "alice"
+        assert len({one[name] for one in seen}) == len(seen)
+        assert answer.headers["Cache-Control"] == "private"
+        body = await answer.json()
+        assert body["path"] == f"/again/{len(seen) - 1}?q=1"
+
+
+async def between(rig: Rig, browser: Browser, ask: Callable[[], Awaitable[ClientResponse]]) -> ClientResponse:
+    """What `ask` gets while Envoy knows that somebody may have /known: before it and after it no worker is asked."""
+
+    async def once() -> tuple[ClientResponse] | None:
+        at = [unasked(rig)]
+        await get(browser, "/known")
+        at.append(unasked(rig))
+        answer = await ask()
+        at.append(unasked(rig))
+        await get(browser, "/known")
+        at.append(unasked(rig))
+        if at[1] == at[0] or at[3] == at[2]:
+            return None
+        assert at[2] == at[1], "Envoy carried it without a question"
+        return (answer,)
+
+    return (await until(once, "Envoy knows"))[0]
+
+
+async def test_whatever_is_not_the_same_is_asked_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with signed_in(tmp_path, monkeypatch) as (rig, browser):
+        odd = ("/x/../closed", "/x%2fy", "//x", "/.hidden", "/x;y", "/_auth/nothing")
+        for path in ("/closed", "/closed/x", "/ruled/b", *odd):
+            unknown = (await get(browser, path, **{"X-New": path})).status
+            known = await between(rig, browser, lambda path=path: get(browser, path))
+            assert known.status == unknown, path
+            assert (known.status == 403) == (path in ("/closed", "/closed/x", "/ruled/b"))
+        assert (await between(rig, browser, lambda: browser.post("/known", {"a": "b"}))).status == 200
+        async with rig.browser() as stranger:  # whose other headers are the same
+            assert (await between(rig, browser, lambda: get(stranger, "/known"))).status == 401
+
+
+async def test_a_session_that_is_ended_is_carried_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with signed_in(tmp_path, monkeypatch) as (rig, browser):
+        await between(rig, browser, lambda: get(browser, "/closed"))
+        await rig.gateway.stores.sessions.delete_for_user("alice")
+
+        async def refused() -> bool:
+            return [(await get(browser, "/known")).status for _ in range(2)] == [401, 401]
+
+        await until(refused, "the session has ended for Envoy, too")
+        assert (await get(browser, "/known")).status == 401
