@@ -97,8 +97,15 @@ def test_a_request_goes_to_the_workers_unless_it_carries_a_name() -> None:
             assert header["string_match"] == {"exact": route["route"]["cluster"]}
 
 
+def test_no_app_and_no_worker_is_behind_envoys_own_limits() -> None:
+    for cluster in files()["clusters.json"]["resources"]:
+        (limits,) = every(cluster, "thresholds")[0]
+        assert set(limits) == {"max_connections", "max_pending_requests", "max_requests", "max_retries"}
+        assert min(limits.values()) >= 1_000_000
+
+
 def test_what_envoy_keeps_and_what_a_worker_has_not_heard_yet_stay_below_two_seconds() -> None:
-    """Rule 9: a revocation counts within 2 s. An answer under way is asked about once a second, at the workers' store."""
+    """A revocation counts within 2 s. An answer under way is asked about once a second, at the workers' store."""
     heard = signature(SessionReader.follow_changes).parameters["interval"].default
     assert 2 * heard + KEEP_FOR / 1000 < 2
     assert (KEEP_FOR + ASK_AGAIN_AFTER) / 1000 < 2
