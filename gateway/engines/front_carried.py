@@ -5,6 +5,7 @@ it would get from our own proxy. Without that name, or with one that Envoy does 
 it is the way that all others go. Pure.
 """
 
+from pathlib import Path
 from typing import Any
 
 from gateway.config.schema import Config, Route
@@ -14,6 +15,7 @@ from gateway.engines.envoy import socket_of, upstream_tls
 from gateway.engines.front_known import ASKED, KNOWN
 from gateway.engines.front_lua import answer_code
 from gateway.engines.front_place import EXT, GATEWAY, cluster
+from gateway.engines.front_watch import WIRE, watch_code
 from gateway.engines.plan import HTTP2_SCHEMES, address_of
 from gateway.request.hop import ASKS, CARRY, HOP, NAME, NOTE, TOLD_TO_ENVOY
 
@@ -35,21 +37,26 @@ def settable(config: Config) -> frozenset[str]:
     return frozenset(names)
 
 
-def carried_filters(config: Config) -> list[dict[str, Any]]:
+def carried_filters(config: Config, folder: Path) -> list[dict[str, Any]]:
     """Return the filters before the router: to carry what is known, to ask, and to mend the app's answer."""
     if not carried(config):
         return []
     return [
-        {
-            "name": "answer",
-            "typed_config": {
-                "@type": f"{EXT}.filters.http.lua.v3.Lua",
-                "default_source_code": {"inline_string": answer_code(config)},
-                "clear_route_cache": False,  # the script says when
-            },
-        },
+        _script("watch", watch_code(folder)),
+        _script("answer", answer_code(config)),
         {"name": "ask", "typed_config": _ask(config)},
     ]
+
+
+def _script(name: str, code: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "typed_config": {
+            "@type": f"{EXT}.filters.http.lua.v3.Lua",
+            "default_source_code": {"inline_string": code},
+            "clear_route_cache": False,  # the script says when
+        },
+    }
 
 
 def _ask(config: Config) -> dict[str, Any]:
@@ -104,14 +111,22 @@ def carried_routes(config: Config) -> list[dict[str, Any]]:
         }
         if not route.preserve_host:
             action["host_rewrite_literal"] = authority_of(route.upstreams[0])
+        told = []
+        if not route.upstreams[0].startswith(
+            (*HTTP2_SCHEMES, "unix:")
+        ):  # the connection is this request's alone
+            header = {"key": WIRE, "value": "%UPSTREAM_LOCAL_ADDRESS% %UPSTREAM_REMOTE_ADDRESS%"}
+            told = [{"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
         chosen = [{"name": CARRY, "string_match": {"exact": name}}]
+        watched = {"carried": name, "finishes": route.finish_downloads}
         routes.append(
             {
                 "name": name,
                 "match": {"prefix": "/", "headers": chosen},
                 "route": action,
                 "request_headers_to_remove": [CARRY, HOP],
-                "metadata": {"filter_metadata": {"answer": {"carried": name}}},
+                "response_headers_to_add": told,
+                "metadata": {"filter_metadata": {"answer": {"carried": name}, "watch": watched}},
             }
         )
     return routes

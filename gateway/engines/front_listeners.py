@@ -138,7 +138,7 @@ def _http(config: Config, place: EnginePlace, codec: str) -> dict[str, Any]:
         "http_protocol_options": _http1(config),
         "http2_protocol_options": _HTTP2,
         "early_header_mutation_extensions": [_hop(config, "https" if server.tls else "http")],
-        "http_filters": [*carried_filters(config), _ROUTER],
+        "http_filters": [*carried_filters(config, place.folder), _ROUTER],
         "access_log": access_log(config, str(place.folder / PIPE)),
     }
     if codec == "HTTP3":

@@ -1,6 +1,6 @@
 """What Envoy does to an app's answer where it carries a route by itself, in Lua: what `proxy.response_headers` does.
 
-And what `proxy.held_answers` does: an answer to somebody whose session has ended gets no further.
+And an answer that comes late, to somebody whose session has ended meanwhile, is refused; `front_watch` takes its body.
 """
 
 import json
@@ -9,12 +9,10 @@ from gateway.config.schema import Config, Route
 from gateway.engines.carrying import carried
 from gateway.engines.front_known import known_code
 from gateway.engines.front_place import GATEWAY
+from gateway.engines.front_watch import ASK_AGAIN_AFTER, REFUSED, WIRE
 from gateway.engines.plan import address_of
 from gateway.proxy.shared_caches import OVERRULING
 from gateway.request.hop import AGAIN, PRIVATE, PUBLIC
-
-ASK_AGAIN_AFTER = 1000
-"""Milliseconds after which a worker is asked whether an answer may go on."""
 
 
 def answer_code(config: Config) -> str:
@@ -32,6 +30,7 @@ def answer_code(config: Config) -> str:
             "local routes = {",
             *rows,
             "}",
+            f"local wire_of, refused = {json.dumps(WIRE)}, {json.dumps(REFUSED)}",
             known_code(),
             _CODE,
         )
@@ -50,7 +49,6 @@ def _row(route: Route) -> str:
         "location": json.dumps(route.rewrite.location),
         "domain": json.dumps(route.rewrite.cookie_domain),
         "shared": json.dumps(route.cacheable),
-        "finishes": json.dumps(route.finish_downloads),
     }
     return "{" + ", ".join(f"{key} = {value}" for key, value in said.items()) + "}"
 
@@ -186,6 +184,7 @@ local function refuse(headers)
   end
   for _, name in ipairs(names) do headers:remove(name) end
   headers:replace(":status", "403")
+  headers:replace(wire_of, refused)
   headers:add("cache-control", "no-store")
 end
 
@@ -197,29 +196,13 @@ function envoy_on_response(handle)
   end
   local told = told_of(handle)
   local route, headers = routes[name], handle:headers()
-  local mended = pcall(mend, headers, route, told)
   -- Envoy goes on with an answer whose script has failed; this one must not.
-  if not mended then refuse(headers) end
-  if mended and not told[again] then return end
-  local asked, ended = tonumber(told[again] and told[again]:match("^(%d+)") or 0), not mended
-  if not ended and handle:timestamp() - asked > patience and not goes_on(handle, told) then
-    ended = true
-    refuse(handle:headers())  -- the one from before does not outlive the question
-  end
-  local events = (handle:headers():get("content-type") or ""):lower():find("^%s*text/event%-stream")
-  if not ended and route.finishes and not events then return end
-  local at = handle:timestamp()
-  for chunk in handle:bodyChunks() do
-    if not ended and handle:timestamp() - at > patience then
-      ended, at = not goes_on(handle, told), handle:timestamp()
-      if ended then
-        -- This piece stays here, and all behind it: who is asked now never answers. Without them the client can't take
-        -- what it has for the whole answer.
-        local nobody = {[":method"] = "GET", [":path"] = "/", [":authority"] = "nobody"}
-        pcall(function() handle:httpCall("nobody", nobody, "", 86400000) end)
-      end
-    elseif ended then
-      chunk:setBytes("")
+  if not pcall(mend, headers, route, told) then
+    refuse(headers)
+  elseif told[again] then
+    local asked = tonumber(told[again]:match("^(%d+)"))
+    if handle:timestamp() - asked > patience and not goes_on(handle, told) then
+      refuse(handle:headers())  -- the one from before does not outlive the question
     end
   end
 end

@@ -9,7 +9,7 @@ from gateway.config.schema import Config
 BOOTSTRAP, LISTENERS, CLUSTERS, ENDPOINTS, ROUTES, SECRETS = (
     *("envoy.json", "listeners.json", "clusters.json", "endpoints.json", "routes.json", "secrets.json"),
 )
-ADMIN, NOBODY, PIPE = "admin.sock", "nobody.sock", "carried.pipe"
+ADMIN, NOBODY, PIPE, ENDED = "admin.sock", "nobody.sock", "carried.pipe", "ended"
 GATEWAY = "gateway"
 """The cluster of our workers."""
 STATS = "public"

@@ -81,7 +81,7 @@ class Routes:
 
     def match(self, host: str, path: str) -> Route | None:
         """The route of a lower-case host and a canonical path."""
-        for route in self._candidates(host):
+        for route in self.candidates(host):
             if path_matches(route.path, path):
                 return route
         return None
@@ -98,27 +98,19 @@ class Routes:
             return True
         return path_matches(self._base, path) or self.match(host, path) is not None
 
-    def before(self, host: str, route: Route) -> tuple[str, ...]:
-        """The paths of the routes that are asked before this one at a lower-case host."""
-        earlier = []
-        for one in self._candidates(host):
-            if one is route:
-                break
-            earlier.append(one.path)
-        return tuple(earlier)
-
     def serves_host(self, host: str) -> bool:
         """Whether any route, also one for "*", is for this host."""
-        return bool(self._candidates(host))
+        return bool(self.candidates(host))
 
     def knows_host(self, host: str) -> bool:
         """Whether a return URL may lead there: a host named by a route. "*" names none."""
         if any(route.host != "*" and host_matches(route.host, host) for route in self.all):
             return True
         ours = any(host == domain or host.endswith(f".{domain}") for domain in self._domains)
-        return ours and bool(self._candidates(host))
+        return ours and bool(self.candidates(host))
 
-    def _candidates(self, host: str) -> tuple[Route, ...]:
+    def candidates(self, host: str) -> tuple[Route, ...]:
+        """The routes of a lower-case host, in the order in which they are asked."""
         known = self._by_host.get(host)
         if known is None:
             known = tuple(route for route in self.all if host_matches(route.host, host))

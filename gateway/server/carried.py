@@ -8,9 +8,14 @@ A yes to GET or HEAD also says for which other requests it holds: those with the
 same address. Envoy may say it by itself for half a second (`engines.front_known`).
 """
 
+import asyncio
 import json
+import re
 from collections.abc import Sequence
+from functools import partial
 from ipaddress import ip_address
+from itertools import takewhile
+from pathlib import Path
 
 from gateway.clock import Clock, system_clock
 from gateway.config.schema import Config
@@ -33,6 +38,9 @@ from gateway.session import Sessions
 _START = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"
 NOT_CARRIED = _START + b"\r\n"
 _NOTHING = (b"", "")
+_TOKEN = re.compile(r"[0-9a-f-]{1,64}")
+_LOOKED_FOR = 60.0
+"""Seconds for which a no is left where Envoy looks for it."""
 _GOES_ON, _ENDS = NOT_CARRIED, b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
 # What stands between Envoy and its two ends, and so is Envoy's to write.
 _FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection", "te", "trailer", "expect"})
@@ -41,7 +49,9 @@ _OF_ENVOY = ("x-forwarded-proto", "x-envoy-external-address")
 
 
 class CarriedRequests:
-    """Answers Envoy's questions. `clock` is the wall clock that Envoy reads, too."""
+    """Answers Envoy's questions. `clock` is the wall clock that Envoy reads, too; `ended` the folder where a no about
+    an answer under way is left (`engines.front_watch`).
+    """
 
     def __init__(
         self,
@@ -50,13 +60,14 @@ class CarriedRequests:
         access: AccessLog,
         routes: Routes,
         sessions: Sessions,
+        ended: Path,
         *,
         clock: Clock = system_clock,
     ) -> None:
         self._fast, self._access, self._routes, self._sessions = fast, access, routes, sessions
         self._names = {id(route): name for name, route in carried(config).items()}
         self._settable = settable(config)
-        self._clock = clock
+        self._clock, self._ended = clock, ended
 
     def answer(self, head: bytes, address: ClientAddress, hop: Hop) -> bytes:
         """Say whether Envoy may carry the request of this head, and how."""
@@ -125,7 +136,7 @@ class CarriedRequests:
         sent = [key.decode("latin-1").lower() for key, _ in allowed.plan.pairs]
         if any(sent.count(key) > 1 for key, _ in told):
             return ""
-        elsewhere, principal = self._fast.elsewhere(allowed), allowed.rendered.principal
+        elsewhere, principal = self._elsewhere(allowed), allowed.rendered.principal
         target = allowed.plan.target
         words = (
             name,
@@ -139,6 +150,16 @@ class CarriedRequests:
         )
         # One of them would be read as several, or could not be written as the text that Envoy keeps.
         return "\t".join(words) if all("\t" not in word and word.isascii() for word in words) else ""
+
+    def _elsewhere(self, allowed: Allowed) -> tuple[str, ...] | None:
+        """How paths begin of which something else may be said than of this one, for the same headers and GET or HEAD;
+        None if policy asks for more than the headers, or the route is not for all paths.
+        """
+        route = allowed.site.route
+        if allowed.rendered.decision is None or route.path != "/":
+            return None
+        asked = self._routes.candidates(allowed.plan.target.host)
+        return (*self._fast.ours, *(one.path for one in takewhile(lambda one: one is not route, asked)))
 
     # -- what is told to Envoy for later ---------------------------------------------------------------------------
 
@@ -166,9 +187,22 @@ class CarriedRequests:
         return " ".join(map(str, (*words, sid)))
 
     async def goes_on(self, asked: str) -> bytes:
-        """Say whether an answer under way may go on: its session has not ended, and policy says the same."""
+        """Say whether an answer under way may go on: its session has not ended, and policy says the same.
+
+        Who does not wait for the word has written a token behind the question: for a no there is a file of that name.
+        """
+        words = asked.split(" ")
+        answer = await self._judged_again(words[:7])
+        if answer is _ENDS and len(words) == 8 and _TOKEN.fullmatch(words[7]):
+            file = self._ended / words[7]
+            file.touch(0o600)
+            # Where the answer was over before anybody looked.
+            asyncio.get_running_loop().call_later(_LOOKED_FOR, partial(file.unlink, missing_ok=True))
+        return answer
+
+    async def _judged_again(self, words: Sequence[str]) -> bytes:
         try:
-            _, method, scheme, client, authority, uri, sid = asked.split(" ")
+            _, method, scheme, client, authority, uri, sid = words
             target = make_target(scheme, authority, method, uri, ip_address(client))
             principal = await self._sessions.look_up(sid)
         except (ValueError, RequestRefused):

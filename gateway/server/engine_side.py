@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Sequence
 
+from gateway.engines.front_place import ENDED
 from gateway.observability.access_log import AccessLog
 from gateway.portal.health import Health
 from gateway.portal.services import Services
@@ -19,6 +20,11 @@ def engine_side(
     folder = folder_of(sockets)
     health.also("engine", Readiness(folder))
     asked = CarriedRequests(
-        config=services.config, fast=fast, access=access, routes=services.routes, sessions=services.sessions
+        config=services.config,
+        fast=fast,
+        access=access,
+        routes=services.routes,
+        sessions=services.sessions,
+        ended=folder / ENDED,
     )
     return asked, CarriedLog(folder=folder, access=access)

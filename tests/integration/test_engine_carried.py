@@ -1,6 +1,7 @@
 """What Envoy carries itself with `server.engine: envoy`: as our own proxy would, and only what a worker has allowed."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import aiohttp
@@ -8,10 +9,11 @@ import pytest
 from aiohttp import web
 
 from gateway.engines.carrying import carried as carried_names
+from gateway.engines.front_watch import ASK_AGAIN_AFTER
 from tests.doors.run import RealClock
 from tests.engine_rig import behind_envoy, carried, carried_so_far
-from tests.rig import echo
-from tests.waiting import free_port
+from tests.rig import Rig, echo
+from tests.waiting import free_port, until
 
 pytestmark = pytest.mark.xdist_group("engine")
 PATIENCE = 60
@@ -84,19 +86,58 @@ async def test_a_signed_in_user_is_carried_and_the_app_gets_what_it_gets_from_us
 async def test_a_download_that_envoy_carries_stops_when_its_session_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    route = {"upstream": "UPSTREAM", "timeouts": {"idle": "3s"}}  # short: the app says nothing more
+    """Cut, as by our own proxy: not only when it has been silent for `timeouts.idle`, which is 5 minutes."""
     async with (
-        behind_envoy(tmp_path, monkeypatch, handler=app, clock=RealClock(), routes=[route]) as rig,
+        behind_envoy(tmp_path, monkeypatch, handler=app, clock=RealClock()) as rig,
         rig.browser() as browser,
     ):
         await rig.add_user()
         await browser.sign_in()
         answer = await carried(rig, lambda: browser.session.get(f"{rig.url}/download"))
-        assert await answer.content.readexactly(10)
+        async with asyncio.timeout(PATIENCE):
+            before = questions(rig)
+            while questions(rig) < before + 2:  # it is asked about, and goes on
+                await answer.content.readexactly(8_000_000)
+            await answer.content.readexactly(20_000_000)
         await rig.gateway.stores.sessions.delete_for_user("alice")
         async with asyncio.timeout(PATIENCE):
             with pytest.raises(aiohttp.ClientError):
                 await all_thrown_away(answer)
+
+
+def questions(rig: Rig) -> int:
+    """How often Envoy has asked a worker."""
+    assert rig.engine is not None
+    return sum(map(int, rig.engine.stats(r"^cluster\.gateway\.upstream_rq_total$").values()))
+
+
+async def test_an_answer_that_begins_when_its_session_has_ended_has_no_body(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        if request.path == "/slow":
+            begun.set()
+            await go_on.wait()
+        return await echo(request)
+
+    async with (
+        behind_envoy(tmp_path, monkeypatch, handler=slow, clock=RealClock()) as rig,
+        rig.browser() as browser,
+    ):
+        await rig.add_user()
+        await browser.sign_in()
+        await carried(rig, lambda: browser.get("/x"))
+        asked = asyncio.create_task(browser.get("/slow"))
+        async with asyncio.timeout(PATIENCE):
+            await begun.wait()
+            await rig.gateway.stores.sessions.delete_for_user("alice")
+            since = time.time()
+            await until(lambda: time.time() > since + ASK_AGAIN_AFTER / 1000, "the yes is too old")
+            go_on.set()
+            answer = await asked
+        assert (answer.status, await answer.text()) == (403, "")
 
 
 async def all_thrown_away(answer: aiohttp.ClientResponse) -> None:

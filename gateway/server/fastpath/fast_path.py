@@ -83,6 +83,7 @@ class FastPath:
         self._routes, self._assertions, self._proxy = routes, assertions, proxy
         self._pages, self._access, self._clock = pages, access, clock
         self._below, self._exact = below, exact
+        self.ours = (*below, *sorted(exact))
         self.lines = RequestLines(self._is_ours)
         self._loop: asyncio.AbstractEventLoop | None = None
         """That of the first request: asking for it is a call of the system."""
@@ -172,15 +173,6 @@ class FastPath:
     def lasts(self, allowed: Allowed) -> bool:
         """Whether policy says the same of the same request a moment later."""
         return not self._momentary[id(allowed.site.route)]
-
-    def elsewhere(self, allowed: Allowed) -> tuple[str, ...] | None:
-        """How paths begin of which something else may be said than of this one, for the same headers and GET or HEAD;
-        None if policy asks for more than the headers, or the route is not for all paths.
-        """
-        route = allowed.site.route
-        if allowed.rendered.decision is None or route.path != "/":
-            return None
-        return (*self._below, *sorted(self._exact), *self._routes.before(allowed.plan.target.host, route))
 
     def _site(self, line: RequestLine, host: str) -> PreparedRoute | None:
         """The route of a request, None for a 404, a certificate to be checked, or a route without an app behind us."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gateway.config.checks.engine import MEND, OLDEST, envoy_program
 from gateway.config.schema import Config
-from gateway.engines.front_place import ADMIN, BOOTSTRAP, NOBODY, PIPE, EnginePlace
+from gateway.engines.front_place import ADMIN, BOOTSTRAP, ENDED, NOBODY, PIPE, EnginePlace
 from gateway.errors import GatewayError
 from gateway.server.process.engine_admin import EnvoyAdmin
 from gateway.server.process.generation import BACK_OFF, HEALTHY_AFTER, worker_count
@@ -62,6 +62,7 @@ class Engine:
         self._nobody = Listeners(f"unix:{self.folder / NOBODY}")  # connects, and never answers
         self._nobody.grow(1)
         self._pipe = _make_pipe(self.folder)
+        (self.folder / ENDED).mkdir(0o700)
         self._admin = EnvoyAdmin(self.folder / ADMIN)
         self._config = config
         self._process: subprocess.Popen[bytes] | None = None

@@ -9,8 +9,8 @@ from gateway.config.schema import Config
 from gateway.engines.carrying import carried
 from gateway.engines.front_envoy import front_files
 from gateway.engines.front_known import KEEP_FOR
-from gateway.engines.front_lua import ASK_AGAIN_AFTER
 from gateway.engines.front_place import EnginePlace
+from gateway.engines.front_watch import ASK_AGAIN_AFTER
 from gateway.session.reading import SessionReader
 
 GOLDEN = Path(__file__).parents[2] / "data" / "front_envoy.json"
