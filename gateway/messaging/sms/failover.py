@@ -56,6 +56,8 @@ taken it as well.
 
 def is_vendor_down(failure: SendFailed) -> bool:
     """Tell whether a failure is the vendor's and not this message's: the next message would fail alike."""
+    if failure.outage:  # Twilio's codes say it themselves
+        return True
     code = failure.code.rpartition(" ")[2]
     server_error = len(code) == 3 and code.startswith("5")
     return server_error or code.startswith("205") or code in _NO_ANSWER or code in _ACCOUNT

@@ -5,6 +5,7 @@ import pytest
 from gateway.errors import SendFailed
 from gateway.messaging.senders.twilio.error_entry import COUNTRY, NETWORK, OPTED_OUT, Kind
 from gateway.messaging.senders.twilio.errors import TWILIO_ERRORS, twilio_failure
+from gateway.messaging.sms.failover import is_vendor_down
 
 PROMISED = {
     *(
@@ -145,3 +146,8 @@ def test_what_passes_by_itself_may_be_tried_again_and_what_the_operator_mends_ma
     if entry.kind in (Kind.NUMBER, Kind.CARRIER):
         assert entry.next_number
         assert not entry.outage
+
+
+@pytest.mark.parametrize("code", sorted(TWILIO_ERRORS))
+def test_a_second_vendor_takes_over_what_the_table_calls_an_outage_and_nothing_else(code: int):
+    assert is_vendor_down(twilio_failure(400, code)) is TWILIO_ERRORS[code].outage
