@@ -16,7 +16,7 @@ from gateway.portal.rendering.texts import FACTOR_LABELS
 from gateway.portal.rendering.user_agent import browser_name
 from gateway.portal.request import Reader
 from gateway.stores.protocols.tokens import ApiToken
-from tests.access_samples import ACCESS, APPROVALS
+from tests.access_samples import ACCESS, APPROVALS, SMS_MIGRATION
 from tests.admin_samples import ADMIN_PAGES
 from tests.apps_samples import APP_SAMPLES, icon
 from tests.oidc_samples import OIDC_SAMPLES
@@ -148,6 +148,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     **APP_SAMPLES,
     **SIGN_IN_SAMPLES,
     "nudge": ("nudge.html", {"rd": "/"}),
+    "sms_migration": ("sms_migration.html", SMS_MIGRATION),
     "verify": ("verify.html", VERIFY),
     "verify-error": (
         "verify.html",

@@ -9,6 +9,7 @@ from functools import partial
 
 from gateway.authn.factors.base import Factor, Outcome, Prompt, Resend
 from gateway.authn.factors.preference import Preferences
+from gateway.authn.factors.sms_migration import SmsMigrationPlan
 from gateway.authn.factors.webauthn import WebAuthnFactor
 from gateway.authn.login_origin import LoginOrigin
 from gateway.authn.missing_proof import MissingProof, OwnPages
@@ -46,6 +47,7 @@ class SignIn(MissingProof):
         meant: Callable[[Target], Target],
         preferences: Preferences,
         passwords: PasswordCheck,
+        sms_plan: SmsMigrationPlan,
     ) -> None:
         super().__init__(
             factors=factors,
@@ -54,6 +56,7 @@ class SignIn(MissingProof):
             own=own,
             meant=meant,
             preferences=preferences,
+            sms_plan=sms_plan,
         )
         self._directory, self._limits, self._audit = directory, limits, audit
         self._devices, self._risk, self._passwords = devices, risk, passwords

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from gateway.authn.factors.base import Factor
 from gateway.authn.factors.preference import Preferences
+from gateway.authn.factors.sms_migration import SmsMigrationPlan
 from gateway.authn.factors.webauthn import WebAuthnFactor
 from gateway.model import Decision, Principal, Target, User, Verdict
 from gateway.policy.decide import OWN_FACTORS, Routes, decide, has_two, proven_recently
@@ -27,9 +28,11 @@ class MissingProof:
         own: OwnPages,
         meant: Callable[[Target], Target],
         preferences: Preferences,
+        sms_plan: SmsMigrationPlan,
     ) -> None:
         self._factors, self._sessions, self._routes = factors, sessions, routes
         self._own, self._meant, self._preferences = own, meant, preferences
+        self._sms_plan = sms_plan
         self.judges: list[Judge] = []
         """Asked first: whoever has pages of its own says here what stands before them."""
 
@@ -68,7 +71,16 @@ class MissingProof:
             return False
         return await self._usable(factor, user, decision)
 
+    async def lost_sms(self, user: User) -> bool:
+        """Tell whether the user's only second factor is SMS, which no longer signs in (`sms.migration`)."""
+        if not self._sms_plan.ended_for(user) or not await self._factors["sms"].enrolled(user):
+            return False
+        others = [self._factors[name] for name in OWN_FACTORS - {"sms"} if name in self._factors]
+        return not any([await factor.enrolled(user) for factor in others])
+
     async def _usable(self, factor: Factor, user: User, decision: Decision) -> bool:
+        if factor.name == "sms" and self._sms_plan.ended_for(user):
+            return False
         if decision.key_models:
             return isinstance(factor, WebAuthnFactor) and await factor.has_model(user, decision.key_models)
         return await factor.enrolled(user)

@@ -26,6 +26,8 @@ from gateway.portal.signin.next_step import NextStep, RedirectLoop
 from gateway.portal.signin.passkey_nudge import PasskeyNudge
 from gateway.portal.signin.passkey_views import PasskeyViews
 from gateway.portal.signin.second_factor_views import VerifyViews
+from gateway.portal.signin.sms_migration_views import PATH as MIGRATION
+from gateway.portal.signin.sms_migration_views import Nudges, SmsMigrationNudge
 from gateway.portal.signin.sms_status_views import SmsViews
 from gateway.session.cross_domain_code import HandOffs
 from gateway.session.device_endpoints import REFRESH, REGISTER, SITE, site_host
@@ -101,13 +103,22 @@ def _sign_in(services: Services, *, can_reset: bool) -> Views:
         clock=services.clock,
         prefix=services.prefix,
     )
+    migration = SmsMigrationNudge(
+        plan=services.authn.factors.sms_plan,
+        factors=services.authn.factors,
+        pages=services.pages,
+        routes=services.routes,
+        audit=services.audit,
+        clock=services.clock,
+        prefix=services.prefix,
+    )
     verify = VerifyViews(
         signin=services.authn.signin,
         sessions=services.sessions,
         pages=services.pages,
         devices=services.authn.devices,
         onward=onward,
-        nudge=nudge,
+        nudges=Nudges(migration=migration, passkey=nudge),
         fallback=services.config.sms.fallback,
         live=services.messaging.sms.provider.reports is not None,
     )
@@ -126,6 +137,7 @@ def _sign_in(services: Services, *, can_reset: bool) -> Views:
         "/verify": {"GET": verify.page, "POST": verify.submit},
         "/logout": {"GET": out.page, "POST": out.submit},
         "/passkey/nudge": {"GET": nudge.page},
+        MIGRATION: {"GET": migration.page},
     }
 
 

@@ -162,6 +162,7 @@ def build_authn(
         meant=partial(stands_for, prefix=prefix, routes=base.routes),
         preferences=factors.preferences,
         passwords=users.passwords,
+        sms_plan=factors.sms_plan,
     )
     return Authn(signin=signin, form_tokens=form_tokens, factors=factors, devices=devices, geo=geo)
 

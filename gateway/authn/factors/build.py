@@ -17,6 +17,7 @@ from gateway.authn.factors.phone_lines import Phones, SecondPhone
 from gateway.authn.factors.preference import Preferences
 from gateway.authn.factors.recovery import RecoveryFactor
 from gateway.authn.factors.sms import SmsFactor
+from gateway.authn.factors.sms_migration import SmsMigrationPlan
 from gateway.authn.factors.sms_verify import SmsVerifyFactor
 from gateway.authn.factors.totp import TotpFactor
 from gateway.authn.factors.webauthn import WebAuthnFactor
@@ -75,6 +76,7 @@ class Factors:
     approval: ApprovalFactor
     preferences: Preferences
     credentials: Credentials
+    sms_plan: SmsMigrationPlan
 
 
 def build_factors(parts: FactorServices) -> Factors:
@@ -133,6 +135,7 @@ def build_factors(parts: FactorServices) -> Factors:
         approval=approval,
         preferences=preferences,
         credentials=parts.credentials,
+        sms_plan=SmsMigrationPlan(config.sms.migration, parts.credentials, parts.clock),
     )
 
 

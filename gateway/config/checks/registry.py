@@ -25,6 +25,7 @@ from gateway.config.checks.rules import RULE_CHECKS
 from gateway.config.checks.session import SESSION_CHECKS
 from gateway.config.checks.sms import DEFAULT, SMS_CHECKS
 from gateway.config.checks.sms_backup import SMS_BACKUP_CHECKS
+from gateway.config.checks.sms_migration import SMS_MIGRATION_CHECKS
 from gateway.config.countries import telephone_country
 from gateway.config.patterns import path_matches
 from gateway.config.schema import (
@@ -255,6 +256,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"sms"}), sms),
     *SMS_CHECKS,
     *SMS_BACKUP_CHECKS,
+    *SMS_MIGRATION_CHECKS,
     (frozenset({"email"}), email),
     (frozenset({"directory"}), directory),
     (frozenset({"branding"}), appearance),

@@ -9,6 +9,7 @@ from gateway.config.sections.sms_backup import SmsBackup
 from gateway.config.sections.sms_budgets import Fallback, SmsBudgets, SmsPumping, SmsSpending
 from gateway.config.sections.sms_channels import ChannelName, Place, Sender, SmsRcs, SmsWhatsApp
 from gateway.config.sections.sms_lookup import SmsLookup
+from gateway.config.sections.sms_migration import SmsMigration
 from gateway.config.units import Duration
 
 Country = Annotated[
@@ -64,6 +65,9 @@ class SmsBase(Section):
     fallback: tuple[Fallback, ...] = Field(
         ("voice", "email", "totp"),
         description="what is asked for, in this order, when a budget or the cap allows no SMS",
+    )
+    migration: SmsMigration = Field(
+        SmsMigration(), description="moves users who have nothing but SMS to something safer (docs/sms.md)"
     )
     backup: SmsBackup | None = Field(
         None,

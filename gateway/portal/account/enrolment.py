@@ -93,12 +93,15 @@ class FactorEnrolment:
 
     def choices(self, accepted: frozenset[str]) -> list[str]:
         """What can be added, of what the route accepts (empty: anything)."""
-        return [name for name in self._factors.enrols if not accepted or name in accepted]
+        ended = {"sms"} if self._factors.sms_plan.denies else set()
+        return [
+            name for name in self._factors.enrols if name not in ended and (not accepted or name in accepted)
+        ]
 
     def can_add(self, user: User, factor: str, accepted: frozenset[str]) -> bool:
         """A second phone number is no factor that a route could ask for: it stands beside the first."""
         if factor == SECOND_PHONE:
-            return bool(user.phone) and "sms" in self._config.factors
+            return bool(user.phone) and "sms" in self._config.factors and not self._factors.sms_plan.denies
         return factor in self.choices(accepted)
 
     async def begin(

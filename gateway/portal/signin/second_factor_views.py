@@ -31,7 +31,7 @@ from gateway.portal.request import PortalRequest, Reader
 from gateway.portal.return_url import href, with_return
 from gateway.portal.signin.challenges import Begun, Challenges
 from gateway.portal.signin.next_step import NextStep
-from gateway.portal.signin.passkey_nudge import PasskeyNudge
+from gateway.portal.signin.sms_migration_views import Nudges
 from gateway.session import Sessions
 
 NOT_YET = N_("Nobody has answered yet.")
@@ -79,14 +79,14 @@ class VerifyViews:
         pages: Pages,
         devices: RememberedDevices,
         onward: NextStep,
-        nudge: PasskeyNudge,
+        nudges: Nudges,
         *,
         fallback: Sequence[str],
         live: bool,
     ) -> None:
         """`fallback` stands in for SMS that are refused; `live` says whether deliveries are reported to us."""
         self._signin, self._sessions, self._pages, self._devices = signin, sessions, pages, devices
-        self._onward, self._nudge, self._live = onward, nudge, live
+        self._onward, self._nudges, self._live = onward, nudges, live
         self._challenges = Challenges(signin, fallback)
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
@@ -130,8 +130,7 @@ class VerifyViews:
         if record is not None:
             risen = await self._sessions.with_grants(principal.user, record)
             response = self._onward.to(request, destination, risen)
-            if await self._nudge.due(request, principal.user, factor):
-                self._nudge.instead(request, destination, response)
+            await self._nudges.between(request, principal.user, factor, destination, response)
             await self._sessions.attach(request.http, response, record)
             if form.get("remember_device") and factor not in LENT_FACTORS:
                 await self._remember(request, principal, response)
@@ -180,6 +179,8 @@ class VerifyViews:
         if decision.verdict is not Verdict.STEP_UP:
             return self._onward.to(request, destination, principal)
         usable = await self._signin.usable_factors(principal.user, decision, principal.amr)
+        if not usable and await self._signin.lost_sms(principal.user):
+            return self._nudges.migration.refusal(request, principal.user, destination)
         if not usable:
             return self._onward.to_enrolment(request, destination)
         factor = factor if factor in usable else usable[0]
