@@ -13,7 +13,15 @@ from gateway.engines.headers import (
     removed_families,
     removed_names,
 )
-from gateway.engines.plan import EnginePlan, HostPlan, addresses, cookie_pattern, path_change, path_pattern
+from gateway.engines.plan import (
+    EnginePlan,
+    HostPlan,
+    addresses,
+    cookie_pattern,
+    path_change,
+    path_pattern,
+    tls_of,
+)
 from gateway.forwardauth import CONSUMED, CONSUMES, route_key
 from gateway.proxy.client_headers import FORWARDED_FAMILY
 
@@ -178,6 +186,7 @@ def _to_the_app(route: Route, told: list[str], name: str, first: str = "") -> It
     yield f"\t\t\treverse_proxy {' '.join(map(_dial, _upstreams(route)))} {{"
     if first:
         yield first
+    yield from _probes(route)
     if not route.preserve_host:
         yield "\t\t\t\theader_up Host {upstream_hostport}"
     yield f'\t\t\t\theader_down Set-Cookie "(?i)^\\s*{name}\\s*=.*$" "auth_gateway_dropped=; Max-Age=0"'
@@ -192,8 +201,25 @@ def _to_the_app(route: Route, told: list[str], name: str, first: str = "") -> It
     yield "\t\t\t}"
 
 
+def _probes(route: Route) -> Iterator[str]:
+    """Caddy knows one status or one class of them; of other ranges it is told to look at failing requests alone."""
+    health = route.health
+    if health is None:
+        return
+    lowest, highest = health.healthy_status
+    one = f"{lowest}" if lowest == highest else ""
+    whole = f"{lowest // 100}xx" if (lowest % 100, highest - lowest) == (0, 99) else ""
+    if status := one or whole:
+        yield f"\t\t\t\thealth_uri {addresses(route)[0].base}{health.path}"
+        yield f"\t\t\t\thealth_interval {round(health.interval * 1000)}ms"
+        yield f"\t\t\t\thealth_timeout {round(health.timeout * 1000)}ms"
+        yield f"\t\t\t\thealth_status {status}"
+    yield f"\t\t\t\tmax_fails {health.fall}\n\t\t\t\tfail_duration {round(health.interval * 1000)}ms"
+    yield "\t\t\t\tlb_try_duration 5s"
+
+
 def _transport(route: Route) -> Iterator[str]:
-    tls = route.tls
+    tls = tls_of(route)
     yield "\t\t\t\ttransport http {\n\t\t\t\t\tcompression off"
     if addresses(route)[0].tls:
         yield "\t\t\t\t\ttls"

@@ -9,6 +9,7 @@ import yaml
 
 from gateway.config.addresses import is_ip
 from gateway.config.schema import Route
+from gateway.config.sections.route import HealthCheck
 from gateway.engines.envoy_lua import all_but, cookie_code, strip_code
 from gateway.engines.headers import (
     drops,
@@ -25,6 +26,7 @@ from gateway.engines.plan import (
     addresses,
     path_change,
     path_pattern,
+    tls_of,
 )
 from gateway.forwardauth import CONSUMED, CONSUMES
 
@@ -195,6 +197,10 @@ def _regex(pattern: str) -> dict[str, Any]:
 
 def _app(name: str, route: Route) -> dict[str, Any]:
     found = _cluster(name, [address.authority for address in addresses(route)])
+    if route.health:
+        found["health_checks"] = [_probe(route, route.health)]
+        # Rather no answer than one of an app that is out: Envoy would ask all of them where most are out.
+        found["common_lb_config"] = {"healthy_panic_threshold": {"value": 0.0}}
     if route.upstreams[0].startswith(HTTP2_SCHEMES):
         found["typed_extension_protocol_options"] = {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
@@ -207,9 +213,29 @@ def _app(name: str, route: Route) -> dict[str, Any]:
     return found
 
 
+def _probe(route: Route, health: HealthCheck) -> dict[str, Any]:
+    lowest, highest = health.healthy_status
+    app = addresses(route)[0]
+    http: dict[str, Any] = {
+        "host": app.authority,
+        "path": app.base + health.path,
+        "expected_statuses": [{"start": lowest, "end": highest + 1}],
+    }
+    if route.upstreams[0].startswith(HTTP2_SCHEMES):
+        http["codec_client_type"] = "HTTP2"
+    return {
+        "timeout": f"{health.timeout:g}s",
+        "interval": f"{health.interval:g}s",
+        "no_traffic_interval": f"{health.interval:g}s",
+        "unhealthy_threshold": health.fall,
+        "healthy_threshold": health.rise,
+        "http_health_check": http,
+    }
+
+
 def upstream_tls(route: Route, url: str) -> dict[str, Any]:
     """Return how TLS to this upstream is spoken. Envoy checks no certificate unless it is told to."""
-    tls = route.tls
+    tls = tls_of(route)
     name = tls.server_name or address_of(url).authority.rpartition(":")[0].strip("[]")
     common: dict[str, Any] = {}
     if tls.verify:
@@ -224,6 +250,8 @@ def upstream_tls(route: Route, url: str) -> dict[str, Any]:
             "private_key": {"filename": str(tls.key_file)},
         }
         common["tls_certificates"] = [files]
+    if url.startswith(HTTP2_SCHEMES):
+        common["alpn_protocols"] = ["h2"]
     context = {"@type": f"{_TYPE}.transport_sockets.tls.v3.UpstreamTlsContext", "common_tls_context": common}
     return context if is_ip(name) else {**context, "sni": name}
 
@@ -249,6 +277,6 @@ def _tls(plan: EnginePlan) -> dict[str, Any]:
     }
     context = {
         "@type": f"{_TYPE}.transport_sockets.tls.v3.DownstreamTlsContext",
-        "common_tls_context": {"tls_certificates": [files]},
+        "common_tls_context": {"tls_certificates": [files], "alpn_protocols": ["h2", "http/1.1"]},
     }
     return {"name": "tls", "typed_config": context}

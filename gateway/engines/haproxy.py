@@ -30,6 +30,7 @@ from gateway.engines.plan import (
     cookie_pattern,
     path_change,
     path_pattern,
+    tls_of,
 )
 from gateway.forwardauth.engine_pass import is_settled, pass_cookie, route_id
 from gateway.session.cookie import cookie_name, cookie_path
@@ -233,9 +234,32 @@ def _backend(plan: EnginePlan, route: Route) -> Iterator[str]:
         yield f"    http-request replace-path '^{change[0]}/?(.*)$' '{change[1]}/\\1'"
     if not route.preserve_host:
         yield f"    http-request set-header Host {addresses(route)[0].authority}"
+    yield from _probes(route)
+    probed = _probed(route)
     for number, address in enumerate(addresses(route)):
         tls = f" ssl {_verified(route)}" if address.tls else ""
-        yield f"    server app{number} {_server_address(address.authority)}{tls}"
+        yield f"    server app{number} {_server_address(address.authority)}{tls}{probed}"
+
+
+def _probes(route: Route) -> Iterator[str]:
+    """Ask as the gateway's own health checks do."""
+    if route.health is None:
+        return
+    health, app = route.health, addresses(route)[0]
+    lowest, highest = health.healthy_status
+    asked = f"meth GET uri {app.base}{health.path} ver HTTP/1.1 hdr Host {app.authority}"
+    yield "    option httpchk"
+    yield f"    http-check send {asked} hdr User-Agent 'auth-gateway health check'"
+    yield f"    http-check expect status {lowest}-{highest}"
+    yield f"    timeout check {round(health.timeout * 1000)}ms"
+    yield "    option redispatch"
+
+
+def _probed(route: Route) -> str:
+    health = route.health
+    if health is None:
+        return ""
+    return f" check inter {max(1, round(health.interval * 1000))}ms fall {health.fall} rise {health.rise}"
 
 
 def _any_case(pattern: str) -> str:
@@ -244,7 +268,7 @@ def _any_case(pattern: str) -> str:
 
 
 def _verified(route: Route) -> str:
-    tls = route.tls
+    tls = tls_of(route)
     name = tls.server_name or addresses(route)[0].authority.rpartition(":")[0].strip("[]")
     sni = "" if is_ip(name) else f" sni str({name})"
     own = f" crt {tls.cert_file}" if tls.cert_file else ""  # HAProxy looks for its key beside it, in FILE.key

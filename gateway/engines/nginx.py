@@ -20,6 +20,7 @@ from gateway.engines.plan import (
     cookie_pattern,
     path_change,
     path_pattern,
+    tls_of,
 )
 from gateway.forwardauth import route_key
 
@@ -116,7 +117,10 @@ def _cookie_map(name: str) -> str:
 
 
 def _upstream(plan: EnginePlan, route: Route) -> Iterator[str]:
-    servers = " ".join(f"server {address.authority};" for address in addresses(route))
+    # This nginx probes nothing by itself: an app that failed is left alone for the pause between two probes.
+    health = route.health
+    failing = f" max_fails={health.fall} fail_timeout={max(1, round(health.interval))}s" if health else ""
+    servers = " ".join(f"server {address.authority}{failing};" for address in addresses(route))
     yield f"    upstream app_{plan.number(route)} {{ {servers} keepalive 32; }}"
     if change := path_change(route):
         # By the URL as it came: nginx' own `rewrite` reads and writes escapes anew.
@@ -260,7 +264,7 @@ def _location(plan: EnginePlan, route: Route, number: int) -> Iterator[str]:
 
 def _verified(route: Route) -> Iterator[str]:
     """nginx checks no certificate unless it is told to."""
-    tls = route.tls
+    tls = tls_of(route)
     yield "            proxy_ssl_server_name on;"
     yield f"            proxy_ssl_name {tls.server_name or addresses(route)[0].authority.rpartition(':')[0]};"
     if tls.verify:

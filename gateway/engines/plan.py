@@ -14,6 +14,7 @@ from gateway.config.checks.routes import covers_host
 from gateway.config.patterns import path_matches
 from gateway.config.schema import Config, Route
 from gateway.config.sections.oidc import metadata_paths
+from gateway.config.sections.route import UpstreamTls
 from gateway.errors import ConfigError, Mistake
 
 HTTP2_SCHEMES = ("h2c://", "h2://")
@@ -105,11 +106,25 @@ def plan(
         sites=tuple(_sites(config)),
         listen=listen or f"0.0.0.0:{port}",
         gateway=gateway or config.server.main[0],
-        certificate=certificate or (tls.cert_file if tls else None),
-        key=key or (tls.key_file if tls else None),
+        certificate=_whole(certificate or (tls.cert_file if tls else None)),
+        key=_whole(key or (tls.key_file if tls else None)),
         included=included,
         state=state or Path("/var/lib/auth-gateway"),
     )
+
+
+def _whole(path: Path | None) -> Path | None:
+    """Engines look for a path without "/" in front elsewhere than we do: beside their configuration, or where they
+    were started.
+    """
+    return path.absolute() if path else None
+
+
+def tls_of(route: Route) -> UpstreamTls:
+    """Return how TLS to the app is spoken, with whole paths."""
+    tls = route.tls
+    files = {name: _whole(getattr(tls, name)) for name in ("ca_file", "cert_file", "key_file")}
+    return tls.model_copy(update=files)
 
 
 def _mistakes(config: Config, engine: str) -> Iterator[Mistake]:
@@ -143,13 +158,15 @@ def _mistakes(config: Config, engine: str) -> Iterator[Mistake]:
                     problem=problem,
                     mend="remove it, and set it in the engine",
                 )
-        if engine != "envoy" and any(url.startswith(HTTP2_SCHEMES) for url in route.upstreams):
+        if engine not in ("envoy", "traefik") and any(
+            url.startswith(HTTP2_SCHEMES) for url in route.upstreams
+        ):
             yield Mistake(
                 file="config",
                 line=0,
                 key=f"routes[{index}].upstream",
                 problem=f"speaks HTTP/2, which can't be exported to {engine or 'this engine'}",
-                mend="export to envoy, or write http:// or https://",
+                mend="export to envoy or traefik, or write http:// or https://",
             )
         upstreams = [urlsplit(url) for url in route.upstreams if not url.startswith("unix:")]
         if len({parts.path.rstrip("/") for parts in upstreams}) > 1:

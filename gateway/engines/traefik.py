@@ -80,7 +80,7 @@ def _site(plan: EnginePlan, site: HostPlan, order: int, http: dict[str, Any]) ->
         steps = ["strip", f"{name}-strip", f"{name}-auth", *_steps(route, name, http)]
         http["middlewares"][f"{name}-strip"] = _strip(route)
         http["middlewares"][f"{name}-auth"] = _auth(plan, route)
-        http["services"][name] = _service(_urls(route), pass_host=route.preserve_host)
+        http["services"][name] = _service(_urls(route), pass_host=route.preserve_host, probe=_probe(route))
         below = top - 2 * number
         http["routers"][f"{name}-{order}"] = _router(plan, rule, name, [*steps, "no-upgrade"], below - 1)
         if route.switches_to("websocket"):
@@ -136,8 +136,22 @@ def _router(
     return {**router, "tls": {}} if plan.secure else router
 
 
-def _service(urls: list[str], *, pass_host: bool = True) -> dict[str, Any]:
-    return {"loadBalancer": {"passHostHeader": pass_host, "servers": [{"url": url} for url in urls]}}
+def _service(
+    urls: list[str], *, pass_host: bool = True, probe: dict[str, str] | None = None
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"passHostHeader": pass_host, "servers": [{"url": url} for url in urls]}
+    if probe is not None:
+        found["healthCheck"] = probe
+    return {"loadBalancer": found}
+
+
+def _probe(route: Route) -> dict[str, str] | None:
+    """Traefik takes 2xx and 3xx for healthy, whatever `healthy_status` says, and one answer for an end of it."""
+    health = route.health
+    if health is None:
+        return None
+    path = addresses(route)[0].base + health.path
+    return {"path": path, "interval": f"{health.interval:g}s", "timeout": f"{health.timeout:g}s"}
 
 
 def _host_rule(host: str) -> str:
@@ -154,9 +168,10 @@ def _all(*rules: str) -> str:
 
 def _urls(route: Route) -> list[str]:
     """Without the base path, which a step of its own adds."""
+    plain = "h2c" if route.upstreams[0].startswith("h2c:") else "http"  # by TLS Traefik offers HTTP/2 anyway
     return [
         address.authority.replace("unix:", "unix://")
         if address.authority.startswith("unix:")
-        else f"{'https' if address.tls else 'http'}://{address.authority}"
+        else f"{'https' if address.tls else plain}://{address.authority}"
         for address in addresses(route)
     ]

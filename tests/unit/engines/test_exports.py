@@ -20,6 +20,14 @@ GOLDEN = Path(__file__).parents[2] / "data" / "exports"
 
 
 def planned(tmp_path: Path, **overrides: Any) -> EnginePlan:
+    return plan(
+        configured(tmp_path, **overrides),
+        certificate=Path("/etc/tls/cert.pem"),
+        key=Path("/etc/tls/key.pem"),
+    )
+
+
+def configured(tmp_path: Path, **overrides: Any) -> Config:
     routes = [
         {
             "host": "app.example.com",
@@ -46,8 +54,7 @@ def planned(tmp_path: Path, **overrides: Any) -> EnginePlan:
         "routes": routes,
     }
     KeyRing.load_or_create(tmp_path / "session.keys", system_clock)
-    config = Config.model_validate({**values, **overrides})
-    return plan(config, certificate=Path("/etc/tls/cert.pem"), key=Path("/etc/tls/key.pem"))
+    return Config.model_validate({**values, **overrides})
 
 
 @pytest.mark.parametrize("engine", ["traefik", "envoy"])
@@ -174,3 +181,39 @@ def test_no_export_forgets_how_the_load_is_shared(key: str, value: Any, tmp_path
 def replace_routes(config: Config, routes: list[dict[str, Any]] = ANSWERED) -> Config:
     values = config.model_dump(exclude={"routes"}, exclude_unset=True)
     return Config.model_validate({**values, "routes": routes})
+
+
+def test_traefik_probes_apps_and_speaks_h2c_to_those_that_do(tmp_path: Path) -> None:
+    health = {"path": "/alive", "interval": "5s", "timeout": "1s"}
+    upstream = ["h2c://10.0.0.1:50051/base", "h2c://10.0.0.2:50051/base"]
+    what = plan(configured(tmp_path, routes=[{"upstream": upstream, "health": health}]), engine="traefik")
+    services = yaml.safe_load(export_files("traefik", what, what.config)["traefik.yaml"])["http"]["services"]
+    balancer = services["route-0"]["loadBalancer"]
+    assert [one["url"] for one in balancer["servers"]] == ["h2c://10.0.0.1:50051", "h2c://10.0.0.2:50051"]
+    assert balancer["healthCheck"] == {"path": "/base/alive", "interval": "5s", "timeout": "1s"}
+    assert "healthCheck" not in services["gateway"]["loadBalancer"]
+
+
+@pytest.mark.parametrize("engine", ["nginx", "haproxy", "caddy"])
+def test_an_engine_that_can_not_speak_http_2_to_apps_is_not_exported_to(engine: str, tmp_path: Path) -> None:
+    config = configured(tmp_path, routes=[{"upstream": "h2c://10.0.0.1:50051"}])
+    with pytest.raises(ConfigError, match="speaks HTTP/2"):
+        plan(config, engine=engine)
+    for able in ("envoy", "traefik"):
+        plan(config, engine=able)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_is_told_whole_paths(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks for others beside its configuration, or where it was started."""
+    if engine == "traefik":
+        pytest.skip("its export names no files of apps")
+    monkeypatch.chdir(tmp_path)
+    tls = {"ca_file": "ca.pem", "cert_file": "me.pem", "key_file": "me.key"}
+    routes = [{"upstream": "https://app.internal", "tls": tls, "policy": {"require": "bypass"}}]
+    config = configured(tmp_path, routes=routes)
+    what = plan(config, certificate=Path("cert.pem"), key=Path("key.pem"))
+    text = next(iter(export_files(engine, what, config).values()))
+    for name in ("ca.pem", "me.pem", "cert.pem"):
+        assert re.findall(rf"[^\s\"']*\b{name}", text), name
+        assert all(one.startswith(str(tmp_path)) for one in re.findall(rf"[^\s\"':]*\b{name}", text)), name
