@@ -143,10 +143,18 @@ class Replica:
     """One worker of one replica on a database. `authority` is a `FakeAuthority`, or what speaks to a real one."""
 
     def __init__(
-        self, folder: Path, name: str, section: Acme, *, authority: Any, clock: Any, pause: Any = None
+        self,
+        folder: Path,
+        name: str,
+        section: Acme,
+        *,
+        authority: Any,
+        clock: Any,
+        pause: Any = None,
+        database: str = "",
     ) -> None:
         self.clock = clock
-        self.engine = open_engine(f"sqlite:///{folder}/gateway.db")
+        self.engine = open_engine(database or f"sqlite:///{folder}/gateway.db")
         ring = KeyRing.load_or_create(folder / "session.keys", clock)
         raw = SqlAcmeRecords(self.engine, ring.seal, ring.open, directory=section.directory)
         self.records = AcmeRecords(raw, SqlLedger(self.engine, clock), directory=section.directory)

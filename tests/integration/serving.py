@@ -97,7 +97,9 @@ class Serving:
             return await self.process.wait()
 
 
-def write_config(folder: Path, upstream_url: str, port: int, **server: object) -> Path:
+def write_config(
+    folder: Path, upstream_url: str, port: int, *, storage: str = "", keys_file: str = "", **server: object
+) -> Path:
     """A configuration with one open route: these tests are about processes, not about signing in."""
     config = {
         "server": {
@@ -107,8 +109,8 @@ def write_config(folder: Path, upstream_url: str, port: int, **server: object) -
             "drain_timeout": "10m",
             **server,
         },
-        "session": {"keys_file": str(folder / "session.keys")},
-        "storage": {"url": f"sqlite:///{folder}/gateway.db"},
+        "session": {"keys_file": keys_file or str(folder / "session.keys")},
+        "storage": {"url": storage or f"sqlite:///{folder}/gateway.db"},
         "routes": [{"host": "*", "path": "/", "upstream": upstream_url, "policy": {"require": "bypass"}}],
     }
     file = folder / "config.yaml"
@@ -156,11 +158,13 @@ async def serving(
     *,
     environment: Mapping[str, str] = MappingProxyType({}),
     fresh: bool = False,
+    storage: str = "",
+    keys_file: str = "",
     **server: object,
 ) -> AsyncIterator[Serving]:
     """`serve` on a free port as `started` does; ready when entered."""
     port = free_port()
-    config = write_config(folder, upstream_url, port, **server)
+    config = write_config(folder, upstream_url, port, storage=storage, keys_file=keys_file, **server)
     async with started(config, port, environment=environment, fresh=fresh) as gateway:
         await gateway.said_until("auth-gateway ready")
         yield gateway

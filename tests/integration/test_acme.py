@@ -42,9 +42,15 @@ async def app() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def gateway(
-    folder: Path, app: str, authority: Pebble, *, acme: dict[str, Any] | None = None, **server: Any
+    folder: Path,
+    app: str,
+    authority: Pebble,
+    *,
+    acme: dict[str, Any] | None = None,
+    proofs: int = 0,
+    **server: Any,
 ) -> AsyncIterator[Serving]:
-    """A gateway with https on its port, and a plain address where the authority looks for proofs."""
+    """A gateway with https on its port, and a plain address: `proofs`, or where the authority looks for proofs."""
     port = free_port()
     section = {
         "email": "ops@example.test",
@@ -55,7 +61,7 @@ async def gateway(
         "cache": str(folder / "acme"),
         **(acme or {}),
     }
-    listen = [f"127.0.0.1:{port}", f"http://127.0.0.1:{authority.http_port}"]
+    listen = [f"127.0.0.1:{port}", f"http://127.0.0.1:{proofs or authority.http_port}"]
     async with serving(
         folder,
         app,

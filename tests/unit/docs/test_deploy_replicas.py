@@ -77,6 +77,18 @@ def test_service_budget_and_policy_select_the_pods() -> None:
     assert one("NetworkPolicy")["policyTypes"] == ["Ingress"]
 
 
+def test_the_policy_lets_in_the_ingress_controller_and_prometheus_and_nobody_else() -> None:
+    rules = one("NetworkPolicy")["ingress"]
+    label = "kubernetes.io/metadata.name"
+    let_in = {peer["namespaceSelector"]["matchLabels"][label] for rule in rules for peer in rule["from"]}
+    assert let_in == {"ingress-nginx", "monitoring"}
+    (container,) = one("Deployment")["template"]["spec"]["containers"]
+    ports = [port["containerPort"] for port in container["ports"]]
+    assert all([port["port"] for port in rule["ports"]] == ports for rule in rules)
+    values = yaml.safe_load((KUBERNETES / "config.yaml").read_text())
+    assert values["server"]["metrics_networks"], "else Prometheus gets in and reads nothing"
+
+
 def test_secrets_are_mounted_and_in_no_file_here() -> None:
     pod = one("Deployment")["template"]["spec"]
     mounted = {mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
