@@ -21,7 +21,14 @@ from tests.rig import listening_socket
 from tests.waiting import free_port, until
 
 pytestmark = pytest.mark.xdist_group("processes")
-HEALTH = {"path": "/alive", "interval": 0.2, "timeout": 5, "healthy_status": [200, 299], "fall": 1, "rise": 1}
+HEALTH = {
+    "path": "/alive",
+    "interval": 0.2,
+    "timeout": 30,
+    "healthy_status": [200, 299],
+    "fall": 1,
+    "rise": 1,
+}
 OPEN = {"require": "bypass"}
 
 

@@ -184,13 +184,13 @@ def replace_routes(config: Config, routes: list[dict[str, Any]] = ANSWERED) -> C
 
 
 def test_traefik_probes_apps_and_speaks_h2c_to_those_that_do(tmp_path: Path) -> None:
-    health = {"path": "/alive", "interval": "5s", "timeout": "1s"}
+    health = {"path": "/alive", "interval": "5s", "timeout": "40s"}
     upstream = ["h2c://10.0.0.1:50051/base", "h2c://10.0.0.2:50051/base"]
     what = plan(configured(tmp_path, routes=[{"upstream": upstream, "health": health}]), engine="traefik")
     services = yaml.safe_load(export_files("traefik", what, what.config)["traefik.yaml"])["http"]["services"]
     balancer = services["route-0"]["loadBalancer"]
     assert [one["url"] for one in balancer["servers"]] == ["h2c://10.0.0.1:50051", "h2c://10.0.0.2:50051"]
-    assert balancer["healthCheck"] == {"path": "/base/alive", "interval": "5s", "timeout": "1s"}
+    assert balancer["healthCheck"] == {"path": "/base/alive", "interval": "5s", "timeout": "40s"}
     assert "healthCheck" not in services["gateway"]["loadBalancer"]
 
 
