@@ -1,6 +1,7 @@
 """What Envoy carries itself with `server.engine: envoy`: as our own proxy would, and only what a worker has allowed."""
 
 import asyncio
+import json
 import time
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from gateway.config.schema import Config
 from gateway.engines.carrying import carried as carried_names
+from gateway.engines.front_envoy import front_files
+from gateway.engines.front_place import ROUTES, EnginePlace
 from gateway.engines.front_watch import ASK_AGAIN_AFTER
 from tests.doors.run import RealClock
 from tests.engine_rig import behind_envoy, carried, carried_so_far
@@ -162,3 +166,32 @@ async def test_an_app_that_is_gone_is_told_of_without_detail(
     async with behind_envoy(tmp_path, monkeypatch, routes=[gone]) as rig, rig.browser() as browser:
         answer = await browser.get("/x")
         assert (answer.status, await answer.text()) == (502, "The application did not answer.\n")
+
+
+async def test_files_that_envoy_does_not_take_are_noticed_at_once_with_its_words_and_the_old_ones_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_to_all = {"upstream": "UPSTREAM", "policy": {"require": "bypass"}}
+    async with behind_envoy(tmp_path, monkeypatch, routes=[open_to_all]) as rig, rig.browser() as browser:
+        engine = rig.engine
+        assert engine is not None
+
+        def broken(config: Config, place: EnginePlace) -> dict[str, str]:
+            files = front_files(config, place)
+            found = json.loads(files[ROUTES])
+            (host,) = found["resources"][0]["virtual_hosts"]
+            found["version_info"], host["routes"][0]["match"] = (
+                "broken",
+                {"safe_regex": {"regex": "(unended"}},
+            )
+            return {**files, ROUTES: json.dumps(found)}
+
+        with monkeypatch.context() as patch:
+            patch.setattr("gateway.engines.front_envoy.front_files", broken)
+            engine.apply(rig.config)
+        await until(lambda: not engine.current() and engine.late(0.0), "it is noticed")  # no time has passed
+        assert "missing )" in engine.last_words
+        assert (await browser.get("/x")).status == 200
+        engine.apply(rig.config)
+        await until(engine.current, "the old files are taken")
+        assert not engine.late(0.0)

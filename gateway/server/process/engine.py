@@ -118,6 +118,8 @@ class Engine:
         from gateway.engines.front_envoy import front_files  # not above: see Worker, on metrics
 
         self._certificate = acme_signature(server.tls)
+        self._admin.mark()
+        self.last_words = ""
         self._files = front_files(config, place)
         for name, content in self._files.items():
             _write(self.folder / name, content)
@@ -184,6 +186,8 @@ class Engine:
         if self._settled or not self.alive:
             self._waiting_since = None
             return False
+        if self._admin.rejects():
+            return self.hear() or True  # what it says of it are `last_words`
         if self._waiting_since is None:
             self._waiting_since = now
         return now - self._waiting_since > START_TIMEOUT

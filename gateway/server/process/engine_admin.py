@@ -39,6 +39,18 @@ class EnvoyAdmin:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._rejected = 0
+
+    def mark(self) -> None:
+        """New files are about to be written: `rejects` is about these."""
+        self._rejected = self._rejections()
+
+    def rejects(self) -> bool:
+        """Whether Envoy has read what was written since, and does not take it."""
+        return self._rejections() > self._rejected
+
+    def _rejections(self) -> int:
+        return sum(int(count) for count in self.stats(r"update_rejected$").values())
 
     def serves(self, files: Mapping[str, str]) -> bool:
         """Whether Envoy serves with these files."""

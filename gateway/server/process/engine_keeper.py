@@ -13,6 +13,10 @@ from gateway.server.process.sockets import Listeners
 log = logging.getLogger("gateway.engine")
 CERTIFICATE_EVERY = 1.0
 """Seconds between looks for a certificate that ACME got."""
+ASK_EVERY = 2.0
+"""Seconds between questions whether Envoy answers at all."""
+HANGS_AFTER = 3
+"""Questions in a row, each of two seconds at most, without an answer."""
 END_TIMEOUT = 10.0
 """Seconds that Envoy may take to end once nobody asks it for anything."""
 
@@ -25,6 +29,7 @@ class EngineKeeper:
         self._drain_end: float | None = None
         self._kill_at = math.inf
         self._ending = False
+        self._ask_at, self._silent = 0.0, 0
 
     def begin(self, generation: Generation, now: float) -> None:
         """Start it in front of these workers. Raises EngineError, and OSError if its files can't be written."""
@@ -75,7 +80,7 @@ class EngineKeeper:
             return engine.due
         if self._drain_end is not None or not engine.current():
             return now + LOOK_EVERY
-        return now + CERTIFICATE_EVERY if engine.follows_certificate else math.inf
+        return now + CERTIFICATE_EVERY if engine.follows_certificate else max(now, self._ask_at)
 
     def look(self, now: float) -> None:
         """Start it when that is due; kill it if it takes too long to serve, or to end; hand it a new certificate."""
@@ -87,9 +92,16 @@ class EngineKeeper:
         if engine.due is not None and now >= engine.due and self._drain_end is None:
             self._start_again(now)
         elif (engine.late(now) and not engine.served) or (engine.alive and now >= self._kill_at):
-            log.error("Envoy is killed: it took too long")
+            log.error("Envoy is killed: it took too long, or does not take its configuration")
             self._kill_at = math.inf
             engine.send(signal.SIGKILL)
+        elif engine.alive and now >= self._ask_at and not self._ending:
+            self._silent = 0 if engine.stats(r"^server\.live$") else self._silent + 1
+            self._ask_at = now + ASK_EVERY
+            if self._silent >= HANGS_AFTER:
+                log.error("Envoy hangs and is killed: it has not answered %d questions", self._silent)
+                self._silent = 0
+                engine.send(signal.SIGKILL)
 
     def drain(self, now: float, seconds: float) -> None:
         """Let it finish what it does, for up to `seconds`."""

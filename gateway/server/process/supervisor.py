@@ -194,7 +194,11 @@ class Supervisor:
         keeper.look(now)
         if not self._stopping:
             if self._next is not None and keeper.engine.late(now):
-                log.error("reload given up: Envoy did not take in the new configuration; the old one stays")
+                why = keeper.engine.last_words or "it says nothing"
+                log.error(
+                    "reload given up: Envoy did not take in the new configuration (%s); the old one stays",
+                    why,
+                )
                 self._abandon_next()
                 systemd.notify("READY=1")
             self._settle()

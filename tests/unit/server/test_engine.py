@@ -10,7 +10,8 @@ import pytest
 
 from gateway.config.schema import Config
 from gateway.server.process.engine import START_TIMEOUT, Engine, EngineError
-from gateway.server.process.engine_keeper import EngineKeeper
+from gateway.server.process.engine_admin import PATIENCE as ADMIN_PATIENCE
+from gateway.server.process.engine_keeper import ASK_EVERY, HANGS_AFTER, EngineKeeper
 from gateway.server.process.sockets import ListenError
 
 
@@ -101,6 +102,9 @@ class StubEngine:
     def renew_certificate(self) -> None:
         """It has none."""
 
+    def stats(self, pattern: str) -> dict[str, str]:
+        return {"server.live": "1"}
+
 
 @pytest.mark.parametrize("served", [False, True], ids=["at its start", "at a reload"])
 def test_an_envoy_that_never_serves_is_killed_but_not_one_that_takes_no_reload(served: bool) -> None:
@@ -109,3 +113,36 @@ def test_an_envoy_that_never_serves_is_killed_but_not_one_that_takes_no_reload(s
     for now in (0.0, START_TIMEOUT, START_TIMEOUT + 1):
         keeper.look(now)
     assert engine.sent == ([] if served else [signal.SIGKILL])
+
+
+class HangingEngine(StubEngine):
+    """An Envoy that served, and answers nothing more until it is started anew."""
+
+    def __init__(self) -> None:
+        super().__init__(served=True)
+        self.asked, self.follows_certificate = 0, False
+
+    def current(self) -> bool:
+        return True
+
+    def late(self, now: float) -> bool:
+        return False
+
+    def stats(self, pattern: str) -> dict[str, str]:
+        self.asked += 1
+        return super().stats(pattern) if self.asked == 2 else {}
+
+
+def test_an_envoy_that_hangs_is_killed_after_questions_in_a_row_and_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine = HangingEngine()
+    keeper = EngineKeeper(cast(Engine, engine), selectors.DefaultSelector())
+    for asked in range(1, 6):  # the second one is answered
+        now = asked * ASK_EVERY
+        keeper.look(now)
+        keeper.look(now)  # something else happened in the same moment
+        assert keeper.next_look(now) == now + ASK_EVERY
+        assert (engine.asked, engine.sent) == (asked, [signal.SIGKILL] if asked == 5 else [])
+    assert "Envoy hangs and is killed" in caplog.text
+    assert HANGS_AFTER * (ASK_EVERY + ADMIN_PATIENCE) <= 12
