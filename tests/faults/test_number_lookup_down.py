@@ -21,6 +21,7 @@ from tests.lookup_rig import (
     page_of,
     sent_to,
 )
+from tests.second_phone_rig import start_adding
 from tests.sms_rig import ask_for_code, sms_gateway, spent, verify_config
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -44,6 +45,25 @@ async def test_with_step_up_another_factor_is_asked_for_where_there_is_one(
         assert "digit code to" in await page_of(rig, alone)
     assert (sent_to(twilio, alone), sent_to(twilio, other)) == (["sms"], [])
     assert [one["action"] for one in events(caplog, "number_suspected")] == ["no code sent", "code sent"]
+
+
+async def test_with_step_up_a_number_may_be_added_since_nothing_else_proves_it(
+    tmp_path: Path, twilio: FakeTwilio
+) -> None:
+    first, added = number(), number()
+    twilio.lookup.facts[added] = {"line_type_intelligence": line("nonFixedVoip")}
+    async with (
+        sms_gateway(tmp_path, twilio, lookup=lookup(twilio, on_voip="step_up")) as rig,
+        rig.browser() as browser,
+    ):
+        await rig.add_user(phone=first, email="alice@example.test")
+        await browser.password()
+        await browser.get("/_auth/verify?factor=sms")
+        assert (await browser.code(twilio.code_for(first), method="sms")).status == 303
+        form, page = await start_adding(browser, added)
+        assert "digit code to" in page
+        code = twilio.code_for(added)
+        assert (await browser.post("/_auth/enrol", {**form, "code": code})).status == 303
 
 
 @pytest.mark.parametrize(("when_down", "sent"), [("allow", ["sms"]), ("refuse", [])])

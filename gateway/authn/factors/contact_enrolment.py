@@ -97,7 +97,8 @@ class ContactEnrolment:
 
     def _towards(self, attempt: Attempt, address: str) -> Attempt:
         user = self._contact.as_if(attempt.user, address)
-        return replace(attempt, user=user, sid=f"enrol:{attempt.sid}:{address}")
+        # Nothing but a code to the address proves it.
+        return replace(attempt, user=user, sid=f"enrol:{attempt.sid}:{address}", no_other_way=True)
 
     def _slot(self, attempt: Attempt) -> str:
         return f"enrol:{self.name}:{attempt.user.username}:{attempt.sid}"
