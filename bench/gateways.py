@@ -75,7 +75,13 @@ def start(
     )
     add_user(config)
     token = command(config, "token", "add", "bench", "--route", "*/tokened").stdout.split()[-1]
-    pid = lab.processes.start(name, [*_COMMAND, "serve", "--config", str(config)], cores=cores, port=port)
+    pid = lab.processes.start(
+        name,
+        [*_COMMAND, "serve", "--config", str(config)],
+        cores=cores,
+        port=port,
+        ready="auth-gateway ready",
+    )
     doors = {"token": Way("/tokened/small", {"Authorization": f"Bearer {token}"})}
     about = f"auth-gateway {version('auth-gateway')}"
     return Server(name, port, pid, about, doors=doors, tls=tls, http2="engine" in server)

@@ -35,8 +35,11 @@ class Processes:
         self.start_kib: dict[int, int] = {}
         """pid -> what it and its children held then (`memory_kib`)."""
 
-    def start(self, name: str, argv: Sequence[str], *, cores: str, port: int) -> int:
-        """Start a server and wait for its port; returns its pid. Its output is in NAME.log."""
+    def start(self, name: str, argv: Sequence[str], *, cores: str, port: int, ready: str = "") -> int:
+        """Start a server and wait for its port; returns its pid. Its output is in NAME.log.
+
+        `ready` is what it says there once it answers, for a port that is open before.
+        """
         log = self.log_of(name)
         begun = time.monotonic()
         with log.open("ab") as output:  # appending: see `empty_logs`
@@ -50,7 +53,7 @@ class Processes:
             )
         self._running.append(process)
         deadline = time.monotonic() + START_TIMEOUT
-        while not listens(port):
+        while not listens(port) or ready not in log.read_text(errors="replace"):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise NotStarted(f"{name}: {log.read_text(errors='replace')[-1500:]}")
             time.sleep(0.01)

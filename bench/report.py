@@ -102,7 +102,7 @@ def memory(result: Result) -> Iterator[str]:
     yield (
         "PSS of the server and all its processes. An idle WebSocket counts both of its connections; kernel "
         f"buffers are not in it. {result['plan']['sockets']} were open. Echo: 64-byte messages over 32 sockets. "
-        "Start: until the port answers, on one core."
+        "Start: until it answers (of ours: until a worker serves; our port is open before), on one core."
     )
 
 
