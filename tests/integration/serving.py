@@ -18,6 +18,8 @@ from tests.forked_serve import ForkedProcess, fork_serve
 from tests.waiting import PATIENCE, free_port, until
 
 ROOT = Path(__file__).resolve().parents[2]
+READ_LATE = {"TMPDIR", "RUNTIME_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_USEC"}
+"""Variables that are looked up when they are needed."""
 COMMAND = (sys.executable, "-m", "gateway", "serve", "--config")
 
 
@@ -124,12 +126,12 @@ async def started(
 ) -> AsyncIterator[Serving]:
     """`serve`, which may end by itself; killed with its workers when left.
 
-    It is a fork (tests.forked_serve). The real command runs where it is to be `fresh`, or in an environment of its own,
-    of which an interpreter takes a part when it starts.
+    It is a fork (tests.forked_serve). The real command runs where it is to be `fresh`, or in an environment that Python
+    and its libraries read when they start.
     """
     around = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environment}
     process: asyncio.subprocess.Process | ForkedProcess
-    if fresh or environment:
+    if fresh or not environment.keys() <= READ_LATE:
         process = await asyncio.create_subprocess_exec(
             *COMMAND,
             str(config),

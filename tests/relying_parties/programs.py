@@ -59,7 +59,7 @@ def node_app(folder: Path, issuer: str, port: int, id: str, secret: str) -> Iter
     shutil.copy(APP, folder / "app.mjs")
     command = ["node", str(folder / "app.mjs"), issuer, str(port), id, secret]
     with (folder / "node.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+        process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
