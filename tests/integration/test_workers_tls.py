@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.serving import serving, upstream
 from tests.sending import write_certificate
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.xdist_group("processes")
 
@@ -29,8 +29,10 @@ async def test_reload_picks_up_a_renewed_certificate(tmp_path: Path, app: str) -
     async with serving(tmp_path, app, tls=tls, public_url="https://first.example") as gateway:
         assert "first.example" in await served_name(gateway.port)
         write_certificate(tmp_path, "second.example")
+        old = gateway.workers()
         gateway.signal(signal.SIGHUP)
         await gateway.said_until("reload done")
+        await until(lambda: not old & gateway.workers(), "none that has the old one is left to answer")
         assert "second.example" in await served_name(gateway.port)
 
 

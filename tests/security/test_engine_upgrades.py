@@ -59,15 +59,15 @@ class App:
 async def h2c_app() -> AsyncIterator[tuple[App, str]]:
     app, stop, sock = App(), asyncio.Event(), listening_socket()
     settings = HypercornConfig()
-    settings.bind = [f"fd://{sock.fileno()}"]
+    port = sock.getsockname()[1]
+    settings.bind = [f"fd://{sock.detach()}"]  # hypercorn closes it
     settings.accesslog = settings.errorlog = None
     running = asyncio.ensure_future(serve(app, settings, shutdown_trigger=stop.wait, mode="asgi"))  # type: ignore[arg-type]
     try:
-        yield app, f"http://127.0.0.1:{sock.getsockname()[1]}"
+        yield app, f"http://127.0.0.1:{port}"
     finally:
         stop.set()
         await running
-        sock.close()
 
 
 def routes(upstream: str, **more: Any) -> list[dict[str, Any]]:
