@@ -5,6 +5,16 @@ from typing import Any
 from gateway.portal.rendering.texts import WRONG_PASSWORD
 
 LOGIN: dict[str, Any] = {"csrf_token": "t", "rd": "/", "username": "", "passkeys": True, "can_reset": True}
+LINK: dict[str, Any] = {
+    "csrf_token": "t",
+    "step": "ask",
+    "rd": "/",
+    "token": "t",
+    "username": "mira",
+    "app_name": "Tide tables",
+    "minutes": 10,
+    "keep_for": 30 * 86400.0,
+}
 SIGN_IN_SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "login-app": (
         "login.html",
@@ -17,10 +27,16 @@ SIGN_IN_SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         "login.html",
         LOGIN | {"keep_for": 30 * 86400.0, "keep_token": "k", "providers": [("google", "Google")]},
     ),
+    "login-link": ("login.html", LOGIN | {"email_link": True, "keep_for": 30 * 86400.0, "keep_token": "k"}),
     "login-notice": ("login.html", LOGIN | {"notice": "Your session has ended."}),
     "passkey": ("passkey.html", {"csrf_token": "t", "rd": "/", "options": "{}"}),
     "passkey-keep": (
         "passkey.html",
         {"csrf_token": "t", "rd": "/", "options": "{}", "keep_for": 30 * 86400.0, "keep": True},
     ),
+    **{
+        f"email-link-{step}": ("email_link.html", LINK | {"step": step})
+        for step in ("ask", "sent", "good", "elsewhere", "gone")
+    },
+    "email-link-error": ("email_link.html", LINK | {"error": "This page had been open for too long."}),
 }

@@ -21,7 +21,7 @@ from gateway.errors import SendFailed, TooManyAttempts
 from gateway.model import Principal, SessionRecord, Target, User
 from gateway.observability import metrics
 from gateway.observability.audit import Audit
-from gateway.policy.decide import DEVICE, UPSTREAM_MFA, Routes
+from gateway.policy.decide import DEVICE, EMAIL_LINK, UPSTREAM_MFA, Routes
 from gateway.rate_limits import CODE_FAILURES, CODES_PER_USER, RateLimits
 from gateway.session import Sessions
 from gateway.stores.protocols.core import Device
@@ -96,6 +96,11 @@ class SignIn(MissingProof):
         metrics.sign_ins.labels("federated", "right").inc()
         return await self._let_in(client, user, before, factor="federated", mfa=mfa)
 
+    async def mailed_link(self, client: LoginOrigin, user: User, before: Principal | None) -> Principal:
+        """Start a session for a user who followed a link in their mailbox. Raises TooUnusual."""
+        metrics.sign_ins.labels(EMAIL_LINK, "right").inc()
+        return await self._let_in(client, user, before, factor=EMAIL_LINK)
+
     async def _let_in(
         self,
         client: LoginOrigin,
@@ -106,7 +111,8 @@ class SignIn(MissingProof):
         mfa: bool = False,
     ) -> Principal:
         """After the first factor: a session that knows of a remembered device, and of what is unusual."""
-        device = await self._device(client, user)
+        # A device may be remembered for a code to the mailbox, so it adds nothing to a link that went there.
+        device = await self._device(client, user) if factor != EMAIL_LINK else None
         action = await self._risk.assess(
             user, client.address, client.user_agent, lang=client.lang, known_device=device is not None
         )
@@ -116,6 +122,8 @@ class SignIn(MissingProof):
         self._note_kept(client, record)
         if factor == "password":
             self._audit.record("password_ok", user.username, client.ip, sid=record.sid[:8])
+        elif factor == EMAIL_LINK:
+            self._audit.record("email_link_ok", user.username, client.ip, sid=record.sid[:8])
         else:
             self._audit.record("federated_ok", user.username, client.ip, sid=record.sid[:8])
         if mfa and not step_up:

@@ -7,7 +7,7 @@ from gateway.authn.factors.preference import Preferences
 from gateway.authn.factors.sms_migration import SmsMigrationPlan
 from gateway.authn.factors.webauthn import WebAuthnFactor
 from gateway.model import Decision, Principal, Target, User, Verdict
-from gateway.policy.decide import OWN_FACTORS, Routes, decide, has_two, proven_recently
+from gateway.policy.decide import OWN_FACTORS, Routes, by_mailbox_alone, decide, has_two, proven_recently
 from gateway.session import Sessions
 
 Judge = Callable[[Target, Principal | None], Decision | None]
@@ -57,7 +57,8 @@ class MissingProof:
     async def usable_factors(self, user: User, decision: Decision, amr: Sequence[str] = ()) -> list[str]:
         """Return the second factors that the user has enrolled and that the decision accepts.
 
-        A session that has two (`amr`) must show who sits there, of which approval from elsewhere says nothing.
+        A session that has two (`amr`) must show who sits there, of which approval from elsewhere says nothing. Behind a
+        link to a mailbox a code to the same one proves nothing.
         """
         names = [name for name in self._factors if await self.is_usable(name, user, decision, amr)]
         return await self._preferences.ordered(user.username, names)
@@ -67,7 +68,7 @@ class MissingProof:
         factor = self._factors.get(name)
         if factor is None or (decision.factors and name not in decision.factors):
             return False
-        if name == "approval" and has_two(tuple(amr)):
+        if (name == "approval" and has_two(tuple(amr))) or (name == "email" and by_mailbox_alone(amr)):
             return False
         return await self._usable(factor, user, decision)
 

@@ -21,6 +21,7 @@ from gateway.config.sections.directory import (
     LdapAttributes,
 )
 from gateway.config.sections.domains import Color, Domain
+from gateway.config.sections.email_link import EmailLink
 from gateway.config.sections.identity_providers import GithubProvider, IdentityProvider, OidcProvider
 from gateway.config.sections.oidc import Oidc
 from gateway.config.sections.passwords import Breached, PasswordRules
@@ -225,6 +226,7 @@ class Config(Section):
         (), description="sign-in through accounts elsewhere, beside passwords (docs/federation.md)"
     )
     passwords: PasswordRules = Field(PasswordRules(), description="rules and cost of passwords")
+    email_link: EmailLink = Field(EmailLink(), description="sign-in by a mailed link, beside passwords")
     enrolment: EnrolmentSection = Field(EnrolmentSection(), description="how users come to second factors")
     webauthn: WebAuthn = Field(WebAuthn(), description="security keys and passkeys")
     domains: tuple[Domain, ...] = Field((), description="further root domains (docs/domains.md)")

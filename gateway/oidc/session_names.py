@@ -23,6 +23,7 @@ _METHODS = {
     "recovery": ("otp",),
     "user_verification": ("user",),
     "federated": ("fed",),
+    "email_link": ("otp",),
     "approval": ("mca",),
     "bypass": ("otp",),
 }

@@ -24,7 +24,8 @@ from gateway.policy.criteria import (
 )
 from gateway.policy.queries import query_readings
 
-FIRST_FACTORS = frozenset({"password", "federated"})
+EMAIL_LINK = "email_link"
+FIRST_FACTORS = frozenset({"password", "federated", EMAIL_LINK})
 SECOND_FACTORS = frozenset(get_args(FactorName)) - FIRST_FACTORS
 KEYS = frozenset({"webauthn"})
 """What a rule that asks for models of security keys is met by."""
@@ -278,8 +279,16 @@ def has_two(amr: Iterable[str]) -> bool:
 
 
 def _different(proven: set[str]) -> int:
-    """A password and a provider's word are two first factors: together they are still one."""
-    return len(proven - FIRST_FACTORS) + bool(proven & FIRST_FACTORS)
+    """A password and a provider's word are two first factors: together they are still one. So are a link and a code
+    that went to one mailbox.
+    """
+    second = proven - FIRST_FACTORS - ({"email"} if by_mailbox_alone(proven) else set())
+    return len(second) + bool(proven & FIRST_FACTORS)
+
+
+def by_mailbox_alone(amr: Iterable[str]) -> bool:
+    """Whether the only first factor is a link to a mailbox."""
+    return FIRST_FACTORS.intersection(amr) == {EMAIL_LINK}
 
 
 def proven_recently(session: SessionRecord, now: float) -> bool:

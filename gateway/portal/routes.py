@@ -19,6 +19,7 @@ from gateway.portal.services import Services
 from gateway.portal.signin.approval_views import ApproveViews
 from gateway.portal.signin.cross_domain_views import HandOffViews
 from gateway.portal.signin.device_key_views import DeviceKeyViews
+from gateway.portal.signin.email_link_views import email_link_pages
 from gateway.portal.signin.kept_post_views import KeptViews
 from gateway.portal.signin.login_views import LoginViews, Tabs
 from gateway.portal.signin.logout_views import LogoutViews
@@ -94,6 +95,7 @@ def _sign_in(services: Services, *, can_reset: bool) -> Views:
         passkeys=services.authn.factors.passkeys is not None,
         providers=[(one.name, one.label or one.name) for one in services.config.identity_providers],
         keep_for=services.config.session.keep_signed_in,
+        email_link=services.config.email_link.enabled,
     )
     nudge = PasskeyNudge(
         config=services.config.webauthn,
@@ -133,6 +135,7 @@ def _sign_in(services: Services, *, can_reset: bool) -> Views:
         prefix=services.prefix,
     )
     return {
+        **email_link_pages(services, onward),
         "/login": {"GET": login.page, "POST": login.submit},
         "/verify": {"GET": verify.page, "POST": verify.submit},
         "/logout": {"GET": out.page, "POST": out.submit},

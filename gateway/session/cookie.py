@@ -189,27 +189,31 @@ def cookie_path(config: Config) -> str:
     return base if base and all(path_matches(base, route.path) for route in config.routes) else "/"
 
 
-PURPOSES = ("kept", "trail", "nonce", "bound")
+PURPOSES = ("kept", "trail", "nonce", "bound", "link")
 _LONGEST = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class AuxiliaryCookie:
-    """A small cookie of ours beside the session's, for this host alone. `secure`: our pages are served over https."""
+    """A small cookie of ours beside the session's, for this host alone, or where `domain` says for all that share the
+    session. `secure`: our pages are served over https.
+    """
 
     name: str
     secure: bool
     path: str
+    domain: str | None = None
 
     @classmethod
-    def of(cls, config: Config, purpose: str) -> "AuxiliaryCookie":
-        """Make the cookie for `purpose`, one of PURPOSES.
+    def of(cls, config: Config, purpose: str, *, shared: bool = False) -> "AuxiliaryCookie":
+        """Make the cookie for `purpose`, one of PURPOSES. With `shared` the hosts of `session.domain` share it.
 
         The prefix of its name pins it to its host and to https (RFC 6265bis §4.1.3).
         """
         secure, path = config.server.public_url.startswith("https:"), cookie_path(config)
-        name = cookie_name(f"{config.session.cookie_name}_{purpose}", secure=secure, path=path)
-        return cls(name, secure, path)
+        domain = config.session.domain if shared else None
+        name = cookie_name(f"{config.session.cookie_name}_{purpose}", secure=secure, domain=domain, path=path)
+        return cls(name, secure, path, domain)
 
     def read(self, cookies: str) -> str:
         """Return the value in a Cookie header, "" if there is none."""
@@ -218,9 +222,12 @@ class AuxiliaryCookie:
 
     def give(self, response: web.StreamResponse, value: str, lifetime: float) -> None:
         """Set the cookie on a response, for `lifetime` seconds."""
-        flags = cookie_flags(secure=self.secure, path=self.path)
-        response.set_cookie(self.name, value, max_age=int(lifetime), **flags)
+        response.set_cookie(self.name, value, max_age=int(lifetime), **self._flags)
 
     def drop(self, response: web.StreamResponse) -> None:
         """Have the browser forget the cookie."""
-        response.del_cookie(self.name, **cookie_flags(secure=self.secure, path=self.path))
+        response.del_cookie(self.name, **self._flags)
+
+    @property
+    def _flags(self) -> CookieFlags:
+        return cookie_flags(secure=self.secure, path=self.path, domain=self.domain)

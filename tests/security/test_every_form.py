@@ -59,6 +59,7 @@ SETTINGS = {
     "user_tokens": {"enabled": True},
     "domains": [{"domain": "other.test"}],
     "webauthn": {"rp_id": "localhost"},
+    "email_link": {"enabled": True},
     "identity_providers": [
         {
             "kind": "oidc",

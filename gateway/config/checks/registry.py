@@ -190,6 +190,13 @@ def email(config: Config) -> Iterator[Finding]:
         yield Finding(("email", "tls"), "mails travel in the clear", "write `starttls`", warning=True)
 
 
+def email_link(config: Config) -> Iterator[Finding]:
+    """Find links that nobody could open in time, or that lie about in mailboxes for long."""
+    if not 60.0 <= config.email_link.lifetime <= 3600.0:
+        mend = "greylisting takes minutes, and an older link is found by whoever reads the mailbox later"
+        yield Finding(("email_link", "lifetime"), "must be from 1m to 1h", mend)
+
+
 def directory(config: Config) -> Iterator[Finding]:
     """Find directories that can't be read, or whose searches would name no user."""
     section = config.directory
@@ -258,6 +265,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     *SMS_BACKUP_CHECKS,
     *SMS_MIGRATION_CHECKS,
     (frozenset({"email"}), email),
+    (frozenset({"email_link"}), email_link),
     (frozenset({"directory"}), directory),
     (frozenset({"branding"}), appearance),
     (frozenset({"passwords"}), passwords),

@@ -17,6 +17,7 @@ from gateway.config.sections.policy import QueryParameter
 from gateway.config.yaml_document import KeyPath
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY")
+_FIRST = {"password", "federated", "email_link"}
 _NOT_CANONICAL = re.compile(r"//|/\.{1,2}(/|$)|[;\\#\x00-\x20\x7f-\uffff]|%(?![0-9A-F]{2})")
 
 
@@ -42,7 +43,7 @@ def _effects(base: KeyPath, policy: Policy) -> Iterator[Finding]:
     for key in proof if policy.require == "deny" else ():
         if getattr(policy, key):
             yield Finding((*base, key), "has no effect: `require: deny` lets nobody pass", "remove it")
-    if policy.require == "two_factor" and policy.factors and set(policy.factors) <= {"password", "federated"}:
+    if policy.require == "two_factor" and policy.factors and set(policy.factors) <= _FIRST:
         problem = "leaves no second factor: `two_factor` needs one beside the password"
         yield Finding((*base, "factors"), problem, "add `totp`, `webauthn`, `sms` or `email`")
     if policy.key_models and policy.factors and "webauthn" not in policy.factors:

@@ -10,7 +10,16 @@ from gateway.config.sections.base import Network, Section, Words
 from gateway.config.units import Duration
 
 FactorName = Literal[
-    "password", "federated", "sms", "email", "totp", "webauthn", "recovery", "approval", "bypass"
+    "password",
+    "federated",
+    "email_link",
+    "sms",
+    "email",
+    "totp",
+    "webauthn",
+    "recovery",
+    "approval",
+    "bypass",
 ]
 Require = Literal["bypass", "one_factor", "two_factor", "deny"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]

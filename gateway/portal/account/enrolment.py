@@ -20,7 +20,7 @@ from gateway.errors import TooManyAttempts
 from gateway.i18n.text import N_
 from gateway.model import Principal, SessionRecord, User
 from gateway.observability.audit import Audit
-from gateway.policy.decide import proven_recently
+from gateway.policy.decide import by_mailbox_alone, proven_recently
 from gateway.portal.account.change_notices import AccountNews
 from gateway.session import Sessions
 from gateway.stores.protocols.ledger import Ledger
@@ -35,6 +35,8 @@ class Permission(Enum):
     AFTER_PROOF = auto()
     """Once a second factor was proven (again)."""
     REFUSED = auto()
+    WITH_PASSWORD = auto()
+    """After a sign-in with more than a mailed link: a mailbox alone makes nobody a second factor."""
     UNREADABLE = auto()
     """Likewise: the directory has a phone number that can't be read, in whose place the password alone adds nothing."""
 
@@ -69,10 +71,12 @@ class FactorEnrolment:
         """Decide whether this session may add a factor (security rule 10): proven just now, or the very first one."""
         if proven_recently(principal.session, self._sessions.now()):
             return Permission.GIVEN
-        if await self._usable(principal.user):
+        if await self._usable(principal.user, but="email" if by_mailbox_alone(principal.amr) else ""):
             return Permission.AFTER_PROOF
-        if await self.has_any(principal.user):
+        if principal.user.phone_unreadable:
             return Permission.UNREADABLE
+        if by_mailbox_alone(principal.amr):
+            return Permission.WITH_PASSWORD
         # An unusual sign-in that must prove more can't do so with a factor that it brings along itself.
         trusted = self._config.at_first_login and not principal.session.step_up
         return Permission.GIVEN if trusted else Permission.REFUSED
@@ -88,8 +92,9 @@ class FactorEnrolment:
         """
         return user.phone_unreadable or await self._usable(user)
 
-    async def _usable(self, user: User) -> bool:
-        return any([await factor.enrolled(user) for factor in self._factors.second.values()])
+    async def _usable(self, user: User, *, but: str = "") -> bool:
+        second = self._factors.second.items()
+        return any([await factor.enrolled(user) for name, factor in second if name != but])
 
     def choices(self, accepted: frozenset[str]) -> list[str]:
         """What can be added, of what the route accepts (empty: anything)."""

@@ -22,6 +22,9 @@ WRONG = {
     "webauthn": N_("That did not work. Please try again."),
 }
 _ASK = N_("Your account needs a second factor. Please ask your administrator.")
+_WITH_PASSWORD = N_(
+    "A mailbox alone is not enough to add a second factor. Sign in with your password to add one."
+)
 _UNREADABLE = N_(
     "The directory has a phone number that we can't read for your account. Please ask your administrator to write it "
     "with its country code."
@@ -79,6 +82,8 @@ class EnrolViews:
         if permission is Permission.UNREADABLE:
             self._enrolment.note_unreadable(request.client, request.visit.principal)
             return self._no_factor(request, _UNREADABLE, reason="phone_unreadable")
+        if permission is Permission.WITH_PASSWORD:
+            return self._no_factor(request, _WITH_PASSWORD, reason="link_adds_no_factor")
         possible = self._can_add(request, destination, factor) or self._choices(request, destination)
         if permission is Permission.REFUSED or not possible:
             return self._no_factor(request, _ASK, reason="no_factor_enrolled")

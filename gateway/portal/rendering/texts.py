@@ -20,6 +20,7 @@ ANOTHER_ACCOUNT = N_("Use another account")
 
 FACTOR_LABELS = {
     "federated": N_("Account elsewhere"),
+    "email_link": N_("Link by e-mail"),
     "sms": N_("Text message"),
     "second_phone": N_("Second phone number"),
     "email": N_("E-mail"),

@@ -37,13 +37,14 @@ class LoginViews:
         passkeys: bool,
         providers: Sequence[tuple[str, str]],
         keep_for: float,
+        email_link: bool,
     ) -> None:
         """`providers` are names and labels of accounts elsewhere; `keep_for` are the seconds of a kept session."""
         self._signin, self._sessions, self._pages = signin, sessions, pages
         self._tokens, self._onward = tokens, onward
         self._by_email = by_email
         self._can_reset, self._passkeys, self._providers = can_reset, passkeys, providers
-        self._keep_for = keep_for
+        self._keep_for, self._email_link = keep_for, email_link
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
         """Show the form, unless the visitor is signed in already."""
@@ -124,6 +125,7 @@ class LoginViews:
             passkeys=self._passkeys,
             providers=self._providers,
             can_reset=self._can_reset,
+            email_link=self._email_link,
             # Who is signed in already has chosen: a session that is kept stays so.
             keep_for=0.0 if before is not None and before.session.kept else self._keep_for,
             keep=keep == "1",
