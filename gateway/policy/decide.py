@@ -6,7 +6,7 @@ route, and the same answer of its rules, in all of them.
 No I/O and no clock here: the same functions serve the proxy, forward-auth and `check --explain`.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import get_args
@@ -22,6 +22,7 @@ from gateway.policy.criteria import (
     about_somebody,
     criteria_of,
 )
+from gateway.policy.key_models import has_key_model
 from gateway.policy.queries import query_readings
 
 EMAIL_LINK = "email_link"
@@ -226,23 +227,6 @@ def judge(rule: Rule, question: PolicyQuestion) -> Decision:
     if rule.max_age and not is_fresh(rule, principal, question.now):
         return _more_proof(rule, "proof_too_old")
     return Decision(Verdict.ALLOW, rule.name, "policy_holds")
-
-
-def has_key_model(policy: Policy, principal: Principal, now: float) -> bool:
-    """Whether a security key was used in this session, within `max_age`, of a model that the policy asks for.
-
-    Sessions know only models that somebody vouched for: what a key says of itself is none.
-    """
-    used = principal.session.key_models.items()
-    return any(
-        fits_model(model, policy.key_models) and (not policy.max_age or now - at <= policy.max_age)
-        for model, at in used
-    )
-
-
-def fits_model(model: str, wanted: Collection[str]) -> bool:
-    """Whether a model (an AAGUID, "" for none) is one of those wanted, of which "*" is any."""
-    return bool(model) and (model in wanted or "*" in wanted)
 
 
 def _more_proof(rule: Rule, reason: str) -> Decision:

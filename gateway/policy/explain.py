@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 from gateway.config.schema import Route, Rule
 from gateway.model import Decision, Principal, Target
 from gateway.policy.criteria import CRITERIA, Criterion, PolicyQuestion
-from gateway.policy.decide import decide, has_factors, has_key_model, is_fresh
+from gateway.policy.decide import decide, has_factors, is_fresh
+from gateway.policy.key_models import has_key_model
 from gateway.policy.queries import query_readings, query_words
 
 

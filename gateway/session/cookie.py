@@ -213,7 +213,7 @@ class AuxiliaryCookie:
         secure, path = config.server.public_url.startswith("https:"), cookie_path(config)
         domain = config.session.domain if shared else None
         name = cookie_name(f"{config.session.cookie_name}_{purpose}", secure=secure, domain=domain, path=path)
-        return cls(name, secure, path, domain)
+        return cls(name=name, secure=secure, path=path, domain=domain)
 
     def read(self, cookies: str) -> str:
         """Return the value in a Cookie header, "" if there is none."""

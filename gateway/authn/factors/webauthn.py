@@ -21,7 +21,7 @@ from gateway.clock import Clock
 from gateway.i18n.catalogues import language
 from gateway.i18n.text import N_
 from gateway.model import User
-from gateway.policy.decide import fits_model
+from gateway.policy.key_models import fits_model
 from gateway.stores.protocols.core import Credential, Credentials
 from gateway.stores.protocols.ledger import Ledger
 
