@@ -132,6 +132,8 @@ class Crawler:
             url = waiting.popleft().partition("#")[0]
             if url in self.found.pages or "/logout" in url or "/end_session" in url:
                 continue
+            if "lang=" in url and "lang=de" not in url:  # one language has the links of all
+                continue
             self.found.pages.add(url)
             async with self.session.get(url, headers=HTML, allow_redirects=False) as said:
                 body = await said.text() if said.content_type in ("text/html", "application/json") else ""

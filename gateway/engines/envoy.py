@@ -183,7 +183,10 @@ _TOLD = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarde
 
 
 def _removed(route: Route) -> dict[str, list[str]]:
-    return {"removed": removed_names(route), "families": removed_families(route)}
+    # Over HTTP/2 `te` says "trailers" or nothing (RFC 9113 §8.2.2), and apps that speak gRPC demand it.
+    spoken = {"te"} if any(url.startswith(HTTP2_SCHEMES) for url in route.upstreams) else set()
+    names = [name for name in removed_names(route) if name not in spoken]
+    return {"removed": names, "families": removed_families(route)}
 
 
 def _added(name: str, value: str) -> dict[str, Any]:

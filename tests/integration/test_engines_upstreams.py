@@ -8,17 +8,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import grpc
 import pytest
 import yaml
 from aiohttp import web
 from click.testing import CliRunner
 
-from gateway.cli.export import export
+from gateway.cli.export import export, export_files
 from gateway.clock import system_clock
+from gateway.config.schema import Route
+from gateway.engines.plan import plan
 from gateway.keyring import KeyRing
 from tests.integration.engines import ENGINES, behind, command, process
-from tests.rig import listening_socket
-from tests.waiting import free_port, until
+from tests.integration.test_engine_grpc import as_is, grpc_app
+from tests.rig import listening_socket, running_gateway
+from tests.waiting import PATIENCE, free_port, until
 
 pytestmark = pytest.mark.xdist_group("processes")
 HEALTH = {
@@ -136,3 +140,24 @@ async def test_an_engine_finds_a_certificate_by_a_relative_path_and_speaks_http_
         _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost")
         assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == "h2"
         writer.close()
+
+
+async def test_envoy_carries_grpc_to_an_app_that_speaks_h2c(tmp_path: Path) -> None:
+    """The gateway only answers: its own proxy speaks no HTTP/2 to apps, so the export has another upstream."""
+    port = free_port()
+    server = {"public_url": f"http://127.0.0.1:{port}", "trusted_proxies": ["127.0.0.1/32"]}
+    routes = [{"host": "*", "upstream": "UPSTREAM", "policy": OPEN}]
+    async with grpc_app() as app, running_gateway(tmp_path, server=server, routes=routes) as rig:
+        route = Route.model_validate({"host": "*", "upstream": app, "policy": OPEN})
+        config = rig.config.model_copy(update={"routes": (route,)})
+        exported = export_files("envoy", plan(config, engine="envoy", listen=f"127.0.0.1:{port}"), config)
+        file = tmp_path / "envoy.yaml"
+        file.write_text(exported[file.name])
+        async with (
+            process(command("envoy", file), port, tmp_path),
+            grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+        ):
+            ask = channel.unary_unary("/Echo/One", request_serializer=as_is, response_deserializer=as_is)
+            call = ask(b"hello", timeout=PATIENCE)
+            assert (await call).endswith(b" hello")
+            assert ("x-end", "yes") in list(await call.trailing_metadata())
