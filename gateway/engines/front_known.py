@@ -157,5 +157,11 @@ function envoy_on_request(handle)
     -- Envoy goes on with a request whose script has failed; this one must not.
     handle:respond({[":status"] = "500", ["cache-control"] = "no-store"}, "The request can't be carried.\n")
   end
+  -- Who is to be believed stands in headers; an app may take what a client writes behind the body for such (RFC 9110
+  -- section 6.5.1). Our own proxy drops them, too.
+  local trailers, names = handle:trailers(), {}
+  if not trailers then return end
+  for name, _ in pairs(trailers) do table.insert(names, name) end
+  for _, name in ipairs(names) do trailers:remove(name) end
 end
 """

@@ -1,5 +1,6 @@
 """What Envoy carries without asking again: only what a worker has just allowed, and a revocation still ends it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from aiohttp import ClientResponse
 from yarl import URL
 
 from tests.doors.run import RealClock
-from tests.engine_rig import behind_envoy
+from tests.engine_rig import behind_envoy, carried
 from tests.rig import Browser, Rig
 from tests.waiting import until
 
@@ -122,3 +123,35 @@ async def test_a_session_that_is_ended_is_carried_no_more(
 
         await until(refused, "the session has ended for Envoy, too")
         assert (await get(browser, "/known")).status == 401
+
+
+async def test_no_trailers_of_a_client_reach_the_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app may read them as headers. It gets all that Envoy sends: this one is no parser."""
+    got: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def app(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n0\r\n")
+        request += await reader.readuntil(b"\r\n")
+        while not request.endswith(b"\r\n\r\n"):
+            request += await reader.readuntil(b"\r\n")
+        got.put_nowait(request)
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(app, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    route = {"upstream": f"http://127.0.0.1:{port}", "policy": {"require": "bypass"}}
+    async with server, behind_envoy(tmp_path, monkeypatch, routes=[route]) as rig:
+
+        async def send() -> bytes:
+            reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
+            head = f"POST /x HTTP/1.1\r\nHost: 127.0.0.1:{rig.port}\r\nTransfer-Encoding: chunked\r\n\r\n"
+            writer.write(head.encode() + b"4\r\nbody\r\n0\r\nRemote-User: root\r\nX-Odd: root\r\n\r\n")
+            answer = await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+            assert answer.startswith(b"HTTP/1.1 204"), answer
+            return await got.get()
+
+        request = await carried(rig, send)
+        assert b"4\r\nbody\r\n" in request
+        assert b"root" not in request
