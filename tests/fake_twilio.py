@@ -56,6 +56,7 @@ class FakeTwilio:
     ) -> None:
         self.messages: list[Message] = []
         self.calls: list[Call] = []
+        self.fates: list[tuple[str, int | None]] = []  # status and error of each message when it is looked at
         self.prices: dict[str, str] = {}  # SID -> what the resource says, such as "-0.00790"
         self._callbacks = callbacks
         self._reporting: set[asyncio.Task[None]] = set()
@@ -235,6 +236,7 @@ class FakeTwilio:
         if all(one.sid != sid for one in (*self.messages, *self.calls)):
             raise web.HTTPNotFound
         answer = {"sid": sid, "account_sid": ACCOUNT_SID, "price": self.prices.get(sid), "price_unit": "USD"}
+        answer["status"], answer["error_code"] = self.fates[-1] if self.fates else ("queued", None)
         return web.json_response(answer)
 
     def _deliver(self, message: Message) -> None:

@@ -21,7 +21,7 @@ COMMANDS = {
     "device": "gateway.cli.device:device",
     "access": "gateway.cli.access:access",
     "limit": "gateway.cli.limit:limit",
-    "sms": "gateway.cli.sms:sms",
+    "sms": "gateway.cli.sms.command:sms",
     "oidc": "gateway.cli.oidc:oidc",
     "doctor": "gateway.cli.doctor.command:doctor",
     "acme": "gateway.cli.acme:acme",

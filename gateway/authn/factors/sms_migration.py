@@ -42,12 +42,12 @@ class SmsMigrationPlan:
 
     def ended_for(self, user: User) -> bool:
         """Tell whether this user's codes by SMS no longer sign in."""
-        return self.denies and not self._exempt(user)
+        return self.denies and not self.exempts(user)
 
     async def asks(self, user: User) -> bool:
         """Tell whether this user is to be asked for a safer factor now."""
         begun = self._config.nudge_from is not None and self._reached(self._config.nudge_from)
-        if not (begun or self.overdue) or self._exempt(user):
+        if not (begun or self.overdue) or self.exempts(user):
             return False
         return not await self.has_safer(user)
 
@@ -59,5 +59,6 @@ class SmsMigrationPlan:
     def _reached(self, day: date) -> bool:
         return self._clock() >= begins(day)
 
-    def _exempt(self, user: User) -> bool:
+    def exempts(self, user: User) -> bool:
+        """Tell whether the plan leaves this user alone."""
         return not set(self._config.exempt_groups).isdisjoint(user.groups)

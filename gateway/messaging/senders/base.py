@@ -132,6 +132,14 @@ class Bills(Protocol):
         ...
 
 
+class Progress(Protocol):
+    """Asks a provider how far a message is, where nobody can be told."""
+
+    async def look(self, sid: str) -> Report:
+        """Return how far text message `sid` is, and its cost if that is known. Raises SendFailed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SmsProvider:
     """What one SMS provider can do; a field is None for what it can't."""
@@ -140,6 +148,7 @@ class SmsProvider:
     caller: Caller | None = None
     reports: Reports | None = None
     bills: Bills | None = None
+    progress: Progress | None = None
     service_calls: bool = False
     """Whether a CodeService also calls."""
     chats: Mapping[str, Chat] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from gateway.messaging.senders.twilio.chat import TwilioChat
 from gateway.messaging.senders.twilio.client import TwilioApi
 from gateway.messaging.senders.twilio.lookup import TwilioLookup
 from gateway.messaging.senders.twilio.messages import TwilioSender
+from gateway.messaging.senders.twilio.progress import TwilioProgress
 from gateway.messaging.senders.twilio.status_callbacks import TwilioReports
 from gateway.messaging.senders.twilio.verify import TwilioVerify
 from gateway.messaging.senders.twilio.voice import TwilioCaller
@@ -31,6 +32,7 @@ def messages_provider(config: SmsTwilio, status_url: str) -> SmsProvider:
         caller=caller,
         reports=reports,
         bills=TwilioBills(sender.api),
+        progress=TwilioProgress(sender.api),
         chats=dict(_chats(config, sender.api, callback)),
         lookup=_lookup(config),
     )

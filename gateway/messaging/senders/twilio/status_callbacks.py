@@ -64,10 +64,7 @@ class TwilioReports:
             return None
         status = form.get("MessageStatus") or form.get("CallStatus") or ""
         sid = form.get("MessageSid") or form.get("CallSid") or ""
-        stage = STAGES.get(status, 0)
-        bad = stage == FINAL and status in _PROBLEMS
-        delivery = _failure(status, sid, form) if bad else Delivery(status, stage, sid)
-        return Report(reference, delivery, _cost(form))
+        return Report(reference, delivery_of(status, sid, form.get("ErrorCode", "")), _cost(form))
 
     def _signed(self, url: str, form: Mapping[str, str], signature: str) -> bool:
         parts = urlsplit(url)
@@ -78,8 +75,17 @@ class TwilioReports:
         return any(matches)
 
 
-def _failure(status: str, sid: str, form: Mapping[str, str]) -> Delivery:
-    code = form.get("ErrorCode", "")
+def delivery_of(status: str, sid: str, code: str) -> Delivery:
+    """Return what a status of Twilio's means; `code` is the error code that came with it, "" if none."""
+    stage = STAGES.get(status, 0)
+    return (
+        _failure(status, sid, code)
+        if stage == FINAL and status in _PROBLEMS
+        else Delivery(status, stage, sid)
+    )
+
+
+def _failure(status: str, sid: str, code: str) -> Delivery:
     number = int(code) if code.isascii() and code.isdigit() and len(code) < 7 else None
     if number is None:
         return Delivery(status, FINAL, sid, problem=_PROBLEMS[status], cause=f"Twilio: {status}")

@@ -6,6 +6,8 @@ from pathlib import Path
 import click
 
 from gateway.cli.context import Opened, config_option, json_option, moment, print_json, run
+from gateway.cli.sms.report import report
+from gateway.cli.sms.trial import send_test
 from gateway.config.sections.sms_backup import template_of
 from gateway.errors import GatewayError
 from gateway.messaging.sms.failover import read_down
@@ -18,7 +20,11 @@ Facts = dict[str, object]
 
 @click.group()
 def sms() -> None:
-    """Look at SMS and calls: spending, delivery, blocked ranges."""
+    """Look at SMS and calls: spending, delivery, blocked ranges; send a test."""
+
+
+sms.add_command(send_test)
+sms.add_command(report)
 
 
 @sms.command()

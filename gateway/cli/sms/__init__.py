@@ -1,0 +1,1 @@
+"""`auth-gateway sms …`: a file for each group of subcommands."""
