@@ -46,7 +46,7 @@ class RememberedDevices:
         path: str = "/",
     ) -> None:
         self.cookie_name = cookie_name(device_cookie(config), secure=secure, domain=config.domain, path=path)
-        self._path = path
+        self._path, self._same_site = path, config.same_site
         self.store, self._audit = store, audit
         self._domain, self._lifetime = config.domain, config.remember_device
         self.days = max(1, round(self._lifetime / 86400)) if self._lifetime else 0
@@ -89,7 +89,9 @@ class RememberedDevices:
         await self.store.add(device)
         self._audit.record("device_remembered", user.username, ip, device=device.id[:8])
         sealed = self._fernet().encrypt(json.dumps({"user": user.username, "device": secret}).encode())
-        flags = cookie_flags(secure=self._secure, path=self._path, domain=self._domain)
+        flags = cookie_flags(
+            secure=self._secure, path=self._path, domain=self._domain, same_site=self._same_site
+        )
         response.set_cookie(self.cookie_name, sealed.decode(), max_age=int(self._lifetime), **flags)
 
     def current(self, cookies: str, username: str) -> str:

@@ -60,7 +60,9 @@ class Passes:
         self.path = f"{self._prefix}/pass"
         self._lifetime = int(config.forward.pass_lifetime)
         self._flags = cookie_flags(
-            secure=config.server.public_url.startswith("https:"), path=cookie_path(config)
+            secure=config.server.public_url.startswith("https:"),
+            path=cookie_path(config),
+            same_site=config.session.same_site,
         )
         self._portal = urlsplit(config.server.public_url)
 

@@ -109,7 +109,9 @@ class SessionCookie:
         self._told = False
         self._storage, self._of_one_host = (
             RingCookieStorage(
-                fernet, cookie_name=self.name, **cookie_flags(secure=secure, path=path, domain=domain)
+                fernet,
+                cookie_name=self.name,
+                **cookie_flags(secure=secure, path=path, domain=domain, same_site=config.same_site),
             )
             for domain in (config.domain, None)
         )
@@ -164,11 +166,17 @@ class CookieFlags(TypedDict):
     samesite: str
 
 
-def cookie_flags(*, secure: bool, path: str = "/", domain: str | None = None) -> CookieFlags:
-    """Return the attributes of a cookie of ours; `domain` None means this host alone (RFC 6265 §5.3)."""
+def cookie_flags(
+    *, secure: bool, path: str = "/", domain: str | None = None, same_site: str = "lax"
+) -> CookieFlags:
+    """Return the attributes of a cookie of ours; `domain` None means this host alone (RFC 6265 §5.3), `same_site` is
+    `session.same_site`.
+    """
     # HttpOnly keeps scripts from it (RFC 6265 §4.1.2.6). Lax and not Strict: a link from elsewhere, such as in an
     # e-mail, must find its user signed in, while forms of other sites are sent without it (RFC 6265bis §4.1.2.7).
-    return {"path": path, "domain": domain, "secure": secure, "httponly": True, "samesite": "Lax"}
+    # With None a frame of another site has it, too; browsers take such a cookie over https alone (RFC 6265bis §5.7).
+    samesite = "None" if same_site == "none" and secure else "Lax"
+    return {"path": path, "domain": domain, "secure": secure, "httponly": True, "samesite": samesite}
 
 
 def cookie_name(name: str, *, secure: bool, domain: str | None = None, path: str = "/") -> str:
@@ -203,6 +211,7 @@ class AuxiliaryCookie:
     secure: bool
     path: str
     domain: str | None = None
+    same_site: str = "lax"
 
     @classmethod
     def of(cls, config: Config, purpose: str, *, shared: bool = False) -> "AuxiliaryCookie":
@@ -213,7 +222,7 @@ class AuxiliaryCookie:
         secure, path = config.server.public_url.startswith("https:"), cookie_path(config)
         domain = config.session.domain if shared else None
         name = cookie_name(f"{config.session.cookie_name}_{purpose}", secure=secure, domain=domain, path=path)
-        return cls(name=name, secure=secure, path=path, domain=domain)
+        return cls(name=name, secure=secure, path=path, domain=domain, same_site=config.session.same_site)
 
     def read(self, cookies: str) -> str:
         """Return the value in a Cookie header, "" if there is none."""
@@ -230,4 +239,4 @@ class AuxiliaryCookie:
 
     @property
     def _flags(self) -> CookieFlags:
-        return cookie_flags(secure=self.secure, path=self.path, domain=self.domain)
+        return cookie_flags(secure=self.secure, path=self.path, domain=self.domain, same_site=self.same_site)

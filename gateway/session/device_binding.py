@@ -60,7 +60,9 @@ class DeviceBinding:
         self.offered, self._lifetime = config.bind.device, config.bind.device_refresh
         name = f"{config.cookie_name}_bound"
         self.cookie_name = cookie_name(name, secure=secure, domain=config.domain, path=path)
-        self._flags: CookieFlags = cookie_flags(secure=secure, path=path, domain=config.domain)
+        self._flags: CookieFlags = cookie_flags(
+            secure=secure, path=path, domain=config.domain, same_site=config.same_site
+        )
         self._fernet, self._endpoints, self._clock = fernet, endpoints, clock
         self._known: dict[str, tuple[str, float]] = {}
         self.on_keyless: Keyless | None = None

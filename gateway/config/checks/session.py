@@ -55,6 +55,19 @@ def sign_out(config: Config) -> Iterator[Finding]:
             yield Finding(("session", "sign_out", "allowed", index), f"`{one}` is not an origin", mend)
 
 
+def same_site(config: Config) -> Iterator[Finding]:
+    """Find cookies for frames of other sites that browsers would refuse, or that no frame is allowed to use."""
+    if config.session.same_site != "none":
+        return
+    path = ("session", "same_site")
+    if not config.server.public_url.startswith("https:"):
+        problem = "needs https: browsers refuse such cookies without it (RFC 6265bis §5.7)"
+        yield Finding(path, problem, "serve `server.public_url` by https, or remove it")
+    elif not config.server.frame_ancestors:
+        problem = "has our cookies sent to frames of other sites, in which our own pages are not shown"
+        yield Finding(path, problem, "list their origins in `server.frame_ancestors`", warning=True)
+
+
 def device_binding(config: Config) -> Iterator[Finding]:
     """Find a binding to keys of browsers where no browser could register one, or some hosts would be without."""
     bind, place = config.session.bind, ("session", "bind")
@@ -135,6 +148,7 @@ def session_domain(config: Config) -> Iterator[Finding]:
 SESSION_CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"session"}), session_times),
     (frozenset({"session"}), sign_out),
+    (frozenset({"session", "server"}), same_site),
     (frozenset({"session", "risk"}), binding),
     (frozenset({"session", "server", "domains", "routes"}), device_binding),
     (frozenset({"session", "server", "domains"}), session_domain),

@@ -68,6 +68,11 @@ class Session(Section):
     """Sign-in sessions: their cookie, how long they last, and what is kept for those that ended."""
 
     cookie_name: CookieName = Field("auth_session", description="__Host- is put before it on https")
+    same_site: Literal["lax", "none"] = Field(
+        "lax",
+        description="`none` also sends our cookies to apps in frames of other sites, over https alone: keeping foreign forms "
+        "out is then up to your apps (docs/re-login.md)",
+    )
     domain: str | None = Field(None, description="share the session with all hosts below this domain")
     keys_file: Path = Field(
         Path("var/session.keys"), description="key ring; made at the very first start alone, mode 0600"
