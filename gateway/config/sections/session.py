@@ -70,8 +70,8 @@ class Session(Section):
     cookie_name: CookieName = Field("auth_session", description="__Host- is put before it on https")
     same_site: Literal["lax", "none"] = Field(
         "lax",
-        description="`none` also sends our cookies to apps in frames of other sites, over https alone: keeping foreign forms "
-        "out is then up to your apps (docs/re-login.md)",
+        description="`none` also sends our cookies to apps in frames of other sites, over https alone: keeping "
+        "foreign forms out is then up to your apps (docs/re-login.md)",
     )
     domain: str | None = Field(None, description="share the session with all hosts below this domain")
     keys_file: Path = Field(
