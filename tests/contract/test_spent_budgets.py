@@ -206,5 +206,7 @@ def test_every_budget_of_ours_says_whom_it_is_about() -> None:
         if (about := words.get("about", "''")) not in abouts and not about.isidentifier()
     ]
     # Those of a device fall with it (`device revoke`); what all share is nobody's to lift.
-    of_devices = [repr(name) for name in ("reset-device", "password-device", "failures:device")]
-    assert sorted(silent) == sorted([repr("reset-all"), *of_devices])
+    of_devices = [
+        repr(name) for name in ("reset-device", "link-device", "password-device", "failures:device")
+    ]
+    assert sorted(silent) == sorted([repr("reset-all"), repr("link-all"), *of_devices])

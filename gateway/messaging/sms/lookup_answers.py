@@ -67,7 +67,7 @@ class LookupAnswers:
         self._config, self._lookup, self._ledger, self._spend = config, lookup, ledger, spend
         self._messages, self._audit, self._clock = messages, audit, clock
         self._limits, self._seal, self._open = limits, seal, open
-        self._budget = Budget(name="sms-lookup-user", limit=per_user_hourly, window=3600)
+        self._budget = Budget(name="sms-lookup-user", limit=per_user_hourly, window=3600, about="user")
         self._paused_until = 0.0
 
     async def of(self, asked: Asked) -> dict[str, Any]:
