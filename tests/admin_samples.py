@@ -148,6 +148,7 @@ USER: dict[str, Any] = {
 USERS: dict[str, Any] = {
     "users": [MIRA, OTTO],
     "total": 128,
+    "complete": True,
     "search": "",
     "entered": dict.fromkeys(("username", "name", "email", "phone", "groups"), ""),
     "after": "otto",
@@ -172,7 +173,9 @@ def _page(template: str, here: str, **context: Any) -> tuple[str, dict[str, Any]
 ADMIN_PAGES = {
     "admin": _page("overview.html", "", now=OVERVIEW),
     "admin-users": _page("users.html", "/users", **USERS),
-    "admin-users-elsewhere": _page("users.html", "/users", **{**USERS, "can_change": False, "after": ""}),
+    "admin-users-elsewhere": _page(
+        "users.html", "/users", **{**USERS, "can_change": False, "after": "", "complete": False}
+    ),
     "admin-user": _page("user.html", "/users", **USER),
     "admin-user-link": _page(
         "user.html",

@@ -11,6 +11,7 @@ from gateway.admin.services import AdminServices
 from gateway.admin.traffic import Traffic, together, traffic
 from gateway.config.checks.registry import CHECKS
 from gateway.config.yaml_document import show_path
+from gateway.directory.base import glance
 from gateway.observability import metrics
 from gateway.proxy.proxy import UpstreamHealth
 
@@ -56,7 +57,7 @@ async def overview(admin: AdminServices, sessions: int) -> Overview:
     counts = await admin.search.counts(edges, _COUNTED)
     failures = [sum(hour) for hour in zip(*(counts[event] for event in FAILURES), strict=True)]
     labels = [f"{datetime.fromtimestamp(edge, UTC):%H:%M}" for edge in edges[:-1]]
-    census = await admin.services.users.directory.count()
+    census = (await glance(admin.services.users.directory, limit=0)).census
     total = together(traffic(metrics.samples()).values())
     return Overview(
         version=__version__,

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gateway.errors import UserUnknown
 from gateway.model import User
@@ -13,10 +13,19 @@ PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """How many users there are, and how many of them are disabled."""
+    """How many users there are, and how many of them are disabled; at least so many while it is not `complete`."""
 
     users: int
     disabled: int
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What a page can show at once: some users, and what is known of how many there are."""
+
+    users: Sequence[User]
+    census: Census
 
 
 class Directory(Protocol):
@@ -97,8 +106,36 @@ async def existing(directory: Directory, username: str) -> User:
     return user
 
 
+@runtime_checkable
+class Gradual(Protocol):
+    """A directory that takes long to read all users, and can tell of some before."""
+
+    async def glance(self, search: str = "", *, after: str = "", limit: int) -> Glance:
+        """Do as `list` and `count`, of those users who are known by now; reading goes on behind."""
+        ...
+
+    def everyone(self, search: str = "") -> AsyncIterator[Sequence[User]]:
+        """Yield all users that fit once, as they come, in no order."""
+        ...
+
+
+async def glance(directory: Directory, search: str = "", *, after: str = "", limit: int) -> Glance:
+    """Return what a page shows. It does not wait for all users to be read."""
+    if isinstance(directory, Gradual):
+        return await directory.glance(search, after=after, limit=limit)
+    users = await directory.list(search, after=after, limit=limit)
+    return Glance(users, await directory.count(search))
+
+
 async def every(directory: Directory, search: str = "") -> AsyncIterator[Sequence[User]]:
-    """Yield all users that `list` finds, some hundreds at a time. For commands and exports, never for a page."""
+    """Yield all users that fit, some hundreds at a time, in the order of names where that costs no waiting.
+
+    For commands and exports, never for a page.
+    """
+    if isinstance(directory, Gradual):
+        async for found in directory.everyone(search):
+            yield found
+        return
     after = ""
     while found := await directory.list(search, after=after, limit=PAGE):
         yield found

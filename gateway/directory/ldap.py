@@ -8,7 +8,7 @@ import asyncio
 import builtins
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -18,10 +18,10 @@ from ldap3.utils.conv import escape_filter_chars
 from gateway.config.names import user_name
 from gateway.config.schema import DirectoryLdap
 from gateway.directory import identifiers
-from gateway.directory.base import Census
+from gateway.directory.base import Census, Glance
 from gateway.directory.ldap_entries import ALWAYS, LdapEntry, user_of
 from gateway.directory.ldap_groups import LdapGroups, TooManyGroups
-from gateway.directory.ldap_listing import LdapListing
+from gateway.directory.ldap_listing import LdapListing, Listed, census_of, names_after
 from gateway.directory.ldap_servers import LdapServers
 from gateway.errors import StoreUnavailable
 from gateway.model import User
@@ -31,6 +31,8 @@ from gateway.stores.sql.folding import folded
 log = logging.getLogger("gateway.directory")
 T = TypeVar("T")
 
+AT_ONCE = 0.3
+"""Seconds that a page waits for a list: that of some thousand users is there by then, and of more its beginning."""
 _LONGEST_NAME = 256
 _MOST_TOLD = 10_000
 
@@ -43,7 +45,8 @@ class LdapDirectory:
         self._settings, self._country = settings, country
         self._told: set[str] = set()
         self._threads = ThreadPoolExecutor(settings.connections, thread_name_prefix="ldap")
-        self._lists = ThreadPoolExecutor(1, thread_name_prefix="ldap-list")
+        self._lists = ThreadPoolExecutor(2, thread_name_prefix="ldap-list")
+        self._readings: dict[str, asyncio.Future[Listed]] = {}
         self._circuit = Circuit("the LDAP server", time.monotonic)
         self._servers = LdapServers(settings)
         self._groups = LdapGroups(settings, self._servers)
@@ -65,10 +68,48 @@ class LdapDirectory:
         return await self._run(lambda: self._authenticate(username, password))
 
     async def list(self, search: str = "", *, after: str = "", limit: int) -> Sequence[User]:
-        return await self._run(lambda: self._list(search.strip(), after, limit), self._lists)
+        listing = self._listing
+        return await self._run(lambda: self._page(listing.listed(search.strip()), after, limit), self._lists)
 
     async def count(self, search: str = "") -> Census:
         return await self._run(lambda: self._listing.census(search.strip()), self._lists)
+
+    async def glance(self, search: str = "", *, after: str = "", limit: int) -> Glance:
+        """Return what is known soon: reading a hundred thousand names takes a minute, and goes on behind."""
+        reading = self._reading(search.strip())
+        await asyncio.wait([reading], timeout=AT_ONCE)
+        listed = reading.result() if reading.done() else self._listing.so_far(search.strip())
+        users = await self._run(lambda: self._page(listed, after, limit))
+        return Glance(users, census_of(listed))
+
+    def _reading(self, search: str) -> "asyncio.Future[Listed]":
+        """The list that is being read; it goes on when who asked has gone."""
+        if (reading := self._readings.get(search)) is not None:
+            return reading
+
+        def done(reading: asyncio.Future[Listed]) -> None:
+            self._readings.pop(search, None)
+            if not reading.cancelled() and (error := reading.exception()) is not None:
+                log.warning("the list of LDAP users could not be read: %s", error)
+
+        self._readings[search] = reading = asyncio.ensure_future(
+            self._run(lambda: self._listing.listed(search), self._lists)
+        )
+        reading.add_done_callback(done)
+        return reading
+
+    async def everyone(self, search: str = "") -> AsyncIterator[Sequence[User]]:
+        """Yield all users as the server gives them, each once."""
+        pages, seen = self._listing.pages(search.strip(), self._wanted), set[str]()
+        thread = ThreadPoolExecutor(1, thread_name_prefix="ldap-export")
+        try:
+            while (found := await self._run(lambda: self._next(pages), thread)) is not None:
+                if fresh := [user for user in found if user.username not in seen]:
+                    seen.update(user.username for user in fresh)
+                    yield fresh
+        finally:
+            thread.submit(pages.close)
+            thread.shutdown(wait=False)
 
     async def with_email(self, address: str, *, limit: int = 20) -> Sequence[User]:
         return await self._run(lambda: self._with_email(address, limit))
@@ -142,13 +183,18 @@ class LdapDirectory:
     def _users(self, entries: Iterable[LdapEntry]) -> Iterable[User]:
         return (user for entry in entries if (user := self._user(entry)))
 
-    def _list(self, search: str, after: str, limit: int) -> Sequence[User]:
-        while names := self._listing.names(search, after, limit):
-            found = self._users(self._listing.entries(search, names, self._wanted))
+    def _page(self, listed: Listed, after: str, limit: int) -> Sequence[User]:
+        while names := names_after(listed, after, limit):
+            found = self._users(self._listing.entries(listed.raw, names, self._wanted))
             if users := sorted(found, key=lambda user: user.username):
                 return users
             after = names[-1]  # entries that are no users
         return []
+
+    def _next(self, pages: Iterator[Sequence[LdapEntry]]) -> Sequence[User] | None:
+        """The users of the next page; None after the last one."""
+        page = next(pages, None)
+        return None if page is None else sorted(self._users(page), key=lambda user: user.username)
 
     def _in_groups(self, groups: Sequence[str], limit: int) -> Sequence[User]:
         wanted = set(groups)

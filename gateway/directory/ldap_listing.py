@@ -1,6 +1,7 @@
 """The names of all LDAP users in order, for lists: a server has no order that all servers share.
 
-One read of a hundred thousand names takes many seconds, so it is kept for minutes, and one thread makes it.
+One read of a hundred thousand names takes many seconds, so it is kept for minutes, and one thread makes it. What it has
+read so far can be shown meanwhile.
 """
 
 import bisect
@@ -9,7 +10,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ldap3.utils.conv import escape_filter_chars
@@ -38,6 +39,7 @@ class Listed:
     names: Sequence[str]
     raw: dict[str, str]
     disabled: int
+    complete: bool = True
 
 
 class LdapListing:
@@ -47,22 +49,25 @@ class LdapListing:
         """`clock` must not jump."""
         self._settings, self._servers, self._clock = settings, servers, clock
         self._kept: OrderedDict[str, Listed] = OrderedDict()
-        self._turn = threading.Lock()
+        self._coming: dict[str, Listed] = {}
+        """What is being read, page by page."""
+        self._turns: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
 
     def census(self, search: str) -> Census:
         """Count them. Raises what a search raises."""
-        listed = self._listed(search)
-        return Census(len(listed.names), listed.disabled)
+        return census_of(self.listed(search))
 
-    def names(self, search: str, after: str, limit: int) -> Sequence[str]:
-        """Return the `limit` names after `after`. Raises what a search raises."""
-        listed = self._listed(search)
-        begin = bisect.bisect_right(listed.names, after)
-        return listed.names[begin : begin + limit]
+    def so_far(self, search: str) -> Listed:
+        """Return what is known at this moment; an older list is better than half of a new one."""
+        with self._lock:
+            nothing = Listed(until=0.0, names=(), raw={}, disabled=0, complete=False)
+            return self._kept.get(search) or self._coming.get(search) or nothing
 
-    def entries(self, search: str, names: Sequence[str], attributes: Sequence[str]) -> Sequence[LdapEntry]:
-        """Return the entries of these names, in any order. Raises what a search raises."""
-        raw = self._listed(search).raw
+    def entries(
+        self, raw: Mapping[str, str], names: Sequence[str], attributes: Sequence[str]
+    ) -> Sequence[LdapEntry]:
+        """Return the entries of these names, in any order; `raw` is that of their list. Raises what a search raises."""
         wanted = [raw.get(name, name) for name in names]
         found: list[LdapEntry] = []
         for first in range(0, len(wanted), _AT_ONCE):
@@ -74,50 +79,94 @@ class LdapListing:
             found += self._servers.search(self._settings.base_dn, question, attributes, limit=2 * _AT_ONCE)
         return found
 
+    def pages(self, search: str, attributes: Sequence[str]) -> Generator[Sequence[LdapEntry], None, None]:
+        """Yield all entries as the server gives them. Raises what a search raises."""
+        found = 0
+        try:
+            for page in self._servers.pages(self._settings.base_dn, self._question(search), attributes):
+                found += len(page)
+                yield page
+        except Incomplete:
+            _tell_of_part(found)
+
     @property
     def _everyone(self) -> str:
         return self._settings.user_filter.replace("{username}", "*")
 
-    def _listed(self, search: str) -> Listed:
-        with self._turn:
-            kept = self._kept.get(search)
-            if kept is None or kept.until < self._clock():
-                kept = self._kept[search] = self._read(search)
-                self._kept.move_to_end(search)
-                while len(self._kept) > _SEARCHES:
-                    self._kept.popitem(last=False)
-            return kept
-
-    def _read(self, search: str) -> Listed:
+    def _question(self, search: str) -> str:
         keys = self._settings.attributes
         word = f"*{escape_filter_chars(search)}*" if search else "*"
         match = "".join(f"({key}={word})" for key in (keys.username, keys.name, keys.email))
-        began, count, pages = self._clock(), 0, list[list[str]]()
+        return f"(&{self._everyone}(|{match}))"
+
+    def listed(self, search: str) -> Listed:
+        """Return the list of all, read now unless it was lately. Raises what a search raises."""
+        with self._lock:
+            turn = self._turns.setdefault(search, threading.Lock())
+        with turn:
+            with self._lock:
+                kept = self._kept.get(search)
+            if kept is not None and kept.until >= self._clock():
+                return kept
+            try:
+                kept = self._read(search)
+                with self._lock:
+                    self._kept[search] = kept
+                    self._kept.move_to_end(search)
+                    while len(self._kept) > _SEARCHES:
+                        self._kept.popitem(last=False)
+                return kept
+            finally:
+                with self._lock:
+                    self._coming.pop(search, None)
+                    self._turns.pop(search, None)
+
+    def _read(self, search: str) -> Listed:
+        key = self._settings.attributes.username
+        began, pages = self._clock(), list[list[str]]()
         raw: dict[str, str] = {}
         disabled = 0
-        question = f"(&{self._everyone}(|{match}))"
-        try:
-            for page in self._servers.pages(self._settings.base_dn, question, (keys.username, *STATE)):
-                names = []
-                for entry in page:
-                    spelled = entry.text(keys.username)
-                    name = user_name(spelled)
-                    names.append(name)
-                    disabled += is_disabled(entry)
-                    if name != spelled:
-                        raw[name] = spelled
-                pages.append(sorted(names))
-                count += len(names)
-                if count >= MOST_NAMES:
-                    break
-        except Incomplete:
-            log.warning(
-                "the LDAP server gives %d users to directory.bind_dn and no more: lists and counts have only these."
-                " Who is not among them can sign in all the same",
-                count,
-            )
+        for page in self.pages(search, (key, *STATE)):
+            names = []
+            for entry in page:
+                spelled = entry.text(key)
+                name = user_name(spelled)
+                names.append(name)
+                disabled += is_disabled(entry)
+                if name != spelled:
+                    raw[name] = spelled
+            pages.append(sorted(names))
+            if len(pages).bit_count() == 1:  # 1, 2, 4, 8: else the same names would be sorted again and again
+                self._show(search, pages, raw, disabled)
+            if sum(map(len, pages)) >= MOST_NAMES:
+                break
         # Sorting all of them in one step would hold up every other thread.
         ordered = list(heapq.merge(*pages))
         now = self._clock()
         until = now + max(KEPT, KEPT_TIMES * (now - began))
         return Listed(until=until, names=ordered, raw=raw, disabled=disabled)
+
+    def _show(self, search: str, pages: Sequence[Sequence[str]], raw: dict[str, str], disabled: int) -> None:
+        names = list(heapq.merge(*pages))
+        coming = Listed(until=0.0, names=names, raw=dict(raw), disabled=disabled, complete=False)
+        with self._lock:
+            self._coming[search] = coming
+
+
+def names_after(listed: Listed, after: str, limit: int) -> Sequence[str]:
+    """The `limit` names of a list after `after`."""
+    begin = bisect.bisect_right(listed.names, after)
+    return listed.names[begin : begin + limit]
+
+
+def census_of(listed: Listed) -> Census:
+    """Count the users of a list."""
+    return Census(len(listed.names), listed.disabled, listed.complete)
+
+
+def _tell_of_part(count: int) -> None:
+    log.warning(
+        "the LDAP server gives %d users to directory.bind_dn and no more: lists and counts have only these."
+        " Who is not among them can sign in all the same",
+        count,
+    )

@@ -5,9 +5,9 @@ a directory has one (`User.directory_id`), the one that a name had last is kept 
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from gateway.directory.base import Census, Directory
+from gateway.directory.base import Census, Directory, Glance, every, glance
 from gateway.model import User
 
 log = logging.getLogger("gateway.directory")
@@ -50,6 +50,12 @@ class Persons:
 
     async def count(self, search: str = "") -> Census:
         return await self._directory.count(search)
+
+    async def glance(self, search: str = "", *, after: str = "", limit: int) -> Glance:
+        return await glance(self._directory, search, after=after, limit=limit)
+
+    def everyone(self, search: str = "") -> AsyncIterator[Sequence[User]]:
+        return every(self._directory, search)
 
     async def with_email(self, address: str, *, limit: int = 20) -> Sequence[User]:
         found = await self._directory.with_email(address, limit=limit)

@@ -11,6 +11,7 @@ from gateway.admin.lockouts import AdminBlocks
 from gateway.admin.pages.base import Call, Paper
 from gateway.admin.revocation import Accesses
 from gateway.admin.users import OneTimeLink, UserChanges
+from gateway.directory.base import glance
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
 from gateway.model import User
@@ -44,14 +45,15 @@ class UserScreens:
     async def list(self, call: Call) -> web.StreamResponse:
         """Show a page of the users that fit the search."""
         search, after = call.query("q"), call.query("after")
-        directory = self._paper.admin.services.users.directory
-        rest = await directory.list(search, after=after, limit=PAGE + 1)
+        seen = await glance(self._paper.admin.services.users.directory, search, after=after, limit=PAGE + 1)
+        rest = seen.users
         return self._paper.page(
             call,
             "users.html",
             "/users",
             users=rest[:PAGE],
-            total=(await directory.count(search)).users,
+            total=seen.census.users,
+            complete=seen.census.complete,
             search=search,
             entered={**_EMPTY, **call.form},
             after=rest[PAGE - 1].username if len(rest) > PAGE else "",

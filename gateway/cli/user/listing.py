@@ -25,7 +25,8 @@ def list_users(
     """List users. SEARCH looks in usernames, names, e-mail addresses and groups."""
 
     async def work(opened: Opened) -> list[User]:
-        return [one async for page in every(opened.people, search) for one in page]
+        found = [one async for page in every(opened.people, search) for one in page]
+        return sorted(found, key=lambda one: one.username)
 
     users = [
         one
