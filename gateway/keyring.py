@@ -83,8 +83,7 @@ class KeyRing:
         self._path = path
         self._clock = clock
         self._checked_at = clock()
-        self.problem = ""
-        """Why the file can't be read, while it can't: the keys in memory are used."""
+        self._problem = ""
         self._told_at = float("-inf")
         try:
             self._read()
@@ -93,7 +92,7 @@ class KeyRing:
             if kept is None:
                 raise
             logger.error("the key ring can't be read, using the keys in memory: %s", error)
-            self.problem = str(error)
+            self._problem = str(error)
             self._use(kept, _NEVER)
 
     @classmethod
@@ -171,12 +170,17 @@ class KeyRing:
         try:
             self.reload()
         except ConfigError as error:
-            self.problem = str(error)
+            self._problem = str(error)
             if not 0 <= now - self._told_at < CHECK_SECONDS:
                 self._told_at = now
                 logger.error("the key ring can't be read again, keeping the keys in memory: %s", error)
         else:
-            self.problem = ""
+            self._problem = ""
+
+    def problem(self) -> str:
+        """Return why the file can't be read, "" if it can. The keys in memory are used meanwhile."""
+        self._look()
+        return self._problem
 
     def _newer(self, held: _Fernets) -> _Fernets | None:
         self._look()

@@ -54,14 +54,26 @@ sweep_held = Gauge(
     "auth_gateway_sweep_held",
     "1 while an unusual share has expired at once and is not swept",
     ["what"],
-    multiprocess_mode="max",
+    multiprocess_mode="livemax",
 )
 swept = Counter("auth_gateway_swept_rows_total", "Expired rows that were dropped", ["what"])
 audit_archive_failing = Gauge(
     "auth_gateway_audit_archive_failing",
     "1 while rows of the audit log can't be archived, and so are not deleted",
-    multiprocess_mode="max",
+    multiprocess_mode="livemax",
 )
+fault = Gauge(
+    "auth_gateway_fault",
+    "1 while this is so: descriptors, database_file, disk, key_ring",
+    ["fault"],
+    multiprocess_mode="livemax",
+)
+redis_forgot = Counter("auth_gateway_redis_forgot_total", "Times that Redis had lost what it kept")
+workers_lost = Counter(
+    "auth_gateway_workers_lost_total", "Workers that ended by themselves or were killed, by how", ["how"]
+)
+for _how in ("ended", "hung", "late"):
+    workers_lost.labels(_how)  # from 0 on: Prometheus sees no increase in a series that begins at 1
 certificate_ends = Gauge(
     "auth_gateway_certificate_ends_timestamp_seconds",
     "When the certificate that ACME got ends (Unix time); 0 while there is none",

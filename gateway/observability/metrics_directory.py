@@ -38,6 +38,15 @@ def forget_process(pid: int) -> None:
             file.unlink(missing_ok=True)
 
 
+def count_lost(how: str) -> None:
+    """Count a worker that its parent has lost: "ended", and before that "hung" or "late" if it had to be killed."""
+    from gateway.observability import (
+        metrics,
+    )  # chooses its storage when it is imported, which is after `shared_metrics`
+
+    metrics.workers_lost.labels(how).inc()
+
+
 def _new_folder() -> tuple[Path, int]:
     """A folder, and the descriptor that holds its lock."""
     while True:

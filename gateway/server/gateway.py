@@ -126,7 +126,7 @@ class Gateway:
             self.services.audit.write(),
             sweep(Sweep(self.stores.purges, self.stores.time), self.services.messaging.sms.rounds),
             compare_clocks(self.stores.time),
-            Losses(self.stores.engine, self.stores.state.forgot).watch(),
+            Losses(self.stores.engine, self.stores.state.forgot, keys=self.stores.key_problem).watch(),
             report_upstreams(self.proxy),
             self._composed.tunnel_watch.run(),
             *self._provider.beside(),

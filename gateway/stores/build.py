@@ -72,6 +72,7 @@ class Stores:
     time: DatabaseClock
     keys_file: Path
     key_ids: Callable[[], Sequence[str]]
+    key_problem: Callable[[], str]
     purges: tuple[Purge, ...]
 
     @property
@@ -146,6 +147,7 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
         time=DatabaseClock(engine, clock),
         keys_file=Path(config.session.keys_file),
         key_ids=lambda: [key.id for key in ring.keys],
+        key_problem=ring.problem,
         purges=(
             Purge("sessions", lambda now: sessions.purge(now, idle), lambda now: sessions.share(now, idle)),
             Purge("ledger", state.ledger.purge),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli.doctor.symptoms import FAULTS
+from gateway.observability import metrics
 from gateway.server.losses import Losses, open_descriptors
 from gateway.stores.redis.connection import RedisLink
 from gateway.stores.sql.engine import open_engine
@@ -16,6 +18,13 @@ from tests.services import redis_server
 
 async def never() -> bool:
     return False
+
+
+def faults() -> set[str]:
+    """Which faults the metrics tell of."""
+    (family,) = metrics.fault.collect()
+    assert {sample.labels["fault"] for sample in family.samples} == set(FAULTS), "the doctor knows each"
+    return {sample.labels["fault"] for sample in family.samples if sample.value}
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -33,12 +42,14 @@ async def test_a_sqlite_file_that_is_deleted_or_replaced_is_named_once(
         await losses.look()
         await losses.look()
         (said,) = errors(caplog)
+        assert faults() == {"database_file"}
         assert "gateway.db was deleted or replaced" in said
         (tmp_path / "gateway.db").write_bytes(b"")
         await losses.look()
         assert len(errors(caplog)) == 1, "another file of that name is not it"
         os.rename(tmp_path / "away", tmp_path / "gateway.db")
         await losses.look()
+        assert faults() == set()
         os.remove(tmp_path / "gateway.db")
         await losses.look()
         assert len(errors(caplog)) == 2
@@ -53,8 +64,10 @@ async def test_a_flushed_redis_is_named(caplog: pytest.LogCaptureFixture, tmp_pa
             await losses.look()
             assert errors(caplog) == []
             await link.client.flushall()
+            before = metrics.redis_forgot._value.get()
             await asyncio.gather(*(losses.look() for _ in range(2)))
             assert [said[:26] for said in errors(caplog) if "Redis" in said] == ["Redis has forgotten what i"]
+            assert metrics.redis_forgot._value.get() == before + 1
             await link.close()
 
 
@@ -67,8 +80,23 @@ async def test_descriptors_that_run_out_are_named_once_until_there_are_some_agai
     for now in (89, 90, 95, 20, 99):
         used[0] = now
         await losses.look()
+        assert faults() == ({"descriptors"} if now >= 90 else set())
     assert [said.partition(" of ")[0] for said in errors(caplog)] == ["90", "99"]
     await engine.dispose()
+
+
+async def test_a_key_ring_that_can_not_be_read_is_counted_until_it_can(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as rig:
+        stores = rig.gateway.stores
+        losses = Losses(stores.engine, never, keys=stores.key_problem)
+        await losses.look()
+        assert faults() == set()
+        os.rename(stores.keys_file, tmp_path / "away")
+        await losses.look()
+        assert faults() == {"key_ring"}
+        os.rename(tmp_path / "away", stores.keys_file)
+        await losses.look()
+        assert faults() == set()
 
 
 def test_open_descriptors_are_counted() -> None:

@@ -54,6 +54,10 @@ async def test_a_worker_that_hangs_is_killed_and_named_and_nobody_waits_for_it_l
     await all_answer(gateway)  # some of these lie in its queue until it is found
     assert gateway.said(f"(pid {victim}) hangs and is killed")
     await until(lambda: len(gateway.workers()) == 2 and victim not in gateway.workers(), "a new worker")
+    async with aiohttp.ClientSession() as session, session.get(f"{gateway.url}/_auth/metrics") as answer:
+        metrics = await answer.text()
+    for how in ("ended", "hung"):
+        assert f'auth_gateway_workers_lost_total{{how="{how}"}} 1.0' in metrics
 
 
 async def test_a_living_worker_reads_the_connections_of_one_that_cannot_start_again(

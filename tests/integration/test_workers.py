@@ -186,6 +186,8 @@ async def test_second_signal_stops_at_once(gateway: Serving, app: str) -> None:
 
 
 async def test_killed_worker_is_replaced(gateway: Serving) -> None:
+    metrics = f"{gateway.url}/_auth/metrics"
+    assert 'auth_gateway_workers_lost_total{how="ended"} 0.0' in await get(metrics)
     victim = min(gateway.workers())
     os.kill(victim, signal.SIGKILL)
     await until(lambda: victim not in gateway.workers() and len(gateway.workers()) == 2, "a new worker")
@@ -193,6 +195,7 @@ async def test_killed_worker_is_replaced(gateway: Serving) -> None:
     for _ in range(20):
         assert await get(f"{gateway.url}/quick") == "quick"
     assert gateway.said("signal 9")
+    assert 'auth_gateway_workers_lost_total{how="ended"} 1.0' in await get(metrics)
 
 
 async def test_workers_leave_when_their_parent_is_killed(gateway: Serving) -> None:

@@ -19,6 +19,25 @@ class Symptom:
     wrong: bool = True
 
 
+FAULTS: Mapping[str, tuple[str, str]] = {
+    "descriptors": (
+        "hardly any file descriptor is left: new connections will fail",
+        "raise the limit (systemd LimitNOFILE, ulimit -n), or lower server.limits.connections",
+    ),
+    "database_file": (
+        "the SQLite file was deleted or replaced under the gateway: what is written is lost",
+        "restore the file and restart",
+    ),
+    "disk": (
+        "hardly any room is left on the disk of the database",
+        "make room; nothing needs to be started again",
+    ),
+    "key_ring": (
+        "the key ring can't be read: the keys in memory are used until the gateway is stopped",
+        "restore session.keys_file from a backup, or copy it from another replica (docs/backup.md)",
+    ),
+}
+"""By the label of auth_gateway_fault."""
 CHECKS: Mapping[str, tuple[str, str]] = {
     "store": ("the database does not answer", "start it, or mend storage.url; the log has its error"),
     "state": ("Redis does not answer", "start it, or mend storage.state_url; nobody can sign in meanwhile"),
@@ -60,6 +79,22 @@ def of_metrics(text: str) -> Iterator[Symptom]:
         if value:
             problem = f"more than half of all {labels.get('what', 'rows')} have expired at once; they are kept for now"
             yield Symptom("sweep", problem, "look at the clock of the database; if it is right, do nothing")
+    for labels, value in values.get("auth_gateway_fault", []):
+        if value:
+            name = labels.get("fault", "")
+            problem, mend = FAULTS.get(name, (f"fault: {name}", "the log names the cause"))
+            yield Symptom(f"fault: {name}", problem, mend)
+    if forgot := _sum(values, "auth_gateway_redis_forgot_total"):
+        problem = f"Redis has lost what it kept, {forgot:.0f} times: attempts, locks and used codes are gone"
+        yield Symptom(
+            "storage.state_url", problem, "docs/replicas.md says how it must be set up", wrong=False
+        )
+    if _sum(values, "auth_gateway_workers_lost_total"):
+        each = {labels.get("how"): value for labels, value in values["auth_gateway_workers_lost_total"]}
+        problem = (
+            f"{each.get('ended', 0):.0f} workers ended by themselves, {each.get('hung', 0):.0f} of them hung"
+        )
+        yield Symptom("workers", problem, "each was replaced; see what the log says before", wrong=False)
     if _sum(values, "auth_gateway_audit_archive_failing"):
         problem = "the audit log can't be archived, so none of it is deleted"
         yield Symptom("audit.archive", problem, "look at the folder, its disk and its key file")

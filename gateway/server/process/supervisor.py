@@ -16,7 +16,7 @@ from gateway.clock import Clock
 from gateway.config.schema import Config
 from gateway.errors import ConfigError
 from gateway.observability.log import retry as retry_log
-from gateway.observability.metrics_directory import forget_process
+from gateway.observability.metrics_directory import count_lost, forget_process
 from gateway.server.process import systemd
 from gateway.server.process.config_source import ConfigSource, refuse_reload
 from gateway.server.process.engine import Engine, EngineError
@@ -154,6 +154,7 @@ class Supervisor:
             return
         pause = self._current.lost(worker, self._clock())
         log.error("worker %d (pid %d) ended (%s); restart in %gs", worker.number, worker.pid, status, pause)
+        count_lost("ended")
 
     def _patience(self) -> float | None:
         now = self._clock()
@@ -168,10 +169,12 @@ class Supervisor:
         for worker in self._alive():
             if now >= worker.deadline:
                 log.error("worker %d (pid %d) is killed: it took too long", worker.number, worker.pid)
+                count_lost("late")
                 worker.deadline = math.inf
                 worker.send(signal.SIGKILL)
         for worker in self._watchdog.hanging(list(self._current.workers.values()), now):
             log.error("worker %d (pid %d) hangs and is killed", worker.number, worker.pid)
+            count_lost("hung")
             worker.ready = False
             worker.send(signal.SIGKILL)
         for number in [n for n, moment in self._current.due.items() if now >= moment]:

@@ -38,6 +38,14 @@ auth_gateway_upstream_up{route="app",upstream="http://a"} 0.0
 auth_gateway_upstream_up{route="app",upstream="http://b"} 1.0
 # TYPE auth_gateway_sweep_held gauge
 auth_gateway_sweep_held{what="sessions"} 1.0
+# TYPE auth_gateway_fault gauge
+auth_gateway_fault{fault="key_ring"} 1.0
+auth_gateway_fault{fault="disk"} 0.0
+# TYPE auth_gateway_redis_forgot_total counter
+auth_gateway_redis_forgot_total 2.0
+# TYPE auth_gateway_workers_lost_total counter
+auth_gateway_workers_lost_total{how="ended"} 3.0
+auth_gateway_workers_lost_total{how="hung"} 1.0
 # TYPE auth_gateway_audit_archive_failing gauge
 auth_gateway_audit_archive_failing 1.0
 # TYPE auth_gateway_audit_rows_lost_total counter
@@ -57,12 +65,17 @@ auth_gateway_sms_refused_total{reason="hourly"} 30.0
 
 def test_metrics_are_read_aloud() -> None:
     said = {one.where: one for one in of_metrics(METRICS)}
-    assert list(said) == ["route app", "sweep", "audit.archive", "audit", "log", "requests", "codes", "sms"]
+    wrong = ["route app", "sweep", "fault: key_ring", "audit.archive"]
+    assert set(said) == {*wrong, "storage.state_url", "workers", "audit", "log", "requests", "codes", "sms"}
     assert "http://a" in said["route app"].problem
-    assert [where for where, one in said.items() if one.wrong] == ["route app", "sweep", "audit.archive"]
+    assert "3 workers ended by themselves, 1 of them hung" in said["workers"].problem
+    assert [where for where, one in said.items() if one.wrong] == wrong
     quiet = METRICS.replace(" 0.0", " 1.0").replace('sessions"} 1.0', 'sessions"} 0.0')
     quiet = quiet.replace("failing 1.0", "failing 0.0").replace(" 40.0", " 4.0")
     quiet = quiet.replace("total 7.0", "total 0.0").replace("total 9.0", "total 0.0")
+    quiet = quiet.replace('disk"} 1.0', 'disk"} 0.0').replace('key_ring"} 1.0', 'key_ring"} 0.0')
+    quiet = quiet.replace("forgot_total 2.0", "forgot_total 0.0")
+    quiet = quiet.replace('ended"} 3.0', 'ended"} 0.0').replace('hung"} 1.0', 'hung"} 0.0')
     quiet = quiet.replace(" 5.0", " 0.0").replace(" 30.0", " 3.0")
     assert list(of_metrics(quiet)) == []
 
