@@ -7,9 +7,10 @@ Keys never appear in a log, an error or a repr.
 import base64
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -71,11 +72,35 @@ class _Fernets(MultiFernet):
         return newer.decrypt(msg, ttl)
 
 
+class _Derived(Sequence[bytes]):
+    """What keys give for a purpose. At its end the file is looked at, for keys that the caller has not tried yet."""
+
+    def __init__(
+        self,
+        keys: Sequence[KeyGeneration],
+        purpose: bytes,
+        newer: Callable[[Sequence[KeyGeneration]], Sequence[KeyGeneration]],
+    ) -> None:
+        self._keys, self._purpose, self._newer = keys, purpose, newer
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __getitem__(self, index: Any) -> Any:  # one, or a slice
+        if isinstance(index, slice):
+            return [key.derive(self._purpose) for key in self._keys[index]]
+        return self._keys[index].derive(self._purpose)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from (key.derive(self._purpose) for key in self._keys)
+        yield from (key.derive(self._purpose) for key in self._newer(self._keys))
+
+
 class KeyRing:
     """Follows its file: a rotation by another process is seen within CHECK_SECONDS of the next use.
 
-    That process uses its new key at once. So what no key opens, and what is made or checked with all of them, looks at
-    the file first: there is no moment in which one worker refuses what another has just made.
+    That process uses its new key at once. So the file is looked at before it is said that no key opens or has signed
+    something: there is no moment in which one worker refuses what another has just made.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
@@ -122,9 +147,11 @@ class KeyRing:
         return self.keys[0].derive(purpose)
 
     def derive_all(self, purpose: bytes) -> Sequence[bytes]:
-        """Every key's bytes for `purpose`, newest first: make with the first, check against all."""
-        self._look()
-        return [key.derive(purpose) for key in self._keys]
+        """Every key's bytes for `purpose`, newest first: make with the first, check against all.
+
+        Who looks at all of them is also given those of keys that have come meanwhile.
+        """
+        return _Derived(self.keys, purpose, self._newer_keys)
 
     def seal(self, data: bytes) -> bytes:
         """Encrypt with the newest key there is: one that was rotated out may be dropped by the next rotation."""
@@ -176,6 +203,11 @@ class KeyRing:
                 logger.error("the key ring can't be read again, keeping the keys in memory: %s", error)
         else:
             self._problem = ""
+
+    def _newer_keys(self, known: Sequence[KeyGeneration]) -> Sequence[KeyGeneration]:
+        self._look()
+        ids = {key.id for key in known}
+        return [key for key in self._keys if key.id not in ids]
 
     def problem(self) -> str:
         """Return why the file can't be read, "" if it can. The keys in memory are used meanwhile."""
