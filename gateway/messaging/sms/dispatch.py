@@ -276,9 +276,8 @@ class SmsDispatch:
 
     def _hashes(self, text: str) -> list[str]:
         """Under each key of the ring, so that a rotation loses no count."""
-        return [
-            hmac.new(key, text.encode(), sha256).hexdigest() for key in self._keys()[:]
-        ]  # none that comes now: it has hashed nothing yet
+        keys = self._keys()[:]  # no key that comes only now: it has hashed nothing yet
+        return [hmac.new(key, text.encode(), sha256).hexdigest() for key in keys]
 
 
 def count_status(message: SmsMessage, status: str) -> None:
