@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.doctor.symptoms import CHECKS
+from gateway.cli.doctor.symptoms import CHECKS, FAULTS
 from gateway.portal.rendering.status_texts import wording
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -77,7 +77,7 @@ def logged() -> set[str]:
 @cache
 def diagnosed() -> set[str]:
     """The problems that the doctor names."""
-    found = {problem for problem, _ in CHECKS.values()}
+    found = {problem for problem, _ in (*CHECKS.values(), *FAULTS.values())}
     for file in ("symptoms.py", "outside.py"):
         path = ROOT / "gateway" / "cli" / "doctor" / file
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
