@@ -72,7 +72,7 @@ redis_forgot = Counter("auth_gateway_redis_forgot_total", "Times that Redis had 
 workers_lost = Counter(
     "auth_gateway_workers_lost_total", "Workers that ended by themselves or were killed, by how", ["how"]
 )
-for _how in ("ended", "hung", "late"):
+for _how in ("ended", "hung"):
     workers_lost.labels(_how)  # from 0 on: Prometheus sees no increase in a series that begins at 1
 certificate_ends = Gauge(
     "auth_gateway_certificate_ends_timestamp_seconds",

@@ -39,7 +39,7 @@ def forget_process(pid: int) -> None:
 
 
 def count_lost(how: str) -> None:
-    """Count a worker that its parent has lost: "ended", and before that "hung" or "late" if it had to be killed."""
+    """Count a worker that its parent has lost: "ended", and before that "hung" if it had to be killed for that."""
     from gateway.observability import (
         metrics,
     )  # chooses its storage when it is imported, which is after `shared_metrics`

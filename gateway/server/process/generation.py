@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass, field
 
 from gateway.config.schema import Config
+from gateway.observability.metrics_directory import count_lost
 from gateway.server.process.fork import Worker
 from gateway.server.process.listener_set import ListenerSet
 
@@ -57,6 +58,7 @@ class Generation:
     def lost(self, worker: Worker, now: float) -> float:
         """Note that a worker ended and let others read its sockets; returns the pause in seconds before its restart."""
         number = worker.number
+        count_lost("ended")
         del self.workers[number]
         failures = 0 if now - worker.started > HEALTHY_AFTER else self.failures.get(number, 0)
         pause = BACK_OFF[min(failures, len(BACK_OFF) - 1)]

@@ -154,7 +154,6 @@ class Supervisor:
             return
         pause = self._current.lost(worker, self._clock())
         log.error("worker %d (pid %d) ended (%s); restart in %gs", worker.number, worker.pid, status, pause)
-        count_lost("ended")
 
     def _patience(self) -> float | None:
         now = self._clock()
@@ -169,7 +168,6 @@ class Supervisor:
         for worker in self._alive():
             if now >= worker.deadline:
                 log.error("worker %d (pid %d) is killed: it took too long", worker.number, worker.pid)
-                count_lost("late")
                 worker.deadline = math.inf
                 worker.send(signal.SIGKILL)
         for worker in self._watchdog.hanging(list(self._current.workers.values()), now):
