@@ -8,6 +8,7 @@ import pytest
 from gateway.config.schema import Config
 from gateway.observability.log import OutputHandler
 from gateway.observability.log_output import RETRY, LogOutput
+from gateway.server.process.config_source import ConfigSource
 from gateway.server.process.listener_set import ListenerSet
 from gateway.server.process.supervisor import Supervisor
 
@@ -43,7 +44,11 @@ def sink() -> Iterator[BusySink]:
 def test_a_line_that_could_not_be_written_does_not_wait_for_the_next_one(sink: BusySink) -> None:
     """ "reload done" stayed in the parent until the reload after it, where a worker was writing at that moment."""
     supervisor = Supervisor(
-        Config(), ListenerSet([]), load=Config, on_ready=lambda: None, clock=lambda: 1_000.0
+        Config(),
+        ListenerSet([]),
+        source=ConfigSource(Config(), Config),
+        on_ready=lambda: None,
+        clock=lambda: 1_000.0,
     )
     assert supervisor._patience() is None, "it waits for nothing"
     logging.getLogger("gateway.workers").error("reload done")
