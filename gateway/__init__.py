@@ -1,3 +1,3 @@
 """auth-gateway: a reverse proxy that signs people in before it lets them through."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
