@@ -94,8 +94,10 @@ async def test_reload_puts_the_new_configuration_in_force(gateway: Serving, app:
     config = yaml.safe_load(gateway.config_file.read_text())
     config["routes"][0]["path"] = "/elsewhere"
     gateway.config_file.write_text(yaml.safe_dump(config))
+    before = gateway.workers()
     gateway.signal(signal.SIGHUP)
     await gateway.said_until("reload done")
+    await until(lambda: not gateway.workers() & before, "the old workers have left")
     async with aiohttp.ClientSession() as session, session.get(f"{gateway.url}/quick") as response:
         assert response.status in (403, 404)
 
