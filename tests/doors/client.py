@@ -36,14 +36,18 @@ class Client:
 
     def __init__(self, port: int, tag: str, cookies: dict[str, str], secrets: Mapping[str, str]) -> None:
         self._port, self._tag, self._cookies, self._secrets = port, tag, cookies, secrets
+        self._again: set[int] = set()
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
-    def name(self, number: int) -> str:
-        return f"{self._tag}-{number}"
+    def names(self, number: int) -> list[str]:
+        """What the app knows this request by, the newest first. What we send a second time has another name: an engine
+        that asks the app twice does so under one.
+        """
+        first = f"{self._tag}-{number}"
+        return [f"{first}-again", first] if number in self._again else [first]
 
     async def ask(self, number: int, request: Request) -> Got:
-        data = self.serialized(number, request)
         for _ in range(2):  # a kept connection may be dead, and a busy engine may lose what follows a switch
             if self._writer is None:
                 self._reader, self._writer = await asyncio.open_connection(
@@ -51,14 +55,15 @@ class Client:
                 )
             with suppress(OSError, asyncio.IncompleteReadError):
                 async with asyncio.timeout(SILENCE):
-                    self._writer.write(data)
+                    self._writer.write(self.serialized(number, request))
                     return await self._answer(request)
             await self.close()
+            self._again.add(number)
         return Got(0)
 
     def serialized(self, number: int, request: Request) -> bytes:
         lines = [f"{request.method} {request.path} HTTP/1.1", f"Host: {request.host}"]
-        lines += [f"{ID}: {self.name(number)}", f"Accept: {'text/html' if request.html else '*/*'}"]
+        lines += [f"{ID}: {self.names(number)[0]}", f"Accept: {'text/html' if request.html else '*/*'}"]
         lines += [f"{name}: {value}" for name, value in request.headers if name != "Cookie"]
         own = [value for name, value in request.headers if name == "Cookie"]
         if crumbs := "; ".join(filter(None, (self._cookies.get(request.who, ""), *own))):

@@ -140,7 +140,8 @@ async def _ask_all(
     found = []
     for number, request in enumerate(requests):
         got = await client.ask(number, request)
-        found.append(Outcome(tuple(app.received.get(client.name(number), ())), got))
+        received = next(filter(None, map(app.received.get, client.names(number))), ())
+        found.append(Outcome(tuple(received), got))
     await client.close()
     await asyncio.sleep(0)
     return found
