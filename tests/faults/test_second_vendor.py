@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import SendFailed
+from gateway.messaging.senders.twilio.errors import twilio_failure
 from gateway.messaging.sms.failover import is_vendor_down
 from gateway.observability import metrics
 from tests.fake_twilio import FakeTwilio
@@ -224,7 +225,8 @@ async def test_what_twilio_may_have_sent_as_well_is_counted_as_well(tmp_path: Pa
 
 
 def test_a_failure_is_the_vendors_or_this_messages() -> None:
-    of_the_vendor = ("503", "20503", "connect", "timeout", "spare 502", "63038", "vonage 401")
+    of_the_vendor = ("503", "20503", "connect", "timeout", "spare 502", "vonage 401")
     of_the_message = ("spare 9", "21610", "30003", "60410", "budget", "")
     assert [code for code in of_the_vendor if not is_vendor_down(SendFailed("x", code=code))] == []
+    assert is_vendor_down(twilio_failure(400, 63038))
     assert [code for code in of_the_message if is_vendor_down(SendFailed("x", code=code))] == []

@@ -27,8 +27,8 @@ _LONG = 86400.0
 MAYBE_SENT = ("timeout", "connection_lost", "bad_answer")
 """Failures after which the message may be on its way all the same, and then be billed."""
 _NO_ANSWER = (*MAYBE_SENT, "connect", "tls", "url", "redirect", "private")
-_ACCOUNT = ("401", "403", "429", "20003", "20429", "21611", "30001", "30002", "63038")
-"""Twilio's and HTTP's codes for: nothing goes out from this account now."""
+_ACCOUNT = ("401", "403", "429")
+"""HTTP's codes for: nothing goes out from this account now. Twilio's are in its table (`SendFailed.outage`)."""
 
 
 @dataclass(frozen=True, slots=True)
