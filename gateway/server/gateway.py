@@ -21,6 +21,7 @@ from gateway.config.schema import Config
 from gateway.directory.yaml_file import FileChange
 from gateway.errors import StoreUnavailable
 from gateway.forwardauth import ForwardAuth
+from gateway.forwardauth.whoami import whoami_pages
 from gateway.observability.access_log import AccessLog
 from gateway.oidc.build import OpenIDProvider, build_provider
 from gateway.portal.dispatch import Portal
@@ -190,7 +191,8 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 def _portal(composed: Composed, provider: OpenIDProvider) -> Portal:
     services, server = composed.services, composed.services.config.server
-    sites = build_sites(services, {**federation_pages(services), **provider.views, **_admin(composed)})
+    more = {**federation_pages(services), **whoami_pages(services, composed.credentials)}
+    sites = build_sites(services, {**more, **provider.views, **_admin(composed)})
     return Portal(
         prefix=server.prefix,
         sites=sites,

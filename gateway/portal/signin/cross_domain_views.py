@@ -28,7 +28,7 @@ from gateway.session.domains import Domains
 from gateway.stores.protocols.core import SessionStore
 
 NONCE_KEPT = 600.0
-LOCAL = frozenset({"/handoff", "/logout", "/kept", "/tab"})
+LOCAL = frozenset({"/handoff", "/logout", "/kept", "/tab", "/whoami"})
 """Pages that a remote host shows itself; for all others it sends people to the portal."""
 _SIGN_IN = ("/login", "/verify", "/passkey")
 _NOT_GOOD = N_(
