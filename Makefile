@@ -28,7 +28,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 p
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard gateway/i18n/locales/*/LC_MESSAGES/messages.po))
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test retest fuzz faults floors lint format messages e2e bench scale hops lock wheel clean
+.PHONY: help run serve test retest fuzz faults floors recipes lint format messages e2e bench scale hops lock wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ floors: ## install the lowest versions that pyproject.toml allows, and run the u
 
 fuzz: $(VENV)/.installed-dev ## many made-up connections and answers of apps (EXAMPLES=20000)
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(BIN)/python -m pytest -q --timeout 3600 tests/unit/server/test_connection_model.py tests/unit/proxy/test_upstream_fuzz.py $(ARGS)
+
+recipes: $(VENV)/.installed-dev $(CATALOGUES) ## install apps of docs/recipes.md into .recipes and use them behind the gateway (ARGS="mlflow pgadmin")
+	$(BIN)/python -m tests.recipes $(ARGS)
 
 lint: $(VENV)/.installed-dev ## ruff, its formatter and mypy --strict
 	$(BIN)/ruff check .

@@ -201,6 +201,8 @@ def make_config(folder: Path, upstream: str, port: int, overrides: dict[str, Any
     for section, value in overrides.items():
         values[section] = {**values.get(section, {}), **value} if isinstance(value, dict) else value
     values["server"]["public_url"] = values["server"]["public_url"].replace("PORT", str(port))
+    for client in values.get("oidc", {}).get("clients", ()):
+        client["redirect_uris"] = [uri.replace("PORT", str(port)) for uri in client["redirect_uris"]]
     return Config.model_validate(values)
 
 
@@ -215,7 +217,7 @@ async def running_gateway(
     **overrides: Any,
 ) -> AsyncIterator[Rig]:
     """`overrides` are config sections; "UPSTREAM" in routes stands for the upstream's URL, "PORT" in public_url
-    for the port. `sockets` makes others to listen on from the configuration."""
+    and in the addresses of OpenID clients for the port. `sockets` makes others to listen on from the configuration."""
     clock = clock or FakeClock()
     overrides = copy.deepcopy(overrides)
     async with running_upstream(handler) as upstream:
