@@ -12,23 +12,25 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
+from gateway.authn.foreign_tokens import ForeignTokens
 from gateway.authn.kept_principals import KeptPrincipals, proven_now
 from gateway.authn.password_check import PasswordCheck
 from gateway.authn.shown_credentials import (
     PREFIX,
     ApiPrincipal,
+    NotAccepted,
+    OutOfScope,
     ShownSecret,
     certificate_name,
     name_and_password,
     shown_on,
+    shows_several,
 )
 from gateway.authn.verified_cache import VerifiedCache
 from gateway.clock import Clock
 from gateway.config.names import user_name
 from gateway.config.schema import Route
 from gateway.directory.base import Directory
-from gateway.errors import GatewayError
-from gateway.i18n.text import N_
 from gateway.model import Principal, Target, User
 from gateway.observability.audit import Audit
 from gateway.rate_limits import PASSWORD_PER_IP, TOKENS_PER_IP, RateLimits, network_of
@@ -36,24 +38,6 @@ from gateway.stores.protocols.core import Change
 from gateway.stores.protocols.tokens import ApiToken, ApiTokens
 
 _NOTE_USE_AFTER = 60.0
-
-
-class NotAccepted(GatewayError):
-    """Credentials were given and are wrong. `challenge` goes into WWW-Authenticate (RFC 9110 §11.6.1)."""
-
-    status = 401
-    public = N_("These credentials are not accepted here.")
-
-    def __init__(self, detail: str, challenge: str) -> None:
-        super().__init__(detail)
-        self.challenge = challenge
-
-
-class OutOfScope(GatewayError):
-    """The token is right, but was not made for this route."""
-
-    status = 403
-    public = N_("This token is not meant for this.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +85,9 @@ class ApiCredentials:
         clock: Clock,
         *,
         own: bool,
+        foreign: ForeignTokens,
     ) -> None:
-        self._tokens, self._directory, self._own = tokens, directory, own
+        self._tokens, self._directory, self._own, self.foreign = tokens, directory, own, foreign
         self._passwords, self._limits = passwords, limits
         self._audit, self._keys, self._clock = audit, keys, clock
         self._right_tokens: VerifiedCache[Bearer] = VerifiedCache(clock)
@@ -118,6 +103,8 @@ class ApiCredentials:
         Raises NotAccepted, OutOfScope, TooManyAttempts and StoreUnavailable.
         """
         shown = shown_on(route, authorization)
+        if isinstance(shown, ShownSecret) and shown.issuer:
+            return await self.foreign.read(route, target, shown)
         if isinstance(shown, ShownSecret):
             right = await self._check(target, shown)
             if refusal := self._objection(right, route, target.method, shown):
@@ -129,15 +116,17 @@ class ApiCredentials:
         if shown is None and route.client_cert and certificate and (name := certificate_name(certificate)):
             sid, now = f"cert:{name}", self._clock()
             return ApiPrincipal(proven_now(User(sid), "certificate", sid, str(target.client), now))
-        return shown or ApiPrincipal(consumed=len(authorization) > 1 and (route.tokens or route.basic))
+        return shown or ApiPrincipal(consumed=shows_several(route, authorization))
 
     def presented(self, route: Route, address: str, authorization: Sequence[str]) -> Presented:
         """Return what `known` needs of a request with this Authorization; `address` is the client's."""
         shown = shown_on(route, authorization)
+        if isinstance(shown, ShownSecret) and shown.issuer:
+            return Presented(shown=shown, slot=self.foreign.slot_of(shown), address=address)
         if isinstance(shown, ShownSecret):
             cache = self._right_tokens if shown.factor == "token" else self._right_passwords
             return Presented(shown=shown, slot=cache.slot_of(shown.secret), address=address)
-        shown = shown or ApiPrincipal(consumed=len(authorization) > 1 and (route.tokens or route.basic))
+        shown = shown or ApiPrincipal(consumed=shows_several(route, authorization))
         return Presented(shown=shown, slot="", address=address)
 
     def known(self, presented: Presented, route: Route, method: str) -> ApiPrincipal | None:
@@ -148,11 +137,17 @@ class ApiCredentials:
         shown = presented.shown
         if not isinstance(shown, ShownSecret):
             return shown
+        if shown.issuer:
+            return self.foreign.known(presented.slot, shown.issuer, route, presented.address)
         cache = self._right_tokens if shown.factor == "token" else self._right_passwords
         right: Bearer | RightPassword | None = cache.known(presented.slot)
         if right is None or self._objection(right, route, method, shown):
             return None
         return ApiPrincipal(self._principal(right, route, presented.address, shown), consumed=True)
+
+    async def close(self) -> None:
+        """Close the connections to other issuers."""
+        await self.foreign.close()
 
     def hear(self, change: Change) -> None:
         """Check passwords of a changed user, and revoked tokens, again at their next use."""

@@ -2,14 +2,35 @@
 
 import base64
 import binascii
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gateway.config.schema import Route
+from gateway.errors import GatewayError
+from gateway.i18n.text import N_
 from gateway.model import Principal
 
 PREFIX = "agt_"
+
+
+class NotAccepted(GatewayError):
+    """Credentials were given and are wrong. `challenge` goes into WWW-Authenticate (RFC 9110 §11.6.1)."""
+
+    status = 401
+    public = N_("These credentials are not accepted here.")
+
+    def __init__(self, detail: str, challenge: str) -> None:
+        super().__init__(detail)
+        self.challenge = challenge
+
+
+class OutOfScope(GatewayError):
+    """The token is right, but was not made for this route."""
+
+    status = 403
+    public = N_("This token is not meant for this.")
 
 
 class ApiPrincipal(NamedTuple):
@@ -23,12 +44,14 @@ class ApiPrincipal(NamedTuple):
 class ShownSecret:
     """A credential of ours that counts on a route, before it is checked.
 
-    `factor` is what it proves: "token" or "password" (HTTP Basic). `username` came with a token in HTTP Basic.
+    `factor` is what it proves: "token" or "password" (HTTP Basic). `username` came with a token in HTTP Basic. `issuer`
+    is what a token of another issuer says of where it comes from.
     """
 
     factor: str
     secret: str
     username: str | None = None
+    issuer: str = ""
 
 
 def shown_on(route: Route, authorization: Sequence[str]) -> ShownSecret | ApiPrincipal | None:
@@ -42,6 +65,8 @@ def shown_on(route: Route, authorization: Sequence[str]) -> ShownSecret | ApiPri
     scheme, value = scheme.lower(), value.strip()
     if scheme == "bearer" and value.startswith(PREFIX):
         return ShownSecret("token", value) if route.tokens else ApiPrincipal(consumed=True)
+    if scheme == "bearer" and route.jwt and (issuer := issuer_of(value)) in {one.issuer for one in route.jwt}:
+        return ShownSecret("token", value, issuer=issuer)
     if scheme != "basic":
         return None
     username, password = name_and_password(value) or ("", "")
@@ -84,3 +109,21 @@ def name_and_password(value: str) -> tuple[str, str] | None:
         text = raw.decode("latin-1")
     username, colon, password = text.partition(":")
     return (username, password) if username and colon else None
+
+
+def issuer_of(token: str) -> str:
+    """Return who a JWT says has issued it, "" for what is no JWT. Nothing is verified here."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return ""
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(f"{parts[1]}==="))
+    except (ValueError, RecursionError):
+        return ""
+    issuer = claims.get("iss") if isinstance(claims, dict) else None
+    return issuer if isinstance(issuer, str) else ""
+
+
+def shows_several(route: Route, authorization: Sequence[str]) -> bool:
+    """Whether Authorization came more than once where it may be for us: then the app gets none of it."""
+    return len(authorization) > 1 and (route.tokens or route.basic or bool(route.jwt))

@@ -59,6 +59,15 @@ def path_test(pattern: str) -> PathTest:
     return partial(path_matches, pattern)
 
 
+@lru_cache(maxsize=4096)
+def glob_test(pattern: str) -> PathTest:
+    """Return the test for a glob that a whole text must match: `*` and `?` stop at a slash, `**` does not.
+
+    Raises ValueError for one that is too long.
+    """
+    return expression(_glob_text(pattern))
+
+
 def host_holds(pattern: str, host: str, user: str | None) -> bool:
     """Whether a rule's host pattern holds. `user` None is somebody not known yet, who may turn out to be anybody."""
     if not pattern.startswith(USER):

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.authn.api_credentials import ApiCredentials
+from gateway.authn.foreign_tokens import ForeignTokens
 from gateway.authn.password_check import PasswordCheck
 from gateway.clock import Clock
 from gateway.config.schema import Config
@@ -169,6 +170,9 @@ def _credentials(base: Foundation, passwords: PasswordCheck) -> ApiCredentials:
         keys=partial(base.ring.derive_all, b"tokens"),
         clock=base.clock,
         own=base.config.user_tokens.enabled,
+        foreign=ForeignTokens(
+            limits=base.limits, audit=base.audit, ledger=base.stores.ledger, clock=base.clock
+        ),
     )
 
 

@@ -163,6 +163,7 @@ class Gateway:
         await asyncio.gather(*(drain(server, timeout, linger=linger) for server in servers))
         self._fast.close()
         await self.proxy.close()
+        await self._composed.credentials.close()
         await _end(self._tasks)
         await self.services.messaging.notices.finish()
         try:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from gateway.authn.api_credentials import NotAccepted
+from gateway.authn.shown_credentials import NotAccepted
 from gateway.config.schema import Network
 from gateway.errors import ClientGone, GatewayError, SessionEnded, TooManyAttempts
 from gateway.i18n.text import N_

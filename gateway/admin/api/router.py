@@ -18,7 +18,7 @@ from gateway.admin.api.response_models import ApiProblem
 from gateway.admin.authorization import ConsoleAuthorization
 from gateway.admin.pages.base import sentence
 from gateway.admin.services import AdminServices
-from gateway.authn.api_credentials import NotAccepted
+from gateway.authn.shown_credentials import NotAccepted
 from gateway.errors import GatewayError, RequestRefused, TooManyAttempts
 from gateway.model import Verdict
 from gateway.portal.forms import ForeignForm, check_origin, token_matches

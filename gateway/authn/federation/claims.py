@@ -1,7 +1,7 @@
 """What claims of a provider mean: whether it saw a second factor, whose domain an account is in. Pure."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,6 +41,36 @@ def is_subject(value: object) -> bool:
     if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_SUBJECT:
         return False
     return not any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
+
+
+def claim_texts(claims: Mapping[str, Any], path: str) -> tuple[str, ...]:
+    """Return the texts that a claim has: itself, or those in its list; `a.b` is `b` inside `a`. Nothing else is text.
+
+    A claim whose own name has dots is found first. Booleans are `true` and `false`, numbers as they are written.
+    """
+    return tuple(text for one in _found(claims, path) if (text := _text(one)))
+
+
+def _found(claims: Mapping[str, Any], path: str) -> Sequence[Any]:
+    if path in claims:
+        value = claims[path]
+        return value if isinstance(value, list) else [value]
+    for place in (place for place, sign in enumerate(path) if sign == "."):
+        inside = claims.get(path[:place])
+        if isinstance(inside, Mapping) and (found := _found(inside, path[place + 1 :])):
+            return found
+    return ()
+
+
+def _text(value: object) -> str:
+    """ "" for what is no text that can be compared and shown."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return str(value)
+    if not isinstance(value, str):
+        return ""
+    return "" if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in value) else value
 
 
 def hosted_domain_asked(config: OidcProvider) -> str:

@@ -3,6 +3,7 @@ named.
 """
 
 import json
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,10 +17,13 @@ _LARGEST = 512 * 1024
 
 
 class ProviderHttp:
-    """An HTTP client for one provider; `name` is for the log. It opens its session at the first request."""
+    """An HTTP client for one provider; `name` is for the log, `tls` what to trust instead of the system's authorities.
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    It opens its session at the first request.
+    """
+
+    def __init__(self, name: str, *, tls: ssl.SSLContext | None = None) -> None:
+        self._name, self._tls = name, tls
         self._session: aiohttp.ClientSession | None = None
 
     async def get(self, url: str, *, token: str = "") -> Any:
@@ -45,7 +49,9 @@ class ProviderHttp:
                 timeout=_TIMEOUT, headers=CIMultiDict({"User-Agent": "auth-gateway"})
             )
         try:
-            async with self._session.request(method, url, allow_redirects=False, **more) as answer:
+            async with self._session.request(
+                method, url, allow_redirects=False, ssl=self._tls or True, **more
+            ) as answer:
                 body = await answer.content.read(_LARGEST + 1)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ProviderUnavailable(

@@ -17,6 +17,7 @@ from gateway.config.checks.certificates import file_problem
 from gateway.config.checks.domains import DOMAIN_CHECKS
 from gateway.config.checks.engine import ENGINE_CHECKS
 from gateway.config.checks.finding import Check, Finding
+from gateway.config.checks.foreign_jwt import FOREIGN_CHECKS
 from gateway.config.checks.identity import PEOPLE_CHECKS
 from gateway.config.checks.listening import LISTENING_CHECKS
 from gateway.config.checks.oidc import OIDC_CHECKS
@@ -273,6 +274,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     *OIDC_CHECKS,
     *DOMAIN_CHECKS,
     *ROUTE_CHECKS,
+    *FOREIGN_CHECKS,
     *ANSWER_CHECKS,
     *APP_CHECKS,
     *RULE_CHECKS,

@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr, StringConstraints
 from gateway.config.sections.answers import Redirect, Respond
 from gateway.config.sections.app import App
 from gateway.config.sections.base import Section, Words
+from gateway.config.sections.foreign_jwt import ForeignIssuer
 from gateway.config.sections.header_presets import PresetName
 from gateway.config.sections.policy import Policy, Rule
 from gateway.config.units import Duration, Size
@@ -119,6 +120,9 @@ class Route(Section):
     )
     tokens: bool = Field(False, description="accept API tokens (`auth-gateway token`) as one factor")
     basic: bool = Field(False, description="accept HTTP Basic: the password as one factor, for programs")
+    jwt: tuple[ForeignIssuer, ...] = Field(
+        (), description="accept tokens that these issuers sign for programs, as one factor"
+    )
     client_cert: bool = Field(
         False, description="accept client certificates of `server.tls.client_ca_file` as one factor"
     )
