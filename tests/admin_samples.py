@@ -22,6 +22,7 @@ from gateway.proxy.proxy import UpstreamHealth
 from gateway.request.target import nowhere
 from gateway.stores.protocols.audit import AuditEntry
 from gateway.stores.protocols.core import AuditRow
+from gateway.stores.protocols.registrations import Registration
 from gateway.stores.protocols.sms import SmsBlock, SmsMessage, SmsRates, SmsSpend
 
 NOW = 1_800_000_000.0
@@ -45,6 +46,12 @@ SEATS = [
         NOW - 60,
         NOW + 9,
     ),
+]
+WAITING = [
+    Registration(
+        "1", "mira.lund@harbour.example", "Mira Lund", "+4915112345678", "de", "waiting", NOW, NOW + 9
+    ),
+    Registration("2", "otto@harbour.example", "Otto Berg", "", "en", "waiting", NOW + 60, NOW + 99),
 ]
 ENTRIES = [
     AuditEntry(
@@ -194,6 +201,8 @@ ADMIN_PAGES = {
         "user.html", "/users", **{**USER, "can_change": False, "origin": "users.yaml:12"}
     ),
     "admin-sessions": _page("sessions.html", "/sessions", sessions=SEATS, total=2, user="otto", next=2),
+    "admin-registrations": _page("registrations.html", "/registrations", waiting=WAITING),
+    "admin-registrations-nobody": _page("registrations.html", "/registrations", waiting=[]),
     "admin-blocked": _page("blocked.html", "/blocked", blocked=BLOCKED, total=204, attacks=ATTACKS),
     "admin-blocked-nobody": _page("blocked.html", "/blocked", blocked=[], total=0, attacks=[]),
     "admin-audit": _page("audit.html", "/audit", entries=ENTRIES, given=GIVEN, older="before=1", export=""),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gateway.authn.factors.base import Prompt, Setup
 from gateway.portal.rendering.texts import WRONG_PASSWORD
 
 LOGIN: dict[str, Any] = {"csrf_token": "t", "rd": "/", "username": "", "passkeys": True, "can_reset": True}
@@ -14,6 +15,16 @@ LINK: dict[str, Any] = {
     "app_name": "Tide tables",
     "minutes": 10,
     "keep_for": 30 * 86400.0,
+}
+REGISTER: dict[str, Any] = {
+    "csrf_token": "t",
+    "rd": "/",
+    "token": "t",
+    "address": "mira.lund-with-a-long-name@harbour.example",
+    "full_name": "Mira Lund",
+    "minutes": 30,
+    "setup": Setup(needs_address=True),
+    "approval": False,
 }
 SIGN_IN_SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "login-app": (
@@ -28,6 +39,7 @@ SIGN_IN_SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         LOGIN | {"keep_for": 30 * 86400.0, "keep_token": "k", "providers": [("google", "Google")]},
     ),
     "login-link": ("login.html", LOGIN | {"email_link": True, "keep_for": 30 * 86400.0, "keep_token": "k"}),
+    "login-register": ("login.html", LOGIN | {"can_register": True, "email_link": True}),
     "login-notice": ("login.html", LOGIN | {"notice": "Your session has ended."}),
     "passkey": ("passkey.html", {"csrf_token": "t", "rd": "/", "options": "{}"}),
     "passkey-keep": (
@@ -38,5 +50,17 @@ SIGN_IN_SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         f"email-link-{step}": ("email_link.html", LINK | {"step": step})
         for step in ("ask", "sent", "good", "elsewhere", "gone")
     },
+    **{
+        f"register-{step}": ("register.html", REGISTER | {"step": step})
+        for step in ("sent", "phone", "details", "waiting", "elsewhere", "gone")
+    },
+    "register-ask": ("register.html", REGISTER | {"step": "ask", "token": ""}),
+    "register-ask-approval": ("register.html", REGISTER | {"step": "ask", "token": "", "approval": True}),
+    "register-code": (
+        "register.html",
+        REGISTER | {"step": "phone", "setup": Setup(Prompt(hint="+49•••••678", code_length=6))},
+    ),
+    "register-approval": ("register.html", REGISTER | {"step": "details", "approval": True}),
+    "register-error": ("register.html", REGISTER | {"step": "details", "error": WRONG_PASSWORD}),
     "email-link-error": ("email_link.html", LINK | {"error": "This page had been open for too long."}),
 }

@@ -5,6 +5,7 @@ from aiohttp import web
 from gateway.admin.api.lockouts import BlockOperations
 from gateway.admin.api.operation import Operation
 from gateway.admin.api.records import RecordOperations
+from gateway.admin.api.registrations import RegistrationOperations
 from gateway.admin.api.router import Router
 from gateway.admin.api.state import StateOperations
 from gateway.admin.api.users import UserOperations
@@ -14,10 +15,12 @@ from gateway.admin.lockouts import AdminBlocks
 from gateway.admin.pages.audit import AuditScreens
 from gateway.admin.pages.base import Paper
 from gateway.admin.pages.blocked import BlockedScreens
+from gateway.admin.pages.registrations import RegistrationScreens
 from gateway.admin.pages.routes import RouteScreens
 from gateway.admin.pages.sessions import SessionScreens
 from gateway.admin.pages.sms import SmsScreens
 from gateway.admin.pages.users import UserScreens
+from gateway.admin.registrations import AdminRegistrations
 from gateway.admin.revocation import Accesses
 from gateway.admin.services import AdminServices
 from gateway.admin.users import UserChanges
@@ -33,6 +36,7 @@ def admin_pages(admin: AdminServices) -> Views:
         SessionScreens(paper, accesses),
     )
     audit, routes, blocked = AuditScreens(paper), RouteScreens(paper), BlockedScreens(paper, blocks)
+    registrations = RegistrationScreens(paper, AdminRegistrations(admin))
     console = Console(
         admin,
         door,
@@ -43,6 +47,7 @@ def admin_pages(admin: AdminServices) -> Views:
             "/users.yaml": {"GET": users.export},
             "/sessions": {"GET": sessions.list, "POST": sessions.end},
             "/blocked": {"GET": blocked.list, "POST": blocked.lift},
+            "/registrations": {"GET": registrations.list, "POST": registrations.decide},
             "/audit": {"GET": audit.list},
             "/audit/export": {"GET": audit.export},
             "/changes": {"GET": audit.changes},
@@ -69,5 +74,6 @@ def all_operations(
         *StateOperations(admin, accesses).all(),
         *UserOperations(admin, people, accesses).all(),
         *BlockOperations(people, blocks).all(),
+        *RegistrationOperations(AdminRegistrations(admin)).all(),
         *RecordOperations(admin, accesses, paper).all(),
     ]

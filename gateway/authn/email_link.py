@@ -5,14 +5,11 @@ only when a form is sent there: programs that look at mails use nothing up. No a
 A second factor is due as after a password, and codes to the same mailbox are none (`policy/decide.py`).
 """
 
-import hmac
-import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
-from hashlib import sha256
 
+from gateway.authn.bound_links import BoundLinks, FoundLink, LinkState
 from gateway.authn.login import SignIn
 from gateway.authn.login_origin import LoginOrigin
 from gateway.authn.password_check import PasswordCheck, as_counted
@@ -31,17 +28,6 @@ from gateway.rate_limits import (
     RateLimits,
 )
 from gateway.stores.protocols.ledger import Ledger
-
-_LONGEST = 128
-
-
-class LinkState(Enum):
-    """What a link is worth in the browser that shows it."""
-
-    GOOD = "good"
-    ELSEWHERE = "elsewhere"
-    """It was asked for in another browser, where it may still be good."""
-    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +70,11 @@ class SignInLinks:
         token: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
         """`needs_password`: who has none yet (invited, or of a provider) gets no link."""
-        self._directory, self._signin, self._ledger = directory, signin, ledger
+        self._directory, self._signin = directory, signin
         self._limits, self._passwords, self._audit = limits, passwords, audit
         self._notices, self._base, self.lifetime = notices, base, lifetime
-        self._needs_password, self._token = needs_password, token
+        self._needs_password = needs_password
+        self._links = BoundLinks("email-link", ledger, lifetime=lifetime, token=token)
 
     async def request(self, client: LoginOrigin, name: str, asked: LinkRequest) -> None:
         """Mail a link to the user whom `name` means, in the background. Raises TooManyAttempts, whether or not there
@@ -110,39 +97,30 @@ class SignInLinks:
         if user is None or not user.email or not self._may(user):
             return
         await self._limits.spend(SIGN_IN_LINKS_IN_ALL, "")  # counts mails, not names that somebody made up
-        token = self._token()
-        kept = {
-            "person": reset_person(user),
-            "browser": _digest(asked.browser),
-            "rd": asked.rd,
-            "keep": asked.keep,
-        }
-        await self._ledger.put(_slot(token), json.dumps(kept).encode(), self.lifetime)
+        about = {"person": reset_person(user), "rd": asked.rd, "keep": asked.keep}
+        token = await self._links.issue(asked.browser, about)
         subject = N_("%(brand)s: your sign-in link", brand=self._notices.brand)
         text = _letter(self._notices.brand, f"{self._base}/email-link?token={token}", self.lifetime)
         self._notices.mail(user.username, user.email, subject, text, about="email_link", lang=client.lang)
 
     async def look(self, token: str, browser: str) -> OpenedLink:
         """Return what the link is worth in the browser with this secret; looking uses nothing up."""
-        return await self._judge(await self._ledger.get(_slot(token)), browser)
+        return await self._judge(await self._links.look(token, browser))
 
     async def take(self, client: LoginOrigin, token: str, browser: str) -> OpenedLink:
         """Use the link up, if it is good here: of two takers one gets it. Raises TooManyAttempts."""
         await self._limits.spend(LINKS_PER_IP, client.network)
         seen = await self.look(token, browser)
         if seen.state is LinkState.GOOD:
-            return await self._judge(await self._ledger.take(_slot(token)), browser)
+            return await self._judge(await self._links.take(token, browser))
         if seen.state is LinkState.ELSEWHERE:
             self._audit.record("email_link_elsewhere", "", client.ip)
         return seen
 
-    async def _judge(self, stored: bytes | None, browser: str) -> OpenedLink:
-        if stored is None:
-            return OpenedLink(LinkState.GONE)
-        kept = json.loads(stored)
-        if not browser or not hmac.compare_digest(kept["browser"], _digest(browser)):
-            return OpenedLink(LinkState.ELSEWHERE)
-        person = str(kept["person"])
+    async def _judge(self, found: FoundLink) -> OpenedLink:
+        if found.state is not LinkState.GOOD:
+            return OpenedLink(found.state)
+        person, kept = str(found.about["person"]), found.about
         user = await self._directory.get(person.partition(" ")[0])
         # A new password or mail address ends it, and whoever has the name later is somebody else.
         if user is None or reset_person(user) != person or not self._may(user):
@@ -151,14 +129,6 @@ class SignInLinks:
 
     def _may(self, user: User) -> bool:
         return not user.disabled and bool(user.password_hash or not self._needs_password)
-
-
-def _digest(browser: str) -> str:
-    return sha256(browser.encode()).hexdigest()
-
-
-def _slot(token: str) -> str:
-    return f"email-link:{sha256(token[:_LONGEST].encode(errors='surrogatepass')).hexdigest()}"
 
 
 def _letter(brand: str, link: str, lifetime: float) -> Text:

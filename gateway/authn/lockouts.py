@@ -49,6 +49,7 @@ WHAT: Mapping[str, Text] = {
     "reset": N_("Requests for a new password"),
     "link": N_("One-time links"),
     "access": N_("Requests for access"),
+    "registration": N_("Registrations"),
     "oidc": N_("Sign-ins by apps"),
 }
 """By the first word of a budget's name."""

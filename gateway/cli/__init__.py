@@ -20,6 +20,7 @@ COMMANDS = {
     "token": "gateway.cli.token:token",
     "device": "gateway.cli.device:device",
     "access": "gateway.cli.access:access",
+    "registration": "gateway.cli.registration:registration",
     "limit": "gateway.cli.limit:limit",
     "sms": "gateway.cli.sms.command:sms",
     "oidc": "gateway.cli.oidc:oidc",

@@ -26,6 +26,7 @@ from gateway.config.sections.identity_providers import GithubProvider, IdentityP
 from gateway.config.sections.oidc import Oidc
 from gateway.config.sections.passwords import Breached, PasswordRules
 from gateway.config.sections.policy import AccessRequest, FactorName, Policy, Require, Rule, Times
+from gateway.config.sections.registration import RegistrationSection
 from gateway.config.sections.risk import Risk, RiskAction
 from gateway.config.sections.route import Headers, HealthCheck, Rewrite, Route, Timeouts, UpstreamTls
 from gateway.config.sections.server import HttpLimits, Server, Tls
@@ -83,6 +84,7 @@ __all__ = [
     "PasswordRules",
     "Policy",
     "Redirect",
+    "RegistrationSection",
     "Require",
     "Respond",
     "Rewrite",
@@ -227,6 +229,9 @@ class Config(Section):
     )
     passwords: PasswordRules = Field(PasswordRules(), description="rules and cost of passwords")
     email_link: EmailLink = Field(EmailLink(), description="sign-in by a mailed link, beside passwords")
+    registration: RegistrationSection = Field(
+        RegistrationSection(), description="accounts that people make themselves (docs/registration.md)"
+    )
     enrolment: EnrolmentSection = Field(EnrolmentSection(), description="how users come to second factors")
     webauthn: WebAuthn = Field(WebAuthn(), description="security keys and passkeys")
     domains: tuple[Domain, ...] = Field((), description="further root domains (docs/domains.md)")

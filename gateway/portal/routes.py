@@ -54,7 +54,7 @@ def build_pages(services: Services) -> Views:
     )
     alone = self_service(services)
     return {
-        **_sign_in(services, can_reset="/reset" in alone),
+        **_sign_in(services, can_reset="/reset" in alone, can_register="/register" in alone),
         **_tabs(services),
         **_kept(services),
         **alone,
@@ -69,7 +69,7 @@ def build_pages(services: Services) -> Views:
     }
 
 
-def _sign_in(services: Services, *, can_reset: bool) -> Views:
+def _sign_in(services: Services, *, can_reset: bool, can_register: bool) -> Views:
     trail = RedirectLoop(
         config=services.config,
         ring=services.ring,
@@ -92,6 +92,7 @@ def _sign_in(services: Services, *, can_reset: bool) -> Views:
         onward=onward,
         by_email=services.config.passwords.by_email,
         can_reset=can_reset,
+        can_register=can_register,
         passkeys=services.authn.factors.passkeys is not None,
         providers=[(one.name, one.label or one.name) for one in services.config.identity_providers],
         keep_for=services.config.session.keep_signed_in,

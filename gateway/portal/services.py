@@ -36,6 +36,7 @@ from gateway.stores.protocols.core import (
     SessionStore,
 )
 from gateway.stores.protocols.ledger import Ledger
+from gateway.stores.protocols.registrations import Registrations
 from gateway.stores.protocols.tokens import OwnTokens
 
 FetchPicture = Callable[[Route, str, str], Awaitable[bytes]]
@@ -64,6 +65,7 @@ class PortalStores:
     ledger: Ledger
     audit_log: AuditLog
     access_requests: AccessRequests
+    registrations: Registrations
     federated: FederatedAccounts
     own_tokens: OwnTokens
     device_keys: DeviceKeys

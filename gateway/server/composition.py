@@ -151,6 +151,7 @@ def _services(base: Foundation, stream: TextIO) -> Services:
             ledger=stores.ledger,
             audit_log=stores.audit_log,
             access_requests=stores.access_requests,
+            registrations=stores.registrations,
             federated=stores.federated,
             own_tokens=stores.tokens,
             device_keys=stores.device_keys,

@@ -26,6 +26,7 @@ from gateway.stores.sql.migrate import migrate
 from gateway.stores.sql.oidc import SqlConsents, SqlGrants, SqlLogins
 from gateway.stores.sql.places import SqlPlaces
 from gateway.stores.sql.purge import AUDIT_ROWS, Purge
+from gateway.stores.sql.registrations import SqlRegistrations
 from gateway.stores.sql.session_search import SqlSessionSearch
 from gateway.stores.sql.sessions import SqlChanges, SqlSessions
 from gateway.stores.sql.sms import SqlPhoneChanges, SqlSmsBlocks, SqlSmsMessages
@@ -63,6 +64,7 @@ class Stores:
     audit_search: SqlAuditSearch
     session_search: SqlSessionSearch
     access_requests: SqlAccessRequests
+    registrations: SqlRegistrations
     sms: SmsStores
     grants: SqlGrants
     consents: SqlConsents
@@ -118,8 +120,9 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
     )
     grants, logins, tokens = SqlGrants(engine), SqlLogins(engine), SqlTokens(engine)
     audit_log, devices, places = SqlAuditLog(engine), SqlDevices(engine), SqlPlaces(engine)
-    access_requests, spent = (
+    access_requests, registrations, spent = (
         SqlAccessRequests(engine),
+        SqlRegistrations(engine),
         SqlSpentBudgets(engine=engine, clock=clock, seal=ring.seal, open=ring.open),
     )
     messages, blocks, phones = SqlSmsMessages(engine), SqlSmsBlocks(engine), SqlPhoneChanges(engine)
@@ -138,6 +141,7 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
         audit_search=SqlAuditSearch(engine),
         session_search=SqlSessionSearch(engine),
         access_requests=access_requests,
+        registrations=registrations,
         sms=SmsStores(messages=messages, reports=messages, blocks=blocks, changes=phones),
         grants=grants,
         consents=SqlConsents(engine),
@@ -164,6 +168,7 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
             Purge("OpenID logins", logins.purge),
             Purge("places", lambda now: places.purge(now - config.risk.remembered)),
             Purge("access requests", lambda now: access_requests.purge(now - _ENDED_KEPT)),
+            Purge("registrations", registrations.purge),
             Purge("SMS messages", lambda now: messages.purge(now - config.sms.messages_kept)),
             Purge("SMS blocks", lambda now: blocks.purge(now - config.sms.pumping.window)),
             Purge("changed numbers", lambda now: phones.purge(now - max(config.sms.cool_off, _UNTOLD))),

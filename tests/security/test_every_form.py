@@ -60,6 +60,7 @@ SETTINGS = {
     "domains": [{"domain": "other.test"}],
     "webauthn": {"rp_id": "localhost"},
     "email_link": {"enabled": True},
+    "registration": {"mode": "approval"},
     "identity_providers": [
         {
             "kind": "oidc",

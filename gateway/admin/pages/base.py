@@ -12,9 +12,12 @@ from gateway.errors import GatewayError
 from gateway.i18n.text import N_, Text
 from gateway.portal.request import PortalRequest, see_other
 
+REGISTRATIONS = "/registrations"
+"""In the menu only where people ask for accounts."""
 MENU = (
     ("", N_("Overview")),
     ("/users", N_("Users")),
+    (REGISTRATIONS, N_("Registrations")),
     ("/sessions", N_("Sessions")),
     ("/blocked", N_("Blocked now")),
     ("/audit", N_("Audit log")),
@@ -33,6 +36,8 @@ DONE = {
     "ended": N_("Signed out there."),
     "unlocked": N_("Every lock and limit of this user is lifted."),
     "lifted": N_("It is lifted."),
+    "approved": N_("The user is added, and gets an invitation by mail."),
+    "refused": N_("The request is refused. Who asked is told by mail."),
     "forgotten": N_("The devices are forgotten."),
 }
 
@@ -65,6 +70,7 @@ class Paper:
 
     def page(self, call: Call, template: str, here: str, **context: object) -> web.Response:
         """Render a page of the console, with its menu; `here` is its path below the console's home."""
+        registers = self.admin.config.registration.mode == "approval"
         notice = DONE.get(call.query("done")) if call.error is None else None
         return self.admin.services.pages.render(
             f"admin/{template}",
@@ -72,7 +78,7 @@ class Paper:
             reader=call.request.reader,
             request_id=call.request.request_id,
             csrf_token=call.request.visit.csrf,
-            menu=MENU,
+            menu=[one for one in MENU if one[0] != REGISTRATIONS or registers],
             here=here,
             home=self.admin.home,
             error=call.error,

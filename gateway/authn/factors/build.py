@@ -1,6 +1,6 @@
 """Makes the second factors that the configuration names: the one place that knows every kind."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
@@ -70,6 +70,8 @@ class Factors:
     second: Mapping[str, Factor]
     enrols: Mapping[str, Enrols]
     second_phone: Enrols
+    prove_phone: Callable[[Contact], Enrols]
+    """Makes what proves a number by a code to it, wherever it is to be kept then."""
     phones: Phones
     recovery: RecoveryFactor
     passkeys: WebAuthnFactor | None
@@ -129,6 +131,7 @@ def build_factors(parts: FactorServices) -> Factors:
         second_phone=_contact(
             parts, adding_phone, SecondPhone(parts.credentials, parts.clock, spell=spell_phone)
         ),
+        prove_phone=partial(_contact, parts, adding_phone),
         phones=phones,
         recovery=recovery,
         passkeys=keys if config.webauthn.passwordless and site.possible else None,

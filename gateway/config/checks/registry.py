@@ -21,6 +21,7 @@ from gateway.config.checks.foreign_jwt import FOREIGN_CHECKS
 from gateway.config.checks.identity import PEOPLE_CHECKS
 from gateway.config.checks.listening import LISTENING_CHECKS
 from gateway.config.checks.oidc import OIDC_CHECKS
+from gateway.config.checks.registration import REGISTRATION_CHECKS
 from gateway.config.checks.routes import ROUTE_CHECKS
 from gateway.config.checks.rules import RULE_CHECKS
 from gateway.config.checks.session import SESSION_CHECKS
@@ -279,6 +280,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     *APP_CHECKS,
     *RULE_CHECKS,
     *PEOPLE_CHECKS,
+    *REGISTRATION_CHECKS,
     *AUDIT_CHECKS,
 )
 """Each check with the sections it reads; it is left out while one of them is broken."""

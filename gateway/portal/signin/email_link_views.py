@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from gateway.authn.email_link import LinkRequest, LinkState, OpenedLink, SignInLinks
+from gateway.authn.bound_links import LinkState
+from gateway.authn.email_link import LinkRequest, OpenedLink, SignInLinks
 from gateway.authn.login import SignIn
 from gateway.errors import TooManyAttempts
 from gateway.model import Target, Verdict

@@ -34,6 +34,7 @@ class LoginViews:
         *,
         by_email: bool,
         can_reset: bool,
+        can_register: bool,
         passkeys: bool,
         providers: Sequence[tuple[str, str]],
         keep_for: float,
@@ -43,7 +44,8 @@ class LoginViews:
         self._signin, self._sessions, self._pages = signin, sessions, pages
         self._tokens, self._onward = tokens, onward
         self._by_email = by_email
-        self._can_reset, self._passkeys, self._providers = can_reset, passkeys, providers
+        self._can_reset, self._can_register = can_reset, can_register
+        self._passkeys, self._providers = passkeys, providers
         self._keep_for, self._email_link = keep_for, email_link
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
@@ -125,6 +127,7 @@ class LoginViews:
             passkeys=self._passkeys,
             providers=self._providers,
             can_reset=self._can_reset,
+            can_register=self._can_register,
             email_link=self._email_link,
             # Who is signed in already has chosen: a session that is kept stays so.
             keep_for=0.0 if before is not None and before.session.kept else self._keep_for,

@@ -253,6 +253,22 @@ access_requests = Table(
     Index("access_requests_expires_at", "expires_at"),
 )
 
+# Who asked for an account and waits for an administrator, or was refused: one row an address.
+registrations = Table(
+    "registrations",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("address", String(128), nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("phone", String(32), nullable=False),
+    Column("lang", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("asked_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("decided_by", String(160), nullable=False),
+    Index("registrations_expires_at", "expires_at"),
+)
+
 # Facts about the installation that this database belongs to, such as the ids of its key ring.
 installation = Table(
     "installation",
