@@ -53,6 +53,8 @@ OTHER_ENDINGS = {
     "doctor": {0, 1},  # a fault is found, as the page shows
     "import ": {0, 1, 3},  # something could not come along, or is looser than it was
     "limit lift": {1},  # nobody is locked
+    "registration approve": {1},  # nobody waits
+    "registration refuse": {1},
 }
 """What may come out but 0."""
 
