@@ -1,5 +1,7 @@
 # The wheel is built in one stage and installed in the other, so that the image holds no compiler, cache or source.
-FROM python:3.12-slim-bookworm AS build
+# Debian's and Python's security fixes come with the tag. To build the same image again: --build-arg BASE=python:3.12-slim-bookworm@sha256:…
+ARG BASE=python:3.12-slim-bookworm
+FROM ${BASE} AS build
 WORKDIR /src
 # What we depend on, in the versions that were tested, is a layer of its own: a changed gateway does not fetch it again.
 COPY deploy/requirements.lock ./
@@ -10,7 +12,7 @@ COPY gateway gateway
 COPY templates templates
 RUN /opt/auth-gateway/bin/pip install --no-cache-dir --no-deps .
 
-FROM python:3.12-slim-bookworm
+FROM ${BASE}
 LABEL org.opencontainers.image.title="auth-gateway" \
       org.opencontainers.image.description="A reverse proxy that puts a password and a second factor in front of any web app" \
       org.opencontainers.image.licenses="Apache-2.0"

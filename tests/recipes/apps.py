@@ -132,7 +132,7 @@ async def jupyterhub(stage: Stage) -> None:
         await expect(page.locator(".jp-OutputArea-output").first).to_have_text(re.compile("42"))
 
 
-@recipe("Superset", "apache-superset", "rich", "flask-caching<2.4")
+@recipe("Superset", "apache-superset", "rich", "cachetools", "flask-caching<2.4")
 async def superset(stage: Stage) -> None:
     config = stage.folder / "superset_config.py"
     config.write_text(
@@ -192,6 +192,8 @@ async def n8n(stage: Stage) -> None:
     }
     async with stage.app(stage.program("n8n"), "start", ready="/healthz/readiness", **settings):
         page = await stage.sign_in()
+        while re.search("starting up|Cannot GET", await page.locator("body").inner_text()):
+            await page.reload()
         await expect(page.get_by_text("Set up owner account")).to_be_visible()
         await page.locator("input[autocomplete=email]").fill("alice@example.com")
         await page.locator("input[name=firstName]").fill("Alice")

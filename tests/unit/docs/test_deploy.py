@@ -106,6 +106,7 @@ def unit_file() -> dict[str, list[str]]:
         ("PrivateTmp", "yes"),
         ("MemoryDenyWriteExecute", "yes"),
         ("Type", "notify"),
+        ("WatchdogSec", "30"),
         ("ExecReload", "/bin/kill -HUP $MAINPID"),
         ("RestartPreventExitStatus", "2"),
     ],
