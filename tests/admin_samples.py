@@ -4,13 +4,16 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
+from gateway.admin.bulk import Act, BulkReport, Plan
 from gateway.admin.charts import bar_chart
 from gateway.admin.explain import answered
 from gateway.admin.overview import Overview, Warned
 from gateway.admin.pages.base import MENU
 from gateway.admin.pages.routes import RouteRow
 from gateway.admin.pages.sms import Cap, SmsNumbers
+from gateway.admin.pages.user_filters import FIELDS, UserFilter
 from gateway.admin.revocation import HeldDevice, HeldFactor, Seat
+from gateway.admin.safeguards import OWN_FACTORS
 from gateway.admin.traffic import Traffic
 from gateway.admin.users import OneTimeLink
 from gateway.authn.attacks import Attack
@@ -24,6 +27,7 @@ from gateway.stores.protocols.audit import AuditEntry
 from gateway.stores.protocols.core import AuditRow
 from gateway.stores.protocols.registrations import Registration
 from gateway.stores.protocols.sms import SmsBlock, SmsMessage, SmsRates, SmsSpend
+from gateway.stores.protocols.user_search import UserQuery
 
 NOW = 1_800_000_000.0
 BASE: dict[str, Any] = {"csrf_token": "t", "menu": MENU, "home": "/_auth/admin"}
@@ -156,7 +160,8 @@ USERS: dict[str, Any] = {
     "users": [MIRA, OTTO],
     "total": 128,
     "complete": True,
-    "search": "",
+    "last": {"mira": NOW},
+    "asked": UserFilter({**dict.fromkeys(FIELDS, ""), "idle": "45"}, UserQuery(sort="last_sign_in")),
     "entered": dict.fromkeys(("username", "name", "email", "phone", "groups"), ""),
     "after": "otto",
     "can_change": True,
@@ -182,6 +187,32 @@ ADMIN_PAGES = {
     "admin-users": _page("users.html", "/users", **USERS),
     "admin-users-elsewhere": _page(
         "users.html", "/users", **{**USERS, "can_change": False, "after": "", "complete": False}
+    ),
+    "admin-users-bulk": _page(
+        "bulk.html",
+        "/users",
+        plan=Plan(Act("add_group", "wiki"), [MIRA], [("otto", "Nothing to do.")]),
+        total=1200,
+        most=1000,
+        undo=True,
+        address="all=1",
+        back="",
+    ),
+    "admin-users-bulk-nobody": _page(
+        "bulk.html",
+        "/users",
+        plan=Plan(Act("reset_factors"), [], [("mira", OWN_FACTORS)]),
+        total=1,
+        most=1000,
+        undo=False,
+        address="",
+        back="",
+    ),
+    "admin-users-done": _page(
+        "bulk_done.html",
+        "/users",
+        report=BulkReport("disable", "", ["mira"], [("otto", "there is no such user")]),
+        id="abc",
     ),
     "admin-user": _page("user.html", "/users", **USER),
     "admin-user-link": _page(

@@ -10,11 +10,13 @@ from gateway.admin.api.router import Router
 from gateway.admin.api.state import StateOperations
 from gateway.admin.api.users import UserOperations
 from gateway.admin.authorization import ConsoleAuthorization
+from gateway.admin.bulk import BulkActs
 from gateway.admin.dispatch import Console
 from gateway.admin.lockouts import AdminBlocks
 from gateway.admin.pages.audit import AuditScreens
 from gateway.admin.pages.base import Paper
 from gateway.admin.pages.blocked import BlockedScreens
+from gateway.admin.pages.bulk import BulkScreens
 from gateway.admin.pages.registrations import RegistrationScreens
 from gateway.admin.pages.routes import RouteScreens
 from gateway.admin.pages.sessions import SessionScreens
@@ -35,6 +37,7 @@ def admin_pages(admin: AdminServices) -> Views:
         UserScreens(paper=paper, people=people, accesses=accesses, blocks=blocks),
         SessionScreens(paper, accesses),
     )
+    bulk = BulkScreens(paper, BulkActs(admin, people, accesses))
     audit, routes, blocked = AuditScreens(paper), RouteScreens(paper), BlockedScreens(paper, blocks)
     registrations = RegistrationScreens(paper, AdminRegistrations(admin))
     console = Console(
@@ -44,6 +47,8 @@ def admin_pages(admin: AdminServices) -> Views:
             "": {"GET": sessions.overview},
             "/users": {"GET": users.list, "POST": users.add},
             "/user": {"GET": users.show, "POST": users.act},
+            "/users/bulk": {"GET": bulk.preview, "POST": bulk.act},
+            "/users/done": {"GET": bulk.done, "POST": bulk.undo},
             "/users.yaml": {"GET": users.export},
             "/sessions": {"GET": sessions.list, "POST": sessions.end},
             "/blocked": {"GET": blocked.list, "POST": blocked.lift},

@@ -10,6 +10,7 @@ from gateway.portal.services import Services
 from gateway.proxy.proxy import UpstreamHealth
 from gateway.stores.protocols.audit import AuditSearch
 from gateway.stores.protocols.session_search import SessionSearch
+from gateway.stores.protocols.user_search import UserSearch
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class AdminServices:
     services: Services
     credentials: ApiCredentials
     search: AuditSearch
+    found: UserSearch
     seats: SessionSearch
     upstreams: Callable[[], Sequence[UpstreamHealth]]
     origin: Callable[[User], str]

@@ -13,9 +13,11 @@ from gateway.directory.base import Directory, WritableDirectory
 from gateway.directory.database import DatabaseDirectory
 from gateway.directory.password_hashing import PasswordHashing
 from gateway.directory.persons import Passes, Persons
+from gateway.directory.user_search import DatabaseUserSearch, DirectoryUserSearch
 from gateway.directory.yaml_file import FileChange, FileDirectory
 from gateway.errors import ConfigError, Mistake
 from gateway.model import User
+from gateway.stores.protocols.user_search import UserSearch
 from gateway.stores.sql.subjects import SqlSubjects
 
 OnChange = Callable[[FileChange], Awaitable[None]]
@@ -38,6 +40,7 @@ class DirectoryBundle:
     """
 
     directory: Directory
+    search: UserSearch
     writable: WritableDirectory | None = None
     persons: Persons | None = None
     watch: Callable[[OnChange], Coroutine[object, object, None]] | None = None
@@ -57,21 +60,30 @@ def build_directory(
 ) -> DirectoryBundle:
     """Make the directory that the configuration names. Raises ConfigError."""
     section, country = config.directory, config.sms.default_country
+    mail = config.email.second_factor
     match section:
         case DirectoryDatabase():
             database = DatabaseDirectory(engine, passwords, clock, country=country)
-            return DirectoryBundle(database, database)
+            return DirectoryBundle(database, DatabaseUserSearch(engine, mail=mail), database)
         case DirectoryFile():
             file = FileDirectory(section.path, passwords, country=country)
             persons = Persons(file, SqlSubjects(engine, clock).passes)
-            return DirectoryBundle(persons, persons=persons, watch=file.watch, origin=file.origin)
+            search = DirectoryUserSearch(persons, engine, mail=mail)
+            return DirectoryBundle(persons, search, persons=persons, watch=file.watch, origin=file.origin)
         case DirectoryLdap():
-            return _ldap(section, country, SqlSubjects(engine, clock).passes)
+            persons, close, ping = _ldap(section, country, SqlSubjects(engine, clock).passes)
+            search = DirectoryUserSearch(persons, engine, mail=mail)
+            return DirectoryBundle(persons, search, persons=persons, close=close, checks={"directory": ping})
         case _:
             assert_never(section)
 
 
-def _ldap(section: DirectoryLdap, country: str, passes: Passes) -> DirectoryBundle:
+_Asked = Callable[[], Awaitable[object]]
+
+
+def _ldap(
+    section: DirectoryLdap, country: str, passes: Passes
+) -> tuple[Persons, Callable[[], Awaitable[None]], _Asked]:
     try:
         from gateway.directory.ldap import LdapDirectory  # an optional extra
     except ModuleNotFoundError:
@@ -85,5 +97,4 @@ def _ldap(section: DirectoryLdap, country: str, passes: Passes) -> DirectoryBund
         )
         raise ConfigError([mistake]) from None
     ldap = LdapDirectory(section, country=country)
-    persons = Persons(ldap, passes)
-    return DirectoryBundle(persons, persons=persons, close=ldap.close, checks={"directory": ldap.ping})
+    return Persons(ldap, passes), ldap.close, ldap.ping

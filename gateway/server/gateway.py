@@ -217,6 +217,7 @@ def _admin(composed: Composed) -> Views:
             services=services,
             credentials=composed.credentials,
             search=composed.stores.audit_search,
+            found=composed.people.search,
             seats=composed.stores.session_search,
             upstreams=composed.proxy.health,
             origin=composed.people.origin,

@@ -89,6 +89,8 @@ async def test_the_console_reads_big_tables_in_pages(tmp_path: Path, rows: Rows)
                 "/users?q=staff",
                 "/users?q=nobody",
                 "/users?after=user0700",
+                "/users?sort=last_sign_in&order=down",
+                "/users?group=staff&factors=none&idle=30&after=user0700&sort=name",
                 "/user?name=user0001",
             ),
             *("/sessions", "/sessions?page=3", "/sessions?user=user0001", "/audit", "/audit?text=zzz"),

@@ -20,6 +20,7 @@ CHANGES = (
     "user_disabled",
     "user_enabled",
     "user_deleted",
+    "bulk_act",
     "users_imported",
     "factors_reset",
     "link_made",

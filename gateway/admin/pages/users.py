@@ -9,9 +9,9 @@ from gateway.admin.difference import version
 from gateway.admin.exports import streamed, users_yaml
 from gateway.admin.lockouts import AdminBlocks
 from gateway.admin.pages.base import Call, Paper
+from gateway.admin.pages.user_filters import user_filter
 from gateway.admin.revocation import Accesses
 from gateway.admin.users import OneTimeLink, UserChanges
-from gateway.directory.base import glance
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
 from gateway.model import User
@@ -43,18 +43,19 @@ class UserScreens:
         }
 
     async def list(self, call: Call) -> web.StreamResponse:
-        """Show a page of the users that fit the search."""
-        search, after = call.query("q"), call.query("after")
-        seen = await glance(self._paper.admin.services.users.directory, search, after=after, limit=PAGE + 1)
-        rest = seen.users
+        """Show a page of the users that fit the filter, in the order that is asked for."""
+        asked = user_filter(call, self._paper.admin.services.clock())
+        found = await self._paper.admin.found.find(asked.query, after=call.query("after"), limit=PAGE + 1)
+        rest = found.users
         return self._paper.page(
             call,
             "users.html",
             "/users",
             users=rest[:PAGE],
-            total=seen.census.users,
-            complete=seen.census.complete,
-            search=search,
+            total=found.total,
+            complete=found.complete,
+            last=found.last_sign_in,
+            asked=asked,
             entered={**_EMPTY, **call.form},
             after=rest[PAGE - 1].username if len(rest) > PAGE else "",
             can_change=self._people.can_change,

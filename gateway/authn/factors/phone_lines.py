@@ -18,8 +18,9 @@ from gateway.messaging.sms.cool_off import CoolOff
 from gateway.model import User
 from gateway.stores.protocols.core import Credential, Credentials
 from gateway.stores.protocols.ledger import Ledger
+from gateway.stores.protocols.user_search import PHONE_KIND
 
-SECOND_PHONE = "second_phone"
+SECOND_PHONE = PHONE_KIND
 """The kind of credential that holds it, and its name where users add and remove it. In `amr` a code sent there is
 `sms` like any other."""
 _WAIVED = 1

@@ -10,8 +10,9 @@ from gateway.clock import Clock
 from gateway.config.sections.sms_migration import SmsMigration, begins
 from gateway.model import User
 from gateway.stores.protocols.core import Credentials
+from gateway.stores.protocols.user_search import SAFER_KINDS
 
-SAFER = ("totp", "webauthn")
+SAFER = SAFER_KINDS
 """What takes the place of SMS: the kinds of credentials that no telephone company can hand to somebody else."""
 
 

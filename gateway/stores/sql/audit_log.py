@@ -7,11 +7,21 @@ from sqlalchemy import Row, Select, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.stores.protocols.core import AuditRow
-from gateway.stores.sql.schema import audit
+from gateway.stores.sql.schema import audit, sign_ins
 from gateway.stores.sql.transactions import in_order, reading, writing
+from gateway.stores.sql.upserts import Insert, Upsert
 
 _LOCK = 0x61757468_0003
 _Query = Select[tuple[object, ...]]
+_SIGNED_IN = "login"
+
+
+def _later(fresh: Insert) -> Insert:
+    at = fresh.excluded["at"]
+    return fresh.on_conflict_do_update(index_elements=["username"], set_={"at": at}, where=sign_ins.c.at < at)
+
+
+_NOTE = Upsert(sign_ins, _later)
 
 
 class SqlAuditLog:
@@ -21,8 +31,14 @@ class SqlAuditLog:
         self._engine = engine
 
     async def append(self, rows: Sequence[AuditRow]) -> None:
+        """Add rows. Who signed in is noted in the same transaction, which no sign-in waits for."""
         if rows:
+            last = {row.username: row.at for row in rows if row.event == _SIGNED_IN and row.username}
             async with writing(self._engine) as connection:
+                for username in sorted(last):  # in order: two workers would wait for each other
+                    await connection.execute(
+                        _NOTE.of(connection), {"username": username, "at": last[username]}
+                    )
                 await in_order(connection, _LOCK)
                 await connection.execute(insert(audit), [_row(row) for row in rows])
 
