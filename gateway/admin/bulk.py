@@ -152,7 +152,10 @@ class BulkActs:
         raise TooManyAttempts("other changes are running", retry_after=1)
 
     async def undo(self, actor: Actor, id: str) -> str:
-        """Do the opposite to exactly those whom an act has changed, once; returns the id of the new report."""
+        """Do the opposite to exactly those whom an act has changed, once; returns the id of the new report.
+
+        Raises RequestRefused where there is nothing to undo.
+        """
         report = await self.report(id)
         if not report.can_undo or not await self._ledger.claim_once(f"bulk-undone:{id}", _UNDO_FOR):
             raise RequestRefused("nothing to undo", status=409, public=ALREADY)

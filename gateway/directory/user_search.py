@@ -11,7 +11,8 @@ from gateway.directory.base import Directory, glance
 from gateway.directory.database import read_users, users_matching
 from gateway.model import User
 from gateway.stores.protocols.user_search import PHONE_KIND, SAFER_KINDS, FoundUsers, UserQuery
-from gateway.stores.sql.schema import credentials, sign_ins, user_groups, users
+from gateway.stores.sql.schema import credentials, user_groups, users
+from gateway.stores.sql.schema_sign_ins import sign_ins
 from gateway.stores.sql.transactions import reading
 
 _SECOND = (*SAFER_KINDS, PHONE_KIND, "recovery")

@@ -13,7 +13,8 @@ from gateway.model import User
 from gateway.stores.protocols.core import AuditRow
 from gateway.stores.protocols.user_search import FACTORS, SORTS, UserQuery, UserSearch
 from gateway.stores.sql.audit_log import SqlAuditLog
-from gateway.stores.sql.schema import credentials, sign_ins
+from gateway.stores.sql.schema import credentials
+from gateway.stores.sql.schema_sign_ins import sign_ins
 from gateway.stores.sql.transactions import reading, writing
 
 PEOPLE = (

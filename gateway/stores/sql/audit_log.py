@@ -7,7 +7,8 @@ from sqlalchemy import Row, Select, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.stores.protocols.core import AuditRow
-from gateway.stores.sql.schema import audit, sign_ins
+from gateway.stores.sql.schema import audit
+from gateway.stores.sql.schema_sign_ins import sign_ins
 from gateway.stores.sql.transactions import in_order, reading, writing
 from gateway.stores.sql.upserts import Insert, Upsert
 

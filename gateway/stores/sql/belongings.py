@@ -9,8 +9,9 @@ from gateway.stores.protocols.core import Change
 from gateway.stores.sql.access_requests import forget_requests
 from gateway.stores.sql.devices import forget_devices
 from gateway.stores.sql.federated_accounts import forget_accounts
-from gateway.stores.sql.schema import credentials, places, registrations, sign_ins
+from gateway.stores.sql.schema import credentials, places, registrations
 from gateway.stores.sql.schema_oidc import oidc_consents
+from gateway.stores.sql.schema_sign_ins import sign_ins
 from gateway.stores.sql.sessions import end_sessions_of
 from gateway.stores.sql.sms import forget_phones
 from gateway.stores.sql.tokens import end_tokens_of

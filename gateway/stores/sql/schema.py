@@ -217,14 +217,6 @@ audit = Table(
     sqlite_autoincrement=True,
 )
 
-# When each user signed in last; the audit log's writer keeps it.
-sign_ins = Table(
-    "sign_ins",
-    metadata,
-    Column("username", String(128), primary_key=True),
-    Column("at", Double, nullable=False),
-)
-
 api_tokens = Table(
     "api_tokens",
     metadata,
