@@ -7,6 +7,8 @@ from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address
 
 IPAddress = IPv4Address | IPv6Address
+Attributes = tuple[tuple[str, tuple[str, ...]], ...]
+"""What a directory says of a user beside the fields that all have: names in order, each with its values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,12 @@ class User:
     """What the directory knows this very person by, whoever has the name later (LDAP's entryUUID); "" for nothing."""
     phone_unreadable: bool = False
     """The directory has a number that can't be read: a second factor that nobody can use until that is mended."""
+    attributes: Attributes = ()
+    """Facts that rules and headers may ask for, such as `(("department", ("ops",)),)`."""
+
+    def attribute(self, name: str) -> tuple[str, ...]:
+        """Return the values of an attribute, none if the user does not have it."""
+        return next((values for key, values in self.attributes if key == name), ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from hashlib import sha256
 from gateway.messaging.addresses import mask_phone
 from gateway.model import User
 
-FIELDS = ("name", "email", "phone", "groups", "disabled")
+FIELDS = ("name", "email", "phone", "groups", "attributes", "disabled")
 Difference = dict[str, tuple[object, object]]
 
 
@@ -38,4 +38,6 @@ def _shown(user: User | None, field: str) -> object:
     value = _value(user, field)
     if field == "phone" and value:
         return mask_phone(str(value))
+    if field == "attributes" and user:
+        return {name: list(values) for name, values in user.attributes} or None
     return list(value) if isinstance(value, tuple) else value

@@ -101,5 +101,6 @@ def _entry(user: User, passwords: bool) -> dict[str, object]:
     facts: dict[str, object] = {"name": user.name, "email": user.email, "phone": user.phone}
     facts["groups"] = list(user.groups)
     facts["disabled"] = user.disabled
+    facts["attributes"] = {name: list(values) for name, values in user.attributes}
     facts["password"] = user.password_hash if passwords else ""
     return {key: value for key, value in facts.items() if value}

@@ -19,6 +19,9 @@ _BLANKS = re.compile(" {2,}")
 # (Cf) make two names look the same; people's names need some (Persian writes a zero-width non-joiner).
 _UNSAFE = {"Cc", "Cs", "Cn", "Zl", "Zp"}
 LONGEST_NAME = 128
+OWN_FACTS = ("username", "name", "email", "phone", "groups")
+"""What every user has; no attribute is called so."""
+ATTRIBUTE_NAME = r"[a-z][a-z0-9_-]{0,39}"
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
@@ -61,6 +64,11 @@ def plain(field: str, text: str) -> str:
     if any(unicodedata.category(character) in refused for character in text):
         raise InvalidUser(f"{field} {text!r}: control and invisible characters are not allowed")
     return text
+
+
+def is_attribute_name(text: str) -> bool:
+    """Whether an attribute can be called so: up to 40 lower-case letters, digits, `_` and `-`, no fact of all users."""
+    return re.fullmatch(ATTRIBUTE_NAME, text) is not None and text not in OWN_FACTS
 
 
 def mail_domain(text: str) -> str:

@@ -5,8 +5,10 @@ checked in equal work whether or not the user exists, is disabled or has a passw
 """
 
 import itertools
+import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -79,8 +81,7 @@ class DatabaseDirectory:
         if user is None or not user.password_hash:
             await self._passwords.dummy_verify()
             return None
-        right = await self._passwords.verify(password, user.password_hash)
-        if not right or user.disabled:
+        if not await self._passwords.verify(password, user.password_hash) or user.disabled:
             return None
         return await self._rehashed(user, password)
 
@@ -288,9 +289,11 @@ def facts(user: User) -> dict[str, object]:
         "email": user.email,
         "phone": user.phone,
         "disabled": user.disabled,
+        "attributes": json.dumps(dict(user.attributes)) if user.attributes else "",
         "searchable": folded(f"{user.username}\n{user.name}\n{user.email}"),
     }
 
 
-def _user(row: Row[tuple[object, ...]], groups: tuple[str, ...]) -> User:
-    return User(**row._mapping, groups=groups)
+def _user(row: Row[Any], groups: tuple[str, ...]) -> User:
+    kept = json.loads((known := dict(row._mapping)).pop("attributes") or "{}").items()
+    return User(**known, groups=groups, attributes=tuple((name, tuple(one)) for name, one in kept))

@@ -6,15 +6,24 @@ htpasswd) and lookup keys.
 
 import re
 import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import idna
 import phonenumbers
 
-from gateway.config.names import LONGEST_NAME, checked_user_name, group_name, mail_domain, plain
+from gateway.config.names import (
+    LONGEST_NAME,
+    OWN_FACTS,
+    checked_user_name,
+    group_name,
+    is_attribute_name,
+    mail_domain,
+    plain,
+)
 from gateway.errors import InvalidUser
 from gateway.i18n.text import N_
-from gateway.model import User
+from gateway.model import Attributes, User
 
 _MARKUP = frozenset('<>"/\\|;%?#*`{}')
 _TOGETHER: tuple[frozenset[str], ...] = (  # UTS 39 §5.2, "highly restrictive"
@@ -22,6 +31,7 @@ _TOGETHER: tuple[frozenset[str], ...] = (  # UTS 39 §5.2, "highly restrictive"
     frozenset({"LATIN", "CJK", "BOPOMOFO"}),
     frozenset({"LATIN", "CJK", "HANGUL"}),
 )
+_LONGEST_VALUE, _LARGEST_ATTRIBUTES = 500, 4000
 _EMAIL = re.compile(r"[^@\s,<>\"]{1,64}@[^@\s,<>\"]{1,255}")
 
 
@@ -37,6 +47,7 @@ def checked(user: User, *, country: str = "") -> User:
         email=email(user.email),
         phone=phone(user.phone, country=country),
         groups=tuple(dict.fromkeys(group(name) for name in user.groups)),
+        attributes=attributes(dict(user.attributes)),
     )
 
 
@@ -95,6 +106,27 @@ def group_elsewhere(text: str) -> str:
     if not 1 <= len(name) <= LONGEST_NAME:
         raise InvalidUser(f"a group name has 1 to {LONGEST_NAME} characters")
     return plain("group", name)
+
+
+def attributes(given: Mapping[str, Sequence[str]]) -> Attributes:
+    """Return attributes in order, without those that have no value. Raises InvalidUser for names, signs and sizes that
+    can't be: they become headers.
+    """
+    found = []
+    for name, values in sorted(given.items()):
+        if not is_attribute_name(name):
+            raise InvalidUser(
+                f"attribute {name!r}: a name has up to 40 lower-case letters, digits, _ and -, and is none of "
+                + ", ".join(OWN_FACTS)
+            )
+        texts = dict.fromkeys(text.strip() for text in values)
+        if any(len(plain(f"attribute {name}", text)) > _LONGEST_VALUE for text in texts):
+            raise InvalidUser(f"attribute {name}: a value has at most {_LONGEST_VALUE} characters")
+        if some := tuple(text for text in texts if text):
+            found.append((name, some))
+    if sum(len(name) + sum(map(len, values)) for name, values in found) > _LARGEST_ATTRIBUTES:
+        raise InvalidUser(f"attributes: all of a user's have at most {_LARGEST_ATTRIBUTES} characters")
+    return tuple(found)
 
 
 def email(text: str) -> str:

@@ -52,7 +52,15 @@ class LdapDirectory:
         self._groups = LdapGroups(settings, self._servers)
         self._listing = LdapListing(settings, self._servers)
         keys = settings.attributes
-        self._wanted = (keys.username, keys.name, keys.email, keys.phone, keys.groups, *ALWAYS)
+        self._wanted = (
+            keys.username,
+            keys.name,
+            keys.email,
+            keys.phone,
+            keys.groups,
+            *keys.more.values(),
+            *ALWAYS,
+        )
 
     async def get(self, username: str) -> User | None:
         return await self._run(lambda: self._find_user(username))

@@ -13,7 +13,7 @@ from gateway.config.names import checked_user_name
 from gateway.config.schema import LdapAttributes
 from gateway.directory import identifiers
 from gateway.errors import InvalidUser
-from gateway.model import User
+from gateway.model import Attributes, User
 
 log = logging.getLogger("gateway.directory")
 
@@ -77,7 +77,18 @@ def user_of(
         password_changed_at=password_changed_at(entry),
         directory_id=entry.text(_UUID)[:_LONGEST_ID] or entry.octets(_GUID).hex()[:_LONGEST_ID],
         phone_unreadable=unreadable,
+        attributes=_attributes(entry, attributes.more, username),
     )
+
+
+def _attributes(entry: LdapEntry, wanted: Mapping[str, str], username: str) -> Attributes:
+    found: Attributes = ()
+    for name, attribute in sorted(wanted.items()):
+        try:
+            found = identifiers.attributes({**dict(found), name: entry.texts(attribute)})
+        except InvalidUser as error:
+            log.warning("LDAP user %s: %s", username, error.detail)
+    return found
 
 
 def _phone(values: Sequence[str], country: str) -> tuple[str, bool]:

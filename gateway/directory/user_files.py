@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import yaml
 
 from gateway.directory.password_hashing import is_supported
+from gateway.directory.yaml_users import attribute_lists
 from gateway.model import User
 
 FIELDS = ("username", "name", "email", "phone", "groups", "disabled", "password", "password_hash")
+_OF_YAML = (*FIELDS, "attributes")
 _YES, _NO = {"true", "yes", "1"}, {"false", "no", "0", ""}
 _HASHES = "bcrypt, argon2id, sha512-crypt, sha256-crypt, pbkdf2, scrypt and apr1 can be imported"
 
@@ -116,8 +118,10 @@ def _checked_entry(line: int, values: object) -> ImportedUser:
     """Raises ValueError with what is wrong."""
     if not isinstance(values, Mapping):
         raise ValueError("expected a user with keys like username and email")
-    if unknown := [str(key) for key in values if key not in FIELDS]:
-        raise ValueError(f"unknown: {', '.join(unknown)}; known are {', '.join(FIELDS)}")
+    if unknown := [str(key) for key in values if key not in _OF_YAML]:
+        raise ValueError(f"unknown: {', '.join(unknown)}; known are {', '.join(_OF_YAML)}")
+    if (attributes := attribute_lists(values.get("attributes") or {})) is None:
+        raise ValueError("attributes must be names with a text or a list of texts")
     text = {field: _text(field, values.get(field)) for field in FIELDS if field not in ("groups", "disabled")}
     hash, password = text["password_hash"], text["password"]
     if hash and password:
@@ -132,6 +136,7 @@ def _checked_entry(line: int, values: object) -> ImportedUser:
         groups=_groups(values.get("groups")),
         disabled=_flag(values.get("disabled")),
         password_hash=hash,
+        attributes=tuple(attributes.items()),
     )
     return ImportedUser(line, user, password or None)
 

@@ -35,8 +35,10 @@ _KEYS: dict[str, type] = {
     "groups": list,
     "disabled": bool,
     "id": str,
+    "attributes": dict,
 }
-_KIND_WORDS = {str: "text", list: "a list of names", bool: "`true` or `false`"}
+_ATTRIBUTES = "a mapping of names to a text, or a list of texts"
+_KIND_WORDS = {str: "text", list: "a list of names", bool: "`true` or `false`", dict: _ATTRIBUTES}
 
 Row = tuple[Any, ...]
 """A user's fields. Python's collector looks at a hundred thousand users again and again, for a tenth of a second each
@@ -122,7 +124,7 @@ class _Found:
         self._mistakes += (Mistake(**one) for one in said["mistakes"])
         for fields, line in said["users"]:
             name = str(fields[0])
-            self._rows[name] = tuple(tuple(one) if isinstance(one, list) else one for one in fields)
+            self._rows[name] = tuple(map(_frozen, fields))
             self._lines[name] = line
 
     def complete(self, status: int) -> RowsAndLines:
@@ -133,6 +135,10 @@ class _Found:
         if self._mistakes:
             raise ConfigError(self._mistakes)
         return self._rows, self._lines
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _tell(path: Path, country: str) -> None:
@@ -204,7 +210,11 @@ def _user(document: Document, name: str, facts: object, country: str) -> User | 
         kind = _KEYS.get(key)
         if kind is None:
             document.add((*place, key), "is not a known key", f"keys here are {', '.join(_KEYS)}")
-        elif not isinstance(value, kind) or (kind is list and not _all_texts(value)):
+        elif (
+            not isinstance(value, kind)
+            or (kind is list and not _all_texts(value))
+            or (kind is dict and attribute_lists(value) is None)
+        ):
             document.add((*place, key), f"is not {_KIND_WORDS[kind]}")
     password = facts.get("password", "")
     if isinstance(password, str) and password and not is_supported(password):
@@ -221,12 +231,23 @@ def _user(document: Document, name: str, facts: object, country: str) -> User | 
         disabled=facts.get("disabled", False),
         password_hash=password,
         directory_id=facts.get("id", "")[:_LONGEST_ID],
+        attributes=tuple((attribute_lists(facts.get("attributes", {})) or {}).items()),
     )
     try:
         return identifiers.checked(user, country=country)
     except InvalidUser as error:
         document.add(place, error.detail)
         return None
+
+
+def attribute_lists(values: object) -> dict[str, tuple[str, ...]] | None:
+    """Attributes as a file has them, a text or a list of texts for each name; None for what is something else."""
+    if not isinstance(values, dict):
+        return None
+    lists = {name: [one] if isinstance(one, str) else one for name, one in values.items()}
+    if not all(isinstance(name, str) and _all_texts(one) for name, one in lists.items()):
+        return None
+    return {name: tuple(one) for name, one in lists.items()}
 
 
 def _all_texts(values: object) -> bool:

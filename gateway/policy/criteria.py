@@ -103,6 +103,13 @@ def _group(rule: Rule, question: PolicyQuestion) -> bool:
     return question.principal is not None and not set(rule.groups).isdisjoint(question.principal.groups)
 
 
+def _attribute(rule: Rule, question: PolicyQuestion) -> bool:
+    if question.principal is None:
+        return False
+    user = question.principal.user
+    return all(not set(values).isdisjoint(user.attribute(name)) for name, values in rule.attributes.items())
+
+
 OF_REQUEST = (
     Criterion("hosts", "host", _host),
     Criterion("paths", "path", _path),
@@ -112,13 +119,19 @@ OF_REQUEST = (
     Criterion("countries", "country", _country),
     Criterion("times", "time", _time),
 )
-OF_SUBJECT = (Criterion("users", "user", _user), Criterion("groups", "group", _group))
+OF_SUBJECT = (
+    Criterion("users", "user", _user),
+    Criterion("groups", "group", _group),
+    Criterion("attributes", "attribute", _attribute),
+)
 CRITERIA = OF_REQUEST + OF_SUBJECT
 
 
 def about_somebody(rule: Rule) -> bool:
     """Whether the rule's match depends on who asks."""
-    return bool(rule.users or rule.groups) or _ask_user(rule.hosts) or _ask_user(rule.paths)
+    return (
+        bool(rule.users or rule.groups or rule.attributes) or _ask_user(rule.hosts) or _ask_user(rule.paths)
+    )
 
 
 @lru_cache(maxsize=1024)

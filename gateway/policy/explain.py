@@ -1,6 +1,6 @@
 """Which rule decides about a request, and why: what `check --explain` prints. It asks the rules that `decide` asks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -124,10 +124,17 @@ def _answer(rule: Rule, criterion: Criterion, question: PolicyQuestion) -> Crite
 def _wanted(rule: Rule, key: str) -> str:
     if key == "query":
         return query_words(rule.query)
+    if key == "attributes":
+        return attribute_words(rule.attributes)
     if key != "times":
         return ", ".join(map(str, getattr(rule, key)))
     times = rule.times
     return " ".join((*times.days, *times.hours, times.timezone))
+
+
+def attribute_words(attributes: Mapping[str, Sequence[str]]) -> str:
+    """Return attributes in a line, as `department=ops|dev, site=berlin`."""
+    return ", ".join(f"{name}={'|'.join(values)}" for name, values in attributes.items())
 
 
 def _had(rule: Rule, key: str, question: PolicyQuestion) -> str:
@@ -149,4 +156,6 @@ def _had(rule: Rule, key: str, question: PolicyQuestion) -> str:
             return principal.username if principal else "nobody"
         case "groups":
             return ", ".join(principal.groups) if principal else "nobody"
+        case "attributes":
+            return attribute_words(dict(principal.user.attributes)) if principal else "nobody"
     return datetime.fromtimestamp(question.now, ZoneInfo(rule.times.timezone)).strftime("%a %H:%M %Z").lower()

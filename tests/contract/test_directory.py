@@ -19,7 +19,12 @@ from tests.contract.conftest import FakeClock
 
 PASSWORD = "correct horse battery"
 ALICE = User(
-    "alice", name="Alice Ä.", email="alice@example.com", phone="+4915112345678", groups=("staff", "ops")
+    "alice",
+    name="Alice Ä.",
+    email="alice@example.com",
+    phone="+4915112345678",
+    groups=("staff", "ops"),
+    attributes=(("department", ("ops", "dev")), ("site", ("Köln",))),
 )
 
 
@@ -54,6 +59,18 @@ def sessions(engine: AsyncEngine, clock: FakeClock) -> SqlSessions:
 
 async def sign_in(sessions: SqlSessions, sid: str, username: str = "alice") -> None:
     await sessions.put(SessionRecord(sid, username, ("pwd",), {"pwd": 1.0}, 1.0, 1.0, 9e9))
+
+
+async def test_attributes_change_with_the_user(directory: DatabaseDirectory) -> None:
+    await directory.add(ALICE, PASSWORD)
+    await directory.replace(replace(ALICE, attributes=(("site", ("Bonn",)),)))
+    found = await directory.get("alice")
+    assert found is not None
+    assert found.attributes == (("site", ("Bonn",)),)
+    await directory.replace(replace(ALICE, attributes=()))
+    assert (await directory.list(limit=9))[0].attributes == ()
+    with pytest.raises(InvalidUser):
+        await directory.replace(replace(ALICE, attributes=(("a", ("x\ny",)),)))
 
 
 async def test_a_user_comes_back_as_added(directory: DatabaseDirectory, clock: FakeClock) -> None:

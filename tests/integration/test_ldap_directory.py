@@ -18,7 +18,14 @@ FILETIME_2027 = (1_800_000_000 + 11_644_473_600) * 10_000_000
 
 TREE = (
     FOLDERS
-    + person("alice", "cn: Alice A.", "mail: alice@example.com", "mobile: +49 151 12345678")
+    + person(
+        "alice",
+        "cn: Alice A.",
+        "mail: alice@example.com",
+        "mobile: +49 151 12345678",
+        "departmentNumber: 4",
+        "l: Bonn",
+    )
     + person("off", "cn: Off", "userAccountControl: 514")
     + person("on", "cn: On", "userAccountControl: 512", f"pwdLastSet: {FILETIME_2027}")
     + person("odd", "cn: Odd", "mobile: 12", "mail: odd@example.com")
@@ -47,6 +54,16 @@ async def test_a_user_comes_with_name_address_number_and_groups(ldap: Ldap) -> N
     assert set(user.groups) == {"staff", "ops", "a,b"}
     assert not user.disabled
     assert len(user.directory_id) == 36, "entryUUID: whoever has this name later has another"
+
+
+async def test_attributes_are_those_that_are_mapped(ldap: Ldap) -> None:
+    async with opened(
+        ldap, attributes={"more": {"department": "departmentNumber", "desk": "roomNumber"}}
+    ) as one:
+        user = await one.get("alice")
+        assert user is not None
+        assert user.attributes == (("department", ("4",)),)
+        assert [found.attributes for found in await one.list("alice", limit=2)] == [user.attributes]
 
 
 async def test_groups_may_be_searched_instead(ldap: Ldap) -> None:

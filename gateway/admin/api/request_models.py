@@ -25,6 +25,12 @@ class UsersQuery(Taken):
     limit: Limit = 50
 
 
+Attributes = Annotated[
+    dict[Line, Annotated[list[Line], Field(max_length=100)]],
+    Field(max_length=100, description="facts for rules and headers: name -> values"),
+]
+
+
 class NewUser(Taken):
     """A user to be added."""
 
@@ -33,6 +39,7 @@ class NewUser(Taken):
     email: Line = ""
     phone: Line = ""
     groups: list[Line] = Field(default_factory=list, max_length=200)
+    attributes: Attributes = Field(default_factory=dict)
     password: Annotated[str, StringConstraints(max_length=1024)] | None = Field(
         None, description="null: nobody can sign in until an invitation is accepted"
     )
@@ -46,6 +53,7 @@ class UserPatch(Taken):
     email: Line | None = None
     phone: Line | None = None
     groups: list[Line] | None = Field(None, max_length=200)
+    attributes: Attributes | None = Field(None, description="all of them; a name that is left out goes")
     disabled: bool | None = None
 
 

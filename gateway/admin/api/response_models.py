@@ -22,6 +22,7 @@ class UserOut(Given):
     email: str
     phone: str
     groups: list[str]
+    attributes: dict[str, list[str]]
     disabled: bool
     has_password: bool
     created_at: float

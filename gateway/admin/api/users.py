@@ -8,6 +8,7 @@ from gateway.admin.difference import version
 from gateway.admin.revocation import Accesses
 from gateway.admin.services import AdminServices
 from gateway.admin.users import OneTimeLink, UserChanges
+from gateway.directory import identifiers
 from gateway.errors import RequestRefused
 from gateway.model import User
 
@@ -153,6 +154,7 @@ class UserOperations:
         """Add or invite a user. Raises RequestRefused (422) for an invited user with a password."""
         new = call.read(request_models.NewUser)
         wanted = User(new.username, name=new.name, email=new.email, phone=new.phone, groups=tuple(new.groups))
+        wanted = replace(wanted, attributes=identifiers.attributes(new.attributes))
         link: OneTimeLink | None = None
         if new.invite and new.password is not None:
             raise RequestRefused(
@@ -179,6 +181,8 @@ class UserOperations:
         given = call.read(request_models.UserPatch).model_dump(exclude_none=True)
         if "groups" in given:
             given["groups"] = tuple(given["groups"])
+        if "attributes" in given:
+            given["attributes"] = identifiers.attributes(given["attributes"])
         seen = call.seen or version(user)
         return self._versioned(await self._people.change(call.actor, replace(user, **given), seen))
 
@@ -241,6 +245,7 @@ class UserOperations:
             email=user.email,
             phone=user.phone,
             groups=list(user.groups),
+            attributes={name: list(values) for name, values in user.attributes},
             disabled=user.disabled,
             has_password=bool(user.password_hash),
             created_at=user.created_at,

@@ -12,9 +12,10 @@ from gateway.admin.pages.base import Call, Paper
 from gateway.admin.pages.user_filters import user_filter
 from gateway.admin.revocation import Accesses
 from gateway.admin.users import OneTimeLink, UserChanges
+from gateway.directory import identifiers
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
-from gateway.model import User
+from gateway.model import Attributes, User
 from gateway.stores.protocols.audit import AuditQuery
 
 PAGE = 50
@@ -168,4 +169,14 @@ def _edited(user: User, form: Mapping[str, str]) -> User:
         email=form.get("email", ""),
         phone=form.get("phone", ""),
         groups=groups,
+        attributes=_attributes(form["attributes"]) if "attributes" in form else user.attributes,
     )
+
+
+def _attributes(text: str) -> Attributes:
+    """Those of the form's lines, `name: value` each; a name may stand in several. Raises InvalidUser."""
+    found: dict[str, list[str]] = {}
+    for line in filter(str.strip, text.splitlines()):
+        name, _, value = line.partition(":")
+        found.setdefault(name.strip(), []).append(value)
+    return identifiers.attributes(found)

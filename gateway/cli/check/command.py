@@ -85,7 +85,9 @@ def _explained(config: Config, supposed: Supposed, country_of: CountryOf) -> dic
         return {**answer(config, supposed, country_of), "note": note}
     if found.user is None or found.user.disabled:
         return unknown(supposed.user, disabled=found.user is not None)
-    return answer(config, replace(supposed, groups=found.user.groups), country_of)
+    return answer(
+        config, replace(supposed, groups=found.user.groups, attributes=found.user.attributes), country_of
+    )
 
 
 def _run_tests(path: Path, tests: Path | None, loaded: Loaded, country_of: CountryOf) -> int:

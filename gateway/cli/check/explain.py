@@ -14,7 +14,7 @@ import click
 from gateway.config.names import group_name, user_name
 from gateway.config.schema import Config
 from gateway.errors import RequestRefused
-from gateway.model import Principal, SessionRecord, Target, User
+from gateway.model import Attributes, Principal, SessionRecord, Target, User
 from gateway.policy.decide import Routes
 from gateway.policy.explain import Explanation, explain
 from gateway.request.target import CountryOf, check_spelling, supposed_target
@@ -32,6 +32,7 @@ class Supposed:
     proven: Mapping[str, float]
     """Factor -> when, in Unix seconds."""
     now: float
+    attributes: Attributes = ()
 
 
 def parse_time(text: str, now: float) -> float:
@@ -89,7 +90,7 @@ def _principal(supposed: Supposed) -> Principal | None:
         expires_at=supposed.now + 1,
     )
     groups = tuple(map(group_name, supposed.groups))
-    return Principal(User(session.username, groups=groups), session)
+    return Principal(User(session.username, groups=groups, attributes=supposed.attributes), session)
 
 
 def _refused(status: int, reason: str) -> dict[str, Any]:

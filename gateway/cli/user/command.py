@@ -18,14 +18,23 @@ from gateway.cli.user.groups import add_group, remove_group
 from gateway.cli.user.invite import invite
 from gateway.cli.user.listing import list_users, public
 from gateway.cli.user.unlock import as_facts, sentences, unlock
-from gateway.model import User
+from gateway.directory import identifiers
+from gateway.model import Attributes, User
 from gateway.policy.decide import SECOND_FACTORS
+from gateway.policy.explain import attribute_words
 from gateway.stores.sql.sms import SqlPhoneChanges
 
 _username = click.argument("username")
 _name = click.option("--name", help="The full name.")
 _email = click.option("--email", help="The e-mail address.")
 _phone = click.option("--phone", help="The number for codes, like +4915112345678.")
+_attributes = click.option(
+    "--attribute",
+    "attributes",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A fact for rules and headers; repeat for more, NAME= takes it away.",
+)
 _groups = click.option("--group", "groups", multiple=True, help="A group; repeat for more.")
 _password_stdin = click.option(
     "--password-stdin", is_flag=True, help="Read the password from the first line of stdin."
@@ -55,6 +64,7 @@ user.add_command(remove_group)
 @_email
 @_phone
 @_groups
+@_attributes
 @_password_stdin
 @click.option("--no-password", is_flag=True, help="Add the user without one; set it later.")
 @config_option
@@ -64,6 +74,7 @@ def add(
     email: str | None,
     phone: str | None,
     groups: tuple[str, ...],
+    attributes: tuple[str, ...],
     password_stdin: bool,
     no_password: bool,
     config_file: Path,
@@ -71,6 +82,7 @@ def add(
     """Add a user."""
     password = None if no_password else read_password(password_stdin)
     wanted = User(username, name=name or "", email=email or "", phone=phone or "", groups=groups)
+    wanted = replace(wanted, attributes=_changed(wanted, attributes))
 
     async def work(opened: Opened) -> User:
         new = await opened.directory.prepared(wanted, password)
@@ -119,6 +131,7 @@ def show(username: str, as_json: bool, config_file: Path) -> None:
 @_email
 @_phone
 @_groups
+@_attributes
 @click.option("--no-groups", is_flag=True, help="Take the user out of all groups.")
 @click.option("--password", "ask_password", is_flag=True, help="Ask for a new password.")
 @_password_stdin
@@ -137,6 +150,7 @@ def set_user(
     email: str | None,
     phone: str | None,
     groups: tuple[str, ...],
+    attributes: tuple[str, ...],
     no_groups: bool,
     ask_password: bool,
     password_stdin: bool,
@@ -152,7 +166,7 @@ def set_user(
     changes = {field: value for field, value in given.items() if value is not None}
     if no_groups:
         changes["groups"] = ()
-    if not changes and password is None and not (no_cool_off or no_second_phone):
+    if not changes and not attributes and password is None and not (no_cool_off or no_second_phone):
         raise click.UsageError("Nothing to change: name an option.")
 
     async def work(opened: Opened) -> User:
@@ -160,6 +174,8 @@ def set_user(
         if password is not None:
             await opened.directory.set_password(found.username, password)
             await opened.sessions.delete_for_user(found.username)
+        if attributes:
+            changes["attributes"] = _changed(found, attributes)
         if changes:
             await opened.directory.replace(replace(found, **changes))  # type: ignore[arg-type]  # fields of User
         if no_second_phone:
@@ -240,9 +256,22 @@ def read_password(from_stdin: bool) -> str:
     return prompted
 
 
+def _changed(user: User, given: Sequence[str]) -> Attributes:
+    """The user's attributes with those that are given. Raises UsageError for what is no NAME=VALUE."""
+    new: dict[str, list[str]] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise click.UsageError(f"--attribute {one}: write NAME=VALUE.")
+        new.setdefault(name, []).append(value)
+    return identifiers.attributes({**dict(user.attributes), **new})
+
+
 def _as_text(key: str, value: object) -> str:
     if key.endswith("_at") and isinstance(value, float):
         return moment(value) if value else "never"
+    if isinstance(value, dict):
+        return attribute_words(value)
     if isinstance(value, list | tuple):
         return ", ".join(" ".join(item.values()) if isinstance(item, dict) else str(item) for item in value)
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)

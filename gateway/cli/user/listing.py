@@ -44,6 +44,7 @@ def list_users(
 def public(one: User) -> dict[str, object]:
     """The user for people and scripts: whether there is a password, never its hash."""
     facts = asdict(one)
+    facts["attributes"] = {name: list(values) for name, values in one.attributes}
     facts["has_password"] = bool(facts.pop("password_hash"))
     return facts
 

@@ -6,8 +6,12 @@ from urllib.parse import urlsplit
 
 from gateway.config import addresses
 from gateway.config.checks.finding import Check, Finding
+from gateway.config.names import is_attribute_name
 from gateway.config.public_suffixes import is_public_suffix
-from gateway.config.schema import Config, DirectoryDatabase, GithubProvider, OidcProvider
+from gateway.config.schema import Config, DirectoryDatabase, DirectoryLdap, GithubProvider, OidcProvider
+
+NO_ATTRIBUTE = "is no name of an attribute"
+NAMED_SO = "up to 40 lower-case letters, digits, `_` and `-`; not what every user has, as `groups` or `email`"
 
 
 def access_requests(config: Config) -> Iterator[Finding]:
@@ -48,6 +52,14 @@ def identity_providers(config: Config) -> Iterator[Finding]:
             yield Finding((*place, "create"), f"users can't be added to the {kind} directory", "remove it")
         if isinstance(one, OidcProvider) and "openid" not in one.scopes:
             yield Finding((*place, "scopes"), "lacks `openid`, so there would be no ID token", "add `openid`")
+
+
+def mapped_attributes(config: Config) -> Iterator[Finding]:
+    """Find names under which no attribute of LDAP could be had."""
+    if isinstance(config.directory, DirectoryLdap):
+        for name in config.directory.attributes.more:
+            if not is_attribute_name(name):
+                yield Finding(("directory", "attributes", "more", name), NO_ATTRIBUTE, NAMED_SO)
 
 
 def key_origins(config: Config) -> Iterator[Finding]:
@@ -100,6 +112,7 @@ def key_models(config: Config) -> Iterator[Finding]:
 PEOPLE_CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"access_requests", "routes", "rules"}), access_requests),
     (frozenset({"identity_providers", "directory"}), identity_providers),
+    (frozenset({"directory"}), mapped_attributes),
     (frozenset({"webauthn"}), key_origins),
     (frozenset({"webauthn"}), key_models),
 )

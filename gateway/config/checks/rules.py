@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from zoneinfo import ZoneInfo
 
 from gateway.config.checks.finding import Check, Finding
+from gateway.config.checks.identity import NAMED_SO, NO_ATTRIBUTE
 from gateway.config.checks.routes import TOKEN, covers_host
 from gateway.config.countries import countries_of, policies_of_clients
 from gateway.config.error_messages import did_you_mean
+from gateway.config.names import is_attribute_name
 from gateway.config.patterns import USER, asks_user, expression, path_matches, path_test, user_segment
 from gateway.config.schema import Config, Network, Policy, Route, Rule
 from gateway.config.sections.policy import QueryParameter
@@ -36,7 +38,7 @@ def _all_policies(config: Config) -> Iterator[tuple[KeyPath, Policy]]:
 
 def _effects(base: KeyPath, policy: Policy) -> Iterator[Finding]:
     proof = ("factors", "key_models", "max_age")
-    for key in ("users", "groups", *proof) if policy.require == "bypass" else ():
+    for key in ("users", "groups", "attributes", *proof) if policy.require == "bypass" else ():
         if getattr(policy, key):
             problem = "has no effect: `require: bypass` asks nobody to sign in"
             yield Finding((*base, key), problem, "use `one_factor` or `two_factor`, or remove it")
@@ -52,6 +54,11 @@ def _effects(base: KeyPath, policy: Policy) -> Iterator[Finding]:
 
 
 def _values(base: KeyPath, policy: Policy) -> Iterator[Finding]:
+    for name, values in policy.attributes.items():
+        if not is_attribute_name(name):
+            yield Finding((*base, "attributes", name), NO_ATTRIBUTE, NAMED_SO)
+        elif not values:
+            yield Finding((*base, "attributes", name), "is empty", "name the values that count")
     for number, method in enumerate(policy.methods):
         if not TOKEN.fullmatch(method) or method != method.upper():
             guess = did_you_mean(method, map(str.lower, METHODS)).upper()
@@ -200,6 +207,7 @@ def covers(first: Rule, second: Rule) -> bool:
         all(_holds_all(getattr(first, key), getattr(second, key)) for key in lists)
         and _covers_countries(first, second)
         and (not first.times or first.times == second.times)
+        and (not first.attributes or first.attributes == second.attributes)
         and (not first.query or first.query == second.query)
         and _covered(first.networks, second.networks, _within_network)
         and _covered(first.hosts, second.hosts, covers_host)

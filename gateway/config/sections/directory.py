@@ -36,6 +36,10 @@ class LdapAttributes(Section):
     email: str = Field("mail", description="the mail address")
     phone: str = Field("mobile", description="the number for codes, in international form")
     groups: str = Field("memberOf", description="DNs of the groups, whose first value is the group's name")
+    more: dict[str, str] = Field(
+        default_factory=dict,
+        description="attributes for rules and headers: name -> LDAP attribute, as `department: departmentNumber`",
+    )
 
 
 class DirectoryLdap(Section):

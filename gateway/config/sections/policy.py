@@ -69,6 +69,10 @@ class Policy(Section):
     )
     users: tuple[UserName, ...] = Field((), description="only these users")
     groups: tuple[GroupName, ...] = Field((), description="only members of one of these groups")
+    attributes: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="only users whose attributes have one of these values each, as `department: [ops]`",
+    )
     networks: tuple[Network, ...] = Field((), description="only from these networks")
     countries: tuple[Country, ...] = Field(
         (), description="only from these countries, or with `!` from all but these; by `risk.geoip_file`"

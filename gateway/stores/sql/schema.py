@@ -35,6 +35,7 @@ users = Table(
     Column("password_changed_at", Double, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("searchable", Text, nullable=False, server_default=""),
+    Column("attributes", Text, nullable=False, server_default=""),
     Index("users_email", text("lower(email)")),
 )
 

@@ -73,6 +73,19 @@ def test_set_changes_only_what_is_named(command) -> None:
     assert command("user", "set", "nobody", "--name", "x").exit_code == 1
 
 
+def test_attributes_are_set_by_name_shown_and_taken_away(command) -> None:
+    add(command, "alice", "--attribute", "department=ops", "--attribute", "site=berlin")
+    more = ("--attribute", "department=dev", "--attribute", "department=qa", "--attribute", "desk=4=b")
+    assert command("user", "set", "alice", *more).exit_code == 0
+    facts = json.loads(command("user", "show", "alice", "--json").output)
+    assert facts["attributes"] == {"department": ["dev", "qa"], "desk": ["4=b"], "site": ["berlin"]}
+    assert "department=dev|qa, desk=4=b, site=berlin" in command("user", "show", "alice").output
+    assert command("user", "set", "alice", "--attribute", "site=").exit_code == 0
+    assert "berlin" not in command("user", "show", "alice").output
+    assert command("user", "set", "alice", "--attribute", "site").exit_code == 2
+    assert command("user", "set", "alice", "--attribute", "groups=admins").exit_code == 1
+
+
 def test_a_new_password_ends_the_sessions(command, stored) -> None:
     add(command, "alice")
     stored(lambda opened: opened.sessions.put(session("a1", "alice")))

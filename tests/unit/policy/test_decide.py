@@ -7,15 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.schema import Policy, Route
-from gateway.model import Principal, SessionRecord, Target, User, Verdict
+from gateway.model import Attributes, Principal, SessionRecord, Target, User, Verdict
 from gateway.policy.decide import decide
 
 FACTORS = ["password", "sms", "email", "totp", "webauthn", "recovery"]
 
 
-def principal(*amr: str, groups: tuple[str, ...] = (), name: str = "alice") -> Principal:
+def principal(
+    *amr: str, groups: tuple[str, ...] = (), name: str = "alice", attributes: Attributes = ()
+) -> Principal:
     record = SessionRecord("sid", name, amr, dict.fromkeys(amr, 1.0), 1.0, 1.0, 9.0)
-    return Principal(User(name, groups=groups), record)
+    return Principal(User(name, groups=groups, attributes=attributes), record)
 
 
 def verdict(
@@ -24,6 +26,9 @@ def verdict(
     route = Route(upstream="http://127.0.0.1:1", policy=Policy.model_validate(policy))
     target = Target("http", "app.test", None, method, "/", "", ip_address(client))
     return decide(route, target, who, 2.0).verdict
+
+
+IN_OPS = principal("password", "sms", attributes=(("department", ("dev", "ops")),))
 
 
 @pytest.mark.parametrize(
@@ -42,6 +47,12 @@ def verdict(
         (principal("password", "sms"), {"users": ["alice"]}, Verdict.ALLOW),
         (principal("password", "sms"), {"groups": ["ops"]}, Verdict.DENY),
         (principal("password", "sms", groups=("ops",)), {"groups": ["ops", "x"]}, Verdict.ALLOW),
+        (principal("password", "sms"), {"attributes": {"department": ["ops"]}}, Verdict.DENY),
+        (None, {"attributes": {"department": ["ops"]}}, Verdict.SIGN_IN),
+        (IN_OPS, {"attributes": {"department": ["x", "ops"]}}, Verdict.ALLOW),
+        (IN_OPS, {"attributes": {"department": ["Ops"]}}, Verdict.DENY),
+        (IN_OPS, {"attributes": {"department": ["ops"], "site": ["here"]}}, Verdict.DENY),
+        (IN_OPS, {"attributes": {"department": []}}, Verdict.DENY),
         (principal("password", "sms"), {"networks": ["10.0.0.0/8"]}, Verdict.DENY),
         (principal("password", "sms"), {"methods": ["POST"]}, Verdict.DENY),
         (None, {"require": "bypass", "networks": ["10.0.0.0/8"]}, Verdict.DENY),
