@@ -10,7 +10,8 @@ from typing import Any
 
 from gateway.config.schema import Config, Route
 from gateway.engines.envoy import socket_of, upstream_tls
-from gateway.engines.front_place import EXT, TYPE, WITHOUT_DETAIL, EnginePlace, cluster
+from gateway.engines.front_failed import local_replies
+from gateway.engines.front_place import EXT, TYPE, EnginePlace, cluster
 from gateway.engines.plan import HTTP2_SCHEMES, address_of
 
 
@@ -89,7 +90,7 @@ def _http(bridge: Bridge) -> dict[str, Any]:
         "http_protocol_options": {"enable_trailers": True},
         "stream_idle_timeout": "0s",
         "upgrade_configs": [{"upgrade_type": "websocket"}],
-        "local_reply_config": WITHOUT_DETAIL,
+        "local_reply_config": local_replies(carries=False),
         "http_filters": [
             {
                 "name": "router",

@@ -12,12 +12,13 @@ from gateway.config.schema import Config, Route
 from gateway.config.sections.header_presets import told_by
 from gateway.engines.carrying import carried
 from gateway.engines.envoy import socket_of, upstream_tls
+from gateway.engines.front_failed import about_carried, present
 from gateway.engines.front_known import ASKED, KNOWN
 from gateway.engines.front_lua import answer_code
 from gateway.engines.front_place import EXT, GATEWAY, cluster
 from gateway.engines.front_watch import WIRE, watch_code
 from gateway.engines.plan import HTTP2_SCHEMES, address_of
-from gateway.request.hop import ASKS, CARRY, HOP, NAME, NOTE, TOLD_TO_ENVOY
+from gateway.request.hop import ASKS, CARRY, FAILED, HOP, NAME, NOTE, TOLD_TO_ENVOY
 
 _ALWAYS = (
     *("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix"),
@@ -66,7 +67,7 @@ def _ask(config: Config) -> dict[str, Any]:
         "failure_mode_allow": True,
         # The route is chosen anew, by the name that the worker has given.
         "clear_route_cache": True,
-        "filter_enabled_metadata": {**_present(KNOWN, "told"), "invert": True},
+        "filter_enabled_metadata": {**present(KNOWN, "told"), "invert": True},
         "allowed_headers": {"patterns": [{"safe_regex": {"regex": ".*"}}]},
         "http_service": {
             "server_uri": {"uri": "http://gateway", "cluster": GATEWAY, "timeout": "10s"},
@@ -79,11 +80,6 @@ def _ask(config: Config) -> dict[str, Any]:
             },
         },
     }
-
-
-def _present(name: str, key: str) -> dict[str, Any]:
-    """A matcher of dynamic metadata that is there."""
-    return {"filter": name, "path": [{"key": key}], "value": {"present_match": True}}
 
 
 def carried_routes(config: Config) -> list[dict[str, Any]]:
@@ -106,8 +102,12 @@ def carried_routes(config: Config) -> list[dict[str, Any]]:
         action: dict[str, Any] = {
             "cluster": name,
             "timeout": "0s",
-            "idle_timeout": f"{route.timeouts.idle:g}s",
-            "retry_policy": {"retry_on": "connect-failure,reset-before-request", "num_retries": 1},
+            "retry_policy": {
+                "retry_on": "connect-failure,reset-before-request",
+                "num_retries": 1,
+                # Not the route's idle_timeout: that counts for the route that a request had first, before the question.
+                **({"per_try_idle_timeout": f"{idle:g}s"} if (idle := route.timeouts.idle) else {}),
+            },
         }
         if not route.preserve_host:
             action["host_rewrite_literal"] = authority_of(route.upstreams[0])
@@ -126,6 +126,7 @@ def carried_routes(config: Config) -> list[dict[str, Any]]:
                 "route": action,
                 "request_headers_to_remove": [CARRY, HOP],
                 "response_headers_to_add": told,
+                "response_headers_to_remove": [FAILED],  # before Envoy marks its own answers
                 "metadata": {"filter_metadata": {"answer": {"carried": name}, "watch": watched}},
             }
         )
@@ -195,18 +196,10 @@ def access_log(config: Config, pipe: str) -> list[dict[str, Any]]:
         *(f"%DYNAMIC_METADATA({ASKED}:{what})%" for what in (NAME, NOTE)),
         *(f"%DYNAMIC_METADATA({KNOWN}:told:{what})%" for what in (NAME, NOTE)),
     )
-    noted = [_present(ASKED, NOTE), _present(KNOWN, "told")]
     return [
         {
             "name": "pipe",
-            "filter": {
-                "or_filter": {
-                    "filters": [
-                        {"metadata_filter": {"matcher": one, "match_if_key_not_found": False}}
-                        for one in noted
-                    ]
-                }
-            },
+            "filter": about_carried(),
             "typed_config": {
                 "@type": f"{EXT}.access_loggers.file.v3.FileAccessLog",
                 "path": pipe,

@@ -4,8 +4,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.config.schema import Config
+from gateway.engines.carrying import carried
 from gateway.engines.envoy_lua import all_but
 from gateway.engines.front_carried import access_log, carried_filters
+from gateway.engines.front_failed import local_replies
 from gateway.engines.front_place import (
     EXT,
     PIPE,
@@ -13,7 +15,6 @@ from gateway.engines.front_place import (
     SECRETS,
     STATS,
     TYPE,
-    WITHOUT_DETAIL,
     EnginePlace,
     has_http3,
     watched,
@@ -134,7 +135,7 @@ def _http(config: Config, place: EnginePlace, codec: str) -> dict[str, Any]:
         "max_request_headers_kb": -(-limits.head_size // 1024),
         "request_headers_timeout": _seconds(limits.head_timeout),
         **_idle(config),
-        "local_reply_config": WITHOUT_DETAIL,
+        "local_reply_config": local_replies(carries=bool(carried(config))),
         "http_protocol_options": _http1(config),
         "http2_protocol_options": _HTTP2,
         "early_header_mutation_extensions": [_hop(config, "https" if server.tls else "http")],

@@ -7,6 +7,7 @@ import json
 
 from gateway.config.schema import Config, Route
 from gateway.engines.carrying import carried
+from gateway.engines.front_failed import failed_code
 from gateway.engines.front_known import known_code
 from gateway.engines.front_place import GATEWAY
 from gateway.engines.front_watch import ASK_AGAIN_AFTER, REFUSED, WIRE
@@ -32,6 +33,7 @@ def answer_code(config: Config) -> str:
             "}",
             f"local wire_of, refused = {json.dumps(WIRE)}, {json.dumps(REFUSED)}",
             known_code(),
+            failed_code(),
             _CODE,
         )
     )
@@ -192,6 +194,11 @@ function envoy_on_response(handle)
   local name = handle:metadata():get("carried")
   if not name then
     forget(handle)
+    return
+  end
+  local said = handle:headers():get(failed)
+  if said then
+    tell_failure(handle, said)
     return
   end
   local told = told_of(handle)

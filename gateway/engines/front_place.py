@@ -21,24 +21,6 @@ NO_LIMIT = 1_000_000_000
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
-WITHOUT_DETAIL = {
-    "mappers": [
-        {
-            "filter": {
-                "status_code_filter": {
-                    "comparison": {"op": "EQ", "value": {"default_value": 503, "runtime_key": "none"}}
-                }
-            },
-            "status_code": 502,
-            "body_format_override": {
-                "text_format_source": {"inline_string": "The application did not answer.\n"}
-            },
-        }
-    ],
-    "body_format": {"text_format_source": {"inline_string": "The request was not answered.\n"}},
-}
-"""What Envoy says where it answers by itself. Its own words tell of addresses and causes (security rule 7)."""
-
 
 @dataclass(frozen=True, slots=True)
 class EnginePlace:

@@ -25,13 +25,14 @@ CARRY = "x-gateway-carry"
 """By which name Envoy carries it, if it may; no name: a worker does."""
 TOLD_TO_ENVOY = "x-gateway-m-"
 """What begins so is told to Envoy's own filters and to no app."""
-NOTE, AGAIN, PUBLIC, PRIVATE, NAME, KEEP = (
-    f"{TOLD_TO_ENVOY}{what}" for what in ("note", "again", "public", "private", "name", "keep")
+NOTE, AGAIN, PUBLIC, PRIVATE, NAME, KEEP, FAILED = (
+    f"{TOLD_TO_ENVOY}{what}" for what in ("note", "again", "public", "private", "name", "keep", "failed")
 )
 """For the log; to ask whether an answer may go on; the public origin; whether the answer is somebody's; the request's
-id; for which other requests the same holds, and how their headers are changed (`engines.front_known`).
+id; for which other requests the same holds, and how their headers are changed (`engines.front_known`);
+that an app has failed (`engines.front_failed`).
 """
-FORBIDDEN = (HOP, ASKS, CARRY, NOTE, AGAIN, PUBLIC, PRIVATE, NAME, KEEP)
+FORBIDDEN = (HOP, ASKS, CARRY, NOTE, AGAIN, PUBLIC, PRIVATE, NAME, KEEP, FAILED)
 """What no client can say."""
 _LINE = re.compile(
     rb"\r\n"
@@ -43,7 +44,7 @@ _LINE = re.compile(
 _OF_ENVOY = re.compile(rb"\r\n(?:x-forwarded-proto|x-envoy-external-address):[^\r\n]*")
 _ASKS = b"\r\n" + ASKS.encode() + b": 1\r\n"
 _EMPTY = re.compile(rb"\r\ncontent-length: 0(?=\r\n)")
-_AGAIN = re.compile(rb"\r\n" + AGAIN.encode() + rb": ([^\r\n]*)\r\n")
+_AGAIN, _FAILED = (re.compile(rb"\r\n" + name.encode() + rb": ([^\r\n]*)\r\n") for name in (AGAIN, FAILED))
 _KEY = b"\r\nsec-websocket-key:"
 
 
@@ -94,6 +95,12 @@ def read_hop(head: bytes, announced: Sequence[Network]) -> tuple[bytes, Hop]:
 def asked_again(head: bytes) -> str:
     """Return what Envoy asks about an answer under way; "" if the head is anything else."""
     found = _AGAIN.search(head)
+    return found[1].decode("latin-1") if found else ""
+
+
+def asked_for_page(head: bytes) -> str:
+    """Return what Envoy says of an app that has failed, whose page it asks for; "" if the head is anything else."""
+    found = _FAILED.search(head)
     return found[1].decode("latin-1") if found else ""
 
 

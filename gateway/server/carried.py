@@ -25,10 +25,12 @@ from gateway.errors import RequestRefused, StoreUnavailable
 from gateway.model import Verdict
 from gateway.observability.access_log import AccessLog, Trace
 from gateway.policy.decide import Routes, decide
+from gateway.portal.rendering.render import Pages
 from gateway.proxy.client_headers import Pair
 from gateway.proxy.request_headers import host_header
 from gateway.request.hop import AGAIN, CARRY, KEEP, NAME, NOTE, PRIVATE, PUBLIC, Hop
 from gateway.request.target import make_target
+from gateway.server.carried_failure import failure_page, reader_of
 from gateway.server.fastpath.client_address import ClientAddress
 from gateway.server.fastpath.fast_path import FastPath
 from gateway.server.fastpath.request_head import split_head
@@ -37,7 +39,7 @@ from gateway.session import Sessions
 
 _START = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"
 NOT_CARRIED = _START + b"\r\n"
-_NOTHING = (b"", "")
+_NOTHING = (b"", "", "")
 _TOKEN = re.compile(r"[0-9a-f-]{1,64}")
 _LOOKED_FOR = 60.0
 """Seconds for which a no is left where Envoy looks for it."""
@@ -60,6 +62,7 @@ class CarriedRequests:
         access: AccessLog,
         routes: Routes,
         sessions: Sessions,
+        pages: Pages,
         ended: Path,
         *,
         clock: Clock = system_clock,
@@ -67,7 +70,7 @@ class CarriedRequests:
         self._fast, self._access, self._routes, self._sessions = fast, access, routes, sessions
         self._names = {id(route): name for name, route in carried(config).items()}
         self._settable = settable(config)
-        self._clock, self._ended = clock, ended
+        self._clock, self._ended, self._pages = clock, ended, pages
 
     def answer(self, head: bytes, address: ClientAddress, hop: Hop) -> bytes:
         """Say whether Envoy may carry the request of this head, and how."""
@@ -81,13 +84,13 @@ class CarriedRequests:
         name = self._names.get(id(allowed.site.route)) if allowed else None
         if allowed is None or name is None:
             return NOT_CARRIED
-        lines, kept = self._lines(allowed, name)
+        lines, kept, reader = self._lines(allowed, name)
         if not lines:
             return NOT_CARRIED
         given = allowed.plan.name(found.named)
         id_ = given or self._access.new_id()
         named = b"x-request-id: " + id_.encode() + b"\r\n" if allowed.rendered.named else b""
-        note = f"{NOTE}: {self._note(allowed)}\r\n{NAME}: {id_}\r\n"
+        note = f"{NOTE}: {self._note(allowed, reader)}\r\n{NAME}: {id_}\r\n"
         if kept and not found.named and method in ("GET", "HEAD") and self._fast.lasts(allowed):
             note += f"{KEEP}: {kept}\r\n"
         if (principal := allowed.rendered.principal) is not None:
@@ -97,8 +100,8 @@ class CarriedRequests:
 
     # -- headers ---------------------------------------------------------------------------------------------------
 
-    def _lines(self, allowed: Allowed, name: str) -> tuple[bytes, str]:
-        """What Envoy is told, b"" if it is not to carry, and what it may keep, "" for nothing.
+    def _lines(self, allowed: Allowed, name: str) -> tuple[bytes, str, str]:
+        """What Envoy is told, b"" if it is not to carry; what it may keep, "" for nothing; who reads the answer.
 
         Remembered with what was rendered, which goes when the principal changes or the assertion is old.
         """
@@ -108,7 +111,7 @@ class CarriedRequests:
             known = rendered.carried = self._written(allowed, name)
         return known
 
-    def _written(self, allowed: Allowed, name: str) -> tuple[bytes, str]:
+    def _written(self, allowed: Allowed, name: str) -> tuple[bytes, str, str]:
         plan, route = allowed.plan, allowed.site.route
         target = plan.target
         sent = [value.decode("latin-1") for key, value in plan.pairs if key.lower() == b"host"]
@@ -129,7 +132,8 @@ class CarriedRequests:
             told.append((PRIVATE, "1"))
         if removed:
             told.append(("x-envoy-auth-headers-to-remove", ",".join(removed)))
-        return b"".join(f"{key}: {value}\r\n".encode("latin-1") for key, value in told), kept
+        lines = b"".join(f"{key}: {value}\r\n".encode("latin-1") for key, value in told)
+        return lines, kept, reader_of(self._pages, plan)
 
     def _kept(self, allowed: Allowed, name: str, told: Sequence[tuple[str, str]], removed: list[str]) -> str:
         """What `engines.front_known` reads. A header that was there twice is left to Envoy's own filter."""
@@ -163,7 +167,7 @@ class CarriedRequests:
 
     # -- what is told to Envoy for later ---------------------------------------------------------------------------
 
-    def _note(self, allowed: Allowed) -> str:
+    def _note(self, allowed: Allowed, reader: str) -> str:
         principal, decision, plan = allowed.rendered.principal, allowed.decision, allowed.plan
         trace = Trace("")
         trace.decided(decision, principal, self._sessions.now())
@@ -178,6 +182,7 @@ class CarriedRequests:
             "factors": trace.factors,
             "upstream": allowed.upstream.address.url,
             "agent": plan.agent,
+            "reader": reader,
         }
         return json.dumps(said)
 
@@ -185,6 +190,10 @@ class CarriedRequests:
         target = allowed.plan.target
         words = (int(self._clock() * 1000), method, target.scheme, target.client, target.authority, uri)
         return " ".join(map(str, (*words, sid)))
+
+    def page(self, asked: str) -> bytes:
+        """Return the page for an app that failed Envoy."""
+        return failure_page(self._pages, asked)
 
     async def goes_on(self, asked: str) -> bytes:
         """Say whether an answer under way may go on: its session has not ended, and policy says the same.

@@ -15,6 +15,7 @@ from pathlib import Path
 from gateway.engines.front_place import PIPE
 from gateway.observability.access_line import LineStem
 from gateway.observability.access_log import AccessLog
+from gateway.server.carried_failure import reason_of
 from gateway.server.fastpath.metrics_tally import Tally
 
 log = logging.getLogger("gateway.engine")
@@ -22,15 +23,6 @@ TRY_EVERY = 0.5
 """Seconds between tries to become the reader, and between additions to the shared metrics."""
 _AT_ONCE = 256 * 1024
 _STEMS = 256
-# Envoy's words for why an answer is not whole, or none was had (%RESPONSE_FLAGS%).
-_FLAGS = {
-    "DC": "the client went away",
-    "UC": "the upstream broke off",
-    "UF": "the upstream could not be reached",
-    "UT": "the upstream took too long",
-    "SI": "nothing came for too long",
-    "UR": "the upstream broke off",
-}
 
 
 class CarriedLog:
@@ -99,8 +91,8 @@ class CarriedLog:
         known = self._stems.get(slot)
         if known is None:
             told = json.loads(note)
-            reason = next((words for flag, words in _FLAGS.items() if flag in flags.split(",")), "")
-            told["reason"] = reason or told["reason"]
+            told["reason"] = reason_of(flags) or told["reason"]
+            told.pop("reader", None)
             if len(self._stems) >= _STEMS:
                 self._stems.clear()
             known = self._stems[slot] = LineStem(**told)

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from gateway.model import IPAddress
 from gateway.request.framing import Malformed
-from gateway.request.hop import Hop, asked_again, read_hop
+from gateway.request.hop import Hop, asked_again, asked_for_page, read_hop
 from gateway.server.carried import NOT_CARRIED
 from gateway.server.closing_connection import ConnectionState
 from gateway.server.connection import ClientConnection
@@ -62,6 +62,11 @@ class EngineConnection(ClientConnection):
             self._inbox.add(rest)
             self._later = self._loop.create_task(self._answer_later(carried.goes_on(asked)))
             return
+        if carried is not None and (failed := asked_for_page(head)):
+            self._occupy(head)
+            self._inbox.add(rest)
+            self._answer(carried.page(failed))
+            return
         try:
             head, transport.hop = read_hop(head, self._server.announced)
         except Malformed as refused:
@@ -88,7 +93,9 @@ class EngineConnection(ClientConnection):
         if self.transport is None:
             return
         keep = self.may_stay_open
-        self.transport.write(answer if keep else answer[:-2] + b"Connection: close\r\n\r\n")
+        self.transport.write(
+            answer if keep else answer.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+        )
         self.answered(keep=keep)
 
 

@@ -25,6 +25,7 @@ def engine_side(
         access=access,
         routes=services.routes,
         sessions=services.sessions,
+        pages=services.pages,
         ended=folder / ENDED,
     )
     return asked, CarriedLog(folder=folder, access=access)

@@ -46,6 +46,9 @@ class App:
         self.received.setdefault(named.get(ID, ""), []).append(Received(method, target, pairs, body))
         switches = named.get("upgrade", "")
         accept = b64encode(sha1((named.get("sec-websocket-key", "") + _GUID).encode()).digest()).decode()
+        if target.endswith("/nonsense"):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: nonsense\r\n\r\n")
+            return False
         writer.write(answer(method, target, switches, accept))
         if switches and method != "HEAD":
             await writer.drain()

@@ -103,6 +103,10 @@ def answers() -> Iterator[Request]:
     ):
         yield Request("answer", path)
         yield Request("answer", path, "alice", method="HEAD")
+    for method in ("GET", "HEAD", "POST", "PUT"):
+        yield Request("app fails", "/open/nonsense", method=method, html=True)
+        yield Request("app fails", "/two/nonsense", "alice", method=method)
+    yield Request("app fails", "/open/nonsense", html=True, headers=(("Accept-Language", "de"),))
     yield Request("answer", "/open/range", headers=(("Range", "bytes=2-5"),))
     yield Request("answer", "/two/range", "alice", headers=(("Range", "bytes=2-5"), ("If-Range", '"x"')))
 

@@ -14,6 +14,7 @@ from gateway.engines.carrying import carried as carried_names
 from gateway.engines.front_envoy import front_files
 from gateway.engines.front_place import ROUTES, EnginePlace
 from gateway.engines.front_watch import ASK_AGAIN_AFTER
+from gateway.server.carried import NOT_CARRIED
 from tests.doors.run import RealClock
 from tests.engine_rig import behind_envoy, carried, carried_so_far
 from tests.rig import Rig, echo
@@ -159,13 +160,16 @@ async def test_an_event_stream_goes_through_a_worker(tmp_path: Path, monkeypatch
         assert carried_so_far(rig) == before
 
 
-async def test_an_app_that_is_gone_is_told_of_without_detail(
+async def test_an_app_that_is_gone_is_told_of_without_detail_where_no_worker_makes_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("gateway.server.carried.failure_page", lambda *_: NOT_CARRIED)
     gone = {"upstream": f"http://127.0.0.1:{free_port()}", "policy": {"require": "bypass"}}
     async with behind_envoy(tmp_path, monkeypatch, routes=[gone]) as rig, rig.browser() as browser:
         answer = await browser.get("/x")
         assert (answer.status, await answer.text()) == (502, "The application did not answer.\n")
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert not [name for name in answer.headers if name.lower().startswith(("x-gateway", "x-envoy"))]
 
 
 async def test_files_that_envoy_does_not_take_are_noticed_at_once_with_its_words_and_the_old_ones_stay(

@@ -72,8 +72,10 @@ class Rendered:
     decisions: dict[tuple[str, str, str], Decision] = field(default_factory=dict)
     """What it says else, by method, path and, where a rule asks about that, query."""
     answers: dict[tuple[bytes, str], FastResponseHead] = field(default_factory=dict)
-    carried: tuple[bytes, str] | None = None
-    """What Envoy is told of requests like it, and what it may keep (`server.carried`); None before it was asked for."""
+    carried: tuple[bytes, str, str] | None = None
+    """What Envoy is told of requests like it, what it may keep, and who reads (`server.carried`); None before it was
+    asked for.
+    """
 
     def remember(self, slot: tuple[str, str, str], decision: Decision) -> None:
         """Keep one of `decisions`. They come from outside: few are kept, and none that are long."""
