@@ -1,6 +1,7 @@
 """The pages of the admin console with sample data."""
 
 from dataclasses import replace
+from datetime import date
 from ipaddress import ip_address
 from typing import Any
 
@@ -10,7 +11,7 @@ from gateway.admin.explain import answered
 from gateway.admin.overview import Overview, Warned
 from gateway.admin.pages.base import MENU
 from gateway.admin.pages.routes import RouteRow
-from gateway.admin.pages.sms import Cap, SmsNumbers
+from gateway.admin.pages.sms import Cap, SmsAlone, SmsNumbers
 from gateway.admin.pages.user_filters import FIELDS, UserFilter
 from gateway.admin.revocation import HeldDevice, HeldFactor, Seat
 from gateway.admin.safeguards import OWN_FACTORS
@@ -19,6 +20,7 @@ from gateway.admin.users import OneTimeLink
 from gateway.authn.attacks import Attack
 from gateway.authn.lockouts import Lockout
 from gateway.config.schema import Policy, Route
+from gateway.config.sections.sms_migration import SmsMigration
 from gateway.model import User
 from gateway.policy.decide import Routes
 from gateway.proxy.proxy import UpstreamHealth
@@ -26,8 +28,8 @@ from gateway.request.target import nowhere
 from gateway.stores.protocols.audit import AuditEntry
 from gateway.stores.protocols.core import AuditRow
 from gateway.stores.protocols.registrations import Registration
-from gateway.stores.protocols.sms import SmsBlock, SmsMessage, SmsRates, SmsSpend
-from gateway.stores.protocols.user_search import UserQuery
+from gateway.stores.protocols.sms import SmsBlock, SmsCost, SmsMessage, SmsRates, SmsSpend
+from gateway.stores.protocols.user_search import FoundUsers, UserQuery
 
 NOW = 1_800_000_000.0
 BASE: dict[str, Any] = {"csrf_token": "t", "menu": MENU, "home": "/_auth/admin"}
@@ -128,6 +130,14 @@ SMS = SmsNumbers(
     [MESSAGE, replace(MESSAGE, status="failed", error="30003", priced=False)],
     [SmsBlock("+99890", NOW, NOW + 9999, 20, 0)],
 )
+SMS_PAGE: dict[str, Any] = {
+    "sms": SMS,
+    "costs": [SmsCost("DE", "USD", 240, 221, 200, 19440000), SmsCost("FR", "USD", 2, 0, 0, 160000)],
+    "alone": SmsAlone(410, FoundUsers([MIRA], 37, {}), 30),
+    "plan": SmsMigration(),
+    "ended": False,
+}
+PLAN = SmsMigration(nudge_from=date(2027, 4, 1), deadline=date(2027, 10, 1), after="deny")
 ATTACKS = [
     Attack("otto", 4212, (("198.51.100.7", 3000), ("2001:db8:17::/64", 1190)), 22, NOW - 7000, NOW - 3),
     Attack("unknown:1f2e3d4c", 12, (("203.0.113.9", 12),), 0, NOW - 600, NOW - 60),
@@ -256,5 +266,7 @@ ADMIN_PAGES = {
             nowhere,
         ),
     ),
-    "admin-sms": _page("sms.html", "/sms", sms=SMS),
+    "admin-sms": _page("sms.html", "/sms", **SMS_PAGE),
+    "admin-sms-plan": _page("sms.html", "/sms", **{**SMS_PAGE, "plan": PLAN}),
+    "admin-sms-ended": _page("sms.html", "/sms", **{**SMS_PAGE, "costs": [], "plan": PLAN, "ended": True}),
 }

@@ -177,7 +177,10 @@ class SignIn(MissingProof):
             raise
         if prompt.sent:
             metrics.codes_sent.labels(factor, "sent").inc()
-            self._audit.record("code_sent", principal.username, client.ip, factor=factor, to=prompt.hint)
+            channel = prompt.outlook.channel if prompt.outlook.state else factor
+            self._audit.record(
+                "code_sent", principal.username, client.ip, factor=factor, channel=channel, to=prompt.hint
+            )
         return prompt
 
     async def prove(

@@ -61,6 +61,9 @@ class DatabaseUserSearch:
         if query.group:
             members = select(user_groups.c.username).where(user_groups.c.name == query.group)
             asked.append(users.c.username.in_(members))
+        if query.outside:
+            exempt = select(user_groups.c.username).where(user_groups.c.name.in_(query.outside))
+            asked.append(users.c.username.not_in(exempt))
         if query.disabled is not None:
             asked.append(users.c.disabled.is_(query.disabled))
         if query.factors:
@@ -170,6 +173,8 @@ def _in_order(users: Sequence[User], query: UserQuery, known: _Known) -> Sequenc
 
 def _fits(one: User, query: UserQuery, known: _Known) -> bool:
     if (query.group and query.group not in one.groups) or query.disabled not in (None, one.disabled):
+        return False
+    if not set(query.outside).isdisjoint(one.groups):
         return False
     last = known.last.get(one.username)
     if (query.never and last is not None) or (

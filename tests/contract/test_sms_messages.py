@@ -9,7 +9,7 @@ from gateway.config.schema import PasswordRules as PasswordSettings
 from gateway.directory.database import DatabaseDirectory
 from gateway.directory.password_hashing import PasswordHashing
 from gateway.model import User
-from gateway.stores.protocols.sms import FINAL, Delivery, SmsBlock, SmsMessage, SmsRates, SmsSpend
+from gateway.stores.protocols.sms import FINAL, Delivery, SmsBlock, SmsCost, SmsMessage, SmsRates, SmsSpend
 from gateway.stores.sql.sms import SqlPhoneChanges, SqlSmsBlocks, SqlSmsMessages
 from tests.contract.conftest import FakeClock
 from tests.contract.race import ROUNDS, winners
@@ -94,6 +94,12 @@ async def test_administrators_see_spend_and_rates_by_country(engine: AsyncEngine
         SmsSpend("US", "call", "USD", 1, 5),
     ]
     assert await store.rates(5.0) == [SmsRates("DE", 2, 1, 1, 0, 1), SmsRates("US", 1, 0, 0, 1, 0)]
+    costs = await store.costs(5.0)
+    assert costs == [
+        SmsCost(country="DE", currency="USD", messages=2, verified=1, sign_ins=1, micros=200_000),
+        SmsCost(country="US", currency="USD", messages=1, verified=0, sign_ins=0, micros=5),
+    ]
+    assert [one.per_sign_in for one in costs] == [200_000, None]
     assert [one.id for one in await store.last(2)] == ["c", "a"]
     assert [one.id for one in await store.last(9, username="bob")] == ["c"]
     assert await store.purge(5.0) == 1

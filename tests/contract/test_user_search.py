@@ -63,6 +63,7 @@ async def test_both_kinds_of_directory_answer_alike(
         UserQuery(disabled=False, search="staff"),
         UserQuery(idle_since=500.0),
         UserQuery(never=True),
+        UserQuery(outside=("wiki", "other")),
         UserQuery(idle_since=500.0, factors="sms", sort="name"),
         UserQuery(search="example.test", sort="last_sign_in", descending=True),
     ]

@@ -1,14 +1,20 @@
 """What the doctor looks at beside the gateway itself: certificates, Twilio, what the audit log asks to be mended."""
 
+import asyncio
 import base64
 from collections.abc import Iterator, Sequence
 
 import aiohttp
 from cryptography.x509 import load_pem_x509_certificates
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.cli.doctor.symptoms import Symptom
 from gateway.config.schema import Config, SmsTwilio, SmsTwilioVerify
+from gateway.config.sections.sms_migration import begins
+from gateway.directory.build import build_directory
+from gateway.directory.password_hashing import PasswordHashing
 from gateway.stores.protocols.core import AuditRow
+from gateway.stores.protocols.user_search import UserQuery
 from gateway.stores.sql.audit_log import SqlAuditLog
 from gateway.stores.sql.engine import open_engine
 from gateway.stores.sql.migrate import newest_revision, usable_revision
@@ -18,6 +24,8 @@ SOON = 14 * DAY
 """Seconds before its end in which a certificate should have been renewed."""
 PATIENCE = 10.0
 _RECENT = 2000
+_LOOKS, _BETWEEN = 100, 0.1
+"""A directory elsewhere is read behind: how often to look whether that is done, and the seconds between."""
 MENDABLE = (
     *("send_failed", "sms_undelivered", "sms_outage", "sms_cap_reached", "sms_range_blocked"),
     *("sms_channel_failed", "number_suspected", "sms_lookup_failed", "certificate_failed"),
@@ -96,10 +104,42 @@ async def database(config: Config, now: float) -> list[Symptom]:
                     "storage.url", problem, "restart the gateway: it was installed, not started", wrong=False
                 )
             )
+        else:
+            found += await left_behind(config, engine, now)
         rows = await SqlAuditLog(engine).tail(_RECENT)
         return found + list(to_be_mended(rows, now))
     finally:
         await engine.dispose()
+
+
+async def left_behind(config: Config, engine: AsyncEngine, now: float) -> list[Symptom]:
+    """Count the users whom `sms.migration` refuses, or will. Raises GatewayError."""
+    plan = config.sms.migration
+    if plan.deadline is None or plan.after != "deny":
+        return []
+    people = build_directory(config, engine, PasswordHashing(config.passwords), lambda: now)
+    wanted = UserQuery(factors="sms_alone", disabled=False, outside=plan.exempt_groups)
+    try:
+        found = await people.search.find(wanted, limit=1)
+        for _ in range(_LOOKS):
+            if found.complete:
+                break
+            await asyncio.sleep(_BETWEEN)
+            found = await people.search.find(wanted, limit=1)
+    finally:
+        await people.close()
+    if not found.total:
+        return []
+    least = "" if found.complete else "at least "
+    verb = "refuses" if now >= begins(plan.deadline) else f"will refuse from {plan.deadline} on"
+    return [
+        Symptom(
+            "sms.migration",
+            f"the plan {verb} {least}{found.total} users who have SMS alone",
+            "`auth-gateway sms report --all` names them: have them add an app or a passkey, or exempt a group",
+            wrong=False,
+        )
+    ]
 
 
 def to_be_mended(rows: Sequence[AuditRow], now: float) -> Iterator[Symptom]:

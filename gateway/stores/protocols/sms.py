@@ -153,6 +153,23 @@ class SmsVendor:
     currency: str
 
 
+@dataclass(frozen=True, slots=True)
+class SmsCost:
+    """What codes to a country cost in millionths of `currency`. `sign_ins` are the sessions that they let on."""
+
+    country: str
+    currency: str
+    messages: int
+    verified: int
+    sign_ins: int
+    micros: int
+
+    @property
+    def per_sign_in(self) -> int | None:
+        """Millionths of the currency, None where nobody signed in."""
+        return self.micros // self.sign_ins if self.sign_ins else None
+
+
 class SmsReports(Protocol):
     """Read by administrators."""
 
@@ -166,6 +183,10 @@ class SmsReports(Protocol):
 
     async def rates(self, since: float) -> Sequence[SmsRates]:
         """By country, most messages first."""
+        ...
+
+    async def costs(self, since: float) -> Sequence[SmsCost]:
+        """By country and currency, most messages first."""
         ...
 
     async def vendors(self, since: float) -> Sequence[SmsVendor]:

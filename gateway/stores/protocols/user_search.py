@@ -20,7 +20,8 @@ class UserQuery:
     """Which users are wanted, in which order. Empty fields ask nothing.
 
     `factors` is one of FACTORS. `idle_since` finds who did not sign in since that time in Unix seconds, and those of
-    whom no sign-in is known; `never` only these. `sort` is one of SORTS.
+    whom no sign-in is known; `never` only these. `outside` leaves out who is in any of these groups. `sort` is one of
+    SORTS.
     """
 
     search: str = ""
@@ -29,13 +30,21 @@ class UserQuery:
     factors: str = ""
     idle_since: float = 0.0
     never: bool = False
+    outside: tuple[str, ...] = ()
     sort: str = "username"
     descending: bool = False
 
     @property
     def plain(self) -> bool:
         """Whether a directory answers this by itself."""
-        asks = self.group or self.disabled is not None or self.factors or self.idle_since or self.never
+        asks = (
+            self.group
+            or self.disabled is not None
+            or self.factors
+            or self.idle_since
+            or self.never
+            or self.outside
+        )
         return not asks and self.sort == "username" and not self.descending
 
 

@@ -6,7 +6,7 @@ Also blocked ranges of numbers, and changes of users' numbers; those are noted i
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, Row, Select, case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, case, delete, distinct, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.stores.protocols.sms import (
@@ -16,6 +16,7 @@ from gateway.stores.protocols.sms import (
     Delivery,
     PhoneChange,
     SmsBlock,
+    SmsCost,
     SmsMessage,
     SmsRates,
     SmsSpend,
@@ -171,6 +172,21 @@ class SqlSmsMessages:
                 verified=int(v),
             )
             for c, n, d, f, v in rows
+        ]
+
+    async def costs(self, since: float) -> Sequence[SmsCost]:
+        table = sms_messages.c
+        by = (table.country, table.currency)
+        verified = func.sum(case((table.verified_at > 0, 1), else_=0))
+        sign_ins = func.count(distinct(case((table.verified_at > 0, table.session))))
+        query = select(*by, func.count(), verified, sign_ins, func.sum(table.micros))
+        query = query.where(table.created_at >= since).group_by(*by).order_by(func.count().desc(), *by)
+        async with reading(self._engine) as connection:
+            rows = (await connection.execute(query)).all()
+        names = ("messages", "verified", "sign_ins", "micros")
+        return [
+            SmsCost(country=c, currency=u, **dict(zip(names, map(int, sums), strict=True)))
+            for c, u, *sums in rows
         ]
 
     async def vendors(self, since: float) -> Sequence[SmsVendor]:
