@@ -81,6 +81,7 @@ class SmsScreens:
         self._paper = paper
 
     async def show(self, call: Call) -> web.StreamResponse:
+        """Show costs, deliveries, who has SMS alone, and the plan to leave it."""
         admin = self._paper.admin
         now, plan = admin.services.clock(), admin.config.sms.migration
         return self._paper.page(

@@ -11,7 +11,7 @@ from gateway.config.loader import read
 from gateway.config.sections.sms_migration import begins, parse_day
 from gateway.stores.sql.engine import open_engine
 
-PLAN = "\nsms: {migration: {deadline: 2027-10-01, after: AFTER, exempt_groups: [old]}}\n"
+PLAN = "\nsms: {provider: console, migration: {deadline: 2027-10-01, after: AFTER, exempt_groups: [old]}}\n"
 
 
 async def test_users_with_sms_alone_are_counted_once_the_plan_denies(
