@@ -30,6 +30,17 @@ OIDC_SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         "oidc_consent.html",
         {"csrf_token": "t", "sealed": "s", "app": "Grafana", "username": "mira", "scopes": SCOPES},
     ),
+    "oidc-consent-unlisted": (
+        "oidc_consent.html",
+        {
+            "csrf_token": "t",
+            "sealed": "s",
+            "app": "dyn-n0nXq1s0nGTQ3o0QFtWcYh5pK7aB2dE4",
+            "username": "mira",
+            "scopes": SCOPES,
+            "unlisted": "a-very-long-name-of-a-host.of-somebody-whom-nobody-knows.example.com:53682",
+        },
+    ),
     "oidc-form-post": (
         "oidc_form_post.html",
         {"action": "/show/logout", "fields": {"code": "c"}, "at_once": False},

@@ -16,10 +16,13 @@ from gateway.authn.foreign_tokens import ForeignTokens
 from gateway.authn.kept_principals import KeptPrincipals, proven_now
 from gateway.authn.password_check import PasswordCheck
 from gateway.authn.shown_credentials import (
+    ACCESS_TOKEN,
     PREFIX,
     ApiPrincipal,
+    NoAccessTokens,
     NotAccepted,
     OutOfScope,
+    ReadsAccessTokens,
     ShownSecret,
     certificate_name,
     name_and_password,
@@ -92,6 +95,7 @@ class ApiCredentials:
         self._audit, self._keys, self._clock = audit, keys, clock
         self._right_tokens: VerifiedCache[Bearer] = VerifiedCache(clock)
         self._right_passwords: VerifiedCache[RightPassword] = VerifiedCache(clock)
+        self.access_tokens: ReadsAccessTokens = NoAccessTokens()
 
     async def read(
         self, route: Route, target: Target, authorization: Sequence[str], certificate: dict[str, Any] | None
@@ -105,6 +109,8 @@ class ApiCredentials:
         shown = shown_on(route, authorization)
         if isinstance(shown, ShownSecret) and shown.issuer:
             return await self.foreign.read(route, target, shown)
+        if isinstance(shown, ShownSecret) and shown.factor == ACCESS_TOKEN:
+            return ApiPrincipal(await self.access_tokens.read(route, target, shown.secret), consumed=True)
         if isinstance(shown, ShownSecret):
             right = await self._check(target, shown)
             if refusal := self._objection(right, route, target.method, shown):
@@ -139,6 +145,8 @@ class ApiCredentials:
             return shown
         if shown.issuer:
             return self.foreign.known(presented.slot, shown.issuer, route, presented.address)
+        if shown.factor == ACCESS_TOKEN:  # its grant may have ended just now: the store is asked each time
+            return None
         cache = self._right_tokens if shown.factor == "token" else self._right_passwords
         right: Bearer | RightPassword | None = cache.known(presented.slot)
         if right is None or self._objection(right, route, method, shown):

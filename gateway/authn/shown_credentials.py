@@ -5,14 +5,16 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from gateway.config.schema import Route
 from gateway.errors import GatewayError
 from gateway.i18n.text import N_
-from gateway.model import Principal
+from gateway.model import Principal, Target
 
 PREFIX = "agt_"
+ACCESS_TOKEN = "access token"  # noqa: S105 - a name
+"""What `ShownSecret.factor` says of a token of our OpenID provider. It proves nothing: its sign-in did."""
 
 
 class NotAccepted(GatewayError):
@@ -54,6 +56,22 @@ class ShownSecret:
     issuer: str = ""
 
 
+class ReadsAccessTokens(Protocol):
+    """Reads access tokens of the OpenID provider."""
+
+    async def read(self, route: Route, target: Target, text: str) -> Principal:
+        """Return whom a token stands for on a route. Raises NotAccepted, TooManyAttempts and StoreUnavailable."""
+        ...
+
+
+class NoAccessTokens:
+    """Stands where there is no OpenID provider: no token counts."""
+
+    async def read(self, route: Route, target: Target, text: str) -> Principal:
+        """Refuse every token. Raises NotAccepted."""
+        raise NotAccepted("there is no OpenID provider", 'Bearer error="invalid_token"')
+
+
 def shown_on(route: Route, authorization: Sequence[str]) -> ShownSecret | ApiPrincipal | None:
     """Return what Authorization shows to us on this route.
 
@@ -67,6 +85,8 @@ def shown_on(route: Route, authorization: Sequence[str]) -> ShownSecret | ApiPri
         return ShownSecret("token", value) if route.tokens else ApiPrincipal(consumed=True)
     if scheme == "bearer" and route.jwt and (issuer := issuer_of(value)) in {one.issuer for one in route.jwt}:
         return ShownSecret("token", value, issuer=issuer)
+    if scheme == "bearer" and route.oauth is not None:
+        return ShownSecret(ACCESS_TOKEN, value)
     if scheme != "basic":
         return None
     username, password = name_and_password(value) or ("", "")
@@ -126,4 +146,6 @@ def issuer_of(token: str) -> str:
 
 def shows_several(route: Route, authorization: Sequence[str]) -> bool:
     """Whether Authorization came more than once where it may be for us: then the app gets none of it."""
-    return len(authorization) > 1 and (route.tokens or route.basic or bool(route.jwt))
+    return len(authorization) > 1 and (
+        route.tokens or route.basic or bool(route.jwt) or route.oauth is not None
+    )

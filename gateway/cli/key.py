@@ -142,6 +142,6 @@ def _path(opened: Opened) -> Path:
 
 async def _token_keys(opened: Opened) -> SigningKeys | None:
     """The keys that sign tokens, where any app gets some. Raises ConfigError if they are lost."""
-    if not opened.config.oidc.clients:
+    if not opened.config.oidc.enabled:
         return None
     return await open_signing_keys(opened.engine, opened.config, opened.clock)

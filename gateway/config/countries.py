@@ -40,6 +40,7 @@ def countries_of(base: KeyPath, policy: Policy, config: Config) -> Iterator[Find
 def policies_of_clients(config: Config) -> Iterator[tuple[KeyPath, Policy]]:
     for number, client in enumerate(config.oidc.clients):
         yield ("oidc", "clients", number, "policy"), client.policy
+    yield ("oidc", "self_registration", "policy"), config.oidc.self_registration.policy
 
 
 def asks_countries(config: Config) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gateway.authn.access_tokens import WELL_KNOWN
 from gateway.config.checks.routes import covers_host
 from gateway.config.patterns import path_matches
 from gateway.config.schema import Config, Route
@@ -63,13 +64,16 @@ class EnginePlan:
     def own_paths(self, site: HostPlan) -> tuple[str, ...]:
         """Whole paths outside of the prefix that are the gateway's on this host."""
         portal = urlsplit(self.config.server.public_url).hostname or ""
+        resources = tuple(
+            f"{WELL_KNOWN}{route.path.rstrip('/')}" for route in site.routes if route.oauth is not None
+        )
         if not covers_host(site.host, portal):
-            return ()
+            return resources
         base = self.config.server.base
         hidden = any(path_matches(route.path, f"{base}/") for route in site.routes)
         front = () if hidden or base == self.prefix else (f"{base}/", *((base,) if base else ()))
-        found = metadata_paths(base) if self.config.oidc.clients else ()
-        return (*found, *front)
+        found = metadata_paths(base) if self.config.oidc.enabled else ()
+        return (*found, *resources, *front)
 
     @property
     def secure(self) -> bool:

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from multidict import CIMultiDict
 
-from gateway.authn.api_credentials import ApiCredentials, basic_challenge
+from gateway.authn.access_tokens import ways_in
+from gateway.authn.api_credentials import ApiCredentials
 from gateway.authn.shown_credentials import ApiPrincipal
 from gateway.config.patterns import below, host_matches
 from gateway.config.schema import Config, Route
@@ -279,8 +280,7 @@ class ForwardAuth:
     ) -> web.StreamResponse:
         where = self.page_for(page_for(decision), target)
         way_on = WayOn(where, where.partition("?")[0], redirect=302 if door.redirects else 401)
-        basic = route.basic and decision.verdict is Verdict.SIGN_IN and CONSUMES in request.headers
-        offer = basic_challenge(target) if basic else ""
+        offer = ways_in(route, target, decision, None) if CONSUMES in request.headers else ""
         return refuse(
             self._pages, request, route, target, decision, way_on, request_id=trace.request_id, offer=offer
         )

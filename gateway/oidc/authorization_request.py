@@ -149,7 +149,10 @@ def asked_scopes(text: str, listed: Collection[str]) -> tuple[str, ...]:
 
 
 def _scopes(back: Return, app: Client, params: Mapping[str, str]) -> tuple[str, ...]:
-    scopes = asked_scopes(params.get("scope", ""), app.settings.scopes)
+    asked = params.get("scope", "")
+    scopes = asked_scopes(asked, app.settings.scopes)
+    if not asked:
+        scopes = app.scopes_for(params.get("resource", ""))
     if not scopes:
         raise Denied(back, "invalid_scope", "no scope of this client was asked for")
     return scopes
@@ -158,9 +161,9 @@ def _scopes(back: Return, app: Client, params: Mapping[str, str]) -> tuple[str, 
 def _resources(back: Return, app: Client, params: Mapping[str, str]) -> tuple[str, ...]:
     # RFC 8707 §2: the API that the token is for. A token that names its API can't be used by it at another one.
     resource = params.get("resource", "")
-    if resource and resource not in app.settings.audience:
+    if resource and not app.may_call(resource):
         raise Denied(back, "invalid_target", "the resource is not in the audience of this client")
-    return (resource,) if resource else ()
+    return (resource.rstrip("/") if not app.is_listed else resource,) if resource else ()
 
 
 def _challenge(back: Return, app: Client, params: Mapping[str, str]) -> str:

@@ -15,11 +15,13 @@ from gateway.model import Decision, Principal, Target, Verdict
 from gateway.observability.audit import Audit
 from gateway.oidc.authorization_request import Denied, SignInRequest, read_request, seal, unseal
 from gateway.oidc.authorization_response import Answers
+from gateway.oidc.client_documents import host_of
 from gateway.oidc.client_policy import judge
 from gateway.oidc.clients import Apps, Client
 from gateway.oidc.consents import Asking, described
 from gateway.oidc.errors import UnknownApp
 from gateway.oidc.grants import Issuing
+from gateway.oidc.pushed_requests import PushedRequests, is_pushed
 from gateway.oidc.tokens import ID, TokenSigner
 from gateway.portal.forms import posted, posted_by_anyone
 from gateway.portal.rendering.render import Pages
@@ -41,6 +43,7 @@ class AuthorizeViews:
         issuing: Issuing,
         asking: Asking,
         answers: Answers,
+        pushed: PushedRequests,
         pages: Pages,
         audit: Audit,
         ring: KeyRing,
@@ -52,6 +55,7 @@ class AuthorizeViews:
         self._pages, self._audit, self._ring, self._clock = pages, audit, ring, clock
         self._scopes, self._prefix = scopes, prefix
         self._issuing, self._asking, self._answers = issuing, asking, answers
+        self._pushed = pushed
 
     # -- the request -----------------------------------------------------------------------------------------------
 
@@ -61,7 +65,7 @@ class AuthorizeViews:
         # error that the app can handle. Where not, the user sees a page here: nobody may be sent to an address that we
         # don't know.
         try:
-            wanted = self._read(await _parameters(request))
+            wanted = await self._wanted(request, await _parameters(request))
         except Denied as denied:
             return self._deny(request, denied.back.client_id, denied)
         except UnknownApp as unknown:
@@ -73,11 +77,20 @@ class AuthorizeViews:
         """Go on with a sealed request after a step of signing in."""
         return await self._go_on(request, self._unseal(sealed))
 
-    def _read(self, params: Mapping[str, str]) -> SignInRequest:
+    async def _wanted(self, request: PortalRequest, params: Mapping[str, str]) -> SignInRequest:
         # A request of our own, on its way back from the sign-in. It was judged when it came, and what is sealed can't
         # have been changed; whoever makes up one can't seal it.
         if "continue" in params:
             return self._unseal(params["continue"])
+        app = await self._apps.load(params.get("client_id", ""), request.client.network)
+        if is_pushed(params):
+            return await self._pushed.take(params["request_uri"], params.get("client_id", ""))
+        if app is not None and app.settings.par:
+            raise UnknownApp(f"client {app.id} has to push its requests (oidc.clients.par)")
+        return self.judge(params)
+
+    def judge(self, params: Mapping[str, str]) -> SignInRequest:
+        """Judge a new request, whose app was loaded. Raises UnknownApp and Denied."""
         return read_request(params, self._apps, self._clock(), self._subject_of)
 
     def _subject_of(self, hint: str, app: Client) -> str | None:
@@ -88,7 +101,7 @@ class AuthorizeViews:
 
     async def _go_on(self, request: PortalRequest, wanted: SignInRequest) -> web.StreamResponse:
         try:
-            return await self._answer(request, wanted, self._app(wanted))
+            return await self._answer(request, wanted, await self._app(request, wanted))
         except Denied as denied:
             return self._deny(request, wanted.back.client_id, denied)
 
@@ -135,6 +148,7 @@ class AuthorizeViews:
         grant = await self._issuing.grant(
             app, principal, wanted.scopes, lives.code + 5, resources=wanted.resources
         )
+        await self._apps.used(app)
         back = wanted.back
         code = await self._issuing.code(app, grant, back.redirect_uri, wanted.challenge, wanted.nonce)
         self._audit.record(
@@ -172,6 +186,7 @@ class AuthorizeViews:
             app=app.settings.label,
             username=principal.username,
             scopes=described(wanted.scopes, self._scopes),
+            unlisted="" if app.is_listed else host_of(wanted.back.redirect_uri),
             error=error,
         )
 
@@ -181,7 +196,7 @@ class AuthorizeViews:
         """
         form = await posted(request)
         wanted = self._unseal(form.unproven.get("continue", ""))
-        app, principal = self._app(wanted), request.visit.principal
+        app, principal = await self._app(request, wanted), request.visit.principal
         decision = judge(app, wanted, request.target, principal, self._clock())
         if principal is None or decision.verdict is not Verdict.ALLOW:
             return await self._go_on(request, wanted)
@@ -205,23 +220,28 @@ class AuthorizeViews:
             return None
         try:
             wanted = self._unseal(parse_qs(destination.query).get("continue", [""])[0])
-            return judge(self._app(wanted), wanted, destination, principal, self._clock())
+            # Nothing can be waited for here. That the app is there still is seen before it gets anything.
+            app = self._apps.stand_in(wanted.back.client_id, wanted.back.redirect_uri)
+            return judge(_checked(app, wanted), wanted, destination, principal, self._clock())
         except (RequestRefused, UnknownApp):  # the page itself says so
             return Decision(Verdict.ALLOW, "oidc", "no_request")
 
     # -- shared ----------------------------------------------------------------------------------------------------
 
-    def _app(self, wanted: SignInRequest) -> Client:
-        app = self._apps.find(wanted.back.client_id)
-        if app is None or not app.may_return_to(wanted.back.redirect_uri):  # the configuration has changed
-            raise UnknownApp(f"client {wanted.back.client_id} or its redirect_uri is gone")
-        return app
+    async def _app(self, request: PortalRequest, wanted: SignInRequest) -> Client:
+        return _checked(await self._apps.load(wanted.back.client_id, request.client.network), wanted)
 
     def _seal(self, wanted: SignInRequest) -> str:
         return seal(wanted, self._ring.seal)
 
     def _unseal(self, sealed: str) -> SignInRequest:
         return unseal(sealed, self._ring.open, self._clock())
+
+
+def _checked(app: Client | None, wanted: SignInRequest) -> Client:
+    if app is None or not app.may_return_to(wanted.back.redirect_uri):  # the configuration has changed
+        raise UnknownApp(f"client {wanted.back.client_id} or its redirect_uri is gone")
+    return app
 
 
 async def _parameters(request: PortalRequest) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ from gateway.oidc.authorization_response import Answers
 from gateway.oidc.authorize_views import AUTHORIZE, AuthorizeViews
 from gateway.oidc.backchannel_logout import Logouts
 from gateway.oidc.client_authentication import Authentication
+from gateway.oidc.client_documents import ClientDocuments
 from gateway.oidc.clients import Apps
 from gateway.oidc.consents import Asking
 from gateway.oidc.device_flow import DeviceFlow
@@ -28,6 +29,10 @@ from gateway.oidc.discovery import (
 from gateway.oidc.endpoint import Machine
 from gateway.oidc.grants import Issuing
 from gateway.oidc.key_rotation import Rotation
+from gateway.oidc.protected_resources import AccessTokenReader, ProtectedResources
+from gateway.oidc.pushed_requests import PAR, PushedRequests, PushedRequestView
+from gateway.oidc.registered_clients import RegisteredClients
+from gateway.oidc.registration_views import REGISTER, RegistrationView
 from gateway.oidc.rp_initiated_logout import END_SESSION, EndSessionViews
 from gateway.oidc.signing_keys import SigningKeys, keys_path, longest_life
 from gateway.oidc.subjects import Usernames
@@ -49,6 +54,9 @@ class OpenIDProvider:
     views: Views
     logouts: Logouts | None = None
     rotation: Rotation | None = None
+    resources: ProtectedResources | None = None
+    """Routes that take access tokens, if there are some; `reader` reads them."""
+    reader: AccessTokenReader | None = None
 
     def beside(self) -> list[Coroutine[object, object, None]]:
         return [one.run() for one in (self.logouts, self.rotation) if one is not None]
@@ -59,11 +67,13 @@ def build_provider(
 ) -> OpenIDProvider:
     """Build the provider; it has no views where no client is configured. Raises ConfigError."""
     settings = services.config.oidc
-    if not settings.clients:
+    if not settings.enabled:
         return OpenIDProvider({})
     if settings.subject == "username":
         subjects = Usernames()
-    apps = Apps(settings.clients)
+    resources = ProtectedResources(services.routes, services.public_url)
+    unlisted = _unlisted(services, resources) if settings.self_registration.enabled else None
+    apps = Apps(settings.clients, unlisted)
     keys = SigningKeys(keys_path(services.config), services.clock, announce=settings.announce)
     tokens = TokenSigner(services.public_url, keys, services.clock)
     issuing = Issuing(
@@ -94,25 +104,59 @@ def build_provider(
         scopes=settings.scopes,
         prefix=services.prefix,
     )
-    pages = _pages(services, apps, tokens, issuing, asking, own)
-    machines = _machines(services, apps, keys, tokens, issuing, asking, grants)
+    pushed = PushedRequests(services.stores.ledger, services.ring, services.clock)
+    authorize = _authorize(services, apps, tokens, issuing, asking, pushed)
+    pages = _pages(services, apps, tokens, authorize, own)
+    machines, facts = _machines(services, apps, keys, tokens, issuing, asking, grants, authorize, pushed)
+    if unlisted is not None and settings.self_registration.register_clients:
+        register = RegistrationView(unlisted, services.limits, services.audit)
+        machines = {**machines, REGISTER: Machine(apps).views(register.register, "POST")}
+    reader = AccessTokenReader(
+        tokens=tokens, facts=facts, limits=services.limits, audit=services.audit, clock=services.clock
+    )
     rotation = Rotation(
         keys=keys, audit=services.audit, age=settings.rotate_keys, longest=longest_life(services.config)
     )
     return OpenIDProvider(
-        _at_home(services, {**pages, **machines}), logouts, rotation if settings.rotate_keys else None
+        views=_at_home(services, {**pages, **machines}),
+        logouts=logouts,
+        rotation=rotation if settings.rotate_keys else None,
+        resources=resources if resources.any else None,
+        reader=reader,
     )
 
 
-def _pages(
-    services: Services, apps: Apps, tokens: TokenSigner, issuing: Issuing, asking: Asking, own: OwnPages
-) -> Views:
-    authorize = AuthorizeViews(
+def _unlisted(services: Services, resources: ProtectedResources) -> RegisteredClients:
+    settings, ledger = services.config.oidc.self_registration, services.stores.ledger
+    return RegisteredClients(
+        settings=settings,
+        ledger=ledger,
+        documents=ClientDocuments(settings.document_hosts, ledger, services.limits),
+        clock=services.clock,
+        scopes=_scopes_of_routes(services),
+        resources=resources.scopes,
+    )
+
+
+def _scopes_of_routes(services: Services) -> list[str]:
+    return [scope for route in services.config.routes if route.oauth for scope in route.oauth.scopes]
+
+
+def _authorize(
+    services: Services,
+    apps: Apps,
+    tokens: TokenSigner,
+    issuing: Issuing,
+    asking: Asking,
+    pushed: PushedRequests,
+) -> AuthorizeViews:
+    return AuthorizeViews(
         apps=apps,
         tokens=tokens,
         issuing=issuing,
         asking=asking,
         answers=Answers(services.pages, services.public_url),
+        pushed=pushed,
         pages=services.pages,
         audit=services.audit,
         ring=services.ring,
@@ -120,6 +164,11 @@ def _pages(
         scopes=services.config.oidc.scopes,
         prefix=services.prefix,
     )
+
+
+def _pages(
+    services: Services, apps: Apps, tokens: TokenSigner, authorize: AuthorizeViews, own: OwnPages
+) -> Views:
     end = EndSessionViews(
         apps=apps,
         tokens=tokens,
@@ -146,10 +195,12 @@ def _machines(
     issuing: Issuing,
     asking: Asking,
     grants: Grants,
-) -> Views:
+    authorize: AuthorizeViews,
+    pushed: PushedRequests,
+) -> tuple[Views, TokenFacts]:
     base = services.pages_url
     audiences = frozenset(
-        (services.public_url, *(base + path for path in (TOKEN, INTROSPECT, REVOKE, DEVICE_START)))
+        (services.public_url, *(base + path for path in (TOKEN, INTROSPECT, REVOKE, DEVICE_START, PAR)))
     )
     authentication = Authentication(
         apps=apps,
@@ -188,7 +239,8 @@ def _machines(
         clock=services.clock,
     )
     machine = Machine(apps)
-    described = metadata(services.public_url, base, services.config.oidc.clients)
+    described = metadata(services.public_url, base, services.config.oidc, _scopes_of_routes(services))
+    push = PushedRequestView(authentication, pushed, authorize.judge)
 
     async def discovery(request: PortalRequest) -> web.StreamResponse:
         return web.json_response(described, headers={"Cache-Control": "public, max-age=300"})
@@ -196,8 +248,9 @@ def _machines(
     async def jwks(request: PortalRequest) -> web.StreamResponse:
         return web.json_response(keys.published(), headers={"Cache-Control": "public, max-age=300"})
 
-    return {
+    views: Views = {
         TOKEN: machine.views(token.token, "POST"),
+        PAR: machine.views(push.push, "POST"),
         USERINFO: machine.views(facts.userinfo, "GET", "POST"),
         INTROSPECT: machine.views(facts.introspect, "POST"),
         REVOKE: machine.views(facts.revoke, "POST"),
@@ -206,6 +259,7 @@ def _machines(
         JWKS: machine.views(jwks, "GET"),
         **{path: machine.views(discovery, "GET") for path in metadata_paths(services.config.server.base)},
     }
+    return views, facts
 
 
 def _at_home(services: Services, views: Views) -> Views:

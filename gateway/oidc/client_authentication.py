@@ -69,7 +69,7 @@ class Authentication:
             return await self._by_secret(request, id, secret, "client_secret_post")
         if "client_assertion" in form:
             return await self._by_assertion(request, form)
-        app = self._apps.find(form.get("client_id", ""))
+        app = await self._apps.load(form.get("client_id", ""), request.client.network)
         if app is None or not app.settings.is_public:
             await self._refuse(request, form.get("client_id", ""), "no credentials")
         return app

@@ -4,11 +4,13 @@ Also whether a redirect URI is one that was registered.
 """
 
 import re
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
 from json import loads
+from typing import Protocol
 
 from joserfc.jwk import KeySet
 
@@ -22,6 +24,8 @@ from gateway.model import User
 _LOOPBACK = re.compile(
     r"(?P<host>http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::(?P<port>[1-9][0-9]{0,4}))?(?P<rest>/.*)?"
 )
+
+_MOST_SEEN = 1000
 
 
 def is_registered(registered: Sequence[str], asked: str, *, native: bool) -> bool:
@@ -41,10 +45,15 @@ def _differ_by_port(known: str, asked: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client of the OpenID provider. `keys` are its public keys, where it signs instead of sending a secret."""
+    """A client of the OpenID provider.
+
+    `keys` are its public keys, where it signs instead of sending a secret. `resources` is there for clients that are
+    not listed: it says which scopes a resource has, None for what is none.
+    """
 
     settings: OidcClient
     keys: KeySet | None = None
+    resources: Callable[[str], tuple[str, ...] | None] | None = None
 
     @property
     def id(self) -> str:
@@ -53,6 +62,21 @@ class Client:
     def route(self, policy: Policy | None = None) -> Route:
         """Return the route that `policy.decide` is asked about: with this app's own policy, or a sharper one."""
         return Route(name=f"oidc:{self.id}", upstream="", policy=policy or self.settings.policy)
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the operator has named this app, in the configuration."""
+        return self.resources is None
+
+    def may_call(self, resource: str) -> bool:
+        """Whether its tokens may be for this API (RFC 8707 §2)."""
+        if self.resources is not None:
+            return self.resources(resource) is not None
+        return resource in self.settings.audience
+
+    def scopes_for(self, resource: str) -> tuple[str, ...]:
+        """Return the scopes that are meant where none is asked for (RFC 6749 §3.3): those of the resource."""
+        return (self.resources(resource) or ()) if self.resources is not None and resource else ()
 
     def may_return_to(self, redirect_uri: str) -> bool:
         """Whether this is a registered redirect URI."""
@@ -77,17 +101,61 @@ class Client:
         return any(right)
 
 
+class Unlisted(Protocol):
+    """Apps that the configuration does not name."""
+
+    async def find(self, id: str, network: str) -> Client | None:
+        """Return an app, None if there is none of this id. `network` asks, for what it may ask."""
+        ...
+
+    async def used(self, id: str) -> None:
+        """Keep an app longer: somebody has signed in to it."""
+
+    def stand_in(self, id: str, redirect_uri: str) -> Client | None:
+        """Return what policy needs to know of an app in a request that we sealed."""
+        ...
+
+
 class Apps:
     """All registered apps, by client id."""
 
-    def __init__(self, clients: Sequence[OidcClient]) -> None:
-        """Raises ConfigError if a file of public keys can't be read."""
+    def __init__(self, clients: Sequence[OidcClient], unlisted: "Unlisted | None" = None) -> None:
+        """`unlisted` are apps that the configuration does not name. Raises ConfigError if a file of public keys can't
+        be read.
+        """
+        self._unlisted = unlisted
+        self._seen: OrderedDict[str, Client] = OrderedDict()
         self._by_id = {client.id: Client(client, _keys_of(client)) for client in clients}
         self._origins = frozenset(origin for client in clients for origin in client.origins)
 
     def find(self, id: str) -> Client | None:
-        """Return the app with this client id, None if there is none."""
-        return self._by_id.get(id)
+        """Return the app with this client id, None if there is none; of those not listed only what `load` has found."""
+        return self._by_id.get(id) or self._seen.get(id)
+
+    async def load(self, id: str, network: str = "") -> Client | None:
+        """Return the app with this client id, listed or not, None if there is none. `network` is who asks.
+
+        Raises StoreUnavailable, and TooManyAttempts where a network asks for too many that are new.
+        """
+        if (listed := self._by_id.get(id)) is not None or self._unlisted is None or not id:
+            return listed
+        found = await self._unlisted.find(id, network)
+        self._seen.pop(id, None)
+        if found is not None:
+            self._seen[id] = found
+            if len(self._seen) > _MOST_SEEN:
+                self._seen.popitem(last=False)
+        return found
+
+    async def used(self, app: Client) -> None:
+        """Note that somebody has signed in to an app."""
+        if self._unlisted is not None and not app.is_listed:
+            await self._unlisted.used(app.id)
+
+    def stand_in(self, id: str, redirect_uri: str) -> Client | None:
+        """Return the app, or what policy needs to know of it in a request that we sealed."""
+        known = self.find(id)
+        return known or (self._unlisted.stand_in(id, redirect_uri) if self._unlisted is not None else None)
 
     def allows_origin(self, origin: str) -> bool:
         """Whether pages of this origin may call the endpoints for programs (CORS)."""

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
-from gateway.config.sections.oidc import OidcClient
+from gateway.config.sections.oidc import Oidc
 from gateway.oidc.authorize_views import AUTHORIZE
 from gateway.oidc.device_flow import DEVICE_GRANT
+from gateway.oidc.pushed_requests import PAR
+from gateway.oidc.registration_views import REGISTER
 from gateway.oidc.rp_initiated_logout import END_SESSION
 from gateway.oidc.session_names import ACR_VALUES
 
@@ -14,13 +16,21 @@ _SECRET_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt
 _SIGNATURES = ["ES256", "RS256", "PS256", "EdDSA"]
 
 
-def metadata(issuer: str, pages_url: str, clients: Sequence[OidcClient]) -> dict[str, object]:
-    """Return the metadata. `issuer` is `server.public_url`; below `pages_url` are the endpoints."""
+def metadata(issuer: str, pages_url: str, settings: Oidc, resources: Sequence[str] = ()) -> dict[str, object]:
+    """Return the metadata. `issuer` is `server.public_url`; below `pages_url` are the endpoints; `resources` are the
+    scopes that routes ask for.
+    """
     # Only what is true here: apps choose by it. `none` stands among the methods of those endpoints that public clients
     # may use; of introspection they learn nothing. `request_uri` must be denied, since its default is true.
-    base = pages_url
-    scopes = sorted({scope for client in clients for scope in client.scopes})
+    base, unlisted = pages_url, settings.self_registration
+    scopes = {scope for client in settings.clients for scope in client.scopes} | set(resources)
+    if unlisted.enabled:
+        scopes |= set(unlisted.scopes)
+    more: dict[str, object] = {"registration_endpoint": base + REGISTER} if unlisted.register_clients else {}
+    if unlisted.document_hosts:
+        more["client_id_metadata_document_supported"] = True
     return {
+        **more,
         "issuer": issuer,
         "authorization_endpoint": base + AUTHORIZE,
         "token_endpoint": base + TOKEN,
@@ -30,7 +40,8 @@ def metadata(issuer: str, pages_url: str, clients: Sequence[OidcClient]) -> dict
         "revocation_endpoint": base + REVOKE,
         "end_session_endpoint": base + END_SESSION,
         "device_authorization_endpoint": base + DEVICE_START,
-        "scopes_supported": scopes,
+        "pushed_authorization_request_endpoint": base + PAR,
+        "scopes_supported": sorted(scopes),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post"],
         "grant_types_supported": [

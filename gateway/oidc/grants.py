@@ -19,7 +19,7 @@ from gateway.observability.audit import Audit
 from gateway.oidc.clients import Client
 from gateway.oidc.errors import OAuthError
 from gateway.oidc.session_names import context, methods
-from gateway.oidc.tokens import RESOURCES, TokenSigner, narrowed
+from gateway.oidc.tokens import PROVEN, RESOURCES, TokenSigner, narrowed
 from gateway.stores.protocols.core import SessionStore
 from gateway.stores.protocols.ledger import Ledger
 from gateway.stores.protocols.oidc import Grant, Grants, Login, Logins, Subjects
@@ -88,6 +88,7 @@ class Issuing:
             "auth_time": int(session.auth_time),
             "amr": methods(session.amr),
             "acr": context(principal),
+            PROVEN: dict(session.proven_at),
             **({RESOURCES: list(resources)} if resources else {}),
         }
         grant = Grant(

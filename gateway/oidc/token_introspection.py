@@ -20,7 +20,7 @@ from gateway.oidc.tokens import ACCESS, Claims, TokenSigner, grant_of, user_clai
 from gateway.portal.forms import posted_by_anyone
 from gateway.portal.request import PortalRequest
 from gateway.stores.protocols.ledger import Ledger
-from gateway.stores.protocols.oidc import Grants
+from gateway.stores.protocols.oidc import Grant, Grants
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Active:
     claims: Claims
     app: Client
     user: User | None
+    grant: Grant | None = None
 
 
 class TokenFacts:
@@ -54,7 +55,7 @@ class TokenFacts:
         """Tell an app about the user of its access token. Raises OAuthError as RFC 6750 §3.1 wants it: invalid_token,
         insufficient_scope.
         """
-        active = await self._active(await _bearer(request))
+        active = await self.active(await _bearer(request))
         if active is None or active.user is None:
             raise _invalid_token("the token is unknown, expired or revoked")
         scopes = str(active.claims["scope"]).split()
@@ -73,7 +74,7 @@ class TokenFacts:
         if app.settings.is_public:
             raise OAuthError("invalid_client", "introspection needs a client with a secret", status=401)
         text = form.get("token", "")
-        active = await self._active(text)
+        active = await self.active(text)
         if active is not None and (active.app.id == app.id or app.id in active.claims["aud"]):
             username = {"username": active.user.username} if active.user else {}
             return answer({"active": True, "token_type": "Bearer", **active.claims, **username})
@@ -120,17 +121,18 @@ class TokenFacts:
             self._note(request, app, of.username if of else "", "access_token")
         return answer({})
 
-    async def _active(self, text: str) -> Active | None:
+    async def active(self, text: str) -> Active | None:
+        """Return what an access token stands for, None if it is not good now."""
         claims = self._tokens.read(text, ACCESS)
-        app = self._apps.find(str(claims["client_id"])) if claims else None
+        app = await self._apps.load(str(claims["client_id"])) if claims else None
         if claims is None or app is None or (await self._ledger.count(_revoked(claims)))[0]:
             return None
         id = grant_of(claims)
         if not id:
-            return Active(claims, app, None)
+            return Active(claims, app, user=None)
         grant = await self._grants.get(id)
         user = await self._issuing.alive(app, grant) if grant else None
-        return Active(claims, app, user) if user else None
+        return Active(claims, app, user=user, grant=grant) if user else None
 
     def _note(self, request: PortalRequest, app: Client, username: str, kind: str) -> None:
         self._audit.record("oidc_revoked", username, request.client.ip, client=app.id, kind=kind)

@@ -30,6 +30,8 @@ FOR_ITSELF = "client:"
 """Begins the `sub` of tokens that stand for an app and no user: no user's name has a colon (RFC 9068 §5)."""
 RESOURCES = "resources"
 """The fact of a grant that holds the APIs which were asked for at the sign-in; in a token they are its `aud`."""
+PROVEN = "proven"
+"""The fact of a grant that holds what was proven when, for our own routes; no token tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ class TokenSigner:
 
 def _told(grant: Grant) -> Claims:
     """What was noted of the sign-in and belongs into tokens as it is."""
-    return {name: fact for name, fact in grant.facts.items() if name != RESOURCES}
+    return {name: fact for name, fact in grant.facts.items() if name not in (RESOURCES, PROVEN)}
 
 
 def narrowed(app: Client, grant: Grant, resource: str) -> tuple[str, ...]:
@@ -140,6 +142,9 @@ def narrowed(app: Client, grant: Grant, resource: str) -> tuple[str, ...]:
     granted = tuple(map(str, noted)) if isinstance(noted, list) else ()
     if not resource:
         return granted
+    # Programs write the address of a whole host with a slash or without (RFC 3986 §6.2.3).
+    if resource not in granted and not app.is_listed:
+        resource = resource.rstrip("/")
     if resource not in (granted or app.settings.audience):
         raise OAuthError("invalid_target", "the resource was not granted")
     return (resource,)

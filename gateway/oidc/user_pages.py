@@ -104,7 +104,7 @@ class OwnPages:
         for client in sorted({*consents, *(grant.client_id for grant in grants)}):
             mine = [grant for grant in grants if grant.client_id == client]
             given: list[Grant | Consent] = [*mine, *([consents[client]] if client in consents else [])]
-            app = self._apps.find(client)
+            app = await self._apps.load(client)
             scopes = dict.fromkeys(scope for one in given for scope in one.scopes)
             found.append(
                 Shared(

@@ -196,6 +196,8 @@ def _form_targets(config: Config, secure: bool) -> tuple[str, ...]:
     Apps that sign in through us may be on a phone, with a scheme of their own, or listen on loopback.
     """
     registered = [uri.partition(":")[0] for client in config.oidc.clients for uri in client.redirect_uris]
+    if config.oidc.self_registration.enabled and config.oidc.self_registration.loopback:
+        registered.append("http")
     schemes = {"https", *registered} if secure else {"http", "https", *registered}
     return tuple(f"{scheme}:" for scheme in sorted(schemes))
 
@@ -209,7 +211,7 @@ def _pages(config: Config, secure: bool) -> Pages:
         hsts=secure,
         form_action=_form_targets(config, secure),
         frame_ancestors=config.server.frame_ancestors,
-        apps=bool(config.oidc.clients),
+        apps=config.oidc.enabled,
         # Beside the path of public_url are another proxy's apps: home is our own page then, which is on every host.
         front=f"{config.server.prefix}/" if config.server.base else "/",
     )

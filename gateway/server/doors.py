@@ -6,11 +6,13 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from gateway.authn.access_tokens import WELL_KNOWN as RESOURCE_METADATA
 from gateway.authn.risk.geo import country_finder
 from gateway.forwardauth import ForwardAuth
 from gateway.forwardauth.engine_pass import Passes
 from gateway.model import Target
 from gateway.observability.access_log import AccessLog, Trace
+from gateway.oidc.protected_resources import ProtectedResources
 from gateway.portal.dispatch import Portal
 from gateway.portal.request import Reader
 from gateway.server.composition import Composed
@@ -21,8 +23,14 @@ from gateway.server.proxied import GuardedProxy
 from gateway.server.tls.acme.challenges import WELL_KNOWN
 
 
-def front(composed: Composed, access: AccessLog, forward: ForwardAuth, portal: Portal) -> Handler:
-    """Make the handler of where everything is served."""
+def front(
+    composed: Composed,
+    access: AccessLog,
+    forward: ForwardAuth,
+    portal: Portal,
+    resources: ProtectedResources | None = None,
+) -> Handler:
+    """Make the handler of where everything is served. `resources` are routes that take access tokens."""
     services = composed.services
     passes = Passes(
         config=services.config,
@@ -52,10 +60,25 @@ def front(composed: Composed, access: AccessLog, forward: ForwardAuth, portal: P
         ),
         Door(name="engine pass", exact=frozenset({passes.path}), below=(), answer=passes.handle),
         Door(name="portal", exact=portal.exact, below=portal.below, takes=portal.takes, answer=portal.handle),
+        *_resources(resources),
         # Apps come last: no route can be put before an address of ours.
         Door(name="apps", exact=frozenset(), below=("",), answer=gate.handle),
     )
     return _handler(composed, access, doors)
+
+
+def _resources(resources: ProtectedResources | None) -> tuple[Door, ...]:
+    if resources is None:
+        return ()
+    return (
+        Door(
+            name="protected resource",
+            exact=frozenset(),
+            below=(RESOURCE_METADATA,),
+            takes=resources.takes,
+            answer=resources.answer,
+        ),
+    )
 
 
 def plain_server(composed: Composed, access: AccessLog) -> ConnectionServer:

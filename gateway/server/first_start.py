@@ -38,7 +38,7 @@ async def open_keys(engine: AsyncEngine, config: Config, clock: Clock) -> KeyRin
         ring = KeyRing(path, clock)
     await claim_keys(engine, path, [key.id for key in ring.keys])
     keep_in_memory(path)
-    if config.oidc.clients:
+    if config.oidc.enabled:
         await open_signing_keys(engine, config, clock)
         keyfile.keep(keys_path(config))
     return ring

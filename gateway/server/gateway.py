@@ -68,10 +68,12 @@ class Gateway:
         self._provider = build_provider(
             services, stores.grants, stores.consents, stores.logins, stores.subjects
         )
+        if self._provider.reader is not None:
+            composed.credentials.access_tokens = self._provider.reader
         portal = _portal(composed, self._provider)
         self._fast = build_fast_path(composed, access, forward, portal)
         composed.tunnel_watch.answers.append(self._fast.admitted)
-        self._front = front(composed, access, forward, portal)
+        self._front = front(composed, access, forward, portal, self._provider.resources)
         self._server: ConnectionServer | None = None
         self._plain: ConnectionServer | None = None
         self._ssl_context: ssl.SSLContext | None = None

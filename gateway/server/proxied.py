@@ -5,7 +5,8 @@ from contextlib import nullcontext
 
 from aiohttp import web
 
-from gateway.authn.api_credentials import ApiCredentials, basic_challenge
+from gateway.authn.access_tokens import ways_in
+from gateway.authn.api_credentials import ApiCredentials
 from gateway.authn.shown_credentials import ApiPrincipal
 from gateway.config.schema import AccessRequest, Route
 from gateway.errors import RequestRefused
@@ -96,7 +97,7 @@ class GuardedProxy:
                 WayOn(with_return(page, target.uri), f"{target.scheme}://{target.authority}{page}"),
                 request_id=trace.request_id,
                 remedies=self._remedies(route, target, principal, now),
-                offer=basic_challenge(target) if route.basic and decision.verdict is Verdict.SIGN_IN else "",
+                offer=ways_in(route, target, decision, principal),
             )
         # COPY and MOVE write somewhere else than their target says (RFC 4918 §10.3).
         if "Destination" in request.headers:

@@ -93,9 +93,7 @@ class AccountLinks:
 def named_users(config: Config) -> frozenset[str]:
     """The users whom rules of routes and apps mention by name: who gets such a name gets what they are allowed."""
     policies = [rule for route in config.routes for rule in route.access]
-    return frozenset(
-        name for policy in (*policies, *(app.policy for app in config.oidc.clients)) for name in policy.users
-    )
+    return frozenset(name for policy in (*policies, *config.oidc.policies) for name in policy.users)
 
 
 def _domain(email: str) -> str:

@@ -43,6 +43,25 @@ def clients(config: Config) -> Iterator[Finding]:
             yield Finding((*path, "policy", "require"), "`bypass` lets nobody in here", mend)
 
 
+def unlisted(config: Config) -> Iterator[Finding]:
+    """Find settings for apps that register themselves which let nobody in, or ask for nothing; and routes that take
+    tokens which nobody makes.
+    """
+    settings, path = config.oidc.self_registration, ("oidc", "self_registration")
+    if settings.enabled and not (settings.redirect_hosts or settings.loopback):
+        mend = (
+            "list hosts in `redirect_hosts`, or write `loopback: true` for programs on people's own machines"
+        )
+        yield Finding(path, "lets users return nowhere, so no app can be used", mend)
+    if settings.enabled and settings.policy.require == "bypass":
+        mend = "a sign-in needs somebody: write one_factor or two_factor"
+        yield Finding((*path, "policy", "require"), "`bypass` lets nobody in here", mend)
+    for index, route in enumerate(config.routes):
+        if route.oauth is not None and not config.oidc.enabled:
+            mend = "list an app in `oidc.clients`, or switch `oidc.self_registration` on"
+            yield Finding(("routes", index, "oauth"), "needs the OpenID provider, which is off", mend)
+
+
 def _authentication(path: KeyPath, client: OidcClient) -> Iterator[Finding]:
     if client.is_public and (len(client.auth) > 1 or client.secrets):
         yield Finding((*path, "auth"), "`none` and a secret exclude each other", "remove one of them")
@@ -109,4 +128,5 @@ def rotation(config: Config) -> Iterator[Finding]:
 OIDC_CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"oidc"}), clients),
     (frozenset({"oidc"}), rotation),
+    (frozenset({"oidc", "routes"}), unlisted),
 )

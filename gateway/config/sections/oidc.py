@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from gateway.config.sections.base import Section, Words
+from gateway.config.sections.oauth_access import OAuthScope as Scope
+from gateway.config.sections.oauth_access import UnlistedApps
 from gateway.config.sections.policy import Policy
 from gateway.config.units import Duration
 
@@ -18,9 +20,6 @@ SecretHash = Annotated[
     str,
     StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$"),
     Words("a hash that `auth-gateway oidc secret` prints"),
-]
-Scope = Annotated[
-    str, StringConstraints(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$"), Words("a scope such as `openid`")
 ]
 WebOrigin = Annotated[
     str,
@@ -99,6 +98,7 @@ class OidcClient(Section):
         "once", description="whether users are asked before it gets their data; none = it is your own app"
     )
     pkce: bool = Field(True, description="refuse sign-ins without PKCE; always so for `auth: [none]`")
+    par: bool = Field(False, description="refuse sign-ins that were not pushed before (RFC 9126)")
     id_token_alg: Literal["RS256", "ES256"] = Field(
         "RS256", description="signature of its tokens; every client knows RS256"
     )
@@ -119,6 +119,9 @@ class Oidc(Section):
     """Without clients there is no provider: its addresses are 404."""
 
     clients: tuple[OidcClient, ...] = Field((), description="the applications")
+    self_registration: UnlistedApps = Field(
+        UnlistedApps(), description="apps that are not listed, such as MCP clients; off by default"
+    )
     subject: Literal["opaque", "username"] = Field(
         "opaque",
         description="what apps know users by (`sub`): an id that nobody else ever gets, or the username, which may be "
@@ -138,3 +141,14 @@ class Oidc(Section):
         0.0,
         description="renew the keys that sign tokens after this time, such as `90d`; 0s = by command only",
     )
+
+    @property
+    def enabled(self) -> bool:
+        """Whether there is a provider."""
+        return bool(self.clients) or self.self_registration.enabled
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """Return the policies of all apps, listed or not."""
+        more = (self.self_registration.policy,) if self.self_registration.enabled else ()
+        return (*(client.policy for client in self.clients), *more)

@@ -11,6 +11,7 @@ from gateway.config.sections.app import App
 from gateway.config.sections.base import Section, Words
 from gateway.config.sections.foreign_jwt import ForeignIssuer
 from gateway.config.sections.header_presets import PresetName
+from gateway.config.sections.oauth_access import OAuthAccess
 from gateway.config.sections.policy import Policy, Rule
 from gateway.config.units import Duration, Size
 
@@ -122,6 +123,10 @@ class Route(Section):
     basic: bool = Field(False, description="accept HTTP Basic: the password as one factor, for programs")
     jwt: tuple[ForeignIssuer, ...] = Field(
         (), description="accept tokens that these issuers sign for programs, as one factor"
+    )
+    oauth: OAuthAccess | None = Field(
+        None,
+        description="accept access tokens of our OpenID provider that were made for this route (docs/mcp.md)",
     )
     client_cert: bool = Field(
         False, description="accept client certificates of `server.tls.client_ca_file` as one factor"
