@@ -195,7 +195,7 @@ def _to_the_app(route: Route, told: list[str], name: str, first: str = "") -> It
         yield f"\t\t\t\theader_up -{name}"
     if drops(route, "Cookie"):
         yield "\t\t\t\theader_up -Cookie"
-    for header, value in route.headers.add.items():
+    for header, value in route.headers.fixed.items():
         yield f'\t\t\t\theader_up {header} "{_quoted(value)}"'
     yield from _transport(route)
     yield "\t\t\t}"

@@ -51,6 +51,7 @@ def _of_route(route: Route) -> str:
         (route.rewrite.cookie_path, "rewrite.cookie_path changes cookies"),
         (route.max_body, "max_body counts bodies whose length nobody has told"),
         (route.health, "the workers probe its health"),
+        (route.headers.of_user or route.headers.basic, "the workers make headers of the user"),
         (route.client_cert, "client certificates"),
         (route.upstream_http == "lenient" and not url.startswith(HTTP2_SCHEMES), "upstream_http is lenient"),
         ("response" in route.timeouts.model_fields_set, "timeouts.response: Envoy limits whole answers only"),

@@ -163,7 +163,7 @@ def _route(plan: EnginePlan, route: Route) -> dict[str, Any]:
     match = _regex(
         path_pattern(route).removesuffix("(?:/|;|$)") + ("(?:[/;].*)?" if route.path != "/" else ".*")
     )
-    added = [_added(name, value) for name, value in route.headers.add.items()]
+    added = [_added(name, value) for name, value in route.headers.fixed.items()]
     told = list(forwarded(route))
     if "X-Forwarded-Prefix" in told:
         added.append(_added("X-Forwarded-Prefix", route.path.rstrip("/")))

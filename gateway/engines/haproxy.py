@@ -223,7 +223,7 @@ def _backend(plan: EnginePlan, route: Route) -> Iterator[str]:
         claim = f"var(txn.pass),jwt_payload_query('$.{_CLAIMS.get(told.fact, told.fact)}')"
         known = f"{{ var(txn.good) -m bool }} {{ {claim} -m len gt 0 }}"
         yield f"    http-request set-header {theirs} {told.before}%[{claim}] if {known}"
-    for header, value in route.headers.add.items():
+    for header, value in route.headers.fixed.items():
         yield f"    http-request set-header {header} '{_literal(value)}'"
     for _ in range(MOST_COOKIES):
         yield f"    http-request replace-header Cookie '^((?:.*;)?\\s*){name}=[^;]*;?\\s*(.*)$' '\\1\\2'"

@@ -54,7 +54,8 @@ def identity_names(route: Route) -> dict[str, str]:
     """Identity header -> the name that this route's app wants, without those it must not get."""
     renames = {canonical(ours): theirs for ours, theirs in route.headers.rename.items()}
     names = {name: renames.get(canonical(name), name) for name in told_by(route.headers.preset)}
-    return {ours: theirs for ours, theirs in names.items() if not drops(route, theirs)}
+    told = {ours: theirs for ours, theirs in names.items() if not drops(route, theirs)}
+    return told | {name: name for name in route.headers.of_user}
 
 
 def says(route: Route, header: str) -> HeaderFact:

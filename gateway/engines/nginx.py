@@ -283,7 +283,7 @@ def _to_the_app(route: Route) -> dict[str, str]:
     values |= {theirs.lower(): f"$told_{_variable(ours)}" for ours, theirs in identity_names(route).items()}
     values["authorization"] = _NOTHING if drops(route, "Authorization") else "$app_authorization"
     values["cookie"] = _NOTHING if drops(route, "Cookie") else "$app_cookies"
-    return values | {name.lower(): f'"{_quoted(value)}"' for name, value in route.headers.add.items()}
+    return values | {name.lower(): f'"{_quoted(value)}"' for name, value in route.headers.fixed.items()}
 
 
 def _variable(name: str) -> str:

@@ -152,6 +152,12 @@ def _mistakes(config: Config, engine: str) -> Iterator[Mistake]:
             problem = f"names a protocol that the exported {engine} would not switch to"
             mend = f"let {engine} send these requests to the gateway, or leave `websocket` alone"
             yield Mistake(file="config", line=0, key=f"routes[{index}].upgrades", problem=problem, mend=mend)
+        if route.headers.basic is not None and engine != "haproxy":
+            problem = f"signs users in at the app, which can't be exported to {engine}"
+            mend = f"let {engine} send these requests to the gateway"
+            yield Mistake(
+                file="config", line=0, key=f"routes[{index}].headers.basic", problem=problem, mend=mend
+            )
         for key in ("balance", "weights"):
             if key in route.model_fields_set:
                 problem = "is how the gateway itself shares the load, which can't be exported"

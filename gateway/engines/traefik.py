@@ -115,7 +115,7 @@ def _steps(route: Route, name: str, http: dict[str, Any]) -> list[str]:
     if base:
         steps[f"{name}-base"] = {"addPrefix": {"prefix": base}}
     dropped = {name: "" for name in (*_SET_BY_TRAEFIK, "cookie") if drops(route, name)}
-    if headers := {**dropped, **route.headers.add}:
+    if headers := {**dropped, **route.headers.fixed}:
         steps[f"{name}-headers"] = {"headers": {"customRequestHeaders": headers}}
     if route.max_body:
         steps[f"{name}-body"] = {"buffering": {"maxRequestBodyBytes": route.max_body}}

@@ -256,7 +256,8 @@ class ForwardAuth:
         # The proxy copies these into the request for its app, and must remove the client's own of those names first.
         assertion = self._assertions.issue(principal, target.host) if principal else None
         told = CIMultiDict(_NO_STORE)
-        for name, value in identity(principal, assertion, self._rules_for(route, door.told).told):
+        rules = self._rules_for(route, door.told)
+        for name, value in (*identity(principal, assertion, rules.told), *rules.of_user.told(principal)):
             told[name.decode()] = value.decode()
         if consumed:
             told[CONSUMED] = _AUTHORIZATION

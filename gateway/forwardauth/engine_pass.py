@@ -48,6 +48,8 @@ def route_id(route: Route) -> str:
 def is_settled(route: Route) -> bool:
     """Whether it is an app's, and whether one may depends on nothing but the user: then a pass can hold that."""
     asks = ("hosts", "paths", "query", "methods", "networks", "countries", "times", "max_age")
+    if route.headers.of_user or route.headers.basic:  # a pass has no room for them
+        return False
     return bool(route.upstreams) and not any(getattr(rule, key) for rule in route.access for key in asks)
 
 

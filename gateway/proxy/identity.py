@@ -44,13 +44,13 @@ def facts_of(principal: Principal, assertion: str | None) -> dict[Fact, str]:
         "username": user.username,
         "name": user.name,
         "email": user.email,
-        "groups": ",".join(_escaped(group, ",") for group in principal.groups),
-        "groups_piped": "|".join(_escaped(group, "|") for group in principal.groups),
+        "groups": ",".join(escaped(group, ",") for group in principal.groups),
+        "groups_piped": "|".join(escaped(group, "|") for group in principal.groups),
         "assertion": assertion or "",
     }
 
 
-def _escaped(group: str, separator: str) -> str:
+def escaped(group: str, separator: str) -> str:
     """The name without the separator, and different names for different groups: `%2C` as it stands is `%252C`."""
     code = f"%{ord(separator):02X}"
     if separator not in group and "%" not in group:

@@ -24,6 +24,7 @@ from gateway.proxy.client_headers import (
     Pairs,
 )
 from gateway.proxy.identity import clean, identity
+from gateway.proxy.user_headers import AUTHORIZATION, UserHeaders
 from gateway.request.target import REQUEST_ID
 
 _NO_MORE: Mapping[str, HeaderFact] = {}
@@ -81,6 +82,8 @@ class Removed:
 def removed_from(route: Route) -> Removed:
     """What this route's app gets from nobody but us."""
     written = (*route.headers.rename.values(), *route.headers.add)
+    if route.headers.basic is not None:
+        written = (*written, AUTHORIZATION)
     names = HOP_BY_HOP | REPLACED | ADDRESS | {canonical(name) for name in (*IDENTITY, *written)}
     # Apps that believe such a field would do DELETE where a rule has allowed POST.
     if limits_methods(route):
@@ -106,6 +109,7 @@ class HeaderRules:
     Attributes:
         told: what an app hears of the user, as header and fact, without what the route drops.
         add: fixed headers of the route.
+        of_user: those of its headers that are made of facts of the user.
         drop: canonical names that the app gets from nobody, not even from us.
         removed: what a client can't send.
         written: canonical names that the route's own settings write.
@@ -116,6 +120,7 @@ class HeaderRules:
 
     told: tuple[tuple[bytes, HeaderFact], ...]
     add: Pairs
+    of_user: UserHeaders
     drop: frozenset[str]
     removed: Removed
     written: frozenset[str]
@@ -134,7 +139,8 @@ class HeaderRules:
         told = [(renames.get(canonical(name), name), fact) for name, fact in says]
         return cls(
             told=tuple((name.encode(), fact) for name, fact in told if canonical(name) not in drop),
-            add=[(name.encode(), clean(value)) for name, value in route.headers.add.items()],
+            add=[(name.encode(), clean(value)) for name, value in route.headers.fixed.items()],
+            of_user=UserHeaders.of(route.headers),
             drop=drop,
             removed=removed_from(route),
             written=frozenset(map(canonical, (*renames.values(), *route.headers.add))),
@@ -172,7 +178,8 @@ def request_headers(
     out = strip_own_cookies(_end_to_end(received, rules, peer), rules.own_cookies)
     out += forwarded(received, target, peer, rules.prefix, via=rules.via)
     out += identity(principal, assertion, rules.told)
-    return [pair for pair in out if canonical(pair[0]) not in rules.drop] + rules.add
+    out = [pair for pair in out if canonical(pair[0]) not in rules.drop] + rules.add
+    return out + rules.of_user.told(principal) + rules.of_user.credentials(principal)
 
 
 def host_header(route: Route, target: Target, upstream: str) -> str:

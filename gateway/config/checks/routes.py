@@ -8,6 +8,7 @@ from gateway.config import addresses
 from gateway.config.checks.certificates import file_problem, pair_problem
 from gateway.config.checks.finding import Check, Finding
 from gateway.config.error_messages import did_you_mean
+from gateway.config.header_templates import read_template
 from gateway.config.schema import Config, Route
 from gateway.config.sections.header_presets import told_by
 from gateway.config.yaml_document import KeyPath
@@ -165,6 +166,7 @@ def headers(config: Config) -> Iterator[Finding]:
                 mend = _near(old, told) or f"they are {', '.join(told)}"
                 yield Finding((*base, "rename", old), "is not one of this route's identity headers", mend)
             yield from _header_name((*base, "rename", old), new)
+        yield from _of_user(base, route)
         for name, value in route.headers.add.items():
             yield from _header_name((*base, "add", name), name)
             if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value) or not value.isascii():
@@ -173,6 +175,24 @@ def headers(config: Config) -> Iterator[Finding]:
             yield from _header_name((*base, "drop", number), name)
         for number, name in enumerate(route.headers.keep):
             yield from _kept((*base, "keep", number), name, route)
+
+
+def _of_user(base: KeyPath, route: Route) -> Iterator[Finding]:
+    """Values with facts of the user that can't be read, and credentials that two keys would write."""
+    headers, basic = route.headers, route.headers.basic
+    values = {("add", name): value for name, value in headers.of_user.items()}
+    if basic is not None:
+        values |= {
+            ("basic", "username"): basic.username,
+            ("basic", "password"): basic.password.get_secret_value(),
+        }
+        if "authorization" in map(_folded, (*headers.add, *headers.keep, *headers.rename.values())):
+            yield Finding((*base, "basic"), "and another key both say what Authorization is", "remove one")
+    for key, value in values.items():
+        try:
+            read_template(value)
+        except ValueError as error:
+            yield Finding((*base, *key), "asks for something that is no fact of a user", str(error))
 
 
 def _kept(path: KeyPath, name: str, route: Route) -> Iterator[Finding]:

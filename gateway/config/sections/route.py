@@ -4,8 +4,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PrivateAttr, StringConstraints
+from pydantic import Field, PrivateAttr, SecretStr, StringConstraints
 
+from gateway.config.header_templates import is_template
 from gateway.config.sections.answers import Redirect, Respond
 from gateway.config.sections.app import App
 from gateway.config.sections.base import Section, Words
@@ -56,6 +57,13 @@ class UpstreamTls(Section):
     server_name: str | None = Field(None, description="name to expect instead of the URL's host")
 
 
+class BasicCredentials(Section):
+    """What an app wants in HTTP Basic. Facts of the user may stand in both."""
+
+    username: str = Field(min_length=1, description='as `{user.username}` or `"shared"`')
+    password: SecretStr = Field(description="as `{user.wiki-password}`, or one text for all")
+
+
 class Headers(Section):
     """Which headers the upstream gets beside those of the request. See docs/headers.md."""
 
@@ -66,7 +74,13 @@ class Headers(Section):
     rename: dict[str, str] = Field(
         default_factory=dict, description="identity header -> the name the app wants"
     )
-    add: dict[str, str] = Field(default_factory=dict, description="set on every request to the upstream")
+    add: dict[str, str] = Field(
+        default_factory=dict,
+        description="set on every request to the upstream; with `{user.department}` in it, only if the user has that",
+    )
+    basic: BasicCredentials | None = Field(
+        None, description="sign the user in at the app with HTTP Basic; the client's Authorization stays here"
+    )
     drop: tuple[str, ...] = Field(
         (), description="headers of ours, or of the client, that the app must not get"
     )
@@ -79,6 +93,16 @@ class Headers(Section):
         False,
         description="say `Via` also where no proxy before us does; many web servers then stop compressing",
     )
+
+    @cached_property
+    def fixed(self) -> dict[str, str]:
+        """Those of `add` that are the same for everybody."""
+        return {name: value for name, value in self.add.items() if not is_template(value)}
+
+    @cached_property
+    def of_user(self) -> dict[str, str]:
+        """Those of `add` that tell of the user."""
+        return {name: value for name, value in self.add.items() if is_template(value)}
 
 
 class Rewrite(Section):

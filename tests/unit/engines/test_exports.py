@@ -178,6 +178,27 @@ def test_no_export_forgets_how_the_load_is_shared(key: str, value: Any, tmp_path
         plan(replace_routes(planned(tmp_path).config, routes), engine="haproxy")
 
 
+def test_credentials_for_an_app_are_exported_to_nobody_but_by_way_of_the_gateway(tmp_path: Path) -> None:
+    basic = {"username": "{user.username}", "password": "secret-word"}
+    config = configured(tmp_path, routes=[{"upstream": "http://10.0.0.1:80", "headers": {"basic": basic}}])
+    for engine in ("nginx", "caddy", "traefik", "envoy"):
+        with pytest.raises(ConfigError, match="signs users in at the app"):
+            plan(config, engine=engine)
+    what = plan(config, engine="haproxy")
+    assert "secret-word" not in str(export_files("haproxy", what, config))
+    assert "use_backend app_0" not in str(export_files("haproxy", what, config))
+
+
+def test_facts_of_the_user_are_taken_from_the_answer_and_never_written_out(tmp_path: Path) -> None:
+    headers = {"add": {"X-Department": "{user.department}", "X-From": "here"}}
+    what = plan(configured(tmp_path, routes=[{"upstream": "http://10.0.0.1:80", "headers": headers}]))
+    for engine in ("nginx", "caddy", "traefik", "envoy"):
+        text = str(export_files(engine, what, what.config))
+        assert "{user" not in text, engine
+        assert "x-department" in text.lower(), engine
+        assert "here" in text, engine
+
+
 def replace_routes(config: Config, routes: list[dict[str, Any]] = ANSWERED) -> Config:
     values = config.model_dump(exclude={"routes"}, exclude_unset=True)
     return Config.model_validate({**values, "routes": routes})
