@@ -43,6 +43,7 @@ SECTIONS: dict[str, Any] = {
     "passwords": {"argon2_memory": "7MiB", "argon2_passes": 5, "concurrency": 2, "queue": 100},
     "access_requests": [{"group": "editors", "approvers": ["leads"], "longest": "4h"}],
     "user_tokens": {"enabled": True},
+    "registration": {"mode": "open", "groups": ["guests"]},
     "oidc": {"clients": [WEB, SPA]},
     "domains": [{"domain": "other.test"}],
     "log": {"access": False},

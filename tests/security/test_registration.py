@@ -1,5 +1,6 @@
 """Rules 2, 3, 5, 6, 9 and 10 for accounts that people make: what is proven first, and what nobody gets."""
 
+import asyncio
 import logging
 from pathlib import Path
 
@@ -137,6 +138,20 @@ async def test_of_two_links_for_one_address_one_makes_the_account(tmp_path: Path
         late = await other.post(HERE, {**fields, "name": "Eve", "password": "another good passphrase"})
         assert late.status == 410
         assert (await other.password(ADDRESS, "another good passphrase")).status == 401
+
+
+async def test_two_who_send_at_once_get_one_account(tmp_path: Path) -> None:
+    async with (
+        registering(tmp_path) as (rig, mailbox),
+        rig.browser() as browser,
+        rig.browser() as other,
+    ):
+        sending = [
+            details(one, await asked(rig, one, mailbox), password=f"{SECRET} {number}")
+            for number, one in enumerate((browser, other))
+        ]
+        assert sorted(one.status for one in await asyncio.gather(*sending)) == [303, 410]
+        assert len(await rig.gateway.stores.sessions.list(ADDRESS)) == 1
 
 
 @pytest.mark.parametrize("event", ["time", "user", "named", "closed domain"])

@@ -205,9 +205,11 @@ async def test_a_code_is_good_for_its_own_link_and_number_alone(tmp_path: Path) 
         rig.browser() as other,
     ):
         mine = await asked(rig, browser, mailbox)
+        same = await asked(rig, other, mailbox)
         theirs = await asked(rig, other, mailbox, "other@harbour.test")
         assert (await step(browser, mine, address=NUMBER)).status == 200
         code = rig.codes[-1]
+        assert (await step(other, same, code=code)).status == 401, "that was another browser's"
         assert (await step(other, theirs, address="+4915112345671")).status == 200
         if rig.codes[-1] != code:
             assert (await step(other, theirs, code=code)).status == 401

@@ -13,12 +13,15 @@ from urllib.parse import unquote
 import pytest
 
 from gateway.keyring import KeyRing
+from gateway.model import User
 from gateway.stores.sql.credentials import SqlCredentials
 from tests.approving import APPROVE, ask
 from tests.integration.test_factor_enrolment import enrol_totp
 from tests.live_rig import Answer, Live, cookies_of, hidden, new_session
+from tests.mailbox import link_in
 from tests.rig import csrf_of
 from tests.software_key import SoftwareKey
+from tests.waiting import until
 
 MANY = 9
 FORM = {"Content-Type": "text/plain", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}
@@ -140,6 +143,50 @@ async def test_an_invitation_is_accepted_once(rig: Live) -> None:
             ),
         )
     assert count(answers, 303) == 1
+
+
+NEWCOMER = {"X-Forwarded-For": "198.51.100.77"}
+
+
+async def on_the_way(rig: Live, guest: User, number: int) -> tuple[dict[str, str], str]:
+    """The form and the cookies of a browser in which mailbox and phone are proven; `number` asked before."""
+    async with rig.browser() as browser:
+        token = await browser.token("/_auth/register")
+        asked = {"email": guest.email, "csrf_token": token, "rd": "/"}
+        assert (await browser.post("/_auth/register", asked, **NEWCOMER)).status == 200
+        mails = rig.mailbox.mails
+        await until(lambda: [to for to, _ in mails].count(guest.email) > number, "a mail")
+        link = link_in([text for to, text in mails if to == guest.email][number])
+        form = {"token": link.partition("token=")[2], "csrf_token": await browser.token(link)}
+        await browser.post("/_auth/register", {**form, "address": guest.phone}, **NEWCOMER)
+        proof, cookies = {**form, "code": await rig.code(guest, number)}, cookies_of(browser)
+        answers = await rig.race(
+            3, lambda at: rig.ask("/_auth/register", proof, at=at, cookies=cookies, **NEWCOMER)
+        )
+        assert count(answers, 200) >= 1
+        return form | {"name": "New Comer"}, cookies
+
+
+async def test_a_registration_makes_one_account(rig: Live) -> None:
+    """With two links for one address, in two browsers, too."""
+    guest = User("newcomer@example.test", email="newcomer@example.test", phone="+4915119000001")
+    forms = [await on_the_way(rig, guest, number) for number in range(2)]
+    choices = iter(range(MANY))
+
+    async def create(at: str) -> Answer:
+        form, cookies = forms[(number := next(choices)) % 2]
+        filled = form | {"password": f"zebra {number} crossing at dawn"}
+        return await rig.ask("/_auth/register", filled, at=at, cookies=cookies, **NEWCOMER)
+
+    answers = await rig.race(MANY, create)
+    assert count(answers, 200) == 1
+    assert {one.status for one in answers} <= {200, 410}
+    assert sum(map(new_session, answers)) == 1
+    user = await rig.directory.get(guest.username)
+    assert user is not None
+    assert (user.phone, user.groups) == (guest.phone, ("guests",))
+    await rig.until_logged("account_created", guest.username)
+    assert rig.logged("account_created", guest.username) == 1
 
 
 async def test_a_kept_form_goes_out_once(rig: Live) -> None:
