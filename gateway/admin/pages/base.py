@@ -17,7 +17,7 @@ REGISTRATIONS = "/registrations"
 MENU = (
     ("", N_("Overview")),
     ("/users", N_("Users")),
-    (REGISTRATIONS, N_("Registrations")),
+    (REGISTRATIONS, N_("New accounts")),
     ("/sessions", N_("Sessions")),
     ("/blocked", N_("Blocked now")),
     ("/audit", N_("Audit log")),
