@@ -137,6 +137,9 @@ async def superset(stage: Stage) -> None:
     config = stage.folder / "superset_config.py"
     config.write_text(
         "from flask_appbuilder.const import AUTH_REMOTE_USER\n"
+        "from superset.security import SupersetSecurityManager\n"
+        "class Manager(SupersetSecurityManager):\n    register_superset_auth_view = False\n"
+        "CUSTOM_SECURITY_MANAGER = Manager\nRECAPTCHA_PUBLIC_KEY = ''\n"
         "AUTH_TYPE = AUTH_REMOTE_USER\nAUTH_REMOTE_USER_ENV_VAR = 'HTTP_REMOTE_USER'\n"
         "AUTH_USER_REGISTRATION = True\nAUTH_USER_REGISTRATION_ROLE = 'Gamma'\nENABLE_PROXY_FIX = True\n"
         f"SECRET_KEY = {'s' * 42!r}\nSQLALCHEMY_DATABASE_URI = 'sqlite:///{stage.folder}/superset.db'\n"
@@ -199,8 +202,13 @@ async def n8n(stage: Stage) -> None:
         await page.locator("input[name=firstName]").fill("Alice")
         await page.locator("input[name=lastName]").fill("Example")
         await page.locator("input[type=password]").fill("The app has its own 1")
+        await page.get_by_role("button", name="Next").click()
+        skip, scratch = page.get_by_role("button", name="Get started"), page.get_by_text("Start from scratch")
+        await expect(skip.or_(scratch).first).to_be_visible()
+        if await skip.is_visible():
+            await skip.click()
         async with page.expect_websocket(lambda socket: "/rest/push" in socket.url) as opened:
-            await page.get_by_role("button", name="Next").click()
+            await scratch.click()
         await opened.value
 
 

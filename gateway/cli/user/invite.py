@@ -1,6 +1,7 @@
 """`auth-gateway user invite`: adds a person without a password and mails a link that works once."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -26,20 +27,23 @@ def invite(
 ) -> None:
     """Invite a person: they choose a password and add a second factor by a link that works once, for 72 hours.
 
-    Inviting somebody again who has not come yet sends a new link; the one before it ends.
+    Inviting somebody again who has not come yet sends a new link; the one before it ends. Who is a user already and has
+    no password, after an import for instance, is invited by name alone: the link goes to the known address.
     """
-    if not email and not show:
-        raise click.UsageError("Give --email, or --print to hand over the link yourself.")
     wanted = User(username, name=name, email=email, phone=phone, groups=groups)
 
     async def work(opened: Opened) -> str:
-        link = await _link(opened, wanted)
-        if not show:
-            await _mail(opened, email, link)
-        return link
+        found = await opened.directory.get(wanted.username)
+        address = email or (found.email if found else "")
+        if not address and not show:
+            raise click.UsageError("Give --email, or --print to hand over the link yourself.")
+        link = await _link(opened, replace(wanted, email=address))
+        if show:
+            return link
+        await _mail(opened, address, link)
+        return f"invited {username} by mail to {address}"
 
-    link = run(config_file, work)
-    click.echo(link if show else f"invited {username} by mail to {email}")
+    click.echo(run(config_file, work))
 
 
 async def _link(opened: Opened, wanted: User) -> str:

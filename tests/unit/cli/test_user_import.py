@@ -138,3 +138,14 @@ def test_numbers_in_imports_and_commands_are_of_the_default_country(config, comm
     command("user", "set", "bob", "--phone", "0151 12345670")
     found = [stored(lambda opened, name=name: opened.directory.get(name)).phone for name in ("alice", "bob")]
     assert found == ["+4915112345678", "+4915112345670"]
+
+
+def test_who_was_imported_without_a_password_is_invited_by_name_alone(command, tmp_path: Path) -> None:
+    text = "username,email,groups\nbob,bob@example.test,ops\ncarol,,\n"
+    assert imported(command, tmp_path, "people.csv", text).exit_code == 0
+    mailed = command("user", "invite", "bob")
+    assert (mailed.exit_code, mailed.output.splitlines()[-1]) == (0, "invited bob by mail to bob@example.test")
+    assert "/_auth/invite" in command("user", "invite", "bob", "--print").output
+    assert command("user", "invite", "bob", "--email", "other@example.test").exit_code == 1
+    nowhere = command("user", "invite", "carol")
+    assert (nowhere.exit_code, "--email" in nowhere.output) == (2, True)
