@@ -144,7 +144,10 @@ def test_who_was_imported_without_a_password_is_invited_by_name_alone(command, t
     text = "username,email,groups\nbob,bob@example.test,ops\ncarol,,\n"
     assert imported(command, tmp_path, "people.csv", text).exit_code == 0
     mailed = command("user", "invite", "bob")
-    assert (mailed.exit_code, mailed.output.splitlines()[-1]) == (0, "invited bob by mail to bob@example.test")
+    assert (mailed.exit_code, mailed.output.splitlines()[-1]) == (
+        0,
+        "invited bob by mail to bob@example.test",
+    )
     assert "/_auth/invite" in command("user", "invite", "bob", "--print").output
     assert command("user", "invite", "bob", "--email", "other@example.test").exit_code == 1
     nowhere = command("user", "invite", "carol")
