@@ -16,11 +16,13 @@ from gateway.admin.pages.user_filters import FIELDS, UserFilter
 from gateway.admin.revocation import HeldDevice, HeldFactor, Seat
 from gateway.admin.safeguards import OWN_FACTORS
 from gateway.admin.traffic import Traffic
+from gateway.admin.user_import import ImportLine, ImportPlan
 from gateway.admin.users import OneTimeLink
 from gateway.authn.attacks import Attack
 from gateway.authn.lockouts import Lockout
 from gateway.config.schema import Policy, Route
 from gateway.config.sections.sms_migration import SmsMigration
+from gateway.directory.user_files import BadLine
 from gateway.model import User
 from gateway.policy.decide import Routes
 from gateway.proxy.proxy import UpstreamHealth
@@ -223,6 +225,24 @@ ADMIN_PAGES = {
         "/users",
         report=BulkReport("disable", "", ["mira"], [("otto", "there is no such user")]),
         id="abc",
+    ),
+    "admin-users-import": _page("import.html", "/users", text="", plan=None, done=None),
+    "admin-users-import-preview": _page(
+        "import.html",
+        "/users",
+        text="username\nnina\n",
+        plan=ImportPlan(
+            [
+                ImportLine(2, replace(MIRA, username="nina"), None, None, ()),
+                ImportLine(3, OTTO, None, OTTO, ("groups",)),
+            ],
+            [BadLine(4, "this row does not have 3 columns")],
+            1,
+        ),
+        done=None,
+    ),
+    "admin-users-imported": _page(
+        "import.html", "/users", text="", plan=ImportPlan((), [BadLine(4, "no")], 1), done=2
     ),
     "admin-user": _page("user.html", "/users", **USER),
     "admin-user-link": _page(

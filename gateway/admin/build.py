@@ -21,10 +21,12 @@ from gateway.admin.pages.registrations import RegistrationScreens
 from gateway.admin.pages.routes import RouteScreens
 from gateway.admin.pages.sessions import SessionScreens
 from gateway.admin.pages.sms import SmsScreens
+from gateway.admin.pages.user_files import UserFileScreens
 from gateway.admin.pages.users import UserScreens
 from gateway.admin.registrations import AdminRegistrations
 from gateway.admin.revocation import Accesses
 from gateway.admin.services import AdminServices
+from gateway.admin.user_import import UserImport
 from gateway.admin.users import UserChanges
 from gateway.portal.request import PortalRequest, Views
 
@@ -37,6 +39,7 @@ def admin_pages(admin: AdminServices) -> Views:
         UserScreens(paper=paper, people=people, accesses=accesses, blocks=blocks),
         SessionScreens(paper, accesses),
     )
+    files = UserFileScreens(paper, UserImport(admin, people))
     bulk = BulkScreens(paper, BulkActs(admin, people, accesses))
     audit, routes, blocked = AuditScreens(paper), RouteScreens(paper), BlockedScreens(paper, blocks)
     registrations = RegistrationScreens(paper, AdminRegistrations(admin))
@@ -49,6 +52,8 @@ def admin_pages(admin: AdminServices) -> Views:
             "/user": {"GET": users.show, "POST": users.act},
             "/users/bulk": {"GET": bulk.preview, "POST": bulk.act},
             "/users/done": {"GET": bulk.done, "POST": bulk.undo},
+            "/users/import": {"GET": files.show, "POST": files.take},
+            "/users.csv": {"GET": files.give},
             "/users.yaml": {"GET": users.export},
             "/sessions": {"GET": sessions.list, "POST": sessions.end},
             "/blocked": {"GET": blocked.list, "POST": blocked.lift},

@@ -15,10 +15,9 @@ import yaml
 from aiohttp import web
 
 from gateway.directory.base import Directory, every
+from gateway.directory.user_files import FORMULA
 from gateway.model import User
 from gateway.stores.protocols.audit import AuditEntry, AuditQuery, AuditSearch
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def csv_line(cells: Iterable[object]) -> str:
@@ -29,7 +28,7 @@ def csv_line(cells: Iterable[object]) -> str:
 
 
 def _plain(text: str) -> str:
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text
 
 
 PROTECTED = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}

@@ -14,6 +14,8 @@ from gateway.directory.password_hashing import is_supported
 from gateway.directory.yaml_users import attribute_lists
 from gateway.model import User
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""How text begins that a spreadsheet runs (OWASP, CSV injection)."""
 FIELDS = ("username", "name", "email", "phone", "groups", "disabled", "password", "password_hash")
 _OF_YAML = (*FIELDS, "attributes")
 _YES, _NO = {"true", "yes", "1"}, {"false", "no", "0", ""}
@@ -66,9 +68,14 @@ def read_csv(text: str) -> Imported:
             if "" in row or None in row.values():
                 yield BadLine(reader.line_num, f"this row does not have {len(columns)} columns")
             else:
-                yield _entry(reader.line_num, row)
+                yield _entry(reader.line_num, {key: _unquoted(cell) for key, cell in row.items()})
     except csv.Error as error:
         yield BadLine(reader.line_num, f"not CSV: {error}")
+
+
+def _unquoted(cell: str) -> str:
+    """Take off the quote that our exports put in front of what a spreadsheet could run, such as "'+49…"."""
+    return cell[1:] if cell[:1] == "'" and cell[1:].lstrip(" ").startswith(FORMULA) else cell
 
 
 def read_yaml(text: str) -> Imported:
