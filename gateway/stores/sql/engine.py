@@ -40,10 +40,8 @@ def open_engine(url: str) -> AsyncEngine:
             raise _unusable(f'"{other}" is not a database that the gateway can use')
 
 
-def _unusable(problem: str) -> ConfigError:
-    return ConfigError(
-        [Mistake(file="configuration", line=0, key="storage.url", problem=problem, mend=_FORMS)]
-    )
+def _unusable(problem: str, mend: str = _FORMS) -> ConfigError:
+    return ConfigError([Mistake(file="configuration", line=0, key="storage.url", problem=problem, mend=mend)])
 
 
 def _open_sqlite(url: URL) -> AsyncEngine:
@@ -87,7 +85,7 @@ def _open_postgres(url: URL) -> AsyncEngine:
     except ModuleNotFoundError as error:
         if error.name != "asyncpg":
             raise
-        raise _unusable('the PostgreSQL driver is missing: pip install "auth-gateway[postgres]"') from None
+        raise _unusable("the PostgreSQL driver is missing", 'pip install "auth-gateway[postgres]"') from None
     event.listen(engine.sync_engine, "connect", _on_postgres_connect)
     event.listen(engine.sync_engine, "handle_error", _on_postgres_error)
     return engine
