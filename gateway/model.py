@@ -68,6 +68,8 @@ class SessionRecord:
     """When a security key of which model (AAGUID), for which its maker vouches, was last used in this session."""
     kept: bool = False
     """The user wants to stay signed in in this browser (`session.keep_signed_in`)."""
+    provider_groups: tuple[str, ...] = ()
+    """Groups that the identity provider named at this sign-in, as the configuration reads them."""
 
     @property
     def auth_time(self) -> float:
@@ -113,7 +115,9 @@ class Principal:
     user: User
     session: SessionRecord
     granted: tuple[str, ...] = ()
-    """Groups that an approver lent this user, good until `granted_until` (Unix seconds). Never the directory's."""
+    """Groups that an approver lent this user, good until `granted_until` (Unix seconds), and those that an identity
+    provider named for this session. Never the directory's.
+    """
     granted_until: float = math.inf
 
     # Asked several times for each request, so worked out once.

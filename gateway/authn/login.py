@@ -88,13 +88,19 @@ class SignIn(MissingProof):
         return await self._devices.recognise(client.cookies, user) if has_cookie else None
 
     async def federated(
-        self, client: LoginOrigin, user: User, before: Principal | None, *, mfa: bool
+        self,
+        client: LoginOrigin,
+        user: User,
+        before: Principal | None,
+        *,
+        mfa: bool,
+        groups: tuple[str, ...] = (),
     ) -> Principal:
-        """Start a session for a user whom a provider vouches for; `mfa`: with a second factor that we trust. Raises
-        TooUnusual.
+        """Start a session for a user whom a provider vouches for; `mfa`: with a second factor that we trust; `groups`
+        are those that it names. Raises TooUnusual.
         """
         metrics.sign_ins.labels("federated", "right").inc()
-        return await self._let_in(client, user, before, factor="federated", mfa=mfa)
+        return await self._let_in(client, user, before, factor="federated", mfa=mfa, groups=groups)
 
     async def mailed_link(self, client: LoginOrigin, user: User, before: Principal | None) -> Principal:
         """Start a session for a user who followed a link in their mailbox. Raises TooUnusual."""
@@ -109,6 +115,7 @@ class SignIn(MissingProof):
         *,
         factor: str = "password",
         mfa: bool = False,
+        groups: tuple[str, ...] | None = None,
     ) -> Principal:
         """After the first factor: a session that knows of a remembered device, and of what is unusual."""
         # A device may be remembered for a code to the mailbox, so it adds nothing to a link that went there.
@@ -118,7 +125,7 @@ class SignIn(MissingProof):
         )
         rise = partial(self._sessions.rise, ip=client.ip, user_agent=client.user_agent, keep=client.keep)
         step_up = action == "step_up"
-        record = await rise(before, user.username, factor, step_up=step_up)
+        record = await rise(before, user.username, factor, step_up=step_up, provider_groups=groups)
         self._note_kept(client, record)
         if factor == "password":
             self._audit.record("password_ok", user.username, client.ip, sid=record.sid[:8])

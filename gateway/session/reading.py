@@ -235,7 +235,9 @@ class SessionReader:
         """Return whom a record stands for, with the groups that are lent to this user now."""
         grants = await self._granted(user.username, self._clock()) if self._granted else ()
         until = min((end for _, end in grants), default=math.inf)
-        return Principal(user, record, tuple(group for group, _ in grants), granted_until=until)
+        return Principal(
+            user, record, (*(group for group, _ in grants), *record.provider_groups), granted_until=until
+        )
 
     async def with_lent_groups(self, user: User) -> User:
         """Return the user with the groups that are lent to them for now, for requests without a session."""

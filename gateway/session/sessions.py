@@ -31,12 +31,14 @@ class Sessions(SessionReader):
         step_up: bool = False,
         key_model: str = "",
         keep: bool = False,
+        provider_groups: tuple[str, ...] | None = None,
     ) -> SessionRecord:
         """A factor was proven: a new session id that carries what this user had proven so far; the old one ends.
 
         Raises SessionEnded if the old one has ended meanwhile: what it had proven counts no more. `step_up` asks
         for a second factor whatever the route; only a real one settles that. `key_model`: of a security key. `keep`
-        makes the session one that is kept; one that is kept stays so.
+        makes the session one that is kept; one that is kept stays so. `provider_groups` are those that an identity
+        provider names now; None: it was not asked, and those from before stay.
         """
         now, lives = self._clock(), self.expiry.lifetimes
         old = principal.session if principal and principal.username == username else None
@@ -61,6 +63,9 @@ class Sessions(SessionReader):
             device_at=old.device_at if old else 0.0,
             key_models={**(old.key_models if old else {}), **({key_model: now} if key_model else {})},
             kept=kept,
+            provider_groups=(old.provider_groups if old else ())
+            if provider_groups is None
+            else provider_groups,
         )
         if not await self._sessions.put(record, instead_of=old.sid if old else ""):
             raise SessionEnded(f"a session of {username} ended while it was proving {factor}")

@@ -43,6 +43,8 @@ class ProviderAccount:
     email: str = ""
     name: str = ""
     mfa: bool = False
+    groups: tuple[str, ...] = ()
+    """As the provider writes them, nothing where the configuration does not ask."""
 
 
 class FederationProvider(Protocol):

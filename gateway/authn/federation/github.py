@@ -10,6 +10,8 @@ from gateway.authn.federation.http_client import ProviderHttp
 from gateway.authn.federation.openid import challenge, with_query
 from gateway.config.sections.identity_providers import GithubProvider as GithubConfig
 
+_PER_PAGE, _MOST_PAGES = 100, 5
+
 
 class Github:
     """Sign-in with GitHub or GitHub Enterprise."""
@@ -22,7 +24,7 @@ class Github:
         query = {
             "client_id": self._config.client_id,
             "redirect_uri": attempt.redirect_uri,
-            "scope": "read:user user:email",
+            "scope": "read:user user:email" + (" read:org" if self._config.groups else ""),
             "state": attempt.state,
             "code_challenge": challenge(attempt.verifier),
             "code_challenge_method": "S256",
@@ -44,7 +46,27 @@ class Github:
             username=str(user.get("login") or ""),
             email=_primary(emails),
             name=str(user.get("name") or ""),
+            groups=await self._groups(api, token) if self._config.groups else (),
         )
+
+    async def _groups(self, api: str, token: str) -> tuple[str, ...]:
+        """Organisations by name, and teams as `organisation/team`. Raises NotSignedIn if GitHub does not tell all."""
+        orgs = await self._all(f"{api}/user/memberships/orgs?state=active", token)
+        teams = await self._all(f"{api}/user/teams?", token)
+        found = [_named(one.get("organization")) for one in orgs]
+        found += [f"{_named(one.get('organization'))}/{one.get('slug')}" for one in teams]
+        return tuple(found)
+
+    async def _all(self, url: str, token: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for page in range(1, _MOST_PAGES + 1):
+            some = await self._http.get(f"{url}&per_page={_PER_PAGE}&page={page}", token=token)
+            if not isinstance(some, list) or not all(isinstance(one, dict) for one in some):
+                raise NotSignedIn(f"{self._config.name}: the API does not tell organisations and teams")
+            found += some
+            if len(some) < _PER_PAGE:
+                return found
+        raise NotSignedIn(f"{self._config.name}: the account is in too many organisations or teams")
 
     async def _token(self, attempt: ProviderLogin, code: str) -> str:
         form = {
@@ -62,6 +84,14 @@ class Github:
 
     async def close(self) -> None:
         await self._http.close()
+
+
+def _named(organization: object) -> str:
+    """GitHub's names have no capitals that count."""
+    login = organization.get("login") if isinstance(organization, dict) else None
+    if not isinstance(login, str) or not login:
+        raise NotSignedIn("GitHub: an organisation without a name")
+    return login.lower()
 
 
 def _primary(emails: Any) -> str:

@@ -14,11 +14,13 @@ from joserfc.jwk import KeySet
 
 from gateway.authn.federation.base import NotSignedIn, ProviderAccount, ProviderLogin, ProviderUnavailable
 from gateway.authn.federation.claims import (
+    claim_texts,
     hosted_domain_asked,
     is_of_hosted_domain,
     is_subject,
     saw_two_factors,
 )
+from gateway.authn.federation.group_names import groups_claimed
 from gateway.authn.federation.http_client import ProviderHttp
 from gateway.clock import Clock
 from gateway.config.sections.identity_providers import OidcProvider
@@ -75,7 +77,10 @@ class OpenIdProvider:
             raise NotSignedIn(f"the provider said {answer.get('error', 'nothing')[:60]!r}")
         tokens = await self._tokens(found, attempt, answer["code"])
         claims = await self._verified(str(tokens.get("id_token", "")), attempt.nonce)
-        if not {"email", "email_verified"} <= set(claims) and "userinfo_endpoint" in found:
+        groups = self._config.groups
+        told = {"email", "email_verified"} <= set(claims)
+        told = told and (groups is None or bool(claim_texts(claims, groups.claim)))
+        if not told and "userinfo_endpoint" in found:
             claims = await self._with_userinfo(found, claims, str(tokens.get("access_token", "")))
         if not is_of_hosted_domain(self._config, claims):
             raise NotSignedIn(f"{self._config.name}: no account of an organisation among `domains` (`hd`)")
@@ -206,6 +211,7 @@ class OpenIdProvider:
             email=str(claims.get("email", "")) if _is_true(claims.get("email_verified")) else "",
             name=str(claims.get("name", "")),
             mfa=self._config.trust_mfa and saw_two_factors(claims),
+            groups=groups_claimed(self._config, claims),
         )
 
     async def close(self) -> None:

@@ -47,6 +47,8 @@ def identity_providers(config: Config) -> Iterator[Finding]:
             if isinstance(one, OidcProvider):
                 mend += ", or say `assigns_usernames: true` if nobody can choose a name there"
             yield Finding((*place, "match"), "would let in whoever takes a user's name there first", mend)
+        if one.groups is not None and not (one.groups.map or one.groups.prefix):
+            yield Finding((*place, "groups"), "takes no group", "name some in `map`, or give all a `prefix`")
         if one.create and not isinstance(config.directory, DirectoryDatabase):
             kind = config.directory.kind
             yield Finding((*place, "create"), f"users can't be added to the {kind} directory", "remove it")

@@ -28,6 +28,20 @@ HttpsUrl = Annotated[
 ]
 
 
+class ProviderGroups(Section):
+    """Groups of a provider that count here for as long as the session lasts, beside those of the directory."""
+
+    claim: str = Field(
+        "groups",
+        min_length=1,
+        description="the claim that holds them; `realm_access.roles` is one inside another",
+    )
+    map: dict[str, tuple[GroupName, ...]] = Field(
+        default_factory=dict, description="the provider's name of a group -> our groups; others don't count"
+    )
+    prefix: str = Field("", description="all of them count, with this in front, such as `keycloak:`")
+
+
 class ProviderBase(Section):
     """What every identity provider needs: its name, our client there, and who may come."""
 
@@ -43,6 +57,9 @@ class ProviderBase(Section):
         (), description="only accounts with a mail address in these domains; empty = any"
     )
     create: bool = Field(False, description="add a user for an account that matches nobody (needs `domains`)")
+    groups: ProviderGroups | None = Field(
+        None, description="groups that the provider names, for rules and apps (docs/federation.md)"
+    )
     create_groups: tuple[GroupName, ...] = Field((), description="groups of users added like that")
 
 

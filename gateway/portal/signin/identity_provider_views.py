@@ -9,6 +9,7 @@ from aiohttp import web
 from gateway.authn.federation.accounts import AccountLinks, named_users
 from gateway.authn.federation.base import FederationProvider, NotSignedIn, ProviderUnavailable
 from gateway.authn.federation.github import Github
+from gateway.authn.federation.group_names import groups_from
 from gateway.authn.federation.login_state import LoginStates
 from gateway.authn.federation.openid import OpenIdProvider
 from gateway.authn.login import SignIn
@@ -118,11 +119,16 @@ class ProviderViews:
             return self._strayed(request, journey.rd if journey else "/")
         try:
             account = await self.provider.account(journey.attempt, answer)
+            groups = groups_from(self.config, account.groups)
             user = await self.links.user(self.config, account, request.client.ip)
         except (NotSignedIn, ProviderUnavailable) as error:
             return self._failed(request, error, journey.rd)
         principal = await self.signin.federated(
-            replace(request.client, keep=journey.keep), user, request.visit.principal, mfa=account.mfa
+            replace(request.client, keep=journey.keep),
+            user,
+            request.visit.principal,
+            mfa=account.mfa,
+            groups=groups,
         )
         destination = read_return(journey.rd, request.target, self.routes, self.prefix)
         where = href(destination, request.target)

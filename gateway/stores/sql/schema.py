@@ -81,6 +81,7 @@ sessions = Table(
     Column("device_at", Double, nullable=False, server_default="0"),
     Column("key_models", Text, nullable=False, server_default="{}"),
     Column("kept", Boolean, nullable=False, server_default=false()),
+    Column("provider_groups", Text, nullable=False, server_default="[]"),
     Index("sessions_username", "username"),
     Index("sessions_shown", "shown"),
     Index("sessions_expires_at", "expires_at"),

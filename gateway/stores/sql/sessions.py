@@ -213,6 +213,7 @@ def _row(record: SessionRecord) -> dict[str, object]:
         **{name: getattr(record, name) for name in _DEVICE},
         "key_models": json.dumps(record.key_models),
         "kept": record.kept,
+        "provider_groups": json.dumps(record.provider_groups),
     }
 
 
@@ -221,5 +222,6 @@ def session_record(row: Row[tuple[object, ...]]) -> SessionRecord:
     fields = dict(row._mapping)
     fields["amr"] = tuple(json.loads(fields["amr"]))
     fields["proven_at"] = json.loads(fields["proven_at"])
+    fields["provider_groups"] = tuple(json.loads(fields["provider_groups"]))
     fields["key_models"] = json.loads(fields["key_models"])
     return SessionRecord(**fields)
