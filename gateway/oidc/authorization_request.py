@@ -150,7 +150,7 @@ def asked_scopes(text: str, listed: Collection[str]) -> tuple[str, ...]:
 
 def _scopes(back: Return, app: Client, params: Mapping[str, str]) -> tuple[str, ...]:
     asked = params.get("scope", "")
-    scopes = asked_scopes(asked, app.settings.scopes)
+    scopes = asked_scopes(asked, app.settings.offered)
     if not asked:
         scopes = app.scopes_for(params.get("resource", ""))
     if not scopes:

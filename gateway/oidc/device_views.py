@@ -61,7 +61,7 @@ class DeviceViews:
         """
         form = await posted_by_anyone(request)
         app = await self._authentication.app(request, form)
-        scopes = asked_scopes(form.get("scope", ""), app.settings.scopes)
+        scopes = asked_scopes(form.get("scope", ""), app.settings.offered)
         if "device_code" not in app.settings.grants:
             raise OAuthError("unauthorized_client", "this client may not use the device flow")
         if not scopes:

@@ -23,7 +23,7 @@ def metadata(issuer: str, pages_url: str, settings: Oidc, resources: Sequence[st
     # Only what is true here: apps choose by it. `none` stands among the methods of those endpoints that public clients
     # may use; of introspection they learn nothing. `request_uri` must be denied, since its default is true.
     base, unlisted = pages_url, settings.self_registration
-    scopes = {scope for client in settings.clients for scope in client.scopes} | set(resources)
+    scopes = {scope for client in settings.clients for scope in client.offered} | set(resources)
     if unlisted.enabled:
         scopes |= set(unlisted.scopes)
     more: dict[str, object] = {"registration_endpoint": base + REGISTER} if unlisted.register_clients else {}

@@ -104,8 +104,8 @@ class EndSessionViews:
         claims = self._tokens.read(hint, ID, expired=True) if hint else None
         if claims is None and any(self._tokens.read(hint, kind, expired=True) for kind in (ACCESS, LOGOUT)):
             raise UnknownApp("end-session: id_token_hint is a token of ours, but no id token")
-        # A hint that we can't verify, signed by a key that is gone or made up, proves nothing, so the user is asked. It
-        # only says among whose registered addresses to look.
+        # A hint that we can't verify, signed by a key that is gone or made up, proves nothing, so the user is asked and
+        # stays here (§4). It only says among whose registered addresses to look.
         id = str(claims["aud"]) if claims else form.get("client_id") or unverified_claim(hint, "aud")
         if form.get("client_id", id) != id:
             raise UnknownApp("end-session: id_token_hint was issued to another client")
@@ -114,5 +114,7 @@ class EndSessionViews:
             raise UnknownApp(
                 f"end-session: {uri[:200]!r} is not among post_logout_redirect_uris of {id[:80]!r}"
             )
+        if hint and claims is None:
+            return LogoutRequest(onward="", sid="", form=form)
         onward = with_query(uri, {"state": form["state"]}) if uri and form.get("state") else uri
         return LogoutRequest(onward, str(claims["sid"]) if claims else "", form)

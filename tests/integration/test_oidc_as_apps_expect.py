@@ -4,6 +4,7 @@ import base64
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.oidc_rig import (
     provider,
     tokens_for,
 )
+from tests.rig import csrf_of
 
 
 async def test_an_app_that_refreshes_keeps_its_session_alive_as_its_user_would(tmp_path: Path) -> None:
@@ -136,6 +138,42 @@ async def test_a_hint_that_can_not_be_read_any_more_asks_instead_of_failing(tmp_
         assert page.status == 200
         assert "alice" in await page.text()
         assert (await browser.get("/x")).status == 200, "nobody is signed out by a token that proves nothing"
+
+
+@pytest.mark.parametrize(
+    ("hint", "onward"), [("stale", "/_auth/logout"), ("x.y.z", "/_auth/logout"), ("", GOODBYE)]
+)
+async def test_who_signs_out_by_a_hint_that_proves_nothing_stays_here(
+    tmp_path: Path, hint: str, onward: str
+) -> None:
+    """Whoever made the hint up would like to have people sent on (RP-Initiated Logout §4)."""
+    async with provider(tmp_path) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.sign_in()
+        if hint == "stale":
+            head, body, _ = (await tokens_for(browser, AppCalls(rig), scope="openid"))["id_token"].split(".")
+            hint = f"{head}.{body}.{'A' * 86}"
+        about = {"id_token_hint": hint, "client_id": "web", "post_logout_redirect_uri": GOODBYE}
+        fields = {name: value for name, value in about.items() if value}
+        page = await (await browser.get(f"/_auth/oidc/end-session?{urlencode(fields)}")).text()
+        form = {**fields, "csrf_token": csrf_of(page), "do": "sign_out"}
+        left = await browser.post("/_auth/oidc/end-session", form)
+        assert left.headers["Location"] == onward
+
+
+@pytest.mark.parametrize(
+    ("grants", "kept"), [(["authorization_code", "refresh_token"], True), (["authorization_code"], False)]
+)
+async def test_access_while_away_is_to_be_had_without_listing_it_where_tokens_are_refreshed(
+    tmp_path: Path, grants: list[str], kept: bool
+) -> None:
+    client = {**{name: value for name, value in WEB.items() if name != "scopes"}, "grants": grants}
+    async with provider(tmp_path, client) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.sign_in()
+        tokens = await tokens_for(browser, AppCalls(rig), scope="openid offline_access")
+        assert ("offline_access" in tokens["scope"].split()) is kept
+        assert ("refresh_token" in tokens) is kept
 
 
 HEAD = base64.urlsafe_b64encode(b'{"alg":"ES256","typ":"JWT"}').rstrip(b"=").decode()

@@ -88,7 +88,8 @@ class OidcClient(Section):
         (), description="origins whose scripts may call the token endpoints (CORS)"
     )
     scopes: tuple[Scope, ...] = Field(
-        ("openid", "profile", "email", "groups"), description="what it may ask for"
+        ("openid", "profile", "email", "groups", "offline_access"),
+        description="what it may ask for; `offline_access` counts where `refresh_token` is among `grants`",
     )
     audience: tuple[str, ...] = Field(
         (), description="APIs that its access tokens are for, beside our own endpoints"
@@ -108,6 +109,12 @@ class OidcClient(Section):
     def label(self) -> str:
         """What users read of the app."""
         return self.name or self.id
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """What it may ask for with these grants: access while its user is away is refreshed, or it is none."""
+        refreshes = "refresh_token" in self.grants
+        return tuple(scope for scope in self.scopes if refreshes or scope != "offline_access")
 
     @property
     def is_public(self) -> bool:
