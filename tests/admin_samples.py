@@ -180,6 +180,7 @@ USERS: dict[str, Any] = {
     "origin": lambda user: "users.yaml:12",
     "admins": ("admins",),
 }
+AUDIT: dict[str, Any] = {"entries": [], "event_names": ("login", "logout"), "older": "", "export": "user=x"}
 GIVEN = dict.fromkeys(("user", "event", "ip", "since", "until", "text"), "")
 ASKED = {
     "url": "https://wiki.example.com/",
@@ -266,13 +267,18 @@ ADMIN_PAGES = {
     "admin-registrations-nobody": _page("registrations.html", "/registrations", waiting=[]),
     "admin-blocked": _page("blocked.html", "/blocked", blocked=BLOCKED, total=204, attacks=ATTACKS),
     "admin-blocked-nobody": _page("blocked.html", "/blocked", blocked=[], total=0, attacks=[]),
-    "admin-audit": _page("audit.html", "/audit", entries=ENTRIES, given=GIVEN, older="before=1", export=""),
-    "admin-audit-nothing": _page("audit.html", "/audit", entries=[], given=GIVEN, older="", export="user=x"),
+    "admin-audit": _page(
+        "audit.html",
+        "/audit",
+        **{**AUDIT, "entries": ENTRIES, "given": GIVEN, "older": "before=1", "export": ""},
+    ),
+    "admin-audit-nothing": _page("audit.html", "/audit", given=GIVEN, **AUDIT),
     "admin-changes": _page("changes.html", "/changes", entries=ENTRIES[:1], given={}, older="before=1"),
     "admin-routes": _page(
         "routes.html",
         "/routes",
         given=ASKED,
+        engine="embedded",
         apps=[("Wiki", "wiki", "config.yaml:40")],
         rows=[RouteRow(ROUTE, "config.yaml:12", [(ROUTE.access[0], "config.yaml:14")], UPSTREAMS, TRAFFIC)],
         answer=answered(

@@ -1,9 +1,11 @@
 """Bar charts as plain numbers for an SVG in a template. Pure; the template also shows the numbers as a table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 720, 180, 44, 24
+NARROW = 320
+"""The width that fits a phone, with letters of the same size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Chart:
     height: int = HEIGHT
     left: int = LEFT
     base: int = HEIGHT - BOTTOM
+    narrow: "Chart | None" = None
+    """The same for a phone."""
 
     @property
     def empty(self) -> bool:
@@ -41,8 +45,12 @@ class Chart:
 
 def bar_chart(labels: Sequence[str], series: dict[str, Sequence[int]], ticks: int = 6) -> Chart:
     """Bars of all series side by side at each label."""
+    return replace(_drawn(labels, series, ticks, WIDTH), narrow=_drawn(labels, series, ticks // 2, NARROW))
+
+
+def _drawn(labels: Sequence[str], series: dict[str, Sequence[int]], ticks: int, wide: int) -> Chart:
     top = _round_up(max((max(values, default=0) for values in series.values()), default=0))
-    slot = (WIDTH - LEFT) / max(len(labels), 1)
+    slot = (wide - LEFT) / max(len(labels), 1)
     width = slot * 0.8 / max(len(series), 1)
     base = HEIGHT - BOTTOM
     bars = []
@@ -64,7 +72,7 @@ def bar_chart(labels: Sequence[str], series: dict[str, Sequence[int]], ticks: in
     every = max(1, len(labels) // ticks)
     marks = [(round(LEFT + (i + 0.5) * slot, 1), label) for i, label in enumerate(labels) if i % every == 0]
     kept = {kind: tuple(values) for kind, values in series.items()}
-    return Chart(labels=tuple(labels), series=kept, bars=tuple(bars), ticks=tuple(marks), top=top)
+    return Chart(labels=tuple(labels), series=kept, bars=tuple(bars), ticks=tuple(marks), top=top, width=wide)
 
 
 def _round_up(value: int) -> int:

@@ -73,7 +73,10 @@ def _csv(entry: AuditEntry) -> str:
 
 
 def _ndjson(entry: AuditEntry) -> str:
-    return json.dumps({"id": entry.id, **asdict(entry.row)}, ensure_ascii=False) + "\n"
+    return (
+        json.dumps({"id": entry.id, "user": entry.row.username, **asdict(entry.row)}, ensure_ascii=False)
+        + "\n"
+    )
 
 
 async def users_yaml(directory: Directory, *, passwords: bool) -> AsyncIterator[bytes]:

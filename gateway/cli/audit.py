@@ -80,7 +80,12 @@ def read(
 
 def _print(rows: Sequence[AuditRow], as_json: bool) -> None:
     for row in rows:
-        click.echo(json.dumps(asdict(row), ensure_ascii=False) if as_json else _as_line(row))
+        click.echo(json.dumps(as_event(row), ensure_ascii=False) if as_json else _as_line(row))
+
+
+def as_event(row: AuditRow) -> dict[str, object]:
+    """Return a row for scripts: `user` as in the log; `username` is its older name and goes with 0.4."""
+    return {"at": row.at, "event": row.event, "user": row.username, **asdict(row)}
 
 
 def _as_line(row: AuditRow) -> str:

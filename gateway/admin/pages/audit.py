@@ -10,6 +10,7 @@ from gateway.admin.pages.base import Call, Paper
 from gateway.config.names import user_name
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
+from gateway.observability.event_names import EVENT_NAMES
 from gateway.stores.protocols.audit import AuditQuery
 
 PAGE = 100
@@ -59,6 +60,7 @@ class AuditScreens:
             "/audit",
             entries=page.entries,
             given=given,
+            event_names=EVENT_NAMES,
             older=_older(given, page.older),
             export=urlencode({name: value for name, value in given.items() if value}),
         )

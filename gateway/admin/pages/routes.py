@@ -98,6 +98,7 @@ class RouteScreens:
             "routes.html",
             "/routes",
             rows=route_rows(admin),
+            engine=admin.config.server.engine,
             apps=declared_apps(admin),
             given=given,
             answer=answer,

@@ -14,6 +14,7 @@ import pytest
 
 from gateway.config.schema import Log
 from gateway.observability import log as gateway_log
+from gateway.observability.event_names import EVENT_NAMES
 from tests.rig import running_gateway
 from tests.security.raw import exchange
 from tests.security.test_rule_04_sessions import websocket
@@ -155,3 +156,8 @@ def test_the_examples_have_the_fields_of_their_tables() -> None:
         more = {word for words in documented_events().values() for word in words}
         known = fields(heading) | COMMON | (more if heading == "Audit" else set())
         assert told <= known, heading
+
+
+def test_the_list_to_choose_an_event_from_has_all_of_them() -> None:
+    assert sorted(EVENT_NAMES) == sorted(documented_events())
+    assert len(set(EVENT_NAMES)) == len(EVENT_NAMES)
