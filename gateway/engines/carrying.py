@@ -4,6 +4,7 @@ Envoy carries only what it carries as our own proxy would; a worker has allowed 
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.config.schema import Config, Route
@@ -46,6 +47,7 @@ def _of_route(route: Route) -> str:
     url = route.upstreams[0]
     reasons = (
         (route.strip_path and route.path != "/", "strip_path changes paths, redirects and cookies"),
+        (url.startswith(HTTP2_SCHEMES), "the upstream speaks HTTP/2, which the workers ask through Envoy"),
         (address_of(url).base, "the upstream has a base path"),
         (url.startswith("unix:") and not route.preserve_host, "a unix socket has no host of its own"),
         (route.rewrite.cookie_path, "rewrite.cookie_path changes cookies"),
@@ -53,7 +55,7 @@ def _of_route(route: Route) -> str:
         (route.health, "the workers probe its health"),
         (route.headers.of_user or route.headers.basic, "the workers make headers of the user"),
         (route.client_cert, "client certificates"),
-        (route.upstream_http == "lenient" and not url.startswith(HTTP2_SCHEMES), "upstream_http is lenient"),
+        (route.upstream_http == "lenient", "upstream_http is lenient"),
         ("response" in route.timeouts.model_fields_set, "timeouts.response: Envoy limits whole answers only"),
     )
     return next((reason for found, reason in reasons if found), "")
@@ -65,10 +67,15 @@ def carried(config: Config) -> dict[str, Route]:
     return {carried_name(config, route): route for route in found}
 
 
+def version_of(names: Iterable[str]) -> str:
+    """Name a set of routes that are carried: Envoy says of which it knows when it asks."""
+    return hashlib.sha256(" ".join(sorted(names)).encode()).hexdigest()[:16]
+
+
 def carried_name(config: Config, route: Route) -> str:
     """Name a route so that two configurations never mean two things by one name.
 
-    During a reload a worker and Envoy may have two of them: Envoy then does not know the name, and the worker carries.
+    During a reload a worker and Envoy may have two of them.
     """
     told = f"{route.model_dump_json()} {config.session.cookie_name} {config.server.public_url}"
     return f"app-{hashlib.sha256(told.encode()).hexdigest()[:16]}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.config.schema import Config, Route
+from gateway.engines.carrying import carried
 from gateway.engines.envoy import socket_of, upstream_tls
 from gateway.engines.front_failed import local_replies
 from gateway.engines.front_place import EXT, TYPE, EnginePlace, cluster
@@ -43,6 +44,14 @@ def bridged(config: Config, folder: Path) -> Config:
         urls = tuple(sockets.get((id(route), url), url) for url in route.upstreams)
         routes.append(route if urls == route.upstreams else _with_upstreams(route, urls))
     return config.model_copy(update={"routes": tuple(routes)})
+
+
+def carried_behind(config: Config, folder: Path) -> dict[str, Route]:
+    """As `carried`, for a configuration that was `bridged`: Envoy does not carry what is asked at these sockets."""
+    socket = f"unix:{folder}/app-"
+    return {
+        name: route for name, route in carried(config).items() if not route.upstreams[0].startswith(socket)
+    }
 
 
 def _with_upstreams(route: Route, urls: tuple[str, ...]) -> Route:

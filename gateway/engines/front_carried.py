@@ -10,14 +10,14 @@ from typing import Any
 
 from gateway.config.schema import Config, Route
 from gateway.config.sections.header_presets import told_by
-from gateway.engines.carrying import carried
+from gateway.engines.carrying import carried, version_of
 from gateway.engines.envoy import socket_of, upstream_tls
 from gateway.engines.front_failed import about_carried, present
 from gateway.engines.front_known import ASKED, KNOWN
 from gateway.engines.front_lua import answer_code
 from gateway.engines.front_place import EXT, GATEWAY, cluster
 from gateway.engines.front_watch import WIRE, watch_code
-from gateway.engines.plan import HTTP2_SCHEMES, address_of
+from gateway.engines.plan import address_of
 from gateway.request.hop import ASKS, CARRY, FAILED, HOP, NAME, NOTE, TOLD_TO_ENVOY
 
 _ALWAYS = (
@@ -71,7 +71,9 @@ def _ask(config: Config) -> dict[str, Any]:
         "allowed_headers": {"patterns": [{"safe_regex": {"regex": ".*"}}]},
         "http_service": {
             "server_uri": {"uri": "http://gateway", "cluster": GATEWAY, "timeout": "10s"},
-            "authorization_request": {"headers_to_add": [{"key": ASKS, "value": "1"}]},
+            "authorization_request": {
+                "headers_to_add": [{"key": ASKS, "value": version_of(carried(config))}]
+            },
             "authorization_response": {
                 "allowed_upstream_headers": {
                     "patterns": [{"exact": name} for name in sorted(settable(config))]
@@ -112,9 +114,7 @@ def carried_routes(config: Config) -> list[dict[str, Any]]:
         if not route.preserve_host:
             action["host_rewrite_literal"] = authority_of(route.upstreams[0])
         told = []
-        if not route.upstreams[0].startswith(
-            (*HTTP2_SCHEMES, "unix:")
-        ):  # the connection is this request's alone
+        if not route.upstreams[0].startswith("unix:"):  # the connection is this request's alone
             header = {"key": WIRE, "value": "%UPSTREAM_LOCAL_ADDRESS% %UPSTREAM_REMOTE_ADDRESS%"}
             told = [{"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
         chosen = [{"name": CARRY, "string_match": {"exact": name}}]
@@ -130,7 +130,20 @@ def carried_routes(config: Config) -> list[dict[str, Any]]:
                 "metadata": {"filter_metadata": {"answer": {"carried": name}, "watch": watched}},
             }
         )
+    routes.append(_UNKNOWN)
     return routes
+
+
+_UNKNOWN = {
+    # A worker has named a route that is not here any more, or not yet: its headers are changed by now, so that nobody
+    # else can answer. Clients can't say such a name.
+    "match": {"prefix": "/", "headers": [{"name": CARRY, "present_match": True}]},
+    "direct_response": {"status": 503, "body": {"inline_string": "Please try again.\n"}},
+    "response_headers_to_add": [
+        {"header": {"key": "retry-after", "value": "1"}},
+        {"header": {"key": "cache-control", "value": "no-store"}},
+    ],
+}
 
 
 def to_the_workers() -> dict[str, Any]:
@@ -159,7 +172,7 @@ def _cluster(name: str, route: Route) -> dict[str, Any]:
             "max_headers_count": 1000,
             "max_response_headers_kb": 64,
         },
-        "explicit_http_config": {"http2_protocol_options": {}} if url.startswith(HTTP2_SCHEMES) else _HTTP1,
+        "explicit_http_config": _HTTP1,
     }
     found = cluster(
         name,
@@ -170,10 +183,7 @@ def _cluster(name: str, route: Route) -> dict[str, Any]:
         dns_lookup_family="ALL",
     )
     if address.tls:
-        context = upstream_tls(route, url)
-        if url.startswith(HTTP2_SCHEMES):
-            context["common_tls_context"]["alpn_protocols"] = ["h2"]
-        found["transport_socket"] = {"name": "tls", "typed_config": context}
+        found["transport_socket"] = {"name": "tls", "typed_config": upstream_tls(route, url)}
     return found
 
 

@@ -34,7 +34,7 @@ def local_replies(*, carries: bool) -> dict[str, Any]:
         for code in _PLAIN
     ]
     return {
-        "mappers": [*told, _mapper(_status("EQ", 503), _SENTENCE, status_code=502), *plain],
+        "mappers": [*told, _mapper(_both(_status("EQ", 503), _FAULT), _SENTENCE, status_code=502), *plain],
         "body_format": {"text_format_source": {"inline_string": "The request was not answered.\n"}},
     }
 
@@ -62,13 +62,19 @@ def _status(comparison: str, code: int) -> dict[str, Any]:
 
 
 def _of_carried(comparison: str, code: int) -> dict[str, Any]:
-    return {"and_filter": {"filters": [_status(comparison, code), about_carried()]}}
+    return _both(_status(comparison, code), about_carried(), _FAULT)
+
+
+def _both(*filters: dict[str, Any]) -> dict[str, Any]:
+    return {"and_filter": {"filters": list(filters)}}
 
 
 def _header(name: str, value: str) -> dict[str, Any]:
     return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
+_FAULT: dict[str, Any] = {"response_flag_filter": {}}
+"""Something went wrong: Envoy has a flag for it, and none for an answer that a route of ours is."""
 _NOT_KEPT = _header("cache-control", "no-store")
 _MARKED: dict[str, Any] = {"headers_to_add": [_header(FAILED, "%RESPONSE_FLAGS% %REQ(:METHOD)%"), _NOT_KEPT]}
 

@@ -12,6 +12,7 @@ from gateway.engines.front_known import known_code
 from gateway.engines.front_place import GATEWAY
 from gateway.engines.front_watch import ASK_AGAIN_AFTER, REFUSED, WIRE
 from gateway.engines.plan import address_of
+from gateway.proxy.client_response import NOT_IN_TRAILERS
 from gateway.proxy.shared_caches import OVERRULING
 from gateway.request.hop import AGAIN, PRIVATE, PUBLIC
 
@@ -21,6 +22,7 @@ def answer_code(config: Config) -> str:
     own = sorted({"", "__host-", "__secure-"})
     name = config.session.cookie_name.lower().removeprefix("__host-").removeprefix("__secure-")
     rows = [f"  [{json.dumps(key)}] = {_row(route)}," for key, route in carried(config).items()]
+    hidden = ", ".join(f"[{json.dumps(name)}] = true" for name in sorted(NOT_IN_TRAILERS))
     return "\n".join(
         (
             f"local own, own_family = {json.dumps(name)}, {json.dumps(name + '_')}",
@@ -31,6 +33,7 @@ def answer_code(config: Config) -> str:
             "local routes = {",
             *rows,
             "}",
+            f"local not_in_trailers = {{{hidden}}}",
             f"local wire_of, refused = {json.dumps(WIRE)}, {json.dumps(REFUSED)}",
             known_code(),
             failed_code(),
@@ -190,6 +193,16 @@ local function refuse(headers)
   headers:add("cache-control", "no-store")
 end
 
+-- What would come around what is done to headers (RFC 9110 section 6.5.1); the body is not held back for it.
+local function mend_trailers(handle)
+  local trailers, names = handle:trailers(), {}
+  if not trailers then return end
+  for name, _ in pairs(trailers) do
+    if not_in_trailers[(name:lower():gsub("[^a-z0-9]", "-"))] then table.insert(names, name) end
+  end
+  for _, name in ipairs(names) do trailers:remove(name) end
+end
+
 function envoy_on_response(handle)
   local name = handle:metadata():get("carried")
   if not name then
@@ -212,5 +225,6 @@ function envoy_on_response(handle)
       refuse(handle:headers())  -- the one from before does not outlive the question
     end
   end
+  mend_trailers(handle)
 end
 """

@@ -20,7 +20,7 @@ from gateway.request.framing import Malformed
 
 HOP = "x-gateway-hop"
 ASKS = "x-gateway-asks"
-"""Marks a request that Envoy only asks about (`engines.front_carried`)."""
+"""Marks a request that Envoy only asks about (`engines.front_carried`), and says which routes it knows."""
 CARRY = "x-gateway-carry"
 """By which name Envoy carries it, if it may; no name: a worker does."""
 TOLD_TO_ENVOY = "x-gateway-m-"
@@ -42,7 +42,7 @@ _LINE = re.compile(
 )
 # Envoy writes these whatever the client has sent.
 _OF_ENVOY = re.compile(rb"\r\n(?:x-forwarded-proto|x-envoy-external-address):[^\r\n]*")
-_ASKS = b"\r\n" + ASKS.encode() + b": 1\r\n"
+_ASKS = re.compile(rb"\r\n" + ASKS.encode() + rb": ([0-9a-f]+)(?=\r\n)")
 _EMPTY = re.compile(rb"\r\ncontent-length: 0(?=\r\n)")
 _AGAIN, _FAILED = (re.compile(rb"\r\n" + name.encode() + rb": ([^\r\n]*)\r\n") for name in (AGAIN, FAILED))
 _KEY = b"\r\nsec-websocket-key:"
@@ -55,13 +55,14 @@ class Hop:
     Attributes:
         peer: None for a unix socket.
         secure: whether it is TLS.
-        asks: whether Envoy only asks if it may carry the request; the head has no framing then.
+        asks: of which routes Envoy knows, if it only asks whether it may carry the request: the head has no framing
+            then; "" if it does not ask.
         framed: whether the request has a body's framing.
     """
 
     peer: IPAddress | None
     secure: bool
-    asks: bool = False
+    asks: str = ""
     framed: bool = False
 
 
@@ -86,10 +87,10 @@ def read_hop(head: bytes, announced: Sequence[Network]) -> tuple[bytes, Hop]:
         # Over HTTP/2 a handshake has no key (RFC 8441 §5); what Envoy makes of it for HTTP/1.1 needs one.
         head = _with(head, _KEY[2:] + b" " + b64encode(secrets.token_bytes(16)))
     peer = _peer(found["direct"], found["remote"], announced)
-    if asks := _ASKS in head:
-        head = _EMPTY.sub(b"", head.replace(_ASKS, b"\r\n"))  # the question itself has no body
+    if asks := _ASKS.search(head):
+        head = _EMPTY.sub(b"", _ASKS.sub(b"", head))  # the question itself has no body
     framed = found["framing"] != b","
-    return head, Hop(peer, found["scheme"] == b"https", asks=asks, framed=framed)
+    return head, Hop(peer, found["scheme"] == b"https", asks=asks[1].decode() if asks else "", framed=framed)
 
 
 def asked_again(head: bytes) -> str:

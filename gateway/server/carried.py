@@ -19,7 +19,8 @@ from pathlib import Path
 
 from gateway.clock import Clock, system_clock
 from gateway.config.schema import Config
-from gateway.engines.carrying import carried
+from gateway.engines.carrying import version_of
+from gateway.engines.front_bridges import carried_behind
 from gateway.engines.front_carried import settable
 from gateway.errors import RequestRefused, StoreUnavailable
 from gateway.model import Verdict
@@ -68,14 +69,16 @@ class CarriedRequests:
         clock: Clock = system_clock,
     ) -> None:
         self._fast, self._access, self._routes, self._sessions = fast, access, routes, sessions
-        self._names = {id(route): name for name, route in carried(config).items()}
+        names = carried_behind(config, ended.parent)
+        self._names = {id(route): name for name, route in names.items()}
+        self._version = version_of(names)
         self._settable = settable(config)
         self._clock, self._ended, self._pages = clock, ended, pages
 
     def answer(self, head: bytes, address: ClientAddress, hop: Hop) -> bytes:
         """Say whether Envoy may carry the request of this head, and how."""
         found = split_head(head, self._fast.lines)
-        if found is None or not self._names:
+        if found is None or not self._names or not self.knows(hop.asks):
             return NOT_CARRIED
         method, path, query = found.line.method, found.line.path, found.line.query
         if found.line.is_ours or (hop.framed and method in ("GET", "HEAD")):
@@ -97,6 +100,12 @@ class CarriedRequests:
             uri = f"{path}?{query}" if query else path
             note += f"{AGAIN}: {self._again(allowed, method, uri, principal.session.sid)}\r\n"
         return _START + lines + named + note.encode() + b"\r\n"
+
+    def knows(self, version: str) -> bool:
+        """Whether Envoy means the same by each name. In a reload it may have another configuration: then all requests
+        come to the workers whole.
+        """
+        return version == self._version
 
     # -- headers ---------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from gateway.server.carried import NOT_CARRIED
 from tests.doors.run import RealClock
 from tests.engine_rig import behind_envoy, carried, carried_so_far
 from tests.rig import Rig, echo
+from tests.security.test_engine_trailers import http2_app
 from tests.waiting import free_port, until
 
 pytestmark = pytest.mark.xdist_group("engine")
@@ -199,3 +200,49 @@ async def test_files_that_envoy_does_not_take_are_noticed_at_once_with_its_words
         engine.apply(rig.config)
         await until(engine.current, "the old files are taken")
         assert not engine.late(0.0)
+
+
+@pytest.mark.parametrize("way", ["a worker says so", "the name alone"])
+async def test_a_route_that_only_one_of_the_two_knows_costs_nobody_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """In a reload Envoy may have another configuration than the worker that it asks."""
+    async with behind_envoy(tmp_path, monkeypatch, clock=RealClock()) as rig, rig.browser() as browser:
+        await rig.add_user()
+        await browser.sign_in()
+        await carried(rig, lambda: browser.get("/x"))
+        engine = rig.engine
+        assert engine is not None
+        route = rig.config.routes[0].model_copy(update={"cacheable": True})
+        if way == "the name alone":  # a worker that has said yes the moment before
+            monkeypatch.setattr("gateway.server.carried.CarriedRequests.knows", lambda *_: True)
+        engine.apply(rig.config.model_copy(update={"routes": (route,)}))
+        await until(engine.current, "Envoy has the new configuration")
+        # A connection from before has the filters from before, and ends behind its next answer.
+        assert (await browser.get("/x")).status in (200, 503)
+        before, asked = carried_so_far(rig), questions(rig)
+        answers = [await browser.get("/x") for _ in range(3)]
+        assert questions(rig) > asked
+        assert carried_so_far(rig) == before
+        if way == "the name alone":
+            assert {answer.status for answer in answers} == {503}
+            assert answers[0].headers["Retry-After"] == "1"
+            assert "Set-Cookie" not in answers[0].headers
+        else:
+            assert [answer.status for answer in answers] == [200, 200, 200]
+
+
+async def test_somebody_signed_in_stays_so_at_an_app_that_speaks_http_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with http2_app() as (url, got):
+        routes = [{"path": "/other", "upstream": "UPSTREAM"}, {"upstream": url}]
+        async with (
+            behind_envoy(tmp_path, monkeypatch, routes=routes, clock=RealClock()) as rig,
+            rig.browser() as browser,
+        ):
+            await rig.add_user()
+            await browser.sign_in()
+            assert [(await browser.get("/x")).status for _ in range(4)] == [200] * 4
+            await carried(rig, lambda: browser.get("/other"))
+            assert len(got) == 8

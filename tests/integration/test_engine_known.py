@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp import ClientResponse
 from yarl import URL
@@ -12,7 +13,8 @@ from yarl import URL
 from tests.doors.run import RealClock
 from tests.engine_rig import behind_envoy, carried
 from tests.rig import Browser, Rig
-from tests.waiting import until
+from tests.security.test_engine_trailers import Http2End
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.xdist_group("engine")
 ROUTES = [
@@ -109,6 +111,50 @@ async def test_whatever_is_not_the_same_is_asked_about(
         assert (await between(rig, browser, lambda: browser.post("/known", {"a": "b"}))).status == 200
         async with rig.browser() as stranger:  # whose other headers are the same
             assert (await between(rig, browser, lambda: get(stranger, "/known"))).status == 401
+
+
+async def test_another_address_and_another_session_on_one_connection_are_asked_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same headers to the last byte from elsewhere; and two sessions whose requests share an HTTP/2 connection."""
+    async with signed_in(tmp_path, monkeypatch) as (rig, browser):
+        await rig.add_user("bob")
+        async with rig.browser() as other:
+            await other.sign_in("bob")
+            cookies = {"alice": browser.cookie(), "bob": other.cookie()}
+            path, addresses = "/known", list[str]()
+
+            async def from_elsewhere() -> ClientResponse:
+                addresses.append(
+                    f"127.0.0.{len(addresses) + 2}"
+                )  # each try from one that nobody has asked from yet
+                there = aiohttp.TCPConnector(local_addr=(addresses[-1], 0))
+                jar = browser.session.cookie_jar
+                async with aiohttp.ClientSession(cookie_jar=jar, connector=there) as session:
+                    answer = await session.get(f"{rig.url}{path}")
+                    await answer.read()
+                    return answer
+
+            answer = await between(rig, browser, from_elsewhere)
+            assert (await told(answer))["x-forwarded-for"] == addresses[-1]
+
+        async with asyncio.timeout(PATIENCE):
+            client = Http2End(*await asyncio.open_connection("127.0.0.1", rig.port), client=True)
+            ended = client.ended()
+            seen = unasked(rig)
+            for stream in range(1, 81, 2):
+                who = "alice" if stream % 4 == 1 else "bob"
+                head = [(":method", "GET"), (":scheme", "http"), (":path", path)]
+                head += [
+                    (":authority", f"127.0.0.1:{rig.port}"),
+                    ("cookie", f"auth_session={cookies[who]}"),
+                ]
+                client.state.send_headers(stream, head, end_stream=True)
+                await client.flush()
+                assert await anext(ended) == stream
+                assert f'["Remote-User", "{who}"]' in client.bodies[stream].decode(), stream
+            assert unasked(rig) > seen, "some of it Envoy knew"
+            client.writer.close()
 
 
 async def test_a_session_that_is_ended_is_carried_no_more(

@@ -91,7 +91,10 @@ def test_a_request_goes_to_the_workers_unless_it_carries_a_name() -> None:
     assert [route["route"]["cluster"] for route in routes[-2:]] == ["gateway", "gateway"]
     assert [route["match"] for route in routes[-2:]] == [{"prefix": "/"}, {"path": "*"}]
     for route in routes:
-        if route["route"]["cluster"] != "gateway":
+        if "direct_response" in route:  # of a name that Envoy does not know
+            assert route["match"]["headers"] == [{"name": "x-gateway-carry", "present_match": True}]
+            assert route["direct_response"]["status"] == 503
+        elif route["route"]["cluster"] != "gateway":
             (header,) = route["match"]["headers"]
             assert header["name"] == "x-gateway-carry"
             assert header["string_match"] == {"exact": route["route"]["cluster"]}

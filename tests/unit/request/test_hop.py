@@ -80,7 +80,7 @@ def test_a_question_is_known_and_has_no_framing_of_its_own() -> None:
     )
     found, told = read_hop(asked, ())
     assert found == head("accept: */*", start="POST / HTTP/1.1")
-    assert (told.asks, told.framed) == (True, True)
+    assert (told.asks, told.framed) == ("1", True)
     assert not read_hop(head(hop()), ())[1].asks
     for framing, framed in ((",", False), ("0,", True), (",chunked", True)):
         assert read_hop(head(hop(framing=framing)), ())[1].framed is framed
