@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from aiohttp import web
@@ -9,8 +10,9 @@ from aiohttp import web
 from gateway.authn.federation.base import NotSignedIn, ProviderLogin
 from gateway.authn.federation.github import Github
 from gateway.authn.federation.group_names import groups_claimed, groups_from
+from gateway.authn.federation.openid import OpenIdProvider
 from gateway.config.schema import GithubProvider, OidcProvider
-from tests.forging_provider import arrive, forging_rig, sign
+from tests.forging_provider import arrive, forging_rig, leave, sign
 from tests.rig import running_upstream
 
 ROUTES = [
@@ -21,13 +23,12 @@ ROUTES = [
 
 
 def provider(**groups: Any) -> OidcProvider:
+    return provider_of(groups=groups or None)
+
+
+def provider_of(**settings: Any) -> OidcProvider:
     return OidcProvider(
-        kind="oidc",
-        name="corp",
-        issuer="https://id.test",
-        client_id="c",
-        client_secret="s",
-        groups=groups or None,
+        kind="oidc", name="corp", issuer="https://id.test", client_id="c", client_secret="s", **settings
     )
 
 
@@ -89,6 +90,24 @@ async def test_groups_last_as_long_as_the_session_and_are_those_of_its_sign_in(t
         user = await rig.directory.get("mira")
         assert user is not None
         assert user.groups == ()
+
+
+async def test_more_parameters_are_sent_and_none_of_ours_is_replaced(tmp_path: Path) -> None:
+    more = {"prompt": "select_account", "x": "a b&c=d"}
+    async with forging_rig(tmp_path, ROUTES, authorize=more) as (rig, provider), rig.browser() as browser:
+        asked = await leave(browser, provider)
+        assert {name: asked[name] for name in more} == more
+    config = provider_of(
+        authorize={"state": "s", "nonce": "n", "scope": "x", "redirect_uri": "https://evil.test"}
+    )
+    one = OpenIdProvider(config, lambda: 0.0)
+    one._found, one._found_at = {"authorization_endpoint": "https://id.test/authorize"}, 0.0
+    where = await one.address(ProviderLogin("S", "N", "v", "https://here.test/callback"))
+    sent = parse_qs(urlsplit(where).query)
+    assert sent["state"] == ["S"]
+    assert sent["nonce"] == ["N"]
+    assert sent["redirect_uri"] == ["https://here.test/callback"]
+    assert sent["scope"] == ["openid email profile"]
 
 
 async def test_groups_may_come_by_userinfo_and_of_an_overage_nobody_comes(tmp_path: Path) -> None:

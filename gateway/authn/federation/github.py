@@ -22,6 +22,7 @@ class Github:
 
     async def address(self, attempt: ProviderLogin) -> str:
         query = {
+            **self._config.authorize,
             "client_id": self._config.client_id,
             "redirect_uri": attempt.redirect_uri,
             "scope": "read:user user:email" + (" read:org" if self._config.groups else ""),

@@ -48,6 +48,7 @@ class OpenIdProvider:
     async def address(self, attempt: ProviderLogin) -> str:
         found = await self._discovered()
         query = {
+            **self._config.authorize,
             "response_type": "code",
             "client_id": self._config.client_id,
             "redirect_uri": attempt.redirect_uri,

@@ -10,6 +10,12 @@ from gateway.config.names import is_attribute_name
 from gateway.config.public_suffixes import is_public_suffix
 from gateway.config.schema import Config, DirectoryDatabase, DirectoryLdap, GithubProvider, OidcProvider
 
+_OURS = frozenset(
+    {
+        *("response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce"),
+        *("code_challenge", "code_challenge_method", "request", "request_uri"),
+    }
+)
 NO_ATTRIBUTE = "is no name of an attribute"
 NAMED_SO = "up to 40 lower-case letters, digits, `_` and `-`; not what every user has, as `groups` or `email`"
 
@@ -47,6 +53,8 @@ def identity_providers(config: Config) -> Iterator[Finding]:
             if isinstance(one, OidcProvider):
                 mend += ", or say `assigns_usernames: true` if nobody can choose a name there"
             yield Finding((*place, "match"), "would let in whoever takes a user's name there first", mend)
+        for key in sorted(_OURS & set(one.authorize)):
+            yield Finding((*place, "authorize", key), "is what the gateway itself says there", "remove it")
         if one.groups is not None and not (one.groups.map or one.groups.prefix):
             yield Finding((*place, "groups"), "takes no group", "name some in `map`, or give all a `prefix`")
         if one.create and not isinstance(config.directory, DirectoryDatabase):

@@ -57,6 +57,10 @@ class ProviderBase(Section):
         (), description="only accounts with a mail address in these domains; empty = any"
     )
     create: bool = Field(False, description="add a user for an account that matches nobody (needs `domains`)")
+    authorize: dict[str, str] = Field(
+        default_factory=dict,
+        description="more parameters of the address where sign-in begins, such as `prompt: select_account`",
+    )
     groups: ProviderGroups | None = Field(
         None, description="groups that the provider names, for rules and apps (docs/federation.md)"
     )
