@@ -16,6 +16,7 @@ from tests.registration_rig import (
     ask,
     asked,
     details,
+    prove,
     registering,
     step,
 )
@@ -191,6 +192,27 @@ async def test_a_host_header_puts_no_other_address_into_the_mail(tmp_path: Path)
         await browser.post(HERE, form, Host="evil.test", Origin="http://evil.test")
         await mailbox.wait(1)
         assert "evil" not in mailbox.mails[0][1]
+
+
+async def test_a_number_to_which_no_code_may_go_is_said_so_and_another_does(tmp_path: Path) -> None:
+    sms = {"provider": "console", "allowed_countries": ["DE"]}
+    async with (
+        registering(tmp_path, {"phone": "required"}, sms=sms) as (rig, mailbox),
+        rig.browser() as browser,
+    ):
+        link = await asked(rig, browser, mailbox)
+        for number, status in (("+1 201 555 0123", 503), ("nonsense", 422)):
+            refused = await step(browser, link, address=number)
+            assert (refused.status, "There is a problem" in await refused.text()) == (status, True), number
+        assert rig.codes == []
+        assert (await prove(rig, browser, link)).status == 200
+
+
+async def test_mails_are_in_the_language_of_the_page(tmp_path: Path) -> None:
+    async with registering(tmp_path) as (rig, mailbox), rig.browser() as browser:
+        form = {"email": ADDRESS, "csrf_token": await browser.token(HERE), "rd": "/"}
+        await browser.post(HERE, form, **{"Accept-Language": "de"})
+        assert (await mailbox.wait(1))[0].startswith("auth-gateway: Ihr Konto anlegen\n")
 
 
 async def test_nobody_registers_unless_it_is_switched_on(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,12 +54,14 @@ async def test_answers_are_the_same_bytes_and_only_mailboxes_learn_more(
             "nobody": "invalid",
             "аlice@harbour.test": "invalid",  # its first letter is Cyrillic
         }
-        answers = [await ask(browser, one) for one in outcomes]
+        answers = []
+        for one in outcomes:
+            answers.append(await ask(browser, one))
+            await rig.gateway.services.messaging.notices.finish()
         assert {one.status for one in answers} == {200}
         assert len({_same(await one.text()) for one in answers}) == 1
         assert len({tuple(sorted(one.cookies)) for one in answers}) == 1
         assert len({tuple(sorted(set(one.headers) - {"Date"})) for one in answers}) == 1
-        await rig.gateway.services.messaging.notices.finish()
         told = events(caplog, "registration_asked")
         assert [one["outcome"] for one in told] == list(outcomes.values())
         assert all(ELSEWHERE not in str(one) and "nobody" not in str(one) for one in told), (
@@ -91,13 +93,21 @@ async def test_the_work_before_the_answer_is_the_same(
     monkeypatch.setattr("gateway.directory.build.DatabaseDirectory", Watched)
     async with registering(tmp_path) as (rig, _), rig.browser() as browser:
         await _everybody(rig)
-        later: list[object] = []
-        monkeypatch.setattr(rig.gateway.services.messaging.notices, "later", later.append)
+        later: list[Callable[[], Awaitable[None]]] = []
+
+        def noted(work: Callable[[], Awaitable[None]]) -> bool:
+            if "SelfRegistration" in getattr(
+                work, "__qualname__", ""
+            ):  # others look after things now and then
+                later.append(work)
+            return True
+
+        monkeypatch.setattr(rig.gateway.services.messaging.notices, "later", noted)
         for one in (ADDRESS, "alice@harbour.test", "off@harbour.test", "nobody"):
             assert (await ask(browser, one)).status == 200
         assert looked_up == []
         assert len(later) == 4
-        await later[1]()  # type: ignore[operator]
+        await later[1]()
         assert looked_up == ["alice@harbour.test"] * 2
 
 
