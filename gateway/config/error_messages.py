@@ -210,4 +210,5 @@ def _mend_network(text: str) -> str:
 def _mend_duration(text: str) -> str:
     match = re.fullmatch(r"\s*([0-9]+)\s*([a-z]+)\s*", text.lower())
     unit = match and (_UNITS.get(match[2]) or _UNITS.get(match[2].removesuffix("s")))
-    return f"did you mean `{match[1]}{unit}`?" if match and unit else ""
+    meant = f"{match[1]}{unit}" if match and unit else ""
+    return f"did you mean `{meant}`?" if meant not in ("", text.strip()) else ""

@@ -1,5 +1,6 @@
 """Finds which type the schema has at a key path, and calls types by the names that people use."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -83,8 +84,11 @@ def describe(annotation: Any) -> str:
     """In human words: "a whole number from 1 to 65535", "one of `json` or `text`"."""
     if get_origin(annotation) is Annotated:
         kind, *marks = get_args(annotation)
-        own = next((mark.text for mark in marks if isinstance(mark, Words)), None)
-        return own or describe(kind) + _bounds(marks)
+        own = next((mark for mark in marks if isinstance(mark, Words)), None)
+        if own is None:
+            return describe(kind) + _bounds(marks, str)
+        range = _bounds(marks, own.show)
+        return f"{own.text},{range}" if range else own.text
     members = options(annotation)
     if len(members) > 1 or members[0] is not annotation:
         return " or ".join(dict.fromkeys(describe(member) for member in members))
@@ -117,12 +121,14 @@ def one_of(names: Any) -> str:
     return " or ".join(filter(None, [", ".join(quoted[:-1]), quoted[-1]])) if quoted else ""
 
 
-def _bounds(marks: list[Any]) -> str:
+def _bounds(marks: list[Any], written: Callable[[Any], str]) -> str:
+    """The range as one would write it in the file, with units."""
     flat = [inner for mark in marks for inner in (mark.metadata if isinstance(mark, FieldInfo) else [mark])]
     low = next((mark.ge for mark in flat if isinstance(mark, Ge)), None)
     high = next((mark.le for mark in flat if isinstance(mark, Le)), None)
     if low is not None:
-        return f" from {low} to {high}" if high is not None else f" of at least {low}"
+        least = written(low)
+        return f" from {least} to {written(high)}" if high is not None else f" of at least {least}"
     return " that is not empty" if any(isinstance(mark, MinLen) for mark in flat) else ""
 
 
