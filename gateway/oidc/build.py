@@ -32,7 +32,7 @@ from gateway.oidc.key_rotation import Rotation
 from gateway.oidc.protected_resources import AccessTokenReader, ProtectedResources
 from gateway.oidc.pushed_requests import PAR, PushedRequests, PushedRequestView
 from gateway.oidc.registered_clients import RegisteredClients
-from gateway.oidc.registration_views import REGISTER, RegistrationView
+from gateway.oidc.registration_views import REGISTER, ClientRegistrationView
 from gateway.oidc.rp_initiated_logout import END_SESSION, EndSessionViews
 from gateway.oidc.signing_keys import SigningKeys, keys_path, longest_life
 from gateway.oidc.subjects import Usernames
@@ -109,7 +109,7 @@ def build_provider(
     pages = _pages(services, apps, tokens, authorize, own)
     machines, facts = _machines(services, apps, keys, tokens, issuing, asking, grants, authorize, pushed)
     if unlisted is not None and settings.self_registration.register_clients:
-        register = RegistrationView(unlisted, services.limits, services.audit)
+        register = ClientRegistrationView(unlisted, services.limits, services.audit)
         machines = {**machines, REGISTER: Machine(apps).views(register.register, "POST")}
     reader = AccessTokenReader(
         tokens=tokens, facts=facts, limits=services.limits, audit=services.audit, clock=services.clock

@@ -17,7 +17,7 @@ _LARGEST = 16 * 1024
 PER_NETWORK = Budget(name="oidc-registration", limit=20, window=3600, about="address")
 
 
-class RegistrationView:
+class ClientRegistrationView:
     """Takes registrations. There is nothing secret in them, and nothing is opened by one: users sign in and consent."""
 
     def __init__(self, clients: RegisteredClients, limits: RateLimits, audit: Audit) -> None:

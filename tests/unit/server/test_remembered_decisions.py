@@ -17,7 +17,7 @@ OF_THE_REQUEST_LINE = {
 }
 OF_THE_MOMENT: dict[str, Any] = {"times": {"hours": ["08:00-18:00"], "timezone": "UTC"}, "max_age": "5m"}
 OF_HEADERS = {"networks": ["10.0.0.0/8"], "countries": ["DE"]}
-OF_THE_USER = {"users": ["alice"], "groups": ["staff"]}
+OF_THE_USER = {"users": ["alice"], "groups": ["staff"], "attributes": {"department": ["ops"]}}
 ALL: dict[str, Any] = {**OF_THE_REQUEST_LINE, **OF_THE_MOMENT, **OF_HEADERS, **OF_THE_USER}
 
 
