@@ -54,12 +54,11 @@ def self_service(services: Services) -> Views:
         reset = ResetViews(resets, forms, pages, prefix=prefix)
         views["/reset"] = {"GET": reset.page, "POST": reset.submit}
     if services.config.registration.enabled:
-        registration = _registration(services, directory)
-        views["/register"] = {"GET": registration.page, "POST": registration.submit}
+        views["/register"] = _registration(services, directory)
     return views
 
 
-def _registration(services: Services, directory: WritableDirectory) -> RegistrationViews:
+def _registration(services: Services, directory: WritableDirectory) -> Mapping[str, View]:
     config, ring, ledger = services.config, services.ring, services.stores.ledger
     section = config.registration
     registration = SelfRegistration(
@@ -89,7 +88,7 @@ def _registration(services: Services, directory: WritableDirectory) -> Registrat
         country=config.sms.default_country,
         lifetime=section.lifetime,
     )
-    return RegistrationViews(
+    views = RegistrationViews(
         registration=registration,
         phones=phones if section.phone == "required" else None,
         sessions=services.sessions,
@@ -106,3 +105,4 @@ def _registration(services: Services, directory: WritableDirectory) -> Registrat
             shared=config.session.domain is not None,
         ),
     )
+    return {"GET": views.page, "POST": views.submit}
