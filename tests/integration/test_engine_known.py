@@ -7,12 +7,12 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, web
 from yarl import URL
 
 from tests.doors.run import RealClock
 from tests.engine_rig import behind_envoy, carried
-from tests.rig import Browser, Rig
+from tests.rig import Browser, Rig, echo
 from tests.security.test_engine_trailers import Http2End
 from tests.waiting import PATIENCE, until
 
@@ -169,6 +169,46 @@ async def test_a_session_that_is_ended_is_carried_no_more(
 
         await until(refused, "the session has ended for Envoy, too")
         assert (await get(browser, "/known")).status == 401
+
+
+async def test_a_yes_grows_old_also_where_who_asks_anew_waits_for_the_app(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One request asks anew while the others go on; an app that keeps it waiting must not keep the old yes alive."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def app(request: web.Request) -> web.Response:
+        if request.path.startswith("/slow"):
+            begun.set()
+            await go_on.wait()
+        return await echo(request)
+
+    async with (
+        behind_envoy(tmp_path, monkeypatch, handler=app, clock=RealClock()) as rig,
+        rig.browser() as browser,
+    ):
+        await rig.add_user()
+        await browser.sign_in()
+        waiting: list[asyncio.Task[ClientResponse]] = []
+
+        async def asks_anew() -> bool:
+            begun.clear()
+            before = unasked(rig)
+            await get(browser, "/known")
+            between = unasked(rig)
+            waiting.append(asyncio.create_task(get(browser, f"/slow/{len(waiting)}")))
+            await begun.wait()
+            return between > before and unasked(rig) == between
+
+        await until(asks_anew, "one asks anew beside a yes that Envoy has")
+        await rig.gateway.stores.sessions.delete_for_user("alice")
+
+        async def refused() -> bool:
+            return (await get(browser, "/known")).status == 401
+
+        await until(refused, "the yes is too old")
+        go_on.set()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_no_trailers_of_a_client_reach_the_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
