@@ -23,6 +23,7 @@ CHANGING = ("POST", "PUT", "PATCH", "DELETE")
 NOT_FORMS: Mapping[str, str] = {
     "/oidc/authorize": "apps send browsers here from their own sites; it changes nothing but by /oidc/consent",
     "/oidc/token": "programs, which show a secret",
+    "/oidc/par": "programs, which show a secret",
     "/oidc/introspect": "programs, which show a secret",
     "/oidc/revoke": "programs, which show a secret",
     "/oidc/device_authorization": "devices, which have no cookie",
