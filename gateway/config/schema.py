@@ -160,7 +160,9 @@ class WebAuthn(Section):
     attestation: Attestation = Field(Attestation(), description="which models of keys count")
 
 
-Language = Literal["en", "de", "es", "fr", "ja"]
+Language = Literal[
+    "en", "ar", "de", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt-BR", "ru", "tr", "zh-Hans", "zh-Hant"
+]
 """The catalogues in gateway/i18n/locales, and English."""
 
 

@@ -8,10 +8,36 @@ from pathlib import Path
 from gateway.i18n.text import Text
 
 LOCALES = Path(__file__).resolve().parent / "locales"
-NAMES = {"en": "English", "de": "Deutsch", "es": "Español", "fr": "Français", "ja": "日本語"}
+NAMES = {
+    "en": "English",
+    "ar": "العربية",
+    "de": "Deutsch",
+    "es": "Español",
+    "fr": "Français",
+    "it": "Italiano",
+    "ja": "日本語",
+    "ko": "한국어",
+    "nl": "Nederlands",
+    "pl": "Polski",
+    "pt-BR": "Português (Brasil)",
+    "ru": "Русский",
+    "tr": "Türkçe",
+    "zh-Hans": "简体中文",
+    "zh-Hant": "繁體中文",
+}
 """What each language calls itself: a reader who is lost in another one must find it."""
 
-_THOUSANDS = {"de": ".", "es": ".", "fr": "\u202f"}
+_THOUSANDS = {
+    "de": ".",
+    "es": ".",
+    "fr": "\u202f",
+    "it": ".",
+    "nl": ".",
+    "pl": "\u00a0",
+    "pt-BR": ".",
+    "ru": "\u00a0",
+    "tr": ".",
+}
 _RIGHT_TO_LEFT = frozenset({"ar", "ckb", "dv", "fa", "he", "ks", "ps", "sd", "ug", "ur", "yi"})
 
 

@@ -9,6 +9,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from babel import Locale
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
@@ -23,7 +24,7 @@ def compiled(source: bytes, tag: str) -> bytes:
     Messages that are not translated or marked fuzzy are left out, so they stay in English.
     Raises babel.messages.pofile.PoFileError.
     """
-    catalogue = read_po(io.BytesIO(source), locale=tag, abort_invalid=True)
+    catalogue = read_po(io.BytesIO(source), locale=Locale.parse(tag, sep="-"), abort_invalid=True)
     catalogue.creation_date = catalogue.revision_date = _DATE
     out = io.BytesIO()
     write_mo(out, catalogue)

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+from babel import Locale
 from babel.messages import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
@@ -57,7 +58,7 @@ def catalogue_file(tag: str) -> Path:
 
 def read(tag: str) -> Catalog:
     file = catalogue_file(tag)
-    return read_po(io.BytesIO(file.read_bytes() if file.exists() else b""), locale=tag)
+    return read_po(io.BytesIO(file.read_bytes() if file.exists() else b""), locale=Locale.parse(tag, sep="-"))
 
 
 def write(tag: str, catalogue: Catalog) -> None:
