@@ -4,7 +4,7 @@ The larger sections are in `sections`; all names can be imported from here.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -174,9 +174,7 @@ class Branding(Section):
     color: Color = Field("#2f5bea", description="buttons and links")
     support: str = Field("", description="one line below the form: whom to ask")
     language: Language = Field("en", description="for browsers that ask for none of `languages`")
-    languages: tuple[Language, ...] = Field(
-        ("en", "de", "es", "fr", "ja"), description="what readers may choose from"
-    )
+    languages: tuple[Language, ...] = Field(get_args(Language), description="what readers may choose from")
 
 
 class Log(Section):

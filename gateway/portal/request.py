@@ -18,6 +18,17 @@ LANGUAGE_COOKIE = "auth_lang"
 _KEPT = 365 * 86400
 _MOST_RANGES = 20
 """Of Accept-Language that are looked at; a header may hold thousands."""
+_WRITTEN = {
+    "zh": "zh-Hans",
+    "zh-hk": "zh-Hant",
+    "zh-mo": "zh-Hant",
+    "zh-tw": "zh-Hant",
+    "yue": "zh-Hant",
+    "pt": "pt-BR",
+}
+"""Ranges as browsers send them -> the catalogue that their readers read. Browsers name the place, not the script; by
+lookup alone `zh-TW` would become `zh`, and that is written in the other one. For `pt-PT` the Brazilian is the nearest.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +96,9 @@ def preferred(accept_language: str, offered: Sequence[str]) -> str | None:
     ranges = sorted(_ranges(accept_language), key=lambda one: -one[1])
     for wanted, _quality in ranges:
         for tag in _shorter_and_shorter(wanted):
-            if tag in known:
-                return known[tag]
+            for found in (tag, _WRITTEN.get(tag, "").casefold()):
+                if found in known:
+                    return known[found]
     return None
 
 

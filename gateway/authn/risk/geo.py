@@ -71,9 +71,11 @@ def _part(record: object, key: str) -> dict[str, object]:
 
 
 def _name(part: dict[str, object], lang: str) -> str:
-    """The name in this language, else in English; files have `pt-BR` and `zh-CN` beside plain languages."""
+    """The name in this language, else in English; files have `pt-BR` and `zh-CN` (which is zh-Hans) beside plain
+    languages.
+    """
     names = _part(part, "names")
-    return str(names.get(lang) or names.get("en") or "")
+    return str(names.get("zh-CN" if lang == "zh-Hans" else lang) or names.get("en") or "")
 
 
 def _open(file: Path) -> maxminddb.Reader:

@@ -1,6 +1,8 @@
 """The catalogues are complete and say the same as the English, and no template says anything that nobody marked."""
 
+import gettext
 import re
+from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import combinations
@@ -33,6 +35,17 @@ WANTED = {one.id: one for one in extracted() if one.id}
 FIXED = re.compile(r"%\(\w+\)s|%%|<[^>]*>|\{\w+\}|START|JavaScript")
 
 
+COUNTS = {"%(count)s", "%(days)s"}
+"""Arabic has forms for one and for two that say the number themselves ("دقيقتين"): a figure beside them is wrong."""
+
+
+def forms_of_one_number(tag: str) -> set[int]:
+    """Which plural forms of a language are for one number alone."""
+    rule = gettext.c2py(read(tag).plural_expr)  # type: ignore[attr-defined]
+    uses = Counter(rule(number) for number in range(1000))
+    return {form for form, numbers in uses.items() if numbers == 1}
+
+
 def forms(text: str | tuple[str, ...]) -> list[str]:
     return [text] if isinstance(text, str) else list(text)
 
@@ -50,10 +63,13 @@ def test_every_message_is_translated(tag: str) -> None:
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_place_holders_and_markup_are_those_of_the_english(tag: str) -> None:
+    alone = forms_of_one_number(tag)
     for one in read(tag):
         expected = sorted(FIXED.findall(forms(one.id)[-1]))
-        for said in filter(None, forms(one.string) if one.id else []):
-            assert sorted(FIXED.findall(said)) == expected, one.id
+        for form, said in enumerate(forms(one.string) if one.id else []):
+            fixed = sorted(FIXED.findall(said))
+            wordy = form in alone and isinstance(one.id, tuple)
+            assert fixed == expected or (wordy and fixed == [part for part in expected if part not in COUNTS]), one.id
             # Translations stand in attributes and between tags as they are.
             assert '"' not in said or '"' in forms(one.id)[-1], one.id
             assert said.count("\n") == forms(one.id)[-1].count("\n"), one.id

@@ -13,6 +13,8 @@ from gateway.messaging.senders.twilio.client import TwilioApi
 
 _CODE = re.compile(r"[0-9]{4,10}")
 _NO_SUCH_VERIFICATION = "20404"
+_LOCALES = {"zh-Hans": "zh-CN", "zh-Hant": "zh-HK"}
+"""Twilio names Chinese by place (docs/verify/supported-languages), and answers 404 to a locale that it does not know."""
 
 
 class TwilioVerify:
@@ -29,7 +31,7 @@ class TwilioVerify:
         """
         verification = await self.api.call(
             lambda client: client.verify.v2.services(self._service_sid).verifications.create_async(
-                to=to, channel=channel, locale=lang
+                to=to, channel=channel, locale=_LOCALES.get(lang, lang)
             )
         )
         attempts = verification.send_code_attempts or []

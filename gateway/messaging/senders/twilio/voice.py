@@ -19,6 +19,16 @@ SENTENCES = {
     "es": ("es-ES", "Hola. Su código de acceso es:", "Otra vez:", "Adiós."),
     "fr": ("fr-FR", "Bonjour. Votre code de connexion est :", "Encore une fois :", "Au revoir."),
     "ja": ("ja-JP", "こんにちは。サインインコードは、", "もう一度、", "失礼いたします。"),
+    "ar": ("ar-XA", "مرحبًا. رمز تسجيل الدخول هو:", "مرة أخرى:", "مع السلامة."),
+    "it": ("it-IT", "Buongiorno. Il Suo codice di accesso è:", "Di nuovo:", "Arrivederci."),
+    "ko": ("ko-KR", "안녕하세요. 로그인 코드는 다음과 같습니다.", "다시 한번 말씀드립니다.", "감사합니다."),
+    "nl": ("nl-NL", "Goedendag. Uw inlogcode is:", "Nogmaals:", "Tot ziens."),
+    "pl": ("pl-PL", "Dzień dobry. Kod logowania to:", "Jeszcze raz:", "Do widzenia."),
+    "pt-BR": ("pt-BR", "Olá. O seu código de acesso é:", "Mais uma vez:", "Até logo."),
+    "ru": ("ru-RU", "Здравствуйте. Ваш код для входа:", "Повторяю:", "До свидания."),
+    "tr": ("tr-TR", "Merhaba. Oturum açma kodunuz:", "Tekrar ediyorum:", "Hoşça kalın."),
+    "zh-Hans": ("zh-CN", "您好。您的登录验证码是:", "再重复一遍:", "再见。"),
+    "zh-Hant": ("zh-TW", "您好。您的登入驗證碼是:", "再重複一次:", "再見。"),
 }
 """By language, with Twilio's name of it. Others hear English."""
 
