@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from gateway.admin.bulk import Act, BulkReport, Plan
+from gateway.i18n.text import N_
 from gateway.admin.charts import bar_chart
 from gateway.admin.explain import answered
 from gateway.admin.overview import Overview, Warned
@@ -158,8 +159,8 @@ USER: dict[str, Any] = {
     "recent": ENTRIES,
     "sessions": SEATS[1:],
     "factors": [
-        HeldFactor("a", "totp", "Phone", "Authenticator app", NOW, NOW),
-        HeldFactor("sms", "sms", "Text message"),
+        HeldFactor("a", "totp", "Phone", N_("Authenticator app"), NOW, NOW),
+        HeldFactor("sms", "sms", N_("Text message")),
     ],
     "devices": [HeldDevice("d", "Firefox on Linux", "198.51.100.7", NOW, NOW)],
     "can_change": True,

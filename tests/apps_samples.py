@@ -4,6 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
+from gateway.i18n.text import N_
 from gateway.config.schema import Route
 from gateway.config.sections.app import App
 from gateway.model import User
@@ -32,7 +33,7 @@ APPS: dict[str, Any] = {
     "here": "/_auth/",
     "user": User("mira", "Mira Holm", "mira@harbour.example"),
     "groups": [
-        ("Pinned", [app("Tide tables", "High and low water of the week", pinned=True)]),
+        (N_("Pinned"), [app("Tide tables", "High and low water of the week", pinned=True)]),
         ("", [app("Wiki", "What we know"), app("Mail")]),
         ("Finance", [app("Invoices", "Berths, cranes and everything else that costs"), app("Payroll")]),
     ],
@@ -41,7 +42,7 @@ APPS: dict[str, Any] = {
 }
 APP_SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "apps": ("apps.html", APPS),
-    "apps-none": ("apps.html", APPS | {"groups": [("Pinned", [])], "askable": []}),
+    "apps-none": ("apps.html", APPS | {"groups": [(N_("Pinned"), [])], "askable": []}),
 }
 
 

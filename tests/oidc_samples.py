@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from gateway.i18n.text import N_
 from gateway.oidc.user_pages import Shared
 
 NOW = 1_800_000_000.0
-SCOPES = ["Know who you are", "See your name and username", "Keep its access while you are away"]
+SCOPES = [N_("Know who you are"), N_("See your name and username"), N_("Keep its access while you are away")]
 DEVICE: dict[str, Any] = {
     "csrf_token": "t",
     "step": "type",

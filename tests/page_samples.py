@@ -7,6 +7,7 @@ from aiohttp import web
 from gateway.authn.factors.approval_questions import ApprovalQuestion
 from gateway.authn.factors.base import Prompt, Setup
 from gateway.authn.factors.totp import qr_image
+from gateway.i18n.text import N_, joined
 from gateway.model import User
 from gateway.portal.account.activity import WORDS, Event
 from gateway.portal.account.factors import SYNC, Item
@@ -65,7 +66,7 @@ ITEMS = [
 ]
 ACCOUNT: dict[str, Any] = {
     "csrf_token": "t",
-    "doors": [("Administration", "/admin"), ("Access requests", "/approvals")],
+    "doors": [(N_("Administration"), "/admin"), (N_("Access requests"), "/approvals")],
     "here": "/_auth/account",
     "user": User("mira", "Mira Holm", "mira@harbour.example"),
     "may_change": True,
@@ -152,14 +153,13 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "verify": ("verify.html", VERIFY),
     "verify-error": (
         "verify.html",
-        VERIFY
-        | {"error": "That code is not right. 3 tries left.", "resend_after": 25, "can_remember": False},
+        VERIFY | {"error": N_("That code is not right."), "resend_after": 25, "can_remember": False},
     ),
     "verify-delivery": (
         "verify.html",
         VERIFY
         | {
-            "delivery": "Sent. It should arrive in a moment.",
+            "delivery": N_("Sent. It should arrive in a moment."),
             "delivery_final": False,
             "can_call": True,
             "cooling": True,
@@ -171,25 +171,36 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         VERIFY
         | {
             "called": True,
-            "delivery": "Our call did not reach you. Nobody answered.",
+            "delivery": joined([N_("Our call did not reach you."), N_("Nobody answered.")]),
             "delivery_final": True,
         },
     ),
     "verify-send-failed": (
         "verify.html",
         VERIFY
-        | {"send_failed": True, "problem": ["Please use another way below."], "other_number": "+49•••••679"},
+        | {
+            "send_failed": True,
+            "problem": [N_("Please use another way below.")],
+            "other_number": "+49•••••679",
+        },
     ),
     "verify-totp": ("verify.html", VERIFY | {"factor": "totp", "masked": "", "can_remember": False}),
-    "verify-recovery": ("verify.html", VERIFY | {"factor": "recovery", "others": [("sms", "Code by SMS")]}),
+    "verify-recovery": (
+        "verify.html",
+        VERIFY | {"factor": "recovery", "others": [("sms", FACTOR_LABELS["sms"])]},
+    ),
     "verify-bypass": ("verify.html", VERIFY | {"factor": "bypass", "can_remember": False}),
     "approval": ("approval.html", VERIFY | {"factor": "approval", "number": "42"}),
     "approval-pending": (
         "approval.html",
-        VERIFY | {"factor": "approval", "number": "42", "others": [], "notice": "Nobody has answered yet."},
+        VERIFY
+        | {"factor": "approval", "number": "42", "others": [], "notice": N_("Nobody has answered yet.")},
     ),
     "approve": ("approve.html", APPROVE),
-    "approve-error": ("approve.html", APPROVE | {"error": "This page had been open for too long."}),
+    "approve-error": (
+        "approve.html",
+        APPROVE | {"error": N_("This page had been open for too long. Please try again.")},
+    ),
     "approve-nobody": ("approve.html", APPROVE | {"asked": None, "done": "yes", "done_words": "Approved."}),
     "enrol": ("enrol.html", ENROL),
     "enrol-totp": ("enrol.html", ENROL | {"factor": "totp", "setup": APP}),
@@ -197,7 +208,11 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "enrol-sms": (
         "enrol.html",
         ENROL
-        | {"factor": "sms", "setup": Setup(needs_address=True), "error": "A phone number starts with +."},
+        | {
+            "factor": "sms",
+            "setup": Setup(needs_address=True),
+            "error": N_("Please check what you entered."),
+        },
     ),
     "enrol-second-phone": (
         "enrol.html",
@@ -211,14 +226,17 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "account": ("account.html", ACCOUNT),
     "account-look": (
         "account.html",
-        ACCOUNT | {"may_change": False, "asked": True, "notice": "The new name is saved."},
+        ACCOUNT | {"may_change": False, "asked": True, "notice": N_("The new name is saved.")},
     ),
     "account-new": (
         "account.html",
         ACCOUNT | {"items": [], "preferred": "", "recovery_left": 0, "devices": [], "activity": []},
     ),
     "reset-ask": ("reset.html", RESET),
-    "reset-error": ("reset.html", RESET | {"error": "This link was used already. Please ask for a new one."}),
+    "reset-error": (
+        "reset.html",
+        RESET | {"error": N_("This link was used already or is too old. Please ask for a new one.")},
+    ),
     "reset-sent": ("reset.html", RESET | {"step": "sent"}),
     "reset-open": ("reset.html", RESET | {"step": "open", "token": "t"}),
     "reset-verify": (
@@ -228,11 +246,20 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "reset-password": ("reset.html", RESET | {"step": "password", "ticket": "t", "username": "mira"}),
     "reset-done": ("reset.html", RESET | {"step": "done"}),
     "invite": ("invite.html", INVITE),
-    "invite-error": ("invite.html", INVITE | {"error": "Please choose a longer password."}),
+    "invite-error": (
+        "invite.html",
+        INVITE
+        | {
+            "error": N_(
+                "This password is easy to guess. Please choose a longer one, for example several words."
+            )
+        },
+    ),
     "access": ("access.html", ACCESS),
     "access-choice": (
         "access.html",
-        ACCESS | {"groups": ["wiki-editors", "staff"], "error": "Too many attempts."},
+        ACCESS
+        | {"groups": ["wiki-editors", "staff"], "error": N_("Too many attempts. Please wait and try again.")},
     ),
     "access-asked": ("access.html", ACCESS | {"done": "asked"}),
     "access-waiting": ("access.html", ACCESS | {"done": "waiting"}),
@@ -241,12 +268,22 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "approvals-late": ("approvals.html", APPROVALS | {"pending": [], "settled": "late"}),
     "tokens": ("tokens.html", TOKENS),
     "tokens-made": ("tokens.html", TOKENS | {"made": "agt_0123456789abcdef_" + "s" * 43}),
-    "tokens-none": ("tokens.html", TOKENS | {"tokens": [], "routes": [], "error": "Choose a name."}),
+    "tokens-none": (
+        "tokens.html",
+        TOKENS
+        | {"tokens": [], "routes": [], "error": N_("Choose a name, at least one app and one of the times.")},
+    ),
     "kept": ("kept.html", KEPT),
     "across": ("across.html", {"csrf_token": "t", "host": "wiki.other.example", "query": "to=x&begun=y"}),
     "loop": (
         "loop.html",
-        {"message": "Please allow cookies for this site.", "reason": "no_cookie", "again": "/"},
+        {
+            "message": N_(
+                "Your browser did not send our cookie back. Please allow cookies for this site and try again."
+            ),
+            "reason": "no_cookie",
+            "again": "/",
+        },
     ),
     "logout": ("logout.html", {"csrf_token": "t", "done": False}),
     "logout-done": ("logout.html", {"csrf_token": "", "done": True}),
@@ -255,11 +292,11 @@ ERRORS: dict[str, dict[str, Any]] = {
     "error-403": {
         "status": 403,
         "reason": "group_required",
-        "actions": [("Use another account", "/_auth/logout")],
+        "actions": [(N_("Use another account"), "/_auth/logout")],
     },
     "error-404": {"status": 404},
     "error-429": {"status": 429, "retry_after": 540, "reason": "too_many_codes"},
-    "error-502": {"status": 502, "actions": [("Try again", "/"), ("Sign out", "/_auth/logout")]},
+    "error-502": {"status": 502, "actions": [(N_("Try again"), "/"), (N_("Sign out"), "/_auth/logout")]},
 }
 NAMES = (*SAMPLES, *ERRORS)
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gateway.i18n.text import N_
 from gateway.authn.factors.base import Prompt, Setup
 from gateway.portal.rendering.texts import WRONG_PASSWORD
 
@@ -40,7 +41,7 @@ SIGN_IN_SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "login-link": ("login.html", LOGIN | {"email_link": True, "keep_for": 30 * 86400.0, "keep_token": "k"}),
     "login-register": ("login.html", LOGIN | {"can_register": True, "email_link": True}),
-    "login-notice": ("login.html", LOGIN | {"notice": "Your session has ended."}),
+    "login-notice": ("login.html", LOGIN | {"notice": N_("Your session has ended. Please sign in again.")}),
     "passkey": ("passkey.html", {"csrf_token": "t", "rd": "/", "options": "{}"}),
     "passkey-keep": (
         "passkey.html",
@@ -62,5 +63,8 @@ SIGN_IN_SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "register-approval": ("register.html", REGISTER | {"step": "details", "approval": True}),
     "register-error": ("register.html", REGISTER | {"step": "details", "error": WRONG_PASSWORD}),
-    "email-link-error": ("email_link.html", LINK | {"error": "This page had been open for too long."}),
+    "email-link-error": (
+        "email_link.html",
+        LINK | {"error": N_("This page had been open for too long. Please try again.")},
+    ),
 }

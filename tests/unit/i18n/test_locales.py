@@ -4,7 +4,6 @@ import gettext
 import re
 from collections import Counter
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
 from typing import Any, get_args
@@ -20,11 +19,9 @@ from gateway.i18n.extract import extracted, read
 from gateway.i18n.text import N_
 from gateway.messaging.sms.phone_change_notice import notice
 from gateway.portal.account.change_notices import second_phone_added
-from gateway.portal.rendering.render import Pages, moment
+from gateway.portal.rendering.render import moment
 from gateway.portal.rendering.texts import too_many
-from gateway.portal.request import Reader
-from tests.page_samples import NAMES as SAMPLES
-from tests.page_samples import sample
+from tests.visible_text import Visible
 
 ROOT = Path(__file__).resolve().parents[3]
 TAGS = sorted(set(NAMES) - {"en"})
@@ -69,7 +66,9 @@ def test_place_holders_and_markup_are_those_of_the_english(tag: str) -> None:
         for form, said in enumerate(forms(one.string) if one.id else []):
             fixed = sorted(FIXED.findall(said))
             wordy = form in alone and isinstance(one.id, tuple)
-            assert fixed == expected or (wordy and fixed == [part for part in expected if part not in COUNTS]), one.id
+            assert fixed == expected or (
+                wordy and fixed == [part for part in expected if part not in COUNTS]
+            ), one.id
             # Translations stand in attributes and between tags as they are.
             assert '"' not in said or '"' in forms(one.id)[-1], one.id
             assert said.count("\n") == forms(one.id)[-1].count("\n"), one.id
@@ -96,15 +95,6 @@ def test_the_languages_are_those_that_the_configuration_knows() -> None:
     folders = {folder.name for folder in LOCALES.iterdir() if folder.is_dir()}
     assert folders == set(TAGS)
     assert set(NAMES) == set(get_args(Language)) == set(Branding().languages)
-
-
-@pytest.mark.parametrize("tag", NAMES)
-def test_every_page_names_its_language(tag: str) -> None:
-    pages = Pages(Branding())
-    for name in SAMPLES:
-        response = sample(pages, name, Reader(tag, ""))
-        assert f'<html lang="{tag}" dir="ltr">' in str(response.text)
-        assert response.headers["Content-Language"] == tag
 
 
 def test_no_two_languages_say_the_same_sentence() -> None:
@@ -183,15 +173,6 @@ def test_texts_without_a_code_cost_no_double_price_either(tag: str) -> None:
 
 # -- templates -----------------------------------------------------------------------------------------------------
 
-SPOKEN_ATTRIBUTES = {
-    "alt",
-    "title",
-    "placeholder",
-    "aria-label",
-    "data-auto-submit",
-    "data-problem",
-    "content",
-}
 NOT_WORDS = {
     "width=device-width, initial-scale=1": "for browsers",
     "light dark": "for browsers",
@@ -206,22 +187,6 @@ NOT_WORDS = {
     "≤  ms": "a unit",
 }
 """Text in templates that nobody reads -> why."""
-
-
-class Visible(HTMLParser):
-    """What people read on a page: text, and the attributes that are read out or shown."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self.feed(source)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found += [value or "" for name, value in attrs if name in SPOKEN_ATTRIBUTES]
-
-    def handle_data(self, data: str) -> None:
-        self.found.append(data)
 
 
 def unmarked(source: str) -> Iterator[str]:
