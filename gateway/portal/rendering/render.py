@@ -19,6 +19,7 @@ from gateway.errors import TooManyAttempts
 from gateway.i18n.catalogues import NAMES, Language, language
 from gateway.i18n.text import N_, Text, duration
 from gateway.portal.rendering import assets
+from gateway.portal.rendering.shared_code import SharedCode
 from gateway.portal.rendering.status_texts import wording
 from gateway.portal.rendering.texts import too_many
 from gateway.portal.request import Reader, Readers
@@ -28,6 +29,7 @@ Action = tuple[str, str]
 TRY_AGAIN: Action = (N_("Try again"), "")
 """The address is that of the page itself, which a browser keeps better than we could write it."""
 
+_CODE = SharedCode()
 _PACKAGE = Path(__file__).resolve().parents[2]
 
 _FIXED_HEADERS = {
@@ -126,6 +128,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            bytecode_cache=_CODE,
             extensions=["jinja2.ext.i18n"],
             finalize=language.text,  # what is a Text arrives translated, wherever it was made
         )
