@@ -6,7 +6,6 @@ from ipaddress import ip_address
 from typing import Any
 
 from gateway.admin.bulk import Act, BulkReport, Plan
-from gateway.i18n.text import N_
 from gateway.admin.charts import bar_chart
 from gateway.admin.explain import answered
 from gateway.admin.overview import Overview, Warned
@@ -24,6 +23,7 @@ from gateway.authn.lockouts import Lockout
 from gateway.config.schema import Policy, Route
 from gateway.config.sections.sms_migration import SmsMigration
 from gateway.directory.user_files import BadLine
+from gateway.i18n.text import N_
 from gateway.model import User
 from gateway.policy.decide import Routes
 from gateway.proxy.proxy import UpstreamHealth

@@ -4,9 +4,9 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.i18n.text import N_
 from gateway.config.schema import Route
 from gateway.config.sections.app import App
+from gateway.i18n.text import N_
 from gateway.model import User
 from gateway.policy.visible_apps import AppAccess, ListedApp
 from gateway.portal.apps.app_list import UserApp, home_target

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from gateway.i18n.text import N_
 from gateway.authn.factors.base import Prompt, Setup
+from gateway.i18n.text import N_
 from gateway.portal.rendering.texts import WRONG_PASSWORD
 
 LOGIN: dict[str, Any] = {"csrf_token": "t", "rd": "/", "username": "", "passkeys": True, "can_reset": True}

@@ -58,7 +58,7 @@ def test_wheel_holds_templates_migrations_static_files_and_compiled_catalogues(w
     assert "gateway/_templates/login.html" in names
     assert "gateway/portal/static/style.css" in names
     assert "gateway/cli/demo/page.html" in names
-    for tag in ("de", "es", "fr", "ja"):
+    for tag in ("ar", "de", "ja", "pt-BR", "zh-Hans"):
         assert f"gateway/i18n/locales/{tag}/LC_MESSAGES/messages.mo" in names
     assert any(name.startswith("gateway/stores/migrations/versions/") for name in names)
     assert not any(name.startswith(("tests/", "var/")) for name in names)

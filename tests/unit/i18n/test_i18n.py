@@ -74,6 +74,34 @@ def test_the_language_wanted_most_is_found_by_lookup(header: str, expected: str 
     assert preferred(header, OFFERED) == expected
 
 
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        *[
+            (header, "zh-Hans")
+            for header in ("zh", "zh-CN", "zh-SG", "zh-Hans", "zh-Hans-CN", "zh-Hans-HK", "zh-cmn")
+        ],
+        *[
+            (header, "zh-Hant")
+            for header in ("zh-TW", "zh-HK", "zh-MO", "zh-Hant", "zh-Hant-CN", "zh-Hant-HK", "yue-HK")
+        ],
+        *[(header, "pt-BR") for header in ("pt", "pt-BR", "pt-PT", "pt-AO", "PT-br")],
+        *[(header, header[:2]) for header in ("ar-EG", "it-CH", "ko-KR", "nl-BE", "pl-PL", "ru-UA", "tr-CY")],
+        ("zh-TW,zh;q=0.9,en-US;q=0.8,en;q=0.7", "zh-Hant"),  # Chrome in Taiwan
+        ("zh-CN,zh;q=0.8,zh-TW;q=0.7,zh-HK;q=0.5,en-US;q=0.3,en;q=0.2", "zh-Hans"),  # Firefox in China
+        ("pt-PT,pt;q=0.8,en;q=0.5,en-US;q=0.3", "pt-BR"),
+        ("sv, zh-HK;q=0.2, de;q=0.1", "zh-Hant"),
+    ],
+)
+def test_chinese_and_portuguese_are_found_by_the_place_that_browsers_name(header: str, expected: str) -> None:
+    assert preferred(header, tuple(NAMES)) == expected
+
+
+def test_who_gets_no_traditional_chinese_gets_the_other_and_not_english() -> None:
+    assert preferred("zh-TW", ("en", "zh-Hans")) == "zh-Hans"
+    assert preferred("zh-CN", ("en", "zh-Hant")) is None
+
+
 def test_a_text_is_its_english_until_it_is_told_to_somebody() -> None:
     text = N_("Ask %(who)s.", who=N_('your "boss"\n'))
     assert text == 'Ask your "boss"\n.'
@@ -94,6 +122,40 @@ def test_numbers_take_the_form_of_their_language(count: int, form: str) -> None:
     text = NN_("%(count)s second", "%(count)s seconds", count)
     assert text == f"{count} second{'' if count == 1 else 's'}"
     assert spoken().text(text) == form
+
+
+@pytest.mark.parametrize(
+    ("tag", "spoken"),
+    [
+        (
+            "ru",
+            "1 секунда, 2 секунды, 5 секунд, 11 секунд, 21 секунда, 22 секунды, 25 секунд, 100 секунд, 101 секунда",
+        ),
+        (
+            "pl",
+            "1 sekunda, 2 sekundy, 5 sekund, 11 sekund, 21 sekund, 22 sekundy, 25 sekund, 100 sekund, 101 sekund",
+        ),
+        (
+            "ar",
+            "ثانية واحدة, ثانيتين, 5 ثوانٍ, 11 ثانية, 21 ثانية, 22 ثانية, 25 ثانية, 100 ثانية, 101 ثانية",
+        ),
+        (
+            "tr",
+            "1 saniye, 2 saniye, 5 saniye, 11 saniye, 21 saniye, 22 saniye, 25 saniye, 100 saniye, 101 saniye",
+        ),
+        ("zh-Hans", "1 秒, 2 秒, 5 秒, 11 秒, 21 秒, 22 秒, 25 秒, 100 秒, 101 秒"),
+    ],
+)
+def test_counted_things_take_the_form_that_their_number_asks_for(tag: str, spoken: str) -> None:
+    counts = (1, 2, 5, 11, 21, 22, 25, 100, 101)
+    texts = [NN_("%(count)s second", "%(count)s seconds", count) for count in counts]
+    assert ", ".join(language(tag).text(text) for text in texts) == spoken
+
+
+def test_arabic_has_a_form_for_three_to_ten_in_every_hundred() -> None:
+    days = [NN_("%(count)s day", "%(count)s days", count) for count in (0, 3, 10, 99, 103, 1000)]
+    expected = ["0 يوم", "3 أيام", "10 أيام", "99 يومًا", "103 أيام", "1,000 يوم"]
+    assert [language("ar").text(text) for text in days] == expected
 
 
 def test_sentences_can_be_joined() -> None:

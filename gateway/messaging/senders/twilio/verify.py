@@ -14,7 +14,7 @@ from gateway.messaging.senders.twilio.client import TwilioApi
 _CODE = re.compile(r"[0-9]{4,10}")
 _NO_SUCH_VERIFICATION = "20404"
 _LOCALES = {"zh-Hans": "zh-CN", "zh-Hant": "zh-HK"}
-"""Twilio names Chinese by place (docs/verify/supported-languages), and answers 404 to a locale that it does not know."""
+"""Twilio names Chinese by place (docs/verify/supported-languages), and answers 404 to a locale that it has not."""
 
 
 class TwilioVerify:
