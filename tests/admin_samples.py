@@ -205,7 +205,7 @@ ADMIN_PAGES = {
     "admin-users-bulk": _page(
         "bulk.html",
         "/users",
-        plan=Plan(Act("add_group", "wiki"), [MIRA], [("otto", "Nothing to do.")]),
+        plan=Plan(Act("add_group", "wiki"), [MIRA], [("otto", N_("Nothing to do."))]),
         total=1200,
         most=1000,
         undo=True,

@@ -5,9 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway.authn.factors.approval_questions import ApprovalQuestion
-from gateway.authn.factors.base import Prompt, Setup
-from gateway.authn.factors.totp import qr_image
-from gateway.i18n.text import N_, joined
+from gateway.i18n.text import N_
 from gateway.model import User
 from gateway.portal.account.activity import WORDS, Event
 from gateway.portal.account.factors import SYNC, Item
@@ -21,28 +19,11 @@ from tests.access_samples import ACCESS, APPROVALS, SMS_MIGRATION
 from tests.admin_samples import ADMIN_PAGES
 from tests.apps_samples import APP_SAMPLES, icon
 from tests.oidc_samples import OIDC_SAMPLES
+from tests.second_step_samples import CHOICES, SECOND_STEP_SAMPLES, VERIFY
 from tests.sign_in_samples import SIGN_IN_SAMPLES
 
 NOW = 1_800_000_000.0
 REQUEST_ID = "01JD7Q4ZK3"
-VERIFY: dict[str, Any] = {
-    "csrf_token": "t",
-    "rd": "/",
-    "factor": "sms",
-    "masked": "+49•••••678",
-    "options": "",
-    "code_length": 6,
-    "can_remember": True,
-    "remember_days": 30,
-    "others": [(kind, FACTOR_LABELS[kind]) for kind in ("totp", "recovery")],
-    "resend_after": 0,
-    "send_failed": False,
-    "problem": [],
-}
-CHOICES = [(kind, FACTOR_LABELS[kind]) for kind in ("totp", "webauthn", "sms", "email")]
-ENROL: dict[str, Any] = {"csrf_token": "t", "rd": "/", "factor": "", "setup": None, "choices": CHOICES}
-URI = "otpauth://totp/Harbour:mira?secret=JBSWY3DPEHPK3PXP&issuer=Harbour"
-APP = Setup(Prompt(), "JBSW Y3DP EHPK 3PXP", URI, qr_image(URI))
 CODES = [
     f"{part}-k7m4-wx{number}p" for number, part in enumerate(("h3qd", "9tfw", "m2vc", "zz8k", "p5re") * 2)
 ]
@@ -148,80 +129,15 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     **ADMIN_PAGES,
     **APP_SAMPLES,
     **SIGN_IN_SAMPLES,
+    **SECOND_STEP_SAMPLES,
     "nudge": ("nudge.html", {"rd": "/"}),
     "sms_migration": ("sms_migration.html", SMS_MIGRATION),
-    "verify": ("verify.html", VERIFY),
-    "verify-error": (
-        "verify.html",
-        VERIFY | {"error": N_("That code is not right."), "resend_after": 25, "can_remember": False},
-    ),
-    "verify-delivery": (
-        "verify.html",
-        VERIFY
-        | {
-            "delivery": N_("Sent. It should arrive in a moment."),
-            "delivery_final": False,
-            "can_call": True,
-            "cooling": True,
-            "other_number": "+49•••••679",
-        },
-    ),
-    "verify-called": (
-        "verify.html",
-        VERIFY
-        | {
-            "called": True,
-            "delivery": joined([N_("Our call did not reach you."), N_("Nobody answered.")]),
-            "delivery_final": True,
-        },
-    ),
-    "verify-send-failed": (
-        "verify.html",
-        VERIFY
-        | {
-            "send_failed": True,
-            "problem": [N_("Please use another way below.")],
-            "other_number": "+49•••••679",
-        },
-    ),
-    "verify-totp": ("verify.html", VERIFY | {"factor": "totp", "masked": "", "can_remember": False}),
-    "verify-recovery": (
-        "verify.html",
-        VERIFY | {"factor": "recovery", "others": [("sms", FACTOR_LABELS["sms"])]},
-    ),
-    "verify-bypass": ("verify.html", VERIFY | {"factor": "bypass", "can_remember": False}),
-    "approval": ("approval.html", VERIFY | {"factor": "approval", "number": "42"}),
-    "approval-pending": (
-        "approval.html",
-        VERIFY
-        | {"factor": "approval", "number": "42", "others": [], "notice": N_("Nobody has answered yet.")},
-    ),
     "approve": ("approve.html", APPROVE),
     "approve-error": (
         "approve.html",
         APPROVE | {"error": N_("This page had been open for too long. Please try again.")},
     ),
     "approve-nobody": ("approve.html", APPROVE | {"asked": None, "done": "yes", "done_words": "Approved."}),
-    "enrol": ("enrol.html", ENROL),
-    "enrol-totp": ("enrol.html", ENROL | {"factor": "totp", "setup": APP}),
-    "enrol-webauthn": ("enrol.html", ENROL | {"factor": "webauthn", "setup": Setup()}),
-    "enrol-sms": (
-        "enrol.html",
-        ENROL
-        | {
-            "factor": "sms",
-            "setup": Setup(needs_address=True),
-            "error": N_("Please check what you entered."),
-        },
-    ),
-    "enrol-second-phone": (
-        "enrol.html",
-        ENROL | {"rd": "/_auth/account", "factor": "second_phone", "setup": Setup(needs_address=True)},
-    ),
-    "enrol-email": (
-        "enrol.html",
-        ENROL | {"factor": "email", "setup": Setup(Prompt("m•••••@harbour.example"))},
-    ),
     "recovery-codes": ("recovery_codes.html", {"codes": CODES, "onward": "/"}),
     "account": ("account.html", ACCOUNT),
     "account-look": (

@@ -8,7 +8,8 @@ from playwright.async_api import Browser
 
 from gateway.portal.rendering.render import Pages
 from tests.e2e.page_checks import FIXED, ServerFor, pages
-from tests.page_samples import ENGLISH, VERIFY
+from tests.page_samples import ENGLISH
+from tests.second_step_samples import VERIFY
 
 
 class Desk:
