@@ -31,7 +31,7 @@ def english() -> list[tuple[str, str, str]]:
     found = []
     for message in extracted():
         one, many = (message.id, "") if isinstance(message.id, str) else message.id
-        pieces = {piece.strip(" .:,;\n") for piece in HOLES.split(one) + HOLES.split(many)}
+        pieces = {piece.strip(" .:,;\n") for piece in HOLES.split(one) + HOLES.split(many or one)}
         words = {piece for piece in pieces if " " in piece or len(pieces) == 1}  # "of" alone is Dutch, too
         found += [(one, many, piece) for piece in words if re.search(r"[^\W\d_]{2}", piece)]
     return found
