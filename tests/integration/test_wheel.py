@@ -92,7 +92,10 @@ from gateway.i18n.catalogues import NAMES, language
 print(*(language(tag).say("Sign in", {}) for tag in NAMES), sep="|")
 """
     result = run(installed / "venv/bin/python", "-c", code, cwd=installed)
-    assert result.stdout.strip() == "Sign in|Anmelden|Iniciar sesión|Se connecter|サインイン", result.stderr
+    assert (
+        result.stdout.strip()
+        == "Sign in|تسجيل الدخول|Anmelden|Iniciar sesión|Se connecter|Accedi|サインイン|로그인|Inloggen|Zaloguj się|Entrar|Войти|Oturum aç|登录|登入"
+    ), result.stderr
 
 
 def test_installed_command_checks_the_shipped_configuration(installed: Path) -> None:
