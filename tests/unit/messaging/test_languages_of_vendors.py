@@ -10,54 +10,24 @@ from gateway.i18n.catalogues import NAMES
 from gateway.messaging.senders.twilio.verify import TwilioVerify
 from gateway.messaging.senders.twilio.voice import SENTENCES, twiml
 
-OF_VERIFY = set(
-    [
-        "af",
-        "ar",
-        "ca",
-        "zh",
-        "zh-CN",
-        "zh-HK",
-        "hr",
-        "cs",
-        "da",
-        "nl",
-        "en",
-        "en-GB",
-        "et",
-        "fi",
-        "fr",
-        "de",
-        "el",
-        "he",
-        "hi",
-        "hu",
-        "id",
-        "it",
-        "ja",
-        "kn",
-        "ko",
-        "lt",
-        "ms",
-        "mr",
-        "nb",
-        "pl",
-        "pt-BR",
-        "pt",
-        "ro",
-        "ru",
-        "sk",
-        "es",
-        "sv",
-        "te",
-        "tl",
-        "th",
-        "tr",
-        "uk",
-        "vi",
-    ]
-)
-"""Of https://www.twilio.com/docs/verify/supported-languages, read in 2026; any other is answered with 404."""
+OF_VERIFY = {
+    "en",
+    "ar",
+    "de",
+    "es",
+    "fr",
+    "it",
+    "ja",
+    "ko",
+    "nl",
+    "pl",
+    "pt-BR",
+    "ru",
+    "tr",
+    "zh-CN",
+    "zh-HK",
+}
+"""Some of https://www.twilio.com/docs/verify/supported-languages, read in 2026; any other is answered with 404."""
 
 
 @pytest.mark.parametrize("tag", NAMES)
@@ -83,9 +53,5 @@ def test_a_call_speaks_every_language(tag: str) -> None:
 
 def test_a_database_of_places_calls_simplified_chinese_by_the_place() -> None:
     names = {"names": {"en": "Cologne", "zh-CN": "科隆", "pt-BR": "Colônia"}}
-    assert [_name(names, tag) for tag in ("zh-Hans", "zh-Hant", "pt-BR", "tr")] == [
-        "科隆",
-        "Cologne",
-        "Colônia",
-        "Cologne",
-    ]
+    expected = {"zh-Hans": "科隆", "zh-Hant": "Cologne", "pt-BR": "Colônia", "tr": "Cologne"}
+    assert {tag: _name(names, tag) for tag in expected} == expected
