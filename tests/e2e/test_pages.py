@@ -133,7 +133,9 @@ async def test_the_first_load_of_login_is_below_50_kilobytes_in_every_language(
     }
     total = sum(size["responseBodySize"] + size["responseHeadersSize"] for size in sizes.values())
     own = len(await answers[0].body())
-    texts = {tag: len(await (await page.request.get(f"{answers[0].url}?lang={tag}")).body()) for tag in LANGUAGES}
+    texts = {
+        tag: len(await (await page.request.get(f"{answers[0].url}?lang={tag}")).body()) for tag in LANGUAGES
+    }
     assert {tag: size for tag, size in texts.items() if total - own + size >= 50_000} == {}
     assert texts["ja"] != texts["en"] == own
 
