@@ -252,12 +252,12 @@ class ForwardAuth:
     def told(
         self, route: Route, target: Target, principal: Principal | None, door: Dialect, *, consumed: bool
     ) -> CIMultiDict[str]:
-        """The headers of a yes."""
-        # The proxy copies these into the request for its app, and must remove the client's own of those names first.
+        """The headers of a yes: the proxy copies them for its app, and must remove the client's own of those names."""
         assertion = self._assertions.issue(principal, target.host) if principal else None
         told = CIMultiDict(_NO_STORE)
         rules = self._rules_for(route, door.told)
-        for name, value in (*identity(principal, assertion, rules.told), *rules.of_user.told(principal)):
+        made = rules.of_user.told(principal) if rules.of_user else []
+        for name, value in (*identity(principal, assertion, rules.told), *made):
             told[name.decode()] = value.decode()
         if consumed:
             told[CONSUMED] = _AUTHORIZATION

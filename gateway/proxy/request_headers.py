@@ -120,7 +120,7 @@ class HeaderRules:
 
     told: tuple[tuple[bytes, HeaderFact], ...]
     add: Pairs
-    of_user: UserHeaders
+    of_user: UserHeaders | None
     drop: frozenset[str]
     removed: Removed
     written: frozenset[str]
@@ -140,7 +140,7 @@ class HeaderRules:
         return cls(
             told=tuple((name.encode(), fact) for name, fact in told if canonical(name) not in drop),
             add=[(name.encode(), clean(value)) for name, value in route.headers.fixed.items()],
-            of_user=UserHeaders.of(route.headers),
+            of_user=UserHeaders.of(route.headers) if route.headers.of_user or route.headers.basic else None,
             drop=drop,
             removed=removed_from(route),
             written=frozenset(map(canonical, (*renames.values(), *route.headers.add))),
@@ -179,7 +179,8 @@ def request_headers(
     out += forwarded(received, target, peer, rules.prefix, via=rules.via)
     out += identity(principal, assertion, rules.told)
     out = [pair for pair in out if canonical(pair[0]) not in rules.drop] + rules.add
-    return out + rules.of_user.told(principal) + rules.of_user.credentials(principal)
+    made = rules.of_user
+    return out if made is None else out + made.told(principal) + made.credentials(principal)
 
 
 def host_header(route: Route, target: Target, upstream: str) -> str:
