@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.config.schema import Config
-from gateway.engines.carrying import carried
+from gateway.engines.carrying import carried, version_of
 from gateway.engines.front_envoy import front_files
 from gateway.engines.front_known import KEEP_FOR
 from gateway.engines.front_place import EnginePlace
@@ -48,6 +48,7 @@ def files() -> dict[str, Any]:
     text = json.dumps({name: json.loads(content) for name, content in front_files(config, PLACE).items()})
     for number, name in enumerate(carried(config), start=1):  # a digest of all that a route can say
         text = text.replace(name, f"app-of-route-{number}")
+    text = text.replace(version_of(carried(config)), "version-of-all-routes")  # likewise
     made: dict[str, Any] = json.loads(text)
     for content in made.values():
         content.pop("version_info", None)
