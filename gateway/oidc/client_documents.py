@@ -21,7 +21,7 @@ _LONGEST_ID = 128
 _KEPT, _KEPT_FAILURE = 3600.0, 60.0
 _WAIT = 5.0
 _PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~@-]+)+/?")
-PER_NETWORK = Budget(name="oidc-documents", limit=30, window=600)
+PER_NETWORK = Budget(name="oidc-documents", limit=30, window=600, about="address")
 Fetch = Callable[[str], Awaitable[bytes | None]]
 
 

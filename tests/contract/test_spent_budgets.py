@@ -209,4 +209,5 @@ def test_every_budget_of_ours_says_whom_it_is_about() -> None:
     of_devices = [
         repr(name) for name in ("reset-device", "link-device", "password-device", "failures:device")
     ]
-    assert sorted(silent) == sorted([repr("reset-all"), repr("link-all"), *of_devices])
+    of_all = [repr(name) for name in ("reset-all", "link-all", "registration-all", "registration-notices")]
+    assert sorted(silent) == sorted([*of_all, *of_devices])

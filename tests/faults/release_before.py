@@ -1,8 +1,10 @@
 """The release before this code, taken out of the repository's history, and people who go to and fro between the two."""
 
 import json
+import os
 import re
 import subprocess
+import sys
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +41,9 @@ def code_of_release_before(folder: Path) -> Path:
         pytest.skip(f"{name} is not in this clone: {found.stderr.decode().strip()[:200]}")
     with tarfile.open(fileobj=BytesIO(found.stdout)) as archive:
         archive.extractall(folder, filter="data")
+    # Its catalogues are compiled by its installation, which this is not.
+    compiling = [sys.executable, "-m", "gateway.i18n.compile"]
+    subprocess.run(compiling, cwd=folder, env=os.environ | {"PYTHONPATH": str(folder)}, check=True)
     return folder
 
 

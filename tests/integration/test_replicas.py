@@ -57,10 +57,11 @@ async def test_one_code_raced_over_both_replicas_is_accepted_once(
             async with Person(replicas) as person:
                 assert await person.password() == 303
                 form = await person.code_form()
+                # Four: a fifth wrong code ends a sign-in, also one whose right code is just being accepted.
                 answers = await asyncio.gather(
-                    *(person.ask("POST", "/_auth/verify", form, at=at) for at in (replicas.a, replicas.b) * 3)
+                    *(person.ask("POST", "/_auth/verify", form, at=at) for at in (replicas.a, replicas.b) * 2)
                 )
-                assert 303 in {status for status, _ in answers}
+                assert 303 in {status for status, _ in answers}, answers
         await until(lambda: _logins(replicas) == 4, "one login for each code")
 
 
