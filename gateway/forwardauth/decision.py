@@ -34,7 +34,7 @@ from gateway.observability.access_log import Trace
 from gateway.policy.decide import Routes, decide
 from gateway.portal.refusal import WayOn, refuse
 from gateway.portal.rendering.render import Pages
-from gateway.portal.return_url import with_return
+from gateway.portal.return_url import over_https, with_return
 from gateway.portal.unauthorized import page_for
 from gateway.proxy.identity import Assertions, identity
 from gateway.proxy.proxy import REFUSED_METHODS, origin_allowed
@@ -288,7 +288,7 @@ class ForwardAuth:
 
     def page_for(self, page: str, target: Target) -> str:
         """On the app's own host, where the session cookie belongs; on the portal's, if they share the cookie."""
-        elsewhere = urlsplit(self._public_url).hostname != target.host
+        target, elsewhere = over_https(target, self._public_url), target.host != self._portal_host
         if self._shared_login and elsewhere and not self._domains.is_remote(target.host):
             return with_return(f"{self._pages_url}/{page}", target.url)
         return with_return(f"{target.scheme}://{target.authority}{self._prefix}/{page}", target.uri)

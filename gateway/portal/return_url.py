@@ -146,6 +146,17 @@ def href(destination: Target, here: Target) -> str:
     return f"{where}#{destination.fragment}" if destination.fragment else where
 
 
+def over_https(target: Target, public_url: str) -> Target:
+    """Return the target at which to sign in: over https if browsers keep our cookie there alone.
+
+    A target with a port of its own stays as it is: which port has https beside it is not known.
+    """
+    parts = addresses.split(public_url)
+    if parts is None or parts.scheme != "https" or target.scheme == "https" or target.port not in (None, 80):
+        return target
+    return replace(target, scheme="https", port=parts.port)
+
+
 def with_return(page: str, rd: str) -> str:
     """Add `rd` to the address of a page as its query parameter."""
     return f"{page}?rd={quote(rd, safe='/' if len(rd) <= _LONG else _SAFE)}"

@@ -47,6 +47,7 @@ def front(
         credentials=composed.credentials,
         kept=services.kept,
         prefix=services.prefix,
+        public_url=services.config.server.public_url,
         offered=services.config.access_requests,
     )
     doors = (

@@ -18,7 +18,7 @@ from gateway.policy.grantable_groups import requestable
 from gateway.portal.refusal import WayOn, refuse
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import ANOTHER_ACCOUNT, REQUEST_ACCESS
-from gateway.portal.return_url import with_return
+from gateway.portal.return_url import over_https, with_return
 from gateway.portal.unauthorized import page_for
 from gateway.proxy.identity import Assertions
 from gateway.proxy.proxy import Proxy
@@ -50,11 +50,13 @@ class GuardedProxy:
         kept: KeptPosts,
         *,
         prefix: str,
+        public_url: str,
         offered: Sequence[AccessRequest] = (),
     ) -> None:
         self._routes, self._sessions, self._assertions = routes, sessions, assertions
         self._proxy, self._pages, self._prefix = proxy, pages, prefix
         self._credentials, self._kept, self._offered = credentials, kept, offered
+        self._public_url = public_url
 
     async def handle(
         self, request: web.BaseRequest, target: Target, trace: Trace, *, trusted_peer: bool
@@ -88,13 +90,15 @@ class GuardedProxy:
             ):
                 return kept
             page = f"{self._prefix}/{page_for(decision)}"
+            safe = over_https(target, self._public_url)
+            page_url = f"{safe.scheme}://{safe.authority}{page}"
             return refuse(
                 self._pages,
                 request,
                 route,
                 target,
                 decision,
-                WayOn(with_return(page, target.uri), f"{target.scheme}://{target.authority}{page}"),
+                WayOn(with_return(page if safe is target else page_url, target.uri), page_url),
                 request_id=trace.request_id,
                 remedies=self._remedies(route, target, principal, now),
                 offer=ways_in(route, target, decision, principal),
