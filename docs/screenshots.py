@@ -1,6 +1,7 @@
 """Photographs the pages with sample data in Chromium into docs/screenshots/: light, dark and on a phone.
 
-Run `python docs/screenshots.py`; it needs Playwright (dev extra), a `chromium` on the PATH and a Japanese font.
+Run `python docs/screenshots.py`; it needs Playwright (dev extra), a `chromium` on the PATH and fonts for all
+languages (the footer has their names).
 """
 
 import asyncio
