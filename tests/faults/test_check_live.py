@@ -84,6 +84,7 @@ FAULTS: dict[str, tuple[Change, str]] = {
 def test_a_sound_configuration_that_can_serve_is_sound(tmp_path: Path) -> None:
     result = check(tmp_path, configuration(tmp_path))
     assert result.exit_code == 0, result.output
+    assert "tried what serve needs" in result.output, "more was done than without --live"
     assert not (tmp_path / "gateway.db").exists(), "nothing is made"
     assert not (tmp_path / "var").exists()
 

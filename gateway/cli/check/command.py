@@ -72,7 +72,12 @@ def check(path: Path, as_json: bool, live: bool, tests: Path | None, url: str, *
         report = _explained(loaded.config, _supposed(url, supposed, system_clock()), country_of)
         click.echo(json.dumps(report, indent=2) if as_json else as_text(report))
         return
-    click.echo(json.dumps(_as_json(loaded, passed), indent=2) if as_json else _summary(path, loaded, passed))
+    if as_json:
+        click.echo(json.dumps(_as_json(loaded, passed), indent=2))
+        return
+    click.echo(_summary(path, loaded, passed))
+    if live:
+        click.echo("\ntried what serve needs: nothing is in its way; apps were not asked")
 
 
 def _explained(config: Config, supposed: Supposed, country_of: CountryOf) -> dict[str, Any]:

@@ -47,7 +47,8 @@ def take_over(source: str, read: Reader, output: Path | None, config_file: Path,
     found = asyncio.run(_checked(read))
     config, mistakes = _understood(found, source)
     rows = compare(found.original, config, users_of(found)) if found.original and config else []
-    stops = [*found.stops, *(_looser(row) for row in rows if row.looser)]
+    # Where a limit is missing, looser answers follow from it, and the table shows them: they ask for nothing more.
+    stops = found.stops or tuple(_looser(row) for row in rows if row.looser)
     counts = _counted(found, source, config_file, apply=apply and not stops)
     if found.config and not stops:
         _write(as_yaml(found, source), output)
@@ -62,7 +63,9 @@ def take_over(source: str, read: Reader, output: Path | None, config_file: Path,
     for one in stops:
         click.echo(f"stops here: {one.where}: {one.why}", err=True)
     if stops:
-        click.echo("nothing was written or imported", err=True)
+        click.echo(
+            "nothing was written or imported: mend what the lines above name, then import again", err=True
+        )
         sys.exit(3)
     if not apply:
         click.echo("nothing was changed; say --apply to do it", err=True)

@@ -32,7 +32,10 @@ def test_a_limit_on_who_may_pass_that_can_not_be_said_stops_the_import(
 ) -> None:
     result = importing("oauth2-proxy", "--output", tmp_path / "imported.yaml", cfg=PROXY + limit)
     assert result.exit_code == 3
-    assert "stops here: " in result.stderr
+    stops = [line for line in result.stderr.splitlines() if line.startswith("stops here: ")]
+    assert stops, "the limit is named"
+    assert not any("opens to" in line for line in stops), "what follows from the limit asks for nothing more"
+    assert result.stderr.splitlines()[-1].endswith("mend what the lines above name, then import again")
     assert not (tmp_path / "imported.yaml").exists()
 
 
