@@ -256,3 +256,28 @@ async def minio(stage: Stage) -> None:
             " return [made.status, sent.status, opened]; }"
         )
         assert answers == [200, 200, "open"], answers
+
+
+@recipe("Open WebUI", "open-webui")
+async def open_webui(stage: Stage) -> None:
+    settings = {
+        "WEBUI_AUTH_TRUSTED_EMAIL_HEADER": "Remote-Email",
+        "WEBUI_AUTH_TRUSTED_NAME_HEADER": "Remote-Name",
+        "WEBUI_AUTH_TRUSTED_GROUPS_HEADER": "Remote-Groups",
+        "WEBUI_URL": stage.url,
+        "CORS_ALLOW_ORIGIN": stage.url,
+        "FORWARDED_ALLOW_IPS": "127.0.0.1",
+        "WEBUI_SECRET_KEY": "w" * 42,
+        "DATA_DIR": str(stage.folder),
+        "OFFLINE_MODE": "true",
+        "ENABLE_OLLAMA_API": "false",
+        "ENABLE_OPENAI_API": "false",
+    }
+    argv = (stage.program("open-webui"), "serve", "--host", "127.0.0.1", "--port", str(stage.port))
+    async with stage.app(*argv, ready="/health", **settings):
+        async with stage.page.expect_websocket(lambda socket: "/ws/socket.io" in socket.url) as opened:
+            page = await stage.sign_in()
+        await (await opened.value).wait_for_event("framereceived")
+        await expect(page.locator("#chat-input")).to_be_visible(timeout=PATIENCE * 1000)
+        me = await page.evaluate("fetch('/api/v1/auths/').then(answer => answer.json())")
+        assert me["email"] == "alice@example.com", me

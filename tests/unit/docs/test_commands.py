@@ -41,6 +41,8 @@ NOT_RUN = {
     "make help": "tests/unit/docs/test_deploy.py runs it",
     "pip install": "asks the package index; the extras that it names are looked up",
     "helm install": "needs a cluster; test_deploy_helm.py renders the chart with these options",
+    "helm template": "needs helm; test_deploy_helm.py renders the chart with these options",
+    "kubernetes-validate": "test_deploy_helm.py asks the same of its schemas",
     "kubectl": "needs a cluster; the names in it are looked up in deploy/",
     "curl": "needs the reader's gateway; its paths are looked up",
     "sudo": "needs root and fail2ban; tests/integration/test_fail2ban.py does the same",
