@@ -14,6 +14,7 @@ from pathlib import Path
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
 
 from gateway.config.sections.passwords import Breached
+from gateway.request.small_body import read_answer
 
 log = logging.getLogger("gateway.passwords")
 
@@ -54,7 +55,7 @@ class BreachedPasswords:
                 ) as web,
                 web.get(url, allow_redirects=False) as response,
             ):
-                text = await response.content.read(_LARGEST) if response.status == 200 else b""
+                text = await read_answer(response.content, _LARGEST) if response.status == 200 else b""
                 if response.status != 200:
                     raise ClientError(f"status {response.status}")
         except (ClientError, TimeoutError, OSError, ValueError) as error:

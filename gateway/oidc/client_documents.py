@@ -13,6 +13,7 @@ import aiohttp
 
 from gateway.config import addresses
 from gateway.rate_limits import Budget, RateLimits
+from gateway.request.small_body import read_answer
 from gateway.stores.protocols.ledger import Ledger
 
 LARGEST = 5 * 1024
@@ -90,9 +91,7 @@ async def fetched(url: str) -> bytes | None:
         ):
             if answer.status != 200 or not answer.content_type.endswith("json"):
                 return None
-            body = await answer.content.read(LARGEST + 1)
-            while len(body) <= LARGEST and (more := await answer.content.read(LARGEST + 1 - len(body))):
-                body += more
+            body = await read_answer(answer.content, LARGEST + 1)
     except (TimeoutError, aiohttp.ClientError, ValueError):
         return None
     return body if len(body) <= LARGEST else None

@@ -1,8 +1,8 @@
-"""Reads the body of a form or call of our own: small, whole and in time (security rule 7)."""
+"""Reads small bodies: a form or call of our own, whole and in time (security rule 7), and what others answer us."""
 
 import asyncio
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
@@ -28,4 +28,15 @@ async def read_small(request: web.BaseRequest, largest: int) -> bytes:
         raise RequestRefused(
             "body comes too slowly", status=408, public=N_("The upload stopped for too long.")
         ) from error
+    return bytes(body)
+
+
+async def read_answer(content: StreamReader, most: int) -> bytes:
+    """Return the body of an answer to a request of ours, or its first `most` bytes.
+
+    `StreamReader.read` alone returns what has come by then: the first piece of an answer that comes in several.
+    """
+    body = bytearray()
+    while len(body) < most and (piece := await content.read(most - len(body))):
+        body += piece
     return bytes(body)

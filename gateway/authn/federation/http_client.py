@@ -11,6 +11,7 @@ import aiohttp
 from multidict import CIMultiDict
 
 from gateway.authn.federation.base import ProviderUnavailable
+from gateway.request.small_body import read_answer
 
 _TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)
 _LARGEST = 512 * 1024
@@ -52,7 +53,7 @@ class ProviderHttp:
             async with self._session.request(
                 method, url, allow_redirects=False, ssl=self._tls or True, **more
             ) as answer:
-                body = await answer.content.read(_LARGEST + 1)
+                body = await read_answer(answer.content, _LARGEST + 1)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ProviderUnavailable(
                 f"{self._name}: {method} {url}: {error or type(error).__name__}"

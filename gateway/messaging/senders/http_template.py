@@ -23,6 +23,7 @@ from gateway.config.sections.sms_backup import HttpTemplate, SmsBackup, template
 from gateway.errors import SendFailed
 from gateway.messaging.senders.http_client import WIRE_ERRORS, open_session, retry_after, wire_miss
 from gateway.messaging.senders.retry import Backoff, Miss, with_retries
+from gateway.request.small_body import read_answer
 
 _PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
 _LARGEST = 64 * 1024
@@ -82,7 +83,7 @@ class TemplateSender:
             async with self._session.request(
                 self._config.method, url, headers=headers, allow_redirects=False, **_body(template, values)
             ) as response:
-                return self._judge(response, await _read(response))
+                return self._judge(response, await read_answer(response.content, _LARGEST))
         except PrivateAddress:
             return Miss(_private(self.name))
         except WIRE_ERRORS as error:
@@ -182,14 +183,6 @@ def _filled_json(value: object, values: Mapping[str, str]) -> object:
     if isinstance(value, dict):
         return {name: _filled_json(one, values) for name, one in value.items()}
     return value
-
-
-async def _read(response: ClientResponse) -> bytes:
-    """Read the answer, or as much of it as anybody needs."""
-    body = b""
-    while len(body) < _LARGEST and (piece := await response.content.read(_LARGEST - len(body))):
-        body += piece
-    return body
 
 
 def _parsed(body: bytes) -> object:
