@@ -22,15 +22,20 @@ from tests.rig import HTML, PASSWORD, csrf_of
 from tests.software_key import SoftwareKey
 from tests.waiting import until
 
-BEFORE_THE_FIRST_TAG = "0b733c85f8819f524e11b25d77aaa3ff89e97ae7"
-"""What was in use before there was a tag (0.1.0)."""
+RELEASED = "f382e1c8534dca66c445e906c1474843a051b5aa"
+"""What the newest tag stood at when this was written (v0.2.0), for clones that bring no tags."""
 
 
 def release_before() -> str:
     """The commit or tag of the last release that is not this code itself."""
-    tags = _git("tag", "--list", "v*", "--merged", "HEAD", "--sort=-version:refname").split()
-    of_this_code = _git("tag", "--points-at", "HEAD").split()
-    return next((tag for tag in tags if tag not in of_this_code), BEFORE_THE_FIRST_TAG)
+    return next(iter(tags_before()), RELEASED)
+
+
+def tags_before() -> list[str]:
+    """The releases that this clone knows by name, newest first, without this code itself."""
+    tags = git("tag", "--list", "v*", "--merged", "HEAD", "--sort=-version:refname").split()
+    of_this_code = git("tag", "--points-at", "HEAD").split()
+    return [tag for tag in tags if tag not in of_this_code]
 
 
 def code_of_release_before(folder: Path) -> Path:
@@ -47,7 +52,7 @@ def code_of_release_before(folder: Path) -> Path:
     return folder
 
 
-def _git(*words: str) -> str:
+def git(*words: str) -> str:
     done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.release_before import Visitor, code_of_release_before, machine
+from tests.faults.release_before import RELEASED, Visitor, code_of_release_before, git, machine, tags_before
 from tests.faults.serving import Machine, ready
 from tests.integration.serving import ROOT, Serving
 from tests.rig import PASSWORD, PHONE
@@ -91,6 +91,12 @@ async def traffic(visitor: Visitor, at: Serving) -> AsyncIterator[Counter[int]]:
     finally:
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
+
+
+def test_a_clone_without_tags_finds_the_same_release_before() -> None:
+    if not (tags := tags_before()):
+        pytest.skip("this clone has no tags to compare with")
+    assert git("rev-parse", f"{tags[0]}^{{commit}}").strip() == RELEASED
 
 
 async def test_the_release_before_goes_on_beside_this_one_and_starts_again_without_it(both: Both) -> None:
