@@ -89,8 +89,12 @@ async def answering(url: str) -> None:
 
 
 @asynccontextmanager
-async def federated_rig(folder: Path, **settings: Any) -> AsyncIterator[Rig]:
-    """A gateway that knows the provider as `corp`; its clock is the real one, as the provider's is."""
+async def federated_rig(
+    folder: Path, *, gateway: dict[str, Any] | None = None, **settings: Any
+) -> AsyncIterator[Rig]:
+    """A gateway that knows the provider as `corp`; its clock is the real one, as the provider's is. `settings` are
+    those of the provider, `gateway` has other sections.
+    """
     port = free_port()
     corp = {
         "kind": "oidc",
@@ -101,7 +105,7 @@ async def federated_rig(folder: Path, **settings: Any) -> AsyncIterator[Rig]:
         "client_secret": SECRET,
         **settings,
     }
-    async with running_gateway(folder, identity_providers=[corp]) as rig:
+    async with running_gateway(folder, identity_providers=[corp], **(gateway or {})) as rig:
         rig.clock.now = time.time()
         redirect = f"{rig.url}/_auth/federated/corp/callback"
         async with running_provider(redirect, port):

@@ -6,7 +6,7 @@ It checks what a client must send (RFC 6749 §4.1.3, PKCE) and signs with an ES2
 import base64
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,7 @@ class ProgrammableProvider:
     userinfo_as_jwt: bool = False
     userinfo_audience: str = CLIENT
     more_discovery: dict[str, Any] = field(default_factory=dict)
+    now: Callable[[], float] = time.time
     asked: dict[str, str] = field(default_factory=dict)
     """The parameters of the last authorization request."""
 
@@ -66,7 +67,7 @@ class ProgrammableProvider:
         digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         if form.get("code") != "the-code" or digest != self.asked["code_challenge"]:
             return web.json_response({"error": "invalid_grant"}, status=400)
-        now = int(time.time())
+        now = int(self.now())
         claims = {
             "iss": self.issuer_in_token or self.issuer or self.url,
             "aud": CLIENT,
@@ -100,9 +101,15 @@ class ProgrammableProvider:
 
 @asynccontextmanager
 async def provider_and_gateway(
-    folder: Path, provider: ProgrammableProvider | None = None, **settings: Any
+    folder: Path,
+    provider: ProgrammableProvider | None = None,
+    *,
+    sections: Mapping[str, Any] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[tuple[Rig, ProgrammableProvider]]:
-    """A gateway that knows the provider as `corp`; `settings` are those of the provider in its configuration."""
+    """A gateway that knows the provider as `corp`; `settings` are those of the provider in its configuration,
+    `sections` what else there is in it.
+    """
     provider = provider or ProgrammableProvider()
     async with running_upstream(provider.handle) as upstream:
         provider.url = upstream.url
@@ -114,6 +121,7 @@ async def provider_and_gateway(
             "client_secret": SECRET,
             **settings,
         }
-        async with running_gateway(folder, identity_providers=[corp]) as rig:
+        async with running_gateway(folder, identity_providers=[corp], **(sections or {})) as rig:
             rig.clock.now = time.time()
+            provider.now = rig.clock
             yield rig, provider

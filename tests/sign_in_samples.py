@@ -35,6 +35,22 @@ SIGN_IN_SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "login": ("login.html", LOGIN),
     "login-error": ("login.html", LOGIN | {"username": "mira", "error": WRONG_PASSWORD}),
     "login-providers": ("login.html", LOGIN | {"providers": [("google", "Google"), ("corp", "Corp")]}),
+    "login-hidden": (
+        "login.html",
+        LOGIN
+        | {"providers": [("corp", "Corp")], "password_form": False, "keep_for": 86400.0, "keep_token": "k"},
+    ),
+    "elsewhere": (
+        "elsewhere.html",
+        {
+            "provider": "corp",
+            "label": "Corp",
+            "rd": "/",
+            "login_hint": "mira@harbour.example",
+            "choice": True,
+            "at_once": False,
+        },
+    ),
     "login-keep": (
         "login.html",
         LOGIN | {"keep_for": 30 * 86400.0, "keep_token": "k", "providers": [("google", "Google")]},

@@ -22,6 +22,7 @@ from gateway.config.sections.directory import (
 )
 from gateway.config.sections.domains import Color, Domain
 from gateway.config.sections.email_link import EmailLink
+from gateway.config.sections.federation import Federation
 from gateway.config.sections.identity_providers import GithubProvider, IdentityProvider, OidcProvider
 from gateway.config.sections.oidc import Oidc
 from gateway.config.sections.passwords import Breached, PasswordRules
@@ -70,6 +71,7 @@ __all__ = [
     "EmailSmtp",
     "EnrolmentSection",
     "FactorName",
+    "Federation",
     "Forward",
     "GithubProvider",
     "Headers",
@@ -227,6 +229,7 @@ class Config(Section):
     identity_providers: tuple[IdentityProvider, ...] = Field(
         (), description="sign-in through accounts elsewhere, beside passwords (docs/federation.md)"
     )
+    federation: Federation = Field(Federation(), description="how people come to `identity_providers`")
     passwords: PasswordRules = Field(PasswordRules(), description="rules and cost of passwords")
     email_link: EmailLink = Field(EmailLink(), description="sign-in by a mailed link, beside passwords")
     registration: RegistrationSection = Field(

@@ -42,6 +42,7 @@ from gateway.oidc.tokens import TokenSigner
 from gateway.oidc.user_pages import DIAGNOSTICS, GRANTS, OwnPages
 from gateway.portal.request import PortalRequest, View, Views
 from gateway.portal.services import Services
+from gateway.portal.signin.provider_ways import ProviderWays
 from gateway.stores.protocols.oidc import Consents, Grants, Logins, Subjects
 
 CONSENT = "/oidc/consent"
@@ -174,6 +175,7 @@ def _pages(
         tokens=tokens,
         signin=services.authn.signin,
         sessions=services.sessions,
+        ways=ProviderWays.of(services.config, passkeys=services.authn.factors.passkeys is not None),
         pages=services.pages,
         prefix=services.prefix,
     )

@@ -19,6 +19,7 @@ from gateway.oidc.tokens import ACCESS, ID, LOGOUT, TokenSigner, unverified_clai
 from gateway.portal.forms import confirmed, posted_by_anyone
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, see_other
+from gateway.portal.signin.provider_ways import ProviderWays
 from gateway.session import Sessions
 
 END_SESSION = "/oidc/end-session"
@@ -45,10 +46,11 @@ class EndSessionViews:
         tokens: TokenSigner,
         signin: SignIn,
         sessions: Sessions,
+        ways: ProviderWays,
         pages: Pages,
         prefix: str,
     ) -> None:
-        self._apps, self._tokens = apps, tokens
+        self._apps, self._tokens, self._ways = apps, tokens, ways
         self._signin, self._sessions, self._pages, self._prefix = signin, sessions, pages, prefix
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
@@ -84,6 +86,7 @@ class EndSessionViews:
             await self._signin.sign_out(request.client, request.visit.principal)
         response = see_other(wish.onward or f"{self._prefix}/logout")
         await self._sessions.detach(request.http, response)
+        self._ways.stay(response)
         return response
 
     def _ask(self, request: PortalRequest, wish: LogoutRequest, principal: Principal) -> web.Response:

@@ -26,6 +26,7 @@ from gateway.portal.signin.logout_views import LogoutViews
 from gateway.portal.signin.next_step import NextStep, RedirectLoop
 from gateway.portal.signin.passkey_nudge import PasskeyNudge
 from gateway.portal.signin.passkey_views import PasskeyViews
+from gateway.portal.signin.provider_ways import ProviderWays
 from gateway.portal.signin.second_factor_views import VerifyViews
 from gateway.portal.signin.sms_migration_views import PATH as MIGRATION
 from gateway.portal.signin.sms_migration_views import Nudges, SmsMigrationNudge
@@ -84,6 +85,7 @@ def _sign_in(services: Services, *, can_reset: bool, can_register: bool) -> View
         prefix=services.prefix,
         home_url=services.config.server.home_url,
     )
+    ways = ProviderWays.of(services.config, passkeys=services.authn.factors.passkeys is not None)
     login = LoginViews(
         signin=services.authn.signin,
         sessions=services.sessions,
@@ -94,7 +96,7 @@ def _sign_in(services: Services, *, can_reset: bool, can_register: bool) -> View
         can_reset=can_reset,
         can_register=can_register,
         passkeys=services.authn.factors.passkeys is not None,
-        providers=[(one.name, one.label or one.name) for one in services.config.identity_providers],
+        ways=ways,
         keep_for=services.config.session.keep_signed_in,
         email_link=services.config.email_link.enabled,
     )
@@ -132,6 +134,7 @@ def _sign_in(services: Services, *, can_reset: bool, can_register: bool) -> View
         trail=trail,
         domains=Domains(services.config),
         routes=services.routes,
+        ways=ways,
         config=services.config.session.sign_out,
         prefix=services.prefix,
     )

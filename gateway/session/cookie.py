@@ -197,7 +197,7 @@ def cookie_path(config: Config) -> str:
     return base if base and all(path_matches(base, route.path) for route in config.routes) else "/"
 
 
-PURPOSES = ("kept", "trail", "nonce", "bound", "link", "register")
+PURPOSES = ("kept", "trail", "nonce", "bound", "link", "register", "signed_out")
 _LONGEST = 1024
 
 

@@ -24,3 +24,27 @@ async def test_a_person_signs_in_with_an_account_elsewhere_and_a_code(
         await page.get_by_role("button", name="Verify").click()
         await page.wait_for_url(f"{rig.url}/wiki")
         assert '"Remote-User", "mira"' in await page.content()
+
+
+async def test_a_sole_provider_is_gone_to_at_once_and_brings_back_to_the_very_place(
+    tmp_path: Path, browser: Browser
+) -> None:
+    """With scripts what is behind # is kept, and the provider never sees it; without them the way is the same."""
+    async with federated_rig(tmp_path, gateway={"federation": {"auto": True}}) as rig:
+        await rig.add_user("mira", email="mira@example.com")
+        for script in (True, False):
+            context = await browser.new_context(java_script_enabled=script)
+            page = await context.new_page()
+            seen: list[str] = []
+            page.on("framenavigated", lambda frame, seen=seen: seen.append(frame.url))  # type: ignore[misc]
+            await page.goto(f"{rig.url}/wiki#part-7")
+            await page.locator("input[name=login]").fill("m1")
+            assert not any("#" in url for url in seen if "/_auth/" not in url and "/wiki" not in url)
+            await page.locator("input[name=password]").fill("any")
+            await page.get_by_role("button", name="Sign-in").click()
+            await page.get_by_role("button", name="Continue").click()
+            await page.get_by_label("Code").fill(await rig.newest_code())
+            await page.get_by_role("button", name="Verify").click()
+            await page.wait_for_url(f"{rig.url}/wiki{'#part-7' if script else ''}")
+            rig.terminal.truncate(0)
+            rig.clock.advance(60)

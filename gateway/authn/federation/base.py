@@ -35,6 +35,19 @@ class ProviderLogin:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderHints:
+    """What makes the provider's page shorter, and proves nothing: `login` is who wants to sign in, "" where nobody
+    said it, `language` the one of the page before.
+    """
+
+    login: str = ""
+    language: str = ""
+
+
+NO_HINTS = ProviderHints()
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderAccount:
     """Who came back. `subject` never changes and is never given to somebody else; `email` is "" unless verified."""
 
@@ -50,7 +63,7 @@ class ProviderAccount:
 class FederationProvider(Protocol):
     """One configured provider."""
 
-    async def address(self, attempt: ProviderLogin) -> str:
+    async def address(self, attempt: ProviderLogin, hints: ProviderHints = NO_HINTS) -> str:
         """Return the URL to send the browser to. Raises ProviderUnavailable."""
         ...
 

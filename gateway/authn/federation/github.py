@@ -5,7 +5,7 @@ counts.
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.authn.federation.base import NotSignedIn, ProviderAccount, ProviderLogin
+from gateway.authn.federation.base import NO_HINTS, NotSignedIn, ProviderAccount, ProviderHints, ProviderLogin
 from gateway.authn.federation.http_client import ProviderHttp
 from gateway.authn.federation.openid import challenge, with_query
 from gateway.config.sections.identity_providers import GithubProvider as GithubConfig
@@ -20,8 +20,9 @@ class Github:
         self._config = config
         self._http = ProviderHttp(config.name)
 
-    async def address(self, attempt: ProviderLogin) -> str:
+    async def address(self, attempt: ProviderLogin, hints: ProviderHints = NO_HINTS) -> str:
         query = {
+            **({"login": hints.login} if hints.login else {}),
             **self._config.authorize,
             "client_id": self._config.client_id,
             "redirect_uri": attempt.redirect_uri,

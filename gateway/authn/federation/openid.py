@@ -12,7 +12,14 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from gateway.authn.federation.base import NotSignedIn, ProviderAccount, ProviderLogin, ProviderUnavailable
+from gateway.authn.federation.base import (
+    NO_HINTS,
+    NotSignedIn,
+    ProviderAccount,
+    ProviderHints,
+    ProviderLogin,
+    ProviderUnavailable,
+)
 from gateway.authn.federation.claims import (
     claim_texts,
     hosted_domain_asked,
@@ -45,9 +52,12 @@ class OpenIdProvider:
         self._keys: KeySet | None = None
         self._keys_at = float("-inf")
 
-    async def address(self, attempt: ProviderLogin) -> str:
+    async def address(self, attempt: ProviderLogin, hints: ProviderHints = NO_HINTS) -> str:
         found = await self._discovered()
+        # OpenID Connect Core §3.1.2.1; what the operator writes comes before what we know.
+        told = {"login_hint": hints.login, "ui_locales": hints.language}
         query = {
+            **{name: value for name, value in told.items() if value},
             **self._config.authorize,
             "response_type": "code",
             "client_id": self._config.client_id,

@@ -16,6 +16,7 @@ from gateway.config.checks.audit import AUDIT_CHECKS
 from gateway.config.checks.certificates import file_problem
 from gateway.config.checks.domains import DOMAIN_CHECKS
 from gateway.config.checks.engine import ENGINE_CHECKS
+from gateway.config.checks.federation import FEDERATION_CHECKS
 from gateway.config.checks.finding import Check, Finding
 from gateway.config.checks.foreign_jwt import FOREIGN_CHECKS
 from gateway.config.checks.identity import PEOPLE_CHECKS
@@ -280,6 +281,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     *APP_CHECKS,
     *RULE_CHECKS,
     *PEOPLE_CHECKS,
+    *FEDERATION_CHECKS,
     *REGISTRATION_CHECKS,
     *AUDIT_CHECKS,
 )

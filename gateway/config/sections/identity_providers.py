@@ -61,6 +61,10 @@ class ProviderBase(Section):
         default_factory=dict,
         description="more parameters of the address where sign-in begins, such as `prompt: select_account`",
     )
+    login_hint: bool = Field(
+        True,
+        description="tell the provider who wants to sign in, where a link, an app or the session before says it",
+    )
     groups: ProviderGroups | None = Field(
         None, description="groups that the provider names, for rules and apps (docs/federation.md)"
     )

@@ -7,7 +7,12 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from gateway.authn.federation.accounts import AccountLinks, named_users
-from gateway.authn.federation.base import FederationProvider, NotSignedIn, ProviderUnavailable
+from gateway.authn.federation.base import (
+    FederationProvider,
+    NotSignedIn,
+    ProviderHints,
+    ProviderUnavailable,
+)
 from gateway.authn.federation.github import Github
 from gateway.authn.federation.group_names import groups_from
 from gateway.authn.federation.login_state import LoginStates
@@ -18,7 +23,7 @@ from gateway.config.sections.identity_providers import GithubProvider as GithubC
 from gateway.config.sections.identity_providers import IdentityProvider
 from gateway.errors import GatewayError
 from gateway.i18n.text import N_
-from gateway.model import Verdict
+from gateway.model import Target, Verdict
 from gateway.observability.audit import Audit
 from gateway.policy.decide import Routes
 from gateway.portal.forms import posted_by_anyone
@@ -27,10 +32,14 @@ from gateway.portal.request import PortalRequest, View, Views, see_other
 from gateway.portal.return_url import href, read_return, with_return
 from gateway.portal.services import Services
 from gateway.portal.signin.keep_choice import chosen_by_link
+from gateway.portal.signin.login_hints import LoginHints
+from gateway.portal.signin.next_step import RedirectLoop
+from gateway.portal.signin.provider_ways import ProviderWays
 from gateway.rate_limits import Budget, RateLimits
 from gateway.session import Sessions
 
 PER_IP = Budget(name="federated-ip", limit=60, window=600, about="address")
+AWAY = N_("That way to sign in does not work right now. Please try again in a few minutes.")
 STRAYED = N_("That sign-in was begun elsewhere, or too long ago. Please try again.")
 
 
@@ -44,6 +53,17 @@ def federation_pages(services: Services) -> Views:
         clock=services.clock,
         taken=named_users(services.config),
     )
+    hints = LoginHints(
+        sessions=services.sessions, accounts=services.stores.federated, directory=services.users.directory
+    )
+    ways = ProviderWays.of(services.config, passkeys=services.authn.factors.passkeys is not None)
+    trail = RedirectLoop(
+        config=services.config,
+        ring=services.ring,
+        pages=services.pages,
+        clock=services.clock,
+        session_cookie=services.sessions.cookie_name,
+    )
     views: dict[str, Mapping[str, View]] = {}
     for config in services.config.identity_providers:
         one = ProviderViews(
@@ -51,6 +71,9 @@ def federation_pages(services: Services) -> Views:
             provider=_provider(config, services.clock),
             journeys=LoginStates(services.stores.ledger),
             links=links,
+            hints=hints,
+            ways=ways,
+            trail=trail,
             signin=services.authn.signin,
             sessions=services.sessions,
             routes=services.routes,
@@ -81,6 +104,9 @@ class ProviderViews:
     provider: FederationProvider
     journeys: LoginStates
     links: AccountLinks
+    hints: LoginHints
+    ways: ProviderWays
+    trail: RedirectLoop
     signin: SignIn
     sessions: Sessions
     routes: Routes
@@ -96,18 +122,16 @@ class ProviderViews:
         csrf = request.visit.csrf or self.sessions.new_csrf()
         destination = read_return(request.http.query.get("rd", ""), request.target, self.routes, self.prefix)
         attempt = await self.journeys.begin(
-            self.config.name,
-            self._redirect_uri(),
-            href(destination, request.target),
-            csrf,
-            keep=chosen_by_link(request),
+            self.config.name, self._redirect_uri(), _whole(destination), csrf, keep=chosen_by_link(request)
         )
+        hints = ProviderHints(await self.hints.of(request, self.config), request.reader.lang)
         try:
-            response = see_other(await self.provider.address(attempt))
+            response = see_other(await self.provider.address(attempt, hints))
         except ProviderUnavailable as error:
-            return self._failed(request, error, href(destination, request.target))
+            return self._failed(request, error, _whole(destination))
         if not request.visit.csrf:
             await self.sessions.attach(request.http, response, None, csrf=csrf)
+        self.ways.go_on(request, response)
         return response
 
     async def come_back(self, request: PortalRequest) -> web.StreamResponse:
@@ -117,6 +141,9 @@ class ProviderViews:
         journey = await self.journeys.end(self.config.name, answer.get("state", ""))
         if journey is None or not journey.is_of(request.visit.csrf):
             return self._strayed(request, journey.rd if journey else "/")
+        destination = read_return(journey.rd, request.target, self.routes, self.prefix)
+        if round_in_circles := self.trail.diagnosis(request, destination):
+            return round_in_circles
         try:
             account = await self.provider.account(journey.attempt, answer)
             groups = groups_from(self.config, account.groups)
@@ -130,11 +157,12 @@ class ProviderViews:
             mfa=account.mfa,
             groups=groups,
         )
-        destination = read_return(journey.rd, request.target, self.routes, self.prefix)
         where = href(destination, request.target)
         if self.signin.decision(destination, principal).verdict is Verdict.STEP_UP:
-            where = with_return(f"{self.prefix}/verify", where)
-        response = see_other(where)
+            response = see_other(with_return(f"{self.prefix}/verify", where))
+        else:
+            response = see_other(where)
+            self.trail.sent_on(request, destination, response)
         await self.sessions.attach(request.http, response, principal.session)
         return response
 
@@ -161,10 +189,21 @@ class ProviderViews:
         self.audit.record(
             "federated_failed", "", request.client.ip, provider=self.config.name, cause=error.detail[:300]
         )
+        away = isinstance(error, ProviderUnavailable) and self.ways.hides_password
+        destination = read_return(rd, request.target, self.routes, self.prefix)
+        here = href(destination, request.target)
+        actions = [(N_("Try again"), with_return(f"{self.prefix}/federated/{self.config.name}", here))]
+        if self.ways.has_choice:
+            actions.append((N_("Sign in another way"), self.ways.page(self.prefix, here)))
         return self.pages.error(
             error.status,
             reader=request.reader,
-            message=error.public,
+            message=AWAY if away else error.public,
             request_id=request.request_id,
-            actions=[(N_("Sign in another way"), with_return(f"{self.prefix}/login", rd))],
+            actions=actions,
         )
+
+
+def _whole(destination: Target) -> str:
+    """Return the address with its host: the browser comes back to the portal's, wherever it set out."""
+    return f"{destination.url}#{destination.fragment}" if destination.fragment else destination.url

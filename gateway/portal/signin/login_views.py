@@ -3,11 +3,10 @@
 Also what a page of it in another tab asks: whether somebody has signed in meanwhile.
 """
 
-from collections.abc import Sequence
-
 from aiohttp import web
 
 from gateway.authn.login import SignIn
+from gateway.config.sections.identity_providers import IdentityProvider
 from gateway.errors import TooManyAttempts
 from gateway.model import Target, Verdict
 from gateway.policy.decide import Routes
@@ -18,6 +17,7 @@ from gateway.portal.request import PortalRequest
 from gateway.portal.return_url import href, read_return, with_return
 from gateway.portal.signin.keep_choice import FIELD, choosing, link_token
 from gateway.portal.signin.next_step import NextStep
+from gateway.portal.signin.provider_ways import ProviderWays, hint_of
 from gateway.session import Sessions
 
 
@@ -36,16 +36,16 @@ class LoginViews:
         can_reset: bool,
         can_register: bool,
         passkeys: bool,
-        providers: Sequence[tuple[str, str]],
+        ways: ProviderWays,
         keep_for: float,
         email_link: bool,
     ) -> None:
-        """`providers` are names and labels of accounts elsewhere; `keep_for` are the seconds of a kept session."""
+        """`keep_for` are the seconds of a kept session."""
         self._signin, self._sessions, self._pages = signin, sessions, pages
         self._tokens, self._onward = tokens, onward
         self._by_email = by_email
         self._can_reset, self._can_register = can_reset, can_register
-        self._passkeys, self._providers = passkeys, providers
+        self._passkeys, self._ways = passkeys, ways
         self._keep_for, self._email_link = keep_for, email_link
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
@@ -55,6 +55,8 @@ class LoginViews:
             return round_in_circles
         principal = request.visit.principal
         verdict = self._signin.decision(destination, principal).verdict
+        if principal is None and (provider := self._ways.at_once(request)):
+            return self._elsewhere(request, destination, provider)
         if principal is None or verdict is Verdict.SIGN_IN:  # signed in, but the proof may be too old
             hint = request.http.query.get("login_hint", "")[:128]
             return await self._form(request, destination, username=hint)
@@ -98,7 +100,27 @@ class LoginViews:
             )
         response = self._onward.to(request, destination, principal)
         await self._sessions.attach(request.http, response, principal.session)
+        self._ways.go_on(request, response)
         return response
+
+    def _elsewhere(
+        self, request: PortalRequest, destination: Target, provider: IdentityProvider
+    ) -> web.StreamResponse:
+        """The page that leads on by itself.
+
+        A redirect would not do: it would carry what is behind # to the provider and lose it here, and an app's own
+        form that was kept on the way (`keep_posts`) may not be redirected to where that app's policy sends no forms.
+        """
+        return self._pages.render(
+            "elsewhere.html",
+            reader=request.reader,
+            request_id=request.request_id,
+            provider=provider.name,
+            label=provider.label or provider.name,
+            rd=href(destination, request.target),
+            login_hint=hint_of(request),
+            choice=self._ways.has_choice,
+        )
 
     async def _form(
         self,
@@ -125,7 +147,9 @@ class LoginViews:
             app_name=self._onward.app_name(request, destination),
             way_back=self._onward.way_back(request, destination),
             passkeys=self._passkeys,
-            providers=self._providers,
+            providers=self._ways.offered,
+            login_hint=hint_of(request),
+            password_form=self._ways.shows_password(request, self._signin.decision(destination, before)),
             can_reset=self._can_reset,
             can_register=self._can_register,
             email_link=self._email_link,

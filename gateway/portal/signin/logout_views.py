@@ -10,6 +10,7 @@ from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import href, is_at, named, with_return
 from gateway.portal.signin.next_step import RedirectLoop
+from gateway.portal.signin.provider_ways import ProviderWays
 from gateway.session import Sessions
 from gateway.session.domains import Domains
 
@@ -25,12 +26,13 @@ class LogoutViews:
         trail: RedirectLoop,
         domains: Domains,
         routes: Routes,
+        ways: ProviderWays,
         config: SignOut,
         *,
         prefix: str,
     ) -> None:
         self._signin, self._sessions, self._pages = signin, sessions, pages
-        self._trail, self._domains = trail, domains
+        self._trail, self._domains, self._ways = trail, domains, ways
         self._routes, self._config, self._prefix = routes, config, prefix
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
@@ -59,6 +61,7 @@ class LogoutViews:
         remote = self._domains.is_remote(request.target.host)
         await self._sessions.detach(request.http, response, host_only=remote)
         self._trail.forget(response)  # signing in once more is no going round in circles
+        self._ways.stay(response)
         return response
 
     def _onward(self, request: PortalRequest, rd: str) -> str:

@@ -101,3 +101,7 @@ for (const pause of document.querySelectorAll("[data-resend-after]")) {
 // An app waits for this answer (response_mode=form_post). Not again when somebody comes back by the history.
 const answer = document.querySelector("form[data-send-at-once]");
 if (answer && performance.getEntriesByType("navigation")[0]?.type !== "back_forward") answer.requestSubmit();
+
+// A page that leads on by itself, with what is behind #. Not again when somebody comes back by the history.
+const elsewhere = document.querySelector("a[data-at-once]");
+if (elsewhere && performance.getEntriesByType("navigation")[0]?.type !== "back_forward") location.replace(elsewhere.href);

@@ -160,6 +160,7 @@ NOT_WORDS = {
     "width=device-width, initial-scale=1": "for browsers",
     "light dark": "for browsers",
     "noindex": "for robots",
+    "0;url=": "for browsers without scripts",
     "UTC": "the same in every language",
     "wide": "a class of the body (block `width`)",
     "wide admin": "classes of the body (block `width`)",
