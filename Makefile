@@ -18,7 +18,7 @@ FLOOR_TOOLS := 'pytest>=9' 'pytest-aiohttp>=1.1' 'pytest-timeout>=2.4' 'pytest-x
 LOCKER := .venv-lock
 LOCK   := $(LOCKER)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command 'make lock' pyproject.toml
-IMAGE_EXTRAS := postgres redis ldap otel acme
+IMAGE_EXTRAS := postgres redis ldap otel acme scim
 
 # The first interpreter that is new enough and can make a venv.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
@@ -52,7 +52,7 @@ faults: $(VENV)/.installed-dev $(CATALOGUES) ## break what the gateway stands on
 floors: ## install the lowest versions that pyproject.toml allows, and run the unit tests on them
 	test -x $(FLOORS)/bin/python || $(PYTHON) -m venv $(FLOORS)
 	$(FLOORS)/bin/python -m pip install --quiet --disable-pip-version-check uv
-	VIRTUAL_ENV=$(CURDIR)/$(FLOORS) $(FLOORS)/bin/uv pip install --quiet --resolution lowest-direct -e '.[postgres,redis,ldap,acme,otel,envoy]' $(FLOOR_TOOLS)
+	VIRTUAL_ENV=$(CURDIR)/$(FLOORS) $(FLOORS)/bin/uv pip install --quiet --resolution lowest-direct -e '.[postgres,redis,ldap,acme,otel,envoy,scim]' $(FLOOR_TOOLS)
 	$(FLOORS)/bin/python -m gateway.i18n.compile
 	$(FLOORS)/bin/python -m pytest -q -p no:cacheprovider -n $(JOBS) tests/unit tests/contract $(ARGS)
 

@@ -30,8 +30,8 @@ def token() -> None:
     "--scope",
     "scopes",
     multiple=True,
-    type=click.Choice(["admin:read", "admin:write"]),
-    help="What it may do with the admin API; repeat.",
+    type=click.Choice(["admin:read", "admin:write", "scim"]),
+    help="What it may do with the admin API, or by SCIM; repeat.",
 )
 @click.option("--method", "methods", multiple=True, help="Only this HTTP method; repeat for more.")
 @click.option("--group", "groups", multiple=True, help="A group the program is in; repeat for more.")

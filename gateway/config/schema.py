@@ -30,6 +30,7 @@ from gateway.config.sections.policy import AccessRequest, FactorName, Policy, Re
 from gateway.config.sections.registration import RegistrationSection
 from gateway.config.sections.risk import Risk, RiskAction
 from gateway.config.sections.route import Headers, HealthCheck, Rewrite, Route, Timeouts, UpstreamTls
+from gateway.config.sections.scim import Scim
 from gateway.config.sections.server import HttpLimits, Server, Tls
 from gateway.config.sections.session import Bind, Session
 from gateway.config.sections.sms_email import (
@@ -235,6 +236,7 @@ class Config(Section):
     registration: RegistrationSection = Field(
         RegistrationSection(), description="accounts that people make themselves (docs/registration.md)"
     )
+    scim: Scim = Field(Scim(), description="users and groups from a directory elsewhere (docs/scim.md)")
     enrolment: EnrolmentSection = Field(EnrolmentSection(), description="how users come to second factors")
     webauthn: WebAuthn = Field(WebAuthn(), description="security keys and passkeys")
     domains: tuple[Domain, ...] = Field((), description="further root domains (docs/domains.md)")

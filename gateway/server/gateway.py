@@ -195,7 +195,9 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
 def _portal(composed: Composed, provider: OpenIDProvider) -> Portal:
     services, server = composed.services, composed.services.config.server
     more = {**federation_pages(services), **whoami_pages(services, composed.credentials)}
-    sites = build_sites(services, {**more, **provider.views, **_admin(composed)})
+    admin = _admin(composed)
+    more |= {**provider.views, **admin_pages(admin), **_scim(admin, composed)}
+    sites = build_sites(services, more)
     return Portal(
         prefix=server.prefix,
         sites=sites,
@@ -212,19 +214,24 @@ def _portal(composed: Composed, provider: OpenIDProvider) -> Portal:
     )
 
 
-def _admin(composed: Composed) -> Views:
-    services = composed.services
-    return admin_pages(
-        AdminServices(
-            services=services,
-            credentials=composed.credentials,
-            search=composed.stores.audit_search,
-            found=composed.people.search,
-            seats=composed.stores.session_search,
-            upstreams=composed.proxy.health,
-            origin=composed.people.origin,
-        )
+def _admin(composed: Composed) -> AdminServices:
+    return AdminServices(
+        services=composed.services,
+        credentials=composed.credentials,
+        search=composed.stores.audit_search,
+        found=composed.people.search,
+        seats=composed.stores.session_search,
+        upstreams=composed.proxy.health,
+        origin=composed.people.origin,
     )
+
+
+def _scim(admin: AdminServices, composed: Composed) -> Views:
+    if not admin.config.scim.enabled:
+        return {}
+    from gateway.scim.build import scim_views  # an optional extra
+
+    return scim_views(admin, composed.stores.provisioned)
 
 
 async def start_gateway(

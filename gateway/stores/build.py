@@ -27,6 +27,7 @@ from gateway.stores.sql.oidc import SqlConsents, SqlGrants, SqlLogins
 from gateway.stores.sql.places import SqlPlaces
 from gateway.stores.sql.purge import AUDIT_ROWS, Purge
 from gateway.stores.sql.registrations import SqlRegistrations
+from gateway.stores.sql.scim import SqlProvisionedNames
 from gateway.stores.sql.session_search import SqlSessionSearch
 from gateway.stores.sql.sessions import SqlChanges, SqlSessions
 from gateway.stores.sql.sms import SqlPhoneChanges, SqlSmsBlocks, SqlSmsMessages
@@ -65,6 +66,7 @@ class Stores:
     session_search: SqlSessionSearch
     access_requests: SqlAccessRequests
     registrations: SqlRegistrations
+    provisioned: SqlProvisionedNames
     sms: SmsStores
     grants: SqlGrants
     consents: SqlConsents
@@ -142,6 +144,7 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
         session_search=SqlSessionSearch(engine),
         access_requests=access_requests,
         registrations=registrations,
+        provisioned=SqlProvisionedNames(engine),
         sms=SmsStores(messages=messages, reports=messages, blocks=blocks, changes=phones),
         grants=grants,
         consents=SqlConsents(engine),

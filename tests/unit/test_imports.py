@@ -25,7 +25,7 @@ ORDER = (
     "authn",
     "portal",
     "admin forwardauth oidc",
-    "engines",
+    "engines scim",
     "server",
     "cli",
     "__main__",

@@ -25,6 +25,7 @@ from gateway.config.checks.oidc import OIDC_CHECKS
 from gateway.config.checks.registration import REGISTRATION_CHECKS
 from gateway.config.checks.routes import ROUTE_CHECKS
 from gateway.config.checks.rules import RULE_CHECKS
+from gateway.config.checks.scim import SCIM_CHECKS
 from gateway.config.checks.session import SESSION_CHECKS
 from gateway.config.checks.sms import DEFAULT, SMS_CHECKS
 from gateway.config.checks.sms_backup import SMS_BACKUP_CHECKS
@@ -283,6 +284,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     *PEOPLE_CHECKS,
     *FEDERATION_CHECKS,
     *REGISTRATION_CHECKS,
+    *SCIM_CHECKS,
     *AUDIT_CHECKS,
 )
 """Each check with the sections it reads; it is left out while one of them is broken."""

@@ -11,6 +11,7 @@ from gateway.stores.sql.devices import forget_devices
 from gateway.stores.sql.federated_accounts import forget_accounts
 from gateway.stores.sql.schema import credentials, places, registrations
 from gateway.stores.sql.schema_oidc import oidc_consents
+from gateway.stores.sql.schema_scim import scim_names
 from gateway.stores.sql.schema_sign_ins import sign_ins
 from gateway.stores.sql.sessions import end_sessions_of
 from gateway.stores.sql.sms import forget_phones
@@ -25,6 +26,8 @@ async def forget_belongings(connection: AsyncConnection, name: str, now: float) 
     await connection.execute(delete(credentials).where(credentials.c.username == name))
     await connection.execute(delete(places).where(places.c.username == name))
     await connection.execute(delete(sign_ins).where(sign_ins.c.username == name))
+    known = (scim_names.c.kind == "user") & (scim_names.c.name == name)
+    await connection.execute(delete(scim_names).where(known))
     await forget_devices(connection, name)
     await forget_requests(connection, name)
     await connection.execute(delete(registrations).where(registrations.c.address == name))

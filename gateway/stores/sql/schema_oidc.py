@@ -3,9 +3,18 @@
 from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Integer, String, Table, Text
 
 from gateway.stores.sql.schema import metadata
+from gateway.stores.sql.schema_scim import scim_names
 from gateway.stores.sql.schema_sign_ins import sign_ins
 
-__all__ = ["metadata", "oidc_consents", "oidc_grants", "oidc_logins", "oidc_refresh_tokens", "sign_ins"]
+__all__ = [
+    "metadata",
+    "oidc_consents",
+    "oidc_grants",
+    "oidc_logins",
+    "oidc_refresh_tokens",
+    "scim_names",
+    "sign_ins",
+]
 
 # What a user let a client have, from one sign-in on. Tokens hang on it: where it is gone, they are void.
 oidc_grants = Table(

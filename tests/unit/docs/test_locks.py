@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-IMAGE_EXTRAS = ("postgres", "redis", "ldap", "otel", "acme")
+IMAGE_EXTRAS = ("postgres", "redis", "ldap", "otel", "acme", "scim")
 LOCKS = {
     "deploy/requirements.lock": [PROJECT["dependencies"], *(EXTRAS[name] for name in IMAGE_EXTRAS)],
     ".ci/requirements.lock": [PROJECT["dependencies"], *EXTRAS.values()],
