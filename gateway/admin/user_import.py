@@ -98,7 +98,9 @@ class UserImport:
         if entry.password is not None or entry.user.password_hash:
             raise RequestRefused(f"there is a user {name} already, whose password no import changes")
         given = {field: getattr(entry.user, field) for field in _FACTS if field in columns}
-        user = identifiers.checked(replace(before, **given), country=self._country)
+        told = {**dict(before.attributes), **dict(entry.user.attributes)}
+        wanted = replace(before, **given, attributes=tuple(told.items()))
+        user = identifiers.checked(wanted, country=self._country)
         changes = list(difference(before, user))
         if not changes:
             return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import yaml
 
+from gateway.config.names import is_attribute_name
 from gateway.directory.password_hashing import is_supported
 from gateway.directory.yaml_users import attribute_lists
 from gateway.model import User
@@ -18,6 +19,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """How text begins that a spreadsheet runs (OWASP, CSV injection)."""
 FIELDS = ("username", "name", "email", "phone", "groups", "disabled", "password", "password_hash")
 _OF_YAML = (*FIELDS, "attributes")
+ATTRIBUTE = "attribute."
+"""How a column of CSV begins that is an attribute: `attribute.department`."""
 _YES, _NO = {"true", "yes", "1"}, {"false", "no", "0", ""}
 _HASHES = "bcrypt, argon2id, sha512-crypt, sha256-crypt, pbkdf2, scrypt and apr1 can be imported"
 
@@ -55,12 +58,15 @@ def read_htpasswd(text: str) -> Imported:
 
 
 def read_csv(text: str) -> Imported:
-    """The first line names the columns, of FIELDS; groups are separated by semicolons or commas."""
+    """The first line names the columns, of FIELDS or ATTRIBUTE with a name; groups are separated by semicolon or comma,
+    values of attributes by semicolon.
+    """
     reader = csv.DictReader(io.StringIO(text, newline=""), restkey="")
     columns = [(name or "").strip().lower() for name in reader.fieldnames or ()]
-    unknown = [name for name in columns if name not in FIELDS]
+    unknown = [name for name in columns if name not in FIELDS and not is_attribute_name(_attribute(name))]
     if unknown or "username" not in columns:
-        yield BadLine(1, f"the first line must name columns, of: {', '.join(FIELDS)}")
+        problem = f"the first line must name columns, of: {', '.join(FIELDS)}, {ATTRIBUTE}NAME"
+        yield BadLine(1, problem + (f"; not {', '.join(map(ascii, unknown))}" if unknown else ""))
         return
     reader.fieldnames = columns
     try:
@@ -68,9 +74,23 @@ def read_csv(text: str) -> Imported:
             if "" in row or None in row.values():
                 yield BadLine(reader.line_num, f"this row does not have {len(columns)} columns")
             else:
-                yield _entry(reader.line_num, {key: _unquoted(cell) for key, cell in row.items()})
+                yield _entry(reader.line_num, _values({key: _unquoted(cell) for key, cell in row.items()}))
     except csv.Error as error:
         yield BadLine(reader.line_num, f"not CSV: {error}")
+
+
+def _attribute(column: str) -> str:
+    return column.removeprefix(ATTRIBUTE) if column.startswith(ATTRIBUTE) else ""
+
+
+def _values(cells: Mapping[str, str]) -> Mapping[str, object]:
+    """The cells of a row, with those of attributes in one mapping, where an empty one stands for no value."""
+    attributes = {name: cell.split(";") for column, cell in cells.items() if (name := _attribute(column))}
+    facts = {column: cell for column, cell in cells.items() if not _attribute(column)}
+    return {
+        **facts,
+        "attributes": {name: [one for one in many if one.strip()] for name, many in attributes.items()},
+    }
 
 
 def _unquoted(cell: str) -> str:

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from tests.admin_rig import ADMIN, act, administered, shown
@@ -70,3 +71,24 @@ async def test_what_a_filter_finds_is_exported_harmless_and_imported_again(tmp_p
         assert (rows[1]["name"], rows[1]["phone"][:2], rows[1]["groups"]) == ("'=cmd()", "'+", "staff;wiki")
         page = (await act(browser, "/users/import", "preview", text=text))[1]
         assert re.findall(r"<dd>(\d+)</dd>", page) == ["0", "0", "2", "0"]
+
+
+async def test_attributes_travel_in_columns_of_their_own(tmp_path: Path) -> None:
+    async with administered(tmp_path) as (rig, browser):
+        bob = await rig.directory.get("bob")
+        assert bob
+        await rig.directory.replace(replace(bob, attributes=(("site", ("Kiel",)), ("team", ("a", "b")))))
+        out = await (await browser.get(f"{ADMIN}/users.csv")).text()
+        rows = {row["username"]: row for row in csv.DictReader(io.StringIO(out))}
+        assert (rows["bob"]["attribute.site"], rows["bob"]["attribute.team"]) == ("Kiel", "a;b")
+        assert rows["alice"]["attribute.team"] == ""
+        text = "username,attribute.team,attribute.floor\nbob,,3\nnina,ops;dev,\n"
+        assert (await act(browser, "/users/import", "import", text=text))[0] == 200
+        bob, nina = await rig.directory.get("bob"), await rig.directory.get("nina")
+        assert bob
+        assert nina
+        assert bob.attributes == (("floor", ("3",)), ("site", ("Kiel",))), (
+            "columns that are not there change nothing"
+        )
+        assert nina.attributes == (("team", ("ops", "dev")),)
+        assert "would" not in (await act(browser, "/users/import", "preview", text=out))[1]

@@ -1,6 +1,6 @@
 """The pages that take users in from CSV and give them out as CSV."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from aiohttp import web
@@ -9,6 +9,8 @@ from gateway.admin.exports import csv_line, streamed
 from gateway.admin.pages.base import Call, Paper
 from gateway.admin.pages.user_filters import user_filter
 from gateway.admin.user_import import UserImport
+from gateway.directory.user_files import ATTRIBUTE
+from gateway.model import User
 from gateway.stores.protocols.user_search import UserQuery
 
 COLUMNS = ("username", "name", "email", "phone", "groups", "disabled")
@@ -48,12 +50,20 @@ class UserFileScreens:
         return await streamed(call.request.http, headers, self._lines(asked.query))
 
     async def _lines(self, query: UserQuery) -> AsyncIterator[bytes]:
-        yield csv_line(COLUMNS).encode()
+        names = sorted(
+            {name async for users in self._pages(query) for one in users for name, _ in one.attributes}
+        )
+        yield csv_line((*COLUMNS, *(ATTRIBUTE + name for name in names))).encode()
+        async for users in self._pages(query):
+            yield "".join(csv_line(_row(one, names)) for one in users).encode()
+
+    async def _pages(self, query: UserQuery) -> AsyncIterator[Sequence[User]]:
         after = ""
         while users := (await self._paper.admin.found.find(query, after=after, limit=_PAGE)).users:
-            rows = [
-                (one.username, one.name, one.email, one.phone, ";".join(one.groups), one.disabled)
-                for one in users
-            ]
-            yield "".join(map(csv_line, rows)).encode()
+            yield users
             after = users[-1].username
+
+
+def _row(user: User, attributes: Sequence[str]) -> Sequence[object]:
+    facts = (user.username, user.name, user.email, user.phone, ";".join(user.groups), user.disabled)
+    return (*facts, *(";".join(user.attribute(name)) for name in attributes))

@@ -66,6 +66,17 @@ def test_csv_users_have_all_fields(command, stored, tmp_path: Path) -> None:
     assert json.loads(command("user", "show", "bob", "--json").output)["disabled"] is True
 
 
+def test_csv_has_a_column_for_each_attribute(command, stored, tmp_path: Path) -> None:
+    text = "username,attribute.department,Attribute.Site\nalice,ops; night watch,Kiel\nbob,,\n"
+    assert imported(command, tmp_path, "people.csv", text).exit_code == 0
+    alice = stored(lambda opened: opened.directory.get("alice"))
+    assert alice.attributes == (("department", ("ops", "night watch")), ("site", ("Kiel",)))
+    assert stored(lambda opened: opened.directory.get("bob")).attributes == ()
+    refused = imported(command, tmp_path, "more.csv", "username,attribute.email\ncarl,x\n")
+    assert refused.exit_code == 1
+    assert "attribute.email" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [
