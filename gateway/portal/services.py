@@ -3,11 +3,12 @@
 `gateway/server/composition.py` makes it. Functions that put pages together take it whole; a class takes what it uses.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from gateway.authn.factors.build import Factors
+from gateway.authn.federation.base import FederationProvider
 from gateway.authn.login import SignIn
 from gateway.authn.password_check import PasswordCheck
 from gateway.authn.remembered_devices import RememberedDevices
@@ -109,6 +110,8 @@ class Services:
     stores: PortalStores
     authn: Authn
     messaging: Messaging
+    providers: Mapping[str, FederationProvider]
+    """Accounts elsewhere, by the provider's name in the configuration."""
     fetch_picture: FetchPicture = no_picture
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What pages leave open (connections to others) is closed by these when the worker ends."""

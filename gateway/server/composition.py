@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.authn.api_credentials import ApiCredentials
+from gateway.authn.federation.build import build_providers
 from gateway.authn.foreign_tokens import ForeignTokens
 from gateway.authn.password_check import PasswordCheck
 from gateway.clock import Clock
@@ -158,6 +159,7 @@ def _services(base: Foundation, stream: TextIO) -> Services:
         ),
         authn=build_authn(base, users, messaging, sessions, form_tokens),
         messaging=messaging,
+        providers=build_providers(config.identity_providers, clock),
     )
 
 

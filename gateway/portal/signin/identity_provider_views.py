@@ -13,13 +13,9 @@ from gateway.authn.federation.base import (
     ProviderHints,
     ProviderUnavailable,
 )
-from gateway.authn.federation.github import Github
 from gateway.authn.federation.group_names import groups_from
 from gateway.authn.federation.login_state import LoginStates
-from gateway.authn.federation.openid import OpenIdProvider
 from gateway.authn.login import SignIn
-from gateway.clock import Clock
-from gateway.config.sections.identity_providers import GithubProvider as GithubConfig
 from gateway.config.sections.identity_providers import IdentityProvider
 from gateway.errors import GatewayError
 from gateway.i18n.text import N_
@@ -68,7 +64,7 @@ def federation_pages(services: Services) -> Views:
     for config in services.config.identity_providers:
         one = ProviderViews(
             config=config,
-            provider=_provider(config, services.clock),
+            provider=services.providers[config.name],
             journeys=LoginStates(services.stores.ledger),
             links=links,
             hints=hints,
@@ -90,10 +86,6 @@ def federation_pages(services: Services) -> Views:
             "POST": one.come_back_by_post,
         }
     return views
-
-
-def _provider(config: IdentityProvider, clock: Clock) -> FederationProvider:
-    return Github(config) if isinstance(config, GithubConfig) else OpenIdProvider(config, clock)
 
 
 @dataclass(frozen=True, slots=True)
