@@ -60,7 +60,7 @@ def json_schema() -> str:
     """For editors. Defaults of whole sections are left out: those of their keys say it all."""
     schema = Config.model_json_schema()
     for part in (schema, *schema["$defs"].values()):
-        for field in part["properties"].values():
+        for field in part.get("properties", {}).values():  # short forms stand in the place of some sections
             field.pop("title", None)
             if isinstance(field.get("default"), dict):
                 del field["default"]
@@ -93,6 +93,8 @@ def _kind(annotation: Any) -> str:
         return f"a section, see below; `{introspection.chooser(annotation)}` chooses its keys"
     if introspection.sections(annotation):
         return "a section, see below"
+    if get_origin(annotation) is dict and introspection.sections(get_args(annotation)[1]):
+        return "a mapping of names to sections, see below"
     if any(introspection.sections(item) for item in _items(annotation)):
         return "a list of sections, see below"
     if any(introspection.sections(inner) for item in _items(annotation) for inner in _items(item)):

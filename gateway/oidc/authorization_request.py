@@ -73,6 +73,8 @@ class SignInRequest:
     """APIs that access tokens are to be for (RFC 8707); empty: all of the client's."""
     ui_locales: str = ""
     """Languages for our pages, best first, separated by blanks (OpenID Connect Core §3.1.2.1)."""
+    tell_time: bool = False
+    """The app asks when the user proved something (`max_age`, OpenID Connect Core §2, `auth_time`)."""
 
 
 class Denied(OAuthError):
@@ -206,6 +208,7 @@ def _with_prompt(request: SignInRequest, params: Mapping[str, str], now: float) 
         ask_consent="consent" in prompts,
         login_since=now if again else 0.0,
         proof_since=now if again else now - int(age) if age is not None else 0.0,
+        tell_time=age is not None,
     )
 
 

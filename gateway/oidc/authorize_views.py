@@ -22,6 +22,7 @@ from gateway.oidc.consents import Asking, described
 from gateway.oidc.errors import UnknownApp
 from gateway.oidc.grants import Issuing
 from gateway.oidc.pushed_requests import PushedRequests, is_pushed
+from gateway.oidc.subjects import NamesForApps
 from gateway.oidc.tokens import ID, TokenSigner
 from gateway.portal.forms import posted, posted_by_anyone
 from gateway.portal.rendering.render import Pages
@@ -41,6 +42,7 @@ class AuthorizeViews:
         apps: Apps,
         tokens: TokenSigner,
         issuing: Issuing,
+        names: NamesForApps,
         asking: Asking,
         answers: Answers,
         pushed: PushedRequests,
@@ -54,7 +56,7 @@ class AuthorizeViews:
         self._apps, self._tokens = apps, tokens
         self._pages, self._audit, self._ring, self._clock = pages, audit, ring, clock
         self._scopes, self._prefix = scopes, prefix
-        self._issuing, self._asking, self._answers = issuing, asking, answers
+        self._issuing, self._names, self._asking, self._answers = issuing, names, asking, answers
         self._pushed = pushed
 
     # -- the request -----------------------------------------------------------------------------------------------
@@ -113,7 +115,7 @@ class AuthorizeViews:
         if principal is None or decision.verdict is not Verdict.ALLOW:
             return self._prove(wanted, decision)
         # OpenID Connect Core §3.1.2.1, id_token_hint: signed in as somebody else is not signed in, for this app.
-        if await self._somebody_else(wanted, principal):
+        if await self._somebody_else(wanted, app, principal):
             raise Denied(wanted.back, "login_required", "somebody else is signed in")
         again = wanted.ask_consent
         if await self._asking.needed(app, principal.username, wanted.scopes, again=again):
@@ -122,9 +124,9 @@ class AuthorizeViews:
             return self._consent_page(request, wanted, app, principal)
         return await self._let_in(request, wanted, app, principal)
 
-    async def _somebody_else(self, wanted: SignInRequest, principal: Principal) -> bool:
+    async def _somebody_else(self, wanted: SignInRequest, app: Client, principal: Principal) -> bool:
         """Whether the app asks for another user than the one who is signed in."""
-        return bool(wanted.subject) and wanted.subject != await self._issuing.subject(principal.user)
+        return bool(wanted.subject) and wanted.subject != await self._names.of_user(app, principal.user)
 
     def _prove(self, wanted: SignInRequest, decision: Decision) -> web.Response:
         """Lead to the page that asks for what is missing, unless the app wants no page shown (Core §3.1.2.6)."""
@@ -146,7 +148,12 @@ class AuthorizeViews:
         lives = app.settings.lifetimes
         # The grant outlives the code by some seconds, so that a code that is redeemed at its very end finds it.
         grant = await self._issuing.grant(
-            app, principal, wanted.scopes, lives.code + 5, resources=wanted.resources
+            app,
+            principal,
+            wanted.scopes,
+            lives.code + 5,
+            resources=wanted.resources,
+            tell_time=wanted.tell_time,
         )
         await self._apps.used(app)
         back = wanted.back
@@ -200,7 +207,7 @@ class AuthorizeViews:
         decision = judge(app, wanted, request.target, principal, self._clock())
         if principal is None or decision.verdict is not Verdict.ALLOW:
             return await self._go_on(request, wanted)
-        if await self._somebody_else(wanted, principal):
+        if await self._somebody_else(wanted, app, principal):
             return await self._go_on(request, wanted)
         # A forged form would give an app what its user has never allowed, unseen: the browser comes back with a code at
         # once.

@@ -12,8 +12,8 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
 from gateway.clock import Clock
 from gateway.errors import StoreUnavailable
 from gateway.observability.audit import Audit
-from gateway.oidc.clients import Apps
-from gateway.oidc.session_names import session_name
+from gateway.oidc.clients import Apps, Client
+from gateway.oidc.subjects import NamesForApps
 from gateway.oidc.tokens import TokenSigner
 from gateway.stores.protocols.core import Change
 from gateway.stores.protocols.oidc import Login, Logins
@@ -32,8 +32,16 @@ _LOOK_EVERY = 30.0
 class Logouts:
     """Tells apps of ended sessions, in the background."""
 
-    def __init__(self, apps: Apps, tokens: TokenSigner, logins: Logins, audit: Audit, clock: Clock) -> None:
-        self._apps, self._tokens, self._logins = apps, tokens, logins
+    def __init__(
+        self,
+        apps: Apps,
+        tokens: TokenSigner,
+        names: NamesForApps,
+        logins: Logins,
+        audit: Audit,
+        clock: Clock,
+    ) -> None:
+        self._apps, self._tokens, self._names, self._logins = apps, tokens, names, logins
         self._audit, self._clock = audit, clock
         self._wake = asyncio.Event()
 
@@ -75,7 +83,7 @@ class Logouts:
         if app is None or uri is None:
             await self._logins.done(login)
             return
-        problem = await self._post(web, uri, self._token(login))
+        problem = await self._post(web, uri, await self._token(app, login))
         if not problem:
             await self._logins.done(login)
             self._audit.record("oidc_logout_sent", login.username, client=app.id, tries=login.tries)
@@ -100,12 +108,9 @@ class Logouts:
                 tries=login.tries,
             )
 
-    def _token(self, login: Login) -> str:
-        app = self._apps.find(login.client_id)
-        assert app is not None
-        return self._tokens.logout_token(
-            app, login.subject or login.username, session_name(login.username, login.session_started)
-        )
+    async def _token(self, app: Client, login: Login) -> str:
+        sid = await self._names.of_session(app, login.username, login.session_started)
+        return self._tokens.logout_token(app, login.subject or login.username, sid)
 
     async def _post(self, web: ClientSession, uri: str, token: str) -> str:
         """What went wrong, "" if nothing. Redirects are not followed: the token is for this address only."""

@@ -12,9 +12,7 @@ from gateway.oidc.authorization_response import Answers
 from gateway.oidc.authorize_views import AUTHORIZE, AuthorizeViews
 from gateway.oidc.backchannel_logout import Logouts
 from gateway.oidc.client_authentication import Authentication
-from gateway.oidc.client_documents import ClientDocuments
-from gateway.oidc.clients import Apps
-from gateway.oidc.consents import Asking
+from gateway.oidc.core import Core, build_core, scopes_of_routes
 from gateway.oidc.device_flow import DeviceFlow
 from gateway.oidc.device_views import DEVICE, DeviceViews
 from gateway.oidc.discovery import (
@@ -27,18 +25,14 @@ from gateway.oidc.discovery import (
     metadata,
 )
 from gateway.oidc.endpoint import Machine
-from gateway.oidc.grants import Issuing
 from gateway.oidc.key_rotation import Rotation
 from gateway.oidc.protected_resources import AccessTokenReader, ProtectedResources
-from gateway.oidc.pushed_requests import PAR, PushedRequests, PushedRequestView
-from gateway.oidc.registered_clients import RegisteredClients
+from gateway.oidc.pushed_requests import PAR, PushedRequestView
 from gateway.oidc.registration_views import REGISTER, ClientRegistrationView
 from gateway.oidc.rp_initiated_logout import END_SESSION, EndSessionViews
-from gateway.oidc.signing_keys import SigningKeys, keys_path, longest_life
-from gateway.oidc.subjects import Usernames
+from gateway.oidc.signing_keys import longest_life
 from gateway.oidc.token_introspection import TokenFacts
 from gateway.oidc.token_views import TokenEndpointViews
-from gateway.oidc.tokens import TokenSigner
 from gateway.oidc.user_pages import DIAGNOSTICS, GRANTS, OwnPages
 from gateway.portal.request import PortalRequest, View, Views
 from gateway.portal.services import Services
@@ -70,113 +64,80 @@ def build_provider(
     settings = services.config.oidc
     if not settings.enabled:
         return OpenIDProvider({})
-    if settings.subject == "username":
-        subjects = Usernames()
-    resources = ProtectedResources(services.routes, services.public_url)
-    unlisted = _unlisted(services, resources) if settings.self_registration.enabled else None
-    apps = Apps(settings.clients, unlisted)
-    keys = SigningKeys(keys_path(services.config), services.clock, announce=settings.announce)
-    tokens = TokenSigner(services.public_url, keys, services.clock)
-    issuing = Issuing(
-        tokens=tokens,
-        grants=grants,
+    core = build_core(services, grants, consents, logins, subjects)
+    logouts = Logouts(
+        apps=core.apps,
+        tokens=core.tokens,
+        names=core.names,
         logins=logins,
-        subjects=subjects,
-        ledger=services.stores.ledger,
-        directory=services.users.directory,
-        sessions=services.stores.records,
         audit=services.audit,
         clock=services.clock,
-        lifetimes=services.config.session.lifetimes,
-        with_lent_groups=services.sessions.with_lent_groups,
     )
-    asking = Asking(consents, services.audit, services.clock)
-    logouts = Logouts(apps=apps, tokens=tokens, logins=logins, audit=services.audit, clock=services.clock)
     services.sessions.on_change.append(logouts.hear)
-    own = OwnPages(
-        apps=apps,
-        grants=grants,
-        consents=consents,
-        logins=logins,
-        subjects=subjects,
-        pages=services.pages,
-        audit=services.audit,
-        clock=services.clock,
-        scopes=settings.scopes,
-        prefix=services.prefix,
-    )
-    pushed = PushedRequests(services.stores.ledger, services.ring, services.clock)
-    authorize = _authorize(services, apps, tokens, issuing, asking, pushed)
-    pages = _pages(services, apps, tokens, authorize, own)
-    machines, facts = _machines(services, apps, keys, tokens, issuing, asking, grants, authorize, pushed)
-    if unlisted is not None and settings.self_registration.register_clients:
-        register = ClientRegistrationView(unlisted, services.limits, services.audit)
-        machines = {**machines, REGISTER: Machine(apps).views(register.register, "POST")}
+    authorize = _authorize(services, core)
+    pages = _pages(services, core, authorize)
+    machines, facts = _machines(services, core, authorize)
+    if core.unlisted is not None and settings.self_registration.register_clients:
+        register = ClientRegistrationView(core.unlisted, services.limits, services.audit)
+        machines = {**machines, REGISTER: Machine(core.apps).views(register.register, "POST")}
     reader = AccessTokenReader(
-        tokens=tokens, facts=facts, limits=services.limits, audit=services.audit, clock=services.clock
+        tokens=core.tokens, facts=facts, limits=services.limits, audit=services.audit, clock=services.clock
     )
     rotation = Rotation(
-        keys=keys, audit=services.audit, age=settings.rotate_keys, longest=longest_life(services.config)
+        keys=core.keys,
+        audit=services.audit,
+        age=settings.rotate_keys,
+        longest=longest_life(services.config),
     )
     return OpenIDProvider(
         views=_at_home(services, {**pages, **machines}),
         logouts=logouts,
         rotation=rotation if settings.rotate_keys else None,
-        resources=resources if resources.any else None,
+        resources=core.resources if core.resources.any else None,
         reader=reader,
     )
 
 
-def _unlisted(services: Services, resources: ProtectedResources) -> RegisteredClients:
-    settings, ledger = services.config.oidc.self_registration, services.stores.ledger
-    return RegisteredClients(
-        settings=settings,
-        ledger=ledger,
-        documents=ClientDocuments(settings.document_hosts, ledger, services.limits),
-        clock=services.clock,
-        scopes=_scopes_of_routes(services),
-        resources=resources.scopes,
-    )
-
-
-def _scopes_of_routes(services: Services) -> list[str]:
-    return [scope for route in services.config.routes if route.oauth for scope in route.oauth.scopes]
-
-
-def _authorize(
-    services: Services,
-    apps: Apps,
-    tokens: TokenSigner,
-    issuing: Issuing,
-    asking: Asking,
-    pushed: PushedRequests,
-) -> AuthorizeViews:
+def _authorize(services: Services, core: Core) -> AuthorizeViews:
     return AuthorizeViews(
-        apps=apps,
-        tokens=tokens,
-        issuing=issuing,
-        asking=asking,
+        apps=core.apps,
+        tokens=core.tokens,
+        issuing=core.issuing,
+        names=core.names,
+        asking=core.asking,
         answers=Answers(services.pages, services.public_url),
-        pushed=pushed,
+        pushed=core.pushed,
         pages=services.pages,
         audit=services.audit,
         ring=services.ring,
         clock=services.clock,
-        scopes=services.config.oidc.scopes,
+        scopes=services.config.oidc.scope_texts,
         prefix=services.prefix,
     )
 
 
-def _pages(
-    services: Services, apps: Apps, tokens: TokenSigner, authorize: AuthorizeViews, own: OwnPages
-) -> Views:
+def _pages(services: Services, core: Core, authorize: AuthorizeViews) -> Views:
     end = EndSessionViews(
-        apps=apps,
-        tokens=tokens,
+        apps=core.apps,
+        tokens=core.tokens,
+        names=core.names,
         signin=services.authn.signin,
         sessions=services.sessions,
         ways=ProviderWays.of(services.config, passkeys=services.authn.factors.passkeys is not None),
         pages=services.pages,
+        prefix=services.prefix,
+    )
+    own = OwnPages(
+        apps=core.apps,
+        grants=core.grants,
+        consents=core.consents,
+        logins=core.logins,
+        names=core.names,
+        rules=core.rules,
+        pages=services.pages,
+        audit=services.audit,
+        clock=services.clock,
+        scopes=services.config.oidc.scope_texts,
         prefix=services.prefix,
     )
     services.authn.signin.judges.extend((authorize.decision, own.decision))
@@ -189,23 +150,13 @@ def _pages(
     }
 
 
-def _machines(
-    services: Services,
-    apps: Apps,
-    keys: SigningKeys,
-    tokens: TokenSigner,
-    issuing: Issuing,
-    asking: Asking,
-    grants: Grants,
-    authorize: AuthorizeViews,
-    pushed: PushedRequests,
-) -> tuple[Views, TokenFacts]:
+def _machines(services: Services, core: Core, authorize: AuthorizeViews) -> tuple[Views, TokenFacts]:
     base = services.pages_url
     audiences = frozenset(
         (services.public_url, *(base + path for path in (TOKEN, INTROSPECT, REVOKE, DEVICE_START, PAR)))
     )
     authentication = Authentication(
-        apps=apps,
+        apps=core.apps,
         limits=services.limits,
         ledger=services.stores.ledger,
         audit=services.audit,
@@ -214,41 +165,49 @@ def _machines(
     )
     devices = DeviceFlow(services.stores.ledger, services.limits, services.clock)
     device = DeviceViews(
-        apps=apps,
+        apps=core.apps,
         authentication=authentication,
         devices=devices,
-        issuing=issuing,
-        asking=asking,
+        issuing=core.issuing,
+        asking=core.asking,
         pages=services.pages,
         audit=services.audit,
         clock=services.clock,
-        scopes=services.config.oidc.scopes,
+        scopes=services.config.oidc.scope_texts,
         prefix=services.prefix,
         pages_url=base,
     )
     services.authn.signin.judges.append(device.decision)
     token = TokenEndpointViews(
-        authentication=authentication, issuing=issuing, devices=devices, tokens=tokens, audit=services.audit
+        authentication=authentication,
+        issuing=core.issuing,
+        devices=devices,
+        tokens=core.tokens,
+        audit=services.audit,
     )
     facts = TokenFacts(
         authentication=authentication,
-        apps=apps,
-        tokens=tokens,
-        issuing=issuing,
-        grants=grants,
+        apps=core.apps,
+        tokens=core.tokens,
+        issuing=core.issuing,
+        living=core.living,
+        rules=core.rules,
+        grants=core.grants,
         ledger=services.stores.ledger,
         audit=services.audit,
         clock=services.clock,
     )
-    machine = Machine(apps)
-    described = metadata(services.public_url, base, services.config.oidc, _scopes_of_routes(services))
-    push = PushedRequestView(authentication, pushed, authorize.judge)
+    machine = Machine(core.apps)
+    described = metadata(
+        services.public_url, base, services.config.oidc, core.rules.all, scopes_of_routes(services)
+    )
+    push = PushedRequestView(authentication, core.pushed, authorize.judge)
 
     async def discovery(request: PortalRequest) -> web.StreamResponse:
         return web.json_response(described, headers={"Cache-Control": "public, max-age=300"})
 
     async def jwks(request: PortalRequest) -> web.StreamResponse:
-        return web.json_response(keys.published(), headers={"Cache-Control": "public, max-age=300"})
+        return web.json_response(core.keys.published(), headers={"Cache-Control": "public, max-age=300"})
 
     views: Views = {
         TOKEN: machine.views(token.token, "POST"),

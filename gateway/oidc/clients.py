@@ -92,7 +92,8 @@ class Client:
         policy = self.settings.policy
         named = not policy.users or user.username in policy.users
         member = not policy.groups or not set(policy.groups).isdisjoint(user.groups)
-        return policy.require != "deny" and named and member
+        held = all(not set(user.attribute(name)).isdisjoint(some) for name, some in policy.attributes.items())
+        return policy.require != "deny" and named and member and held
 
     def has_secret(self, secret: str) -> bool:
         """Compare the secret with each hash, with equal work for every one (their number is no secret)."""

@@ -16,9 +16,11 @@ _SECRET_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt
 _SIGNATURES = ["ES256", "RS256", "PS256", "EdDSA"]
 
 
-def metadata(issuer: str, pages_url: str, settings: Oidc, resources: Sequence[str] = ()) -> dict[str, object]:
-    """Return the metadata. `issuer` is `server.public_url`; below `pages_url` are the endpoints; `resources` are the
-    scopes that routes ask for.
+def metadata(
+    issuer: str, pages_url: str, settings: Oidc, claims: Sequence[str], resources: Sequence[str] = ()
+) -> dict[str, object]:
+    """Return the metadata. `issuer` is `server.public_url`; below `pages_url` are the endpoints; `claims` are those
+    about users; `resources` are the scopes that routes ask for.
     """
     # Only what is true here: apps choose by it. `none` stands among the methods of those endpoints that public clients
     # may use; of introspection they learn nothing. `request_uri` must be denied, since its default is true.
@@ -50,7 +52,7 @@ def metadata(issuer: str, pages_url: str, settings: Oidc, resources: Sequence[st
             "client_credentials",
             DEVICE_GRANT,
         ],
-        "subject_types_supported": ["public"],
+        "subject_types_supported": ["public", "pairwise"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256"],
         "token_endpoint_auth_methods_supported": [*_SECRET_METHODS, "none"],
         "token_endpoint_auth_signing_alg_values_supported": _SIGNATURES,
@@ -71,13 +73,7 @@ def metadata(issuer: str, pages_url: str, settings: Oidc, resources: Sequence[st
             "azp",
             "sid",
             "at_hash",
-            "name",
-            "preferred_username",
-            "email",
-            "email_verified",
-            "phone_number",
-            "phone_number_verified",
-            "groups",
+            *claims,
         ],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "authorization_response_iss_parameter_supported": True,

@@ -8,23 +8,23 @@ for a refresh token that was used before: either its owner or a thief has its su
 
 import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
 from gateway.clock import Clock
-from gateway.directory.base import Directory
-from gateway.model import Principal, SessionLifetimes, SessionRecord, User
+from gateway.model import Principal, User
 from gateway.observability.audit import Audit
 from gateway.oidc.clients import Client
 from gateway.oidc.errors import OAuthError
+from gateway.oidc.living_grants import LivingGrants
 from gateway.oidc.session_names import context, methods
-from gateway.oidc.tokens import PROVEN, RESOURCES, TokenSigner, narrowed
+from gateway.oidc.subjects import NamesForApps
+from gateway.oidc.tokens import PROVEN, RESOURCES, SESSION, TokenSigner, narrowed
 from gateway.stores.protocols.core import SessionStore
 from gateway.stores.protocols.ledger import Ledger
-from gateway.stores.protocols.oidc import Grant, Grants, Login, Logins, Subjects
+from gateway.stores.protocols.oidc import Grant, Grants, Login, Logins
 
-OFFLINE = "offline_access"
 GRACE = 10.0
 """Seconds in which an app with a secret may use a refresh token again: its first answer may have been lost, or two of
 its processes refreshed at once. Apps without a secret get none, since there the token alone is what a thief needs."""
@@ -52,22 +52,18 @@ class Issuing:
         tokens: TokenSigner,
         grants: Grants,
         logins: Logins,
-        subjects: Subjects,
+        names: NamesForApps,
+        living: LivingGrants,
         ledger: Ledger,
-        directory: Directory,
         sessions: SessionStore,
         audit: Audit,
         clock: Clock,
         *,
-        lifetimes: SessionLifetimes,
-        with_lent_groups: Callable[[User], Awaitable[User]],
         token: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
-        """`lifetimes` are those of sessions; `with_lent_groups` adds the groups that a user has for a time."""
         self._tokens, self._grants, self._logins, self._ledger = tokens, grants, logins, ledger
-        self._subjects = subjects
-        self._directory, self._sessions, self._audit, self._clock = directory, sessions, audit, clock
-        self._lifetimes, self._with_lent_groups, self._token = lifetimes, with_lent_groups, token
+        self._names, self._living = names, living
+        self._sessions, self._audit, self._clock, self._token = sessions, audit, clock, token
 
     # -- after a sign-in -------------------------------------------------------------------------------------------
 
@@ -79,16 +75,23 @@ class Issuing:
         life: float,
         *,
         resources: tuple[str, ...] = (),
+        tell_time: bool = False,
     ) -> Grant:
-        """Store what the user lets the app have. It lives for `life` seconds, until the app redeems it."""
+        """Store what the user lets the app have. It lives for `life` seconds, until the app redeems it.
+
+        When the user proved something could tell apps of different sectors that two users are one. So an app with
+        pairwise subjects hears it only where it asks (`tell_time`).
+        """
         session, now = principal.session, self._clock()
-        subject = await self.subject(principal.user)
+        subject = await self._names.of_user(app, principal.user)
+        timed = tell_time or app.settings.subject_type == "public"
         facts: dict[str, object] = {
             "sub": subject,
-            "auth_time": int(session.auth_time),
+            **({"auth_time": int(session.auth_time)} if timed else {}),
             "amr": methods(session.amr),
             "acr": context(principal),
             PROVEN: dict(session.proven_at),
+            SESSION: await self._names.of_session(app, principal.username, session.created_at),
             **({RESOURCES: list(resources)} if resources else {}),
         }
         grant = Grant(
@@ -112,10 +115,6 @@ class Issuing:
             )
         )
         return grant
-
-    async def subject(self, user: User) -> str:
-        """Return what apps call a user by."""
-        return await self._subjects.of(user.username, user.directory_id)
 
     async def code(self, app: Client, grant: Grant, redirect_uri: str, challenge: str, nonce: str) -> str:
         """Make an authorization code for the grant (RFC 6749 §4.1.2); `challenge` is PKCE's."""
@@ -148,7 +147,7 @@ class Issuing:
     ) -> dict[str, object]:
         """Return the token response for a grant that was not redeemed yet. Raises OAuthError."""
         grant = await self._grants.get(grant_id)
-        user = await self.alive(app, grant) if grant else None
+        user = await self._living.user(app, grant) if grant else None
         if grant is None or user is None:
             raise OAuthError("invalid_grant", INVALID)
         resources = narrowed(app, grant, resource)
@@ -177,7 +176,7 @@ class Issuing:
             await self._void(grant.id, "refresh_of_another_client", app, ip)
             raise OAuthError("invalid_grant", INVALID)
         now = self._clock()
-        user = await self.alive(app, grant)
+        user = await self._living.user(app, grant)
         if user is None or min(known.expires_at, grant.expires_at) <= now:
             await self._void(grant.id, "refresh_refused", app, ip)
             raise OAuthError("invalid_grant", INVALID)
@@ -195,7 +194,7 @@ class Issuing:
             await self._void(grant.id, "refresh_reused", app, ip)
             raise OAuthError("invalid_grant", INVALID)
         # An app at work keeps its user's session from idling out, as requests through the proxy do.
-        if session := await self._session_of(grant):
+        if session := await self._living.session_of(grant):
             await self._sessions.touch(session.sid, now)
         self._note(grant, ip, "refresh")
         return self._answer(app, grant, user, scopes, fresh, "", resources)
@@ -204,33 +203,6 @@ class Issuing:
         """Return the grant of a refresh token, whatever its state."""
         known = await self._grants.refresh_token(token_digest(text))
         return await self._grants.get(known.grant_id) if known else None
-
-    async def alive(self, app: Client, grant: Grant) -> User | None:
-        """Return the user, if nothing has happened since that voids the grant.
-
-        With `offline_access` a grant outlives its session's own time. It never outlives a session that somebody ended
-        (the store sees to that), a new password, or the user.
-        """
-        now = self._clock()
-        user = await self._directory.get(grant.username)
-        if user is None or user.disabled or now >= grant.expires_at:
-            return None
-        if user.directory_id and await self.subject(user) != grant.subject:
-            return None  # somebody else has the name now
-        user = await self._with_lent_groups(user)
-        if user.password_changed_at > grant.created_at or not app.is_for(user):
-            return None
-        if OFFLINE in grant.scopes and grant.redeemed:
-            return user
-        session = await self._session_of(grant)
-        if session is None:
-            return None
-        return user if self._lifetimes.alive(session, session.last_seen, now) else None
-
-    async def _session_of(self, grant: Grant) -> SessionRecord | None:
-        """The session that a grant hangs on, however it was called when it began."""
-        sessions = await self._sessions.list(grant.username)
-        return next((one for one in sessions if one.created_at == grant.session_started), None)
 
     # -- shared ----------------------------------------------------------------------------------------------------
 
@@ -256,7 +228,7 @@ class Issuing:
             answer["refresh_token"] = refresh
         if "openid" in scopes:
             answer["id_token"] = self._tokens.id_token(
-                app, grant, user, nonce=nonce, access_token=access.text
+                app, grant, user, scopes, nonce=nonce, access_token=access.text
             )
         return answer
 

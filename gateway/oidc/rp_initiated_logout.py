@@ -12,9 +12,9 @@ from aiohttp import web
 from gateway.authn.login import SignIn
 from gateway.model import Principal
 from gateway.oidc.authorization_response import with_query
-from gateway.oidc.clients import Apps
+from gateway.oidc.clients import Apps, Client
 from gateway.oidc.errors import UnknownApp
-from gateway.oidc.session_names import session_name
+from gateway.oidc.subjects import NamesForApps
 from gateway.oidc.tokens import ACCESS, ID, LOGOUT, TokenSigner, unverified_claim
 from gateway.portal.forms import confirmed, posted_by_anyone
 from gateway.portal.rendering.render import Pages
@@ -28,12 +28,13 @@ END_SESSION = "/oidc/end-session"
 @dataclass(frozen=True, slots=True)
 class LogoutRequest:
     """What an app asks for. `onward` is where to go afterwards, "" for our own page; `sid` the session that the id
-    token speaks of.
+    token speaks of, in the words of `app`.
     """
 
     onward: str
     sid: str
     form: Mapping[str, str]
+    app: Client | None = None
 
 
 class EndSessionViews:
@@ -44,13 +45,14 @@ class EndSessionViews:
         *,
         apps: Apps,
         tokens: TokenSigner,
+        names: NamesForApps,
         signin: SignIn,
         sessions: Sessions,
         ways: ProviderWays,
         pages: Pages,
         prefix: str,
     ) -> None:
-        self._apps, self._tokens, self._ways = apps, tokens, ways
+        self._apps, self._tokens, self._names, self._ways = apps, tokens, names, ways
         self._signin, self._sessions, self._pages, self._prefix = signin, sessions, pages, prefix
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
@@ -73,13 +75,18 @@ class EndSessionViews:
 
     async def _begin(self, request: PortalRequest, wish: LogoutRequest) -> web.StreamResponse:
         principal = request.visit.principal
-        if principal is not None:
-            session = principal.session
-            # Any site can send a browser here. Only an id token of this very session shows that an app asks to which
-            # its user is signed in (§2, id_token_hint); without one the user decides.
-            if wish.sid != session_name(session.username, session.created_at):
-                return self._ask(request, wish, principal)
+        # Any site can send a browser here. Only an id token of this very session shows that an app asks to which its
+        # user is signed in (§2, id_token_hint); without one the user decides.
+        if principal is not None and not await self._is_of(wish, principal):
+            return self._ask(request, wish, principal)
         return await self._end(request, wish)
+
+    async def _is_of(self, wish: LogoutRequest, principal: Principal) -> bool:
+        """Whether an id token of this session came along."""
+        if wish.app is None or not wish.sid:
+            return False
+        session = principal.session
+        return wish.sid == await self._names.of_session(wish.app, session.username, session.created_at)
 
     async def _end(self, request: PortalRequest, wish: LogoutRequest) -> web.StreamResponse:
         if request.visit.principal is not None:
@@ -120,4 +127,5 @@ class EndSessionViews:
         if hint and claims is None:
             return LogoutRequest(onward="", sid="", form=form)
         onward = with_query(uri, {"state": form["state"]}) if uri and form.get("state") else uri
-        return LogoutRequest(onward, str(claims["sid"]) if claims else "", form)
+        sid = str(claims["sid"]) if claims else ""
+        return LogoutRequest(onward=onward, sid=sid, form=form, app=app)

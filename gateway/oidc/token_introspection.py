@@ -4,6 +4,7 @@
 A signed token alone is never enough here: its grant has to be alive.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -11,12 +12,14 @@ from aiohttp import web
 from gateway.clock import Clock
 from gateway.model import User
 from gateway.observability.audit import Audit
+from gateway.oidc.claims import ClaimRules, Claims
 from gateway.oidc.client_authentication import Authentication
 from gateway.oidc.clients import Apps, Client
 from gateway.oidc.endpoint import answer
 from gateway.oidc.errors import OAuthError
 from gateway.oidc.grants import Issuing, token_digest
-from gateway.oidc.tokens import ACCESS, Claims, TokenSigner, grant_of, user_claims
+from gateway.oidc.living_grants import LivingGrants
+from gateway.oidc.tokens import ACCESS, USERINFO, TokenSigner, asked_for, grant_of
 from gateway.portal.forms import posted_by_anyone
 from gateway.portal.request import PortalRequest
 from gateway.stores.protocols.ledger import Ledger
@@ -42,13 +45,16 @@ class TokenFacts:
         apps: Apps,
         tokens: TokenSigner,
         issuing: Issuing,
+        living: LivingGrants,
+        rules: ClaimRules,
         grants: Grants,
         ledger: Ledger,
         audit: Audit,
         clock: Clock,
     ) -> None:
         self._authentication, self._apps, self._tokens = authentication, apps, tokens
-        self._issuing, self._grants, self._ledger = issuing, grants, ledger
+        self._issuing, self._living, self._rules = issuing, living, rules
+        self._grants, self._ledger = grants, ledger
         self._audit, self._clock = audit, clock
 
     async def userinfo(self, request: PortalRequest) -> web.StreamResponse:
@@ -56,13 +62,15 @@ class TokenFacts:
         insufficient_scope.
         """
         active = await self.active(await _bearer(request))
-        if active is None or active.user is None:
+        if active is None or active.user is None or active.grant is None:
             raise _invalid_token("the token is unknown, expired or revoked")
         scopes = str(active.claims["scope"]).split()
         if "openid" not in scopes:
             challenge = 'Bearer error="insufficient_scope", scope="openid"'
             raise OAuthError("insufficient_scope", "needs scope openid", status=403, challenge=challenge)
-        return answer(user_claims(active.user, str(active.claims["sub"]), scopes))
+        names = self._rules.of(scopes) | asked_for(active.app, active.grant, self._rules, USERINFO)
+        told = self._rules.told(active.user, names, active.app.settings.groups)
+        return answer({**told, "sub": active.claims["sub"]})
 
     async def introspect(self, request: PortalRequest) -> web.StreamResponse:
         """Answer the app itself and the APIs that the token is for; nobody else learns anything (RFC 7662 §2.1).
@@ -76,7 +84,8 @@ class TokenFacts:
         text = form.get("token", "")
         active = await self.active(text)
         if active is not None and (active.app.id == app.id or app.id in active.claims["aud"]):
-            username = {"username": active.user.username} if active.user else {}
+            shown = _knows_names(active.app, str(active.claims["scope"]).split())
+            username = {"username": active.user.username} if active.user and shown else {}
             return answer({"active": True, "token_type": "Bearer", **active.claims, **username})
         # Unknown, expired, revoked or somebody else's: the answer is the same, "not active" and no more (RFC 7662
         # §2.2).
@@ -84,7 +93,7 @@ class TokenFacts:
 
     async def _refresh_state(self, app: Client, text: str) -> dict[str, object] | None:
         grant = await self._issuing.refreshable(text)
-        if grant is None or grant.client_id != app.id or await self._issuing.alive(app, grant) is None:
+        if grant is None or grant.client_id != app.id or await self._living.user(app, grant) is None:
             return None
         known = await self._grants.refresh_token(token_digest(text))
         if known is None or known.used_at or known.expires_at <= self._clock():
@@ -93,7 +102,7 @@ class TokenFacts:
             "active": True,
             "client_id": app.id,
             "sub": grant.subject,
-            "username": grant.username,
+            **({"username": grant.username} if _knows_names(app, grant.scopes) else {}),
             "scope": " ".join(grant.scopes),
             "exp": int(known.expires_at),
             "iss": self._tokens.issuer,
@@ -131,11 +140,18 @@ class TokenFacts:
         if not id:
             return Active(claims, app, user=None)
         grant = await self._grants.get(id)
-        user = await self._issuing.alive(app, grant) if grant else None
+        user = await self._living.user(app, grant) if grant else None
         return Active(claims, app, user=user, grant=grant) if user else None
 
     def _note(self, request: PortalRequest, app: Client, username: str, kind: str) -> None:
         self._audit.record("oidc_revoked", username, request.client.ip, client=app.id, kind=kind)
+
+
+def _knows_names(app: Client, scopes: Collection[str]) -> bool:
+    """Whether an app with these scopes may hear usernames: by them, apps with pairwise subjects could find out who is
+    one person.
+    """
+    return app.settings.subject_type == "public" or "profile" in scopes
 
 
 def _revoked(claims: Claims) -> str:

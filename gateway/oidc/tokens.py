@@ -9,13 +9,13 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError
 
 from gateway.clock import Clock
 from gateway.model import User
+from gateway.oidc.claims import ClaimRules, Claims
 from gateway.oidc.clients import Client
 from gateway.oidc.errors import OAuthError
 from gateway.oidc.session_names import session_name
@@ -25,13 +25,18 @@ from gateway.stores.protocols.oidc import Grant
 ID, ACCESS, LOGOUT = "JWT", "at+jwt", "logout+jwt"
 # By it a logout token differs from all others (Back-Channel Logout 1.0 §2.4), like the missing `nonce`.
 _LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
-Claims = dict[str, Any]
 FOR_ITSELF = "client:"
 """Begins the `sub` of tokens that stand for an app and no user: no user's name has a colon (RFC 9068 §5)."""
 RESOURCES = "resources"
 """The fact of a grant that holds the APIs which were asked for at the sign-in; in a token they are its `aud`."""
 PROVEN = "proven"
 """The fact of a grant that holds what was proven when, for our own routes; no token tells it."""
+SESSION = "session"
+"""The fact of a grant that holds what its app calls the session by, the `sid` of its id tokens."""
+ASKED = "asked"
+"""The fact of a grant that holds the claims which were asked for one by one, by where they are to stand."""
+ID_TOKEN, USERINFO = "id_token", "userinfo"
+_OUR_OWN = frozenset({RESOURCES, PROVEN, SESSION, ASKED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +54,30 @@ class TokenSigner:
         self,
         issuer: str,
         keys: SigningKeys,
+        claims: ClaimRules,
         clock: Clock,
         *,
         token: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
         self.issuer = issuer
-        self._keys, self._clock, self._token = keys, clock, token
+        self._keys, self._claims, self._clock, self._token = keys, claims, clock, token
 
-    def id_token(self, app: Client, grant: Grant, user: User, *, nonce: str, access_token: str) -> str:
+    def id_token(
+        self, app: Client, grant: Grant, user: User, scopes: Sequence[str], *, nonce: str, access_token: str
+    ) -> str:
         """Make an id token (OpenID Connect Core §2)."""
+        names = asked_for(app, grant, self._claims, ID_TOKEN)
+        if not app.settings.only_asked_in_id_token:
+            names |= self._claims.of(scopes)
         claims = {
+            # First, so that no fact of a user can stand where a claim of the protocol does.
+            **self._claims.told(user, names, app.settings.groups),
             **self._of_now(app.settings.lifetimes.id),
-            **user_claims(user, grant.subject, grant.scopes),
             **_told(grant),
+            "sub": grant.subject,
             "aud": app.id,
             "azp": app.id,
-            "sid": session_name(grant.username, grant.session_started),
+            "sid": grant.facts.get(SESSION) or session_name(grant.username, grant.session_started),
             "at_hash": _half_hash(access_token),
         }
         return self._sign(app, claims | ({"nonce": nonce} if nonce else {}), ID)
@@ -79,12 +92,15 @@ class TokenSigner:
         resources: Sequence[str] = (),
     ) -> AccessToken:
         """Make an access token (RFC 9068 §2); without a grant for the app itself (client credentials)."""
-        groups = {"groups": list(user.groups)} if user is not None and "groups" in scopes else {}
+        granted = self._claims.of(scopes)
+        if grant is not None:
+            granted |= asked_for(app, grant, self._claims, ID_TOKEN, USERINFO)
+        names = granted & frozenset(app.settings.access_token_claims)
         lifetime = app.settings.lifetimes.access
         claims = {
+            **(self._claims.told(user, names, app.settings.groups) if user is not None else {}),
             **self._of_now(lifetime),
             **(_told(grant) if grant else {}),
-            **groups,
             "sub": grant.subject if grant else f"{FOR_ITSELF}{app.id}",
             "aud": [self.issuer, *(resources or app.settings.audience)],
             "client_id": app.id,
@@ -130,7 +146,14 @@ class TokenSigner:
 
 def _told(grant: Grant) -> Claims:
     """What was noted of the sign-in and belongs into tokens as it is."""
-    return {name: fact for name, fact in grant.facts.items() if name not in (RESOURCES, PROVEN)}
+    return {name: fact for name, fact in grant.facts.items() if name not in _OUR_OWN}
+
+
+def asked_for(app: Client, grant: Grant, rules: ClaimRules, *places: str) -> frozenset[str]:
+    """Return the claims that were asked for one by one in these places, and that the app may still have."""
+    noted = grant.facts.get(ASKED)
+    asked = noted if isinstance(noted, dict) else {}
+    return frozenset(name for place in places for name in asked.get(place, ())) & rules.askable(app)
 
 
 def narrowed(app: Client, grant: Grant, resource: str) -> tuple[str, ...]:
@@ -153,22 +176,6 @@ def narrowed(app: Client, grant: Grant, resource: str) -> tuple[str, ...]:
 def grant_of(claims: Claims) -> str:
     """Return the id of an access token's grant, "" if it has none."""
     return str(claims.get("jti", "")).partition(".")[0]
-
-
-def user_claims(user: User, subject: str, scopes: Sequence[str]) -> Claims:
-    """Return what the scopes let an app know of a user (OpenID Connect Core §5.4), whom it calls `subject`.
-
-    What is empty is left out.
-    """
-    claims: Claims = {"sub": subject}
-    if "profile" in scopes:
-        claims |= {"name": user.name or user.username, "preferred_username": user.username}
-    if "email" in scopes:
-        claims |= {"email": user.email, "email_verified": bool(user.email)}
-    if "phone" in scopes:
-        claims |= {"phone_number": user.phone, "phone_number_verified": bool(user.phone)}
-    claims = {name: value for name, value in claims.items() if value}
-    return claims | ({"groups": list(user.groups)} if "groups" in scopes else {})
 
 
 def unverified_claim(token: str, name: str) -> str:

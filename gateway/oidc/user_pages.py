@@ -1,27 +1,27 @@
 """Pages on which users see what they let which app have, and what is known about their session."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
 from gateway.clock import Clock
 from gateway.model import Decision, Principal, Target, Verdict
 from gateway.observability.audit import Audit
+from gateway.oidc.claims import ClaimRules
 from gateway.oidc.clients import Apps
 from gateway.oidc.consents import described
 from gateway.oidc.session_names import context, methods, session_name
-from gateway.oidc.tokens import user_claims
+from gateway.oidc.subjects import NamesForApps
 from gateway.policy.decide import has_two
 from gateway.portal.forms import posted
 from gateway.portal.rendering.render import Pages
 from gateway.portal.rendering.texts import STALE_FORM
 from gateway.portal.request import PortalRequest, see_other
 from gateway.portal.return_url import with_return
-from gateway.stores.protocols.oidc import Consent, Consents, Grant, Grants, Logins, Subjects
+from gateway.stores.protocols.oidc import Consent, Consents, Grant, Grants, Logins
 
 GRANTS, DIAGNOSTICS = "/oidc/grants", "/oidc/diagnostics"
-_ALL_CLAIMS = ("profile", "email", "phone", "groups")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,8 @@ class OwnPages:
         grants: Grants,
         consents: Consents,
         logins: Logins,
-        subjects: Subjects,
+        names: NamesForApps,
+        rules: ClaimRules,
         pages: Pages,
         audit: Audit,
         clock: Clock,
@@ -55,7 +56,7 @@ class OwnPages:
         self._apps, self._pages, self._audit = apps, pages, audit
         self._clock, self._scopes, self._prefix = clock, scopes, prefix
         self._grants, self._consents, self._logins = grants, consents, logins
-        self._subjects = subjects
+        self._names, self._rules = names, rules
         self._own = tuple(f"{prefix}{path}" for path in (GRANTS, DIAGNOSTICS))
 
     # -- grants ----------------------------------------------------------------------------------------------------
@@ -126,8 +127,10 @@ class OwnPages:
             return self._first(request)
         session = principal.session
         proven = [(factor, session.proven_at[factor]) for factor in session.amr]
-        subject = await self._subjects.of(principal.username, principal.user.directory_id)
-        claims = user_claims(principal.user, subject, _ALL_CLAIMS) | {
+        user = replace(principal.user, groups=principal.groups)
+        claims = {
+            "sub": await self._names.public(user),
+            **self._rules.told(user, self._rules.all),
             "acr": context(principal),
             "amr": methods(session.amr),
             "sid": session_name(session.username, session.created_at),

@@ -1,6 +1,7 @@
 """What apps call users by is kept per person, on both databases, and names that apps know outlive the upgrade."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select
@@ -8,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.stores.protocols.core import Credential
 from gateway.stores.sql.credentials import SqlCredentials
+from gateway.stores.sql.dump import dump, load
 from gateway.stores.sql.engine import open_engine
 from gateway.stores.sql.migrate import _upgrade, migrate
 from gateway.stores.sql.schema import subjects, users
@@ -41,6 +43,22 @@ async def test_factors_are_put_aside_and_come_back_with_the_person(engine: Async
     await credentials.add(Credential("c2", "temp", "totp", "Other", b"other", 1.0))
     assert await store.passes("temp", "uuid-1")
     assert [one.id for one in await credentials.list("temp")] == ["c1"]
+
+
+async def test_the_secret_of_pairwise_subjects_is_one_and_comes_along_with_a_backup(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    found = await asyncio.gather(*(SqlSubjects(engine).secret() for _ in range(5)))
+    assert len(set(found)) == 1
+    assert len(found[0]) == 32
+    pieces = [piece async for piece in dump(engine)]
+    other = open_engine(f"sqlite:///{tmp_path / 'other.db'}")
+    await migrate(other)
+    assert await SqlSubjects(other).secret() != found[0], "a place that was started before it was restored"
+    async with writing(other) as connection:
+        await load(connection, iter(pieces))
+    assert await SqlSubjects(other).secret() == found[0]
+    await other.dispose()
 
 
 async def test_of_several_who_see_it_at_once_one_hears_that_the_name_passed(engine: AsyncEngine) -> None:

@@ -22,6 +22,7 @@ from gateway.config.checks.foreign_jwt import FOREIGN_CHECKS
 from gateway.config.checks.identity import PEOPLE_CHECKS
 from gateway.config.checks.listening import LISTENING_CHECKS
 from gateway.config.checks.oidc import OIDC_CHECKS
+from gateway.config.checks.oidc_claims import OIDC_CLAIMS_CHECKS
 from gateway.config.checks.registration import REGISTRATION_CHECKS
 from gateway.config.checks.routes import ROUTE_CHECKS
 from gateway.config.checks.rules import RULE_CHECKS
@@ -275,6 +276,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"passwords"}), passwords),
     *ENGINE_CHECKS,
     *OIDC_CHECKS,
+    *OIDC_CLAIMS_CHECKS,
     *DOMAIN_CHECKS,
     *ROUTE_CHECKS,
     *FOREIGN_CHECKS,

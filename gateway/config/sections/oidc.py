@@ -2,12 +2,15 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints
 
+from gateway.config import addresses
 from gateway.config.sections.base import Section, Words
 from gateway.config.sections.oauth_access import OAuthScope as Scope
 from gateway.config.sections.oauth_access import UnlistedApps
+from gateway.config.sections.oidc_claims import OwnScope, ToldGroups
 from gateway.config.sections.policy import Policy
 from gateway.config.units import Duration
 
@@ -91,8 +94,31 @@ class OidcClient(Section):
         ("openid", "profile", "email", "groups", "offline_access"),
         description="what it may ask for; `offline_access` counts where `refresh_token` is among `grants`",
     )
+    claims: tuple[str, ...] = Field(
+        (),
+        description="claims that it may ask for one by one, beside those of its scopes (parameter `claims`)",
+    )
+    id_token_claims: Literal["scopes", "asked"] = Field(
+        "scopes",
+        description="claims of scopes stand in the id token, too; asked = at userinfo alone, but for those that the "
+        "parameter `claims` wants there (OpenID Connect Core §5.4)",
+    )
+    access_token_claims: tuple[str, ...] = Field(
+        ("groups",),
+        description="of the claims that it was granted, those that its access tokens carry to APIs",
+    )
+    groups: ToldGroups = Field(ToldGroups(), description="the groups of its users, as it is told them")
     audience: tuple[str, ...] = Field(
         (), description="APIs that its access tokens are for, beside our own endpoints"
+    )
+    subject_type: Literal["public", "pairwise"] = Field(
+        "public",
+        description="pairwise: what it knows users and sessions by (`sub`, `sid`) is known to no app of another sector",
+    )
+    sector_identifier_uri: WebUrl | None = Field(
+        None,
+        description="apps whose redirect URIs all stand in the JSON list there are one sector; needed for pairwise "
+        "subjects where the redirect URIs have several hosts",
     )
     policy: Policy = Field(Policy(), description="who may sign in to it, and how")
     consent: Literal["none", "once", "always"] = Field(
@@ -117,6 +143,18 @@ class OidcClient(Section):
         return tuple(scope for scope in self.scopes if refreshes or scope != "offline_access")
 
     @property
+    def only_asked_in_id_token(self) -> bool:
+        """Whether claims of scopes are told at userinfo alone."""
+        return self.id_token_claims == "asked"  # noqa: S105 - a word
+
+    @property
+    def redirect_hosts(self) -> tuple[str, ...]:
+        """The hosts that redirect URIs lead to, beside this machine; apps with a scheme of their own have none."""
+        parts = [urlsplit(uri) for uri in self.redirect_uris]
+        hosts = [(one.hostname or "").lower() for one in parts if one.scheme in ("http", "https")]
+        return tuple(dict.fromkeys(host for host in hosts if host and not addresses.is_local(host)))
+
+    @property
     def is_public(self) -> bool:
         """Whether the app can keep no secret (a public client, RFC 6749 §2.1)."""
         return "none" in self.auth
@@ -134,8 +172,15 @@ class Oidc(Section):
         description="what apps know users by (`sub`): an id that nobody else ever gets, or the username, which may be "
         "somebody else's one day",
     )
-    scopes: dict[str, str] = Field(
-        default_factory=dict, description="your own scopes -> what users read about them on the consent page"
+    scopes: dict[str, OwnScope] = Field(
+        default_factory=dict,
+        description="your own scopes -> what users read about them on the consent page, or the claims that they stand "
+        "for, as `hr: [department]`, or both, as `hr: {text: See your department, claims: [department]}`",
+    )
+    claims: dict[str, str] = Field(
+        default_factory=dict,
+        description='your own claims, made of facts of the user: `department: "{user.department}"`, a list where there '
+        'are several values; `"{user.department|json}"` is always a list',
     )
     keys_file: Path | None = Field(
         None,
@@ -153,6 +198,11 @@ class Oidc(Section):
     def enabled(self) -> bool:
         """Whether there is a provider."""
         return bool(self.clients) or self.self_registration.enabled
+
+    @property
+    def scope_texts(self) -> dict[str, str]:
+        """What users read about scopes of the operator's own."""
+        return {name: own.text for name, own in self.scopes.items() if own.text}
 
     @property
     def policies(self) -> tuple[Policy, ...]:

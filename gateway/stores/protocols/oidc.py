@@ -142,3 +142,7 @@ class Subjects(Protocol):
         Raises StoreUnavailable.
         """
         ...
+
+    async def secret(self) -> bytes:
+        """Return the secret from which pairwise subjects are made, the same for all time. Raises StoreUnavailable."""
+        ...

@@ -9,10 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from gateway.clock import Clock, system_clock
 from gateway.stores.protocols.core import Change
 from gateway.stores.sql.belongings import pass_on
+from gateway.stores.sql.schema import installation
 from gateway.stores.sql.schema import subjects as table
 from gateway.stores.sql.sessions import publish
 from gateway.stores.sql.transactions import reading, writing
 from gateway.stores.sql.upserts import upsert
+
+_PAIRWISE = "pairwise subjects"
 
 
 class SqlSubjects:
@@ -36,6 +39,19 @@ class SqlSubjects:
         Raises StoreUnavailable.
         """
         return (await self._settled(username, directory_id))[1]
+
+    async def secret(self) -> bytes:
+        # In the database and not in a key file: it must outlive every rotation, since apps know users by what was made
+        # with it. It keeps apps from each other; who reads the database sees there who is who in any case.
+        query = select(installation.c.value).where(installation.c.name == _PAIRWISE)
+        async with reading(self._engine) as connection:
+            known = await connection.scalar(query)
+        if known is None:
+            async with writing(self._engine) as connection:
+                first = upsert(connection, installation).values(name=_PAIRWISE, value=secrets.token_hex(32))
+                await connection.execute(first.on_conflict_do_nothing())  # of several at once, one counts
+                known = await connection.scalar(query)
+        return bytes.fromhex(str(known))
 
     async def _settled(self, username: str, directory_id: str) -> tuple[str, bool]:
         """The subject, and whether the name passed on."""
