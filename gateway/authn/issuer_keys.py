@@ -12,12 +12,14 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
+from aiohttp.abc import AbstractResolver
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 
 from gateway.authn.federation.base import ProviderUnavailable
-from gateway.authn.federation.http_client import ProviderHttp
+from gateway.authn.federation.http_client import ProviderHttp, PublicAddresses
 from gateway.clock import Clock
 from gateway.config.sections.foreign_jwt import ALGORITHMS, ForeignIssuer
 from gateway.errors import GatewayError, StoreUnavailable
@@ -49,10 +51,12 @@ class NotVerified(GatewayError):
 
 
 class IssuerKeys:
-    """The keys of one issuer, as one worker knows them."""
+    """The keys of one issuer, as one worker knows them. `names` finds the addresses of other hosts that the issuer has
+    its keys at.
+    """
 
-    def __init__(self, config: ForeignIssuer, clock: Clock) -> None:
-        self._config, self._clock = config, clock
+    def __init__(self, config: ForeignIssuer, clock: Clock, *, names: AbstractResolver | None = None) -> None:
+        self._config, self._clock, self._names = config, clock, names
         self._http: ProviderHttp | None = None
         self._keys: Sequence[SigningKey] = ()
         self._read_at = self._tried_at = float("-inf")
@@ -107,24 +111,33 @@ class IssuerKeys:
                 return _keys_of(json.loads(await asyncio.to_thread(config.jwks_file.read_bytes)))
             if self._http is None:
                 self._http = ProviderHttp(config.issuer, tls=await asyncio.to_thread(self._tls))
-            return _keys_of(await self._http.get(await self._address(), token=await self._shown()))
+            if config.jwks_url is not None:
+                return _keys_of(await self._http.get(config.jwks_url, token=await self._shown()))
+            return await self._discovered(self._http)
         except (ProviderUnavailable, OSError, ValueError, RecursionError) as error:
             raise IssuerUnavailable(f"{config.issuer}: its keys can't be read: {error}") from None
 
-    async def _address(self) -> str:
-        """Where the keys are: as configured, or as discovery says (OpenID Connect Discovery §4). Raises ValueError."""
+    async def _discovered(self, http: ProviderHttp) -> Sequence[SigningKey]:
+        """The keys from where discovery says they are (OpenID Connect Discovery §4). Raises ValueError."""
         config = self._config
-        if config.jwks_url is not None:
-            return config.jwks_url
-        assert self._http is not None
         where = f"{config.issuer.rstrip('/')}/.well-known/openid-configuration"
-        found = await self._http.get(where, token=await self._shown())
+        found = await http.get(where, token=await self._shown())
         if not isinstance(found, dict) or found.get("issuer") != config.issuer:
             raise ValueError("discovery names another issuer")
         address = found.get("jwks_uri")
         if not isinstance(address, str) or not may_hold_keys(config.issuer, address):
             raise ValueError("discovery names keys at an address that is not taken")
-        return address
+        there, home = urlsplit(address), urlsplit(config.issuer)
+        if there.hostname == home.hostname:
+            # Another port may be another's: the token is for the issuer alone.
+            same = (there.scheme, there.port) == (home.scheme, home.port)
+            return _keys_of(await http.get(address, token=await self._shown() if same else ""))
+        names = PublicAddresses(self._names or aiohttp.ThreadedResolver())  # the issuer chose it, nobody here
+        other = ProviderHttp(config.issuer, tls=await asyncio.to_thread(self._tls), names=names)
+        try:
+            return _keys_of(await other.get(address))
+        finally:
+            await other.close()
 
     async def _shown(self) -> str:
         file = self._config.bearer_file

@@ -85,6 +85,8 @@ def test_the_journals_lines_are_read_too_but_not_what_stands_inside_others() -> 
     assert found(f"host auth-gateway[12]: {LINE}") == ["203.0.113.7"]
     assert found(f'host other[12]: message "{LINE}"') == []
     assert found(LINE.replace("password_failed", "password_ok")) == []
+    assert found(LINE.replace("password_failed", "jwt_refused")) == ["203.0.113.7"]
+    assert found(LINE.replace("password_failed", "jwt_used")) == []
 
 
 def test_unreadable_requests_count_in_aggressive_mode_alone() -> None:

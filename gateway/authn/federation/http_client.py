@@ -3,11 +3,14 @@ named.
 """
 
 import json
+import socket
 import ssl
 from collections.abc import Mapping
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 from multidict import CIMultiDict
 
 from gateway.authn.federation.base import ProviderUnavailable
@@ -18,13 +21,16 @@ _LARGEST = 512 * 1024
 
 
 class ProviderHttp:
-    """An HTTP client for one provider; `name` is for the log, `tls` what to trust instead of the system's authorities.
+    """An HTTP client for one provider; `name` is for the log, `tls` what to trust instead of the system's authorities,
+    `names` finds addresses instead of the system's resolver.
 
     It opens its session at the first request.
     """
 
-    def __init__(self, name: str, *, tls: ssl.SSLContext | None = None) -> None:
-        self._name, self._tls = name, tls
+    def __init__(
+        self, name: str, *, tls: ssl.SSLContext | None = None, names: AbstractResolver | None = None
+    ) -> None:
+        self._name, self._tls, self._names = name, tls, names
         self._session: aiohttp.ClientSession | None = None
 
     async def get(self, url: str, *, token: str = "") -> Any:
@@ -47,7 +53,9 @@ class ProviderHttp:
     async def _json(self, method: str, url: str, **more: Any) -> Any:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                timeout=_TIMEOUT, headers=CIMultiDict({"User-Agent": "auth-gateway"})
+                connector=aiohttp.TCPConnector(resolver=self._names),
+                timeout=_TIMEOUT,
+                headers=CIMultiDict({"User-Agent": "auth-gateway"}),
             )
         try:
             async with self._session.request(
@@ -75,3 +83,33 @@ class ProviderHttp:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+
+class PublicAddresses(AbstractResolver):
+    """Finds public addresses alone: a name that somebody else chose must not lead into the operator's network.
+
+    The connection goes to what was found here, so a name can't change between the look and the visit (DNS rebinding).
+    """
+
+    def __init__(self, names: AbstractResolver) -> None:
+        self._names = names
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of a name. Raises OSError if any of them is not public."""
+        found = await self._names.resolve(host, port, family)
+        for one in found:
+            if not _is_public(one["host"]):
+                raise OSError(None, f"{host} leads inside, to {one['host']}")
+        return found
+
+    async def close(self) -> None:
+        """Close what it asks."""
+        await self._names.close()
+
+
+def _is_public(text: str) -> bool:
+    address = ip_address(text.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_global
