@@ -22,6 +22,7 @@ from gateway.oidc.consents import Asking, described
 from gateway.oidc.errors import UnknownApp
 from gateway.oidc.grants import Issuing
 from gateway.oidc.pushed_requests import PushedRequests, is_pushed
+from gateway.oidc.sector_identifiers import SectorIdentifiers
 from gateway.oidc.subjects import NamesForApps
 from gateway.oidc.tokens import ID, TokenSigner
 from gateway.portal.forms import posted, posted_by_anyone
@@ -43,6 +44,7 @@ class AuthorizeViews:
         tokens: TokenSigner,
         issuing: Issuing,
         names: NamesForApps,
+        sectors: SectorIdentifiers,
         asking: Asking,
         answers: Answers,
         pushed: PushedRequests,
@@ -57,7 +59,7 @@ class AuthorizeViews:
         self._pages, self._audit, self._ring, self._clock = pages, audit, ring, clock
         self._scopes, self._prefix = scopes, prefix
         self._issuing, self._names, self._asking, self._answers = issuing, names, asking, answers
-        self._pushed = pushed
+        self._pushed, self._sectors = pushed, sectors
 
     # -- the request -----------------------------------------------------------------------------------------------
 
@@ -236,7 +238,10 @@ class AuthorizeViews:
     # -- shared ----------------------------------------------------------------------------------------------------
 
     async def _app(self, request: PortalRequest, wanted: SignInRequest) -> Client:
-        return _checked(await self._apps.load(wanted.back.client_id, request.client.network), wanted)
+        app = _checked(await self._apps.load(wanted.back.client_id, request.client.network), wanted)
+        if not await self._sectors.holds(app):
+            raise Denied(wanted.back, "server_error", "sector_identifier_uri does not list all redirect URIs")
+        return app
 
     def _seal(self, wanted: SignInRequest) -> str:
         return seal(wanted, self._ring.seal)

@@ -104,6 +104,7 @@ def _authorize(services: Services, core: Core) -> AuthorizeViews:
         tokens=core.tokens,
         issuing=core.issuing,
         names=core.names,
+        sectors=core.sectors,
         asking=core.asking,
         answers=Answers(services.pages, services.public_url),
         pushed=core.pushed,

@@ -7,6 +7,7 @@ is followed, and what comes back is small and must name its own address.
 import json
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -24,6 +25,15 @@ _WAIT = 5.0
 _PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~@-]+)+/?")
 PER_NETWORK = Budget(name="oidc-documents", limit=30, window=600, about="address")
 Fetch = Callable[[str], Awaitable[bytes | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientDocument:
+    """What counts of a document."""
+
+    name: str
+    redirect_uris: tuple[str, ...]
+    is_pairwise: bool
 
 
 class ClientDocuments:
@@ -46,8 +56,8 @@ class ClientDocuments:
         secure = parts.scheme == "https" or addresses.is_local(parts.hostname or "")
         return secure and parts.netloc in self._hosts
 
-    async def read(self, id: str, network: str) -> tuple[str, list[str]] | None:
-        """Return name and redirect URIs of the app with this id, None if there is no such app.
+    async def read(self, id: str, network: str) -> ClientDocument | None:
+        """Return what the app with this id says of itself, None if there is no such app.
 
         Raises TooManyAttempts where `network` asks for too many new ones.
         """
@@ -64,7 +74,7 @@ class ClientDocuments:
         return described(id, known) if known else None
 
 
-def described(id: str, text: bytes) -> tuple[str, list[str]] | None:
+def described(id: str, text: bytes) -> ClientDocument | None:
     """Return what a document says, None for one that is not about `id` or wants more than a public client may."""
     try:
         fields = json.loads(text)
@@ -78,7 +88,11 @@ def described(id: str, text: bytes) -> tuple[str, list[str]] | None:
     if not isinstance(uris, list) or not uris or not all(isinstance(uri, str) for uri in uris):
         return None
     name = fields.get("client_name", "")
-    return (name if isinstance(name, str) else "", [str(uri) for uri in uris[:10]])
+    return ClientDocument(
+        name=name if isinstance(name, str) else "",
+        redirect_uris=tuple(str(uri) for uri in uris[:10]),
+        is_pairwise=fields.get("subject_type") == "pairwise",
+    )
 
 
 async def fetched(url: str) -> bytes | None:

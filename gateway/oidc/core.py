@@ -11,6 +11,7 @@ from gateway.oidc.living_grants import LivingGrants
 from gateway.oidc.protected_resources import ProtectedResources
 from gateway.oidc.pushed_requests import PushedRequests
 from gateway.oidc.registered_clients import RegisteredClients
+from gateway.oidc.sector_identifiers import SectorIdentifiers
 from gateway.oidc.signing_keys import SigningKeys, keys_path
 from gateway.oidc.subjects import NamesForApps
 from gateway.oidc.tokens import TokenSigner
@@ -27,6 +28,7 @@ class Core:
     apps: Apps
     keys: SigningKeys
     names: NamesForApps
+    sectors: SectorIdentifiers
     rules: ClaimRules
     tokens: TokenSigner
     living: LivingGrants
@@ -45,7 +47,8 @@ def build_core(
     settings = services.config.oidc
     names, rules = NamesForApps(subjects, by_name=settings.subject == "username"), ClaimRules(settings)
     resources = ProtectedResources(services.routes, services.public_url)
-    unlisted = _unlisted(services, resources) if settings.self_registration.enabled else None
+    sectors = SectorIdentifiers(services.stores.ledger)
+    unlisted = _unlisted(services, resources, sectors) if settings.self_registration.enabled else None
     keys = SigningKeys(keys_path(services.config), services.clock, announce=settings.announce)
     tokens = TokenSigner(issuer=services.public_url, keys=keys, claims=rules, clock=services.clock)
     living = LivingGrants(
@@ -73,6 +76,7 @@ def build_core(
         apps=Apps(settings.clients, unlisted),
         keys=keys,
         names=names,
+        sectors=sectors,
         rules=rules,
         tokens=tokens,
         living=living,
@@ -85,12 +89,15 @@ def build_core(
     )
 
 
-def _unlisted(services: Services, resources: ProtectedResources) -> RegisteredClients:
+def _unlisted(
+    services: Services, resources: ProtectedResources, sectors: SectorIdentifiers
+) -> RegisteredClients:
     settings, ledger = services.config.oidc.self_registration, services.stores.ledger
     return RegisteredClients(
         settings=settings,
         ledger=ledger,
         documents=ClientDocuments(settings.document_hosts, ledger, services.limits),
+        sectors=sectors,
         clock=services.clock,
         scopes=scopes_of_routes(services),
         resources=resources.scopes,

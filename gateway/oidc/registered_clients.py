@@ -8,7 +8,7 @@ they say of themselves is believed of nobody: only where users are sent back to 
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from urllib.parse import urlsplit
 
 from gateway.clock import Clock
@@ -19,8 +19,10 @@ from gateway.config.sections.oidc import Lifetimes, OidcClient
 from gateway.oidc.client_documents import ClientDocuments
 from gateway.oidc.clients import Client, is_registered
 from gateway.oidc.errors import OAuthError
+from gateway.oidc.sector_identifiers import SectorIdentifiers
 from gateway.stores.protocols.ledger import Ledger
 
+PUBLIC, PAIRWISE = "public", "pairwise"
 _PREFIX = "dyn-"
 _UNUSED = 3600.0
 """Seconds in which somebody has to sign in to an app that has just registered."""
@@ -32,13 +34,17 @@ _LONGEST_NAME = 80
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """What is kept of an app. Times are Unix times; `used_at` is 0 until somebody has signed in to it."""
+    """What is kept of an app. Times are Unix times; `used_at` is 0 until somebody has signed in to it. `sector` is its
+    `sector_identifier_uri`, "" without.
+    """
 
     id: str
     name: str
     redirect_uris: tuple[str, ...]
     created_at: float
     used_at: float = 0.0
+    subject_type: str = PUBLIC
+    sector: str = ""
 
 
 class RegisteredClients:
@@ -52,18 +58,25 @@ class RegisteredClients:
         settings: UnlistedApps,
         ledger: Ledger,
         documents: ClientDocuments,
+        sectors: SectorIdentifiers,
         clock: Clock,
         *,
         scopes: Sequence[str],
         resources: Callable[[str], tuple[str, ...] | None],
         token: Callable[[int], str] = secrets.token_urlsafe,
     ) -> None:
-        self._settings, self._ledger, self._documents = settings, ledger, documents
+        self._settings, self._ledger = settings, ledger
+        self._documents, self._sectors = documents, sectors
         self._clock, self._resources, self._token = clock, resources, token
         self._scopes = tuple(dict.fromkeys((*settings.scopes, *scopes)))
 
-    async def add(self, name: object, redirect_uris: object) -> Registered:
-        """Register an app. Raises OAuthError for what it may not have (RFC 7591 §3.2.2)."""
+    async def add(
+        self, name: object, redirect_uris: object, *, subject_type: object = None, sector: object = None
+    ) -> Registered:
+        """Register an app; `sector` is its `sector_identifier_uri`.
+
+        Raises OAuthError for what it may not have (RFC 7591 §3.2.2).
+        """
         if not isinstance(redirect_uris, list) or not 0 < len(redirect_uris) <= _MOST_URIS:
             raise OAuthError("invalid_redirect_uri", f"redirect_uris is a list of up to {_MOST_URIS}")
         for uri in redirect_uris:
@@ -74,9 +87,33 @@ class RegisteredClients:
             name=_shown(name),
             redirect_uris=tuple(redirect_uris),
             created_at=self._clock(),
+            subject_type=self._subject_type(subject_type),
+            sector=await self._sector(sector, redirect_uris),
         )
+        if subject_type == PAIRWISE and not app.sector and len(self._settings_of(app).redirect_hosts) > 1:
+            problem = "redirect URIs of several hosts need a sector_identifier_uri"  # Registration §2
+            raise OAuthError("invalid_client_metadata", problem)
         await self._keep(app)
         return app
+
+    def _subject_type(self, asked: object) -> str:
+        if asked not in (None, PUBLIC, PAIRWISE):
+            raise OAuthError("invalid_client_metadata", "subject_type is public or pairwise")
+        return PAIRWISE if PAIRWISE in (asked, self._settings.subject_type) else PUBLIC
+
+    async def _sector(self, uri: object, redirect_uris: list[str]) -> str:
+        """Read the list that an app names, as documents about apps are read: at hosts that the operator lists alone."""
+        if uri is None:
+            return ""
+        if not isinstance(uri, str) or not self._documents.is_one(uri):
+            raise OAuthError(
+                "invalid_client_metadata", "sector_identifier_uri is at no host that is asked here"
+            )
+        if not await self._sectors.lists(uri, redirect_uris, "that registers itself"):
+            raise OAuthError(
+                "invalid_client_metadata", "sector_identifier_uri does not list all redirect URIs"
+            )
+        return uri
 
     async def find(self, id: str, network: str) -> Client | None:
         """Return an app, None if there is none of this id, or none any more. `network` asks, for what it may ask."""
@@ -91,23 +128,22 @@ class RegisteredClients:
         document = await self._documents.read(id, network)
         if document is None:
             return None
-        name, uris = document
-        return self._client(Registered(id=id, name=_shown(name), redirect_uris=tuple(uris), created_at=0.0))
+        return self._client(
+            Registered(
+                id=id,
+                name=_shown(document.name),
+                redirect_uris=tuple(document.redirect_uris),
+                created_at=0.0,
+                subject_type=self._subject_type(PAIRWISE if document.is_pairwise else None),
+            )
+        )
 
     async def used(self, id: str) -> None:
         """Keep an app longer: somebody has signed in to it."""
         if not id.startswith(_PREFIX) or (stored := await self._ledger.get(_slot(id))) is None:
             return
         app = _read(stored)
-        await self._keep(
-            Registered(
-                id=app.id,
-                name=app.name,
-                redirect_uris=app.redirect_uris,
-                created_at=app.created_at,
-                used_at=self._clock(),
-            )
-        )
+        await self._keep(replace(app, used_at=self._clock()))
 
     def stand_in(self, id: str, redirect_uri: str) -> Client | None:
         """Return what policy needs to know of an app in a request that we sealed: there it was found already."""
@@ -123,14 +159,20 @@ class RegisteredClients:
     def _client(self, app: Registered) -> Client | None:
         # The configuration may have changed since: what is not allowed any more is gone.
         uris = tuple(uri for uri in app.redirect_uris if self._may_return_to(uri))
-        if not uris:
+        if not uris or (app.sector and not self._documents.is_one(app.sector)):
             return None
+        # The id may be an address, which no listed client's is.
+        return Client(self._settings_of(replace(app, redirect_uris=uris)), resources=self._resources)
+
+    def _settings_of(self, app: Registered) -> OidcClient:
         settings = OidcClient(
             id="unlisted",
             name=app.name,
             auth=("none",),
             grants=("authorization_code", "refresh_token"),
-            redirect_uris=uris,
+            redirect_uris=app.redirect_uris,
+            subject_type="pairwise" if app.subject_type == PAIRWISE else "public",
+            sector_identifier_uri=app.sector or None,
             scopes=self._scopes,
             policy=self._settings.policy,
             consent="always",
@@ -140,8 +182,7 @@ class RegisteredClients:
                 refresh_idle=self._settings.refresh,
             ),
         )
-        # The id may be an address, which no listed client's is.
-        return Client(settings.model_copy(update={"id": app.id}), resources=self._resources)
+        return settings.model_copy(update={"id": app.id})
 
     def _may_return_to(self, uri: str) -> bool:
         if len(uri) > _LONGEST_URI or uri_problem(uri, native=False):

@@ -32,7 +32,12 @@ class ClientRegistrationView:
             raise OAuthError("invalid_client_metadata", "grant_types must have authorization_code")
         if isinstance(answers, list) and answers and "code" not in answers:
             raise OAuthError("invalid_client_metadata", "response_types must have code")
-        app = await self._clients.add(wanted.get("client_name"), wanted.get("redirect_uris"))
+        app = await self._clients.add(
+            wanted.get("client_name"),
+            wanted.get("redirect_uris"),
+            subject_type=wanted.get("subject_type"),
+            sector=wanted.get("sector_identifier_uri"),
+        )
         self._audit.record("oidc_client_registered", "", request.client.ip, client=app.id, name=app.name)
         # RFC 7591 §3.2.1: the app has to look at what it got, which may be other than what it asked for.
         described = {
@@ -42,6 +47,8 @@ class ClientRegistrationView:
             "grant_types": ["authorization_code", "refresh_token"],
             "response_types": ["code"],
             "token_endpoint_auth_method": "none",
+            "subject_type": app.subject_type,
+            **({"sector_identifier_uri": app.sector} if app.sector else {}),
             **({"client_name": app.name} if app.name else {}),
         }
         return answer(described, 201)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 from gateway.config.checks.finding import Check, Finding
+from gateway.config.checks.oidc import uri_problem
 from gateway.config.header_templates import UserFact, read_template
 from gateway.config.patterns import glob_test
 from gateway.config.schema import Config
@@ -58,6 +59,10 @@ def _of_client(path: KeyPath, client: OidcClient, own: Iterable[str]) -> Iterato
         mend = "write the address of a JSON list of all redirect URIs, or make it one client for each host"
         hosts = " and ".join(f"`{host}`" for host in client.redirect_hosts[:2])
         yield Finding((*path, "sector_identifier_uri"), f"is missing: users return to {hosts}", mend)
+    if (uri := client.sector_identifier_uri) and uri_problem(uri, native=False):
+        yield Finding(
+            (*path, "sector_identifier_uri"), "is http: anybody on the way can answer", "write https"
+        )
     if client.sector_identifier_uri is not None and client.subject_type == "public":
         mend = "write `subject_type: pairwise`, or remove it"
         yield Finding((*path, "sector_identifier_uri"), "means nothing without pairwise subjects", mend)

@@ -1,6 +1,6 @@
 """Access tokens at a route (RFC 9068, RFC 9728), and apps that register themselves (RFC 7591)."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -44,6 +44,9 @@ class UnlistedApps(Section):
         description="what such apps may ask for, beside the scopes that the `oauth` of routes names",
     )
     policy: Policy = Field(Policy(), description="who may sign in to such apps, and how")
+    subject_type: Literal["public", "pairwise"] = Field(
+        "public", description="pairwise: all such apps get pairwise subjects; public: those that ask for them"
+    )
     access: Duration = Field(900.0, ge=10, description="how long an access token is good")
     refresh: Duration = Field(7 * 86400.0, ge=60, description="after which the user has to sign in again")
     forget_after: Duration = Field(
