@@ -24,7 +24,7 @@ from gateway.authn.shown_credentials import (
     OutOfScope,
     ReadsAccessTokens,
     ShownSecret,
-    certificate_name,
+    certificate_user,
     name_and_password,
     shown_on,
     shows_several,
@@ -119,8 +119,8 @@ class ApiCredentials:
                     self._audit.record("token_out_of_scope", name, ip, route=route.label)
                 raise refusal
             return ApiPrincipal(self._principal(right, route, str(target.client), shown), consumed=True)
-        if shown is None and route.client_cert and certificate and (name := certificate_name(certificate)):
-            sid, now = f"cert:{name}", self._clock()
+        now, counts = self._clock(), shown is None and route.client_cert
+        if counts and certificate and (sid := certificate_user(certificate, now)):
             return ApiPrincipal(proven_now(User(sid), "certificate", sid, str(target.client), now))
         return shown or ApiPrincipal(consumed=shows_several(route, authorization))
 

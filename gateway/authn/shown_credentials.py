@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -107,6 +108,16 @@ def certificate_name(certificate: dict[str, Any]) -> str:
                 return _plain(str(value))
     names = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
     return _plain(str(names[0])) if len(names) == 1 else ""
+
+
+def certificate_user(certificate: dict[str, Any], now: float) -> str:
+    """Return as whom a certificate counts, "" for nobody: it has no name, or has expired since the handshake.
+
+    Connections and TLS sessions may outlive it.
+    """
+    until, name = certificate.get("notAfter"), certificate_name(certificate)
+    sound = isinstance(until, str) and now <= ssl.cert_time_to_seconds(until)
+    return f"cert:{name}" if name and sound else ""
 
 
 def _plain(name: str) -> str:

@@ -11,9 +11,10 @@ from typing import Any
 from gateway.config.schema import Config, Route
 from gateway.engines.carrying import carried
 from gateway.engines.envoy import socket_of, upstream_tls
-from gateway.engines.front_failed import local_replies
+from gateway.engines.front_failed import bridge_replies
 from gateway.engines.front_place import EXT, TYPE, EnginePlace, cluster
 from gateway.engines.plan import HTTP2_SCHEMES, address_of
+from gateway.request.hop import FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ def _http(bridge: Bridge) -> dict[str, Any]:
     if not bridge.route.preserve_host:
         action["host_rewrite_literal"] = address_of(bridge.url).authority
     route: dict[str, Any] = {"match": {"prefix": "/"}, "route": action}
+    route["response_headers_to_remove"] = [FAILED]  # the app's own, before Envoy marks what it says itself
     if "x-forwarded-proto" in dropped:  # else Envoy would add one
         route["request_headers_to_remove"] = ["x-forwarded-proto"]
     return {
@@ -99,7 +101,7 @@ def _http(bridge: Bridge) -> dict[str, Any]:
         "http_protocol_options": {"enable_trailers": True},
         "stream_idle_timeout": "0s",
         "upgrade_configs": [{"upgrade_type": "websocket"}],
-        "local_reply_config": local_replies(carries=False),
+        "local_reply_config": bridge_replies(bridge.url),
         "http_filters": [
             {
                 "name": "router",

@@ -18,7 +18,7 @@ from gateway.engines.front_lua import answer_code
 from gateway.engines.front_place import EXT, GATEWAY, cluster
 from gateway.engines.front_watch import WIRE, watch_code
 from gateway.engines.plan import address_of
-from gateway.request.hop import ASKS, CARRY, FAILED, HOP, NAME, NOTE, TOLD_TO_ENVOY
+from gateway.request.hop import ASKS, CARRY, CERTIFICATE, FAILED, HOP, NAME, NOTE, TOLD_TO_ENVOY
 
 _ALWAYS = (
     *("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix"),
@@ -124,7 +124,7 @@ def carried_routes(config: Config) -> list[dict[str, Any]]:
                 "name": name,
                 "match": {"prefix": "/", "headers": chosen},
                 "route": action,
-                "request_headers_to_remove": [CARRY, HOP],
+                "request_headers_to_remove": [CARRY, HOP, CERTIFICATE],
                 "response_headers_to_add": told,
                 "response_headers_to_remove": [FAILED],  # before Envoy marks its own answers
                 "metadata": {"filter_metadata": {"answer": {"carried": name}, "watch": watched}},

@@ -152,11 +152,13 @@ def _routes(config: Config) -> dict[str, Any]:
     return found
 
 
-def limits_behind(limits: HttpLimits) -> HttpLimits:
-    """The limits of a worker behind Envoy, which keeps the configured ones itself and adds a header or two."""
+def limits_behind(limits: HttpLimits, *, certificates: bool = False) -> HttpLimits:
+    """The limits of a worker behind Envoy, which keeps the configured ones itself and adds a header or two: a client's
+    certificate among them, with `certificates`.
+    """
     return limits.model_copy(
         update={
-            "head_size": limits.head_size + 8 * 1024,
+            "head_size": limits.head_size + (72 if certificates else 8) * 1024,
             "header_count": limits.header_count + 10,
             "keepalive_timeout": 3600.0,
             "connections": NO_LIMIT,

@@ -39,6 +39,13 @@ def local_replies(*, carries: bool) -> dict[str, Any]:
     }
 
 
+def bridge_replies(url: str) -> dict[str, Any]:
+    """Return what Envoy says to a worker in the place of an answer of the app at `url`: the worker makes the page."""
+    told = _header(FAILED, f"%RESPONSE_FLAGS% {url.replace('%', '%%')}")
+    mappers = [_mapper(_both(_status("GE", 500), _FAULT), _SENTENCE, headers_to_add=[told])]
+    return {**local_replies(carries=False), "mappers": [*mappers, *local_replies(carries=False)["mappers"]]}
+
+
 def present(name: str, key: str) -> dict[str, Any]:
     """Return a matcher of dynamic metadata that is there."""
     return {"filter": name, "path": [{"key": key}], "value": {"present_match": True}}

@@ -7,7 +7,7 @@ hears within a second of a session that has ended elsewhere: with this half seco
 
 import json
 
-from gateway.request.hop import CARRY, KEEP, NAME, NOTE
+from gateway.request.hop import CARRY, CERTIFICATE, KEEP, NAME, NOTE
 
 ASKED = "envoy.filters.http.ext_authz"
 """Where Envoy keeps what a worker has said of a request."""
@@ -24,6 +24,7 @@ def known_code() -> str:
         "note_of": NOTE,
         "keep": KEEP,
         "carry": CARRY,
+        "certificate": CERTIFICATE,
         "asked_filter": ASKED,
         "known": KNOWN,
     }
@@ -54,11 +55,11 @@ local function holds_for(entry, path)
   return true
 end
 
--- All but the path: who is not the same to the last byte is somebody else.
+-- All but the path: who is not the same to the last byte is somebody else. No certificate counts here.
 local function key_of(headers)
   local words, at = {}, 0
   for name, value in pairs(headers) do
-    if name ~= ":path" then
+    if name ~= ":path" and name ~= certificate then
       words[at + 1], words[at + 2] = name, value
       at = at + 2
     end

@@ -19,12 +19,19 @@ from gateway.engines.front_place import (
     has_http3,
     watched,
 )
-from gateway.request.hop import FORBIDDEN, HOP
+from gateway.request.hop import CERTIFICATE, FORBIDDEN, HOP
 
 _CIPHERS = [
     *("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"),
     *("ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305"),
 ]
+
+_SIGNATURES = [
+    *("ecdsa_secp256r1_sha256", "rsa_pss_rsae_sha256", "rsa_pkcs1_sha256"),
+    *("ecdsa_secp384r1_sha384", "rsa_pss_rsae_sha384", "rsa_pkcs1_sha384"),
+    *("ecdsa_secp521r1_sha512", "rsa_pss_rsae_sha512", "rsa_pkcs1_sha512", "ed25519"),
+]
+"""What clients may prove their certificates with: Ed25519, too, which Envoy does not ask for by itself."""
 
 
 def listeners(config: Config, place: EnginePlace) -> list[dict[str, Any]]:
@@ -95,13 +102,18 @@ def _quic(config: Config, place: EnginePlace) -> dict[str, Any]:
 def _tls(config: Config, place: EnginePlace, protocols: list[str]) -> dict[str, Any]:
     tls = config.server.tls
     least = "TLSv1_3" if "h3" in protocols or (tls and tls.minimum == "1.3") else "TLSv1_2"
+    # As with our own server: a certificate that does not hold ends the handshake, having none does not. The authorities
+    # stand here and not in a file of their own: others make another listener, whose connections begin anew.
+    checked = {"validation_context": {"trusted_ca": {"inline_string": place.authorities.pem}}}
     return {
         "@type": f"{EXT}.transport_sockets.tls.v3.DownstreamTlsContext",
         "common_tls_context": {
+            **(checked if place.authorities.pem else {}),
             "tls_params": {
                 "tls_minimum_protocol_version": least,
                 "tls_maximum_protocol_version": "TLSv1_3",
                 "cipher_suites": _CIPHERS,
+                **({"signature_algorithms": _SIGNATURES} if place.authorities.pem else {}),
             },
             "alpn_protocols": protocols,
             "tls_certificate_sds_secret_configs": [{"name": "server", "sds_config": watched(place, SECRETS)}],
@@ -138,7 +150,7 @@ def _http(config: Config, place: EnginePlace, codec: str) -> dict[str, Any]:
         "local_reply_config": local_replies(carries=bool(carried(config))),
         "http_protocol_options": _http1(config),
         "http2_protocol_options": _HTTP2,
-        "early_header_mutation_extensions": [_hop(config, "https" if server.tls else "http")],
+        "early_header_mutation_extensions": [_hop(config, place, "https" if server.tls else "http")],
         "http_filters": [*carried_filters(config, place.folder), _ROUTER],
         "access_log": access_log(config, str(place.folder / PIPE)),
     }
@@ -179,19 +191,22 @@ def _idle(config: Config) -> dict[str, Any]:
     }
 
 
-def _hop(config: Config, scheme: str) -> dict[str, Any]:
+def _hop(config: Config, place: EnginePlace, scheme: str) -> dict[str, Any]:
     unix = config.server.main[0].startswith("unix:")
     direct = "unix" if unix else "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"
     remote = "unix" if unix else "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
     # Envoy is about to write X-Forwarded-Proto anew; what the client sent is what a trusted proxy may have said.
     framing = "len=%REQ(content-length)%,%REQ(transfer-encoding)%"
     value = f"{scheme} %PROTOCOL% {direct} {remote} {framing} %REQ(x-forwarded-proto)%"
-    told = {"header": {"key": HOP, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    told = [{"header": {"key": HOP, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
+    if config.server.tls is not None and config.server.tls.client_ca_file is not None:
+        shown = {"key": CERTIFICATE, "value": f"{place.authorities.number} %DOWNSTREAM_PEER_CERT%"}
+        told.append({"header": shown, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"})
     return {
         "name": "hop",
         "typed_config": {
             "@type": f"{EXT}.http.early_header_mutation.header_mutation.v3.HeaderMutation",
-            "mutations": [*({"remove": name} for name in FORBIDDEN), {"append": told}],
+            "mutations": [*({"remove": name} for name in FORBIDDEN), *({"append": one} for one in told)],
         },
     }
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.config.schema import Config
 
@@ -10,6 +10,7 @@ BOOTSTRAP, LISTENERS, CLUSTERS, ENDPOINTS, ROUTES, SECRETS = (
     *("envoy.json", "listeners.json", "clusters.json", "endpoints.json", "routes.json", "secrets.json"),
 )
 ADMIN, NOBODY, PIPE, ENDED = "admin.sock", "nobody.sock", "carried.pipe", "ended"
+AUTHORITIES = "authorities"
 GATEWAY = "gateway"
 """The cluster of our workers."""
 STATS = "public"
@@ -20,6 +21,18 @@ EXT = f"{TYPE}.extensions"
 NO_LIMIT = 1_000_000_000
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+
+class CheckedBy(NamedTuple):
+    """PEM certificates of authorities, none where no client is asked for a certificate; and the number that workers are
+    told with each (`server.process.engine_authorities`).
+    """
+
+    pem: str = ""
+    number: int = 0
+
+
+NOBODY_ASKED = CheckedBy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +46,7 @@ class EnginePlace:
         workers: how many processes of ours answer behind it.
         certificate: the PEM chain; empty for plain HTTP.
         key: its PEM key.
+        authorities: by whom the certificates of clients are checked.
     """
 
     folder: Path
@@ -41,6 +55,7 @@ class EnginePlace:
     workers: int
     certificate: str = ""
     key: str = ""
+    authorities: CheckedBy = NOBODY_ASKED
 
 
 def watched(place: EnginePlace, name: str) -> dict[str, Any]:
@@ -50,9 +65,10 @@ def watched(place: EnginePlace, name: str) -> dict[str, Any]:
 
 
 def has_http3(config: Config) -> bool:
-    """Tell whether clients are offered HTTP/3."""
+    """Tell whether clients are offered HTTP/3, over which Envoy asks nobody for a certificate."""
     server = config.server
-    return server.tls is not None and server.http3 and not server.main[0].startswith("unix:")
+    asks = server.tls is not None and server.tls.client_ca_file is not None
+    return server.tls is not None and server.http3 and not asks and not server.main[0].startswith("unix:")
 
 
 def cluster(

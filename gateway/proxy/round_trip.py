@@ -17,6 +17,7 @@ from gateway.proxy.client_response import ClientWriter, RelayedResponse
 from gateway.proxy.request_headers import host_header, request_target
 from gateway.proxy.request_upload import Upload, too_large
 from gateway.proxy.upstream_connection import BrokenConnection, ResponseHead, UpstreamConnection, serialize
+from gateway.proxy.upstream_head import NotReached
 from gateway.proxy.upstreams import ConnectTimeout, NotConnected, PreparedRoute, Upstream
 from gateway.proxy.webdav import for_upstream
 
@@ -80,8 +81,7 @@ class RoundTrip:
         Raises RequestRefused (413) for a body that is too large, UpstreamUnreachable, UpstreamTimeout or
         BrokenConnection if no upstream answers, and ClientGone.
         """
-        # A length that is declared is judged before an app hears of the request; a chunked body is counted on its
-        # way.
+        # A declared length is judged before an app hears of the request; a chunked body is counted on its way.
         limit, length = self._site.route.max_body, self._request.content_length
         if limit and length is not None and length > limit:
             raise too_large()
@@ -91,7 +91,9 @@ class RoundTrip:
         for upstream in self._site.pool.candidates(self._who):
             try:
                 return await self._ask_idle(upstream) or await self._ask_new(upstream)
-            except (NotConnected, ConnectTimeout) as error:
+            except (NotConnected, ConnectTimeout, NotReached) as error:
+                if self._upload and self._upload.touched:  # Envoy has got some of the body
+                    raise
                 failure = error  # nothing was sent
         raise failure or UpstreamUnreachable("no upstream")
 
@@ -139,7 +141,7 @@ class RoundTrip:
             raise UpstreamTimeout.after(upstream.address.url, self._times.response) from error
         except BrokenConnection as error:
             self._abandon(connection)
-            raise BrokenConnection(f"{upstream.address.url}: {error.detail}") from error
+            raise type(error)(f"{upstream.address.url}: {error.detail}") from error
         except BaseException:
             # Cancelled, as the client has left. What the app sends now would be taken for the answer to the next
             # request on this connection (RFC 9112 §9.2), so it can't be kept.

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import cast
 
 from gateway.config.schema import UpstreamTls
-from gateway.errors import UpstreamUnreachable
 from gateway.proxy.client_headers import Pair, Pairs
 from gateway.proxy.upstream_head import (
     HEAD_LIMIT,
+    BrokenConnection,
     OddResponse,
     ResponseBody,
     ResponseHead,
@@ -30,11 +30,6 @@ __all__ = ["BrokenConnection", "ResponseHead", "UpstreamConnection", "serialize"
 
 HIGH_WATER = 256 * 1024
 """Bytes of an answer that may wait for a slow client before the upstream is not read any more."""
-
-
-class BrokenConnection(UpstreamUnreachable):
-    """The connection ended, or spoke something else than HTTP, before the response was complete."""
-
 
 Interim = Callable[[int, bytes, Pairs], None]
 
@@ -201,7 +196,7 @@ class UpstreamConnection(asyncio.Protocol):
             try:
                 head = read_response_head(text, self._method, lenient=self._lenient)
             except OddResponse as odd:
-                self._broken(f"not HTTP: {odd}")
+                self._broken(str(odd), odd.failure)
                 return
             if head.status == 101 or head.status >= 200:
                 self._begin_body(head, data)
@@ -257,11 +252,11 @@ class UpstreamConnection(asyncio.Protocol):
         if self.transport is not None:
             self.transport.pause_reading()
 
-    def _broken(self, why: str) -> None:
+    def _broken(self, why: str, error: type[BrokenConnection] = BrokenConnection) -> None:
         if self._complete:
             self.abort()
         else:
-            self.fail(BrokenConnection(why))
+            self.fail(error(why))
 
     async def _news(self) -> None:
         """Wait until something has changed: a head, bytes, the end. Raises the error that ended the exchange."""

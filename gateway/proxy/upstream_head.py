@@ -7,9 +7,11 @@ meant. The log says what was odd and, where a switch would take it, which.
 import re
 from dataclasses import dataclass
 
+from gateway.errors import UpstreamUnreachable
 from gateway.proxy.client_headers import Pairs
 from gateway.request.chunked_body import BrokenBody, ChunkedBody
 from gateway.request.framing import Body, LengthBody
+from gateway.request.hop import FAILED, NOT_REACHED, reason_of
 
 HEAD_LIMIT = 256 * 1024
 """Bytes of heads before one body, and of a body's trailers."""
@@ -22,11 +24,35 @@ _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1
 _LENGTH = re.compile(rb"\d{1,18}")
 _LENIENT_END = re.compile(rb"\r?\n\r?\n")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
+_FAILED = FAILED.encode()
 _MEND = "; `upstream_http: lenient` on the route takes that"
 
 
+class BrokenConnection(UpstreamUnreachable):
+    """The connection ended, or spoke something else than HTTP, before the response was complete."""
+
+
+class NotReached(BrokenConnection):
+    """Envoy, which stands between us and the app, has made no connection to it: the app has got nothing."""
+
+
 class OddResponse(ValueError):
-    """An answer that can't be read as HTTP/1.1. Its text is for the operator."""
+    """An answer that can't be read as HTTP/1.1. Its text is for the operator; `failure` is what it amounts to."""
+
+    failure: type[BrokenConnection] = BrokenConnection
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"not HTTP: {why}")
+
+
+class NoAnswer(OddResponse):
+    """What Envoy, between us and an app that speaks HTTP/2, says in place of an answer (`engines.front_bridges`)."""
+
+    def __init__(self, told: str) -> None:
+        flags, _, url = told.partition(" ")
+        ValueError.__init__(self, f"{url}: {reason_of(flags) or flags}")
+        if not NOT_REACHED.isdisjoint(flags.split(",")):
+            self.failure = NotReached
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +103,7 @@ def has_bare_lf(data: bytes) -> bool:
 
 
 def read_response_head(head: bytes, method: str, *, lenient: bool = False) -> ResponseHead:
-    """What the head of an answer to a request with this method means. Raises OddResponse."""
+    """What the head of an answer to a request with this method means. Raises OddResponse, of which NoAnswer is one."""
     # RFC 9112 §2.2 lets a recipient take LF for a line's end. With us the client or a cache may read CRLF only, and
     # then sees other headers than we did. So it must be wanted, and goes on as CRLF.
     if lenient:
@@ -92,6 +118,8 @@ def read_response_head(head: bytes, method: str, *, lenient: bool = False) -> Re
         if field is None:  # a folded line among them (RFC 9112 §5.2): it may hide a header from us
             raise OddResponse("bare LF in the head" + _MEND if b"\n" in text else "bad header line")
         pairs.append((field[1], field[2].rstrip(b" \t")))
+        if field[1].lower() == _FAILED:
+            raise NoAnswer(field[2].decode("latin-1"))
     version, status = line[1].decode(), int(line[2])
     lengths = [value for name, value in pairs if name.lower() == b"content-length"]
     codings = [value.lower() for name, value in pairs if name.lower() == b"transfer-encoding"]

@@ -23,6 +23,8 @@ ASKS = "x-gateway-asks"
 """Marks a request that Envoy only asks about (`engines.front_carried`), and says which routes it knows."""
 CARRY = "x-gateway-carry"
 """By which name Envoy carries it, if it may; no name: a worker does."""
+CERTIFICATE = "x-gateway-certificate"
+"""The client's certificate, which Envoy has checked, behind a number that says by whom."""
 TOLD_TO_ENVOY = "x-gateway-m-"
 """What begins so is told to Envoy's own filters and to no app."""
 NOTE, AGAIN, PUBLIC, PRIVATE, NAME, KEEP, FAILED = (
@@ -32,8 +34,22 @@ NOTE, AGAIN, PUBLIC, PRIVATE, NAME, KEEP, FAILED = (
 id; for which other requests the same holds, and how their headers are changed (`engines.front_known`);
 that an app has failed (`engines.front_failed`).
 """
-FORBIDDEN = (HOP, ASKS, CARRY, NOTE, AGAIN, PUBLIC, PRIVATE, NAME, KEEP, FAILED)
+FORBIDDEN = (HOP, CERTIFICATE, ASKS, CARRY, NOTE, AGAIN, PUBLIC, PRIVATE, NAME, KEEP, FAILED)
 """What no client can say."""
+# Envoy's words for why an answer is not whole, or none was had (%RESPONSE_FLAGS%).
+_FLAGS = {
+    "DC": "the client went away",
+    "UC": "the upstream broke off",
+    "UF": "the upstream could not be reached",
+    "UH": "the upstream could not be reached",
+    "DF": "the upstream's name leads nowhere",
+    "UPE": "what the upstream answered was not HTTP",
+    "UT": "the upstream took too long",
+    "SI": "nothing came for too long",
+    "UR": "the upstream broke off",
+}
+NOT_REACHED = frozenset({"UF", "UH", "DF"})
+"""Those of them that say that the upstream has got nothing of the request."""
 _LINE = re.compile(
     rb"\r\n"
     + HOP.encode()
@@ -43,6 +59,7 @@ _LINE = re.compile(
 # Envoy writes these whatever the client has sent.
 _OF_ENVOY = re.compile(rb"\r\n(?:x-forwarded-proto|x-envoy-external-address):[^\r\n]*")
 _ASKS = re.compile(rb"\r\n" + ASKS.encode() + rb": ([0-9a-f]+)(?=\r\n)")
+_SHOWN = b"\r\n" + CERTIFICATE.encode() + b": "
 _EMPTY = re.compile(rb"\r\ncontent-length: 0(?=\r\n)")
 _AGAIN, _FAILED = (re.compile(rb"\r\n" + name.encode() + rb": ([^\r\n]*)\r\n") for name in (AGAIN, FAILED))
 _KEY = b"\r\nsec-websocket-key:"
@@ -58,12 +75,16 @@ class Hop:
         asks: of which routes Envoy knows, if it only asks whether it may carry the request: the head has no framing
             then; "" if it does not ask.
         framed: whether the request has a body's framing.
+        certificate: of the client, as PEM in percent-encoding; "" for none.
+        authorities: the number of those that it was checked by (`server.process.engine_authorities`).
     """
 
     peer: IPAddress | None
     secure: bool
     asks: str = ""
     framed: bool = False
+    certificate: str = ""
+    authorities: int = 0
 
 
 def read_hop(head: bytes, announced: Sequence[Network]) -> tuple[bytes, Hop]:
@@ -81,6 +102,7 @@ def read_hop(head: bytes, announced: Sequence[Network]) -> tuple[bytes, Hop]:
         raise Malformed(HTTPStatus.BAD_REQUEST, "the engine did not say where the request comes from")
     head = head[: found.start()] + head[found.end() :]
     head = _OF_ENVOY.sub(b"", head)
+    head, authorities, certificate = _without_certificate(head)
     if found["proto"]:
         head = _with(head, b"x-forwarded-proto: " + found["proto"])
     if found["protocol"] != b"HTTP/1.1" and b"\r\nupgrade: websocket\r\n" in head and _KEY not in head:
@@ -90,7 +112,27 @@ def read_hop(head: bytes, announced: Sequence[Network]) -> tuple[bytes, Hop]:
     if asks := _ASKS.search(head):
         head = _EMPTY.sub(b"", _ASKS.sub(b"", head))  # the question itself has no body
     framed = found["framing"] != b","
-    return head, Hop(peer, found["scheme"] == b"https", asks=asks[1].decode() if asks else "", framed=framed)
+    hop = Hop(
+        peer,
+        found["scheme"] == b"https",
+        asks=asks[1].decode() if asks else "",
+        framed=framed,
+        certificate=certificate,
+        authorities=authorities,
+    )
+    return head, hop
+
+
+def _without_certificate(head: bytes) -> tuple[bytes, int, str]:
+    at = head.find(_SHOWN)
+    if at < 0:
+        return head, 0, ""
+    end = head.index(b"\r\n", at + 2)
+    number, _, shown = head[at + len(_SHOWN) : end].partition(b" ")
+    head = head[:at] + head[end:]
+    if _SHOWN in head or not number.isdigit():
+        raise Malformed(HTTPStatus.BAD_REQUEST, "the engine does not show one certificate of the client")
+    return head, int(number), shown.decode("latin-1").strip()
 
 
 def asked_again(head: bytes) -> str:
@@ -103,6 +145,12 @@ def asked_for_page(head: bytes) -> str:
     """Return what Envoy says of an app that has failed, whose page it asks for; "" if the head is anything else."""
     found = _FAILED.search(head)
     return found[1].decode("latin-1") if found else ""
+
+
+def reason_of(flags: str) -> str:
+    """Return our words for Envoy's flags, "" for none."""
+    said = flags.split(",")
+    return next((words for flag, words in _FLAGS.items() if flag in said), "")
 
 
 def _with(head: bytes, line: bytes) -> bytes:

@@ -30,7 +30,11 @@ def folder_of(sockets: Sequence[socket.socket]) -> Path:
 
 def limits_of(server: Server) -> HttpLimits:
     """What one connection may cost a worker."""
-    return limits_behind(server.limits) if is_behind(server) else server.limits
+    if not is_behind(server):
+        return server.limits
+    return limits_behind(
+        server.limits, certificates=server.tls is not None and server.tls.client_ca_file is not None
+    )
 
 
 def linger_of(server: Server) -> float:

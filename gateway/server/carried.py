@@ -66,14 +66,17 @@ class CarriedRequests:
         pages: Pages,
         ended: Path,
         *,
+        authorities: int | None = None,
         clock: Clock = system_clock,
     ) -> None:
+        """`authorities`: the number of those whose certificates of clients count; None for nobody's."""
         self._fast, self._access, self._routes, self._sessions = fast, access, routes, sessions
         names = carried_behind(config, ended.parent)
         self._names = {id(route): name for name, route in names.items()}
         self._version = version_of(names)
         self._settable = settable(config)
         self._clock, self._ended, self._pages = clock, ended, pages
+        self.authorities = authorities
 
     def answer(self, head: bytes, address: ClientAddress, hop: Hop) -> bytes:
         """Say whether Envoy may carry the request of this head, and how."""

@@ -10,29 +10,11 @@ from gateway.portal.request import Reader
 from gateway.proxy.http_date import http_date
 from gateway.proxy.upstream_connection import serialize
 from gateway.request.client_kind import wants_html
-from gateway.request.hop import FAILED
+from gateway.request.hop import FAILED, reason_of
 from gateway.server.fastpath.header_plans import HeaderPlan, headers_of
 
 log = logging.getLogger("gateway.engine")
-# Envoy's words for why an answer is not whole, or none was had (%RESPONSE_FLAGS%).
-_FLAGS = {
-    "DC": "the client went away",
-    "UC": "the upstream broke off",
-    "UF": "the upstream could not be reached",
-    "UH": "the upstream could not be reached",
-    "DF": "the upstream's name leads nowhere",
-    "UPE": "what the upstream answered was not HTTP",
-    "UT": "the upstream took too long",
-    "SI": "nothing came for too long",
-    "UR": "the upstream broke off",
-}
 _STALLED = "The upload stopped for too long."  # translated where our own proxy says it
-
-
-def reason_of(flags: str) -> str:
-    """Return our words for Envoy's flags, "" for none."""
-    said = flags.split(",")
-    return next((words for flag, words in _FLAGS.items() if flag in said), "")
 
 
 def reader_of(pages: Pages, plan: HeaderPlan) -> str:

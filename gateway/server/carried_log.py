@@ -15,7 +15,7 @@ from pathlib import Path
 from gateway.engines.front_place import PIPE
 from gateway.observability.access_line import LineStem
 from gateway.observability.access_log import AccessLog
-from gateway.server.carried_failure import reason_of
+from gateway.request.hop import reason_of
 from gateway.server.fastpath.metrics_tally import Tally
 
 log = logging.getLogger("gateway.engine")

@@ -8,10 +8,12 @@ from collections.abc import Awaitable
 from functools import lru_cache
 from typing import Any, cast
 
+from gateway.errors import GatewayError, StoreUnavailable
 from gateway.model import IPAddress
+from gateway.request.client_certificate import read_certificate
 from gateway.request.framing import Malformed
 from gateway.request.hop import Hop, asked_again, asked_for_page, read_hop
-from gateway.server.carried import NOT_CARRIED
+from gateway.server.carried import NOT_CARRIED, CarriedRequests
 from gateway.server.closing_connection import ConnectionState
 from gateway.server.connection import ClientConnection
 from gateway.server.fastpath.client_address import ClientAddress
@@ -21,17 +23,29 @@ from gateway.server.way import Accepting
 class HopTransport:
     """The transport of such a connection; of its other end it tells what Envoy said of the request under way."""
 
-    def __init__(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+    def __init__(self, transport: asyncio.BaseTransport, carried: CarriedRequests | None) -> None:
+        """`carried` knows whose certificates count."""
+        self._transport, self._carried = transport, carried
         self.hop = Hop(None, secure=False)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """As of asyncio's transports, but for the address and TLS."""
+        """As of asyncio's transports, but for the address, TLS and the client's certificate."""
         if name == "peername":
             return (str(self.hop.peer), 0) if self.hop.peer is not None else ""
         if name == "sslcontext":  # asked for nothing but whether there is one
             return self if self.hop.secure else None
+        if name == "peercert":
+            return self._certificate()
         return self._transport.get_extra_info(name, default)
+
+    def _certificate(self) -> dict[str, Any] | None:
+        counts = self._carried.authorities if self._carried is not None else None
+        if counts is None or not self.hop.certificate:
+            return None
+        if self.hop.authorities < counts:
+            detail = "the client's certificate was checked by authorities that have changed since"
+            raise GatewayError(detail, public=StoreUnavailable.public, status=503)
+        return read_certificate(self.hop.certificate)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -53,7 +67,8 @@ class EngineConnection(ClientConnection):
         return
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(cast(asyncio.BaseTransport, HopTransport(transport)))
+        hop = HopTransport(transport, self._server.carried)
+        super().connection_made(cast(asyncio.BaseTransport, hop))
 
     def _begin(self, head: bytes, rest: bytes = b"") -> None:
         transport, carried = cast(Any, self.transport), self._server.carried

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ import pytest
 from tests.doors.run import RealClock
 from tests.engine_rig import behind_envoy
 from tests.rig import HTML, Browser, Rig, listening_socket, running_gateway
+from tests.security.test_engine_trailers import http2_app
 from tests.waiting import free_port
 
 pytestmark = pytest.mark.xdist_group("engine")
 PROGRAM = {"Accept": "application/json"}
-ASKED: list[tuple[str, str, Mapping[str, str]]] = [
+Asked = tuple[str, str, Mapping[str, str]]
+ASKED: list[Asked] = [
     *(("GET", path, HTML) for path in ("/down/x", "/odd/silent", "/odd/nonsense")),
     ("GET", "/down/x", PROGRAM),
     ("GET", "/down/x", {**HTML, "Accept-Language": "de"}),
@@ -71,10 +73,10 @@ def routes(odd: str) -> list[dict[str, Any]]:
 Found = tuple[int, dict[str, str], str]
 
 
-async def failing(rig: Rig) -> list[Found]:
+async def failing(rig: Rig, which: Sequence[Asked] = ASKED) -> list[Found]:
     """Status, headers and page of each; what names the request or the moment is left out."""
     async with rig.browser() as browser:
-        return [await _ask(browser, *asked) for asked in ASKED]
+        return [await _ask(browser, *asked) for asked in which]
 
 
 async def _ask(browser: Browser, method: str, path: str, headers: Mapping[str, str]) -> Found:
@@ -116,3 +118,36 @@ async def test_an_app_that_fails_behind_envoy_is_told_of_as_by_our_own_proxy(
                 assert not [name for name in claims.headers if name.lower().startswith("x-gateway")]
                 with pytest.raises(aiohttp.ClientPayloadError):
                     await browser.get("/odd/half")
+
+
+async def test_an_app_that_speaks_http_2_and_is_down_is_told_of_as_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Envoy asks it for a worker, which makes the page."""
+    port, methods = free_port(), ("GET", "HEAD", "POST", "PUT")
+    which: list[Asked] = [(method, "/down/x", accept) for method in methods for accept in (HTML, PROGRAM)]
+    found: dict[str, list[Found]] = {}
+    for scheme in ("http", "h2c"):
+        route = {"upstream": f"{scheme}://127.0.0.1:{port}", "policy": {"require": "bypass"}}
+        (tmp_path / scheme).mkdir()
+        door = (
+            running_gateway(tmp_path / scheme, routes=[route])
+            if scheme == "http"
+            else behind_envoy(tmp_path / scheme, monkeypatch, routes=[route])
+        )
+        async with door as rig:
+            found[scheme] = await failing(rig, which)
+    assert found["h2c"] == found["http"]
+    assert {status for status, _, _ in found["h2c"]} == {502}
+
+
+async def test_of_two_apps_that_speak_http_2_the_one_that_is_up_answers_and_a_claim_of_the_app_is_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with http2_app(("x-gateway-m-failed", "UF h2c://x")) as (url, got):
+        routes = [{"upstream": [f"h2c://127.0.0.1:{free_port()}", url], "policy": {"require": "bypass"}}]
+        async with behind_envoy(tmp_path, monkeypatch, routes=routes) as rig, rig.browser() as browser:
+            for _ in range(4):
+                assert (await browser.get("/x")).status == 200
+            assert (await browser.session.post(f"{rig.url}/x", data=b"a")).status in (200, 502)
+        assert len(got) >= 8

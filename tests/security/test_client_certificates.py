@@ -8,6 +8,7 @@ import aiohttp
 
 from gateway.config.schema import Tls
 from gateway.server.tls.context import server_context
+from tests.doors.run import RealClock
 from tests.integration.test_proxy_upstream_tls import certificate
 from tests.rig import running_gateway
 
@@ -51,7 +52,8 @@ async def test_a_certificate_is_one_factor_where_its_door_is_open(tmp_path: Path
     robot, stranger = certificate(tmp_path, "robot"), certificate(tmp_path, "stranger")
     tls = Tls(cert_file=cert_file, key_file=key_file, client_ca_file=robot[0])
     routes = [*ROUTES, route("/open", require="bypass")]
-    async with running_gateway(tmp_path, routes=routes, ssl_context=server_context(tls)) as rig:
+    context = server_context(tls)
+    async with running_gateway(tmp_path, clock=RealClock(), routes=routes, ssl_context=context) as rig:
         anonymous = await statuses(rig.port, caller(cert_file, None))
         assert set(anonymous.values()) == {401}
         known = await statuses(rig.port, caller(cert_file, robot))

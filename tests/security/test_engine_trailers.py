@@ -77,8 +77,8 @@ class Http2End:
 
 
 @asynccontextmanager
-async def http2_app() -> AsyncIterator[tuple[str, list[Fields]]]:
-    """Yields its URL, and what it gets: the head and the trailers of each request."""
+async def http2_app(*said: tuple[str, str]) -> AsyncIterator[tuple[str, list[Fields]]]:
+    """Yields its URL, and what it gets: the head and the trailers of each request. It says these headers."""
     got: list[Fields] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -86,7 +86,7 @@ async def http2_app() -> AsyncIterator[tuple[str, list[Fields]]]:
         with suppress(OSError):
             async for stream in end.ended():
                 got.extend((end.heads[stream], end.trailers.get(stream, [])))
-                end.state.send_headers(stream, [(":status", "200")])
+                end.state.send_headers(stream, [(":status", "200"), *said])
                 end.state.send_data(stream, b"body")
                 end.state.send_headers(stream, BEHIND, end_stream=True)
                 await end.flush()

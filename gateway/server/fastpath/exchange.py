@@ -90,7 +90,7 @@ class Exchange(RequestHalf):
             try:
                 answer = self._rendered.answer(text, wanted.line.method, lenient=lenient)
             except OddResponse as odd:
-                self._broken(f"not HTTP: {odd}")
+                self._not_answered(odd)
                 return
             if answer.head.status == 101:
                 self._broken("switched protocols without being asked")
@@ -106,6 +106,15 @@ class Exchange(RequestHalf):
             self._broken("head too large")
         elif not lenient and has_bare_lf(data):
             self._broken("not HTTP: bare LF in the head; `upstream_http: lenient` on the route takes that")
+
+    def _not_answered(self, odd: OddResponse) -> None:
+        if odd.failure is not BrokenConnection and self.wanted.body is None:
+            # As where no connection is made: the ordinary path tries the others.
+            self._upstream.failed(odd.failure(f"{self._upstream.address.url}: {odd}"))
+            self._end(0)
+            self.client.hand_over()
+        else:
+            self._broken(str(odd))
 
     def _interim(self, answer: FastResponseHead) -> None:
         """Pass on 1xx heads: 100 if it was asked for and not said yet, 103 Early Hints (RFC 9110 §15.2)."""

@@ -19,10 +19,11 @@ from gateway.config.schema import Config
 from gateway.engines.front_place import ADMIN, BOOTSTRAP, ENDED, NOBODY, PIPE, EnginePlace
 from gateway.errors import GatewayError
 from gateway.server.process.engine_admin import EnvoyAdmin
+from gateway.server.process.engine_authorities import Authorities
 from gateway.server.process.generation import BACK_OFF, HEALTHY_AFTER, worker_count
 from gateway.server.process.sockets import Listeners, addresses_to_listen_on
 from gateway.server.tls.acme.cache import Signature
-from gateway.server.tls.context import acme_signature, pem_pair
+from gateway.server.tls.context import acme_signature, authorities, pem_pair
 
 log = logging.getLogger("gateway.engine")
 LOOK_EVERY = 0.1
@@ -63,7 +64,7 @@ class Engine:
         self._nobody.grow(1)
         self._pipe = _make_pipe(self.folder)
         (self.folder / ENDED).mkdir(0o700)
-        self._admin = EnvoyAdmin(self.folder / ADMIN)
+        self._admin, self._authorities = EnvoyAdmin(self.folder / ADMIN), Authorities(self.folder)
         self._config = config
         self._process: subprocess.Popen[bytes] | None = None
         self._started, self._failures = 0.0, 0
@@ -113,13 +114,13 @@ class Engine:
             workers=worker_count(config),
             certificate=pair[0],
             key=pair[1],
+            authorities=self._authorities.take(authorities(server.tls)),
         )
-        self._config, self._settled, self._waiting_since = config, False, None
+        self._config, self._settled, self._waiting_since, self.last_words = config, False, None, ""
         from gateway.engines.front_envoy import front_files  # not above: see Worker, on metrics
 
         self._certificate = acme_signature(server.tls)
         self._admin.mark()
-        self.last_words = ""
         self._files = front_files(config, place)
         for name, content in self._files.items():
             _write(self.folder / name, content)

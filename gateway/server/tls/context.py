@@ -68,8 +68,12 @@ def server_context(tls: Tls | None) -> ssl.SSLContext | None:
 
 
 def _ask_for_certificates(context: ssl.SSLContext, ca_file: Path) -> None:
-    """A certificate that does not hold ends the handshake; having none does not."""
+    """A certificate that does not hold ends the handshake; having none does not.
+
+    Whoever stands in the file is trusted, also an authority that another one has signed.
+    """
     context.verify_mode = ssl.CERT_OPTIONAL
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
         context.load_verify_locations(ca_file)
     except (OSError, ssl.SSLError) as error:
@@ -110,6 +114,18 @@ def pem_pair(tls: Tls | None) -> tuple[str, str]:
     assert tls.cert_file is not None
     assert tls.key_file is not None
     return tls.cert_file.read_text(), tls.key_file.read_text()
+
+
+def authorities(tls: Tls | None) -> str:
+    """Return the certificates of those who issue clients' as text, likewise; empty if nobody is asked for one.
+
+    Raises OSError.
+    """
+    return (
+        ""
+        if tls is None or tls.client_ca_file is None
+        else tls.client_ca_file.read_text("utf-8", errors="replace")
+    )
 
 
 _untrusted: dict[tuple[str, ...], Bundle] = {}

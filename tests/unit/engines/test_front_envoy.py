@@ -1,6 +1,7 @@
 """The files that `serve` writes for Envoy: a golden file for one configuration, and what must always hold."""
 
 import json
+from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from gateway.config.schema import Config
 from gateway.engines.carrying import carried, version_of
 from gateway.engines.front_envoy import front_files
 from gateway.engines.front_known import KEEP_FOR
-from gateway.engines.front_place import EnginePlace
+from gateway.engines.front_place import CheckedBy, EnginePlace
 from gateway.engines.front_watch import ASK_AGAIN_AFTER
 from gateway.session.reading import SessionReader
 
@@ -83,7 +84,25 @@ def test_what_only_a_worker_may_say_is_taken_from_every_client() -> None:
         if listener["name"] in ("tcp", "quic"):
             (mutations,) = every(listener, "mutations")
             removed = {one["remove"] for one in mutations if "remove" in one}
-            assert {"x-gateway-hop", "x-gateway-carry", "x-gateway-asks", "x-gateway-m-again"} <= removed
+            assert {
+                "x-gateway-hop",
+                "x-gateway-carry",
+                "x-gateway-asks",
+                "x-gateway-m-again",
+                "x-gateway-certificate",
+            } <= removed
+
+
+def test_where_clients_are_asked_for_certificates_there_is_no_http_3_and_workers_are_told_by_whom() -> None:
+    tls = {**CONFIG["server"]["tls"], "client_ca_file": "ca.pem"}
+    config = Config.model_validate({**CONFIG, "server": {**CONFIG["server"], "tls": tls}})
+    made = json.loads(front_files(config, replace(PLACE, authorities=CheckedBy("CA", 7)))["listeners.json"])
+    assert [one["name"] for one in made["resources"]] == ["tcp", "app-0"]
+    (checked,) = every(made, "validation_context")
+    assert checked == {"trusted_ca": {"inline_string": "CA"}}
+    (mutations,) = every(made, "mutations")
+    told = [one["append"]["header"] for one in mutations if "append" in one]
+    assert {"key": "x-gateway-certificate", "value": "7 %DOWNSTREAM_PEER_CERT%"} in told
 
 
 def test_a_request_goes_to_the_workers_unless_it_carries_a_name() -> None:

@@ -36,6 +36,19 @@ def test_what_a_proxy_says_of_the_scheme_is_what_it_said_before_envoy_wrote_its_
     assert found == head("x-forwarded-proto: https, http")
 
 
+def test_a_certificate_is_what_envoy_says_of_one_and_never_part_of_the_head() -> None:
+    shown = "x-gateway-certificate: 3 -----BEGIN%20CERTIFICATE-----%0AMII"
+    found, said = read_hop(head("accept: */*", hop("https"), shown), ())
+    assert (found, said.authorities) == (head("accept: */*"), 3)
+    assert said.certificate == "-----BEGIN%20CERTIFICATE-----%0AMII"
+    for none in ((), ("x-gateway-certificate: 3 ",)):
+        found, said = read_hop(head("accept: */*", hop("https"), *none), ())
+        assert (found, said.certificate) == (head("accept: */*"), "")
+    for odd in ((shown, shown), ("x-gateway-certificate: MII",)):
+        with pytest.raises(Malformed):
+            read_hop(head(hop("https"), *odd), ())
+
+
 def test_an_ipv6_client_and_a_client_on_a_unix_socket_are_known() -> None:
     assert read_hop(head(hop(direct="2001:db8::1")), ())[1].peer == ip_address("2001:db8::1")
     assert read_hop(head(hop(direct="unix")), ())[1].peer is None

@@ -6,7 +6,8 @@ import pytest
 
 from gateway.config.schema import Branding
 from gateway.portal.rendering.render import Pages
-from gateway.server.carried_failure import failure_page, reason_of
+from gateway.request.hop import reason_of
+from gateway.server.carried_failure import failure_page
 
 PAGES = Pages(Branding.model_validate({"languages": ["en", "de"]}))
 NOTE = {"upstream": "http://127.0.0.1:1", "host": "app.test", "reader": "de page"}
