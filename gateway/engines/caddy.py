@@ -14,6 +14,7 @@ from gateway.engines.headers import (
     removed_names,
 )
 from gateway.engines.plan import (
+    IDLE_TO_THE_GATEWAY,
     EnginePlan,
     HostPlan,
     addresses,
@@ -54,17 +55,24 @@ def _site(plan: EnginePlan, site: HostPlan) -> Iterator[str]:
     yield from _what_was_asked(plan)
     yield _ONLY_WEBSOCKETS
     yield f"\t\t@portal path_regexp ^{plan.prefix}(/|$)\n\t\troute @portal {{"
-    yield f"\t\t\treverse_proxy {_dial(plan.gateway)}\n\t\t}}"
+    yield f"\t\t\treverse_proxy {_portal(plan)}\n\t\t}}"
     if ours := plan.own_paths(site):
-        yield f"\t\t@own path {' '.join(ours)}\n\t\treverse_proxy @own {_dial(plan.gateway)}"
+        yield f"\t\t@own path {' '.join(ours)}\n\t\treverse_proxy @own {_portal(plan)}"
     if site.portal:
-        yield f"\t\treverse_proxy {_dial(plan.gateway)}"
+        yield f"\t\treverse_proxy {_portal(plan)}"
     for number, route in enumerate(site.routes):
         yield f"\t\t@route{number} path_regexp {path_pattern(route)}"
         yield f"\t\troute @route{number} {{"
         yield from _route(plan, route)
         yield "\t\t}"
     yield "\t\trespond 404\n\t}\n}"
+
+
+_IDLE = f"keepalive {round(IDLE_TO_THE_GATEWAY * 1000)}ms"
+
+
+def _portal(plan: EnginePlan) -> str:
+    return f"{_dial(plan.gateway)} {{\n\t\t\ttransport http {{\n\t\t\t\t{_IDLE}\n\t\t\t}}\n\t\t}}"
 
 
 _FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Request-Id")
@@ -92,6 +100,9 @@ def _ask(plan: EnginePlan, route: Route) -> Iterator[str]:
     """`forward_auth`, spelled out: its `copy_headers` makes up a value where there is none (Caddy 2.6)."""
     yield f"""\
 \t\t\treverse_proxy {_dial(plan.gateway)} {{
+\t\t\t\ttransport http {{
+\t\t\t\t\t{_IDLE}
+\t\t\t\t}}
 \t\t\t\tmethod GET
 \t\t\t\trewrite {plan.prefix}/forward?route={route_key(route)}
 \t\t\t\theader_up X-Forwarded-Method {{method}}
@@ -174,6 +185,7 @@ def _through_the_gateway(plan: EnginePlan) -> Iterator[str]:
 \t\t\t\theader_up -Via
 \t\t\t\ttransport http {{
 \t\t\t\t\tcompression off
+\t\t\t\t\t{_IDLE}
 \t\t\t\t}}
 \t\t\t}}"""
 

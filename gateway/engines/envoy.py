@@ -20,6 +20,7 @@ from gateway.engines.headers import (
 )
 from gateway.engines.plan import (
     HTTP2_SCHEMES,
+    IDLE_TO_THE_GATEWAY,
     EnginePlan,
     HostPlan,
     address_of,
@@ -32,6 +33,7 @@ from gateway.forwardauth import CONSUMED, CONSUMES
 
 _TYPE = "type.googleapis.com/envoy.extensions"
 _HTTP = f"{_TYPE}.filters.http"
+_HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _HEAD = "# Written by `auth-gateway export envoy`. Change config.yaml and export again.\n"
 _ASK_WITH = (
     "cookie",
@@ -53,7 +55,7 @@ def export(plan: EnginePlan) -> dict[str, str]:
     """Return the configuration for Envoy, as file name -> text."""
     names = [f"app_{plan.number(route)}" for route in plan.routes]
     apps = [_app(name, route) for name, route in zip(names, plan.routes, strict=True)]
-    clusters = [_cluster("gateway", [plan.gateway]), *apps]
+    clusters = [_gateway(plan), *apps]
     document = {"static_resources": {"listeners": [_listener(plan)], "clusters": clusters}}
     return {"envoy.yaml": _HEAD + yaml.safe_dump(document, sort_keys=False, width=1000)}
 
@@ -206,7 +208,7 @@ def _app(name: str, route: Route) -> dict[str, Any]:
         found["common_lb_config"] = {"healthy_panic_threshold": {"value": 0.0}}
     if route.upstreams[0].startswith(HTTP2_SCHEMES):
         found["typed_extension_protocol_options"] = {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            _HTTP_OPTIONS: {
                 "@type": f"{_TYPE}.upstreams.http.v3.HttpProtocolOptions",
                 "explicit_http_config": {"http2_protocol_options": {}},
             }
@@ -214,6 +216,16 @@ def _app(name: str, route: Route) -> dict[str, Any]:
     if addresses(route)[0].tls:
         found["transport_socket"] = {"name": "tls", "typed_config": upstream_tls(route, route.upstreams[0])}
     return found
+
+
+def _gateway(plan: EnginePlan) -> dict[str, Any]:
+    options = {
+        "@type": f"{_TYPE}.upstreams.http.v3.HttpProtocolOptions",
+        "common_http_protocol_options": {"idle_timeout": f"{IDLE_TO_THE_GATEWAY:g}s"},
+        "explicit_http_config": {"http_protocol_options": {}},
+    }
+    found = _cluster("gateway", [plan.gateway])
+    return {**found, "typed_extension_protocol_options": {_HTTP_OPTIONS: options}}
 
 
 def _probe(route: Route, health: HealthCheck) -> dict[str, Any]:

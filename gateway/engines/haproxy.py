@@ -23,6 +23,7 @@ from gateway.engines.headers import (
     says,
 )
 from gateway.engines.plan import (
+    IDLE_TO_THE_GATEWAY,
     MOST_COOKIES,
     EnginePlan,
     HostPlan,
@@ -57,7 +58,8 @@ def _lines(plan: EnginePlan, keys: list[str]) -> Iterator[str]:
     for route in plan.routes:
         yield from _use(plan, route)
     yield "    default_backend gateway"
-    yield f"\nbackend gateway\n    server gateway {_server_address(plan.gateway)}"
+    idle = f"pool-purge-delay {round(IDLE_TO_THE_GATEWAY * 1000)}ms"
+    yield f"\nbackend gateway\n    server gateway {_server_address(plan.gateway)} {idle}"
     for route in plan.routes:
         yield from _backend(plan, route)
 

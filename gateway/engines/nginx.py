@@ -13,6 +13,7 @@ from gateway.config.schema import Route
 from gateway.config.units import show_duration
 from gateway.engines.headers import TO_THE_GATEWAY, drops, forwarded, identity_names, removed_names
 from gateway.engines.plan import (
+    IDLE_TO_THE_GATEWAY,
     MOST_COOKIES,
     EnginePlan,
     HostPlan,
@@ -24,6 +25,7 @@ from gateway.engines.plan import (
 )
 from gateway.forwardauth import route_key
 
+IDLE = round(IDLE_TO_THE_GATEWAY * 1000)
 _KEY = r"\n".join(
     (
         "$http_cookie",
@@ -101,7 +103,7 @@ def _http(plan: EnginePlan) -> Iterator[str]:
     geo $dollar {{ default "$"; }}
     # Apps never see our cookies.
 {_cookie_map(cookie_pattern(plan.config))}
-    upstream auth_gateway {{ server {plan.gateway}; keepalive 32; }}"""
+    upstream auth_gateway {{ server {plan.gateway}; keepalive 32; keepalive_timeout {IDLE}ms; }}"""
 
 
 def _cookie_map(name: str) -> str:

@@ -18,6 +18,10 @@ from gateway.config.sections.oidc import metadata_paths
 from gateway.config.sections.route import UpstreamTls
 from gateway.errors import ConfigError, Mistake
 
+IDLE_TO_THE_GATEWAY = 0.5
+"""Seconds after which an engine closes a connection to the gateway that it does not use. The gateway closes such ones
+when it reloads (`server.drain.LINGER`); a request that met that would be lost, and its client told 502."""
+
 HTTP2_SCHEMES = ("h2c://", "h2://")
 """Upstreams that speak HTTP/2, without and with TLS."""
 

@@ -9,7 +9,14 @@ import yaml
 
 from gateway.config.schema import Route
 from gateway.engines.headers import TO_THE_GATEWAY, drops, forwarded, identity_names, removed_names, spellings
-from gateway.engines.plan import EnginePlan, HostPlan, addresses, path_change, path_pattern
+from gateway.engines.plan import (
+    IDLE_TO_THE_GATEWAY,
+    EnginePlan,
+    HostPlan,
+    addresses,
+    path_change,
+    path_pattern,
+)
 from gateway.forwardauth import route_key
 
 _HEAD = """# Written by `auth-gateway export traefik`. Change config.yaml and export again.
@@ -58,7 +65,11 @@ def _shared(plan: EnginePlan, http: dict[str, Any]) -> None:
     http["middlewares"]["no-upgrade"] = {"headers": {"customRequestHeaders": dict.fromkeys(_UPGRADES, "")}}
     websocket = {"Upgrade": "websocket", "HTTP2-Settings": ""}
     http["middlewares"]["websocket"] = {"headers": {"customRequestHeaders": websocket}}
-    http["services"]["gateway"] = _service([f"http://{plan.gateway}"])
+    gateway = _service([f"http://{plan.gateway}"])
+    gateway["loadBalancer"]["serversTransport"] = "gateway"
+    http["services"]["gateway"] = gateway
+    idle = {"idleConnTimeout": f"{round(IDLE_TO_THE_GATEWAY * 1000)}ms"}
+    http["serversTransports"] = {"gateway": {"forwardingTimeouts": idle}}
 
 
 def _site(plan: EnginePlan, site: HostPlan, order: int, http: dict[str, Any]) -> None:

@@ -5,7 +5,8 @@ The part of `connection` that needs to know nothing of requests. RFC 9112 §9.6 
 
 import asyncio
 import logging
-from collections.abc import Callable
+import select
+from contextlib import suppress
 from enum import Enum, auto
 from http import HTTPStatus
 
@@ -14,6 +15,7 @@ from gateway.observability import metrics
 from gateway.request.chunked_body import BrokenBody
 from gateway.request.framing import Body, Inbox, LengthBody
 from gateway.request.malformed import answer, as_bytes
+from gateway.server.deadline import Deadline
 from gateway.server.fastpath.client_address import ClientAddress
 from gateway.server.way import Accepting
 
@@ -43,40 +45,14 @@ class ConnectionState(Enum):
     CLOSED = auto()
 
 
-class Deadline:
-    """Calls `passed` at the time that was set last, if it comes to that. Times are seconds of the loop's clock.
-
-    One timer for all the deadlines of a connection, moved when it fires and not with every request.
-    """
-
-    __slots__ = ("_fires_at", "_loop", "_passed", "_timer", "at")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, passed: Callable[[], None]) -> None:
-        self._loop, self._passed = loop, passed
-        self.at = self._fires_at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-
-    def set(self, at: float) -> None:
-        """Set the time, in seconds of the loop's clock."""
-        self.at = at
-        if self._timer is not None:
-            if at >= self._fires_at:
-                return  # cheap: one that fires too early is set again then
-            self._timer.cancel()
-        self._fires_at = at
-        self._timer = self._loop.call_at(at, self._fired)
-
-    def cancel(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _fired(self) -> None:
-        self._timer = None
-        if self._loop.time() < self.at:
-            self.set(self.at)
-        else:
-            self._passed()
+def _has_arrived(transport: asyncio.Transport) -> bool:
+    """Whether the socket holds bytes that nobody has read, or the end of what the other side sends."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.fileno() < 0:
+        return False
+    waiting = select.poll()
+    waiting.register(sock.fileno(), select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 class ClosingConnection(asyncio.Protocol):
@@ -131,7 +107,7 @@ class ClosingConnection(asyncio.Protocol):
         now = self._loop.time()
         if self.state is ConnectionState.WAITING and not self._inbox:
             if self._idle_until <= now:
-                self._close()
+                self._hang_up()
             else:
                 self._deadline.set(self._idle_until)
         elif self.state in (ConnectionState.DISCARDING, ConnectionState.LINGERING):
@@ -210,6 +186,23 @@ class ClosingConnection(asyncio.Protocol):
         else:
             self._deadline.set(min(self._loop.time() + LINGER_QUIET, self._linger_end))
 
+    def _hang_up(self) -> None:
+        """Close an idle connection, unless something has arrived on it that the loop is about to hand to us.
+
+        Closed now, that request would be lost, and the client can't know whether it was served: a proxy that asked
+        would say 502. What it sends until it hears of the close is lost all the same, so it hears at once.
+        """
+        transport = self.transport
+        if transport is None:
+            return
+        if _has_arrived(transport):
+            self._deadline.set(self._loop.time() + BRIEFLY)
+            return
+        if transport.can_write_eof():
+            with suppress(OSError):  # the other end is gone
+                transport.write_eof()  # asyncio closes the socket in the loop's next turn only
+        self._close()
+
     def _close(self) -> None:
         if self.transport is None:
             return
@@ -256,6 +249,8 @@ class ClosingConnection(asyncio.Protocol):
             self._deadline.set(self._idle_until)
         elif self.state is ConnectionState.WAITING and in_head and not self.writing_paused:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "head took too long")
+        elif self.state is ConnectionState.WAITING and not in_head and not self._inbox:
+            self._hang_up()
         elif self.state is ConnectionState.CLOSED:
             # Slow is no fault: as long as the client takes anything in each FLUSH_TIME it gets the rest.
             if self.transport.get_write_buffer_size() < self._unsent:

@@ -46,7 +46,7 @@ class ClientConnection(ClosingConnection):
         self.transport.set_write_buffer_limits(high=WRITE_HIGH)
         self._address = ClientAddress.of(transport)
         self._idle_since = self._loop.time()
-        self._deadline.set(self._idle_since + self._server.limits.keepalive_timeout)
+        self._deadline.set(self._idle_until)
         if not self._server.admit(self):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections", linger=BRIEFLY)
 

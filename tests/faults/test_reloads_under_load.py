@@ -35,7 +35,7 @@ NGINX = """
 pid nginx.pid; error_log stderr; events {{ }}
 http {{
   access_log off;
-  upstream gateway {{ server 127.0.0.1:{gateway}; keepalive 32; }}
+  upstream gateway {{ server 127.0.0.1:{gateway}; keepalive 32; keepalive_timeout 500ms; }}
   server {{
     listen 127.0.0.1:{port};
     location / {{
