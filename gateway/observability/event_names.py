@@ -7,6 +7,8 @@ EVENT_NAMES = (
     "email_link_elsewhere",
     "federated_ok",
     "federated_failed",
+    "provider_logout",
+    "provider_logout_refused",
     "account_linked",
     "account_unlinked",
     "password_failed",

@@ -36,6 +36,7 @@ from gateway.oidc.token_views import TokenEndpointViews
 from gateway.oidc.user_pages import DIAGNOSTICS, GRANTS, OwnPages
 from gateway.portal.request import PortalRequest, View, Views
 from gateway.portal.services import Services
+from gateway.portal.signin.provider_sign_out import ProviderSignOut
 from gateway.portal.signin.provider_ways import ProviderWays
 from gateway.stores.protocols.oidc import Consents, Grants, Logins, Subjects
 
@@ -125,6 +126,7 @@ def _pages(services: Services, core: Core, authorize: AuthorizeViews) -> Views:
         signin=services.authn.signin,
         sessions=services.sessions,
         ways=ProviderWays.of(services.config, passkeys=services.authn.factors.passkeys is not None),
+        elsewhere=ProviderSignOut.of(services),
         pages=services.pages,
         prefix=services.prefix,
     )

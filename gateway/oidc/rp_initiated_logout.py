@@ -19,6 +19,7 @@ from gateway.oidc.tokens import ACCESS, ID, LOGOUT, TokenSigner, unverified_clai
 from gateway.portal.forms import confirmed, posted_by_anyone
 from gateway.portal.rendering.render import Pages
 from gateway.portal.request import PortalRequest, see_other
+from gateway.portal.signin.provider_sign_out import ProviderSignOut
 from gateway.portal.signin.provider_ways import ProviderWays
 from gateway.session import Sessions
 
@@ -49,10 +50,12 @@ class EndSessionViews:
         signin: SignIn,
         sessions: Sessions,
         ways: ProviderWays,
+        elsewhere: ProviderSignOut,
         pages: Pages,
         prefix: str,
     ) -> None:
         self._apps, self._tokens, self._names, self._ways = apps, tokens, names, ways
+        self._elsewhere = elsewhere
         self._signin, self._sessions, self._pages, self._prefix = signin, sessions, pages, prefix
 
     async def page(self, request: PortalRequest) -> web.StreamResponse:
@@ -89,9 +92,12 @@ class EndSessionViews:
         return wish.sid == await self._names.of_session(wish.app, session.username, session.created_at)
 
     async def _end(self, request: PortalRequest, wish: LogoutRequest) -> web.StreamResponse:
-        if request.visit.principal is not None:
-            await self._signin.sign_out(request.client, request.visit.principal)
-        response = see_other(wish.onward or f"{self._prefix}/logout")
+        away = ""
+        if (principal := request.visit.principal) is not None:
+            sign_in = await self._elsewhere.sign_in_of(principal)
+            await self._signin.sign_out(request.client, principal)
+            away = await self._elsewhere.onward(request, sign_in, wish.onward)
+        response = see_other(away or wish.onward or f"{self._prefix}/logout")
         await self._sessions.detach(request.http, response)
         self._ways.stay(response)
         return response

@@ -26,6 +26,7 @@ from gateway.portal.signin.logout_views import LogoutViews
 from gateway.portal.signin.next_step import NextStep, RedirectLoop
 from gateway.portal.signin.passkey_nudge import PasskeyNudge
 from gateway.portal.signin.passkey_views import PasskeyViews
+from gateway.portal.signin.provider_sign_out import ProviderSignOut
 from gateway.portal.signin.provider_ways import ProviderWays
 from gateway.portal.signin.second_factor_views import VerifyViews
 from gateway.portal.signin.sms_migration_views import PATH as MIGRATION
@@ -135,6 +136,7 @@ def _sign_in(services: Services, *, can_reset: bool, can_register: bool) -> View
         domains=Domains(services.config),
         routes=services.routes,
         ways=ways,
+        elsewhere=ProviderSignOut.of(services),
         config=services.config.session.sign_out,
         prefix=services.prefix,
     )

@@ -37,6 +37,7 @@ from gateway.stores.protocols.core import (
     SessionStore,
 )
 from gateway.stores.protocols.ledger import Ledger
+from gateway.stores.protocols.provider_sign_ins import ProviderSignIns
 from gateway.stores.protocols.registrations import Registrations
 from gateway.stores.protocols.tokens import OwnTokens
 
@@ -68,6 +69,7 @@ class PortalStores:
     access_requests: AccessRequests
     registrations: Registrations
     federated: FederatedAccounts
+    provider_sign_ins: ProviderSignIns
     own_tokens: OwnTokens
     device_keys: DeviceKeys
 

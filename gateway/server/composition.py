@@ -154,6 +154,7 @@ def _services(base: Foundation, stream: TextIO) -> Services:
             access_requests=stores.access_requests,
             registrations=stores.registrations,
             federated=stores.federated,
+            provider_sign_ins=stores.provider_sign_ins,
             own_tokens=stores.tokens,
             device_keys=stores.device_keys,
         ),

@@ -25,6 +25,7 @@ from gateway.stores.sql.key_names import claim_keys
 from gateway.stores.sql.migrate import migrate
 from gateway.stores.sql.oidc import SqlConsents, SqlGrants, SqlLogins
 from gateway.stores.sql.places import SqlPlaces
+from gateway.stores.sql.provider_sign_ins import SqlProviderSignIns
 from gateway.stores.sql.purge import AUDIT_ROWS, Purge
 from gateway.stores.sql.registrations import SqlRegistrations
 from gateway.stores.sql.scim import SqlProvisionedNames
@@ -73,6 +74,7 @@ class Stores:
     logins: SqlLogins
     subjects: SqlSubjects
     federated: SqlFederatedAccounts
+    provider_sign_ins: SqlProviderSignIns
     time: DatabaseClock
     keys_file: Path
     key_ids: Callable[[], Sequence[str]]
@@ -127,6 +129,8 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
         SqlRegistrations(engine),
         SqlSpentBudgets(engine=engine, clock=clock, seal=ring.seal, open=ring.open),
     )
+    provider_sign_ins, lives = SqlProviderSignIns(engine), config.session.lifetimes
+    longest = max(lives.absolute, lives.kept) + _NOTED_LATE
     messages, blocks, phones = SqlSmsMessages(engine), SqlSmsBlocks(engine), SqlPhoneChanges(engine)
     return Stores(
         engine=engine,
@@ -151,6 +155,7 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
         logins=logins,
         subjects=SqlSubjects(engine, clock),
         federated=SqlFederatedAccounts(engine),
+        provider_sign_ins=provider_sign_ins,
         time=DatabaseClock(engine, clock),
         keys_file=Path(config.session.keys_file),
         key_ids=lambda: [key.id for key in ring.keys],
@@ -169,6 +174,7 @@ def build_stores(config: Config, engine: AsyncEngine, ring: KeyRing, clock: Cloc
             Purge("remembered devices", devices.purge, devices.share),
             Purge("OpenID grants", grants.purge, grants.share),
             Purge("OpenID logins", logins.purge),
+            Purge("sign-ins at providers", lambda now: provider_sign_ins.purge(now - longest)),
             Purge("places", lambda now: places.purge(now - config.risk.remembered)),
             Purge("access requests", lambda now: access_requests.purge(now - _ENDED_KEPT)),
             Purge("registrations", registrations.purge),

@@ -31,6 +31,7 @@ NOT_FORMS: Mapping[str, str] = {
     "/sms/status": "Twilio, which signs",
     "/device-key": "the browser itself, which signs with its key; no page can",
     "/device-key/refresh": "the browser itself, which signs with its key; no page can",
+    "/federated/corp/backchannel-logout": "a provider, which signs",
     "/federated/corp/callback": "a provider's page; the state that our page made is what counts",
 }
 WITHOUT_TOKEN: Mapping[str, tuple[int, ...]] = {

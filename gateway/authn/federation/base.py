@@ -58,6 +58,10 @@ class ProviderAccount:
     mfa: bool = False
     groups: tuple[str, ...] = ()
     """As the provider writes them, nothing where the configuration does not ask."""
+    sid: str = ""
+    """What the provider calls its own session (OpenID Connect Back-Channel Logout 1.0 §2.1); "" where it does not."""
+    id_token: str = ""
+    """The token that said so, as it came; "" where there is none, or nobody needs it later."""
 
 
 class FederationProvider(Protocol):

@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
@@ -27,8 +28,10 @@ from gateway.authn.federation.claims import (
     is_subject,
     saw_two_factors,
 )
+from gateway.authn.federation.end_session import end_session_address
 from gateway.authn.federation.group_names import groups_claimed
 from gateway.authn.federation.http_client import ProviderHttp
+from gateway.authn.federation.logout_token import LogoutNotice, read_notice
 from gateway.clock import Clock
 from gateway.config.sections.identity_providers import OidcProvider
 
@@ -87,7 +90,9 @@ class OpenIdProvider:
         if "code" not in answer:
             raise NotSignedIn(f"the provider said {answer.get('error', 'nothing')[:60]!r}")
         tokens = await self._tokens(found, attempt, answer["code"])
-        claims = await self._verified(str(tokens.get("id_token", "")), attempt.nonce)
+        id_token = str(tokens.get("id_token", ""))
+        claims = await self._verified(id_token, attempt.nonce)
+        sid = claims.get("sid")
         groups = self._config.groups
         told = {"email", "email_verified"} <= set(claims)
         told = told and (groups is None or bool(claim_texts(claims, groups.claim)))
@@ -95,7 +100,31 @@ class OpenIdProvider:
             claims = await self._with_userinfo(found, claims, str(tokens.get("access_token", "")))
         if not is_of_hosted_domain(self._config, claims):
             raise NotSignedIn(f"{self._config.name}: no account of an organisation among `domains` (`hd`)")
-        return self._account(claims)
+        account = self._account(claims)
+        kept = id_token if self._config.logout else ""
+        return replace(account, sid=str(sid) if is_subject(sid) else "", id_token=kept)
+
+    async def logout_notice(self, token: str) -> LogoutNotice:
+        """Return whose sessions end, by a token of the provider. Raises NotSignedIn and ProviderUnavailable."""
+        await self._discovered()
+        try:
+            decoded = jwt.decode(token, await self._keys_for(token), algorithms=ALGORITHMS)
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
+            raise NotSignedIn(f"the logout token can't be verified: {error}") from None
+        claims = dict(decoded.claims)
+        issuer = self._expected_issuer(claims)
+        return read_notice(
+            decoded.header, claims, issuer=issuer, client_id=self._config.client_id, now=self._clock()
+        )
+
+    async def end_session(self, *, back: str, state: str, hint: str) -> str:
+        """Return where a browser signs out at the provider, "" if nowhere. Raises ProviderUnavailable.
+
+        `back` is where it comes back to with `state`; `hint` is the ID token of its sign-in.
+        """
+        id, issuer = self._config.client_id, self._config.issuer
+        found = await self._discovered()
+        return end_session_address(found, issuer=issuer, client_id=id, back=back, state=state, hint=hint)
 
     async def _discovered(self) -> dict[str, Any]:
         if self._clock() - self._found_at > _FRESH:

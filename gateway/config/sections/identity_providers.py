@@ -89,6 +89,10 @@ class OidcProvider(ProviderBase):
     assigns_usernames: bool = Field(
         False, description="nobody chooses their own user name there, so `match: username` needs no `domains`"
     )
+    logout: bool = Field(
+        False,
+        description="who signs out here signs out there, too, where the provider has an `end_session_endpoint`",
+    )
     trust_mfa: bool = Field(
         False,
         description="count the provider's own second factor (`amr`, `acr`) where any second factor will do",

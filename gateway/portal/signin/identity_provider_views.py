@@ -15,6 +15,8 @@ from gateway.authn.federation.base import (
 )
 from gateway.authn.federation.group_names import groups_from
 from gateway.authn.federation.login_state import LoginStates
+from gateway.authn.federation.openid import OpenIdProvider
+from gateway.authn.federation.sign_ins import NotedSignIns
 from gateway.authn.login import SignIn
 from gateway.config.sections.identity_providers import IdentityProvider
 from gateway.errors import GatewayError
@@ -30,6 +32,7 @@ from gateway.portal.services import Services
 from gateway.portal.signin.keep_choice import chosen_by_link
 from gateway.portal.signin.login_hints import LoginHints
 from gateway.portal.signin.next_step import RedirectLoop
+from gateway.portal.signin.provider_logout_views import BackchannelLogoutView
 from gateway.portal.signin.provider_ways import ProviderWays
 from gateway.rate_limits import Budget, RateLimits
 from gateway.session import Sessions
@@ -49,6 +52,7 @@ def federation_pages(services: Services) -> Views:
         clock=services.clock,
         taken=named_users(services.config),
     )
+    sign_ins = NotedSignIns(services.stores.provider_sign_ins, services.ring.seal, services.clock)
     hints = LoginHints(
         sessions=services.sessions, accounts=services.stores.federated, directory=services.users.directory
     )
@@ -67,6 +71,7 @@ def federation_pages(services: Services) -> Views:
             provider=services.providers[config.name],
             journeys=LoginStates(services.stores.ledger),
             links=links,
+            sign_ins=sign_ins,
             hints=hints,
             ways=ways,
             trail=trail,
@@ -85,6 +90,18 @@ def federation_pages(services: Services) -> Views:
             "GET": one.come_back,
             "POST": one.come_back_by_post,
         }
+        if isinstance(one.provider, OpenIdProvider):
+            told = BackchannelLogoutView(
+                name=config.name,
+                provider=one.provider,
+                sign_ins=services.stores.provider_sign_ins,
+                sessions=services.sessions,
+                ledger=services.stores.ledger,
+                limits=services.limits,
+                audit=services.audit,
+                clock=services.clock,
+            )
+            views[f"/federated/{config.name}/backchannel-logout"] = {"POST": told.submit}
     return views
 
 
@@ -96,6 +113,7 @@ class ProviderViews:
     provider: FederationProvider
     journeys: LoginStates
     links: AccountLinks
+    sign_ins: NotedSignIns
     hints: LoginHints
     ways: ProviderWays
     trail: RedirectLoop
@@ -149,6 +167,7 @@ class ProviderViews:
             mfa=account.mfa,
             groups=groups,
         )
+        await self.sign_ins.note(principal, self.config.name, account)
         where = href(destination, request.target)
         if self.signin.decision(destination, principal).verdict is Verdict.STEP_UP:
             response = see_other(with_return(f"{self.prefix}/verify", where))

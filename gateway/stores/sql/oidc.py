@@ -15,6 +15,7 @@ from gateway.stores.protocols.oidc import Consent, Grant, Login, RefreshToken
 from gateway.stores.sql.purge import delete_in_batches, expired_share
 from gateway.stores.sql.schema import sessions
 from gateway.stores.sql.schema_oidc import oidc_consents, oidc_grants, oidc_logins, oidc_refresh_tokens
+from gateway.stores.sql.schema_provider_sign_ins import provider_sign_ins
 from gateway.stores.sql.transactions import reading, writing
 from gateway.stores.sql.upserts import upsert
 
@@ -196,21 +197,21 @@ class SqlLogins:
 async def end_with_sessions(
     connection: AsyncConnection, now: float, username: str, started: float | None
 ) -> None:
-    """End the grants of a session that is gone, and let its apps be told. `started` is when it began (Unix time), None
+    """End what hangs on a session that is gone, and let its apps be told. `started` is when it began (Unix time), None
     = all.
 
-    A session that only got a new id goes on under the same user and beginning, and so do its grants.
+    A session that only got a new id goes on under the same user and beginning, and so does all that hangs on it.
     """
-    for table in (oidc_grants, oidc_logins):
+    for table in (oidc_grants, provider_sign_ins, oidc_logins):
         living = exists().where(
             sessions.c.username == table.c.username, sessions.c.created_at == table.c.session_started
         )
         which = (table.c.username == username) & ~living
         which &= true() if started is None else table.c.session_started == started
-        if table is oidc_grants:
-            await connection.execute(delete(table).where(which))
-        else:
+        if table is oidc_logins:
             await connection.execute(update(table).where(which, table.c.due_at == 0).values(due_at=now))
+        else:
+            await connection.execute(delete(table).where(which))
 
 
 def _consent_of(username: str, client_id: str) -> ColumnElement[bool]:

@@ -3,6 +3,7 @@
 from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Integer, String, Table, Text
 
 from gateway.stores.sql.schema import metadata
+from gateway.stores.sql.schema_provider_sign_ins import provider_sign_ins
 from gateway.stores.sql.schema_scim import scim_names
 from gateway.stores.sql.schema_sign_ins import sign_ins
 
@@ -12,6 +13,7 @@ __all__ = [
     "oidc_grants",
     "oidc_logins",
     "oidc_refresh_tokens",
+    "provider_sign_ins",
     "scim_names",
     "sign_ins",
 ]

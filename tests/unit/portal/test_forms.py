@@ -35,6 +35,7 @@ BY_ANYONE = {
     "AuthorizeViews.authorize": "an app's page, which sends a browser here; nothing happens without our own page",
     "EndSessionViews.submit": "an app's page; our own form is then `confirmed`",
     "ProviderViews.come_back_by_post": "an identity provider's page; the address that it leads to judges `state`",
+    "BackchannelLogoutView.submit": "an identity provider, by its signature",
     "SmsViews.status": "the SMS provider, by its signature",
 }
 """Views whose form does not come from a page of ours, and how the view knows who sent it."""
