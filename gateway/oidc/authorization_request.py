@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, replace
 
 from gateway.errors import RequestRefused
 from gateway.i18n.text import N_
+from gateway.oidc.claims import ClaimRules, claim_wish
+from gateway.oidc.claims_request import AskedClaims, BadClaims, read_claims
 from gateway.oidc.clients import Apps, Client
 from gateway.oidc.errors import OAuthError, UnknownApp
 from gateway.oidc.session_names import ACR_VALUES
@@ -75,6 +77,20 @@ class SignInRequest:
     """Languages for our pages, best first, separated by blanks (OpenID Connect Core §3.1.2.1)."""
     tell_time: bool = False
     """The app asks when the user proved something (`max_age`, OpenID Connect Core §2, `auth_time`)."""
+    userinfo: tuple[str, ...] = ()
+    """Claims that are asked for one by one there, and in `id_token` (OpenID Connect Core §5.5)."""
+    id_token: tuple[str, ...] = ()
+    beyond: tuple[str, ...] = ()
+    """Those of them that no scope of the request stands for."""
+    acr_needed: tuple[str, ...] = ()
+    """Contexts of which one is a must (OpenID Connect Core §5.5.1.1)."""
+    subjects: tuple[str, ...] = ()
+    """Users of whom one must be signed in; empty: anybody."""
+
+    @property
+    def wishes(self) -> tuple[str, ...]:
+        """What the user is asked to allow: scopes, and claims beyond them."""
+        return (*self.scopes, *map(claim_wish, self.beyond))
 
 
 class Denied(OAuthError):
@@ -86,7 +102,11 @@ class Denied(OAuthError):
 
 
 def read_request(
-    params: Mapping[str, str], apps: Apps, now: float, subject_of: Callable[[str, Client], str | None]
+    params: Mapping[str, str],
+    apps: Apps,
+    rules: ClaimRules,
+    now: float,
+    subject_of: Callable[[str, Client], str | None],
 ) -> SignInRequest:
     """Judge a request that came at `now` (Unix time). `subject_of` reads an id_token_hint.
 
@@ -121,21 +141,31 @@ def read_request(
         raise Denied(back, "unsupported_response_type", "response_type must be code")
     if "authorization_code" not in app.settings.grants:
         raise Denied(back, "unauthorized_client", "this client may not use authorization_code")
+    scopes, single = _scopes(back, app, params), _asked(back, rules.askable(app), params)
+    liked = (*params.get("acr_values", "").split(), *single.acr)
     request = SignInRequest(
         back=back,
-        scopes=_scopes(back, app, params),
+        scopes=scopes,
         nonce=params.get("nonce", ""),
         challenge=_challenge(back, app, params),
         silent=False,
         ask_consent=False,
         login_since=0.0,
         proof_since=0.0,
-        acr=next((value for value in params.get("acr_values", "").split() if value in ACR_VALUES), ""),
+        # Of several that would do, the least: who has proven more has proven that, too.
+        acr=next((value for value in ACR_VALUES if value in single.acr_needed), "")
+        or next((value for value in liked if value in ACR_VALUES), ""),
         login_hint=params.get("login_hint", "")[:128],
         subject=_subject(back, app, params, subject_of),
         asked_at=now,
         resources=_resources(back, app, params),
         ui_locales=params.get("ui_locales", "")[:200],
+        tell_time=single.tell_time,
+        userinfo=single.userinfo,
+        id_token=single.id_token,
+        beyond=tuple(sorted({*single.userinfo, *single.id_token} - rules.of(scopes))),
+        acr_needed=single.acr_needed,
+        subjects=single.subjects,
     )
     return _with_prompt(request, params, now)
 
@@ -158,6 +188,13 @@ def _scopes(back: Return, app: Client, params: Mapping[str, str]) -> tuple[str, 
     if not scopes:
         raise Denied(back, "invalid_scope", "no scope of this client was asked for")
     return scopes
+
+
+def _asked(back: Return, askable: Collection[str], params: Mapping[str, str]) -> AskedClaims:
+    try:
+        return read_claims(params.get("claims", ""), askable)
+    except BadClaims as problem:
+        raise Denied(back, "invalid_request", str(problem)) from None
 
 
 def _resources(back: Return, app: Client, params: Mapping[str, str]) -> tuple[str, ...]:
@@ -208,7 +245,7 @@ def _with_prompt(request: SignInRequest, params: Mapping[str, str], now: float) 
         ask_consent="consent" in prompts,
         login_since=now if again else 0.0,
         proof_since=now if again else now - int(age) if age is not None else 0.0,
-        tell_time=age is not None,
+        tell_time=request.tell_time or age is not None,
     )
 
 
@@ -230,8 +267,8 @@ def unseal(sealed: str, open: Callable[[bytes], bytes], now: float) -> SignInReq
     """
     try:
         fields = json.loads(zlib.decompress(open(sealed.encode())))["oidc"]
-        fields |= {"back": Return(**fields["back"]), "scopes": tuple(fields["scopes"])}
-        fields["resources"] = tuple(fields["resources"])
+        fields["back"] = Return(**fields["back"])
+        fields |= {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
         request = SignInRequest(**fields)
     except (ValueError, KeyError, TypeError, zlib.error):
         raise RequestRefused("a sealed sign-in request that is not ours") from None

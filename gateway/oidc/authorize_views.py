@@ -15,6 +15,7 @@ from gateway.model import Decision, Principal, Target, Verdict
 from gateway.observability.audit import Audit
 from gateway.oidc.authorization_request import Denied, SignInRequest, read_request, seal, unseal
 from gateway.oidc.authorization_response import Answers
+from gateway.oidc.claims import ClaimRules
 from gateway.oidc.client_documents import host_of
 from gateway.oidc.client_policy import judge
 from gateway.oidc.clients import Apps, Client
@@ -23,6 +24,7 @@ from gateway.oidc.errors import UnknownApp
 from gateway.oidc.grants import Issuing
 from gateway.oidc.pushed_requests import PushedRequests, is_pushed
 from gateway.oidc.sector_identifiers import SectorIdentifiers
+from gateway.oidc.session_names import met
 from gateway.oidc.subjects import NamesForApps
 from gateway.oidc.tokens import ID, TokenSigner
 from gateway.portal.forms import posted, posted_by_anyone
@@ -42,6 +44,7 @@ class AuthorizeViews:
         *,
         apps: Apps,
         tokens: TokenSigner,
+        rules: ClaimRules,
         issuing: Issuing,
         names: NamesForApps,
         sectors: SectorIdentifiers,
@@ -55,7 +58,7 @@ class AuthorizeViews:
         scopes: Mapping[str, str],
         prefix: str,
     ) -> None:
-        self._apps, self._tokens = apps, tokens
+        self._apps, self._tokens, self._rules = apps, tokens, rules
         self._pages, self._audit, self._ring, self._clock = pages, audit, ring, clock
         self._scopes, self._prefix = scopes, prefix
         self._issuing, self._names, self._asking, self._answers = issuing, names, asking, answers
@@ -95,7 +98,7 @@ class AuthorizeViews:
 
     def judge(self, params: Mapping[str, str]) -> SignInRequest:
         """Judge a new request, whose app was loaded. Raises UnknownApp and Denied."""
-        return read_request(params, self._apps, self._clock(), self._subject_of)
+        return read_request(params, self._apps, self._rules, self._clock(), self._subject_of)
 
     def _subject_of(self, hint: str, app: Client) -> str | None:
         # A hint may be old: it says who was signed in, not that somebody is (Core §3.1.2.1). But it must be of this
@@ -120,7 +123,7 @@ class AuthorizeViews:
         if await self._somebody_else(wanted, app, principal):
             raise Denied(wanted.back, "login_required", "somebody else is signed in")
         again = wanted.ask_consent
-        if await self._asking.needed(app, principal.username, wanted.scopes, again=again):
+        if await self._asking.needed(app, principal.username, wanted.wishes, again=again):
             if wanted.silent:
                 raise Denied(wanted.back, "consent_required")
             return self._consent_page(request, wanted, app, principal)
@@ -128,7 +131,10 @@ class AuthorizeViews:
 
     async def _somebody_else(self, wanted: SignInRequest, app: Client, principal: Principal) -> bool:
         """Whether the app asks for another user than the one who is signed in."""
-        return bool(wanted.subject) and wanted.subject != await self._names.of_user(app, principal.user)
+        if not wanted.subject and not wanted.subjects:
+            return False
+        name = await self._names.of_user(app, principal.user)
+        return name != (wanted.subject or name) or name not in (wanted.subjects or (name,))
 
     def _prove(self, wanted: SignInRequest, decision: Decision) -> web.Response:
         """Lead to the page that asks for what is missing, unless the app wants no page shown (Core §3.1.2.6)."""
@@ -147,16 +153,12 @@ class AuthorizeViews:
     async def _let_in(
         self, request: PortalRequest, wanted: SignInRequest, app: Client, principal: Principal
     ) -> web.StreamResponse:
-        lives = app.settings.lifetimes
+        # OpenID Connect Core §5.5.1.1: a context that the app needs and that was not reached is a failed sign-in.
+        if wanted.acr_needed and not met(principal, wanted.acr_needed):
+            raise Denied(wanted.back, "unmet_authentication_requirements", "none of the acr values was met")
         # The grant outlives the code by some seconds, so that a code that is redeemed at its very end finds it.
-        grant = await self._issuing.grant(
-            app,
-            principal,
-            wanted.scopes,
-            lives.code + 5,
-            resources=wanted.resources,
-            tell_time=wanted.tell_time,
-        )
+        life = app.settings.lifetimes.code + 5
+        grant = await self._issuing.grant(app, principal, wanted.scopes, life, wanted=wanted)
         await self._apps.used(app)
         back = wanted.back
         code = await self._issuing.code(app, grant, back.redirect_uri, wanted.challenge, wanted.nonce)
@@ -194,7 +196,7 @@ class AuthorizeViews:
             sealed=self._seal(wanted),
             app=app.settings.label,
             username=principal.username,
-            scopes=described(wanted.scopes, self._scopes),
+            scopes=described(wanted.wishes, self._scopes),
             unlisted="" if app.is_listed else host_of(wanted.back.redirect_uri),
             error=error,
         )
@@ -218,8 +220,11 @@ class AuthorizeViews:
         if form.get("do") != "allow":
             self._asking.refused(app, principal.username, request.client.ip)
             return self._deny(request, app.id, Denied(wanted.back, "access_denied", "the user refused"))
-        await self._asking.allowed(app, principal.username, wanted.scopes, request.client.ip)
-        return await self._let_in(request, wanted, app, principal)
+        await self._asking.allowed(app, principal.username, wanted.wishes, request.client.ip)
+        try:
+            return await self._let_in(request, wanted, app, principal)
+        except Denied as denied:
+            return self._deny(request, app.id, denied)
 
     # -- for the sign-in pages -------------------------------------------------------------------------------------
 

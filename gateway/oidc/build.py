@@ -103,6 +103,7 @@ def _authorize(services: Services, core: Core) -> AuthorizeViews:
     return AuthorizeViews(
         apps=core.apps,
         tokens=core.tokens,
+        rules=core.rules,
         issuing=core.issuing,
         names=core.names,
         sectors=core.sectors,
@@ -113,7 +114,7 @@ def _authorize(services: Services, core: Core) -> AuthorizeViews:
         audit=services.audit,
         ring=services.ring,
         clock=services.clock,
-        scopes=services.config.oidc.scope_texts,
+        scopes=core.texts,
         prefix=services.prefix,
     )
 
@@ -140,7 +141,7 @@ def _pages(services: Services, core: Core, authorize: AuthorizeViews) -> Views:
         pages=services.pages,
         audit=services.audit,
         clock=services.clock,
-        scopes=services.config.oidc.scope_texts,
+        scopes=core.texts,
         prefix=services.prefix,
     )
     services.authn.signin.judges.extend((authorize.decision, own.decision))
@@ -176,7 +177,7 @@ def _machines(services: Services, core: Core, authorize: AuthorizeViews) -> tupl
         pages=services.pages,
         audit=services.audit,
         clock=services.clock,
-        scopes=services.config.oidc.scope_texts,
+        scopes=core.texts,
         prefix=services.prefix,
         pages_url=base,
     )

@@ -66,6 +66,11 @@ class ClaimRules:
         return told
 
 
+def claim_wish(name: str) -> str:
+    """Return how a claim stands among scopes that a user allowed. No scope has a blank in it (RFC 6749 §3.3)."""
+    return f"claim {name}"
+
+
 def told_groups(settings: ToldGroups, groups: Iterable[str]) -> tuple[str, ...]:
     """Return groups as an app hears them: those that it may, under the names that it knows."""
     tests = [glob_test(pattern) for pattern in settings.only]

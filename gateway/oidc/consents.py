@@ -6,8 +6,10 @@ Also the sentences in which scopes are put to the user.
 from collections.abc import Mapping, Sequence
 
 from gateway.clock import Clock
+from gateway.config.sections.oidc_claims import CLAIMS_OF_SCOPES, OwnScope
 from gateway.i18n.text import N_
 from gateway.observability.audit import Audit
+from gateway.oidc.claims import claim_wish
 from gateway.oidc.clients import Client
 from gateway.stores.protocols.oidc import Consent, Consents
 
@@ -22,8 +24,25 @@ _WORDS = {
 
 
 def described(scopes: Sequence[str], own: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each scope; `own` are those of the configuration. Unknown ones are shown as they are."""
-    return [own.get(scope) or _WORDS.get(scope) or scope for scope in scopes]
+    """Return a sentence for each scope, and claim beyond them; `own` are those of the configuration. Unknown ones are
+    shown as they are, and none twice.
+    """
+    return list(dict.fromkeys(own.get(scope) or _WORDS.get(scope) or _of_claim(scope) for scope in scopes))
+
+
+def _of_claim(wish: str) -> str:
+    name = wish.removeprefix(claim_wish(""))
+    if name == wish:
+        return wish
+    made = next((scope for scope, names in CLAIMS_OF_SCOPES.items() if name in names), "")
+    return _WORDS[made] if made else N_("See this about you: %(name)s", name=name)
+
+
+def texts_of(scopes: Mapping[str, OwnScope]) -> Mapping[str, str]:
+    """Return what users read of scopes of the configuration: their text, or the claims that they stand for."""
+    found = {name: own.text for name, own in scopes.items() if own.text}
+    told = {name: ", ".join(own.claims) for name, own in scopes.items() if own.claims}
+    return {**{name: N_("See this about you: %(name)s", name=text) for name, text in told.items()}, **found}
 
 
 class Asking:

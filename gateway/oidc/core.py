@@ -1,11 +1,12 @@
 """Builds what the provider's views share: apps, keys, tokens, grants, and how users are called and described."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.oidc.claims import ClaimRules
 from gateway.oidc.client_documents import ClientDocuments
 from gateway.oidc.clients import Apps
-from gateway.oidc.consents import Asking
+from gateway.oidc.consents import Asking, texts_of
 from gateway.oidc.grants import Issuing
 from gateway.oidc.living_grants import LivingGrants
 from gateway.oidc.protected_resources import ProtectedResources
@@ -30,6 +31,8 @@ class Core:
     names: NamesForApps
     sectors: SectorIdentifiers
     rules: ClaimRules
+    texts: Mapping[str, str]
+    """What users read about scopes of the configuration."""
     tokens: TokenSigner
     living: LivingGrants
     issuing: Issuing
@@ -63,6 +66,7 @@ def build_core(
         tokens=tokens,
         grants=grants,
         logins=logins,
+        rules=rules,
         names=names,
         living=living,
         ledger=services.stores.ledger,
@@ -78,6 +82,7 @@ def build_core(
         names=names,
         sectors=sectors,
         rules=rules,
+        texts=texts_of(settings.scopes),
         tokens=tokens,
         living=living,
         issuing=issuing,

@@ -15,12 +15,14 @@ from hashlib import sha256
 from gateway.clock import Clock
 from gateway.model import Principal, User
 from gateway.observability.audit import Audit
+from gateway.oidc.authorization_request import SignInRequest
+from gateway.oidc.claims import ClaimRules
 from gateway.oidc.clients import Client
 from gateway.oidc.errors import OAuthError
 from gateway.oidc.living_grants import LivingGrants
-from gateway.oidc.session_names import context, methods
+from gateway.oidc.session_names import context, met, methods
 from gateway.oidc.subjects import NamesForApps
-from gateway.oidc.tokens import PROVEN, RESOURCES, SESSION, TokenSigner, narrowed
+from gateway.oidc.tokens import ASKED, ID_TOKEN, PROVEN, RESOURCES, SESSION, USERINFO, TokenSigner, narrowed
 from gateway.stores.protocols.core import SessionStore
 from gateway.stores.protocols.ledger import Ledger
 from gateway.stores.protocols.oidc import Grant, Grants, Login, Logins
@@ -52,6 +54,7 @@ class Issuing:
         tokens: TokenSigner,
         grants: Grants,
         logins: Logins,
+        rules: ClaimRules,
         names: NamesForApps,
         living: LivingGrants,
         ledger: Ledger,
@@ -62,7 +65,7 @@ class Issuing:
         token: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
         self._tokens, self._grants, self._logins, self._ledger = tokens, grants, logins, ledger
-        self._names, self._living = names, living
+        self._rules, self._names, self._living = rules, names, living
         self._sessions, self._audit, self._clock, self._token = sessions, audit, clock, token
 
     # -- after a sign-in -------------------------------------------------------------------------------------------
@@ -74,26 +77,26 @@ class Issuing:
         scopes: tuple[str, ...],
         life: float,
         *,
-        resources: tuple[str, ...] = (),
-        tell_time: bool = False,
+        wanted: SignInRequest | None = None,
     ) -> Grant:
         """Store what the user lets the app have. It lives for `life` seconds, until the app redeems it.
 
-        When the user proved something could tell apps of different sectors that two users are one. So an app with
-        pairwise subjects hears it only where it asks (`tell_time`).
+        `wanted` is what the app asked for; a device asks for scopes alone.
         """
         session, now = principal.session, self._clock()
         subject = await self._names.of_user(app, principal.user)
-        timed = tell_time or app.settings.subject_type == "public"
         facts: dict[str, object] = {
             "sub": subject,
-            **({"auth_time": int(session.auth_time)} if timed else {}),
             "amr": methods(session.amr),
             "acr": context(principal),
             PROVEN: dict(session.proven_at),
             SESSION: await self._names.of_session(app, principal.username, session.created_at),
-            **({RESOURCES: list(resources)} if resources else {}),
+            **(asked_facts(self._rules, wanted, principal, scopes) if wanted is not None else {}),
         }
+        # When something was proven could tell apps of different sectors that two users are one. So an app with pairwise
+        # subjects hears it only where it asks.
+        if app.settings.subject_type == "public" or (wanted is not None and wanted.tell_time):
+            facts["auth_time"] = int(session.auth_time)
         grant = Grant(
             id=self._token(),
             client_id=app.id,
@@ -248,6 +251,20 @@ class Issuing:
             scopes=list(grant.scopes),
             how=how,
         )
+
+
+def asked_facts(
+    rules: ClaimRules, wanted: SignInRequest, principal: Principal, scopes: tuple[str, ...]
+) -> dict[str, object]:
+    """Return what a grant for `scopes` notes of a request: nothing that its user has not allowed."""
+    allowed = rules.of(scopes) | frozenset(wanted.beyond)
+    places = {ID_TOKEN: wanted.id_token, USERINFO: wanted.userinfo}
+    asked = {place: [name for name in names if name in allowed] for place, names in places.items() if names}
+    return {
+        **({RESOURCES: list(wanted.resources)} if wanted.resources else {}),
+        **({ASKED: asked} if asked else {}),
+        **({"acr": met(principal, wanted.acr_needed)} if wanted.acr_needed else {}),
+    }
 
 
 def _fields(code: Code) -> dict[str, str]:

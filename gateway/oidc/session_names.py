@@ -49,6 +49,14 @@ def context(principal: Principal) -> str:
     Only what was proven here counts: a remembered device or another provider's second factor is no second factor
     towards an app.
     """
-    if "webauthn" in principal.amr:
-        return PHISHING_RESISTANT
-    return TWO_FACTORS if has_two(principal.amr) else ONE_FACTOR
+    return met(principal, ACR_VALUES)
+
+
+def met(principal: Principal, wanted: Sequence[str]) -> str:
+    """Return the highest of these contexts that the session meets, "" for none."""
+    reached = {
+        PHISHING_RESISTANT: "webauthn" in principal.amr,
+        TWO_FACTORS: has_two(principal.amr),
+        ONE_FACTOR: True,
+    }
+    return next((name for name, holds in reached.items() if holds and name in wanted), "")

@@ -200,11 +200,6 @@ class Oidc(Section):
         return bool(self.clients) or self.self_registration.enabled
 
     @property
-    def scope_texts(self) -> dict[str, str]:
-        """What users read about scopes of the operator's own."""
-        return {name: own.text for name, own in self.scopes.items() if own.text}
-
-    @property
     def policies(self) -> tuple[Policy, ...]:
         """Return the policies of all apps, listed or not."""
         more = (self.self_registration.policy,) if self.self_registration.enabled else ()
