@@ -101,14 +101,16 @@ def carried_routes(config: Config) -> list[dict[str, Any]]:
         {"match": {"prefix": f"{prefix}/"}, **to_workers},
     ]
     for name, route in found.items():
+        idle = route.timeouts.idle  # 0: without an end
         action: dict[str, Any] = {
             "cluster": name,
+            # Who is silent in the middle of an upload. An app that is silent is noticed first, and called so.
+            "idle_timeout": f"{idle and idle + 0.5:g}s",
             "timeout": "0s",
             "retry_policy": {
                 "retry_on": "connect-failure,reset-before-request",
                 "num_retries": 1,
-                # Not the route's idle_timeout: that counts for the route that a request had first, before the question.
-                **({"per_try_idle_timeout": f"{idle:g}s"} if (idle := route.timeouts.idle) else {}),
+                **({"per_try_idle_timeout": f"{idle:g}s"} if idle else {}),
             },
         }
         if not route.preserve_host:

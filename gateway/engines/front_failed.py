@@ -10,14 +10,18 @@ from http import HTTPStatus
 from typing import Any
 
 from gateway.engines.front_known import ASKED, KNOWN
+from gateway.engines.front_place import StaticPage
 from gateway.request.hop import FAILED, NOTE
 
 _SENTENCE = "The application did not answer.\n"
-_PLAIN = (400, 408, 413, 431, 426, 500, 501, 505)
+_PLAIN = (400, 408, 413, 431, 426, 500, 505)
+_ANSWERED_400 = (404, 501)
+"""What Envoy says of CONNECT and of a transfer coding that it does not know; we read neither."""
+_TEXT = "text/plain; charset=utf-8"
 
 
-def local_replies(*, carries: bool) -> dict[str, Any]:
-    """Return what Envoy says; `carries`: some of it for apps that it asks by itself.
+def local_replies(*, carries: bool, too_large: StaticPage | None = None) -> dict[str, Any]:
+    """Return what Envoy says; `carries`: some of it for apps that it asks by itself. `too_large` is the page of a 431.
 
     Its own words tell of addresses and causes (security rule 7).
     """
@@ -29,13 +33,15 @@ def local_replies(*, carries: bool) -> dict[str, Any]:
             _mapper(_of_carried("GE", 500), _SENTENCE, **_MARKED),
             _mapper(_of_carried("EQ", 408), "408 Request Timeout\n", **_MARKED),
         ]
-    plain = [
-        _mapper(_status("EQ", code), f"{code} {HTTPStatus(code).phrase}\n", headers_to_add=[_NOT_KEPT])
-        for code in _PLAIN
+    plain = [_as_page(431, too_large)] if too_large else []
+    plain += [_mapper(_status("EQ", code), _line(code), headers_to_add=[_NOT_KEPT]) for code in _PLAIN]
+    plain += [
+        _mapper(_status("EQ", code), _line(400), status_code=400, headers_to_add=[_NOT_KEPT])
+        for code in _ANSWERED_400
     ]
     return {
         "mappers": [*told, _mapper(_both(_status("EQ", 503), _FAULT), _SENTENCE, status_code=502), *plain],
-        "body_format": {"text_format_source": {"inline_string": "The request was not answered.\n"}},
+        "body_format": _body("The request was not answered.\n"),
     }
 
 
@@ -58,9 +64,24 @@ def about_carried() -> dict[str, Any]:
     return {"or_filter": {"filters": filters}}
 
 
+def _line(code: int) -> str:
+    return f"{code} {HTTPStatus(code).phrase}\n"
+
+
+def _body(text: str, content_type: str = _TEXT) -> dict[str, Any]:
+    return {"text_format_source": {"inline_string": text}, "content_type": content_type}
+
+
 def _mapper(which: dict[str, Any], text: str, **more: Any) -> dict[str, Any]:
-    body = {"text_format_source": {"inline_string": text}}
-    return {"filter": which, "body_format_override": body, **more}
+    return {"filter": which, "body_format_override": _body(text), **more}
+
+
+def _as_page(code: int, page: StaticPage) -> dict[str, Any]:
+    """What stands in it is meant as it stands, so that no percent sign begins one of Envoy's own words."""
+    headers = {name.lower(): value.replace("%", "%%") for name, value in page.headers}
+    body = _body(page.body.replace("%", "%%"), headers.pop("content-type"))
+    added = [_header(name, value) for name, value in headers.items()]
+    return {"filter": _status("EQ", code), "body_format_override": body, "headers_to_add": added}
 
 
 def _status(comparison: str, code: int) -> dict[str, Any]:

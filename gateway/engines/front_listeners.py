@@ -147,7 +147,7 @@ def _http(config: Config, place: EnginePlace, codec: str) -> dict[str, Any]:
         "max_request_headers_kb": -(-limits.head_size // 1024),
         "request_headers_timeout": _seconds(limits.head_timeout),
         **_idle(config),
-        "local_reply_config": local_replies(carries=bool(carried(config))),
+        "local_reply_config": local_replies(carries=bool(carried(config)), too_large=place.too_large),
         "http_protocol_options": _http1(config),
         "http2_protocol_options": _HTTP2,
         "early_header_mutation_extensions": [_hop(config, place, "https" if server.tls else "http")],

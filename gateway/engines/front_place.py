@@ -23,6 +23,13 @@ NO_LIMIT = 1_000_000_000
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
+class StaticPage(NamedTuple):
+    """What Envoy answers by itself in our name: headers but for the length, and the body."""
+
+    headers: tuple[tuple[str, str], ...]
+    body: str
+
+
 class CheckedBy(NamedTuple):
     """PEM certificates of authorities, none where no client is asked for a certificate; and the number that workers are
     told with each (`server.process.engine_authorities`).
@@ -47,6 +54,7 @@ class EnginePlace:
         certificate: the PEM chain; empty for plain HTTP.
         key: its PEM key.
         authorities: by whom the certificates of clients are checked.
+        too_large: for a head beyond `limits.head_size` (431); None for one line.
     """
 
     folder: Path
@@ -56,6 +64,7 @@ class EnginePlace:
     certificate: str = ""
     key: str = ""
     authorities: CheckedBy = NOBODY_ASKED
+    too_large: StaticPage | None = None
 
 
 def watched(place: EnginePlace, name: str) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def _services(base: Foundation, stream: TextIO) -> Services:
         limits=base.limits,
         sessions=sessions,
         kept=KeptPosts(config=config, ring=ring, ledger=stores.ledger, audit=base.audit, clock=clock),
-        pages=_pages(config, base.secure),
+        pages=pages_of(config),
         users=users,
         stores=PortalStores(
             records=stores.sessions,
@@ -205,8 +205,9 @@ def _form_targets(config: Config, secure: bool) -> tuple[str, ...]:
     return tuple(f"{scheme}:" for scheme in sorted(schemes))
 
 
-def _pages(config: Config, secure: bool) -> Pages:
-    """All looks: the portal's, and those of each further domain."""
+def pages_of(config: Config) -> Pages:
+    """Make the pages in all looks: the portal's, and those of each further domain."""
+    secure = config.server.public_url.startswith("https:")
     make = partial(
         Pages,
         prefix=config.server.prefix,

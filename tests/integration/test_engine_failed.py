@@ -14,7 +14,7 @@ from tests.doors.run import RealClock
 from tests.engine_rig import behind_envoy
 from tests.rig import HTML, Browser, Rig, listening_socket, running_gateway
 from tests.security.test_engine_trailers import http2_app
-from tests.waiting import free_port
+from tests.waiting import PATIENCE, free_port
 
 pytestmark = pytest.mark.xdist_group("engine")
 PROGRAM = {"Accept": "application/json"}
@@ -151,3 +151,32 @@ async def test_of_two_apps_that_speak_http_2_the_one_that_is_up_answers_and_a_cl
                 assert (await browser.get("/x")).status == 200
             assert (await browser.session.post(f"{rig.url}/x", data=b"a")).status in (200, 502)
         assert len(got) >= 8
+
+
+async def stalled(rig: Rig) -> tuple[str, str]:
+    """The answer to an upload that stops, and its body; what names the request is left out."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
+    head = f"POST /slow/never HTTP/1.1\r\nHost: 127.0.0.1:{rig.port}\r\nAccept: text/html\r\n"
+    writer.write(f"{head}Content-Length: 9\r\n\r\nhalf".encode())
+    async with asyncio.timeout(PATIENCE):
+        start, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().rstrip().split("\r\n")
+        fields = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        page = (await reader.readexactly(int(fields["content-length"]))).decode()
+    writer.close()
+    return start, page.replace(fields["x-request-id"], "ID")
+
+
+async def test_an_upload_that_stops_is_waited_for_as_long_as_its_route_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with odd_app() as odd:
+        found = []
+        for door in (running_gateway, behind_envoy):
+            folder = tmp_path / door.__name__
+            folder.mkdir()
+            more = {"monkeypatch": monkeypatch} if door is behind_envoy else {}
+            async with door(folder, routes=routes(odd), clock=RealClock(), **more) as rig:
+                found.append(await stalled(rig))
+    assert found[0] == found[1]
+    assert found[0][0] == "HTTP/1.1 408 Request Timeout"
+    assert "The upload stopped for too long." in found[0][1]

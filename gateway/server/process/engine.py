@@ -117,11 +117,11 @@ class Engine:
             authorities=self._authorities.take(authorities(server.tls)),
         )
         self._config, self._settled, self._waiting_since, self.last_words = config, False, None, ""
-        from gateway.engines.front_envoy import front_files  # not above: see Worker, on metrics
+        from gateway.server.process.engine_files import engine_files  # not above: see Worker, on metrics
 
         self._certificate = acme_signature(server.tls)
         self._admin.mark()
-        self._files = front_files(config, place)
+        self._files = engine_files(config, place)
         for name, content in self._files.items():
             _write(self.folder / name, content)
 
