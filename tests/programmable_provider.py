@@ -7,7 +7,7 @@ import base64
 import hashlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,13 +126,14 @@ async def provider_and_gateway(
     provider: ProgrammableProvider | None = None,
     *,
     sections: Mapping[str, Any] | None = None,
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None,
     **settings: Any,
 ) -> AsyncIterator[tuple[Rig, ProgrammableProvider]]:
     """A gateway that knows the provider as `corp`; `settings` are those of the provider in its configuration,
-    `sections` what else there is in it.
+    `sections` what else there is in it. `handler` answers in the provider's place, for more pages of it.
     """
     provider = provider or ProgrammableProvider()
-    async with running_upstream(provider.handle) as upstream:
+    async with running_upstream(handler or provider.handle) as upstream:
         provider.url = upstream.url
         corp = {
             "kind": "oidc",

@@ -1,10 +1,14 @@
 """Sign-in through a real OpenID provider, in a real browser."""
 
 from pathlib import Path
+from urllib.parse import urlencode
 
+from aiohttp import web
 from playwright.async_api import Browser
 
 from tests.federation_rig import federated_rig
+from tests.federation_trip import MIRA, ONE_FACTOR
+from tests.programmable_provider import ProgrammableProvider, provider_and_gateway
 
 
 async def test_a_person_signs_in_with_an_account_elsewhere_and_a_code(
@@ -48,3 +52,33 @@ async def test_a_sole_provider_is_gone_to_at_once_and_brings_back_to_the_very_pl
             await page.wait_for_url(f"{rig.url}/wiki{'#part-7' if script else ''}")
             rig.terminal.truncate(0)
             rig.clock.advance(60)
+
+
+async def test_a_page_of_the_provider_signs_out_in_a_frame_and_others_can_not_frame_it(
+    tmp_path: Path, browser: Browser
+) -> None:
+    framed = ""
+
+    async def provider_page(request: web.Request) -> web.StreamResponse:
+        if request.path == "/authorize":
+            asked = provider.begun(str(request.url))
+            back = urlencode({"code": "the-code", "state": asked["state"]})
+            raise web.HTTPFound(f"{asked['redirect_uri']}?{back}")
+        if request.path == "/signed-out":
+            return web.Response(text=f"<iframe src='{framed}'></iframe>", content_type="text/html")
+        return await provider.handle(request)
+
+    provider = ProgrammableProvider(id_token={**MIRA, "sid": "p1"})
+    async with provider_and_gateway(
+        tmp_path, provider, sections={"routes": ONE_FACTOR}, handler=provider_page
+    ) as (rig, _):
+        await rig.add_user("mira", email="mira@example.com")
+        page = await browser.new_page()
+        await page.goto(f"{rig.url}/_auth/federated/corp?rd=/wiki")
+        await page.wait_for_url(f"{rig.url}/wiki")
+        framed = f"{rig.url}/_auth/federated/corp/frontchannel-logout?iss={provider.url}&sid=p1"
+        elsewhere = provider.url.replace("127.0.0.1", "localhost")
+        await page.goto(f"{elsewhere}/signed-out")  # another origin, which is another site
+        assert len(await rig.gateway.stores.sessions.list()) == 1
+        await page.goto(f"{provider.url}/signed-out")
+        assert await rig.gateway.stores.sessions.list() == []

@@ -57,4 +57,4 @@ def read_notice(
 
 def _time(value: Any) -> float:
     """Return a time in Unix seconds, which for what is none is long ago."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("-inf")
+    return float(value) if isinstance(value, int | float) else float("-inf")

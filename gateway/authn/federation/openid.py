@@ -28,10 +28,8 @@ from gateway.authn.federation.claims import (
     is_subject,
     saw_two_factors,
 )
-from gateway.authn.federation.end_session import end_session_address
 from gateway.authn.federation.group_names import groups_claimed
 from gateway.authn.federation.http_client import ProviderHttp
-from gateway.authn.federation.logout_token import LogoutNotice, read_notice
 from gateway.clock import Clock
 from gateway.config.sections.identity_providers import OidcProvider
 
@@ -104,27 +102,25 @@ class OpenIdProvider:
         kept = id_token if self._config.logout else ""
         return replace(account, sid=str(sid) if is_subject(sid) else "", id_token=kept)
 
-    async def logout_notice(self, token: str) -> LogoutNotice:
-        """Return whose sessions end, by a token of the provider. Raises NotSignedIn and ProviderUnavailable."""
+    async def discovered(self) -> Mapping[str, Any]:
+        """Return the discovery document. Raises ProviderUnavailable."""
+        return await self._discovered()
+
+    def expected_issuer(self, claims: Mapping[str, Any]) -> str | None:
+        """Return who must have issued a token with these claims, None if nobody whom we trust; once `discovered`."""
+        return self._expected_issuer(claims)
+
+    async def opened(self, token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Return header and claims of a token that the provider signed, whatever they say.
+
+        Raises NotSignedIn and ProviderUnavailable.
+        """
         await self._discovered()
         try:
             decoded = jwt.decode(token, await self._keys_for(token), algorithms=ALGORITHMS)
         except (JoseError, ValueError, TypeError, RecursionError) as error:
-            raise NotSignedIn(f"the logout token can't be verified: {error}") from None
-        claims = dict(decoded.claims)
-        issuer = self._expected_issuer(claims)
-        return read_notice(
-            decoded.header, claims, issuer=issuer, client_id=self._config.client_id, now=self._clock()
-        )
-
-    async def end_session(self, *, back: str, state: str, hint: str) -> str:
-        """Return where a browser signs out at the provider, "" if nowhere. Raises ProviderUnavailable.
-
-        `back` is where it comes back to with `state`; `hint` is the ID token of its sign-in.
-        """
-        id, issuer = self._config.client_id, self._config.issuer
-        found = await self._discovered()
-        return end_session_address(found, issuer=issuer, client_id=id, back=back, state=state, hint=hint)
+            raise NotSignedIn(f"{self._config.name}: the token can't be verified: {error}") from None
+        return dict(decoded.header), dict(decoded.claims)
 
     async def _discovered(self) -> dict[str, Any]:
         if self._clock() - self._found_at > _FRESH:

@@ -16,9 +16,10 @@ from gateway.authn.federation.base import (
 from gateway.authn.federation.group_names import groups_from
 from gateway.authn.federation.login_state import LoginStates
 from gateway.authn.federation.openid import OpenIdProvider
+from gateway.authn.federation.openid_logout import OpenIdLogout
 from gateway.authn.federation.sign_ins import NotedSignIns
 from gateway.authn.login import SignIn
-from gateway.config.sections.identity_providers import IdentityProvider
+from gateway.config.sections.identity_providers import IdentityProvider, OidcProvider
 from gateway.errors import GatewayError
 from gateway.i18n.text import N_
 from gateway.model import Target, Verdict
@@ -32,7 +33,7 @@ from gateway.portal.services import Services
 from gateway.portal.signin.keep_choice import chosen_by_link
 from gateway.portal.signin.login_hints import LoginHints
 from gateway.portal.signin.next_step import RedirectLoop
-from gateway.portal.signin.provider_logout_views import BackchannelLogoutView
+from gateway.portal.signin.provider_logout_views import provider_logout_pages
 from gateway.portal.signin.provider_ways import ProviderWays
 from gateway.rate_limits import Budget, RateLimits
 from gateway.session import Sessions
@@ -90,18 +91,9 @@ def federation_pages(services: Services) -> Views:
             "GET": one.come_back,
             "POST": one.come_back_by_post,
         }
-        if isinstance(one.provider, OpenIdProvider):
-            told = BackchannelLogoutView(
-                name=config.name,
-                provider=one.provider,
-                sign_ins=services.stores.provider_sign_ins,
-                sessions=services.sessions,
-                ledger=services.stores.ledger,
-                limits=services.limits,
-                audit=services.audit,
-                clock=services.clock,
-            )
-            views[f"/federated/{config.name}/backchannel-logout"] = {"POST": told.submit}
+        if isinstance(config, OidcProvider) and isinstance(one.provider, OpenIdProvider):
+            ending = OpenIdLogout(config=config, provider=one.provider, clock=services.clock)
+            views |= provider_logout_pages(services, ending)
     return views
 
 

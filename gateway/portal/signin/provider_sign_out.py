@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from gateway.authn.federation.base import ProviderUnavailable
 from gateway.authn.federation.openid import OpenIdProvider
+from gateway.authn.federation.openid_logout import OpenIdLogout
 from gateway.config.schema import OidcProvider
 from gateway.model import Principal
 from gateway.portal.request import PortalRequest
@@ -27,7 +28,7 @@ _LIFETIME = 600.0
 class ProviderSignOut:
     """Leads browsers to the end of their provider's session. `providers` are those with `logout: true`."""
 
-    providers: Mapping[str, OpenIdProvider]
+    providers: Mapping[str, OpenIdLogout]
     sign_ins: ProviderSignIns
     ledger: Ledger
     unseal: Callable[[bytes], bytes]
@@ -37,17 +38,13 @@ class ProviderSignOut:
     @classmethod
     def of(cls, services: Services) -> "ProviderSignOut":
         """Make it for the providers that are configured so."""
-        wanted = {
-            one.name
-            for one in services.config.identity_providers
-            if isinstance(one, OidcProvider) and one.logout
-        }
+        asked: dict[str, OpenIdLogout] = {}
+        for one in services.config.identity_providers:
+            provider = services.providers[one.name]
+            if isinstance(one, OidcProvider) and one.logout and isinstance(provider, OpenIdProvider):
+                asked[one.name] = OpenIdLogout(config=one, provider=provider, clock=services.clock)
         return cls(
-            providers={
-                name: one
-                for name, one in services.providers.items()
-                if name in wanted and isinstance(one, OpenIdProvider)
-            },
+            providers=asked,
             sign_ins=services.stores.provider_sign_ins,
             ledger=services.stores.ledger,
             unseal=services.ring.open,
